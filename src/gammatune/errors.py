@@ -1,0 +1,45 @@
+"""Every exception gammatune raises on purpose: what happened, what was received, what to do."""
+
+
+class GammatuneError(Exception):
+    """The family: catch this to catch all of ours and nothing of yours."""
+
+
+class InvalidSpace(GammatuneError, ValueError):
+    """A search space that cannot be searched: bounds reversed, log of zero, an empty choice."""
+
+
+class InvalidArgument(GammatuneError, ValueError):
+    """A value handed to a public function that it cannot use."""
+
+
+class InvalidData(GammatuneError, ValueError):
+    """A data set that cannot be trained on: unreadable, empty, NaN inside, labels out of range."""
+
+
+class ModelMismatch(GammatuneError, ValueError):
+    """A model whose output does not fit the data."""
+
+
+class MissingReport(GammatuneError, RuntimeError):
+    """The loop body ended without `run.report(...)`: the rollout has no score."""
+
+
+class ConflictingControl(GammatuneError, RuntimeError):
+    """Two hands on one hyperparameter: a value gammatune set was found changed, or could not be set."""
+
+
+class NotRestorable(GammatuneError, RuntimeError):
+    """Something takes part in the training that a fork cannot capture and put back."""
+
+
+class AllDiverged(GammatuneError, RuntimeError):
+    """Every candidate of a decision diverged; the weights are back where the decision began."""
+
+
+class JournalError(GammatuneError, RuntimeError):
+    """A run directory or journal that cannot be read or written."""
+
+
+class MissingExtra(GammatuneError, ImportError):
+    """An optional dependency is needed and not installed."""
