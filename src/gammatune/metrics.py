@@ -1,0 +1,158 @@
+"""The measures of the thesis (section 6 of its digest): how good a classifier or a regression is.
+
+    TP, TN, FP, FN   true and false positives and negatives of one class against the rest, in examples
+    C                confusion matrix, (k, k): C[i, j] examples of class i that were called class j
+
+    sensitivity = TP / (TP + FN)                                                          (16)
+    specificity = TN / (TN + FP)                                                          (17)
+    accuracy    = sum_i C[i, i] / n                                                       (18)
+    mcc         = (TP TN - FP FN) / sqrt((TP + FP)(TP + FN)(TN + FP)(TN + FN))            (19)
+
+A split may lack a class, or hold one class only. Every number below is defined then, none is NaN:
+
+    sensitivity of a class nobody belongs to          None, left out of the average
+    specificity of a class everybody belongs to       None, left out of the average
+    mcc of a 2x2 table with an empty row or column    0 (as in scikit-learn)
+    macro mcc                                         the average over the classes present in y_true
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gammatune.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What `classification` measured; all averages are fractions, not per cent.
+
+    sensitivity, specificity: in [0, 1], unweighted means over the classes where they are defined.
+    accuracy: in [0, 1].
+    mcc: the multiclass R_K (Gorodkin 2004), in [-1, 1].
+    mcc_macro: the mean of the one-against-rest values over the classes present, in [-1, 1]. Both, because
+    some values of the thesis's table 7 lie below R_K's bound.
+    per_class_*: k values, class 0 first; None where the class leaves the measure undefined.
+    confusion: k rows of k counts; row = true class, column = predicted class.
+    """
+
+    sensitivity: float
+    specificity: float
+    accuracy: float
+    mcc: float
+    mcc_macro: float
+    per_class_sensitivity: tuple[float | None, ...]
+    per_class_specificity: tuple[float | None, ...]
+    per_class_mcc: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """r2: coefficient of determination, at most 1. mse: mean squared error, in the target's unit squared."""
+
+    r2: float
+    mse: float
+
+
+def classification(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> Classification:
+    """Measures (16) to (19) of integer labels `y_true` (n,) and `y_pred` (n,), both in 0 .. classes - 1.
+
+    classes: how many the problem has, 2 or more; labels that do not occur are allowed (module docstring).
+    Raises InvalidArgument: fewer than two classes, no examples, lengths that differ, labels that are not
+    integers or out of range.
+    Twin: tests/test_metrics.py counts with plain loops.
+    """
+    from sklearn.metrics import confusion_matrix, matthews_corrcoef, multilabel_confusion_matrix
+
+    if classes < 2:
+        raise InvalidArgument(f"a classification needs 2 classes or more, got classes={classes}")
+    true, pred = _labels("y_true", y_true, classes), _labels("y_pred", y_pred, classes)
+    _same_shape(true, pred)
+
+    every = np.arange(classes)
+    confusion = confusion_matrix(true, pred, labels=every)  # (k, k)
+    tables = multilabel_confusion_matrix(true, pred, labels=every).astype(float)  # (k, 2, 2)
+    tn, fp, fn, tp = tables[:, 0, 0], tables[:, 0, 1], tables[:, 1, 0], tables[:, 1, 1]  # each (k,)
+
+    sensitivity = _ratio(tp, tp + fn)  # (16)
+    specificity = _ratio(tn, tn + fp)  # (17)
+    margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    mcc = np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)  # (19)
+    # With one label in all, R_K is 0/0; scikit-learn also says 0 but warns on the way.
+    one_label = np.unique(np.concatenate([true, pred])).size == 1
+    return Classification(
+        sensitivity=_mean(sensitivity),
+        specificity=_mean(specificity),
+        accuracy=float(np.mean(true == pred)),  # (18)
+        mcc=0.0 if one_label else float(matthews_corrcoef(true, pred)),
+        mcc_macro=float(np.mean(mcc[tp + fn > 0])),
+        per_class_sensitivity=sensitivity,
+        per_class_specificity=specificity,
+        per_class_mcc=tuple(mcc.tolist()),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
+
+
+def regression(y_true: ArrayLike, y_pred: ArrayLike) -> Regression:
+    """r2 and mse of targets `y_true` and predictions, both (n,) or both (n, m); m outputs are averaged.
+
+    Where the targets do not vary (one example, or a constant) r2 is 1 for exact predictions and 0 for any
+    other, as scikit-learn has it for constants. Predictions that are not finite are no error, because a
+    diverged net makes them: mse is inf and r2 -inf, as they are where squares overflow.
+    Raises InvalidArgument: no examples, shapes that differ, values that are not numbers, targets not finite.
+    """
+    from sklearn.metrics import mean_squared_error, r2_score
+
+    true, pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
+    _same_shape(true, pred)
+    if not np.isfinite(true).all():
+        raise InvalidArgument("y_true must be finite, got NaN or infinity; drop or fill those examples")
+    if not np.isfinite(pred).all():
+        return Regression(r2=-np.inf, mse=np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mse = float(mean_squared_error(true, pred))
+        # scikit-learn leaves one example undefined, with a warning.
+        r2 = float(np.mean(true == pred)) if len(true) == 1 else float(r2_score(true, pred))
+    return Regression(r2=r2 if np.isfinite(r2) else -np.inf, mse=mse if np.isfinite(mse) else np.inf)
+
+
+def _labels(name: str, values: ArrayLike, classes: int) -> NDArray[np.int64]:
+    labels = np.asarray(values)
+    if labels.ndim != 1 or labels.size == 0:
+        raise InvalidArgument(f"{name} must be a list of labels, one an example, got shape {labels.shape}")
+    if labels.dtype.kind not in "iub":
+        raise InvalidArgument(
+            f"{name} must hold integer labels, got {labels.dtype}; use argmax of the scores"
+        )
+    labels = labels.astype(np.int64)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise InvalidArgument(f"{name} must lie in 0 .. {classes - 1}, got labels from {low} to {high}")
+    return labels
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    numbers = np.asarray(values)
+    if numbers.ndim not in (1, 2) or numbers.size == 0:
+        raise InvalidArgument(
+            f"{name} must be (n,) or (n, m) with n, m of 1 or more, got shape {numbers.shape}"
+        )
+    if numbers.dtype.kind not in "iubf":
+        raise InvalidArgument(f"{name} must hold real numbers, got {numbers.dtype}")
+    return numbers.astype(np.float64)
+
+
+def _same_shape(true: NDArray[np.generic], pred: NDArray[np.generic]) -> None:
+    if true.shape != pred.shape:
+        raise InvalidArgument(f"y_true and y_pred must have one shape, got {true.shape} and {pred.shape}")
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> tuple[float | None, ...]:
+    return tuple(float(p / w) if w > 0 else None for p, w in zip(part, whole, strict=True))
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    return float(np.mean([v for v in values if v is not None]))

@@ -1,0 +1,170 @@
+"""Objectives: one number from the metrics of a rollout, higher is better.
+
+    M_a     accuracy, a fraction in [0, 1]       (metrics["accuracy"])
+    M_l     loss, 0 or more                      (metrics["loss"])
+    lambda  in (0, 1], here `lam`
+
+The kappa of the thesis weighs both together; its formulas (11) and (12) are lost in the extracted text, so
+each is a reading (docs: the thesis, digested):
+
+    kappa11        M_a   - lambda log(M_l)           (11) [reading]
+    kappa12        M_a^2 - log(M_l) / lambda         (12) scaled [reading, default]: M_l weighs more
+    kappa12_ratio  M_a^2 - log(M_l / lambda)         (12) ratio [reading]: lambda moves the cut only
+
+The thesis cuts kappa to 0 where it would be negative. A cut kappa is 0 all over the first epochs, so the
+uncut form searches and the cut form reproduces.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gammatune.errors import InvalidArgument
+from gammatune.records import Metrics
+
+# Where kappa is cut to 0: "negative", where kappa is not above 0 [reading]; "loss-above-accuracy", where
+# M_l > M_a, the other way to read the thesis's condition [reading].
+Cut: TypeAlias = Literal["negative", "loss-above-accuracy"]
+
+# Neither the value of lambda nor the unit of M_a is given in the thesis [guess].
+DEFAULT_LAM = 0.5
+
+# Below this, log(M_l) / lambda could overflow.
+_SMALLEST_LAM = 1e-300
+
+# log(0) is minus infinity; the loss is floored at the smallest normal double, whose log is -708.4, so that a
+# perfect net has a finite kappa that is still the highest of all.
+LOSS_FLOOR = 2.0**-1022
+
+
+def kappa11(accuracy: float, loss: float, lam: float) -> float:
+    """(11) uncut: M_a - lambda log(M_l)."""
+    return accuracy - lam * _log(loss)
+
+
+def kappa12(accuracy: float, loss: float, lam: float) -> float:
+    """(12) scaled, uncut: M_a^2 - log(M_l) / lambda."""
+    return accuracy**2 - _log(loss) / lam
+
+
+def kappa12_ratio(accuracy: float, loss: float, lam: float) -> float:
+    """(12) ratio, uncut: M_a^2 - log(M_l / lambda)."""
+    return accuracy**2 - (_log(loss) - math.log(lam))
+
+
+_KAPPAS: Mapping[str, Callable[[float, float, float], float]] = {
+    "kappa": kappa12,
+    "kappa11": kappa11,
+    "kappa12": kappa12,
+    "kappa12-ratio": kappa12_ratio,
+}
+
+_PLAIN: Mapping[str, tuple[str, Callable[[float], float]]] = {
+    "accuracy": ("accuracy", lambda accuracy: accuracy),
+    "loss": ("loss", lambda loss: -loss),
+    "r2": ("r2", lambda r2: r2),
+    "mse": ("mse", lambda mse: -mse),
+    "log-loss": ("loss", lambda loss: -_log(loss)),
+}
+
+OBJECTIVES: tuple[str, ...] = (*_PLAIN, *_KAPPAS, *(f"{name}-cut" for name in _KAPPAS))
+DEFAULT_CLASSIFICATION = "kappa"
+DEFAULT_REGRESSION = "log-loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """An objective by name; `make_objective` checks the arguments.
+
+    name: one of OBJECTIVES. lam, cut: see the module docstring; the plain objectives do not use them.
+    """
+
+    name: str
+    lam: float = DEFAULT_LAM
+    cut: Cut = "negative"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of the metrics without which there is no score."""
+        return (_PLAIN[self.name][0],) if self.name in _PLAIN else ("accuracy", "loss")
+
+    def __call__(self, metrics: Metrics) -> float:
+        """The score, higher is better; -inf where a needed metric or the loss is not finite (diverged).
+
+        Raises InvalidArgument: a needed metric is missing, the accuracy lies outside [0, 1], or the loss
+        is negative where its logarithm is needed.
+        """
+        self._check(metrics)
+        if any(not math.isfinite(metrics[m]) for m in (*self.needs, "loss") if m in metrics):
+            return -math.inf
+        if self.name in _PLAIN:
+            metric, score = _PLAIN[self.name]
+            return score(float(metrics[metric]))
+        accuracy, loss = float(metrics["accuracy"]), float(metrics["loss"])
+        kappa = _KAPPAS[self.name.removesuffix("-cut")](accuracy, loss, self.lam)
+        if not self.name.endswith("-cut"):
+            return kappa
+        keep = kappa > 0 if self.cut == "negative" else loss <= accuracy
+        return kappa if keep else 0.0
+
+    def rank(self, metrics: Metrics) -> tuple[float, float, float]:
+        """(score, accuracy, -loss), to compare as tuples: equal scores fall back to accuracy, then to loss.
+
+        A metric that is missing counts 0 and so decides nothing; one that is not finite counts -inf.
+        """
+        return (
+            self(metrics),
+            _finite_or_worst(metrics.get("accuracy", 0.0)),
+            _finite_or_worst(-metrics.get("loss", 0.0)),
+        )
+
+    def _check(self, metrics: Metrics) -> None:
+        missing = [m for m in self.needs if m not in metrics]
+        if missing:
+            raise InvalidArgument(self._advice_on_missing(missing, metrics))
+        accuracy = metrics.get("accuracy", 0.0)
+        if math.isfinite(accuracy) and not 0 <= accuracy <= 1:
+            raise InvalidArgument(
+                f"accuracy must be a fraction in [0, 1], not per cent, got {accuracy:g}; divide by 100"
+            )
+        takes_log = self.name == "log-loss" or self.name not in _PLAIN
+        if takes_log and -math.inf < metrics["loss"] < 0:
+            raise InvalidArgument(
+                f"objective {self.name!r} takes the logarithm of the loss, which must not be negative, "
+                f"got {metrics['loss']:g}; use 'loss' or 'accuracy'"
+            )
+
+    def _advice_on_missing(self, missing: list[str], metrics: Metrics) -> str:
+        got = ", ".join(sorted(metrics)) or "none"
+        if self.name not in _PLAIN and missing == ["accuracy"]:
+            return (
+                f"objective {self.name!r} weighs accuracy and loss together, and a regression has no "
+                f"accuracy (metrics received: {got}); use 'log-loss', 'r2', 'mse' or 'loss'"
+            )
+        return f"objective {self.name!r} needs the metrics {', '.join(self.needs)}; received: {got}"
+
+
+def make_objective(
+    name: str = DEFAULT_CLASSIFICATION, *, lam: float = DEFAULT_LAM, cut: Cut = "negative"
+) -> Objective:
+    """The objective called `name`, one of OBJECTIVES; "kappa" is kappa12, and "-cut" adds the thesis's cut.
+
+    lam: in (0, 1], and not below 1e-300. cut: where a "-cut" objective is 0 (see `Cut`).
+    Raises InvalidArgument: a name that is not known, lam outside (0, 1], a cut that is not known.
+    """
+    if name not in OBJECTIVES:
+        raise InvalidArgument(f"there is no objective {name!r}; choose from {', '.join(OBJECTIVES)}")
+    if not _SMALLEST_LAM <= lam <= 1:
+        raise InvalidArgument(f"lam must lie in (0, 1] (1e-300 at least), got {lam!r}")
+    if cut not in ("negative", "loss-above-accuracy"):
+        raise InvalidArgument(f"cut must be 'negative' or 'loss-above-accuracy', got {cut!r}")
+    return Objective(name, float(lam), cut)
+
+
+def _log(loss: float) -> float:
+    return math.log(max(loss, LOSS_FLOOR))
+
+
+def _finite_or_worst(value: float) -> float:
+    return float(value) if math.isfinite(value) else -math.inf
