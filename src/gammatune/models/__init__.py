@@ -1,0 +1,97 @@
+"""Nets by name. Importing this module does not import torch; making a model does."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gammatune.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# name -> module and factory; a factory takes (shape, outputs).
+MODELS: Mapping[str, str] = {
+    "thesis": "gammatune.models.thesis:thesis",
+    "mlp": "gammatune.models.mlp:mlp",
+    "cnn": "gammatune.models.cnn:cnn",
+    "keras-cnn": "gammatune.models.keras_cifar:keras_cifar",
+    "resnet": "gammatune.models.resnet:resnet",
+    "alexnet": "gammatune.models.alexnet:alexnet",
+    "googlenet": "gammatune.models.googlenet:googlenet",
+    "lstm": "gammatune.models.lstm:lstm",
+}
+
+
+def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "nn.Module":
+    """A new net for examples of `shape`, (C, H, W) or (F,), with `outputs` numbers an example.
+
+    name: one of MODELS; "auto", which is cnn for images and mlp for vectors; or "package.module:factory",
+    your own. Your factory is called with those of the keywords shape and outputs that it takes, and the
+    current directory is on the import path.
+    seed: fixes the initial weights; torch's global random state stays as it was.
+    Raises InvalidArgument: a name that is not known, a module or factory that cannot be found, a factory that
+    needs other arguments or returns no nn.Module, a shape the net cannot take. What your own code raises is
+    passed on as it is.
+    """
+    if name == "auto":
+        name = "cnn" if len(shape) == 3 else "mlp"
+    if name not in MODELS and ":" not in name:
+        raise InvalidArgument(
+            f"there is no model {name!r}; choose from auto, {', '.join(MODELS)}, "
+            "or name your own as package.module:factory"
+        )
+    factory = _find(MODELS.get(name, name))
+    arguments = _arguments(name, factory, {"shape": shape, "outputs": outputs})
+
+    from torch import nn
+
+    from gammatune.models.seeded import seeded
+
+    with seeded(seed):
+        model = factory(**arguments)
+    if not isinstance(model, nn.Module):
+        raise InvalidArgument(f"{name} must return a torch.nn.Module, got {type(model).__name__}")
+    return model
+
+
+def _find(path: str) -> Callable[..., Any]:
+    module_name, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())  # for good, as `python -m` does: the module may import later
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # found, but something that it imports is not
+        raise InvalidArgument(
+            f"there is no module {error.name!r} (for {path!r}) on the import path or in {os.getcwd()}"
+        ) from error
+    if not hasattr(module, attribute):
+        raise InvalidArgument(f"module {module_name!r} has no {attribute!r}; write package.module:factory")
+    factory: Callable[..., Any] = getattr(module, attribute)
+    if not callable(factory):
+        raise InvalidArgument(
+            f"{path!r} is a {type(factory).__name__}, not a function or class that makes a model"
+        )
+    return factory
+
+
+def _arguments(name: str, factory: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `offered` that the factory takes by name."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(offered)
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    required = {
+        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    foreign = sorted(required - offered.keys())
+    if foreign:
+        raise InvalidArgument(
+            f"{name} needs the argument {foreign[0]!r}; a factory gets shape and outputs, or nothing: "
+            "give the rest a default"
+        )
+    return {key: value for key, value in offered.items() if key in named}
