@@ -53,18 +53,26 @@ class Rollout:
 
     fork: the fork to start from; None goes on from where the training stands.
     epoch: which epoch of the course this is, from 0.
+    course: True where this stretch is the course itself, certain to be kept; loggers may listen to it.
     """
 
     values: Values
     epoch: int
     fork: str | None
+    course: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Make what led to `fork` (None: the training as it stands) the course up to and including `epoch`."""
+    """Make the state in `fork` (None: the training as it stands) the course.
 
-    outcomes: tuple["Outcome", ...]  # the rollouts that became the course, in order
+    outcomes: the rollouts that become part of the course by it, in order; none where the course goes back
+    to an earlier state of its own.
+    epochs: how long the course is after it.
+    """
+
+    outcomes: tuple["Outcome", ...]
+    epochs: int
     fork: str | None
     verdict: Verdict
 
@@ -81,6 +89,7 @@ class Outcome:
 
     number: counts the rollouts of a run from 0.
     score: the objective, higher is better; None unless status is "ok".
+    steps: optimizer steps taken, the one that diverged included.
     trained, evaluated: examples passed forward and backward, and forward only.
     seconds: wall time of the rollout, its evaluation included.
     """
@@ -91,10 +100,15 @@ class Outcome:
     status: Status
     metrics: Metrics
     score: float | None
+    steps: int
     trained: int
     evaluated: int
     seconds: float
     note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
 
     @property
     def observation(self) -> Observation:

@@ -1,0 +1,181 @@
+"""Feeds rollouts and course the same batches.
+
+A loader whose order follows from random streams we restore (a `DataLoader` over a map-style dataset) is
+simply iterated again after each restore. Anything else (an `IterableDataset`, persistent workers, a generator,
+an unknown iterable) is drawn once onto a `Tape`, which feeds the first rollout as it is drawn and every later
+one from memory.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import torch
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
+
+from gammatune.engine.streams import Stream, StreamStates
+from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
+
+Loader: TypeAlias = Iterable[Any]
+LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
+TAPE_BYTES = 2**30  # guess: what a workstation can spare
+
+
+def restorable(loader: Loader) -> bool:
+    """Whether iterating again from restored random streams gives the same batches again."""
+    if isinstance(loader, DataLoader):
+        return not isinstance(loader.dataset, IterableDataset) and not loader.persistent_workers
+    return isinstance(loader, (list, tuple, torch.Tensor))
+
+
+def streams_of(loader: Loader) -> list[Stream]:
+    """The generators a loader draws its order from, beside the global ones."""
+    if not isinstance(loader, DataLoader):
+        return []
+    samplers = [loader.sampler, loader.batch_sampler]
+    samplers += [s.sampler for s in samplers if isinstance(s, BatchSampler)]
+    owners = [loader, loader.dataset, *samplers]
+    found = [getattr(owner, "generator", None) for owner in owners]
+    unique = {id(g): g for g in found if isinstance(g, torch.Generator)}
+    return list(unique.values())
+
+
+def examples_in(batch: Any) -> int:
+    """The number of examples in a batch: the first dimension of the first array in it."""
+    if (size := _first_dimension(batch)) is None:
+        raise InvalidArgument(
+            f"cannot tell how many examples a batch of type {type(batch).__name__} holds; "
+            "pass examples=function to run.batches(loader, examples=...)"
+        )
+    return size
+
+
+def _first_dimension(item: Any) -> int | None:
+    shape = getattr(item, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else 1
+    if isinstance(item, Mapping):
+        children: Iterable[Any] = item.values()
+    elif isinstance(item, (list, tuple)):
+        children = item
+        if item and all(isinstance(child, (str, bytes, int, float)) for child in item):
+            return len(item)
+    elif hasattr(item, "__dataclass_fields__"):
+        children = vars(item).values()
+    else:
+        # graphs and ragged batches often carry their own length
+        return len(item) if hasattr(item, "__len__") and not isinstance(item, (str, bytes)) else None
+    return next((size for child in children if (size := _first_dimension(child)) is not None), None)
+
+
+class Tape:
+    """The batches of a loader, drawn once.
+
+    One epoch is one pass over the loader. An iterator, which can be passed over only once, gives a single
+    epoch. Epochs that became part of the course are dropped (`forget_before`). Drawing may move random
+    streams (a `DataLoader` draws a seed when an epoch starts); a replay moves them to where the draw left
+    them, so that rollouts and course see the same numbers.
+    limit: bytes of tensors held at most.
+    """
+
+    def __init__(self, loader: Loader, limit: int = TAPE_BYTES) -> None:
+        self._loader = loader
+        self._streams = streams_of(loader)
+        self._limit = limit
+        self._passes: dict[int, _Pass] = {}
+
+    def play(self, epoch: int) -> Iterator[Any]:
+        """The batches of an epoch from its start, from memory as far as they have been drawn."""
+        if epoch not in self._passes:
+            before = StreamStates(self._streams)
+            source = iter(self._loader)
+            self._passes[epoch] = _Pass(source, self._moved_from(before))
+        else:
+            self._passes[epoch].started.restore_if_moved()
+        current = self._passes[epoch]
+        position = 0
+        while True:
+            if position < len(current.draws):
+                current.draws[position].restore_if_moved()
+            elif not self._draw(current):
+                return
+            # a copy, since the loop body may change its batch in place
+            yield _clone(current.draws[position].batch)
+            position += 1
+
+    def forget_before(self, epoch: int) -> None:
+        for old in [e for e in self._passes if e < epoch]:
+            del self._passes[old]
+
+    def _draw(self, current: "_Pass") -> bool:
+        if current.source is None:
+            return False
+        before = StreamStates(self._streams)
+        try:
+            batch = next(current.source)
+        except StopIteration:
+            current.source = None
+            return False
+        current.draws.append(_Draw(batch, self._moved_from(before)))
+        current.bytes += _bytes(batch)
+        held = sum(p.bytes for p in self._passes.values())
+        if held > self._limit:
+            raise NotRestorable(
+                f"the batches of a loader whose order cannot be restored ({type(self._loader).__name__}) fill "
+                f"{held / 2**20:.1f} MiB, more than the {self._limit / 2**20:.1f} MiB allowed. Use a map-style "
+                "dataset without persistent workers, make the epochs shorter, or raise tape_bytes"
+            )
+        return True
+
+    def _moved_from(self, before: StreamStates) -> StreamStates | None:
+        after = StreamStates(self._streams)
+        return None if after == before else after
+
+
+class _Draw:
+    """One thing drawn, and where the drawing left the random streams (None: where they were)."""
+
+    def __init__(self, batch: Any, moved: StreamStates | None) -> None:
+        self.batch = batch
+        self._moved = moved
+
+    def restore_if_moved(self) -> None:
+        if self._moved is not None:
+            self._moved.restore()
+
+
+class _Pass:
+    """One pass over a loader: its start, what has been drawn, and the iterator until it is exhausted."""
+
+    def __init__(self, source: Iterator[Any], moved: StreamStates | None) -> None:
+        self.source: Iterator[Any] | None = source
+        self.started = _Draw(None, moved)
+        self.draws: list[_Draw] = []
+        self.bytes = 0
+
+
+def _clone(item: Any) -> Any:
+    if isinstance(item, torch.Tensor):
+        return item.clone()
+    if type(item) is dict:
+        return {key: _clone(child) for key, child in item.items()}
+    if type(item) in (list, tuple):
+        return type(item)(_clone(child) for child in item)
+    return copy.deepcopy(item)
+
+
+def _bytes(item: Any) -> int:
+    if isinstance(item, torch.Tensor):
+        return item.element_size() * item.numel()
+    if isinstance(item, Mapping):
+        return sum(_bytes(child) for child in item.values())
+    if isinstance(item, (list, tuple)):
+        return sum(_bytes(child) for child in item)
+    return int(getattr(item, "nbytes", 0))
+
+
+def empty_loader(loader: Loader) -> InvalidData:
+    return InvalidData(
+        f"the loader ({type(loader).__name__}) gave no batch: give it data, and check that batch_size with "
+        "drop_last=True does not exceed the number of examples"
+    )

@@ -1,0 +1,224 @@
+"""Sets hyperparameters on the user's optimizers, and sees to it that they stay.
+
+Legend: a *group* is an optimizer's parameter group; its *base* is the value it had when the tuner met it. A
+searched value belongs to the first group whose base is above 0; the other groups keep their ratio to it, so
+that layer-wise rates stay layer-wise and a 0 stays 0.
+
+    names      lr, weight_decay, momentum (the first beta for the Adam family), or any number all groups have
+    name.k     the same for optimizer k alone (from 0)
+    multiplier the searched lr multiplies whatever the user's own scheduler has set, for the time of the step
+
+`batch_size` is not an optimizer's: the loader factory has it (engine/batches.py).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gammatune.engine.sentinel import Sentinel
+from gammatune.errors import ConflictingControl, InvalidArgument
+from gammatune.ledger import Meter
+from gammatune.records import Values
+
+BATCH_SIZE = "batch_size"
+
+
+class Steering:
+    """Holds the optimizers' hooks from birth until `close`."""
+
+    def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
+        self._optimizers = list(optimizers)
+        self._multiplier = multiplier
+        self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
+        self._bases = [[dict(group) for group in o.param_groups] for o in self._optimizers]
+        self._wanted: list[list[float]] = [[] for _ in self._optimizers]  # lr per optimizer and group
+        self._lent: list[list[Any]] = [[] for _ in self._optimizers]  # the user's lr during a step
+        self._meter = Meter()
+        self._sentinels = [Sentinel(o) for o in self._optimizers]
+        if not multiplier:
+            self._refuse_schedulers()
+        for name in names:
+            if name != BATCH_SIZE:
+                self._ratios(name)  # raises where the name cannot be set
+        self._hooks = []
+        for index, optimizer in enumerate(self._optimizers):
+            self._hooks.append(optimizer.register_step_pre_hook(self._before(index)))
+            if multiplier:
+                self._hooks.append(optimizer.register_step_post_hook(self._after(index)))
+
+    def apply(self, values: Values, meter: Meter) -> None:
+        """Set the values now, read them back, and count the steps that follow into `meter`."""
+        self._meter = meter
+        self._factor = {}
+        for sentinel in self._sentinels:
+            sentinel.reset()
+        for name, value in values.items():
+            if name == BATCH_SIZE:
+                continue
+            key, _ = _split(name)
+            if key == "lr" and self._multiplier:
+                self._factor |= {index: float(value) for index in self._whose(name)}
+                continue
+            for optimizer, group, ratio in self._ratios(name):
+                _set(self._optimizers[optimizer].param_groups[group], key, float(value) * ratio)
+        self._wanted = [[_number(group["lr"]) for group in o.param_groups] for o in self._optimizers]
+
+    def diverged_at_last(self) -> bool:
+        return any(sentinel.finally_diverged() for sentinel in self._sentinels)
+
+    def close(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    # -- in every step
+
+    def _before(self, index: int) -> Any:
+        sentinel = self._sentinels[index]
+        groups = self._optimizers[index].param_groups
+
+        def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            meter = self._meter
+            # A fused optimizer is called even where GradScaler found an overflow, and skips by itself.
+            found_inf = getattr(optimizer, "found_inf", None)
+            if found_inf is not None and found_inf.item() > 0:
+                return
+            meter.steps += 1
+            if self._multiplier:
+                self._lend(index)
+            else:
+                for group, wanted in zip(groups, self._wanted[index], strict=False):
+                    lr = group["lr"]
+                    if lr is not wanted and not _equals(lr, wanted):
+                        raise ConflictingControl(
+                            f"the learning rate was {_number(lr):g} where gammatune had set {wanted:g}: a "
+                            "scheduler or the loop changes it too. Take that away, or pass multiplier=True "
+                            "so that gammatune scales what the scheduler sets"
+                        )
+            if not meter.diverged and sentinel.diverged():
+                meter.diverged = True
+                meter.note = f"the gradient was not finite at step {meter.steps}"
+
+        return before_step
+
+    def _after(self, index: int) -> Any:
+        def after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            for group, lr in zip(optimizer.param_groups, self._lent[index], strict=False):
+                _put(group, "lr", lr)
+            self._lent[index] = []
+
+        return after_step
+
+    def _lend(self, index: int) -> None:
+        factor = self._factor.get(index, 1.0)
+        groups = self._optimizers[index].param_groups
+        self._lent[index] = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
+        for group in groups:
+            _put(group, "lr", group["lr"] * factor)
+
+    # -- which groups a name means
+
+    def _whose(self, name: str) -> list[int]:
+        _, index = _split(name)
+        if index is None:
+            return list(range(len(self._optimizers)))
+        if not 0 <= index < len(self._optimizers):
+            raise InvalidArgument(
+                f"{name!r} names optimizer {index}, and there are {len(self._optimizers)}, counted from 0"
+            )
+        return [index]
+
+    def _ratios(self, name: str) -> list[tuple[int, int, float]]:
+        """(optimizer, group, ratio to the searched value) for every group that `name` steers."""
+        key, _ = _split(name)
+        where = [(o, g) for o in self._whose(name) for g in range(len(self._bases[o]))]
+        bases = [_base(self._bases[o][g], key, name) for o, g in where]
+        reference = next((base for base in bases if base > 0), None)
+        if reference is None:
+            if key == "lr":
+                raise InvalidArgument(
+                    "the learning rate of every parameter group is 0: give at least one group a rate above "
+                    "0, the others keep their ratio to it"
+                )
+            return [(o, g, 1.0) for o, g in where]  # all 0: the user asks for it to be searched everywhere
+        return [
+            (o, g, 1.0 if base == reference else base / reference)
+            for (o, g), base in zip(where, bases, strict=True)
+        ]
+
+    def _refuse_schedulers(self) -> None:
+        for optimizer in self._optimizers:
+            if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
+                raise ConflictingControl(
+                    f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
+                    "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
+                )
+
+
+def lr_of(optimizers: Sequence[Optimizer]) -> float:
+    """The absolute learning rate a search starts around: the first group's that is above 0."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            if (lr := _number(group["lr"])) > 0:
+                return lr
+    raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
+
+
+def _split(name: str) -> tuple[str, int | None]:
+    """'lr' -> ('lr', None); 'lr.1' -> ('lr', 1)."""
+    key, dot, index = name.partition(".")
+    if not dot:
+        return key, None
+    if not index.isdecimal():
+        raise InvalidArgument(
+            f"{name!r} is not a hyperparameter; write 'lr' or, for optimizer 1 alone, 'lr.1'"
+        )
+    return key, int(index)
+
+
+def _base(group: dict[str, Any], key: str, name: str) -> float:
+    if key in group and isinstance(group[key], (int, float, Tensor)) and not isinstance(group[key], bool):
+        return _number(group[key])
+    if key == "momentum" and "betas" in group:
+        return float(group["betas"][0])
+    known = sorted(k for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool))
+    raise InvalidArgument(
+        f"{name!r} cannot be searched: the optimizer has no such number. It has {', '.join(known)}; "
+        f"{BATCH_SIZE!r} is searched with a loader factory"
+    )
+
+
+def _set(group: dict[str, Any], key: str, value: float) -> None:
+    """Set one hyperparameter and read it back."""
+    if key == "momentum" and key not in group:
+        group["betas"] = (value, *group["betas"][1:])
+        stays = group["betas"][0] == value
+    else:
+        _put(group, key, value)
+        stays = _equals(group[key], value)
+    if not stays:
+        raise ConflictingControl(f"{key} was set to {value!r} and read back as {group.get(key)!r}")
+
+
+def _put(group: dict[str, Any], key: str, value: Any) -> None:
+    """Write a number where a number or a tensor stands; the tensor stays the same object."""
+    if isinstance(group[key], Tensor):
+        with torch.no_grad():
+            group[key].copy_(value) if isinstance(value, Tensor) else group[key].fill_(value)
+    else:
+        group[key] = value
+
+
+def _equals(stored: Any, value: float) -> bool:
+    if isinstance(stored, Tensor):
+        # A tensor rate may be float32, and on an accelerator a look would wait for it.
+        return stored.device.type != "cpu" or math.isclose(stored.item(), value, rel_tol=1e-6, abs_tol=1e-30)
+    return bool(stored == value)
+
+
+def _number(value: Any) -> float:
+    return float(value)

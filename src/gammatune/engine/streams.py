@@ -1,0 +1,84 @@
+"""The states of random streams: Python's, NumPy's and torch's global ones, and every generator handed in."""
+
+import copy
+import random
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+Stream: TypeAlias = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+
+
+class StreamStates:
+    """The global streams and some generators as they stood at one moment.
+
+    cuda: the streams of the CUDA devices too; asking for them waits for the device, so only forks do.
+    """
+
+    def __init__(self, streams: Iterable[Stream], *, cuda: bool = False) -> None:
+        self._streams = [(stream, _state(stream)) for stream in streams]
+        self._python = random.getstate()
+        self._numpy = np.random.get_state()  # noqa: NPY002 - the user's code may draw from it
+        self._torch = torch.get_rng_state()
+        # A process that has not used CUDA has nothing to keep, and asking would start CUDA.
+        self._cuda = torch.cuda.get_rng_state_all() if cuda and torch.cuda.is_initialized() else []
+
+    def add(self, stream: Stream) -> None:
+        self._streams.append((stream, _state(stream)))
+
+    def restore(self) -> None:
+        for stream, state in self._streams:
+            _set_state(stream, state)
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)  # noqa: NPY002
+        torch.set_rng_state(self._torch)
+        if self._cuda:
+            torch.cuda.set_rng_state_all(self._cuda)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StreamStates):
+            return NotImplemented
+        return (
+            self._python == other._python
+            and _same(self._numpy, other._numpy)
+            and torch.equal(self._torch, other._torch)
+            and all(_same(a, b) for (_, a), (_, b) in zip(self._streams, other._streams, strict=True))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _state(stream: Stream) -> Any:
+    if isinstance(stream, torch.Generator):
+        return stream.get_state()
+    if isinstance(stream, np.random.Generator):
+        return copy.deepcopy(stream.bit_generator.state)
+    if isinstance(stream, np.random.RandomState):
+        return stream.get_state()
+    return stream.getstate()
+
+
+def _set_state(stream: Stream, state: Any) -> None:
+    if isinstance(stream, torch.Generator):
+        stream.set_state(state)
+    elif isinstance(stream, np.random.Generator):
+        stream.bit_generator.state = copy.deepcopy(state)
+    elif isinstance(stream, np.random.RandomState):
+        stream.set_state(state)
+    else:
+        stream.setstate(state)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality of states: nested tuples, dictionaries and arrays."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, dict):
+        return all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple):
+        return all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)

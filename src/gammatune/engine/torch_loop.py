@@ -1,0 +1,209 @@
+"""A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from gammatune.engine.batches import (
+    TAPE_BYTES,
+    Loader,
+    LoaderFactory,
+    Tape,
+    empty_loader,
+    examples_in,
+    restorable,
+    streams_of,
+)
+from gammatune.engine.snapshot import Snapshot
+from gammatune.engine.steering import BATCH_SIZE, Steering
+from gammatune.engine.streams import Stream
+from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
+from gammatune.ledger import Meter
+from gammatune.records import Metrics, Values
+
+
+class TorchLoop:
+    """A `Forkable` over modules, optimizers and whatever else takes part.
+
+    model, optimizer: one or several. state: anything else that changes while training and must go back with
+    it: a GradScaler, an EMA copy, an LR scheduler (with multiplier=True), generators, any object with
+    state_dict and load_state_dict.
+    names: the hyperparameters that will be searched.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Sequence[nn.Module],
+        optimizer: Optimizer | Sequence[Optimizer],
+        names: Sequence[str],
+        *,
+        state: Sequence[Any] = (),
+        multiplier: bool = False,
+        tape_bytes: int = TAPE_BYTES,
+    ) -> None:
+        self._modules = _listed(model, nn.Module, "model")
+        self._optimizers = _listed(optimizer, Optimizer, "optimizer")
+        self._models = list(self._modules)  # whose forward passes are counted
+        self._streams: list[Stream] = []
+        self._extras: list[Any] = []
+        for item in state:
+            self._sort_in(item, multiplier=multiplier)
+        self._searches_batch_size = BATCH_SIZE in names
+        self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
+        self._tapes: dict[int, Tape] = {}
+        self._tape_bytes = tape_bytes
+        self._forks: dict[str, Snapshot] = {}
+        self._values: Values = {}
+        self._steering = Steering(self._optimizers, names, multiplier=multiplier)
+
+    # -- Forkable
+
+    def capture(self, fork: str) -> None:
+        snapshot = self._forks.setdefault(fork, Snapshot())
+        snapshot.capture(self._modules, self._optimizers, self._extras, self._streams)
+
+    def restore(self, fork: str) -> None:
+        self._forks[fork].restore()
+
+    def apply(self, values: Values, meter: Meter) -> None:
+        self._values = values
+        self._steering.apply(values, meter)
+
+    def close(self) -> None:
+        self._steering.close()
+        self._forks.clear()
+        self._tapes.clear()
+
+    # -- what a loop body calls, through `Run`
+
+    def batches(
+        self,
+        loader: Loader | LoaderFactory,
+        epoch: int,
+        meter: Meter,
+        examples: Callable[[Any], int] = examples_in,
+    ) -> Iterator[Any]:
+        """One epoch of batches, counted; ends early when the rollout diverges."""
+        loader = self._loader_for(loader)
+        if restorable(loader):
+            source = iter(loader)
+        else:
+            tape = self._tapes.setdefault(id(loader), Tape(loader, self._tape_bytes))
+            source = tape.play(epoch)
+        empty = True
+        for batch in source:
+            empty = False
+            meter.trained += examples(batch)
+            yield batch
+            if meter.diverged:
+                return
+        if empty:
+            raise empty_loader(loader)
+        if not meter.diverged and self._steering.diverged_at_last():
+            meter.diverged = True
+            meter.note = "the gradient was not finite near the end of the rollout"
+
+    def forget_before(self, epoch: int) -> None:
+        """The course has passed this point: drop the batches kept for rollouts before it."""
+        for tape in self._tapes.values():
+            tape.forget_before(epoch)
+
+    def measure(
+        self, function: Callable[[], Mapping[str, Any]], meter: Meter, examples: int | None = None
+    ) -> Metrics:
+        """Call `function` with the modules in eval mode and without gradients; modes are put back.
+
+        The examples it passes through the models are counted unless the caller says how many they are.
+        """
+        counts = [0] * len(self._models)
+
+        def count(index: int) -> Callable[..., None]:
+            def before_forward(module: nn.Module, args: Any, kwargs: Any) -> None:
+                counts[index] += examples_in((args, kwargs))
+
+            return before_forward
+
+        modes = [(m, m.training) for root in self._modules for m in root.modules()]
+        hooks = [
+            model.register_forward_pre_hook(count(index), with_kwargs=True)
+            for index, model in enumerate(self._models)
+            if examples is None
+        ]
+        try:
+            for root in self._modules:
+                root.eval()
+            with torch.no_grad():
+                metrics = function()
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for module, mode in modes:
+                module.training = mode
+        meter.evaluated += max(counts) if examples is None else examples
+        return {name: float(value) for name, value in metrics.items()}
+
+    # -- inside
+
+    def _sort_in(self, item: Any, *, multiplier: bool) -> None:
+        if isinstance(item, LRScheduler) and not multiplier:
+            raise ConflictingControl(
+                f"a {type(item).__name__} sets the learning rate, and so does gammatune: leave it out, or pass "
+                "multiplier=True so that gammatune scales what it sets"
+            )
+        if isinstance(item, nn.Module):
+            self._modules.append(item)
+        elif isinstance(item, Optimizer):
+            raise InvalidArgument(
+                f"a {type(item).__name__} optimizer was handed in as state: give it as optimizer=[...]"
+            )
+        elif isinstance(item, Stream):
+            self._streams.append(item)
+        elif hasattr(item, "state_dict") and hasattr(item, "load_state_dict"):
+            self._extras.append(item)
+        else:
+            raise NotRestorable(
+                f"state=[{type(item).__name__}]: the object has no state_dict and load_state_dict, so a fork "
+                "cannot put it back; give it both, or leave it out if it does not change while training"
+            )
+
+    def _loader_for(self, loader: Loader | LoaderFactory) -> Loader:
+        is_factory = callable(loader) and not hasattr(loader, "__iter__")
+        if self._searches_batch_size and not is_factory:
+            raise InvalidArgument(
+                f"batch_size is searched, so run.batches needs a function of the batch size that makes a "
+                f"loader, not a {type(loader).__name__}"
+            )
+        if is_factory:
+            size = self._values.get(BATCH_SIZE)
+            if not isinstance(size, int):
+                raise InvalidArgument(
+                    "run.batches was given a function, which is for searching batch_size; add batch_size to "
+                    "the space or give the loader itself"
+                )
+            key = (id(loader), size)
+            if key not in self._loaders:
+                self._loaders[key] = loader(size)  # type: ignore[operator]
+            loader = self._loaders[key]
+        self._learn_streams(loader)  # type: ignore[arg-type]
+        return loader  # type: ignore[return-value]
+
+    def _learn_streams(self, loader: Loader) -> None:
+        """A loader's own generators belong to every fork, those captured before it was met included."""
+        for stream in streams_of(loader):
+            if not any(stream is known for known in self._streams):
+                self._streams.append(stream)
+                for snapshot in self._forks.values():
+                    snapshot.add_stream(stream)
+
+
+def _listed(given: Any, kind: type, name: str) -> list[Any]:
+    items = [given] if isinstance(given, kind) else list(given) if isinstance(given, (list, tuple)) else []
+    if not items or not all(isinstance(item, kind) for item in items):
+        raise InvalidArgument(
+            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not {type(given).__name__}"
+        )
+    return items

@@ -1,0 +1,183 @@
+"""The diary of a run: append-only JSON lines, one event each; whatever is shown later is rebuilt by replay.
+
+    begin    what was asked for: seed, epochs, budget, policy, sampler, objective, space, versions, facts
+    rollout  one `Outcome`
+    commit   which rollouts became the course, and the verdict
+    end      how it ended, and the cost
+    report   what was measured afterwards on data the run neither trained on nor selected by
+    note     a sentence worth keeping
+
+JSON has no NaN and no infinity; such numbers are written as the strings "nan", "inf", "-inf".
+"""
+
+import datetime
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from gammatune.errors import JournalError
+from gammatune.records import Outcome, Verdict
+
+FORMAT = 1
+FILE = "journal.jsonl"
+
+Event: TypeAlias = Mapping[str, Any]
+
+
+class Journal:
+    """Writes the journal of one new run; every event is on disk when `append` returns.
+
+    directory: made if it is not there. Raises JournalError where it already holds a journal.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        path = self.directory / FILE
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("x", encoding="utf-8")
+        except FileExistsError:
+            raise JournalError(
+                f"{path} already holds a run; give another run directory, or remove it"
+            ) from None
+        except OSError as error:
+            raise JournalError(f"cannot write a journal at {path}: {error.strerror or error}") from error
+
+    def append(self, event: Event) -> None:
+        self._file.write(json.dumps(_plain(event), allow_nan=False, separators=(",", ":")) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(slots=True)
+class Story:
+    """A run as its journal tells it.
+
+    torn: the last line was not whole (the run was cut off while writing) and has been left out.
+    """
+
+    begin: dict[str, Any] = field(default_factory=dict)
+    rollouts: list[Outcome] = field(default_factory=list)
+    course: list[Outcome] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+    report: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    torn: bool = False
+
+    def tell(self, event: Event) -> None:
+        """Take in the next event."""
+        match event["event"]:
+            case "begin":
+                self.begin = dict(event)
+            case "rollout":
+                self.rollouts.append(outcome_from(event))
+            case "commit":
+                taken = [self.rollouts[number] for number in event["rollouts"]]
+                self.course = self.course[: event["epochs"] - len(taken)] + taken
+                verdict = event["verdict"]
+                numbers = {name: float(value) for name, value in verdict["numbers"].items()}
+                self.verdicts.append(Verdict(verdict["reason"], numbers))
+            case "end":
+                self.end = dict(event)
+            case "report":
+                self.report = dict(event)
+            case "note":
+                self.notes.append(event["text"])
+            case other:
+                raise JournalError(
+                    f"event {other!r} is not known; the journal may come from a newer gammatune"
+                )
+
+
+def replay(run: str | os.PathLike[str]) -> Story:
+    """Read a run directory or a journal file back.
+
+    Raises JournalError: no journal there, or a line that is not an event (a torn last line is forgiven).
+    """
+    path = Path(run)
+    path = path / FILE if path.is_dir() else path
+    story = Story()
+    for number, line, last in _lines(path):
+        try:
+            if not line.endswith("\n"):
+                raise ValueError("the line does not end")
+            event = json.loads(line)
+            if number == 1 and event.get("format") != FORMAT:
+                raise JournalError(
+                    f"{path} has format {event.get('format')!r}; this gammatune reads {FORMAT}"
+                )
+            story.tell(event)
+        except JournalError:
+            raise
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            if last:
+                story.torn = True
+                break
+            raise JournalError(
+                f"line {number} of {path} is not an event ({error}); the file is damaged"
+            ) from error
+    if not story.begin:
+        raise JournalError(f"{path} holds no event yet: the run ended before it began")
+    return story
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
+    try:
+        # bytes that are not UTF-8 become a line that is not JSON, and are reported as such
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    except FileNotFoundError:
+        raise JournalError(f"there is no run at {path.parent} (no {FILE} in it)") from None
+    except OSError as error:
+        raise JournalError(f"cannot read {path}: {error.strerror or error}") from error
+    for number, line in enumerate(lines, start=1):
+        yield number, line, number == len(lines)
+
+
+# Events ---------------------------------------------------------------------------------------------------
+
+
+def begin_event(**facts: Any) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"event": "begin", "format": FORMAT, "time": now, **facts}
+
+
+def rollout_event(outcome: Outcome) -> dict[str, Any]:
+    return {"event": "rollout", **asdict(outcome)}
+
+
+def commit_event(numbers: list[int], epochs: int, verdict: Verdict) -> dict[str, Any]:
+    return {"event": "commit", "rollouts": numbers, "epochs": epochs, "verdict": asdict(verdict)}
+
+
+def outcome_from(event: Event) -> Outcome:
+    fields = {name: value for name, value in event.items() if name != "event"}
+    fields["metrics"] = {name: float(value) for name, value in fields["metrics"].items()}
+    fields["score"] = None if fields["score"] is None else float(fields["score"])
+    return Outcome(**fields)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

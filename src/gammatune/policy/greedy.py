@@ -1,0 +1,75 @@
+"""The thesis's Hyperparameter Scheduler and Determinant (figures 7 and 8).
+
+    data -> master model -> one copy per candidate, each trained for one epoch -> accuracy and loss
+         -> objective -> the search proposes the next candidate -> ... -> the Determinant takes the best
+         trained copy as the new master -> next epoch
+
+With a grid or random sampler this is figure 7, with a Bayesian one figure 8. The budget B is the number of
+candidates an epoch: each costs one epoch of training and one validation pass, so the whole costs B plain
+runs (the thesis: 2 initial samples and 10 iterations, B = 12).
+
+Each epoch is chosen by its own result; that is greedy, and loses to a schedule that looks ahead (docs/design.md).
+"""
+
+from collections.abc import Generator
+
+from gammatune.policy.job import Job, all_diverged, refuse_hopeless
+from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
+
+
+def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
+    candidates = job.trials("candidates an epoch")
+    peak: Outcome | None = None  # the best commit so far
+    last: Outcome | None = None
+    for epoch in range(job.epochs):
+        yield Fork("master")
+        sampler = job.sampler(epoch)
+        tried: list[Outcome] = []
+        best: Outcome | None = None
+        while len(tried) < candidates and not (best and job.stopping()):
+            values = sampler.ask()
+            if values is None:  # the space is exhausted
+                break
+            outcome = yield Rollout(values, epoch, fork="master")
+            assert outcome is not None
+            refuse_hopeless(outcome, job.space)
+            sampler.tell(outcome.observation)
+            tried.append(outcome)
+            if outcome.ok and (best is None or job.rank(outcome) > job.rank(best)):
+                best = outcome
+                yield Fork("best copy")
+        if best is None:
+            raise all_diverged(tried, job.space)
+        yield Commit((best,), epoch + 1, "best copy", determinant(tried, best))
+        last = best
+        if job.keep == "best" and (peak is None or job.rank(best) > job.rank(peak)):
+            peak = best
+            yield Fork("peak")
+        if job.stopping():
+            break
+    if job.keep == "best" and peak is not None and last is not None and peak is not last:
+        yield Commit((), peak.epoch + 1, "peak", _back_to(peak, last))
+
+
+def determinant(tried: list[Outcome], best: Outcome) -> Verdict:
+    """Why this copy becomes the master."""
+    scores = sorted((o.score for o in tried if o.score is not None), reverse=True)
+    failed = len(tried) - len(scores)
+    assert best.score is not None
+    numbers = {"candidates": float(len(tried)), "failed": float(failed), "score": best.score}
+    reason = f"best of {len(tried)} candidates"
+    if len(scores) > 1:
+        numbers["lead"] = scores[0] - scores[1]
+        reason += f", {numbers['lead']:.3g} ahead of the next"
+    if failed:
+        reason += f"; {failed} failed"
+    return Verdict(reason, numbers)
+
+
+def _back_to(peak: Outcome, last: Outcome) -> Verdict:
+    assert peak.score is not None
+    assert last.score is not None
+    return Verdict(
+        f"the last epoch ended below epoch {peak.epoch + 1}, whose weights are handed back",
+        {"score": peak.score, "last": last.score},
+    )

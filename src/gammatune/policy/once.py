@@ -1,0 +1,43 @@
+"""One candidate for the whole run, searched over whole runs (figures 14 to 17 of the thesis).
+
+The budget is the number of runs. A run is scored by its last epoch; the best run becomes the course.
+"""
+
+from collections.abc import Generator
+
+from gammatune.policy.job import Job, all_diverged, refuse_hopeless
+from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
+
+
+def once(job: Job) -> Generator[Request, Outcome | None, None]:
+    runs = job.trials("whole runs")
+    yield Fork("start")
+    sampler = job.sampler(0)
+    ends: list[Outcome] = []
+    best: list[Outcome] = []
+    while len(ends) < runs and not (best and job.stopping()):
+        values = sampler.ask()
+        if values is None:  # the space is exhausted
+            break
+        run: list[Outcome] = []
+        for epoch in range(job.epochs):
+            outcome = yield Rollout(values, epoch, fork=None if run else "start")
+            assert outcome is not None
+            if not run:
+                refuse_hopeless(outcome, job.space)
+            run.append(outcome)
+            if not outcome.ok:
+                break
+        sampler.tell(run[-1].observation)
+        ends.append(run[-1])
+        if run[-1].ok and (not best or job.rank(run[-1]) > job.rank(best[-1])):
+            best = run
+            yield Fork("best run")
+    if not best:
+        raise all_diverged(ends, job.space)
+    score = best[-1].score
+    assert score is not None
+    failed = sum(not end.ok for end in ends)
+    reason = f"best of {len(ends)} whole runs by its last epoch" + (f"; {failed} failed" if failed else "")
+    numbers = {"candidates": float(len(ends)), "failed": float(failed), "score": score}
+    yield Commit(tuple(best), len(best), "best run", Verdict(reason, numbers))

@@ -1,0 +1,64 @@
+"""A training without a network: tuner and policies run against it in milliseconds."""
+
+import copy
+import math
+from dataclasses import dataclass
+
+from gammatune.ledger import Meter
+from gammatune.records import Metrics, Values
+
+
+@dataclass
+class FakeTraining:
+    """A `Trainable` that loses to the best learning rate by a parabola in its logarithm.
+
+    Every epoch at rate r lowers the loss by a factor that is best at `best_lr`; from `cliff` on it diverges.
+    progress: the state that forks keep; a test reads it to see where the training stands.
+    broken: the forks' contract is broken on purpose (restore does nothing), to see tests fail.
+    """
+
+    best_lr: float = 0.1
+    cliff: float = 10.0
+    examples: int = 100
+    validation: int = 30
+    broken: bool = False
+
+    def __post_init__(self) -> None:
+        self.progress: list[float] = []  # the rates of the epochs this training has lived through
+        self.loss = 1.0
+        self.closed = False
+        self.calls: list[str] = []
+        self._forks: dict[str, tuple[list[float], float]] = {}
+
+    def capture(self, fork: str) -> None:
+        self.calls.append(f"capture {fork}")
+        self._forks[fork] = copy.deepcopy((self.progress, self.loss))
+
+    def restore(self, fork: str) -> None:
+        self.calls.append(f"restore {fork}")
+        if not self.broken:
+            self.progress, self.loss = copy.deepcopy(self._forks[fork])
+
+    def apply(self, values: Values, meter: Meter) -> None:
+        self.calls.append("apply")
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        lr = float(values["lr"])
+        self.calls.append(f"advance {epoch}")
+        self.progress.append(lr)
+        meter.steps += 5
+        if lr >= self.cliff:
+            meter.trained += self.examples // 5
+            meter.diverged = True
+            self.loss = math.nan
+            return
+        meter.trained += self.examples
+        distance = math.log10(lr / self.best_lr) if lr > 0 else 9.0
+        self.loss *= 0.5 + 0.5 * (1 - math.exp(-(distance**2)))
+
+    def evaluate(self, meter: Meter) -> Metrics:
+        meter.evaluated += self.validation
+        return {"accuracy": math.exp(-self.loss), "loss": self.loss}
+
+    def close(self) -> None:
+        self.closed = True

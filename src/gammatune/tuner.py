@@ -1,0 +1,518 @@
+"""The tuner: where policy, sampler, engine, ledger and journal meet.
+
+The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy's verdict. Two verbs drive it,
+`ask` (what should run next, with everything already in place) and `tell` (what came of it); iterating over a
+`Tuner` is sugar over the two.
+"""
+
+import math
+import platform
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from gammatune.engine.trainable import Forkable
+from gammatune.errors import AllDiverged, InvalidArgument, MissingReport
+from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event
+from gammatune.ledger import Cost, Ledger, Meter
+from gammatune.objectives import Objective, make_objective
+from gammatune.policy.greedy import greedy
+from gammatune.policy.job import Job, Policy
+from gammatune.policy.once import once
+from gammatune.records import Commit, Fork, Metrics, Outcome, Request, Rollout, Status, Values, Verdict
+from gammatune.samplers import make_sampler
+from gammatune.samplers.sampler import Sampler
+from gammatune.seeds import stream
+from gammatune.space import Choice, Dimension, Float, Int, Space, parse
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+POLICIES: dict[str, Policy] = {"greedy": greedy, "once": once}
+DEFAULT_BUDGET = 12.0  # plain runs; the thesis: 2 initial samples and 10 iterations an epoch
+DECADES = 3.0  # how wide to search around a learning rate somebody chose; docs/design.md, "Range"
+
+Listener: TypeAlias = Callable[[Event], None]
+SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run found.
+
+    course: one outcome per epoch of the training that was kept, whose last weights the model now holds.
+    rollouts: every rollout, in order, the kept ones included. verdicts: one per commit.
+    """
+
+    course: tuple[Outcome, ...]
+    rollouts: tuple[Outcome, ...]
+    verdicts: tuple[Verdict, ...]
+    cost: Cost
+    seed: int
+
+    @property
+    def schedule(self) -> tuple[Values, ...]:
+        """The values chosen, one mapping per epoch."""
+        return tuple(outcome.values for outcome in self.course)
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the weights handed back, on the data they were selected by."""
+        return self.course[-1].metrics if self.course else {}
+
+
+class Run:
+    """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
+
+    epoch: from 0. values: the candidate. number: counts the rollouts from 0. is_course: certain to be kept,
+    so that the user's own loggers may listen.
+    """
+
+    def __init__(self, training: Forkable, request: Rollout, number: int) -> None:
+        self.epoch = request.epoch
+        self.values = request.values
+        self.number = number
+        self.is_course = request.course
+        self._training = training
+        self._meter = Meter()
+        self._started = time.perf_counter()
+        self._metrics: dict[str, float] | None = None
+        self._score: float | None = None
+
+    @property
+    def diverged(self) -> bool:
+        """The training blew up in this run; `batches` has ended or is about to."""
+        return self._meter.diverged
+
+    @property
+    def seen(self) -> int:
+        """Training examples seen so far in this run."""
+        return self._meter.trained
+
+    def batches(self, loader: Any, *, examples: Callable[[Any], int] | None = None) -> Iterator[Any]:
+        """The batches of this run: one pass over the loader, the same ones for every candidate.
+
+        loader: a DataLoader or any iterable of batches; where batch_size is searched, a function of the
+        batch size that makes one. examples: how many examples a batch holds, where that cannot be seen.
+        """
+        counted = {} if examples is None else {"examples": examples}
+        return self._training.batches(loader, self.epoch, self._meter, **counted)  # type: ignore[attr-defined, no-any-return]
+
+    def evaluate(
+        self, function: Callable[[], Mapping[str, Any]] | None = None, *, examples: int | None = None
+    ) -> Metrics:
+        """Call `function`, which returns metrics, in eval mode and without gradients; its cost is counted.
+
+        function: may be left out where the training knows how to score itself (`Tuner(training=...)`).
+        examples: how many it passes through the model, where that cannot be seen from the model's own calls.
+        A run that diverged is not evaluated: the answer is empty, and `report(**{})` takes it.
+        """
+        if self._meter.diverged or self._meter.infeasible:
+            return {}
+        if function is None:
+            return self._training.evaluate(self._meter)  # type: ignore[attr-defined, no-any-return]
+        return self._training.measure(function, self._meter, examples)  # type: ignore[attr-defined, no-any-return]
+
+    def advance(self) -> None:
+        """Train this run's epoch, where the training can be driven (`Tuner(training=...)`)."""
+        self._training.advance(self.epoch, self.values, self._meter)  # type: ignore[attr-defined]
+
+    def report(self, *, score: float | None = None, **metrics: float) -> None:
+        """What came of this run: metrics for the objective, or a `score` of your own (higher is better)."""
+        if self._metrics is not None:
+            raise InvalidArgument(
+                f"run {self.number} has been reported already; report once at the end of the body"
+            )
+        self._metrics = {name: float(value) for name, value in metrics.items()}
+        self._score = None if score is None else float(score)
+
+    def _outcome(self, objective: Objective) -> Outcome:
+        if self._metrics is None:
+            raise MissingReport(
+                f"the loop body ended without run.report(...) in epoch {self.epoch + 1} (rollout {self.number}); "
+                "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
+            )
+        meter = self._meter
+        status: Status = "infeasible" if meter.infeasible else "diverged" if meter.diverged else "ok"
+        score = None
+        note = meter.note
+        if status == "ok":
+            score = self._score if self._score is not None else objective(self._metrics)
+            if not math.isfinite(score):
+                status, score = "diverged", None
+                note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in self._metrics.items())
+        return Outcome(
+            number=self.number,
+            epoch=self.epoch,
+            values=self.values,
+            status=status,
+            metrics=self._metrics,
+            score=score,
+            steps=meter.steps,
+            trained=meter.trained,
+            evaluated=meter.evaluated,
+            seconds=time.perf_counter() - self._started,
+            note=note,
+        )
+
+
+class Tuner:
+    """Trains while finding the learning rate, in a loop of your own.
+
+        with gammatune.Tuner(model=model, optimizer=optimizer, epochs=20, budget=12) as tuner:
+            for run in tuner:
+                for x, y in run.batches(loader):
+                    optimizer.zero_grad(); loss_fn(model(x), y).backward(); optimizer.step()
+                run.report(**run.evaluate(validate))
+
+    model, optimizer: one or several (lists). state: whatever else changes while training (GradScaler, EMA,
+    generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
+    epochs: the length of the course. budget: the ceiling on compute, in multiples of a plain run.
+    policy: "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the
+    whole run, the best of `budget` runs), or a policy of your own.
+    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), or a function
+    (space, generator) -> sampler. sampler_options: handed to a sampler given by name.
+    objective: "kappa" (accuracy and loss together) and others (`gammatune.objectives.OBJECTIVES`).
+    space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
+    learning rate is searched three decades around the optimizer's own.
+    multiplier: the searched lr scales what the user's own scheduler sets.
+    keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
+    seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
+    run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
+    listeners: called with every event of the journal.
+
+    Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
+    `with` block early, by break or by an exception, puts the weights back to the last commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: "nn.Module | Sequence[nn.Module] | None" = None,
+        optimizer: "Optimizer | Sequence[Optimizer] | None" = None,
+        training: Forkable | None = None,
+        epochs: int,
+        budget: float = DEFAULT_BUDGET,
+        policy: str | Policy = "greedy",
+        sampler: str | SamplerFactory = "gamma",
+        sampler_options: Mapping[str, Any] | None = None,
+        objective: str | Objective = "kappa",
+        space: Space | Mapping[str, Dimension] | Sequence[str] | None = None,
+        state: Sequence[Any] = (),
+        multiplier: bool = False,
+        keep: str = "best",
+        seed: int = 0,
+        run_dir: str | None = None,
+        journal: Journal | None = None,
+        facts: Mapping[str, Any] | None = None,
+        listeners: Sequence[Listener] = (),
+        tape_bytes: int = 2**30,
+    ) -> None:
+        self.epochs = _whole(epochs, "epochs", least=1)
+        self.seed = _whole(seed, "seed", least=0)
+        self.budget = _positive(budget, "budget")
+        if keep not in ("best", "last"):
+            raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
+        self.policy = _policy(policy)
+        self.objective = make_objective(objective) if isinstance(objective, str) else objective
+        if training is None:
+            training, space = _torch_training(model, optimizer, space, state, multiplier, tape_bytes)
+        elif space is None:
+            raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
+        self.space = _space(space)
+        self._training: Forkable = training
+        self._sampler = _sampler_factory(sampler, sampler_options or {}, self.space)
+        self._keep = keep
+        self._ledger = Ledger(self.epochs)
+        self._listeners = list(listeners)
+        self._own_journal = Journal(run_dir) if journal is None and run_dir is not None else None
+        self._journal = journal or self._own_journal
+        self._course: list[Outcome] = []
+        self._rollouts: list[Outcome] = []
+        self._verdicts: list[Verdict] = []
+        self._stopping = False
+        self._entered = False
+        self._finished = False
+        self._home: str | None = None  # the fork that holds the course as it stands
+        self._on_course = True  # nothing has run since the last commit
+        self.current: Run | None = None
+        self._requests: Generator[Request, Outcome | None, None] | None = None
+        self._begin = begin_event(
+            gammatune=_version(),
+            python=platform.python_version(),
+            seed=self.seed,
+            epochs=self.epochs,
+            budget=self.budget,
+            policy=_name(policy),
+            sampler=_name(sampler),
+            sampler_options=dict(sampler_options or {}),
+            objective=self.objective.name,
+            lam=self.objective.lam,
+            space=lines_of(self.space),
+            keep=keep,
+            multiplier=multiplier,
+            facts=dict(facts or {}),
+        )
+
+    # -- the loop
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise InvalidArgument("a Tuner runs once; make a new one for another run")
+        self._entered = True
+        self._tell_all(self._begin)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the run. An error of the body goes on unchanged; the weights are at the last commit."""
+        try:
+            if not self._finished:
+                self._go_home()
+                how = "stopped" if kind is None else f"failed: {kind.__name__}"
+                self._tell_all(self._end_event(how))
+        finally:
+            if self._requests is not None:
+                self._requests.close()
+            self._training.close()
+            if self._own_journal is not None:
+                self._own_journal.close()
+
+    def __iter__(self) -> Iterator[Run]:
+        while (run := self.ask()) is not None:
+            yield run
+            self.tell(run)
+
+    def ask(self) -> Run | None:
+        """The next run, with the training restored and its values applied; None when the course is complete.
+
+        Raises AllDiverged where every candidate of a decision failed; the weights are then at the last commit.
+        """
+        if not self._entered:
+            raise InvalidArgument(
+                "use the tuner in a with statement, so that an error in the body cannot leave the weights of a "
+                "rollout behind: with Tuner(...) as tuner: for run in tuner: ..."
+            )
+        if self.current is not None:
+            raise InvalidArgument(f"rollout {self.current.number} has not been told yet")
+        if self._finished:
+            return None
+        try:
+            request = self._next_request()
+            while request is not None and not isinstance(request, Rollout):
+                self._serve(request)
+                request = self._next_request()
+        except AllDiverged:
+            self._go_home()
+            raise
+        if request is None:
+            self._finished = True
+            self._tell_all(self._end_event("complete"))
+            return None
+        if request.fork is not None:
+            self._training.restore(request.fork)
+            self._on_course = request.fork == self._home
+        self._on_course = self._on_course and request.course
+        run = Run(self._training, request, number=len(self._rollouts))
+        self._training.apply(request.values, run._meter)
+        self.current = run
+        return run
+
+    def tell(self, run: Run) -> Outcome:
+        """Take in what `run.report` said. Raises MissingReport where it said nothing."""
+        if run is not self.current:
+            raise InvalidArgument("tell takes the run that ask gave last")
+        outcome = run._outcome(self.objective)
+        self.current = None
+        self._rollouts.append(outcome)
+        self._ledger.charge(outcome)
+        self._tell_all(rollout_event(outcome))
+        self._reply = outcome
+        return outcome
+
+    def stop(self) -> None:
+        """End soon: the running decision takes the best it has, and the course ends with it."""
+        self._stopping = True
+
+    # -- what it came to
+
+    @property
+    def cost(self) -> Cost:
+        """The compute spent so far."""
+        return self._ledger.cost
+
+    @property
+    def result(self) -> Result:
+        """What has been found so far; after the loop, of the whole run."""
+        return Result(
+            tuple(self._course), tuple(self._rollouts), tuple(self._verdicts), self._ledger.cost, self.seed
+        )
+
+    # -- inside
+
+    _reply: Outcome | None = None
+
+    def _next_request(self) -> Request | None:
+        if self._requests is None:
+            self._requests = self.policy(self._job())
+        reply, self._reply = self._reply, None
+        try:
+            return self._requests.send(reply)
+        except StopIteration:
+            return None
+
+    def _serve(self, request: Fork | Commit) -> None:
+        match request:
+            case Fork(name):
+                if self._on_course:
+                    self._home = name
+                elif self._home == name:
+                    raise AssertionError(
+                        f"the policy writes a rollout over {name!r}, the only fork of the course"
+                    )
+                self._training.capture(name)
+            case Commit(outcomes, epochs, fork, verdict):
+                if fork is not None:
+                    self._training.restore(fork)
+                    self._home = fork
+                else:
+                    self._home = None  # the course went on; its next fork is not captured yet
+                self._on_course = True
+                self._course = self._course[: epochs - len(outcomes)] + list(outcomes)
+                self._verdicts.append(verdict)
+                if hasattr(self._training, "forget_before"):
+                    self._training.forget_before(epochs)
+                self._tell_all(commit_event([o.number for o in outcomes], epochs, verdict))
+
+    def _go_home(self) -> None:
+        self.current = None
+        if self._home is not None:
+            self._training.restore(self._home)
+
+    def _job(self) -> Job:
+        return Job(
+            epochs=self.epochs,
+            budget=self.budget,
+            sampler=self._sampler_of_decision,
+            rank=self._rank,
+            stopping=lambda: self._stopping,
+            keep=self._keep,
+            space=", ".join(lines_of(self.space)),
+        )
+
+    def _sampler_of_decision(self, decision: int) -> Sampler:
+        return self._sampler(self.space, stream(self.seed, "sampler", decision))
+
+    def _rank(self, outcome: Outcome) -> tuple[float, ...]:
+        score = -math.inf if outcome.score is None else outcome.score
+        accuracy = outcome.metrics.get("accuracy", 0.0)
+        return (score, accuracy, -outcome.metrics.get("loss", 0.0))
+
+    def _end_event(self, how: str) -> dict[str, Any]:
+        cost = self._ledger.cost
+        return {
+            "event": "end",
+            "how": how,
+            "trained": cost.trained,
+            "evaluated": cost.evaluated,
+            "seconds": cost.seconds,
+            "plain_runs": cost.plain_runs,
+            "plain_epochs": cost.plain_epochs,
+        }
+
+    def _tell_all(self, event: dict[str, Any]) -> None:
+        if self._journal is not None:
+            self._journal.append(event)
+        for listener in self._listeners:
+            listener(event)
+
+
+# Arguments ------------------------------------------------------------------------------------------------
+
+
+def _torch_training(
+    model: Any, optimizer: Any, space: Any, state: Sequence[Any], multiplier: bool, tape_bytes: int
+) -> tuple[Forkable, Any]:
+    if model is None or optimizer is None:
+        raise InvalidArgument("Tuner needs model= and optimizer= (or training=, a Trainable of your own)")
+    from gammatune.engine.steering import lr_of
+    from gammatune.engine.torch_loop import TorchLoop
+
+    if space is None:
+        optimizers = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+        space = {"lr": around(1.0 if multiplier else lr_of(optimizers))}
+    names = _space(space).names
+    training = TorchLoop(model, optimizer, names, state=state, multiplier=multiplier, tape_bytes=tape_bytes)
+    return training, space
+
+
+def around(lr: float) -> Float:
+    """The range searched around a learning rate that somebody chose: `DECADES` in all, centred on it."""
+    half = 10 ** (DECADES / 2)
+    return Float(lr / half, lr * half, log=True)
+
+
+def _space(space: Any) -> Space:
+    if isinstance(space, Space):
+        return space
+    if isinstance(space, Mapping):
+        return Space(space)
+    return parse(space) if isinstance(space, str) else parse(*space)
+
+
+def lines_of(space: Space) -> list[str]:
+    """A space in the words of the command line: what `space.parse` reads."""
+    lines = []
+    for name in space.names:
+        match space[name]:
+            case Float(low, high, log):
+                lines.append(f"{name}={low!r}:{high!r}" + (":log" if log else ""))
+            case Int(low, high, log):
+                lines.append(f"{name}={low}:{high}:int" + (",log" if log else ""))
+            case Choice(options):
+                lines.append(f"{name}={','.join(map(str, options))}")
+    return lines
+
+
+def _policy(policy: str | Policy) -> Policy:
+    if callable(policy):
+        return policy
+    if policy not in POLICIES:
+        raise InvalidArgument(f"policy={policy!r} is not known; choose {' or '.join(map(repr, POLICIES))}")
+    return POLICIES[policy]
+
+
+def _sampler_factory(
+    sampler: str | SamplerFactory, options: Mapping[str, Any], space: Space
+) -> SamplerFactory:
+    if callable(sampler):
+        return sampler
+    make_sampler(
+        sampler, space, stream(0, "trial"), **options
+    )  # a wrong name or option is said before any training
+    return lambda space, rng: make_sampler(sampler, space, rng, **options)
+
+
+def _whole(value: Any, name: str, *, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
+    return value
+
+
+def _positive(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isinf(value):
+        raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
+    return float(value)
+
+
+def _name(thing: Any) -> str:
+    return thing if isinstance(thing, str) else getattr(thing, "__name__", type(thing).__name__)
+
+
+def _version() -> str:
+    return metadata.version("gammatune")
