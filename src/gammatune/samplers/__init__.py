@@ -1,0 +1,172 @@
+"""Searches by name. Importing this package imports neither scipy nor Optuna: a sampler's own needs come with it."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from gammatune.errors import InvalidArgument
+from gammatune.records import Values
+from gammatune.samplers.sampler import Sampler
+from gammatune.space import Space
+
+if TYPE_CHECKING:
+    from gammatune.samplers.bayes import Acquisition, Surrogate
+    from gammatune.surrogate.dataset import Dataset
+
+Factory: TypeAlias = Callable[..., Sampler]
+Initial: TypeAlias = int | Sequence[Values]
+
+
+def _grid(space: Space, rng: np.random.Generator, *, points: int = 12) -> Sampler:
+    from gammatune.samplers.grid import Grid
+
+    return Grid(space, rng, points)
+
+
+def _random(space: Space, rng: np.random.Generator) -> Sampler:
+    from gammatune.samplers.uniform import Uniform
+    from gammatune.samplers.wrap import Distinct
+
+    return Distinct(Uniform(space, rng), space, rng)
+
+
+def _tabu(space: Space, rng: np.random.Generator) -> Sampler:
+    from gammatune.samplers.tabu import Tabu
+    from gammatune.samplers.wrap import Distinct
+
+    return Distinct(Tabu(space, rng), space, rng)
+
+
+def _tpe(space: Space, rng: np.random.Generator, *, initial: int = 10) -> Sampler:
+    from gammatune.samplers.tpe import TPE
+    from gammatune.samplers.wrap import Distinct
+
+    return Distinct(TPE(space, rng, initial), space, rng)
+
+
+def _bayes(
+    space: Space,
+    rng: np.random.Generator,
+    surrogate: "Callable[[Dataset], Surrogate]",
+    acquisition: "Acquisition",
+    initial: Initial,
+) -> Sampler:
+    from gammatune.samplers.bayes import Bayes
+    from gammatune.samplers.uniform import Uniform
+    from gammatune.samplers.wrap import Distinct, Fallback
+
+    return Distinct(
+        Fallback(Bayes(space, rng, surrogate, acquisition, initial), Uniform(space, rng)), space, rng
+    )
+
+
+def _improvement(acquisition: str, xi: float) -> "Acquisition":
+    from gammatune.samplers.bayes import expected_improvement, probability_of_improvement
+
+    _check_option("acquisition", acquisition, ("ei", "pi"))
+    return expected_improvement(xi) if acquisition == "ei" else probability_of_improvement(xi)
+
+
+def _gaussian(
+    space: Space,
+    rng: np.random.Generator,
+    *,
+    initial: Initial = 2,
+    acquisition: Literal["ei", "pi"] = "ei",
+    xi: float = 0.01,
+) -> Sampler:
+    from gammatune.surrogate.gp import fit
+
+    return _bayes(space, rng, fit, _improvement(acquisition, xi), initial)
+
+
+def _gaussian_quadrature(
+    space: Space,
+    rng: np.random.Generator,
+    *,
+    initial: Initial = 2,
+    acquisition: Literal["ei", "pi"] = "ei",
+    xi: float = 0.0,
+) -> Sampler:
+    from gammatune.surrogate.gp import QuadratureGP
+
+    return _bayes(space, rng, QuadratureGP, _improvement(acquisition, xi), initial)
+
+
+def _gamma(
+    space: Space,
+    rng: np.random.Generator,
+    *,
+    initial: Initial = 2,
+    acquisition: Literal["ei", "pi"] = "ei",
+    xi: float = 0.0,
+) -> Sampler:
+    from gammatune.surrogate.gamma import GammaProcess
+
+    return _bayes(space, rng, GammaProcess, _improvement(acquisition, xi), initial)
+
+
+def _plugin(reading: Literal["a", "b"]) -> Factory:
+    def make(
+        space: Space,
+        rng: np.random.Generator,
+        *,
+        initial: Initial = 2,
+        variance: Literal["mean", "variance"] = "mean",
+        xi: float = 0.01,
+    ) -> Sampler:
+        from gammatune.samplers.plugin import plugin_improvement
+        from gammatune.surrogate.gp import fit
+
+        _check_option("variance", variance, ("mean", "variance"))
+        return _bayes(space, rng, fit, plugin_improvement(reading, variance, xi), initial)
+
+    return make
+
+
+def _check_option(name: str, value: object, legal: tuple[str, ...]) -> None:
+    if value not in legal:
+        raise InvalidArgument(f"{name} is one of {', '.join(legal)}, got {value!r}")
+
+
+SAMPLERS: Mapping[str, Factory] = MappingProxyType(
+    {
+        "gamma": _gamma,  # the default: Gamma process, Student-t EI
+        "gaussian": _gaussian,  # the thesis's Gaussian search: fitted GP, EI with xi = 0.01
+        "gaussian-quadrature": _gaussian_quadrature,  # ablation: the Gamma process without its Gamma
+        "gamma-plugin-a": _plugin("a"),  # the thesis's Gamma search, two readings
+        "gamma-plugin-b": _plugin("b"),
+        "grid": _grid,
+        "random": _random,
+        "tabu": _tabu,
+        "tpe": _tpe,  # needs the extra `optuna`
+    }
+)
+
+
+def make_sampler(name: str, space: Space, rng: np.random.Generator, **options: Any) -> Sampler:
+    """The sampler of that name; the same seed of `rng` gives the same proposals.
+
+    Options: grid takes points (12); gamma, gaussian and gaussian-quadrature take initial (2, or a list of
+    values), acquisition ("ei" or "pi") and xi (in standard deviations of the scores); gamma-plugin-a and -b
+    take initial, variance ("mean": b_n / a_n, "variance": b_n / (a_n - 1)) and xi; tpe takes initial (10).
+    Raises InvalidArgument for an unknown name or option, MissingExtra where a package is not installed.
+    """
+    if name not in SAMPLERS:
+        raise InvalidArgument(f"there is no sampler {name!r}; write one of {', '.join(SAMPLERS)}")
+    known = [
+        option.name
+        for option in inspect.signature(SAMPLERS[name]).parameters.values()
+        if option.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    if unknown := sorted(set(options) - set(known)):
+        raise InvalidArgument(
+            f"the sampler {name} has no option {unknown[0]!r}; it takes {', '.join(known) or 'none'}"
+        )
+    return SAMPLERS[name](space, rng, **options)
+
+
+__all__ = ["SAMPLERS", "Sampler", "make_sampler"]
