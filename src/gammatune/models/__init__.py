@@ -38,7 +38,8 @@ def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "n
     """
     if name == "auto":
         name = "cnn" if len(shape) == 3 else "mlp"
-    if name not in MODELS and ":" not in name:
+    module_named = ":" in name and name[0] not in ":."
+    if name not in MODELS and not module_named:
         raise InvalidArgument(
             f"there is no model {name!r}; choose from auto, {', '.join(MODELS)}, "
             "or name your own as package.module:factory"
@@ -67,14 +68,15 @@ def _find(path: str) -> Callable[..., Any]:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # found, but something that it imports is not
         raise InvalidArgument(
-            f"there is no module {error.name!r} (for {path!r}) on the import path or in {os.getcwd()}"
+            f"there is no module {error.name!r} on the import path or in {os.getcwd()}; "
+            f"got {path!r}, write package.module:factory, without .py"
         ) from error
     if not hasattr(module, attribute):
         raise InvalidArgument(f"module {module_name!r} has no {attribute!r}; write package.module:factory")
     factory: Callable[..., Any] = getattr(module, attribute)
     if not callable(factory):
         raise InvalidArgument(
-            f"{path!r} is a {type(factory).__name__}, not a function or class that makes a model"
+            f"{path!r} is of type {type(factory).__name__}, not a function or class that makes a model"
         )
     return factory
 

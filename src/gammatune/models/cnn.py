@@ -13,8 +13,8 @@ SMALLEST = 4  # halve while the shorter side keeps this many pixels [guess]
 def cnn(shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Inputs (n, C, H, W) -> blocks of (3x3 convolution, BatchNorm, ReLU), halved between -> (n, outputs).
 
-    8 x 8 digits get two blocks, 28 x 28 images three, 32 x 32 and larger ones four. The last map is averaged over its
-    pixels. He initialisation. Raises InvalidArgument where `shape` is no image.
+    8 x 8 digits get two blocks, 28 x 28 images three, 32 x 32 and larger ones four. The last
+    map is averaged over its pixels. He initialisation. Raises InvalidArgument where `shape` is no image.
     """
     channels, height, width = image_shape("cnn", shape)
     layers: list[nn.Module] = []

@@ -12,7 +12,7 @@ def seeded(seed: int) -> Iterator[None]:
 
     A GPU's stream takes part only if CUDA is already in use: seeding would otherwise start it.
     """
-    cuda = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+    cuda = bool(torch.cuda.is_initialized())
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if cuda else []):
         torch.default_generator.manual_seed(seed)
         if cuda:

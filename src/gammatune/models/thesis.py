@@ -11,15 +11,21 @@ UNITS = 100  # a layer; the thesis does not say how many [reading]
 DROPOUT = 0.5
 
 
-def thesis(shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """Inputs (n, *shape), flattened -> six times (linear, ReLU, dropout) -> outputs (n, outputs), logits.
+def thesis(shape: tuple[int, ...], outputs: int, *, dropped: int = 1) -> nn.Module:
+    """Inputs (n, *shape), flattened -> six times (linear, ReLU) -> outputs (n, outputs), logits.
 
+    dropped: how many of the six layers, counted from the last, have dropout 1/2 behind them, 0 .. 6. The
+    thesis does not say which. All six cannot be meant: on 500 MNIST images that net stays at 15 to 26 %
+    after 50 epochs at LR .01 to .13, where the last layer's dropout alone gives 79 to 89 % and the thesis
+    reports 86 to 94. So one is the default [reading].
     He initialisation. 130,010 parameters at 784 -> 10.
     """
     layers: list[nn.Module] = [nn.Flatten()]
     width = math.prod(shape)
-    for _ in range(HIDDEN_LAYERS):
-        layers += [nn.Linear(width, UNITS), nn.ReLU(), nn.Dropout(DROPOUT)]
+    for layer in range(HIDDEN_LAYERS):
+        layers += [nn.Linear(width, UNITS), nn.ReLU()]
+        if layer >= HIDDEN_LAYERS - dropped:
+            layers.append(nn.Dropout(DROPOUT))
         width = UNITS
     layers.append(nn.Linear(width, outputs))
     return he(nn.Sequential(*layers))
