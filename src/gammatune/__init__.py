@@ -1,1 +1,44 @@
-"""gammatune."""
+"""Train once; the learning rate finds itself.
+
+    fit     a model and data in, the trained model and what was found out
+    Tuner   the same inside a training loop of your own
+
+Names are loaded when first used, so that `import gammatune` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gammatune import errors
+    from gammatune.fitting import FitResult, fit
+    from gammatune.space import Choice, Float, Int, Space
+    from gammatune.tuner import Result, Run, Tuner
+
+__all__ = ["Choice", "FitResult", "Float", "Int", "Result", "Run", "Space", "Tuner", "errors", "fit"]
+
+_HOMES = {
+    "fit": "gammatune.fitting",
+    "FitResult": "gammatune.fitting",
+    "Tuner": "gammatune.tuner",
+    "Run": "gammatune.tuner",
+    "Result": "gammatune.tuner",
+    "Space": "gammatune.space",
+    "Float": "gammatune.space",
+    "Int": "gammatune.space",
+    "Choice": "gammatune.space",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("gammatune.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gammatune' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -223,7 +223,7 @@ class Tuner:
             training, space = _torch_training(model, optimizer, space, state, multiplier, tape_bytes)
         elif space is None:
             raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
-        self.space = _space(space)
+        self.space = as_space(space)
         self._training: Forkable = training
         self._sampler = _sampler_factory(sampler, sampler_options or {}, self.space)
         self._keep = keep
@@ -446,7 +446,7 @@ def _torch_training(
     if space is None:
         optimizers = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
         space = {"lr": around(1.0 if multiplier else lr_of(optimizers))}
-    names = _space(space).names
+    names = as_space(space).names
     training = TorchLoop(model, optimizer, names, state=state, multiplier=multiplier, tape_bytes=tape_bytes)
     return training, space
 
@@ -457,7 +457,7 @@ def around(lr: float) -> Float:
     return Float(lr / half, lr * half, log=True)
 
 
-def _space(space: Any) -> Space:
+def as_space(space: Any) -> Space:
     if isinstance(space, Space):
         return space
     if isinstance(space, Mapping):
