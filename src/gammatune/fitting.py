@@ -1,7 +1,7 @@
 """`fit`: a model and data in, the trained model and what was found out."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
@@ -26,7 +26,7 @@ from gammatune.engine.steering import BATCH_SIZE, lr_of
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Supervised
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
-from gammatune.journal import Journal
+from gammatune.journal import WEIGHTS, Journal
 from gammatune.metrics import Classification, Regression, classification, regression
 from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective
 from gammatune.policy.job import Policy
@@ -37,7 +37,6 @@ from gammatune.tuner import DEFAULT_BUDGET, Listener, Result, SamplerFactory, Tu
 Examples: TypeAlias = Dataset[Any] | Loader | tuple[Any, Any]  # a set, a loader, or a pair of arrays
 
 VALIDATION = 0.2  # of the training set, where no validation set is given; the thesis's share
-WEIGHTS = "weights.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,9 @@ def fit(
     classify = _check(model, select, loss_fn, place)
     if loss_fn is None:
         loss_fn = nn.functional.cross_entropy if classify else _mean_squared_error
-        said.append(f"The loss is {'cross entropy' if classify else 'the mean squared error'}, by the targets.")
+        said.append(
+            f"The loss is {'cross entropy' if classify else 'the mean squared error'}, by the targets."
+        )
     if objective is None:
         objective = DEFAULT_CLASSIFICATION if classify else DEFAULT_REGRESSION
 
@@ -138,6 +139,7 @@ def fit(
         device=place,
     )
     journal = Journal(run_dir) if run_dir is not None else None
+    tuner: Tuner | None = None
     try:
         with _seeded(seed):
             tuner = Tuner(
@@ -163,8 +165,8 @@ def fit(
                     "threads": torch.get_num_threads(),
                     "torch": torch.__version__,
                     "numpy": np.__version__,
-                    "said": said,
                     **(facts or {}),
+                    "said": [*(facts or {}).get("said", ()), *said],
                 },
             )
             with tuner:
@@ -179,10 +181,12 @@ def fit(
         for listener in listeners:
             listener(event)
         if journal is not None:
-            torch.save(model.state_dict(), journal.directory / WEIGHTS)
             journal.append(event)
     finally:
         if journal is not None:
+            if tuner is not None and tuner.result.course:
+                # after an error or Ctrl-C too: the model is back at its last commit, and is not lost
+                torch.save(model.state_dict(), journal.directory / WEIGHTS)
             journal.close()
     found = tuner.result
     return FitResult(
@@ -208,7 +212,7 @@ def _as_set(given: Any, name: str) -> Any:
         if len(x) != len(y):
             raise InvalidData(f"{name}: {len(x)} inputs and {len(y)} targets; give one target for each input")
         given = TensorDataset(x.float() if x.dtype == torch.float64 else x, _targets(y))
-    if isinstance(given, Dataset) and isinstance(given, Sized) and not len(given):
+    if isinstance(given, Dataset) and _count(given) == 0:
         raise InvalidData(f"{name} is empty: give at least one example")
     if not isinstance(given, Dataset) and not hasattr(given, "__iter__"):
         raise InvalidArgument(
@@ -224,14 +228,15 @@ def _targets(y: Tensor) -> Tensor:
 
 
 def _hold_out(train_set: Any, seed: int, said: list[str]) -> tuple[Any, Any]:
-    if not isinstance(train_set, Dataset) or not isinstance(train_set, Sized):
+    n = _count(train_set)
+    if n is None:
         raise InvalidArgument("val_set= is needed to select by: a loader cannot be split")
-    held = round(VALIDATION * len(train_set))
-    if not 0 < held < len(train_set):
-        raise InvalidData(f"{len(train_set)} examples cannot be split into training and selection; give val_set=")
+    held = round(VALIDATION * n)
+    if not 0 < held < n:
+        raise InvalidData(f"{n} examples cannot be split into training and selection; give val_set=")
     generator = torch.Generator().manual_seed(int(stream(seed, "validation").integers(2**31)))
-    rest, val = random_split(train_set, [len(train_set) - held, held], generator=generator)
-    said.append(f"{held} of the {len(train_set)} training examples were kept aside to select by.")
+    rest, val = random_split(train_set, [n - held, held], generator=generator)
+    said.append(f"{held} of the {n} training examples were kept aside to select by.")
     if isinstance(train_set, TensorDataset):  # as tensors, so that batches are still drawn in one piece
         return TensorDataset(*train_set[rest.indices]), TensorDataset(*train_set[val.indices])
     return rest, val
@@ -247,13 +252,14 @@ def _loader(data: Any, size: int, collate: Any, *, shuffle: bool) -> Loader:
         # one indexing operation a batch instead of one an example
         order = RandomSampler(data) if shuffle else SequentialSampler(data)
         return DataLoader(data, sampler=BatchSampler(order, size, drop_last=False), batch_size=None)
-    if not isinstance(data, Sized):
+    if _count(data) is None:
         return DataLoader(data, batch_size=size, collate_fn=collate)
     return DataLoader(data, batch_size=size, shuffle=shuffle, collate_fn=collate)
 
 
 def _count(data: Any) -> int | None:
-    return len(data) if isinstance(data, Sized) and isinstance(data, Dataset) else None
+    """How many examples a set holds; None for a loader, and for a set that cannot tell."""
+    return len(data) if isinstance(data, Dataset) and hasattr(data, "__len__") else None
 
 
 def _batch_size(train_set: Any, said: list[str]) -> int:
@@ -291,7 +297,9 @@ def _check(model: nn.Module, select: Loader, loss_fn: LossFunction | None, devic
         states.restore()
     classify = not targets.is_floating_point()
     if not isinstance(output, Tensor):
-        raise ModelMismatch(f"the model gives a {type(output).__name__}, not a tensor; wrap it in a module that does")
+        raise ModelMismatch(
+            f"the model gives a {type(output).__name__}, not a tensor; wrap it in a module that does"
+        )
     if len(output) != len(targets):
         raise ModelMismatch(
             f"the model gives {tuple(output.shape)} for {len(targets)} examples; its first dimension must count them"
@@ -331,7 +339,9 @@ def _optimizer(given: Any, model: nn.Module, weight_decay: float | None) -> tupl
         made = make_optimizer(given, parameters, weight_decay)
         return made, Float(recipe.low, recipe.high, log=True)
     if weight_decay is not None:
-        raise InvalidArgument("weight_decay= goes with an optimizer given by name; set it on your own optimizer")
+        raise InvalidArgument(
+            "weight_decay= goes with an optimizer given by name; set it on your own optimizer"
+        )
     stepper = given if isinstance(given, Optimizer) else given(parameters)
     if not isinstance(stepper, Optimizer):
         raise InvalidArgument(

@@ -25,6 +25,7 @@ from gammatune.records import Outcome, Verdict
 
 FORMAT = 1
 FILE = "journal.jsonl"
+WEIGHTS = "weights.pt"  # lies beside it: the state_dict of the last commit
 
 Event: TypeAlias = Mapping[str, Any]
 

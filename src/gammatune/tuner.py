@@ -183,7 +183,7 @@ class Tuner:
     keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
     run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
-    listeners: called with every event of the journal.
+    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -225,7 +225,10 @@ class Tuner:
             raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
         self.space = as_space(space)
         self._training: Forkable = training
-        self._sampler = _sampler_factory(sampler, sampler_options or {}, self.space)
+        options = dict(sampler_options or {})
+        if sampler == "grid":
+            options.setdefault("points", _points(self.space, self.budget))
+        self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
         self._ledger = Ledger(self.epochs)
         self._listeners = list(listeners)
@@ -249,7 +252,7 @@ class Tuner:
             budget=self.budget,
             policy=_name(policy),
             sampler=_name(sampler),
-            sampler_options=dict(sampler_options or {}),
+            sampler_options=options,
             objective=self.objective.name,
             lam=self.objective.lam,
             space=lines_of(self.space),
@@ -321,6 +324,8 @@ class Tuner:
         run = Run(self._training, request, number=len(self._rollouts))
         self._training.apply(request.values, run._meter)
         self.current = run
+        for listener in self._listeners:  # not for the journal: what is under way has not happened yet
+            listener({"event": "start", "run": run})
         return run
 
     def tell(self, run: Run) -> Outcome:
@@ -485,6 +490,13 @@ def _policy(policy: str | Policy) -> Policy:
     if policy not in POLICIES:
         raise InvalidArgument(f"policy={policy!r} is not known; choose {' or '.join(map(repr, POLICIES))}")
     return POLICIES[policy]
+
+
+def _points(space: Space, budget: float) -> int:
+    """How many grid points a float dimension gets, so that the whole grid fits the budget; at least two."""
+    floats = sum(isinstance(space[name], Float) for name in space.names)
+    others = math.prod(space[name].size for name in space.names if not isinstance(space[name], Float))
+    return max(2, int((budget / others) ** (1 / floats) + 1e-9)) if floats else 2
 
 
 def _sampler_factory(

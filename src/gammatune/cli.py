@@ -1,0 +1,266 @@
+"""The command `gammatune`. Heavy imports happen inside the commands, so that --help is instant."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="gammatune",
+    help="Trains a neural network while finding its learning rate by itself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RUNS = "runs"
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="digits, mnist, fashion-mnist, cifar10, or an .npz with x_train, y_train, x_test, y_test."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="auto, mlp, cnn, thesis, keras-cnn, resnet, alexnet, googlenet, lstm, or package.module:factory."
+        ),
+    ] = "auto",
+    optimizer: Annotated[
+        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.")
+    ] = "adamw",
+    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 10,
+    budget: Annotated[float, typer.Option(help="Ceiling on compute, in multiples of a plain run.")] = 12.0,
+    policy: Annotated[
+        str,
+        typer.Option(help="greedy: the best candidate each epoch. once: one candidate for the whole run."),
+    ] = "greedy",
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="gamma, gaussian, gaussian-quadrature, gamma-plugin-a, gamma-plugin-b, random, grid, tabu or tpe."
+        ),
+    ] = "gamma",
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="kappa, accuracy, loss, kappa11, kappa12, ... Default: kappa, or log-loss for regression."
+        ),
+    ] = None,
+    lam: Annotated[float, typer.Option(help="Lambda of kappa, above 0 and at most 1.")] = 0.5,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(help="What to search, once for each: lr=1e-4:1:log, lr=0:0.5, batch_size=16,32,64."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: by the number of examples.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Default: the optimizer's own.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Use this many training examples, those to select by included.")
+    ] = None,
+    validation: Annotated[float, typer.Option(help="Share of the training examples to select by.")] = 0.2,
+    task: Annotated[
+        str | None, typer.Option(help="classification or regression. Default: told from the targets.")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option(help="Weights handed back: of the best epoch, or of the last.")
+    ] = "best",
+    seed: Annotated[int, typer.Option(help="Fixes the run, to the last bit on one machine.")] = 0,
+    run_dir: Annotated[
+        str | None, typer.Option(help="Where to keep the run. Default: runs/DATA-NUMBER.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: torch's.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
+    ] = False,
+) -> None:
+    """Train a network on DATA while finding its learning rate."""
+    import torch
+
+    from gammatune.data import load
+    from gammatune.data.split import split_data
+    from gammatune.errors import InvalidArgument
+    from gammatune.fitting import fit
+    from gammatune.models import make_model
+    from gammatune.models.check import check_output
+    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, make_objective
+
+    if task not in (None, "classification", "regression"):
+        raise InvalidArgument(f"--task {task}: write classification or regression")
+    if threads is not None:
+        if threads < 1:
+            raise InvalidArgument(f"--threads {threads}: give 1 or more")
+        torch.set_num_threads(threads)
+    split = split_data(load(data, task=task), seed=seed, limit=limit, validation=validation)  # type: ignore[arg-type]
+    default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
+    net = make_model(model, split.shape, split.outputs, seed)
+    check_output(net, split.shape, split.outputs)
+    directory = run_dir if run_dir is not None else _next_run(split.name)
+    follower = _follower(quiet=quiet or as_json)
+    with follower:
+        result = fit(
+            net,
+            split.train,
+            split.select,
+            test_set=split.report,
+            epochs=epochs,
+            budget=budget,
+            policy=policy,
+            sampler=sampler,
+            objective=make_objective(objective or default, lam=lam),
+            space=search or None,
+            optimizer=optimizer,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            device=device,
+            keep=keep,
+            seed=seed,
+            run_dir=directory,
+            facts={
+                "data": data,
+                "model": model,
+                "shape": list(split.shape),
+                "preprocessing": split.preprocessing.to_dict(),
+                "limit": limit,
+                "validation": validation,
+                "weight_decay": weight_decay,
+                "said": list(split.said),
+            },
+            listeners=[follower],
+        )
+    if as_json:
+        from gammatune.journal import replay
+
+        print(json.dumps(_as_json(replay(directory), directory)))
+    elif not quiet:
+        from gammatune.journal import replay
+        from gammatune.report.screen import final_screen
+
+        _console().print(final_screen(replay(directory), directory))
+    del result
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run directory.")],
+    rollouts: Annotated[bool, typer.Option("--rollouts", help="Every rollout and verdict too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what a run found, from its journal."""
+    from gammatune.journal import replay
+
+    story = replay(run)
+    if as_json:
+        print(json.dumps(_as_json(story, run)))
+        return
+    from gammatune.report import screen
+
+    screen.show(_console(), story, run, rollouts=rollouts)
+
+
+@app.command()
+def runs(
+    directory: Annotated[str, typer.Argument(help="Where runs are kept.")] = RUNS,
+) -> None:
+    """List the runs in a directory."""
+    from gammatune.errors import InvalidArgument
+    from gammatune.journal import FILE
+    from gammatune.report.screen import runs_table
+
+    path = Path(directory)
+    if not path.is_dir():
+        raise InvalidArgument(f"there is no directory {directory}; name the one that holds your runs")
+    if not any(path.glob(f"*/{FILE}")):
+        print(f"no runs in {directory}")
+        return
+    _console().print(runs_table(path))
+
+
+@app.command()
+def predict(
+    run: Annotated[str, typer.Argument(help="A run directory.")],
+    file: Annotated[
+        str, typer.Argument(help="An .npz with x (or x_test), and y (or y_test) if it is known.")
+    ],
+    out: Annotated[
+        str | None, typer.Option(help="Where to write. Default: FILE with the ending .predictions.csv.")
+    ] = None,
+) -> None:
+    """Write the predictions of a trained network for new examples, with probabilities, as CSV."""
+    from gammatune.prediction import predict_file
+
+    print(
+        predict_file(run, file, out if out is not None else str(Path(file).with_suffix(".predictions.csv")))
+    )
+
+
+def main() -> None:
+    """The entry point: our own errors become one line, everybody else's keep their traceback."""
+    from gammatune.errors import GammatuneError
+
+    try:
+        app()
+    except GammatuneError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; what was committed is kept in the run directory", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of our output went away (`| head`); say nothing more, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # A pipe has no width of its own; tables must not be folded at 80 columns there.
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def _follower(*, quiet: bool) -> Any:
+    from gammatune.report.live import LiveDisplay, PlainLines, Progressing
+
+    if quiet:
+        return Progressing()
+    console = _console()
+    return LiveDisplay(console) if console.is_terminal else PlainLines(console)
+
+
+def _next_run(name: str) -> str:
+    """runs/NAME-1, runs/NAME-2, ...: the first that is not there."""
+    number = 1
+    while (path := Path(RUNS) / f"{name}-{number}").exists():
+        number += 1
+    return str(path)
+
+
+def _as_json(story: Any, run: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "run": run,
+        "begin": story.begin,
+        "schedule": [dict(outcome.values) for outcome in story.course],
+        "course": [asdict(outcome) for outcome in story.course],
+        "verdicts": [asdict(verdict) for verdict in story.verdicts],
+        "rollouts": len(story.rollouts),
+        "failed": sum(not outcome.ok for outcome in story.rollouts),
+        "end": story.end,
+        "report": story.report,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The journal: append, replay, and what happens to damaged files."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gammatune.errors import GammatuneError, JournalError
+from gammatune.journal import FILE, Journal, begin_event, replay, rollout_event
+from gammatune.records import Outcome
+from gammatune.testing.fakes import FakeTraining
+from gammatune.tuner import Tuner
+
+
+def run(directory: Path, **options: Any) -> Tuner:
+    given: dict[str, Any] = {"epochs": 2, "budget": 3, "space": ["lr=1e-4:1:log"], "sampler": "random"}
+    tuner = Tuner(training=FakeTraining(), run_dir=str(directory), **(given | options))
+    with tuner:
+        for one in tuner:
+            one.advance()
+            one.report(**one.evaluate())
+    return tuner
+
+
+def test_replay_gives_the_result_back(tmp_path: Path) -> None:
+    tuner = run(tmp_path / "run", seed=7)
+    story = replay(tmp_path / "run")
+    assert tuple(story.rollouts) == tuner.result.rollouts
+    assert tuple(story.course) == tuner.result.course
+    assert tuple(story.verdicts) == tuner.result.verdicts
+    assert story.begin["seed"] == 7
+    assert story.begin["space"] == ["lr=0.0001:1.0:log"]
+    assert story.end is not None
+    assert story.end["how"] == "complete"
+    assert story.end["plain_runs"] == tuner.cost.plain_runs
+    assert not story.torn
+
+
+def test_a_second_run_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(JournalError, match="already holds a run"):
+        run(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(JournalError, match="cannot write a journal"):
+        Journal(tmp_path / "file" / "run")
+
+
+def test_a_run_that_failed_says_how_it_ended(tmp_path: Path) -> None:
+    tuner = Tuner(training=FakeTraining(), epochs=2, space=["lr=1e-4:1:log"], run_dir=str(tmp_path))
+    with pytest.raises(KeyError), tuner:
+        for one in tuner:
+            one.advance()
+            one.report(**one.evaluate())
+            if one.number == 2:
+                raise KeyError("mine")
+    story = replay(tmp_path)
+    assert story.end is not None
+    assert story.end["how"] == "failed: KeyError"
+    assert len(story.rollouts) == 2  # the run the error interrupted was not told
+
+
+def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
+    run(tmp_path)
+    path = tmp_path / FILE
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for cut in (1, len(lines[-1]) // 2, len(lines[-1]) - 1):
+        path.write_bytes(whole[: len(whole) - len(lines[-1]) + cut])
+        story = replay(tmp_path)
+        assert story.torn
+        assert story.end is None
+        assert len(story.rollouts) == 6
+
+
+def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) -> None:
+    run(tmp_path)
+    path = tmp_path / FILE
+    lines = path.read_text().splitlines(keepends=True)
+    lines[3] = lines[3][:20] + "\n"
+    path.write_text("".join(lines))
+    with pytest.raises(JournalError, match="line 4"):
+        replay(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no event yet"),
+        ('{"event":"begin","format":99}\n', "format 99"),
+        ('{"event":"begin","format":1}\n{"event":"dance"}\n', "'dance' is not known"),
+        ("[]\n[]\n", "line 1"),
+    ],
+)
+def test_files_that_are_no_journal(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(JournalError, match=message):
+        replay(tmp_path)
+
+
+def test_no_run_there(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="there is no run"):
+        replay(tmp_path / "nothing")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_story_or_a_clear_error(content: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / FILE
+        path.write_bytes(b'{"event":"begin","format":1}\n' + content)
+        try:
+            replay(path)
+        except GammatuneError as error:
+            assert str(error)
+
+
+@given(
+    score=st.one_of(st.none(), st.floats(allow_nan=False)),
+    loss=st.floats(),
+    lr=st.floats(1e-300, 1e300),
+    note=st.text(),
+)
+def test_every_number_survives(score: float | None, loss: float, lr: float, note: str) -> None:
+    import tempfile
+
+    told = Outcome(0, 0, {"lr": lr, "batch_size": 32}, "ok", {"loss": loss}, score, 1, 2, 3, 0.5, note)
+    with tempfile.TemporaryDirectory() as directory:
+        with Journal(directory) as journal:
+            journal.append(begin_event(seed=0))
+            journal.append(rollout_event(told))
+        for line in (Path(directory) / FILE).read_text().splitlines():
+            json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        (back,) = replay(directory).rollouts
+    assert back.values == told.values
+    assert back.score == told.score
+    assert back.note == note
+    assert back.metrics["loss"] == loss or (math.isnan(back.metrics["loss"]) and math.isnan(loss))
+
+
+def test_a_journal_of_the_first_format_is_read_for_ever() -> None:
+    """A file kept as it was written; tomorrow's code must tell the same story."""
+    story = replay(Path(__file__).parent / "assets" / "journal-format-1.jsonl")
+    assert len(story.rollouts) == 6
+    assert [round(float(o.values["lr"]), 6) for o in story.course] == story.begin["facts"]["expected_schedule"]
+    assert story.end is not None
+    assert story.end["how"] == "complete"
