@@ -14,6 +14,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.models import MODELS, make_model
 from gammatune.models.check import check_output
 from gammatune.models.googlenet import THREE, Inception
+from gammatune.models.resnet import Block
 from gammatune.models.thesis import thesis
 
 IMAGES = [name for name in MODELS if name not in ("thesis", "mlp")]
@@ -76,6 +77,16 @@ def test_inception_blocks_are_the_papers(
     assert block(torch.randn(2, inputs, 5, 6)).shape == (2, outputs, 5, 6)
 
 
+def test_a_residual_of_zero_leaves_the_shortcut() -> None:
+    """Option A: every second pixel, new channels zero."""
+    block = Block(2, 4, stride=2)
+    nn.init.zeros_(block.norm2.weight)
+    x = torch.rand(3, 2, 6, 6)
+    y = block(x)
+    assert torch.equal(y[:, :2], x[:, :, ::2, ::2])
+    assert not y[:, 2:].any()
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_overfits_32_examples(name: str) -> None:
     digits = load_digits()
@@ -134,7 +145,10 @@ def test_lstm_reads_the_rows_in_order_and_sequences_alike() -> None:
     x = torch.randn(6, 2, 5, 3)
     rows = torch.stack([torch.cat([x[:, 0, t], x[:, 1, t]], dim=1) for t in range(5)], dim=1)  # (n, T, C * F)
     assert torch.allclose(model(x), model(rows))
-    assert not torch.allclose(model(x), model(x.flip(2)))
+    for row in (0, 4):  # the first row still counts, and the last one already does
+        other = x.clone()
+        other[:, :, row] += 1
+        assert not torch.allclose(model(x), model(other))
     check_output(make_model("lstm", (5, 6), 4, seed=0), (5, 6), 4)
 
 
