@@ -152,7 +152,7 @@ def train(
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(help="A run directory.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     rollouts: Annotated[bool, typer.Option("--rollouts", help="Every rollout and verdict too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -170,7 +170,7 @@ def show(
 
 @app.command()
 def runs(
-    directory: Annotated[str, typer.Argument(help="Where runs are kept.")] = RUNS,
+    directory: Annotated[str, typer.Argument(metavar="DIRECTORY", help="Where runs are kept.")] = RUNS,
 ) -> None:
     """List the runs in a directory."""
     from gammatune.errors import InvalidArgument
@@ -188,9 +188,10 @@ def runs(
 
 @app.command()
 def predict(
-    run: Annotated[str, typer.Argument(help="A run directory.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     file: Annotated[
-        str, typer.Argument(help="An .npz with x (or x_test), and y (or y_test) if it is known.")
+        str,
+        typer.Argument(metavar="FILE", help="An .npz with x (or x_test), and y (or y_test) if it is known."),
     ],
     out: Annotated[
         str | None, typer.Option(help="Where to write. Default: FILE with the ending .predictions.csv.")

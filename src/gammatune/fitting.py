@@ -214,6 +214,10 @@ def _as_set(given: Any, name: str) -> Any:
         given = TensorDataset(x.float() if x.dtype == torch.float64 else x, _targets(y))
     if isinstance(given, Dataset) and _count(given) == 0:
         raise InvalidData(f"{name} is empty: give at least one example")
+    if name != "train_set" and not isinstance(given, Dataset) and hasattr(given, "__next__"):
+        raise InvalidArgument(
+            f"{name} is an iterator, which can be read only once; give a list or a DataLoader"
+        )
     if not isinstance(given, Dataset) and not hasattr(given, "__iter__"):
         raise InvalidArgument(
             f"{name}={type(given).__name__}: give a torch Dataset, a DataLoader, or a pair of arrays (x, y)"
@@ -276,7 +280,9 @@ def _batch_size(train_set: Any, said: list[str]) -> int:
 
 def _check(model: nn.Module, select: Loader, loss_fn: LossFunction | None, device: torch.device) -> bool:
     """Whether the task is a classification; that the model takes the data and its output fits the targets."""
+    states = StreamStates([])
     batch = next(iter(select), None)
+    states.restore()
     if batch is None:
         raise InvalidData("val_set gave no batch: give at least one example to select by")
     if not isinstance(batch, (list, tuple)) or len(batch) != 2 or not isinstance(batch[1], Tensor):
@@ -286,7 +292,6 @@ def _check(model: nn.Module, select: Loader, loss_fn: LossFunction | None, devic
         )
     inputs, targets = batch
     modes = [(module, module.training) for module in model.modules()]
-    states = StreamStates([])
     model.eval()
     try:
         with torch.no_grad():

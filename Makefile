@@ -1,0 +1,44 @@
+# Two commands do everything, on a machine that has Python 3.11 or newer and make:
+#
+#   make demo    trains on the digits that ship with scikit-learn and shows the result
+#   make test    runs every check: lint, format, types, import order, tests
+#
+# Each makes .venv and installs into it what it needs, once.
+
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test benchmarks clean
+
+demo: .venv/installed
+	.venv/bin/gammatune train digits
+
+test: .venv/installed-dev
+	scripts/check
+
+# The measurements of benchmarks/ (minutes, on an otherwise idle machine).
+benchmarks: .venv/installed-bench
+	.venv/bin/python benchmarks/overhead.py
+	.venv/bin/python benchmarks/suggestion.py
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "gammatune needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/python pyproject.toml constraints.txt
+	@echo "Installing gammatune and what it needs (torch is large) ..."
+	$(PIP) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed-dev
+	$(PIP) -e '.[bench]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info src/*.egg-info

@@ -1,0 +1,294 @@
+"""The command as its users run it: what it prints, what it keeps, and what it says to their mistakes."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gammatune.cli import main
+
+FAST = ("--epochs", "1", "--budget", "2", "--sampler", "random", "--model", "mlp", "--limit", "200")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Said:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def gammatune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["gammatune", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        code = ended.value.code
+        return Said(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+def write(path: str, **arrays: Any) -> str:
+    np.savez(path, **arrays)
+    return path
+
+
+def blobs(n: int = 120, classes: int = 3, features: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % classes
+    return (rng.normal(size=(n, features)) + 3 * y[:, None]).astype(np.float32), y
+
+
+def test_train_show_runs_predict(gammatune: Any) -> None:
+    x, y = blobs()
+    labels = np.array(["ant", "bee", "cat"])[y]
+    write("data.npz", x_train=x[:90], y_train=labels[:90], x_test=x[90:], y_test=labels[90:])
+    trained = gammatune("train", "data.npz", "--epochs", "3", "--budget", "4", "--optimizer", "momentum")
+    assert trained.code == 0, trained.err
+    assert "epoch 3/3" in trained.out
+    assert "neither trained on nor selected by" in trained.out
+    for word in ("Sens", "Spec", "Acc", "MCC", "learning time", "4.00 x a plain run", "runs/data-1"):
+        assert word in trained.out
+
+    shown = gammatune("show", "runs/data-1", "--rollouts")
+    assert shown.code == 0
+    assert "best of 4 candidates" in shown.out
+    assert shown.out.count(" ok ") == 12
+
+    listed = gammatune("runs")
+    assert "data-1" in listed.out
+    assert "complete" in listed.out
+
+    write("new.npz", x=x[90:], y=labels[90:])
+    predicted = gammatune("predict", "runs/data-1", "new.npz")
+    assert predicted.code == 0, predicted.err
+    assert "30 predictions written to new.predictions.csv; accuracy" in predicted.out
+    with open("new.predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) == {"prediction", "p(ant)", "p(bee)", "p(cat)"}
+    assert {row["prediction"] for row in rows} <= {"ant", "bee", "cat"}
+    assert all(sum(float(row[f"p({c})"]) for c in ("ant", "bee", "cat")) == pytest.approx(1) for row in rows)
+    right = sum(row["prediction"] == label for row, label in zip(rows, labels[90:], strict=True))
+    shown_accuracy = float(predicted.out.split("accuracy ")[1].split(" %")[0])
+    assert right / 30 == pytest.approx(shown_accuracy / 100, abs=1e-4)
+
+
+def test_a_regression_from_the_command_line(gammatune: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)).astype(np.float32)
+    y = 100 + 10 * (x @ np.array([1.0, 2.0, -1.0]))
+    write("house.npz", x_train=x[:160], y_train=y[:160], x_test=x[160:], y_test=y[160:])
+    trained = gammatune("train", "house.npz", "--epochs", "10", "--budget", "4", "--optimizer", "momentum")
+    assert trained.code == 0, trained.err
+    assert "R2" in trained.out
+    write("new.npz", x=x[160:], y=y[160:])
+    predicted = gammatune("predict", "runs/house-1", "new.npz", "--out", "p.csv")
+    assert float(predicted.out.split("R2 ")[1]) > 0.7
+    values = [float(line) for line in Path("p.csv").read_text().splitlines()[1:]]
+    assert np.mean(values) == pytest.approx(np.mean(y[160:]), rel=0.2)
+
+
+def test_json_is_one_object_and_quiet_is_silent(gammatune: Any) -> None:
+    said = gammatune("train", "digits", *FAST, "--json", "--run-dir", "a")
+    assert said.code == 0, said.err
+    answer = json.loads(said.out)
+    assert answer["report"]["on"] == "test"
+    assert answer["begin"]["seed"] == 0
+    assert len(answer["schedule"]) == 1
+    assert answer["end"]["plain_runs"] == pytest.approx(2)
+    assert json.loads(gammatune("show", "a", "--json").out) == answer
+    quiet = gammatune("train", "digits", *FAST, "--quiet", "--run-dir", "b")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
+def test_same_seed_same_run_seed_in_the_journal(gammatune: Any) -> None:
+    def events(directory: str, seed: str) -> list[Any]:
+        said = gammatune("train", "digits", *FAST, "--quiet", "--run-dir", directory, "--seed", seed)
+        assert said.code == 0, said.err
+        lines = [json.loads(line) for line in Path(directory, "journal.jsonl").read_text().splitlines()]
+        for line in lines:
+            for clock in ("time", "seconds"):
+                line.pop(clock, None)
+        return lines
+
+    first, again, other = events("a", "5"), events("b", "5"), events("c", "6")
+    assert first == again
+    assert first[0]["seed"] == 5
+    assert first != other
+    weights = [torch.load(f"{d}/weights.pt", weights_only=True) for d in "ab"]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_runs_are_numbered_and_a_damaged_one_does_not_hide_the_others(gammatune: Any) -> None:
+    assert gammatune("train", "digits", *FAST, "--quiet").code == 0
+    assert gammatune("train", "digits", *FAST, "--quiet").code == 0
+    Path("runs/broken").mkdir()
+    Path("runs/broken/journal.jsonl").write_text("{}\n{}\n")
+    listed = gammatune("runs").out
+    assert "digits-1" in listed
+    assert "digits-2" in listed
+    assert "broken" in listed
+
+
+@pytest.mark.parametrize("sampler", ["grid", "gaussian", "gamma", "tabu"])
+@pytest.mark.parametrize("policy", ["greedy", "once"])
+def test_every_policy_with_the_samplers(gammatune: Any, policy: str, sampler: str) -> None:
+    said = gammatune(
+        *("train", "digits", "--epochs", "2", "--budget", "3", "--model", "thesis", "--limit", "200"),
+        *("--optimizer", "sgd", "--search", "lr=0:0.5", "--batch-size", "50", "--weight-decay", "0.001"),
+        *("--policy", policy, "--sampler", sampler, "--objective", "kappa12-cut", "--quiet"),
+    )
+    assert said.code == 0, said.err
+
+
+def test_several_hyperparameters(gammatune: Any) -> None:
+    said = gammatune(
+        *("train", "digits", "--epochs", "1", "--budget", "4", "--model", "mlp", "--limit", "300", "--json"),
+        *(
+            "--search",
+            "lr=1e-3:0.1:log",
+            "--search",
+            "batch_size=16,32,64",
+            "--search",
+            "weight_decay=1e-5:1e-2:log",
+        ),
+    )
+    assert said.code == 0, said.err
+    assert set(json.loads(said.out)["schedule"][0]) == {"lr", "batch_size", "weight_decay"}
+
+
+def test_a_model_of_ones_own(gammatune: Any) -> None:
+    Path("mine.py").write_text(
+        "from torch import nn\n"
+        "def net(shape, outputs):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))\n"
+        "def wrong(shape, outputs):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 7))\n"
+        "def broken(shape, outputs):\n"
+        "    raise LookupError('my own')\n"
+    )
+    common = ("train", "digits", "--epochs", "1", "--budget", "2", "--limit", "200", "--quiet")
+    assert gammatune(*common, "--model", "mine:net").code == 0
+    assert gammatune("predict", "runs/digits-1", write("n.npz", x=np.zeros((2, 8, 8)))).code == 0
+    said = gammatune(*common, "--model", "mine:wrong")
+    assert said.code == 1
+    assert "10 outputs instead of" in said.err
+    with pytest.raises(LookupError, match="my own"):  # the user's own error, with its own traceback
+        sys.argv = ["gammatune", *common, "--model", "mine:broken"]
+        main()
+
+
+X, Y = blobs(60, 3)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x_train": X, "y_train": Y * 0}, "two or more"),
+        ({"x_train": np.where(X > 5, np.nan, X), "y_train": Y}, "NaN"),
+        ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 1}, "label 3"),
+        ({"x_train": X[:0], "y_train": Y[:0]}, "empty"),
+        ({"x_train": X, "y_train": Y[:50]}, "60 examples and y_train 50"),
+        ({"x_train": X}, "lacks y_train"),
+        ({"images": X}, "found images"),
+        ({"x_train": X.astype(str), "y_train": Y}, "not numbers"),
+    ],
+)
+def test_bad_data_is_one_line(gammatune: Any, arrays: dict[str, Any], message: str) -> None:
+    said = gammatune("train", write("bad.npz", **arrays))
+    assert said.code == 1
+    assert message in said.err
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "nothing.npz"), "no such file"),
+        (("train", "unknown"), "no data set"),
+        (("train", "digits", "--search", "lr=1:0.1:log"), "lr=1:0.1:log"),
+        (("train", "digits", "--search", "lr=0:1:log"), "lr=0:1:log"),
+        (("train", "digits", "--search", "lr"), "lr=1e-4:1:log"),
+        (("train", "digits", "--search", "speed=0:1"), "'speed' cannot be searched"),
+        (("train", "digits", "--model", "transformer"), "no model 'transformer'"),
+        (("train", "digits", "--model", "nowhere:net"), "nowhere"),
+        (("train", "digits", "--optimizer", "speedy"), "choose one of sgd"),
+        (("train", "digits", "--sampler", "magic"), "gamma"),
+        (("train", "digits", "--policy", "lazy"), "'greedy' or 'once'"),
+        (("train", "digits", "--objective", "joy"), "kappa"),
+        (("train", "digits", "--objective", "r2"), "r2"),
+        (("train", "digits", "--epochs", "0"), "epochs=0"),
+        (("train", "digits", "--budget", "1.5"), "cannot pay for two"),
+        (("train", "digits", "--lam", "0"), "lam"),
+        (("train", "digits", "--limit", "1"), "limit"),
+        (("train", "digits", "--validation", "1.5"), "validation"),
+        (("train", "digits", "--device", "toaster"), "device='toaster'"),
+        (("train", "digits", "--task", "guess"), "classification or regression"),
+        (("train", "digits", "--threads", "0"), "--threads 0"),
+        (("show", "nowhere"), "there is no run"),
+        (("runs", "nowhere"), "no directory"),
+        (("predict", "nowhere", "x.npz"), "there is no run"),
+    ],
+)
+def test_mistakes_are_one_line_with_advice(gammatune: Any, arguments: tuple[str, ...], message: str) -> None:
+    said = gammatune(*arguments)
+    assert said.code == 1
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_wrong_types_are_refused_by_the_parser(gammatune: Any) -> None:
+    said = gammatune("train", "digits", "--epochs", "many")
+    assert said.code == 2
+    assert "--epochs" in said.err
+
+
+def test_help_is_instant_and_imports_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['gammatune', '--help']\n"
+        "from gammatune.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'numpy', 'scipy', 'sklearn'} & set(sys.modules)"
+    )
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.5
+
+
+def test_importing_costs_next_to_nothing_beside_torch() -> None:
+    code = (
+        "import time, torch\n"
+        "started = time.perf_counter()\n"
+        "import gammatune\n"
+        "gammatune.Tuner, gammatune.fit, gammatune.Space\n"
+        "print(time.perf_counter() - started)"
+    )
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(times) < 0.2
+
+
+def test_the_tuner_itself_imports_no_torch() -> None:
+    code = "import sys, gammatune.tuner, gammatune.testing.fakes\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
