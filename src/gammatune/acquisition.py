@@ -13,7 +13,6 @@ underflow, and a search that compares zeros goes nowhere. Higher scores are bett
 """
 
 import numpy as np
-from scipy import special
 
 from gammatune.surrogate.predictive import Array, Mixture, Predictive
 
@@ -67,5 +66,10 @@ def ei(p: Predictive, best: float, xi: float = 0.0) -> Array:  # (q,)
 
 def _mix(p: Mixture, logs: Array) -> Array:
     """log of the weighted sum of exp(logs), (k, q) -> (q,); a part of weight 0 has no say."""
+    chosen = p.weights > 0
     with np.errstate(all="ignore"):
-        return np.asarray(special.logsumexp(logs[p.weights > 0], b=p.weights[p.weights > 0, None], axis=0))
+        logs = logs[chosen]
+        top = logs.max(axis=0)  # NaN where any part is
+        shift = np.where(np.isfinite(top), top, 0.0)
+        out = np.log(p.weights[chosen] @ np.exp(logs - shift)) + shift
+        return np.where(np.isposinf(top), np.inf, out)

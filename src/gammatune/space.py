@@ -45,7 +45,7 @@ def _is_integer(x: object) -> bool:
 class Float:
     """Real numbers from low to high, both included; `log` spreads the search over orders of magnitude.
 
-    low, high: finite, low < high and not equal in their first 9 digits; with log, low >= 1e-300.
+    low, high: finite, low < high, further apart than a millionth of the larger; with log, low >= 1e-300.
     Raises InvalidSpace otherwise.
     """
 
@@ -61,7 +61,7 @@ class Float:
             raise InvalidSpace(
                 f"the range of {self} overflows; write bounds whose difference is a finite float"
             )
-        if self.high - self.low <= 1e-9 * max(abs(self.low), abs(self.high)):
+        if self.high - self.low <= 1e-6 * max(abs(self.low), abs(self.high)):
             raise InvalidSpace(
                 f"the bounds of {self} are too close to search between; write Choice(({self.low},))"
             )

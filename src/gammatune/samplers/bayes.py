@@ -18,8 +18,8 @@ from gammatune.surrogate.predictive import Predictive
 from gammatune.surrogate.quadrature import kronecker
 
 LISTABLE = 1024  # points of a finite space that are all considered
-LINE = 129  # candidates on the line in one dimension, before refinement
-CLOUD = 384  # quasi-random candidates in more dimensions
+LINE = 65  # candidates on the line in one dimension, before refinement
+CLOUD = 256  # quasi-random candidates in more dimensions
 NEAR = 128  # candidates around the best so far, in more dimensions
 SWITCH = 0.3  # probability that a candidate near the best has another option of an unordered choice (guess)
 

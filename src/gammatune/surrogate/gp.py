@@ -19,7 +19,7 @@ from scipy import optimize
 from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.kernels import Array, KernelFamily, Matern52
 from gammatune.surrogate.predictive import Mixture, Normal
-from gammatune.surrogate.quadrature import Solved, ThetaPrior, factor, integrate, project
+from gammatune.surrogate.quadrature import Solved, ThetaPrior, factor, integrate, invert, project
 
 # Search box of `fit`. Guesses: no lengthscale below what a dozen points can show or above what is flat in the
 # cube; noise from a millionth of the signal to as large as it.
@@ -45,7 +45,7 @@ class GP:
         self.data, self.theta, self.variance, self.rho, self.family = data, theta, variance, rho, family
         C = family(theta)(data.X, data.X) + rho * np.diag(data.noise)  # (1)
         L, self.jitter = factor(C)
-        self.inverse: Array = np.asarray(np.linalg.inv(L), dtype=np.float64)
+        self.inverse: Array = invert(L)
         half = self.inverse @ data.z
         self.alpha: Array = half @ self.inverse  # C^-1 z
         self.square = float(half @ half)  # z' C^-1 z

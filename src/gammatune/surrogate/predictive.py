@@ -6,10 +6,12 @@ h(z) = E[(z + T)+] for a standard T, `ei0`, so that the expected improvement ove
 
 The range on the door: every function here takes any float64, NaN and infinities included, raises no warning,
 and answers NaN only to a NaN, a negative scale, v <= 0, or a true inf - inf. A scale of 0 is a point mass;
-an infinite v is the normal. Logarithms are right to about 1e-9, relative or absolute, whichever is larger
-(tests/search/test_predictive.py: 50-digit arithmetic and the product of special values).
+an infinite v is the normal. Logarithms are right to 1e-10 up to v = 1e4 and to 1e-7 beyond,
+relative or absolute, whichever is larger (tests/search/test_predictive.py: 60-digit arithmetic, and the full
+product of special values).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -52,90 +54,109 @@ def _normal_log_ei0(z: Array) -> Array:
     return np.where(z < -1, left, np.log(h))
 
 
-# The standard Student-t -----------------------------------------------------------------------------------
+# The standard Student-t, finite v > 0 ---------------------------------------------------------------------
+
+FAR = 4.0  # left of -FAR a continued fraction takes over from scipy's distribution function
+MANY = 1e8  # degrees of freedom from which its digits run out, and the normal's ratios are right to 9 / v
 
 
-def _log_square_ratio(z: Array, v: Array) -> Array:
+def _log_square_ratio(z: Array, v: float) -> Array:
     """log(1 + z^2 / v) without forming z^2."""
     return np.asarray(np.logaddexp(0.0, 2 * np.log(np.abs(z)) - np.log(v)))
 
 
-def _t_log_pdf0(z: Array, v: Array) -> Array:
+def _t_log_pdf0(z: Array, v: float) -> Array:
     """log f(z) = log G((v+1)/2) - log G(v/2) - log(v pi)/2 - (v+1)/2 log(1 + z^2/v), G the Gamma function.
 
     Beyond v = 200 the two log G nearly cancel: their difference is log(v/2)/2 - 1/(4v) + 1/(24 v^3) - ...
-    (Stirling; the next term is below 1e-13 there).
+    (Stirling; the next term is below 1e-12 there).
     """
-    large = np.log(v / 2) / 2 - 1 / (4 * v) + 1 / (24 * v**3)
-    small = special.gammaln((np.minimum(v, 200) + 1) / 2) - special.gammaln(np.minimum(v, 200) / 2)
-    constant = np.where(v > 200, large, small) - np.log(v * np.pi) / 2
-    log_pdf = constant - (v + 1) / 2 * _log_square_ratio(z, v)
-    return np.where(np.isinf(v), _normal_log_pdf0(z), log_pdf)
+    if v > 200:
+        ratio = np.log(v / 2) / 2 - 1 / (4 * v) + 1 / (24 * v) / v / v
+    else:
+        # G(v/2) = G(v/2 + 1) / (v/2), which holds for the smallest v too
+        ratio = special.gammaln((v + 1) / 2) - special.gammaln(v / 2 + 1) + np.log(v) - np.log(2)
+    return np.asarray(ratio - (np.log(v) + np.log(np.pi)) / 2 - (v + 1) / 2 * _log_square_ratio(z, v))
 
 
-def _t_fraction(t: Array, v: Array) -> Array:
-    """The continued fraction c(t) in R(-t) = (t / v) c(t), for t >= 4.
+def _t_fraction(t: Array, v: float) -> Array:
+    """The continued fraction c(t) in Mills' ratio R(-t) = (t / v) c(t), for t >= FAR.
 
     F(-t) = I_x(v/2, 1/2) / 2 with x = v / (v + t^2); the fraction is that of the incomplete beta function
-    (Abramowitz and Stegun 26.5.8) evaluated by Lentz's method. It converges where t^2 > 3v / (v + 2), from
-    t = 4 on to 1e-15 within 60 steps (tests).
+    (Abramowitz and Stegun 26.5.8) by Lentz's method. It converges where t^2 > 3v / (v + 2); from FAR on 60
+    steps are enough for 1e-13 (tests).
     """
     a, b, x = v / 2, 0.5, 1 / (1 + (t / v) * t)
+    # both terms of a step divided by a, so that a large v does not overflow
     c = np.ones_like(x)
-    d = 1 / (1 - (a + b) * x / (a + 1))
+    d = 1 / (1 - (1 + b / a) / (1 + 1 / a) * x)
     fraction = d
     for k in range(1, 60):
-        even = k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k))
+        even = k * (b - k) / a / (a + 2 * k - 1) / (1 + 2 * k / a) * x
         d = 1 / (1 + even * d)
         c = 1 + even / c
-        fraction = fraction * d * c
-        odd = -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1))
+        step = d * c
+        odd = -(1 + k / a) / (1 + 2 * k / a) * (a + b + k) / (a + 2 * k + 1) * x
         d = 1 / (1 + odd * d)
         c = 1 + odd / c
-        fraction = fraction * d * c
-        if not (np.abs(d * c - 1) > 1e-15).any():
+        step = step * d * c
+        fraction = fraction * step
+        if not (np.abs(step - 1) > 1e-15).any():
             break
     return fraction
 
 
-FAR = 4.0  # left of -FAR the continued fraction takes over from scipy's distribution function
+def _t_log_tail(t: Array, v: float) -> tuple[Array, Array]:
+    """log F(-t) / f(t) and log h(-t) / f(t) for t >= FAR (the second for v > 1).
 
-
-def _t_log_cdf0(z: Array, v: Array) -> Array:
-    near = np.log(special.stdtr(v, np.maximum(z, -FAR)))
-    far = (z < -FAR) & np.isfinite(z) & np.isfinite(v)
-    out = np.where(np.isneginf(z), -np.inf, near)
-    if far.any():
-        t, w = -z[far], v[far]
-        out[far] = _t_log_pdf0(t, w) + np.log(t) - np.log(w) + np.log(_t_fraction(t, w))
-    return np.where(np.isinf(v), special.log_ndtr(z), out)
-
-
-def _t_ei0_bulk(z: Array, v: Array) -> Array:
-    """h(z) = z F(z) + (v + z^2) / (v - 1) f(z), as it stands (DESIGN 5); for -FAR <= z and v > 1."""
-    return np.asarray(z * special.stdtr(v, z) + (v + z**2) / (v - 1) * np.exp(_t_log_pdf0(z, v)))
-
-
-def _t_log_ei0(z: Array, v: Array) -> Array:
-    """log h(z) for v > 1; +inf where 0 < v <= 1, for there the mean does not exist.
-
-    Left of -FAR, with t = -z:  h / f = (v + t^2)/(v - 1) - (t^2/v) c(t).  The difference loses a factor
-    min(t^2, v); where that passes 1e8 the density is an exponential of rate g = (v+1) t / (v + t^2) to one
-    part in 1e8, and h / f = 1 / g^2. Right of 1e8, h = z + h(-z) is z.
+    Up to MANY degrees of freedom, F / f = (t / v) c(t) and h / f = (v + t^2)/(v - 1) - (t^2/v) c(t), the latter
+    divided by 1 + t^2/v to stay finite; the difference loses a factor min(t^2, v) <= MANY. Beyond, the density
+    at t falls with the rate g = (v+1) t / (v + t^2), and both ratios are those of the normal where it falls with
+    that rate, at g, to 9 / v; from t = 1e4 on they are 1/g and 1/g^2, to 3 / t^2.
     """
-    bulk = np.log(_t_ei0_bulk(np.clip(z, -FAR, 1e8), np.where(v > 1, v, np.nan)))
-    out = np.where(z > 1e8, np.log(z), bulk)
-    out = np.where(np.isneginf(z), -np.inf, out)
-    far = (z < -FAR) & np.isfinite(z) & np.isfinite(v) & (v > 1)
+    square = _log_square_ratio(t, v)
+    if v <= MANY:
+        c = _t_fraction(t, v)
+        share = 1 / (1 + v / t / t)  # (t^2/v) / (1 + t^2/v)
+        return np.log(t) - np.log(v) + np.log(c), np.log(v / (v - 1) - share * c) + square
+    log_g = np.log(v + 1) + np.log(t) - np.log(v) - square
+    z = -np.exp(np.minimum(log_g, np.log(1e4)))
+    near = t < 1e4
+    cdf = np.where(near, special.log_ndtr(z) - _normal_log_pdf0(z), -log_g)
+    ei = np.where(near, _normal_log_ei0(z) - _normal_log_pdf0(z), -2 * log_g)
+    return cdf, ei
+
+
+def _t_log_cdf0(z: Array, v: float) -> Array:
+    v = max(v, 1e-300)  # F is 1/2 either way, and 1/v stays finite
+    out = np.asarray(np.log(special.stdtr(v, z)), dtype=np.float64)
+    far = z < -FAR
     if far.any():
-        t, w = -z[far], v[far]
-        # both terms divided by 1 + t^2/v, which is carried as a logarithm
-        share = 1 / (1 + w / t / t)  # (t^2/v) / (1 + t^2/v)
-        ratio = np.log(w / (w - 1) - share * _t_fraction(t, w)) + _log_square_ratio(t, w)
-        rate = np.log(w + 1) + np.log(t) - np.log(w) - _log_square_ratio(t, w)
-        out[far] = _t_log_pdf0(t, w) + np.where(np.minimum(t, np.sqrt(w)) > 1e4, -2 * rate, ratio)
-    out = np.where((v <= 1) & (v > 0), np.where(np.isnan(z), np.nan, np.inf), out)
-    return np.where(np.isinf(v), _normal_log_ei0(z), out)
+        out[far] = _t_log_pdf0(z[far], v) + _t_log_tail(-z[far], v)[0]
+        out[np.isneginf(z)] = -np.inf
+    return out
+
+
+def _t_log_ei0(z: Array, v: float) -> Array:
+    """log h(z) for v > 1; +inf for v <= 1, where the mean does not exist.
+
+    As it stands, h(z) = z F(z) + (v + z^2) / (v - 1) f(z), between -FAR and 1e8; right of that h(z) = z (unless
+    v - 1 is itself as small as 1e-8), and left of -FAR see `_t_log_tail`.
+    """
+    if v <= 1:
+        return np.where(np.isnan(z), np.nan, np.inf)
+    middle = np.clip(z, -FAR, 1e8)
+    bulk = middle * special.stdtr(v, middle) + (v + middle**2) / (v - 1) * np.exp(_t_log_pdf0(middle, v))
+    out = np.log(np.where(z > 1e8, z, bulk))
+    far = z < -FAR
+    if far.any():
+        out[far] = _t_log_pdf0(z[far], v) + _t_log_tail(-z[far], v)[1]
+        out[np.isneginf(z)] = -np.inf
+    return out
+
+
+Formula: TypeAlias = Callable[[Array, float], Array]
+Formula0: TypeAlias = Callable[[Array], Array]
 
 
 # The records ----------------------------------------------------------------------------------------------
@@ -209,34 +230,34 @@ class StudentT:
                 return scale**2 * (1 + 2 / (self.df - 2))
             return np.where(scale == 0, 0.0, np.where(np.isnan(scale), np.nan, np.inf))
 
-    def _both(self, z: npt.ArrayLike) -> tuple[Array, Array]:
-        point = np.atleast_1d(np.asarray(z, dtype=np.float64))
-        return point, np.full_like(point, self.df if self.df > 0 else np.nan)
+    def _standard(self, z: npt.ArrayLike, student: Formula, normal: Formula0) -> Array:
+        """`student` at this v, `normal` where v is infinite, NaN where it is not above 0."""
+        points = np.atleast_1d(np.asarray(z, dtype=np.float64))
+        with _quiet():
+            if self.df == np.inf:
+                out = normal(points)
+            else:
+                out = student(points, np.float64(self.df)) if self.df > 0 else np.full_like(points, np.nan)
+        return out.reshape(np.shape(z))
 
     def log_pdf0(self, z: npt.ArrayLike) -> Array:
         """log of the standard density, elementwise."""
-        with _quiet():
-            return _t_log_pdf0(*self._both(z)).reshape(np.shape(z))
+        return self._standard(z, _t_log_pdf0, _normal_log_pdf0)
 
     def log_cdf0(self, z: npt.ArrayLike) -> Array:
         """log of the standard distribution function, elementwise."""
-        with _quiet():
-            return _t_log_cdf0(*self._both(z)).reshape(np.shape(z))
+        return self._standard(z, _t_log_cdf0, special.log_ndtr)
 
     def log_ei0(self, z: npt.ArrayLike) -> Array:
         """log E[(z + T)+], T standard, elementwise; inf where v <= 1."""
-        with _quiet():
-            return _t_log_ei0(*self._both(z)).reshape(np.shape(z))
+        return self._standard(z, _t_log_ei0, _normal_log_ei0)
 
     def pdf0(self, z: npt.ArrayLike) -> Array:
         with _quiet():
             return np.exp(self.log_pdf0(z))
 
     def cdf0(self, z: npt.ArrayLike) -> Array:
-        with _quiet():
-            return np.asarray(
-                special.stdtr(self.df if self.df > 0 else np.nan, np.asarray(z, dtype=np.float64))
-            )
+        return self._standard(z, lambda z, v: np.asarray(special.stdtr(v, z)), special.ndtr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 from scipy import special
+from scipy.linalg import lapack
 
 from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.kernels import KernelFamily
@@ -40,7 +41,7 @@ class ThetaPrior:
 
     lengthscale: float = 0.3
     lengthscale_spread: float = 0.7
-    rho: float = 0.03
+    rho: float = 0.003
     rho_spread: float = 1.5
     v0: float = 10.0
 
@@ -187,12 +188,12 @@ def solve(nodes: Nodes, family: KernelFamily, v0: float, data: Dataset) -> Solve
     C = family(nodes.lengthscales)(data.X, data.X)[nodes.row] + v0  # (k, n, n)
     diagonal = np.arange(data.n)
     C[:, diagonal, diagonal] += nodes.rho[:, None] * data.noise
-    L, jitter = factor(C)
-    inverse = np.asarray(np.linalg.inv(L), dtype=np.float64)
+    factors, jitter = factor(C)
+    inverse = np.stack([invert(L) for L in factors])
     half = inverse @ data.z  # (k, n) = L^-1 z
     return Solved(
         inverse,
-        2 * np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1),
+        2 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1),
         np.squeeze(half[:, None, :] @ inverse, 1),
         np.sum(half**2, axis=1),
         jitter,
@@ -212,6 +213,12 @@ def factor(C: Array) -> tuple[Array, float]:
             if jitter > 1e-4:
                 raise
             jitter = 10 * jitter or JITTER
+
+
+def invert(L: Array) -> Array:
+    """The inverse of a lower triangular matrix (n, n)."""
+    inverse, _ = lapack.dtrtri(L, lower=1)
+    return np.asarray(inverse)
 
 
 def project(
