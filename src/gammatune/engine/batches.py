@@ -42,6 +42,8 @@ def streams_of(loader: Loader) -> list[Stream]:
 
 def examples_in(batch: Any) -> int:
     """The number of examples in a batch: the first dimension of the first array in it."""
+    if type(batch) in (list, tuple) and batch and isinstance(batch[0], torch.Tensor) and batch[0].ndim:
+        return batch[0].shape[0]  # nearly every batch, and this runs in every step
     if (size := _first_dimension(batch)) is None:
         raise InvalidArgument(
             f"cannot tell how many examples a batch of type {type(batch).__name__} holds; "

@@ -1,18 +1,24 @@
 """Notices, inside the optimizer step, that a training has diverged.
 
-A loss that is NaN or infinite makes every gradient non-finite, so the sum of one small gradient tells it in
-the very step, for about 4 microseconds (benchmarks/overhead.py); an overflow that spares that tensor is seen
-by a look at all of them every `FULL_EVERY` steps. On an accelerator the flag stays on the device and is read
+A loss that is NaN or infinite makes every gradient non-finite, so the smallest gradient tells it in the very
+step, for some two microseconds (benchmarks/overhead.py). An overflow that spares that tensor is met in turn:
+every `TURN` steps one other gradient is looked at. On an accelerator the flag stays on the device and is read
 every `READ_EVERY` steps, so that no step waits for it.
 """
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-FULL_EVERY = 16  # steps; guess: the full look costs some 20 us, shared by 16 steps
+TURN = 8  # steps; guess: a sum over a tensor costs 7 us beside a small net's step, shared by eight
+FEW = 64  # numbers; so few are faster read as a list than summed by torch
 READ_EVERY = 8  # steps; guess: at most eight wasted steps against one synchronisation
 BLOW_UP = 1e10  # a gradient sum beyond this is a blow-up though still finite; guess, float32 ends at 3e38
+
+
+def _sum(gradient: Tensor) -> float:
+    if gradient.ndim == 1 and len(gradient) <= FEW:
+        return sum(gradient.tolist())
+    return float(gradient.sum())
 
 
 class Sentinel:
@@ -20,52 +26,43 @@ class Sentinel:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._watched: Tensor | None = None  # the parameter whose gradient is looked at in every step
-        self._bad: Tensor | None = None  # the flag on an accelerator
-        self._steps = 0
+        self.reset()
 
     def reset(self) -> None:
-        """A new rollout: forget what was seen. The watched parameter is chosen again."""
-        self._watched, self._bad, self._steps = None, None, 0
+        """A new rollout: forget what was seen, and choose again what to watch."""
+        self._parameters: list[Tensor] = []  # those with a gradient, the smallest first
+        self._on_cpu = True
+        self._flag: Tensor | None = None  # on an accelerator: true once something was bad
+        self._steps = 0
 
     def diverged(self) -> bool:
         """Look at the gradients of this step; on an accelerator, at the flag when it is due."""
-        self._steps += 1
-        watched = self._watched
-        if watched is None or watched.grad is None:
-            watched = self._watched = self._smallest()
-            if watched is None:
+        if not self._parameters:
+            self._parameters = self._with_gradient()
+            if not self._parameters:
                 return False
-        gradient = watched.grad
-        assert gradient is not None
-        if gradient.device.type == "cpu":
-            # not (x < limit) rather than x >= limit: NaN compares false
-            return not abs(gradient.sum().item()) < BLOW_UP or (self._full_look_due() and self._any_bad())
-        bad = ~(gradient.sum().abs() < BLOW_UP)
-        self._bad = bad if self._bad is None else self._bad | bad
-        return self._steps % READ_EVERY == 0 and (bool(self._bad.item()) or self._any_bad())
+            self._on_cpu = self._parameters[0].is_cpu
+        steps = self._steps = self._steps + 1
+        watched = self._parameters[0].grad
+        other = self._parameters[steps // TURN % len(self._parameters)].grad if steps % TURN == 0 else None
+        if watched is None or not self._on_cpu:
+            return self._on_the_device(watched, other)
+        # not (x < limit) rather than x >= limit: NaN compares false
+        return not abs(_sum(watched)) < BLOW_UP or (other is not None and not abs(_sum(other)) < BLOW_UP)
 
     def finally_diverged(self) -> bool:
         """Read the flag at the end of a rollout, whatever the step."""
-        return self._bad is not None and bool(self._bad.item())
+        return self._flag is not None and bool(self._flag.item())
 
-    def _full_look_due(self) -> bool:
-        return self._steps % FULL_EVERY == 0
+    def _on_the_device(self, *gradients: Tensor | None) -> bool:
+        for gradient in gradients:
+            if gradient is not None:
+                bad = ~(gradient.sum().abs() < BLOW_UP)
+                self._flag = bad if self._flag is None else self._flag | bad
+        return self._steps % READ_EVERY == 0 and self.finally_diverged()
 
-    def _gradients(self) -> list[Tensor]:
+    def _with_gradient(self) -> list[Tensor]:
         groups = self._optimizer.param_groups
-        return [p.grad for group in groups for p in group["params"] if p.grad is not None]
-
-    def _any_bad(self) -> bool:
-        dense = [g for g in self._gradients() if g.layout == torch.strided]
-        if not dense:
-            return False
-        largest = torch.stack([norm.float() for norm in torch._foreach_norm(dense, float("inf"))]).max()
-        return not largest.item() < BLOW_UP
-
-    def _smallest(self) -> Tensor | None:
-        """The smallest parameter with a gradient; of equals the last, which is nearest to the loss."""
-        candidates = [
-            p for group in self._optimizer.param_groups for p in group["params"] if p.grad is not None
-        ]
-        return min(reversed(candidates), key=lambda p: p.numel(), default=None)
+        found = [p for group in groups for p in group["params"] if p.grad is not None]
+        found.reverse()  # sorting is stable: of equals the last comes first, which is nearest to the loss
+        return sorted(found, key=lambda p: p.numel())

@@ -14,6 +14,7 @@ and CUDA graphs that hold on to the tensors stay valid.
 """
 
 import copy
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,44 +26,51 @@ from torch.optim import Optimizer
 from gammatune.engine.streams import Stream, StreamStates
 from gammatune.errors import NotRestorable
 
-PLAIN = (bool, int, float, str, type(None))
+PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 class Tensors:
-    """The tensors of one fork: where each stood, which storage it had, and a copy of its numbers."""
+    """The tensors of one fork: where each stood, which storage it had, and a copy of its numbers.
+
+    A training that goes on in the same tensors, as nearly all do, is recognised, and costs one copying call.
+    """
 
     def __init__(self) -> None:
-        self._live: list[Tensor] = []  # the objects themselves
-        self._storage: list[Tensor] = []  # an alias of each over the storage it had when captured
+        self._live: list[Tensor] = []  # the objects themselves, in the order they were added
+        self._pointers: list[int] = []  # the storage each had when captured
+        self._storage: list[Tensor] = []  # and an alias of each over it
         self._copies: list[Tensor] = []
-        self._index: dict[int, int] = {}  # id -> position; tied tensors are kept once
+        self._adding: list[Tensor] = []
 
     def begin(self) -> None:
-        self._live, self._storage, self._index = [], [], {}
+        self._adding = []
 
     def add(self, tensor: Tensor) -> Tensor:
         """Register a tensor; what is returned is to be linked where it stood."""
         if tensor.layout != torch.strided:
             return tensor.clone()  # a sparse gradient: made anew by every backward pass, never written into
-        if id(tensor) not in self._index:
-            self._index[id(tensor)] = len(self._live)
-            self._live.append(tensor)
-            self._storage.append(tensor.detach())
+        self._adding.append(tensor)
         return tensor
 
     def copy(self) -> None:
         """Copy the numbers out, into the buffers of the fork before this one where they fit."""
+        pointers = [tensor.data_ptr() for tensor in self._adding]
+        known = len(pointers) == len(self._pointers) and all(map(operator.is_, self._adding, self._live))
         with torch.no_grad():
-            self._copies = [
-                old if _alike(old, new) else torch.empty_like(new)
-                for old, new in zip(self._copies, self._storage, strict=False)
-            ] + [torch.empty_like(new) for new in self._storage[len(self._copies) :]]
+            if not known or pointers != self._pointers:
+                self._live, self._pointers = self._adding, pointers
+                self._storage = [tensor.detach() for tensor in self._live]
+                old = dict(enumerate(self._copies))
+                self._copies = [
+                    old[k] if k in old and _alike(old[k], tensor) else torch.empty_like(tensor)
+                    for k, tensor in enumerate(self._storage)
+                ]
             _copy(self._copies, self._storage)
 
     def put_back(self) -> None:
         with torch.no_grad():
-            for tensor, storage in zip(self._live, self._storage, strict=True):
-                if tensor.data_ptr() != storage.data_ptr():  # someone exchanged the storage under it
+            for tensor, pointer, storage in zip(self._live, self._pointers, self._storage, strict=True):
+                if tensor.data_ptr() != pointer:  # someone exchanged the storage under it
                     tensor.data = storage
             _copy(self._storage, self._copies)
 
@@ -152,7 +160,7 @@ class _ModuleState:
         for buffer in self._buffers.values():
             if buffer is not None:
                 tensors.add(buffer)
-        self._plain = _plain_attributes(module)
+        self._plain = _PlainAttributes(module)
         self._extra_state = (
             copy.deepcopy(module.get_extra_state())
             if type(module).get_extra_state is not nn.Module.get_extra_state
@@ -167,7 +175,7 @@ class _ModuleState:
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)
             parameter.grad = gradient
-        _restore_plain_attributes(module, self._plain)
+        self._plain.restore()
         if self._extra_state is not None:
             module.set_extra_state(copy.deepcopy(self._extra_state))
 
@@ -183,7 +191,7 @@ class _OptimizerState:
         ]
         self._params = [list(group["params"]) for group in optimizer.param_groups]
         self._state = {parameter: _hold(entry, tensors) for parameter, entry in optimizer.state.items()}
-        self._plain = _plain_attributes(optimizer)
+        self._plain = _PlainAttributes(optimizer)
 
     def link(self) -> None:
         optimizer = self._optimizer
@@ -199,50 +207,60 @@ class _OptimizerState:
                 _refill(optimizer.state[parameter], _release(entry))
             else:
                 optimizer.state[parameter] = _release(entry)
-        _restore_plain_attributes(optimizer, self._plain)
+        self._plain.restore()
 
 
 def _hold(value: Any, tensors: Tensors) -> Any:
     """A value to come back to: containers rebuilt, tensors registered, anything else copied."""
-    if isinstance(value, PLAIN):
+    kind = type(value)
+    if kind in PLAIN:
         return value
     if isinstance(value, Tensor):
         return tensors.add(value)
     if isinstance(value, dict):
         return {key: _hold(item, tensors) for key, item in value.items()}
-    if isinstance(value, list):
+    if kind is list:
         return [_hold(item, tensors) for item in value]
-    if type(value) is tuple:
-        return tuple(_hold(item, tensors) for item in value)
+    if kind is tuple:
+        return tuple([_hold(item, tensors) for item in value])
     return copy.deepcopy(value)
 
 
 def _release(held: Any) -> Any:
     """What `_hold` kept, with fresh containers, so that the next steps do not write into the fork."""
-    if isinstance(held, (*PLAIN, Tensor)):
+    kind = type(held)
+    if kind in PLAIN or isinstance(held, Tensor):
         return held
-    if isinstance(held, dict):
+    if kind is dict:
         return {key: _release(item) for key, item in held.items()}
-    if isinstance(held, list):
+    if kind is list:
         return [_release(item) for item in held]
-    if type(held) is tuple:
-        return tuple(_release(item) for item in held)
+    if kind is tuple:
+        return tuple([_release(item) for item in held])
     return copy.deepcopy(held)
 
 
 def _refill(live: dict[Any, Any], saved: dict[Any, Any]) -> None:
     """Make a dictionary equal to `saved` without replacing it."""
-    for key in [key for key in live if key not in saved]:
-        del live[key]
+    if live.keys() != saved.keys():
+        for key in [key for key in live if key not in saved]:
+            del live[key]
     live.update(saved)
 
 
-def _plain_attributes(thing: object) -> dict[str, Any]:
-    return {name: value for name, value in vars(thing).items() if isinstance(value, PLAIN)}
+class _PlainAttributes:
+    """The numbers, names and switches an object holds as attributes."""
 
+    def __init__(self, owner: object) -> None:
+        attributes = vars(owner)
+        self._owner = owner
+        self._all = tuple(attributes)
+        self._plain = {name: value for name, value in attributes.items() if type(value) in PLAIN}
 
-def _restore_plain_attributes(thing: object, saved: dict[str, Any]) -> None:
-    attributes = vars(thing)
-    for name in [n for n, value in attributes.items() if isinstance(value, PLAIN) and n not in saved]:
-        del attributes[name]
-    attributes.update(saved)
+    def restore(self) -> None:
+        attributes = vars(self._owner)
+        if len(attributes) != len(self._all) or tuple(attributes) != self._all:
+            known = set(self._all)
+            for name in [n for n, value in attributes.items() if n not in known and type(value) in PLAIN]:
+                del attributes[name]
+        attributes.update(self._plain)

@@ -35,7 +35,8 @@ class Steering:
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
         self._bases = [[dict(group) for group in o.param_groups] for o in self._optimizers]
-        self._wanted: list[list[float]] = [[] for _ in self._optimizers]  # lr per optimizer and group
+        # per optimizer: its groups, each with the lr it must have
+        self._wanted: list[list[tuple[dict[str, Any], float]]] = [[] for _ in self._optimizers]
         self._lent: list[list[Any]] = [[] for _ in self._optimizers]  # the user's lr during a step
         self._meter = Meter()
         self._sentinels = [Sentinel(o) for o in self._optimizers]
@@ -65,7 +66,11 @@ class Steering:
                 continue
             for optimizer, group, ratio in self._ratios(name):
                 _set(self._optimizers[optimizer].param_groups[group], key, float(value) * ratio)
-        self._wanted = [[_number(group["lr"]) for group in o.param_groups] for o in self._optimizers]
+        # The very objects for plain numbers, so that an unchanged rate is recognised without comparing.
+        self._wanted = [
+            [(g, _number(g["lr"]) if isinstance(g["lr"], Tensor) else g["lr"]) for g in o.param_groups]
+            for o in self._optimizers
+        ]
 
     def diverged_at_last(self) -> bool:
         return any(sentinel.finally_diverged() for sentinel in self._sentinels)
@@ -79,25 +84,22 @@ class Steering:
 
     def _before(self, index: int) -> Any:
         sentinel = self._sentinels[index]
-        groups = self._optimizers[index].param_groups
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
             # A fused optimizer is called even where GradScaler found an overflow, and skips by itself.
-            found_inf = getattr(optimizer, "found_inf", None)
-            if found_inf is not None and found_inf.item() > 0:
+            if "found_inf" in vars(optimizer) and optimizer.found_inf.item() > 0:  # type: ignore[attr-defined]
                 return
             meter.steps += 1
             if self._multiplier:
                 self._lend(index)
             else:
-                for group, wanted in zip(groups, self._wanted[index], strict=False):
-                    lr = group["lr"]
-                    if lr is not wanted and not _equals(lr, wanted):
+                for group, wanted in self._wanted[index]:
+                    if group["lr"] is not wanted and not _equals(group["lr"], wanted):
                         raise ConflictingControl(
-                            f"the learning rate was {_number(lr):g} where gammatune had set {wanted:g}: a "
-                            "scheduler or the loop changes it too. Take that away, or pass multiplier=True "
-                            "so that gammatune scales what the scheduler sets"
+                            f"the learning rate was {_number(group['lr']):g} where gammatune had set "
+                            f"{_number(wanted):g}: a scheduler or the loop changes it too. Take that away, or pass "
+                            "multiplier=True so that gammatune scales what the scheduler sets"
                         )
             if not meter.diverged and sentinel.diverged():
                 meter.diverged = True

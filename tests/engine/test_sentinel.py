@@ -1,0 +1,53 @@
+"""Divergence is noticed in the step where it happens; on an accelerator within `READ_EVERY` steps."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gammatune.engine.sentinel import READ_EVERY, TURN, Sentinel
+
+
+def watched(bad: dict[str, float] | None = None) -> tuple[nn.Module, Sentinel]:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for name, parameter in model.named_parameters():
+        parameter.grad = torch.zeros_like(parameter)
+        if bad and name in bad:
+            parameter.grad.view(-1)[0] = bad[name]
+    return model, Sentinel(optimizer)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e12])
+def test_a_bad_loss_spoils_every_gradient_and_is_seen_at_once(value: float) -> None:
+    _, sentinel = watched({name: value for name in ("0.weight", "0.bias", "2.weight", "2.bias")})
+    assert sentinel.diverged()
+
+
+@pytest.mark.parametrize("name", ["0.weight", "0.bias", "2.weight", "2.bias"])
+def test_one_bad_gradient_is_met_within_a_turn(name: str) -> None:
+    _, sentinel = watched({name: math.nan})
+    assert any(sentinel.diverged() for _ in range(4 * TURN))
+
+
+def test_healthy_gradients_are_left_alone() -> None:
+    _, sentinel = watched({"0.weight": 1e6})
+    assert not any(sentinel.diverged() for _ in range(100))
+
+
+def test_no_gradient_at_all() -> None:
+    model = nn.Linear(2, 2)
+    assert not Sentinel(torch.optim.SGD(model.parameters(), lr=0.1)).diverged()
+
+
+def test_on_an_accelerator_the_flag_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of an accelerator, walked on the CPU: nothing is read between the readings."""
+    _, sentinel = watched({"2.bias": math.nan})
+    monkeypatch.setattr(torch.Tensor, "is_cpu", property(lambda self: False))
+    said = [sentinel.diverged() for _ in range(READ_EVERY)]
+    assert said == [False] * (READ_EVERY - 1) + [True]
+    sentinel.reset()
+    assert not sentinel.finally_diverged()
+    sentinel.diverged()
+    assert sentinel.finally_diverged()
