@@ -10,6 +10,10 @@ would go on with. Bayesian methods recommend the best posterior mean among evalu
 recommend the best observed value, and, in a second line for fairness, the best posterior mean of the Gamma
 process over the same points ("+ gamma mean").
 
+A grid lives by where its points happen to fall: the points within 0.02 of the top make up 4 % of the range. Of
+10 points from end to end one lies among them, of 12 none, on every seed alike. "grid 10 shifted" has 10 points at
+equal distances from a random start, a new one for each seed: what a grid is worth before one knows the answer.
+
     evaluations   the first evaluation after which the regret is at most 0.02; "never" counts as the cap + 1
                   in the mean, and the number of such runs is reported beside it
 
@@ -21,7 +25,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,8 +55,6 @@ def f(x: float) -> float:
 
 TOP = max(f(x) for x in np.linspace(-1.0, 2.0, 300_001))
 
-Recommend = Callable[[list[Observation]], Values | None]
-
 
 def gamma_mean(told: list[Observation]) -> Values:
     """The evaluated point of the best posterior mean under the Gamma process."""
@@ -61,11 +62,30 @@ def gamma_mean(told: list[Observation]) -> Values:
     return told[int(np.argmax(GammaProcess(data).posterior(data.X).mean))].values
 
 
+class Scripted:
+    """Proposes what it was given, in that order; recommends the best observed."""
+
+    def __init__(self, points: list[Values]) -> None:
+        self._points, self._told = points, list[Observation]()
+
+    def ask(self) -> Values | None:
+        return self._points.pop(0) if self._points else None
+
+    def tell(self, observation: Observation) -> None:
+        self._told.append(observation)
+
+    def recommend(self) -> Values | None:
+        return max(self._told, key=lambda seen: -np.inf if seen.score is None else seen.score).values
+
+
 def search(name: str, seed: int, evaluations: int) -> tuple[list[float], list[float]]:
     """Regret of the recommendation after each evaluation: the method's own, and the Gamma process's mean."""
     rng, noise = stream(seed, "sine", name), stream(seed, "sine", "noise").normal(0.0, NOISE, evaluations)
     if name in BAYES:
         sampler: Sampler = make_sampler(name, SPACE, rng, initial=FIRST)
+    elif name == "grid 10 shifted":
+        start = rng.random()
+        sampler = Scripted([{"x": -1 + 3 * (int(i) + start) / 10} for i in rng.permutation(10)])
     elif name.startswith("grid"):
         sampler = make_sampler("grid", SPACE, rng, points=int(name.split()[1]))
     else:
@@ -133,7 +153,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     began, regrets = time.perf_counter(), {}
-    for name in ("random", "grid 10", "grid 12", *BAYES):
+    for name in ("random", "grid 10", "grid 12", "grid 10 shifted", *BAYES):
         runs = [search(name, seed, max(CAPS)) for seed in range(args.seeds)]
         regrets[name] = np.array([own for own, _ in runs])
         if name not in BAYES:
@@ -148,7 +168,7 @@ def main() -> None:
             for cap in CAPS
         ]
         print(
-            f"{name:22} {'  '.join(cells)}  regret at 6, 12: {row['regret_mean'][5]:.3f} {row['regret_mean'][11]:.3f}"
+            f"{name:28} {'  '.join(cells)}  regret at 6, 12: {row['regret_mean'][5]:.3f} {row['regret_mean'][11]:.3f}"
         )
     if args.out:
         report = {

@@ -1,4 +1,4 @@
-"""Where the Gamma process's prior of theta comes from: regret on random one-dimensional functions.
+"""Where the Gamma process's prior of theta comes from, and what the Gamma itself gives: regret on random functions.
 
 No function here is the sine of experiments/sine.py. Three families on [0, 1], each scaled to a range of 1:
 
@@ -9,6 +9,8 @@ No function here is the sine of experiments/sine.py. Three families on [0, 1], e
 with normal noise, sd log-uniform in 0.01 .. 0.2, and 12 evaluations (2 of them space-filling). Reported is the
 noise-free regret of the recommended point, averaged over evaluations 4 to 12, for each prior, as mean and
 standard error of the paired difference to the prior in use; functions and noise are the same for every prior.
+Beside the priors stand the two Gaussian searches: the fitted Gaussian process with EI (xi = 0.01), and the
+same quadrature without the Gamma (the ablation).
 
 Run:  python experiments/surrogate_prior.py --functions 60 --out experiments/results/surrogate_prior.json
 """
@@ -19,18 +21,22 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
 from gammatune.records import Observation
-from gammatune.samplers.bayes import Bayes, expected_improvement
+from gammatune.samplers.bayes import Bayes, Surrogate, expected_improvement
 from gammatune.seeds import stream
 from gammatune.space import Float, Space
+from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.gamma import GammaProcess, PrecisionPrior
+from gammatune.surrogate.gp import QuadratureGP, fit
 from gammatune.surrogate.kernels import Matern52, SquaredExponential
 from gammatune.surrogate.quadrature import ThetaPrior
 
@@ -58,13 +64,11 @@ def draw(family: str, seed: int) -> tuple[Function, float]:
     return (lambda x: float(np.interp(x, LINE, y))), noise
 
 
-def regret(family: str, seed: int, theta: ThetaPrior, prior: PrecisionPrior) -> float:
+def regret(family: str, seed: int, build: Callable[[Dataset], Surrogate], xi: float = 0.0) -> float:
     """Mean regret of the recommendation over evaluations 4 to 12."""
     f, sd = draw(family, seed)
     rng, noise = stream(seed, "search"), stream(seed, "noise").normal(0.0, sd, EVALUATIONS)
-    sampler = Bayes(
-        SPACE, rng, lambda data: GammaProcess(data, prior=prior, theta=theta), expected_improvement()
-    )
+    sampler = Bayes(SPACE, rng, build, expected_improvement(xi))
     regrets = []
     for i in range(EVALUATIONS):
         values = sampler.ask()
@@ -83,7 +87,7 @@ def variants() -> dict[str, tuple[ThetaPrior, PrecisionPrior]]:
     for field, values in (
         ("lengthscale", (0.1, 0.15, 0.2, 0.3, 0.5)),
         ("lengthscale_spread", (0.4, 0.7, 1.0)),
-        ("rho", (0.0003, 0.001, 0.003, 0.01, 0.03)),
+        ("rho", (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)),
         ("rho_spread", (1.0, 1.5, 2.0)),
         ("v0", (1.0, 10.0, 100.0)),
     ):
@@ -102,17 +106,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     rows, base = {}, None
+    searches: dict[str, tuple[dict[str, Any], Callable[[Dataset], Surrogate], float]] = {}
     for name, (theta, prior) in variants().items():
+        build = partial(GammaProcess, prior=prior, theta=theta)
+        searches[name] = ({"theta": asdict(theta), "precision": asdict(prior)}, build, 0.0)
+    searches["gaussian-quadrature"] = ({"theta": asdict(ThetaPrior())}, QuadratureGP, 0.0)
+    searches["gaussian"] = ({}, fit, 0.01)
+    for name, (settings, build, xi) in searches.items():
         if args.only not in name and name != "in use":
             continue
         table = np.array(
-            [[regret(family, seed, theta, prior) for seed in range(args.functions)] for family in FAMILIES]
+            [[regret(family, seed, build, xi) for seed in range(args.functions)] for family in FAMILIES]
         )
         base = table if base is None else base
         worse = (table - base).ravel()
         rows[name] = {
-            "theta": asdict(theta),
-            "precision": asdict(prior),
+            **settings,
             "regret": dict(zip(FAMILIES, np.round(table.mean(axis=1), 4).tolist(), strict=True)),
             "regret_mean": round(float(table.mean()), 4),
             "regret_sd": round(float(table.std(ddof=1)), 4),
