@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,8 @@ def test_any_bytes_give_a_story_or_a_clear_error(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / FILE
         path.write_bytes(b'{"event":"begin","format":1}\n' + content)
-        try:
-            replay(path)
-        except GammatuneError as error:
-            assert str(error)
+        with suppress(GammatuneError):  # any other exception fails the test
+            assert replay(path).begin["format"] == 1
 
 
 @given(
@@ -151,6 +150,8 @@ def test_a_journal_of_the_first_format_is_read_for_ever() -> None:
     """A file kept as it was written; tomorrow's code must tell the same story."""
     story = replay(Path(__file__).parent / "assets" / "journal-format-1.jsonl")
     assert len(story.rollouts) == 6
-    assert [round(float(o.values["lr"]), 6) for o in story.course] == story.begin["facts"]["expected_schedule"]
+    assert [round(float(o.values["lr"]), 6) for o in story.course] == story.begin["facts"][
+        "expected_schedule"
+    ]
     assert story.end is not None
     assert story.end["how"] == "complete"

@@ -78,7 +78,9 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: torch's.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. Default: 1 where steps are small, else torch's.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
@@ -89,6 +91,7 @@ def train(
 
     from gammatune.data import load
     from gammatune.data.split import split_data
+    from gammatune.engine.threads import suitable_threads
     from gammatune.errors import InvalidArgument
     from gammatune.fitting import fit
     from gammatune.models import make_model
@@ -97,18 +100,17 @@ def train(
 
     if task not in (None, "classification", "regression"):
         raise InvalidArgument(f"--task {task}: write classification or regression")
-    if threads is not None:
-        if threads < 1:
-            raise InvalidArgument(f"--threads {threads}: give 1 or more")
-        torch.set_num_threads(threads)
+    if threads is not None and threads < 1:
+        raise InvalidArgument(f"--threads {threads}: give 1 or more")
     split = split_data(load(data, task=task), seed=seed, limit=limit, validation=validation)  # type: ignore[arg-type]
     default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
     net = make_model(model, split.shape, split.outputs, seed)
     check_output(net, split.shape, split.outputs)
+    torch.set_num_threads(threads or suitable_threads(net, split.shape, batch_size or 32))
     directory = run_dir if run_dir is not None else _next_run(split.name)
     follower = _follower(quiet=quiet or as_json)
     with follower:
-        result = fit(
+        fit(
             net,
             split.train,
             split.select,
@@ -147,7 +149,6 @@ def train(
         from gammatune.report.screen import final_screen
 
         _console().print(final_screen(replay(directory), directory))
-    del result
 
 
 @app.command()

@@ -21,7 +21,7 @@ def watched(bad: dict[str, float] | None = None) -> tuple[nn.Module, Sentinel]:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e12])
 def test_a_bad_loss_spoils_every_gradient_and_is_seen_at_once(value: float) -> None:
-    _, sentinel = watched({name: value for name in ("0.weight", "0.bias", "2.weight", "2.bias")})
+    _, sentinel = watched(dict.fromkeys(("0.weight", "0.bias", "2.weight", "2.bias"), value))
     assert sentinel.diverged()
 
 

@@ -70,7 +70,9 @@ def test_once_keeps_one_rate_for_the_whole_run() -> None:
 
 
 def test_once_cuts_a_diverged_run_short() -> None:
-    result = run(FakeTraining(cliff=0.1), policy="once", sampler="grid", budget=4, space=["lr=0.01,0.02,0.5,0.9"])
+    result = run(
+        FakeTraining(cliff=0.1), policy="once", sampler="grid", budget=4, space=["lr=0.01,0.02,0.5,0.9"]
+    )
     assert len(result.result.rollouts) == 2 * 3 + 2
     assert result.result.schedule[0]["lr"] == 0.02
 

@@ -17,7 +17,7 @@ BLOW_UP = 1e10  # a gradient sum beyond this is a blow-up though still finite; g
 
 def _sum(gradient: Tensor) -> float:
     if gradient.ndim == 1 and len(gradient) <= FEW:
-        return sum(gradient.tolist())
+        return float(sum(gradient.tolist()))
     return float(gradient.sum())
 
 

@@ -1,0 +1,81 @@
+"""Every example and every block of the README runs; what the documents name exists."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SCRIPT = Path(sys.executable).parent / "gammatune"
+
+
+def python(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments], cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_example(example: Path, tmp_path: Path) -> None:
+    assert python(str(example), cwd=tmp_path).strip()
+
+
+@pytest.mark.parametrize("number", [i for i, (kind, _) in enumerate(BLOCKS) if kind == "python"])
+def test_python_block_of_the_readme(number: int, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(BLOCKS[number][1])
+    assert python("block.py", cwd=tmp_path).strip()
+
+
+def test_shell_blocks_of_the_readme(tmp_path: Path) -> None:
+    """gammatune commands are run as they stand, in order; make's are asked for (CI runs them for real)."""
+    commands = [
+        line.split(" #")[0].strip() for kind, body in BLOCKS if kind == "sh" for line in body.splitlines()
+    ]
+    commands = [command for command in commands if command]
+    assert {"make demo", "make test"} <= set(commands)
+    for command in commands:
+        program, *arguments = command.split()
+        where = {"make": ROOT, "gammatune": tmp_path}[program]
+        call = ["make", "-n", *arguments] if program == "make" else [str(SCRIPT), *arguments]
+        done = subprocess.run(call, cwd=where, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_there_are_examples_and_blocks() -> None:
+    assert len(EXAMPLES) >= 4
+    assert sum(kind == "python" for kind, _ in BLOCKS) >= 2
+
+
+@pytest.mark.parametrize(
+    "document", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_files_that_documents_name_are_there(document: Path) -> None:
+    named = re.findall(r"\b(?:docs|examples|experiments|benchmarks|tests)/[\w/.-]*\w", document.read_text())
+    for path in named:
+        assert (ROOT / path).exists(), f"{document.name} names {path}"
+
+
+def test_experiments_and_benchmarks_have_a_smoke_version(tmp_path: Path) -> None:
+    """The overhead benchmark in its quick form; the others have tests of their own beside this one."""
+    out = tmp_path / "overhead.json"
+    python(str(ROOT / "benchmarks" / "overhead.py"), "--quick", "--out", str(out), cwd=tmp_path)
+    assert out.exists()
+
+
+def test_the_mnist_experiment_in_small(tmp_path: Path) -> None:
+    mnist = ROOT.parent / "shared" / "data" / "mnist.npz"
+    if not mnist.exists():
+        pytest.skip("needs MNIST as an .npz beside the repository (../shared/data/mnist.npz)")
+    out = tmp_path / "mnist.json"
+    script = str(ROOT / "experiments" / "mnist.py")
+    said = python(
+        script, str(mnist), "--setup", "small", "--seeds", "1", "--quick", "--out", str(out), cwd=tmp_path
+    )
+    assert said.count("failed 0") == 4
