@@ -5,6 +5,10 @@ LogExpectedImprovement (fit_gpytorch_mll, then optimize_acqf with 10 restarts of
 process on one core. Every repetition has other data (the sine of experiments/sine.py with noise of sd 0.2 at
 uniform points), so nothing can be remembered. Peers that are not installed are skipped, and said.
 
+The methods take turns, one suggestion each, so that whatever else the machine does slows all of them alike; beside
+the wall time stands the processor time of the process, which other programs do not lengthen by waiting. Optuna
+is at its fastest only with the package `greenlet` (it says so itself): the report states whether it was there.
+
 Targets (README): gamma at n = 20 in one dimension below 10 ms, 3 times faster than GPSampler, 20 times faster
 than BoTorch.
 
@@ -31,7 +35,9 @@ from gammatune.records import Observation  # noqa: E402
 from gammatune.samplers import make_sampler  # noqa: E402
 from gammatune.space import Float, Space  # noqa: E402
 
-Suggestion = Callable[[np.ndarray, np.ndarray, int], float]  # X (n, d), y (n,), seed -> seconds
+Suggestion = Callable[
+    [np.ndarray, np.ndarray, int], tuple[float, float]
+]  # X (n, d), y (n,), seed -> wall, processor seconds
 
 
 def data(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,8 +48,16 @@ def data(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return X, (-np.sin(3 * x) - x**2 + 0.7 * x).mean(axis=1) + 0.2 * rng.standard_normal(n)
 
 
+def now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def since(began: tuple[float, float]) -> tuple[float, float]:
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
 def ours(name: str) -> Suggestion:
-    def suggest(X: np.ndarray, y: np.ndarray, seed: int) -> float:
+    def suggest(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
         space = Space({f"x{j}": Float(0.0, 1.0) for j in range(X.shape[1])})
         points = [space.from_unit(u) for u in X]
         sampler = make_sampler(name, space, np.random.default_rng(seed), initial=points)
@@ -53,14 +67,14 @@ def ours(name: str) -> Suggestion:
             values = sampler.ask()
             assert values is not None
             sampler.tell(Observation(values, float(score)))
-        began = time.perf_counter()
+        began = now()
         sampler.ask()
-        return time.perf_counter() - began
+        return since(began)
 
     return suggest
 
 
-def optuna_gp(X: np.ndarray, y: np.ndarray, seed: int) -> float:
+def optuna_gp(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -70,12 +84,12 @@ def optuna_gp(X: np.ndarray, y: np.ndarray, seed: int) -> float:
     for u, score in zip(X, y, strict=True):
         params = {f"x{j}": float(u[j]) for j in range(len(u))}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=kinds, value=float(score)))
-    began = time.perf_counter()
+    began = now()
     study.ask(kinds)
-    return time.perf_counter() - began
+    return since(began)
 
 
-def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> float:
+def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
     import torch
     from botorch.acquisition import LogExpectedImprovement
     from botorch.fit import fit_gpytorch_mll
@@ -87,23 +101,37 @@ def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> float:
     torch.manual_seed(seed)
     points, scores = torch.tensor(X), torch.tensor(y)[:, None]
     bounds = torch.stack([torch.zeros(X.shape[1]), torch.ones(X.shape[1])]).double()
-    began = time.perf_counter()
+    began = now()
     model = SingleTaskGP(points, scores)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     best = model.posterior(points).mean.max()
     optimize_acqf(
         LogExpectedImprovement(model, best_f=best), bounds=bounds, q=1, num_restarts=10, raw_samples=256
     )
-    return time.perf_counter() - began
+    return since(began)
 
 
-def measure(suggest: Suggestion, n: int, d: int, repeats: int) -> dict[str, Any]:
-    """Milliseconds over `repeats` data sets, after two that warm up."""
+Case = tuple[str, Suggestion, int, int]  # method, how, n, d
+
+
+def measure(cases: list[Case], repeats: int) -> list[dict[str, Any]]:
+    """Milliseconds over `repeats` data sets, after two that warm up; the cases take turns."""
+    times = np.empty((repeats + 2, len(cases), 2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the peers: experimental features, input scaling
-        times = np.array([suggest(*data(n, d, seed), seed) for seed in range(repeats + 2)])[2:] * 1e3
-    low, median, high = (round(float(q), 2) for q in np.quantile(times, [0.25, 0.5, 0.75]))
-    return {"median_ms": median, "quartiles_ms": [low, high], "repeats": repeats}
+        for seed in range(repeats + 2):
+            for i, (_, suggest, n, d) in enumerate(cases):
+                times[seed, i] = suggest(*data(n, d, seed), seed)
+    rows = []
+    for (name, _, n, d), (wall, processor) in zip(cases, times[2:].transpose(1, 2, 0) * 1e3, strict=True):
+        low, median, high = (round(float(q), 2) for q in np.quantile(wall, [0.25, 0.5, 0.75]))
+        rows.append(
+            {
+                "method": name, "n": n, "d": d, "median_ms": median, "quartiles_ms": [low, high],
+                "processor_median_ms": round(float(np.median(processor)), 2), "repeats": repeats,
+            }
+        )  # fmt: skip
+    return rows
 
 
 def cpu() -> str:
@@ -127,7 +155,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
 
-    cases = [("gamma", ours("gamma"), n, 1) for n in (5, 12, 20, 50)]
+    cases: list[Case] = [("gamma", ours("gamma"), n, 1) for n in (5, 12, 20, 50)]
     cases += [("gamma", ours("gamma"), 20, 2), ("gamma", ours("gamma"), 20, 4)]
     cases += [("gaussian", ours("gaussian"), 20, 1)]
     if installed("optuna") and installed("torch"):
@@ -141,13 +169,18 @@ def main() -> None:
 
     from threadpoolctl import threadpool_limits
 
-    rows = []
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with threadpool_limits(1):
-        for name, suggest, n, d in cases:
-            rows.append({"method": name, "n": n, "d": d, **measure(suggest, n, d, args.repeats)})
-            print(f"{name:18} n={n:<3} d={d}  {rows[-1]['median_ms']:9.2f} ms  {rows[-1]['quartiles_ms']}")
-    at_20 = {row["method"]: row["median_ms"] for row in rows if (row["n"], row["d"]) == (20, 1)}
-    ratios = {name: round(ms / at_20["gamma"], 1) for name, ms in at_20.items()}
+        rows = measure(cases, args.repeats)
+    for row in rows:
+        print(
+            f"{row['method']:18} n={row['n']:<3} d={row['d']}  {row['median_ms']:8.2f} ms  {row['quartiles_ms']}  "
+            f"processor {row['processor_median_ms']:.2f} ms"
+        )
+    ratios = {}
+    for clock in ("median_ms", "processor_median_ms"):
+        at_20 = {row["method"]: row[clock] for row in rows if (row["n"], row["d"]) == (20, 1)}
+        ratios[clock] = {name: round(ms / at_20["gamma"], 1) for name, ms in at_20.items()}
     print("times gamma's, n=20, d=1:", ratios)
     if args.out:
         report = {
@@ -162,6 +195,8 @@ def main() -> None:
                 name: installed(name)
                 for name in ("gammatune", "numpy", "scipy", "optuna", "torch", "botorch")
             },
+            "load_before": load,
+            "greenlet": installed("greenlet"),
             "rows": rows,
             "times_gamma": ratios,
         }

@@ -6,13 +6,18 @@ every `TURN` steps one other gradient is looked at. On an accelerator the flag s
 every `READ_EVERY` steps, so that no step waits for it.
 """
 
+import math
+
 from torch import Tensor
 from torch.optim import Optimizer
 
 TURN = 8  # steps; guess: a sum over a tensor costs 7 us beside a small net's step, shared by eight
 FEW = 64  # numbers; so few are faster read as a list than summed by torch
 READ_EVERY = 8  # steps; guess: at most eight wasted steps against one synchronisation
-BLOW_UP = 1e10  # a gradient sum beyond this is a blow-up though still finite; guess, float32 ends at 3e38
+# A finite gradient is a blow-up beyond this, and beyond this many times the rollout's first: data in large units
+# have large gradients from the start. Guess; float32 ends at 3e38.
+BLOW_UP = 1e10
+GROWTH = 1e6
 
 
 def _sum(gradient: Tensor) -> float:
@@ -32,6 +37,7 @@ class Sentinel:
         """A new rollout: forget what was seen, and choose again what to watch."""
         self._parameters: list[Tensor] = []  # those with a gradient, the smallest first
         self._on_cpu = True
+        self._limit = math.inf  # until the first gradient has been seen
         self._flag: Tensor | None = None  # on an accelerator: true once something was bad
         self._steps = 0
 
@@ -47,8 +53,11 @@ class Sentinel:
         other = self._parameters[steps // TURN % len(self._parameters)].grad if steps % TURN == 0 else None
         if watched is None or not self._on_cpu:
             return self._on_the_device(watched, other)
-        # not (x < limit) rather than x >= limit: NaN compares false
-        return not abs(_sum(watched)) < BLOW_UP or (other is not None and not abs(_sum(other)) < BLOW_UP)
+        size = abs(_sum(watched))
+        diverged = not size < self._limit  # not (x < limit) rather than x >= limit: NaN compares false
+        if steps == 1:
+            self._limit = max(BLOW_UP, GROWTH * size)
+        return diverged or (other is not None and not math.isfinite(_sum(other)))
 
     def finally_diverged(self) -> bool:
         """Read the flag at the end of a rollout, whatever the step."""
@@ -57,7 +66,7 @@ class Sentinel:
     def _on_the_device(self, *gradients: Tensor | None) -> bool:
         for gradient in gradients:
             if gradient is not None:
-                bad = ~(gradient.sum().abs() < BLOW_UP)
+                bad = ~gradient.sum().isfinite()
                 self._flag = bad if self._flag is None else self._flag | bad
         return self._steps % READ_EVERY == 0 and self.finally_diverged()
 
