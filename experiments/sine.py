@@ -20,7 +20,7 @@ equal distances from a random start, a new one for each seed: what a grid is wor
 Found (results/sine.json, 100 seeds, cap 14): gamma 10.3 evaluations (19 never), random 13.0 (70), a shifted grid
 12.0 (61), the fitted Gaussian process 12.3 (43). The quadrature without the Gamma needs fewest of the searches,
 9.6 (15): 0.8 fewer than gamma, 95 % interval 0.0 to 1.6; on other functions the two are level
-(experiments/surrogate_prior.py). The plug-in readings never get there: they stay at the first top they see.
+(experiments/surrogate_prior.py). The plug-in readings never get there (mean regret 0.70 and 0.75 at the end).
 The thesis's 5 to 6 evaluations are not reproduced.
 The prior of rho was moved twice between runs of this example, on the evidence of other functions: gamma needed
 13.3 at a median of 0.03 and 10.7 at 0.003 before the 10.3 at 0.001.

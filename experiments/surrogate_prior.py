@@ -14,11 +14,10 @@ same quadrature without the Gamma (the ablation).
 
 Found (results/surrogate_prior.json, 180 functions): a prior median of rho of 0.03 costs 0.0115 +- 0.0033 more
 regret than 0.001; on 450 functions of other seeds (--first 1000 --functions 150) 0.001 beat 0.003 by 0.0043 +-
-0.0013. No other change is
-clear of two standard errors in every set (on those 900, a0 = 2, b0 = 3 gained 0.004 +- 0.002, b0 = 2 nothing; DESIGN's
-2 and 1 stay). The fitted Gaussian process is worse by 0.033 +- 0.008. The quadrature
-without the Gamma is level (+0.002 +- 0.005; on 900 functions from --first 2000 and 3000: 0.000 +- 0.002): it is the quadrature
-over theta that gains, not the Gamma's tails.
+0.0013. The fitted Gaussian process is worse by 0.033 +- 0.008. The quadrature without the Gamma is level: +0.002
++- 0.005, and 0.000 +- 0.002 on 900 functions of other seeds (--first 2000 and 3000). So it is the quadrature over
+theta that gains, not the Gamma's tails. No other change is clear of two standard errors in every set; on those
+900, a0 = 2 with b0 = 3 gained 0.004 +- 0.002 and with b0 = 2 nothing, and DESIGN's 2 and 1 stay.
 
 Run:  python experiments/surrogate_prior.py --functions 60 --out experiments/results/surrogate_prior.json
 """
