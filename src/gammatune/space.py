@@ -325,6 +325,11 @@ class Space:
         return dict(self.items)[name]
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """The space as text, a line a dimension: what `parse` reads."""
+        return tuple(f"{name}={_written(dimension)}" for name, dimension in self.items)
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.items)
 
@@ -402,6 +407,16 @@ class Space:
 
 
 # Text, for a command line ---------------------------------------------------------------------------------
+
+
+def _written(dimension: Dimension) -> str:
+    match dimension:
+        case Float(low, high, log):
+            return f"{low!r}:{high!r}" + (":log" if log else "")
+        case Int(low, high, log):
+            return f"{low}:{high}:int" + (",log" if log else "")
+        case Choice(options):
+            return ",".join(map(str, options))
 
 
 def parse(*texts: str) -> Space:

@@ -26,7 +26,7 @@ from gammatune.records import Commit, Fork, Metrics, Outcome, Request, Rollout, 
 from gammatune.samplers import make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
-from gammatune.space import Choice, Dimension, Float, Int, Space, parse
+from gammatune.space import Dimension, Float, Space, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -255,7 +255,7 @@ class Tuner:
             sampler_options=options,
             objective=self.objective.name,
             lam=self.objective.lam,
-            space=lines_of(self.space),
+            space=list(self.space.lines),
             keep=keep,
             multiplier=multiplier,
             facts=dict(facts or {}),
@@ -407,7 +407,7 @@ class Tuner:
             rank=self._rank,
             stopping=lambda: self._stopping,
             keep=self._keep,
-            space=", ".join(lines_of(self.space)),
+            space=", ".join(self.space.lines),
         )
 
     def _sampler_of_decision(self, decision: int) -> Sampler:
@@ -468,20 +468,6 @@ def as_space(space: Any) -> Space:
     if isinstance(space, Mapping):
         return Space(space)
     return parse(space) if isinstance(space, str) else parse(*space)
-
-
-def lines_of(space: Space) -> list[str]:
-    """A space in the words of the command line: what `space.parse` reads."""
-    lines = []
-    for name in space.names:
-        match space[name]:
-            case Float(low, high, log):
-                lines.append(f"{name}={low!r}:{high!r}" + (":log" if log else ""))
-            case Int(low, high, log):
-                lines.append(f"{name}={low}:{high}:int" + (",log" if log else ""))
-            case Choice(options):
-                lines.append(f"{name}={','.join(map(str, options))}")
-    return lines
 
 
 def _policy(policy: str | Policy) -> Policy:

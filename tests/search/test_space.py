@@ -255,3 +255,21 @@ def test_parse_refuses_in_one_line(text: str, match: str) -> None:
 def test_parse_refuses_a_name_given_twice() -> None:
     with pytest.raises(InvalidSpace, match="lr is given twice"):
         parse("lr=0:1", "lr=0:2")
+
+
+@given(
+    st.sampled_from(
+        [
+            Float(1e-300, 1e300, log=True),
+            Float(-0.1, 1 / 3),
+            Int(1, 8),
+            Int(8, 512, log=True),
+            Choice((16, 32, 64)),
+            Choice(("adam", "sgd")),
+            Choice((0.5, "auto")),
+        ]
+    )
+)
+def test_a_space_is_read_back_from_its_lines(dimension: Dimension) -> None:
+    space = Space({"lr": dimension, "other": Float(0.0, 1.0)})
+    assert parse(*space.lines) == space
