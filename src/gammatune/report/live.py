@@ -44,6 +44,7 @@ class Progressing:
         self.run: Any = None  # the `Run` going on
         self._ledger = Ledger(1)
         self._started = time.perf_counter()
+        self._went_back = False
         self._epoch_size = 0  # training examples in a whole epoch, once one was seen
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -69,6 +70,7 @@ class Progressing:
                 self.show_rollout(outcome)
             case "commit":
                 self.story.tell(event)
+                self._went_back = not event["rollouts"]  # to an earlier state of the course
                 self.show_commit()
             case _:
                 self.story.tell(event)
@@ -101,6 +103,8 @@ class Progressing:
         """One line for the commit that came last."""
         story = self.story
         last = story.course[-1]
+        if self._went_back:
+            return story.verdicts[-1].reason
         tried = [o for o in story.rollouts if o.epoch == last.epoch]
         failed = f" ({failures(tried)})" if failures(tried) else ""
         score = "" if last.score is None else f", {story.begin['objective']} {number(last.score)}"
