@@ -11,10 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import GammatuneError, JournalError
-from gammatune.journal import FILE, Journal, begin_event, replay, rollout_event
+from gammatune.journal import FILE, Journal, begin_event, replay, rollout_event, text_of
 from gammatune.records import Outcome
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuner import Tuner
+
+BEGIN = text_of(
+    begin_event(
+        seed=0,
+        epochs=1,
+        budget=2.0,
+        policy="greedy",
+        sampler="gamma",
+        objective="kappa",
+        space=["lr=0:1"],
+        facts={},
+    )
+)
 
 
 def run(directory: Path, **options: Any) -> Tuner:
@@ -49,10 +62,53 @@ def test_a_second_run_in_the_same_directory_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / FILE).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sampler": "magic"},
+        {"epochs": 0},
+        {"budget": 1.5},
+        {"facts": {"what": object()}},
+        {"objective": "joy"},
+    ],
+)
+def test_a_run_that_is_refused_leaves_nothing(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(GammatuneError):
+        run(tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()
+    run(tmp_path / "run")
+
+
+def test_every_event_is_on_disk_when_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+    with Journal(tmp_path) as journal:
+        journal.append({"event": "note", "text": "one"})
+        journal.append({"event": "note", "text": "two"})
+    sizes = [len(line) for line in (tmp_path / FILE).read_bytes().splitlines(keepends=True)]
+    assert synced == [sizes[0], sum(sizes)]
+
+
+def test_facts_may_hold_numpy_numbers_and_paths(tmp_path: Path) -> None:
+    import numpy as np
+
+    facts = {"n": np.int64(3), "x": np.float32(0.5), "flag": np.bool_(True), "path": tmp_path, 5: (1, None)}
+    run(tmp_path / "run", facts=facts, epochs=np.int64(1), budget=np.float64(2))
+    assert replay(tmp_path / "run").begin["facts"] == {
+        "n": 3,
+        "x": 0.5,
+        "flag": True,
+        "path": str(tmp_path),
+        "5": [1, None],
+    }
+
+
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JournalError, match="cannot write a journal"):
-        Journal(tmp_path / "file" / "run")
+        Journal(tmp_path / "file" / "run").append({"event": "note", "text": "first"})
 
 
 def test_a_run_that_failed_says_how_it_ended(tmp_path: Path) -> None:
@@ -97,7 +153,8 @@ def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) ->
     [
         ("", "no event yet"),
         ('{"event":"begin","format":99}\n', "format 99"),
-        ('{"event":"begin","format":1}\n{"event":"dance"}\n', "'dance' is not known"),
+        (BEGIN + '{"event":"dance"}\n', "'dance' is not known"),
+        ('{"event":"begin","format":1,"seed":0}\n{}\n', "lacks epochs"),
         ("[]\n[]\n", "line 1"),
     ],
 )
@@ -118,7 +175,7 @@ def test_any_bytes_give_a_story_or_a_clear_error(content: bytes) -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / FILE
-        path.write_bytes(b'{"event":"begin","format":1}\n' + content)
+        path.write_bytes(BEGIN.encode() + content)
         with suppress(GammatuneError):  # any other exception fails the test
             assert replay(path).begin["format"] == 1
 
@@ -135,7 +192,7 @@ def test_every_number_survives(score: float | None, loss: float, lr: float, note
     told = Outcome(0, 0, {"lr": lr, "batch_size": 32}, "ok", {"loss": loss}, score, 1, 2, 3, 0.5, note)
     with tempfile.TemporaryDirectory() as directory:
         with Journal(directory) as journal:
-            journal.append(begin_event(seed=0))
+            journal.append(json.loads(BEGIN))
             journal.append(rollout_event(told))
         for line in (Path(directory) / FILE).read_text().splitlines():
             json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))

@@ -18,14 +18,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TextIO, TypeAlias
 
-from gammatune.errors import JournalError
+import numpy as np
+
+from gammatune.errors import InvalidArgument, JournalError
 from gammatune.records import Outcome, Verdict
 
 FORMAT = 1
 FILE = "journal.jsonl"
-WEIGHTS = "weights.pt"  # lies beside it: the state_dict of the last commit
+WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
+
+# What a begin event must say for the run to be shown.
+NEEDED = ("seed", "epochs", "budget", "policy", "sampler", "objective", "space", "facts")
 
 Event: TypeAlias = Mapping[str, Any]
 
@@ -33,29 +38,45 @@ Event: TypeAlias = Mapping[str, Any]
 class Journal:
     """Writes the journal of one new run; every event is on disk when `append` returns.
 
-    directory: made if it is not there. Raises JournalError where it already holds a journal.
+    directory: made with the first event, so that a run that is refused before it begins leaves nothing.
+    Raises JournalError where it already holds a journal, or cannot be written.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
+        if not os.fspath(directory):
+            raise JournalError("the run directory is an empty name; write where the run is to be kept")
         self.directory = Path(directory)
-        path = self.directory / FILE
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("x", encoding="utf-8")
-        except FileExistsError:
-            raise JournalError(
-                f"{path} already holds a run; give another run directory, or remove it"
-            ) from None
-        except OSError as error:
-            raise JournalError(f"cannot write a journal at {path}: {error.strerror or error}") from error
+        self._file: TextIO | None = None
+        if (self.directory / FILE).exists():
+            raise self._taken()
 
     def append(self, event: Event) -> None:
-        self._file.write(json.dumps(_plain(event), allow_nan=False, separators=(",", ":")) + "\n")
+        line = text_of(event)
+        if self._file is None:
+            self._file = self._open()
+        self._file.write(line)
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def _open(self) -> TextIO:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            return (self.directory / FILE).open("x", encoding="utf-8")
+        except FileExistsError:
+            raise self._taken() from None
+        except OSError as error:
+            raise JournalError(
+                f"cannot write a journal in {self.directory}: {error.strerror or error}"
+            ) from error
+
+    def _taken(self) -> JournalError:
+        return JournalError(
+            f"{self.directory} already holds a run; give another run directory, or remove this one"
+        )
+
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +107,10 @@ class Story:
         """Take in the next event."""
         match event["event"]:
             case "begin":
+                if missing := [name for name in NEEDED if name not in event]:
+                    raise JournalError(
+                        f"the first line of the journal lacks {', '.join(missing)}; it is damaged"
+                    )
                 self.begin = dict(event)
             case "rollout":
                 self.rollouts.append(outcome_from(event))
@@ -174,11 +199,25 @@ def outcome_from(event: Event) -> Outcome:
     return Outcome(**fields)
 
 
+def text_of(event: Event) -> str:
+    """An event as its line. Raises InvalidArgument at a value that JSON cannot hold."""
+    return json.dumps(_plain(event), allow_nan=False, separators=(",", ":")) + "\n"
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise InvalidArgument(
+        f"the journal cannot hold {value!r} ({type(value).__name__}); give facts and options as numbers, text, "
+        "lists or mappings"
+    )

@@ -6,17 +6,20 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 """
 
 import math
+import operator
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+import numpy as np
+
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import AllDiverged, InvalidArgument, MissingReport
-from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event
+from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, MissingReport
+from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event, text_of
 from gammatune.ledger import Cost, Ledger, Meter
 from gammatune.objectives import Objective, make_objective
 from gammatune.policy.greedy import greedy
@@ -26,7 +29,7 @@ from gammatune.records import Commit, Fork, Metrics, Outcome, Request, Rollout, 
 from gammatune.samplers import make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
-from gammatune.space import Dimension, Float, Space, parse
+from gammatune.space import Choice, Dimension, Float, Space, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -220,30 +223,22 @@ class Tuner:
         self.policy = _policy(policy)
         self.objective = make_objective(objective) if isinstance(objective, str) else objective
         if training is None:
-            training, space = _torch_training(model, optimizer, space, state, multiplier, tape_bytes)
+            if model is None or optimizer is None:
+                raise InvalidArgument(
+                    "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
+                )
+            space = _around_the_optimizer(optimizer, multiplier) if space is None else space
         elif space is None:
             raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
         self.space = as_space(space)
-        self._training: Forkable = training
+        _check_space(self.space)
         options = dict(sampler_options or {})
         if sampler == "grid":
             options.setdefault("points", _points(self.space, self.budget))
         self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
-        self._ledger = Ledger(self.epochs)
-        self._listeners = list(listeners)
         self._own_journal = Journal(run_dir) if journal is None and run_dir is not None else None
         self._journal = journal or self._own_journal
-        self._course: list[Outcome] = []
-        self._rollouts: list[Outcome] = []
-        self._verdicts: list[Verdict] = []
-        self._stopping = False
-        self._entered = False
-        self._finished = False
-        self._home: str | None = None  # the fork that holds the course as it stands
-        self._on_course = True  # nothing has run since the last commit
-        self.current: Run | None = None
-        self._requests: Generator[Request, Outcome | None, None] | None = None
         self._begin = begin_event(
             gammatune=_version(),
             python=platform.python_version(),
@@ -260,6 +255,23 @@ class Tuner:
             multiplier=multiplier,
             facts=dict(facts or {}),
         )
+        text_of(self._begin)  # what the journal cannot hold is said now
+        self._ledger = Ledger(self.epochs)
+        self._listeners = list(listeners)
+        self._course: list[Outcome] = []
+        self._rollouts: list[Outcome] = []
+        self._verdicts: list[Verdict] = []
+        self._stopping = False
+        self._entered = self._begun = self._finished = False
+        self._home: str | None = None  # the fork that holds the course as it stands
+        self._on_course = True  # nothing has run since the last commit
+        self.current: Run | None = None
+        self._closed = False
+        self._requests: Generator[Request, Outcome | None, None] | None = None
+        # last, since it puts hooks on the optimizer, which nothing must leave behind
+        self._training: Forkable = training or _torch_training(
+            model, optimizer, self.space, state, multiplier, tape_bytes
+        )
 
     # -- the loop
 
@@ -267,7 +279,6 @@ class Tuner:
         if self._entered:
             raise InvalidArgument("a Tuner runs once; make a new one for another run")
         self._entered = True
-        self._tell_all(self._begin)
         return self
 
     def __exit__(
@@ -277,9 +288,11 @@ class Tuner:
         try:
             if not self._finished:
                 self._go_home()
-                how = "stopped" if kind is None else f"failed: {kind.__name__}"
-                self._tell_all(self._end_event(how))
+                if self._begun:
+                    how = "stopped" if kind is None else f"failed: {kind.__name__}"
+                    self._tell_all(self._end_event(how))
         finally:
+            self._closed = True
             if self._requests is not None:
                 self._requests.close()
             self._training.close()
@@ -305,8 +318,13 @@ class Tuner:
             raise InvalidArgument(f"rollout {self.current.number} has not been told yet")
         if self._finished:
             return None
+        if self._closed:
+            raise InvalidArgument("the tuner's with block has been left; make a new Tuner for another run")
         try:
             request = self._next_request()
+            if not self._begun:  # only now: a policy may refuse the job, and then nothing has happened
+                self._begun = True
+                self._tell_all(self._begin)
             while request is not None and not isinstance(request, Rollout):
                 self._serve(request)
                 request = self._next_request()
@@ -321,6 +339,8 @@ class Tuner:
             self._training.restore(request.fork)
             self._on_course = request.fork == self._home
         self._on_course = self._on_course and request.course
+        values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
+        request = replace(request, values=values)
         run = Run(self._training, request, number=len(self._rollouts))
         self._training.apply(request.values, run._meter)
         self.current = run
@@ -374,13 +394,15 @@ class Tuner:
     def _serve(self, request: Fork | Commit) -> None:
         match request:
             case Fork(name):
-                if self._on_course:
-                    self._home = name
-                elif self._home == name:
+                if self._home == name and not self._on_course:
                     raise AssertionError(
                         f"the policy writes a rollout over {name!r}, the only fork of the course"
                     )
+                if self._home == name:
+                    self._home = None  # while it is overwritten, the training itself is the course
                 self._training.capture(name)
+                if self._on_course:
+                    self._home = name
             case Commit(outcomes, epochs, fork, verdict):
                 if fork is not None:
                     self._training.restore(fork)
@@ -441,19 +463,36 @@ class Tuner:
 
 
 def _torch_training(
-    model: Any, optimizer: Any, space: Any, state: Sequence[Any], multiplier: bool, tape_bytes: int
-) -> tuple[Forkable, Any]:
-    if model is None or optimizer is None:
-        raise InvalidArgument("Tuner needs model= and optimizer= (or training=, a Trainable of your own)")
-    from gammatune.engine.steering import lr_of
+    model: Any, optimizer: Any, space: Space, state: Sequence[Any], multiplier: bool, tape_bytes: int
+) -> Forkable:
     from gammatune.engine.torch_loop import TorchLoop
 
-    if space is None:
-        optimizers = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
-        space = {"lr": around(1.0 if multiplier else lr_of(optimizers))}
-    names = as_space(space).names
-    training = TorchLoop(model, optimizer, names, state=state, multiplier=multiplier, tape_bytes=tape_bytes)
-    return training, space
+    return TorchLoop(model, optimizer, space.names, state=state, multiplier=multiplier, tape_bytes=tape_bytes)
+
+
+def _around_the_optimizer(optimizer: Any, multiplier: bool) -> dict[str, Dimension]:
+    from gammatune.engine.torch_loop import lr_of
+
+    return {"lr": around(1.0 if multiplier else lr_of(optimizer))}
+
+
+def _check_space(space: Space) -> None:
+    """Refuse ranges that what they steer cannot take, before any training."""
+    for name in space.names:
+        dimension, key = space[name], name.partition(".")[0]
+        options = dimension.options if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+        if key == "batch_size":
+            if isinstance(dimension, Float) or not all(isinstance(o, int) and o >= 1 for o in options):
+                raise InvalidSpace(
+                    f"{'; '.join(space.lines)}: a batch size is a whole number of 1 or more; write "
+                    "batch_size=16,32,64 or batch_size=16:64:int"
+                )
+        elif key in ("lr", "weight_decay", "momentum") and not all(
+            isinstance(o, (int, float)) and o >= 0 for o in options
+        ):
+            raise InvalidSpace(
+                f"{'; '.join(space.lines)}: {name} takes numbers of 0 or more, not {options!r}"
+            )
 
 
 def around(lr: float) -> Float:
@@ -497,13 +536,17 @@ def _sampler_factory(
 
 
 def _whole(value: Any, name: str, *, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    try:
+        whole = operator.index(value)  # an int, or NumPy's
+    except TypeError:
+        whole = least - 1
+    if isinstance(value, bool) or whole < least:
         raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
-    return value
+    return whole
 
 
 def _positive(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isinf(value):
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
         raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
     return float(value)
 

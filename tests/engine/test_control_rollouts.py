@@ -145,7 +145,8 @@ class Training:
 
 def validate(training: Training) -> dict[str, float]:
     with torch.no_grad():
-        loss = nn.functional.cross_entropy(training.model(X), Y) if not training.sparse else torch.tensor(1.0)
+        inputs = (X.abs() * 2).long().clamp(max=7) if training.sparse else X
+        loss = nn.functional.cross_entropy(training.model(inputs), Y)
     return {"accuracy": 0.5, "loss": float(loss)}
 
 

@@ -7,11 +7,19 @@ one from memory.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 from gammatune.engine.streams import Stream, StreamStates
 from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
@@ -19,25 +27,52 @@ from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
 Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
 TAPE_BYTES = 2**30  # guess: what a workstation can spare
+DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
+FEW = 64  # longer lists hold data, not parts (guess)
 
 
-def restorable(loader: Loader) -> bool:
-    """Whether iterating again from restored random streams gives the same batches again."""
-    if isinstance(loader, DataLoader):
-        return not isinstance(loader.dataset, IterableDataset) and not loader.persistent_workers
-    return isinstance(loader, (list, tuple, torch.Tensor))
+# Samplers that draw from torch's streams and keep nothing from one epoch to the next.
+TRUSTED = (SequentialSampler, RandomSampler, SubsetRandomSampler, WeightedRandomSampler, BatchSampler)
+
+
+def restorable(loader: Loader, trusted: Sequence[Any] = ()) -> bool:
+    """Whether iterating again from restored random streams gives the same batches again.
+
+    trusted: objects whose state is restored too (the user handed them in), so that a sampler of one's own
+    among them is as good as torch's.
+    """
+    if not isinstance(loader, DataLoader):
+        return isinstance(loader, (list, tuple))
+    if isinstance(loader.dataset, IterableDataset) or loader.persistent_workers:
+        return False
+    return all(type(s) in TRUSTED or any(s is t for t in trusted) for s in _samplers(loader))
+
+
+def _samplers(loader: DataLoader[Any]) -> list[Any]:
+    samplers: list[Any] = [s for s in (loader.sampler, loader.batch_sampler) if s is not None]
+    return samplers + [s.sampler for s in samplers if isinstance(s, BatchSampler)]
 
 
 def streams_of(loader: Loader) -> list[Stream]:
-    """The generators a loader draws its order from, beside the global ones."""
+    """The generators that a DataLoader, its samplers, data set (and what that wraps) and collate function hold."""
     if not isinstance(loader, DataLoader):
         return []
-    samplers = [loader.sampler, loader.batch_sampler]
-    samplers += [s.sampler for s in samplers if isinstance(s, BatchSampler)]
-    owners = [loader, loader.dataset, *samplers]
-    found = [getattr(owner, "generator", None) for owner in owners]
-    unique = {id(g): g for g in found if isinstance(g, torch.Generator)}
-    return list(unique.values())
+    found: dict[int, Stream] = {}
+    queue = [(owner, 0) for owner in (loader, loader.dataset, loader.collate_fn, *_samplers(loader))]
+    seen: set[int] = set()
+    while queue:
+        owner, depth = queue.pop()
+        if id(owner) in seen or not hasattr(owner, "__dict__"):
+            continue
+        seen.add(id(owner))
+        for value in vars(owner).values():
+            if isinstance(value, Stream):
+                found[id(value)] = value
+            elif depth < DEPTH and isinstance(value, (list, tuple)) and len(value) <= FEW:
+                queue += [(item, depth + 1) for item in value]
+            elif depth < DEPTH and not isinstance(value, torch.nn.Module):
+                queue.append((value, depth + 1))
+    return list(found.values())
 
 
 def examples_in(batch: Any) -> int:
@@ -52,31 +87,55 @@ def examples_in(batch: Any) -> int:
     return size
 
 
+def examples_in_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+    """The number of examples in the arguments of a forward pass; 0 where that cannot be told."""
+    return _first_dimension([*args, *kwargs.values()]) or 0
+
+
 def _first_dimension(item: Any) -> int | None:
     shape = getattr(item, "shape", None)
     if shape is not None:
         return int(shape[0]) if len(shape) else 1
     if isinstance(item, Mapping):
-        children: Iterable[Any] = item.values()
-    elif isinstance(item, (list, tuple)):
-        children = item
-        if item and all(isinstance(child, (str, bytes, int, float)) for child in item):
-            return len(item)
+        fields: Sequence[Any] = list(item.values())
     elif hasattr(item, "__dataclass_fields__"):
-        children = vars(item).values()
+        fields = list(vars(item).values())
+    elif isinstance(item, (list, tuple)):
+        fields = item
     else:
         # graphs and ragged batches often carry their own length
         return len(item) if hasattr(item, "__len__") and not isinstance(item, (str, bytes)) else None
-    return next((size for child in children if (size := _first_dimension(child)) is not None), None)
+    # a field that is an array tells best; a field that is a list holds one thing an example
+    for field in fields:
+        if getattr(field, "shape", ()):
+            return int(field.shape[0])
+    for field in fields:
+        if isinstance(field, (list, tuple)) and field:
+            return len(field)
+        if (size := _first_dimension(field)) is not None:
+            return size
+    if fields and all(isinstance(field, (str, bytes, int, float)) for field in fields):
+        return len(fields)
+    return None
+
+
+def versions(batch: Any) -> list[int]:
+    """How often each tensor of a batch has been written into."""
+    if isinstance(batch, torch.Tensor):
+        return [batch._version]
+    children = (
+        batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, (list, tuple)) else ()
+    )
+    return [version for child in children for version in versions(child)]
 
 
 class Tape:
     """The batches of a loader, drawn once.
 
-    One epoch is one pass over the loader. An iterator, which can be passed over only once, gives a single
-    epoch. Epochs that became part of the course are dropped (`forget_before`). Drawing may move random
-    streams (a `DataLoader` draws a seed when an epoch starts); a replay moves them to where the draw left
-    them, so that rollouts and course see the same numbers.
+    An epoch is one pass over the loader, or more where the loop body makes more. An iterator, which can be
+    passed over only once, gives a single epoch. Epochs that became part of the course are dropped
+    (`forget_before`). Drawing may move random streams (a `DataLoader` draws a seed when an epoch starts); a
+    replay moves them to where the draw left them, so that rollouts and course see the same numbers.
     limit: bytes of tensors held at most.
     """
 
@@ -84,17 +143,18 @@ class Tape:
         self._loader = loader
         self._streams = streams_of(loader)
         self._limit = limit
-        self._passes: dict[int, _Pass] = {}
+        self._passes: dict[tuple[int, int], _Pass] = {}
 
-    def play(self, epoch: int) -> Iterator[Any]:
-        """The batches of an epoch from its start, from memory as far as they have been drawn."""
-        if epoch not in self._passes:
+    def play(self, epoch: int, nth: int = 0) -> Iterator[Any]:
+        """The batches of the nth pass (from 0) of an epoch, from memory as far as they have been drawn."""
+        key = epoch, nth
+        if key not in self._passes:
             before = StreamStates(self._streams)
             source = iter(self._loader)
-            self._passes[epoch] = _Pass(source, self._moved_from(before))
+            self._passes[key] = _Pass(source, self._moved_from(before))
         else:
-            self._passes[epoch].started.restore_if_moved()
-        current = self._passes[epoch]
+            self._passes[key].started.restore_if_moved()
+        current = self._passes[key]
         position = 0
         while True:
             if position < len(current.draws):
@@ -106,17 +166,21 @@ class Tape:
             position += 1
 
     def forget_before(self, epoch: int) -> None:
-        for old in [e for e in self._passes if e < epoch]:
+        for old in [key for key in self._passes if key[0] < epoch]:
             del self._passes[old]
 
     def _draw(self, current: "_Pass") -> bool:
         if current.source is None:
+            current.ended.restore_if_moved()
             return False
         before = StreamStates(self._streams)
         try:
             batch = next(current.source)
         except StopIteration:
             current.source = None
+            current.ended = _Draw(
+                None, self._moved_from(before)
+            )  # a RandomSampler draws once more at its end
             return False
         current.draws.append(_Draw(batch, self._moved_from(before)))
         current.bytes += _bytes(batch)
@@ -147,11 +211,12 @@ class _Draw:
 
 
 class _Pass:
-    """One pass over a loader: its start, what has been drawn, and the iterator until it is exhausted."""
+    """One pass over a loader: its start, what has been drawn, its end, and the iterator until it is exhausted."""
 
     def __init__(self, source: Iterator[Any], moved: StreamStates | None) -> None:
         self.source: Iterator[Any] | None = source
         self.started = _Draw(None, moved)
+        self.ended = _Draw(None, None)
         self.draws: list[_Draw] = []
         self.bytes = 0
 

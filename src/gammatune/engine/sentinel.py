@@ -20,10 +20,11 @@ BLOW_UP = 1e10
 GROWTH = 1e6
 
 
-def _sum(gradient: Tensor) -> float:
+def _size(gradient: Tensor) -> float:
+    """The magnitude of the sum; complex numbers have one too."""
     if gradient.ndim == 1 and len(gradient) <= FEW:
-        return float(sum(gradient.tolist()))
-    return float(gradient.sum())
+        return float(abs(sum(gradient.tolist())))
+    return float(abs(gradient.sum().item()))
 
 
 class Sentinel:
@@ -53,11 +54,11 @@ class Sentinel:
         other = self._parameters[steps // TURN % len(self._parameters)].grad if steps % TURN == 0 else None
         if watched is None or not self._on_cpu:
             return self._on_the_device(watched, other)
-        size = abs(_sum(watched))
+        size = _size(watched)
         diverged = not size < self._limit  # not (x < limit) rather than x >= limit: NaN compares false
         if steps == 1:
             self._limit = max(BLOW_UP, GROWTH * size)
-        return diverged or (other is not None and not math.isfinite(_sum(other)))
+        return diverged or (other is not None and not math.isfinite(_size(other)))
 
     def finally_diverged(self) -> bool:
         """Read the flag at the end of a rollout, whatever the step."""

@@ -35,15 +35,18 @@ class Steering:
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
         self._bases = [[dict(group) for group in o.param_groups] for o in self._optimizers]
-        # per optimizer: its groups, each with the lr it must have
-        self._wanted: list[list[tuple[dict[str, Any], float]]] = [[] for _ in self._optimizers]
+        self._values: Values = {}
+        # per optimizer: each value set, as (group, key, value), to be found unchanged in every step
+        self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self._optimizers]
         self._lent: list[list[Any]] = [[] for _ in self._optimizers]  # the user's lr during a step
         self._meter = Meter()
         self._sentinels = [Sentinel(o) for o in self._optimizers]
         if not multiplier:
             self._refuse_schedulers()
-        for name in names:
-            if name != BATCH_SIZE:
+        self._names = [name for name in names if name != BATCH_SIZE]
+        self._refuse_overlap()
+        for name in self._names:
+            if not self._is_multiplied(name):
                 self._ratios(name)  # raises where the name cannot be set
         self._hooks = []
         for index, optimizer in enumerate(self._optimizers):
@@ -54,21 +57,31 @@ class Steering:
     def apply(self, values: Values, meter: Meter) -> None:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
         self._meter = meter
-        self._factor = {}
+        self._values = {name: value for name, value in values.items() if name != BATCH_SIZE}
         for sentinel in self._sentinels:
             sentinel.reset()
-        for name, value in values.items():
-            if name == BATCH_SIZE:
-                continue
+        self._set_all()
+
+    def _set_all(self) -> None:
+        for bases, optimizer in zip(self._bases, self._optimizers, strict=True):
+            # a group added on the way: its base is what it was added with
+            bases += [dict(group) for group in optimizer.param_groups[len(bases) :]]
+        self._factor = {}
+        for name, value in self._values.items():
             key, _ = _split(name)
-            if key == "lr" and self._multiplier:
+            if self._is_multiplied(name):
                 self._factor |= {index: float(value) for index in self._whose(name)}
                 continue
-            for optimizer, group, ratio in self._ratios(name):
-                _set(self._optimizers[optimizer].param_groups[group], key, float(value) * ratio)
-        # The very objects for plain numbers, so that an unchanged rate is recognised without comparing.
+            for index, number, ratio in self._ratios(name):
+                groups = self._optimizers[index].param_groups
+                if number < len(groups):  # a fork may lie before a group was added
+                    _set(groups[number], key, value if ratio == 1.0 else float(value) * ratio)
+        steered = {_split(name)[0] for name in self._values if not self._is_multiplied(name)}
+        if not self._multiplier:
+            steered.add("lr")
+        # The very objects for plain numbers, so that an unchanged value is recognised without comparing.
         self._wanted = [
-            [(g, _number(g["lr"]) if isinstance(g["lr"], Tensor) else g["lr"]) for g in o.param_groups]
+            [(g, key, _get(g, key)) for g in o.param_groups for key in sorted(steered) if _has(g, key)]
             for o in self._optimizers
         ]
 
@@ -91,16 +104,17 @@ class Steering:
             if "found_inf" in vars(optimizer) and optimizer.found_inf.item() > 0:  # type: ignore[attr-defined]
                 return
             meter.steps += 1
+            if len(optimizer.param_groups) > len(self._bases[index]):
+                self._set_all()
+            for group, key, wanted in self._wanted[index]:
+                if group.get(key) is not wanted and not _equals(_get(group, key), wanted):
+                    raise ConflictingControl(
+                        f"{key} was {_number(_get(group, key)):g} where gammatune had set {_number(wanted):g}: a "
+                        "scheduler or the loop changes it too. Take that away; a learning-rate scheduler may "
+                        "stay with multiplier=True, and gammatune scales what it sets"
+                    )
             if self._multiplier:
                 self._lend(index)
-            else:
-                for group, wanted in self._wanted[index]:
-                    if group["lr"] is not wanted and not _equals(group["lr"], wanted):
-                        raise ConflictingControl(
-                            f"the learning rate was {_number(group['lr']):g} where gammatune had set "
-                            f"{_number(wanted):g}: a scheduler or the loop changes it too. Take that away, or pass "
-                            "multiplier=True so that gammatune scales what the scheduler sets"
-                        )
             if not meter.diverged and sentinel.diverged():
                 meter.diverged = True
                 meter.note = f"the gradient was not finite at step {meter.steps}"
@@ -152,6 +166,17 @@ class Steering:
             for (o, g), base in zip(where, bases, strict=True)
         ]
 
+    def _is_multiplied(self, name: str) -> bool:
+        return self._multiplier and _split(name)[0] == "lr"
+
+    def _refuse_overlap(self) -> None:
+        for name in self._names:
+            key, index = _split(name)
+            if index is not None and key in self._names:
+                raise InvalidArgument(
+                    f"{key!r} and {name!r} are both searched and set the same number; keep one"
+                )
+
     def _refuse_schedulers(self) -> None:
         for optimizer in self._optimizers:
             if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
@@ -159,15 +184,6 @@ class Steering:
                     f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
                     "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
                 )
-
-
-def lr_of(optimizers: Sequence[Optimizer]) -> float:
-    """The absolute learning rate a search starts around: the first group's that is above 0."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            if (lr := _number(group["lr"])) > 0:
-                return lr
-    raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
 
 
 def _split(name: str) -> tuple[str, int | None]:
@@ -194,16 +210,26 @@ def _base(group: dict[str, Any], key: str, name: str) -> float:
     )
 
 
-def _set(group: dict[str, Any], key: str, value: float) -> None:
+def _has(group: dict[str, Any], key: str) -> bool:
+    return key in group or (key == "momentum" and "betas" in group)
+
+
+def _get(group: dict[str, Any], key: str) -> Any:
+    """What stands in a group; a tensor's number as it is now."""
+    value = group[key] if key in group else group["betas"][0]
+    return _number(value) if isinstance(value, Tensor) and value.is_cpu else value
+
+
+def _set(group: dict[str, Any], key: str, value: Any) -> None:
     """Set one hyperparameter and read it back."""
     if key == "momentum" and key not in group:
         group["betas"] = (value, *group["betas"][1:])
-        stays = group["betas"][0] == value
     else:
         _put(group, key, value)
-        stays = _equals(group[key], value)
-    if not stays:
-        raise ConflictingControl(f"{key} was set to {value!r} and read back as {group.get(key)!r}")
+    if not _equals(_get(group, key), value):
+        raise ConflictingControl(
+            f"{key} was set to {value!r} and read back as {_get(group, key)!r}; the optimizer does not take it"
+        )
 
 
 def _put(group: dict[str, Any], key: str, value: Any) -> None:
@@ -215,11 +241,11 @@ def _put(group: dict[str, Any], key: str, value: Any) -> None:
         group[key] = value
 
 
-def _equals(stored: Any, value: float) -> bool:
-    if isinstance(stored, Tensor):
-        # A tensor rate may be float32, and on an accelerator a look would wait for it.
-        return stored.device.type != "cpu" or math.isclose(stored.item(), value, rel_tol=1e-6, abs_tol=1e-30)
-    return bool(stored == value)
+def _equals(stored: Any, value: Any) -> bool:
+    if isinstance(stored, Tensor) or isinstance(value, Tensor):
+        return True  # on an accelerator a look would wait for it
+    # a tensor rate may be float32
+    return bool(stored == value) or math.isclose(stored, value, rel_tol=1e-6, abs_tol=1e-30)
 
 
 def _number(value: Any) -> float:

@@ -1,5 +1,6 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,10 @@ from gammatune.engine.batches import (
     Tape,
     empty_loader,
     examples_in,
+    examples_in_call,
     restorable,
     streams_of,
+    versions,
 )
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
@@ -24,6 +27,8 @@ from gammatune.engine.streams import Stream
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
 from gammatune.records import Metrics, Values
+
+MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on purpose
 
 
 class TorchLoop:
@@ -47,15 +52,16 @@ class TorchLoop:
     ) -> None:
         self._modules = _listed(model, nn.Module, "model")
         self._optimizers = _listed(optimizer, Optimizer, "optimizer")
-        self._models = list(self._modules)  # whose forward passes are counted
         self._streams: list[Stream] = []
         self._extras: list[Any] = []
         for item in state:
             self._sort_in(item, multiplier=multiplier)
+        self._refuse_unseen_schedulers(multiplier)
         self._searches_batch_size = BATCH_SIZE in names
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._tapes: dict[int, Tape] = {}
         self._tape_bytes = tape_bytes
+        self._passes: dict[int, int] = {}  # loader -> passes over it in this run
         self._forks: dict[str, Snapshot] = {}
         self._values: Values = {}
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
@@ -71,6 +77,7 @@ class TorchLoop:
 
     def apply(self, values: Values, meter: Meter) -> None:
         self._values = values
+        self._passes = {}
         self._steering.apply(values, meter)
 
     def close(self) -> None:
@@ -89,16 +96,22 @@ class TorchLoop:
     ) -> Iterator[Any]:
         """One epoch of batches, counted; ends early when the rollout diverges."""
         loader = self._loader_for(loader)
-        if restorable(loader):
+        if restorable(loader, trusted=self._extras):
             source = iter(loader)
         else:
-            tape = self._tapes.setdefault(id(loader), Tape(loader, self._tape_bytes))
-            source = tape.play(epoch)
+            source = self._tape_for(loader).play(epoch, self._nth_pass(loader))
+        kept = isinstance(loader, (list, tuple))  # batches that come again as they are
         empty = True
         for batch in source:
             empty = False
             meter.trained += examples(batch)
+            before = versions(batch) if kept else None
             yield batch
+            if kept and versions(batch) != before:
+                raise NotRestorable(
+                    "the loop changed a batch of the list in place, so no other run would see it as it was; work "
+                    "on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
+                )
             if meter.diverged:
                 return
         if empty:
@@ -119,18 +132,18 @@ class TorchLoop:
 
         The examples it passes through the models are counted unless the caller says how many they are.
         """
-        counts = [0] * len(self._models)
+        counts = [0] * len(self._modules)
 
         def count(index: int) -> Callable[..., None]:
             def before_forward(module: nn.Module, args: Any, kwargs: Any) -> None:
-                counts[index] += examples_in((args, kwargs))
+                counts[index] += examples_in_call(args, kwargs)
 
             return before_forward
 
         modes = [(m, m.training) for root in self._modules for m in root.modules()]
         hooks = [
             model.register_forward_pre_hook(count(index), with_kwargs=True)
-            for index, model in enumerate(self._models)
+            for index, model in enumerate(self._modules)
             if examples is None
         ]
         try:
@@ -143,10 +156,34 @@ class TorchLoop:
                 hook.remove()
             for module, mode in modes:
                 module.training = mode
+        if not isinstance(metrics, Mapping):
+            raise InvalidArgument(
+                f"the function given to run.evaluate returned {type(metrics).__name__}; return metrics by name, "
+                'such as {"accuracy": 0.9, "loss": 0.3}'
+            )
+        if examples is None and not max(counts):
+            warnings.warn(
+                "run.evaluate saw no example go through the model, so this evaluation is not in the cost; pass "
+                "examples= to count it",
+                stacklevel=3,
+            )
         meter.evaluated += max(counts) if examples is None else examples
         return {name: float(value) for name, value in metrics.items()}
 
     # -- inside
+
+    def _refuse_unseen_schedulers(self, multiplier: bool) -> None:
+        """In multiplier mode a scheduler stays, so forks must put it back, so it must be handed in."""
+        known = any(isinstance(extra, LRScheduler) for extra in self._extras)
+        if (
+            multiplier
+            and not known
+            and any(hasattr(o.step, "_wrapped_by_lr_sched") for o in self._optimizers)
+        ):
+            raise NotRestorable(
+                "a learning-rate scheduler is attached to the optimizer; hand it in as state=[scheduler], so that "
+                "a rollout does not move it"
+            )
 
     def _sort_in(self, item: Any, *, multiplier: bool) -> None:
         if isinstance(item, LRScheduler) and not multiplier:
@@ -191,13 +228,40 @@ class TorchLoop:
         self._learn_streams(loader)  # type: ignore[arg-type]
         return loader  # type: ignore[return-value]
 
+    def _tape_for(self, loader: Loader) -> Tape:
+        if id(loader) not in self._tapes:
+            self._tapes[id(loader)] = Tape(loader, self._tape_bytes)
+            self._refuse_too_many(len(self._tapes))
+        return self._tapes[id(loader)]
+
+    def _nth_pass(self, loader: Loader) -> int:
+        self._passes[id(loader)] = self._passes.get(id(loader), -1) + 1
+        return self._passes[id(loader)]
+
+    def _refuse_too_many(self, count: int) -> None:
+        if count > MANY:
+            raise NotRestorable(
+                f"run.batches has been given {count} different loaders: one seems to be made anew in every run, so "
+                "that runs cannot be given the same batches; make it once, before the loop"
+            )
+
     def _learn_streams(self, loader: Loader) -> None:
         """A loader's own generators belong to every fork, those captured before it was met included."""
         for stream in streams_of(loader):
             if not any(stream is known for known in self._streams):
                 self._streams.append(stream)
+                self._refuse_too_many(len(self._streams))
                 for snapshot in self._forks.values():
                     snapshot.add_stream(stream)
+
+
+def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
+    """The absolute learning rate a search starts around: the first group's that is above 0."""
+    for one in _listed(optimizer, Optimizer, "optimizer"):
+        for group in one.param_groups:
+            if (lr := float(group["lr"])) > 0:
+                return lr
+    raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
 
 
 def _listed(given: Any, kind: type, name: str) -> list[Any]:
