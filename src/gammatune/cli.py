@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 
 RUNS = "runs"
+SEEDS = 2**32  # what every generator behind it takes
 
 
 @app.command()
@@ -94,6 +96,7 @@ def train(
     from gammatune.engine.threads import suitable_threads
     from gammatune.errors import InvalidArgument
     from gammatune.fitting import fit
+    from gammatune.journal import FILE
     from gammatune.models import make_model
     from gammatune.models.check import check_output
     from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, make_objective
@@ -102,6 +105,10 @@ def train(
         raise InvalidArgument(f"--task {task}: write classification or regression")
     if threads is not None and threads < 1:
         raise InvalidArgument(f"--threads {threads}: give 1 or more")
+    if not 0 <= seed < SEEDS:
+        raise InvalidArgument(f"--seed {seed}: give a whole number from 0 to {SEEDS - 1}")
+    if run_dir is not None and not run_dir.strip():
+        raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
     split = split_data(load(data, task=task), seed=seed, limit=limit, validation=validation)  # type: ignore[arg-type]
     default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
     net = make_model(model, split.shape, split.outputs, seed)
@@ -109,37 +116,42 @@ def train(
     torch.set_num_threads(threads or suitable_threads(net, split.shape, batch_size or 32))
     directory = run_dir if run_dir is not None else _next_run(split.name)
     follower = _follower(quiet=quiet or as_json)
-    with follower:
-        fit(
-            net,
-            split.train,
-            split.select,
-            test_set=split.report,
-            epochs=epochs,
-            budget=budget,
-            policy=policy,
-            sampler=sampler,
-            objective=make_objective(objective or default, lam=lam),
-            space=search or None,
-            optimizer=optimizer,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            device=device,
-            keep=keep,
-            seed=seed,
-            run_dir=directory,
-            facts={
-                "data": data,
-                "model": model,
-                "shape": list(split.shape),
-                "preprocessing": split.preprocessing.to_dict(),
-                "limit": limit,
-                "validation": validation,
-                "weight_decay": weight_decay,
-                "said": list(split.said),
-            },
-            listeners=[follower],
-        )
+    try:
+        with follower:
+            fit(
+                net,
+                split.train,
+                split.select,
+                test_set=split.report,
+                epochs=epochs,
+                budget=budget,
+                policy=policy,
+                sampler=sampler,
+                objective=make_objective(objective or default, lam=lam),
+                space=search or None,
+                optimizer=optimizer,
+                weight_decay=weight_decay,
+                batch_size=batch_size,
+                device=device,
+                keep=keep,
+                seed=seed,
+                run_dir=directory,
+                facts={
+                    "data": data,
+                    "model": model,
+                    "shape": list(split.shape),
+                    "preprocessing": split.preprocessing.to_dict(),
+                    "limit": limit,
+                    "validation": validation,
+                    "weight_decay": weight_decay,
+                    "said": list(split.said),
+                },
+                listeners=[follower],
+            )
+    except KeyboardInterrupt:  # caught here, since typer swallows it
+        kept = (Path(directory) / FILE).is_file()
+        print(_stopped(directory) if kept else "stopped before the training began", file=sys.stderr)
+        raise typer.Exit(130) from None
     if as_json:
         from gammatune.journal import replay
 
@@ -215,9 +227,6 @@ def main() -> None:
     except GammatuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("stopped; what was committed is kept in the run directory", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         # the reader of our output went away (`| head`); say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -238,6 +247,10 @@ def _follower(*, quiet: bool) -> Any:
         return Progressing()
     console = _console()
     return LiveDisplay(console) if console.is_terminal else PlainLines(console)
+
+
+def _stopped(directory: str) -> str:
+    return f"stopped; what was committed is kept in {directory}; `gammatune show {shlex.quote(directory)}` reads it"
 
 
 def _next_run(name: str) -> str:

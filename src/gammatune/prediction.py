@@ -8,7 +8,7 @@ import torch
 
 from gammatune.data.npz import load_new
 from gammatune.data.preprocessing import Preprocessing
-from gammatune.errors import InvalidArgument, JournalError
+from gammatune.errors import InvalidArgument, InvalidData, JournalError
 from gammatune.journal import WEIGHTS, replay
 from gammatune.metrics import classification, regression
 from gammatune.models import make_model
@@ -22,7 +22,8 @@ def predict_file(run: str, file: str, out: str) -> str:
     Classification: a column `prediction` with the original labels and one column of probability a class.
     Regression: a column a target, in its original unit. Where the file has targets too, the sentence says how
     well they were met.
-    Raises JournalError: no finished command-line run there. InvalidData: a file that does not fit.
+    Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
+    the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
     facts = replay(run).begin["facts"]
     if "preprocessing" not in facts:
@@ -32,37 +33,62 @@ def predict_file(run: str, file: str, out: str) -> str:
         )
     preprocessing = Preprocessing.from_dict(facts["preprocessing"])
     model = make_model(facts["model"], tuple(facts["shape"]), preprocessing.outputs, seed=0)
-    weights = Path(run) / WEIGHTS
-    try:
-        model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except FileNotFoundError:
-        raise JournalError(
-            f"{run} holds no weights yet ({WEIGHTS}): the run has not committed anything"
-        ) from None
+    _load_weights(model, Path(run) / WEIGHTS)
     x, y = load_new(file)
+    if y is not None and len(y) != len(x):
+        raise InvalidData(f"{file} holds {len(x)} examples and {len(y)} targets; give one target for each")
     outputs = _forward(model, preprocessing.inputs(x))
+    quality = ""
     if preprocessing.task == "classification":
         probabilities = outputs.softmax(dim=1).numpy()
         labels = preprocessing.labels(probabilities.argmax(axis=1))
         header = ["prediction", *(f"p({label})" for label in preprocessing.classes)]
         rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
+        if y is not None:
+            codes = preprocessing.targets(y).numpy()
+            measured = classification(codes, outputs.argmax(dim=1).numpy(), preprocessing.outputs)
+            quality = f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
     else:
         values = preprocessing.original_targets(outputs.numpy())
         header = [f"target {i + 1}" for i in range(values.shape[1])]
         rows = [list(map(repr, row.tolist())) for row in values]
-    with open(out, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(rows)
-    said = f"{len(rows)} predictions written to {out}"
-    if y is None:
-        return said
-    if preprocessing.task == "classification":
-        codes = preprocessing.targets(y).numpy()
-        measured = classification(codes, outputs.argmax(dim=1).numpy(), preprocessing.outputs)
-        return f"{said}; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
-    true = np.asarray(y, dtype=np.float64).reshape(len(values), -1)
-    return f"{said}; R2 {regression(true, values).r2:.4f}"
+        if y is not None:
+            preprocessing.targets(y)  # refuses what is no target
+            true = np.asarray(y, dtype=np.float64).reshape(len(values), -1)
+            quality = f"; R2 {regression(true, values).r2:.4f}"
+    try:
+        with open(out, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(header)
+            writer.writerows(rows)
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"
+        ) from error
+    return f"{len(rows)} predictions written to {out}{quality}"
+
+
+def _load_weights(model: torch.nn.Module, path: Path) -> None:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise JournalError(
+            f"{path.parent} holds no weights yet ({WEIGHTS}): the run has not ended, or committed nothing"
+        ) from None
+    except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
+        raise JournalError(
+            f"{path} cannot be read ({_line(error)}); the file is damaged, train again"
+        ) from error
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise JournalError(
+            f"{path} does not fit the run's model ({_line(error)}); the file or the model was changed"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
 
 
 def _forward(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -16,12 +16,22 @@ from gammatune.records import Metrics, Values
 LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
 
 
+def default_loss(classify: bool) -> LossFunction:
+    """Cross entropy, or the mean squared error."""
+    return nn.functional.cross_entropy if classify else _mean_squared_error
+
+
+def _mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    return nn.functional.mse_loss(output.reshape(target.shape), target)
+
+
 class Supervised(TorchLoop):
     """A `Trainable`: batches of (inputs, targets), a model, a loss, an optimizer.
 
     train: a loader, or a function of the batch size that makes one. select: a loader to score on.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
-    device: where batches go.
+    comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
+    device: where batches go. state: see `TorchLoop`.
     """
 
     def __init__(
@@ -34,6 +44,7 @@ class Supervised(TorchLoop):
         select: Loader,
         loss: LossFunction,
         classify: bool,
+        comparable: bool = True,
         device: torch.device,
         state: Sequence[Any] = (),
     ) -> None:
@@ -45,11 +56,12 @@ class Supervised(TorchLoop):
         self._select = select
         self._loss = loss
         self._classify = classify
+        self._comparable = comparable
         self._device = device
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes the rollout infeasible instead of ending the run."""
-        self._model.train()
+        self._into_training()
         try:
             for batch in self.batches(self._train, epoch, meter):
                 inputs, targets = self._pair(batch)
@@ -64,12 +76,12 @@ class Supervised(TorchLoop):
             torch.cuda.empty_cache()
 
     def evaluate(self, meter: Meter) -> Metrics:
-        """loss and accuracy, or loss, mse and r2, on the selection data."""
+        """loss and accuracy, or loss, mse and r2, or only the loss, on the selection data."""
         return self.measure(lambda: self.score(self._select), meter)
 
     def score(self, loader: Loader) -> Mapping[str, float]:
         """Metrics over a loader with the model as it stands; the caller sets the mode."""
-        total, examples, right = 0.0, 0, 0
+        total, examples, right, answers = 0.0, 0, 0, 0
         errors = _Errors()
         for batch in loader:
             inputs, targets = self._pair(batch)
@@ -77,27 +89,50 @@ class Supervised(TorchLoop):
             size = len(targets)
             total += self._loss(output, targets).item() * size
             examples += size
+            if not self._comparable:
+                continue
             if self._classify:
                 right += int((output.argmax(dim=1) == targets).sum())
+                answers += targets.numel()  # one an example, or one a pixel
             else:
-                errors.add(output.double(), targets.double())
+                errors.add(*_columns(output, targets))
         if not examples:
             raise InvalidData("there is nothing to select by: the validation set is empty")
         metrics = {"loss": total / examples}
-        return metrics | ({"accuracy": right / examples} if self._classify else errors.metrics)
+        if not self._comparable:
+            return metrics
+        return metrics | ({"accuracy": right / answers} if self._classify else errors.metrics)
 
     def predict(self, loader: Loader) -> tuple[Tensor, Tensor]:
-        """(outputs, targets) over a loader, in eval mode, on the CPU."""
-        mode = self._model.training
+        """(predictions, targets) over a loader, in eval mode, on the CPU.
+
+        Labels, flat: (n,). Or numbers, one column for each of a target's: (n, m), in double precision.
+        """
+        modes = [(module, module.training) for module in self._model.modules()]
         self._model.eval()
-        outputs, all_targets = [], []
-        with torch.no_grad():
-            for batch in loader:
-                inputs, targets = self._pair(batch)
-                outputs.append(self._model(inputs).cpu())
-                all_targets.append(targets.cpu())
-        self._model.train(mode)
-        return torch.cat(outputs), torch.cat(all_targets)
+        predictions, all_targets = [], []
+        try:
+            with torch.no_grad():
+                for batch in loader:
+                    inputs, targets = self._pair(batch)
+                    output = self._model(inputs)
+                    if self._classify:
+                        predicted, targets = output.argmax(dim=1).flatten(), targets.flatten()
+                    else:
+                        predicted, targets = _columns(output, targets)
+                    predictions.append(predicted.cpu())
+                    all_targets.append(targets.cpu())
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return torch.cat(predictions), torch.cat(all_targets)
+
+    def _into_training(self) -> None:
+        """Train mode, but for the parts that were put into eval mode on purpose (a frozen BatchNorm)."""
+        frozen = [m for m in self._model.modules() if not m.training] if self._model.training else []
+        self._model.train()
+        for module in frozen:
+            module.training = False
 
     def _pair(self, batch: Any) -> tuple[Any, Any]:
         if not isinstance(batch, (list, tuple)) or len(batch) != 2:
@@ -105,40 +140,58 @@ class Supervised(TorchLoop):
                 f"a batch must be a pair (inputs, targets), not {type(batch).__name__}; give collate=, or use "
                 "gammatune.Tuner with a loop of your own"
             )
-        return _to(batch[0], self._device), _to(batch[1], self._device)
+        return to_device(batch[0], self._device), to_device(batch[1], self._device)
 
 
 class _Errors:
-    """Sums for MSE and R2 over batches: R2 = 1 - residual / total sum of squares.
+    """Sums over batches, one for each of the m columns, for MSE and R2, averaged over the columns.
 
-    Targets are counted from the first one, so that a large mean costs no digits.
+    R2 = 1 - residual / total sum of squares; of a column that does not vary 1 if it is met exactly, else 0,
+    as scikit-learn has it. Targets are counted from the first row, so that a large mean costs no digits.
     """
 
     def __init__(self) -> None:
         self.n = 0
-        self.origin: float | None = None
-        self.residual = self.sum = self.square = 0.0
+        self.origin: Tensor | None = None  # (m,), as are the three sums
+        self.residual = self.sum = self.square = torch.zeros(())
 
     def add(self, output: Tensor, target: Tensor) -> None:
+        """output, target: (n, m), in double precision."""
         if self.origin is None:
-            self.origin = target.reshape(-1)[0].item()
-        self.n += target.numel()
-        self.residual += float((output.reshape(target.shape) - target).square().sum())
-        self.sum += float((target - self.origin).sum())
-        self.square += float((target - self.origin).square().sum())
+            self.origin = target[0]
+            self.residual = self.sum = self.square = torch.zeros_like(target[0])
+        if target.shape[1:] != self.origin.shape:
+            raise InvalidData(
+                f"a batch has targets of {target.shape[1]} numbers and an earlier one of {len(self.origin)}; give "
+                "all examples targets of one shape"
+            )
+        centred = target - self.origin
+        self.n += len(target)
+        self.residual = self.residual + (output - target).square().sum(dim=0)
+        self.sum = self.sum + centred.sum(dim=0)
+        self.square = self.square + centred.square().sum(dim=0)
 
     @property
     def metrics(self) -> dict[str, float]:
         total = self.square - self.sum**2 / self.n
-        r2 = 1 - self.residual / total if total > 0 else float(self.residual == 0)
-        return {"mse": self.residual / self.n, "r2": r2}
+        constant = (self.residual == 0).to(total.dtype)
+        r2 = torch.where(total > 0, 1 - self.residual / total, constant)
+        return {"mse": float(self.residual.mean()) / self.n, "r2": float(r2.mean())}
 
 
-def _to(item: Any, device: torch.device) -> Any:
+def _columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as (n, m) in double precision: m numbers an example, whatever shape they come in."""
+    rows = len(target)
+    return output.reshape(rows, -1).double(), target.reshape(rows, -1).double()
+
+
+def to_device(item: Any, device: torch.device) -> Any:
+    """Tensors in lists, tuples, named tuples and mappings moved; anything else as it is."""
     if isinstance(item, Tensor):
         return item.to(device, non_blocking=True)
     if isinstance(item, Mapping):
-        return {key: _to(child, device) for key, child in item.items()}
+        return {key: to_device(child, device) for key, child in item.items()}
     if isinstance(item, (list, tuple)):
-        return type(item)(_to(child, device) for child in item)
+        children = [to_device(child, device) for child in item]
+        return type(item)(*children) if hasattr(item, "_fields") else type(item)(children)
     return item

@@ -1,0 +1,154 @@
+"""Examples in every form `fit` takes them, made into sets and loaders."""
+
+import operator
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    random_split,
+)
+
+from gammatune.engine.batches import Loader
+from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.seeds import stream
+
+Examples: TypeAlias = Dataset[Any] | Loader | tuple[Any, Any]  # a set, a loader, or a pair of arrays
+Collate: TypeAlias = Callable[[list[Any]], Any] | None
+
+VALIDATION = 0.2  # of the training set, where no validation set is given; the thesis's share
+FORWARD = 256  # examples of a set that are passed forward at once, at least (guess)
+
+
+def as_set(given: Any, name: str, dtype: torch.dtype) -> Any:
+    """A Dataset or a loader. A pair of arrays becomes a TensorDataset.
+
+    dtype: what floats become, the model's own. Whole-number targets become int64, and (n, 1) of them (n,).
+    """
+    if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], tuple):
+        x, y = _tensor(given[0], f"the inputs of {name}"), _tensor(given[1], f"the targets of {name}")
+        if len(x) != len(y):
+            raise InvalidData(f"{name}: {len(x)} inputs and {len(y)} targets; give one target for each input")
+        given = TensorDataset(x, y)
+    if type(given) is TensorDataset and len(given.tensors) == 2:
+        x, y = given.tensors
+        given = TensorDataset(x.to(dtype) if x.is_floating_point() else x, _targets(y, dtype))
+    if count(given) == 0:
+        raise InvalidData(f"{name} is empty: give at least one example")
+    if name != "train_set" and not isinstance(given, Dataset) and hasattr(given, "__next__"):
+        raise InvalidArgument(
+            f"{name} is an iterator, which can be read only once; give a list or a DataLoader"
+        )
+    if not isinstance(given, Dataset) and not hasattr(given, "__iter__"):
+        raise InvalidArgument(
+            f"{name}={type(given).__name__}: give a torch Dataset, a DataLoader, or a pair of arrays (x, y)"
+        )
+    return given
+
+
+def _tensor(given: Any, what: str) -> Tensor:
+    if not isinstance(given, Tensor):
+        try:
+            array = np.asarray(given)
+        except ValueError as error:  # rows of different lengths
+            raise InvalidData(f"{what} do not make an array ({error}); give them one shape") from error
+        if array.dtype.kind not in "biufc":
+            kind = "text" if array.dtype.kind in "US" else f"{array.dtype}"
+            advice = (
+                "encode labels as numbers first: labels, y = np.unique(y, return_inverse=True)"
+                if "targets" in what
+                else "give numbers"
+            )
+            raise InvalidData(f"{what} are {kind}, such as {array.ravel()[:1].tolist()}; {advice}")
+        if "targets" in what and array.dtype.kind in "iu":
+            array = array.astype(np.int64)  # torch has few operations for unsigned numbers
+        # torch takes neither negative strides nor another machine's byte order
+        given = torch.as_tensor(np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C"))
+    if given.ndim == 0:
+        raise InvalidData(f"{what} are a single number; give an array, one row an example")
+    return given  # type: ignore[no-any-return]
+
+
+def _targets(y: Tensor, dtype: torch.dtype) -> Tensor:
+    if y.is_floating_point() or y.is_complex():
+        return y.to(dtype) if y.is_floating_point() else y
+    return y.long().squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y.long()
+
+
+def hold_out(train_set: Any, seed: int, said: list[str]) -> tuple[Any, Any]:
+    """`train_set` in two: to train on, and a fifth to select by."""
+    n = count(train_set)
+    if n is None:
+        raise InvalidArgument(
+            f"val_set= is needed to select by: a {type(train_set).__name__} cannot be split"
+        )
+    held = round(VALIDATION * n)
+    if not 0 < held < n:
+        raise InvalidData(f"{n} examples cannot be split into training and selection; give val_set=")
+    generator = torch.Generator().manual_seed(int(stream(seed, "validation").integers(2**31)))
+    rest, val = random_split(train_set, [n - held, held], generator=generator)
+    said.append(f"{held} of the {n} training examples were kept aside to select by.")
+    if isinstance(train_set, TensorDataset):  # as tensors, so that batches are still drawn in one piece
+        return TensorDataset(*train_set[rest.indices]), TensorDataset(*train_set[val.indices])
+    return rest, val
+
+
+def training_loader(data: Any, size: int, collate: Collate) -> Loader:
+    """Batches of `size` in random order, without a last batch of one (see `leaves_one`)."""
+    return _loader(data, size, collate, shuffle=True, drop_last=leaves_one(data, size))
+
+
+def forward_loader(data: Any, size: int, collate: Collate) -> Loader:
+    """All examples in their order, `size` or more at a time."""
+    return _loader(data, max(size, FORWARD), collate, shuffle=False, drop_last=False)
+
+
+def _loader(data: Any, size: int, collate: Collate, *, shuffle: bool, drop_last: bool) -> Loader:
+    if not isinstance(data, Dataset):
+        return data  # type: ignore[no-any-return]  # a loader already
+    if isinstance(data, TensorDataset) and collate is None:
+        # one indexing operation a batch instead of one an example
+        order = RandomSampler(data) if shuffle else SequentialSampler(data)
+        return DataLoader(data, sampler=BatchSampler(order, size, drop_last=drop_last), batch_size=None)
+    if count(data) is None:
+        return DataLoader(data, batch_size=size, collate_fn=collate)
+    return DataLoader(data, batch_size=size, shuffle=shuffle, collate_fn=collate, drop_last=drop_last)
+
+
+def leaves_one(data: Any, size: int) -> bool:
+    """Whether the last batch would hold one example, which batch normalisation cannot train on."""
+    n = count(data)
+    return n is not None and n > size and n % size == 1
+
+
+def count(data: Any) -> int | None:
+    """How many examples a set holds; None for a loader, and for a set that is read from its start only."""
+    if not isinstance(data, Dataset) or isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+        return None
+    return len(data)
+
+
+def batch_size_for(train_set: Any, given: Any, said: list[str]) -> int:
+    """The one given; else 32 for small sets, 64, then 128: some dozens of steps an epoch at least (guess)."""
+    if given is not None:
+        try:
+            size = operator.index(given)  # NumPy's whole numbers too
+        except TypeError:
+            size = 0
+        if size < 1 or isinstance(given, bool):
+            raise InvalidArgument(f"batch_size={given!r}: give a whole number of 1 or more")
+        return size
+    n = count(train_set)
+    size = 64 if n is None else 32 if n < 5_000 else 64 if n < 20_000 else 128
+    if isinstance(train_set, Dataset):
+        said.append(f"The batch size is {size}, by the number of training examples.")
+    return size
