@@ -191,6 +191,93 @@ def test_a_model_of_ones_own(gammatune: Any) -> None:
         main()
 
 
+def test_stopping_keeps_what_was_committed(gammatune: Any) -> None:
+    Path("stopping.py").write_text(
+        "from torch import nn\n"
+        "CALLS = []\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, outputs):\n"
+        "        super().__init__()\n"
+        "        self.inner = nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))\n"
+        "        Net.made = self\n"
+        "    def forward(self, x):\n"
+        "        CALLS.append(self.training)  # a global, which no fork puts back\n"
+        "        if sum(CALLS) > 40:\n"
+        "            raise KeyboardInterrupt\n"
+        "        return self.inner(x)\n"
+        "def net(shape, outputs):\n"
+        "    return Net(outputs)\n"
+    )
+    # 5 batches an epoch and 2 candidates: the fifth decision is cut off
+    said = gammatune(
+        *("train", "digits", "--epochs", "9", "--budget", "2", "--sampler", "random", "--limit", "200"),
+        *("--model", "stopping:net", "--run-dir", "my run", "--batch-size", "32"),
+    )
+    assert said.code == 130
+    assert said.err == ("stopped; what was committed is kept in my run; `gammatune show 'my run'` reads it\n")
+    lines = [json.loads(line) for line in Path("my run/journal.jsonl").read_text().splitlines()]
+    assert lines[-1]["event"] == "end"
+    assert lines[-1]["how"] == "failed: KeyboardInterrupt"
+    assert sum(line["event"] == "commit" for line in lines) == 4
+    model = sys.modules["stopping"].Net.made
+    saved = torch.load("my run/weights.pt", weights_only=True)
+    assert all(torch.equal(saved[name], value) for name, value in model.state_dict().items())
+    shown = gammatune("show", "my run")
+    assert shown.code == 0
+    assert "KeyboardInterrupt" in shown.out
+
+
+def test_stopping_before_the_training_keeps_nothing(gammatune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*sets: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gammatune.fitting.fit", interrupted)
+    said = gammatune("train", "digits", *FAST)
+    assert (said.code, said.err) == (130, "stopped before the training began\n")
+    assert not Path("runs").exists()
+
+
+def test_a_mistake_leaves_no_run_directory(gammatune: Any) -> None:
+    assert gammatune("train", "digits", "--epochs", "0", "--run-dir", "b").code == 1
+    assert not Path("b").exists()
+
+
+def test_predict_writes_only_what_was_checked(gammatune: Any) -> None:
+    assert gammatune("train", "digits", *FAST, "--quiet", "--run-dir", "a").code == 0
+    x = np.zeros((4, 8, 8))
+    out = Path("p.csv")
+    for y, message in ((np.zeros(3), "4 examples and 3 targets"), (np.full(4, 77), "77")):
+        said = gammatune("predict", "a", write("n.npz", x=x, y=y), "--out", str(out))
+        assert (said.code, said.err.count("\n")) == (1, 1)
+        assert message in said.err
+        assert not out.exists()
+    write("n.npz", x=x)
+    for place in ("", "nowhere/p.csv", "a"):
+        said = gammatune("predict", "a", "n.npz", "--out", place)
+        assert (said.code, said.err.count("\n")) == (1, 1)
+        assert "choose another place with --out" in said.err
+    weights = Path("a/weights.pt")
+    whole = weights.read_bytes()
+    torch.save({"other": torch.zeros(1)}, "other.pt")
+    spoiled = {"the file is damaged": [whole[:100], whole[:-300], b"", b"text"]}
+    spoiled["does not fit the run's model"] = [Path("other.pt").read_bytes()]
+    for message, contents in spoiled.items():
+        for content in contents:
+            weights.write_bytes(content)
+            said = gammatune("predict", "a", "n.npz", "--out", str(out))
+            assert (said.code, said.err.count("\n")) == (1, 1)
+            assert message in said.err
+            assert not out.exists()
+
+
+def test_runs_lists_one_whose_first_line_lacks_what_is_needed(gammatune: Any) -> None:
+    Path("runs/odd").mkdir(parents=True)
+    Path("runs/odd/journal.jsonl").write_text('{"event":"begin","format":1}\n')
+    said = gammatune("runs")
+    assert (said.code, said.err) == (0, "")
+    assert "odd" in said.out
+
+
 X, Y = blobs(60, 3)
 
 
@@ -240,6 +327,9 @@ def test_bad_data_is_one_line(gammatune: Any, arrays: dict[str, Any], message: s
         (("train", "digits", "--device", "toaster"), "device='toaster'"),
         (("train", "digits", "--task", "guess"), "classification or regression"),
         (("train", "digits", "--threads", "0"), "--threads 0"),
+        (("train", "digits", "--seed", "-1"), "--seed -1"),
+        (("train", "digits", "--seed", "4294967296"), "--seed 4294967296"),
+        (("train", "digits", "--run-dir", ""), "--run-dir ''"),
         (("show", "nowhere"), "there is no run"),
         (("runs", "nowhere"), "no directory"),
         (("predict", "nowhere", "x.npz"), "there is no run"),
