@@ -9,6 +9,7 @@ import math
 import operator
 import platform
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -130,8 +131,8 @@ class Run:
             raise InvalidArgument(
                 f"run {self.number} has been reported already; report once at the end of the body"
             )
-        self._metrics = {name: float(value) for name, value in metrics.items()}
-        self._score = None if score is None else float(score)
+        self._metrics = {name: _plain_float(value) for name, value in metrics.items()}
+        self._score = None if score is None else _plain_float(score)
 
     def _outcome(self, objective: Objective) -> Outcome:
         if self._metrics is None:
@@ -140,6 +141,12 @@ class Run:
                 "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
             )
         meter = self._meter
+        if not meter.trained:
+            warnings.warn(
+                "this run took no batch from run.batches(loader), so its cost is not counted and other runs may "
+                "see other batches; write: for x, y in run.batches(loader)",
+                stacklevel=4,
+            )
         status: Status = "infeasible" if meter.infeasible else "diverged" if meter.diverged else "ok"
         score = None
         note = meter.note
@@ -549,6 +556,10 @@ def _positive(value: Any, name: str) -> float:
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
         raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
     return float(value)
+
+
+def _plain_float(value: Any) -> float:
+    return float(value.detach() if hasattr(value, "detach") else value)  # a loss may still carry its graph
 
 
 def _name(thing: Any) -> str:

@@ -650,3 +650,24 @@ def test_model_and_optimizer_are_checked() -> None:
         tuner(model, "sgd", space=SPACE)
     with pytest.raises(InvalidArgument, match="above 0"):
         tuner(model, torch.optim.SGD(model.parameters(), lr=0.0))
+
+
+def test_a_loop_over_the_loader_itself_is_said() -> None:
+    model = net()
+    data = loader()
+    with (
+        pytest.warns(UserWarning, match=r"for x, y in run\.batches"),
+        tuner(model, torch.optim.SGD(model.parameters(), lr=0.1), epochs=1) as tune,
+    ):
+        for run in tune:
+            list(data)
+            run.report(score=1.0)
+
+
+def test_a_reported_loss_may_carry_its_graph() -> None:
+    model = net()
+    with tuner(model, torch.optim.SGD(model.parameters(), lr=0.1), epochs=1) as tune:
+        for run in tune:
+            list(run.batches(loader()))
+            run.report(accuracy=0.5, loss=nn.functional.cross_entropy(model(X), Y))  # type: ignore[arg-type]
+    assert tune.result.metrics["accuracy"] == 0.5

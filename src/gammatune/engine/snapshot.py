@@ -19,6 +19,7 @@ import copy
 import operator
 from collections import deque
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -200,7 +201,7 @@ class _ModuleState:
             for name, buffer in module._buffers.items()
         }
         own = not type(module).__module__.startswith("torch.nn.modules")
-        self._attributes = _Attributes(module, tensors, found, MODULE_INTERNALS if own else None)
+        self._attributes = _Attributes(module, tensors, found, MODULE_INTERNALS, own=own)
         self._extra_state = (
             copy.deepcopy(module.get_extra_state())
             if type(module).get_extra_state is not nn.Module.get_extra_state
@@ -228,7 +229,7 @@ class _OptimizerState:
             for group in optimizer.param_groups
         ]
         self._state = {parameter: _hold(entry, tensors) for parameter, entry in optimizer.state.items()}
-        self._attributes = _Attributes(optimizer, tensors, found, OPTIMIZER_INTERNALS)
+        self._attributes = _Attributes(optimizer, tensors, found, OPTIMIZER_INTERNALS, own=True)
 
     def link(self) -> None:
         optimizer = self._optimizer
@@ -247,23 +248,25 @@ class _OptimizerState:
 
 
 class _Attributes:
-    """What an object keeps in plain attributes: numbers, names and switches; where `internals` names the ones
-    that are not its own, also tensors, arrays of numbers, and containers of all these. Streams and optimizers met
+    """What an object keeps in attributes that are not `internals`: numbers, names and switches; where they may be
+    its author's `own`, also tensors, arrays of numbers, and containers of all these. Streams and optimizers met
     on the way are handed to `found`. Anything else is left alone: whoever changes it while training hands it in.
     """
 
     def __init__(
-        self, owner: object, tensors: Tensors, found: _Found, internals: frozenset[str] | None
+        self, owner: object, tensors: Tensors, found: _Found, internals: frozenset[str], *, own: bool
     ) -> None:
         attributes = vars(owner)
         self._owner = owner
         self._all = tuple(attributes)
-        self._plain = {name: value for name, value in attributes.items() if type(value) in PLAIN}
+        names = _not_internal(self._all, internals)
+        self._plain = {name: attributes[name] for name in names if type(attributes[name]) in PLAIN}
         self._held: dict[str, tuple[Any, Any]] = {}  # name -> the object itself, and what it held
-        if internals is None:
+        if not own:
             return
-        for name, value in attributes.items():
-            if name in self._plain or name in internals:
+        for name in names:
+            value = attributes[name]
+            if name in self._plain:
                 continue
             if isinstance(value, Stream):
                 found.streams.append(value)
@@ -290,8 +293,13 @@ class _Attributes:
             attributes[name] = released
 
 
-# What every module, every optimizer has of its own; not the user's.
-MODULE_INTERNALS = frozenset(vars(nn.Module()))
+@lru_cache(maxsize=1024)
+def _not_internal(names: tuple[str, ...], internals: frozenset[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in internals)
+
+
+# What every module, every optimizer has of its own; not the user's. The mode is.
+MODULE_INTERNALS = frozenset(vars(nn.Module())) - {"training"}
 OPTIMIZER_INTERNALS = frozenset(vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)))
 
 

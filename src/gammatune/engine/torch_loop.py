@@ -61,6 +61,7 @@ class TorchLoop:
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._tapes: dict[int, Tape] = {}
         self._tape_bytes = tape_bytes
+        self._passed: set[int] = set()  # loaders passed over to the end
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
         self._forks: dict[str, Snapshot] = {}
         self._values: Values = {}
@@ -100,14 +101,15 @@ class TorchLoop:
             source = iter(loader)
         else:
             source = self._tape_for(loader).play(epoch, self._nth_pass(loader))
-        kept = isinstance(loader, (list, tuple))  # batches that come again as they are
+        # a list's batches come again as they are; a loop that spoils them does so in its first pass
+        watched = isinstance(loader, (list, tuple)) and id(loader) not in self._passed
         empty = True
         for batch in source:
             empty = False
             meter.trained += examples(batch)
-            before = versions(batch) if kept else None
+            before = versions(batch) if watched else None
             yield batch
-            if kept and versions(batch) != before:
+            if watched and versions(batch) != before:
                 raise NotRestorable(
                     "the loop changed a batch of the list in place, so no other run would see it as it was; work "
                     "on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
@@ -116,6 +118,7 @@ class TorchLoop:
                 return
         if empty:
             raise empty_loader(loader)
+        self._passed.add(id(loader))
         if not meter.diverged and self._steering.diverged_at_last():
             meter.diverged = True
             meter.note = "the gradient was not finite near the end of the rollout"
