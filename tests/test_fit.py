@@ -81,6 +81,16 @@ def test_r2_of_a_rollout_is_scikit_learns() -> None:
     assert result.metrics["r2"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_r2_at_a_mean_that_eats_the_digits_of_its_square() -> None:
+    target = T.double() + 1e9
+    model = nn.Sequential(net(1), nn.Flatten(0)).double()
+    with torch.no_grad():
+        model[0][2].bias += 1e9
+    result = fit(model, (X[:150], target[:150]), (X[150:], target[150:]), epochs=1, budget=2)
+    assert isinstance(result.report, Regression)
+    assert result.metrics["r2"] == pytest.approx(result.report.r2, rel=1e-5)
+
+
 class Pairs(Dataset[Any]):
     def __len__(self) -> int:
         return 120

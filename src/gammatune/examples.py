@@ -69,8 +69,6 @@ def _tensor(given: Any, what: str) -> Tensor:
                 else "give numbers"
             )
             raise InvalidData(f"{what} are {kind}, such as {array.ravel()[:1].tolist()}; {advice}")
-        if "targets" in what and array.dtype.kind in "iu":
-            array = array.astype(np.int64)  # torch has few operations for unsigned numbers
         # torch takes neither negative strides nor another machine's byte order
         given = torch.as_tensor(np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C"))
     if given.ndim == 0:
@@ -81,6 +79,7 @@ def _tensor(given: Any, what: str) -> Tensor:
 def _targets(y: Tensor, dtype: torch.dtype) -> Tensor:
     if y.is_floating_point() or y.is_complex():
         return y.to(dtype) if y.is_floating_point() else y
+    # int64, since torch has few operations for unsigned numbers
     return y.long().squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y.long()
 
 
