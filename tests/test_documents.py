@@ -62,8 +62,8 @@ def test_files_that_documents_name_are_there(document: Path) -> None:
         assert (ROOT / path).exists(), f"{document.name} names {path}"
 
 
-def test_experiments_and_benchmarks_have_a_smoke_version(tmp_path: Path) -> None:
-    """The overhead benchmark in its quick form; the others have tests of their own beside this one."""
+def test_the_overhead_benchmark_in_small(tmp_path: Path) -> None:
+    """The overhead benchmark in its quick form; the others follow below."""
     out = tmp_path / "overhead.json"
     python(str(ROOT / "benchmarks" / "overhead.py"), "--quick", "--out", str(out), cwd=tmp_path)
     assert out.exists()
@@ -79,3 +79,20 @@ def test_the_mnist_experiment_in_small(tmp_path: Path) -> None:
         script, str(mnist), "--setup", "small", "--seeds", "1", "--quick", "--out", str(out), cwd=tmp_path
     )
     assert said.count("failed 0") == 4
+
+
+def test_the_digits_experiment_in_small(tmp_path: Path) -> None:
+    said = python(str(ROOT / "experiments" / "digits.py"), "--seeds", "1", "--quick", cwd=tmp_path)
+    assert "0 failed" in said
+
+
+def test_the_sine_experiment_in_small(tmp_path: Path) -> None:
+    said = python(str(ROOT / "experiments" / "sine.py"), "--seeds", "2", cwd=tmp_path)
+    assert "gamma-plugin-b" in said
+
+
+def test_the_suggestion_benchmark_in_small(tmp_path: Path) -> None:
+    """Without BoTorch, an extra that the tests do not install, it says so and measures the rest."""
+    out = tmp_path / "suggestion.json"
+    python(str(ROOT / "benchmarks" / "suggestion.py"), "--repeats", "1", "--out", str(out), cwd=tmp_path)
+    assert out.exists()
