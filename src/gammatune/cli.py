@@ -21,6 +21,26 @@ RUNS = "runs"
 SEEDS = 2**32  # what every generator behind it takes
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"gammatune {version('gammatune')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Trains a neural network while finding its learning rate by itself."""
+
+
 @app.command()
 def train(
     data: Annotated[
@@ -92,6 +112,7 @@ def train(
     import torch
 
     from gammatune.data import load
+    from gammatune.data.dataset import look_like_labels
     from gammatune.data.split import split_data
     from gammatune.engine.threads import suitable_threads
     from gammatune.errors import InvalidArgument
@@ -109,7 +130,14 @@ def train(
         raise InvalidArgument(f"--seed {seed}: give a whole number from 0 to {SEEDS - 1}")
     if run_dir is not None and not run_dir.strip():
         raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
-    split = split_data(load(data, task=task), seed=seed, limit=limit, validation=validation)  # type: ignore[arg-type]
+    loaded = load(data, task=task)  # type: ignore[arg-type]
+    split = split_data(loaded, seed=seed, limit=limit, validation=validation)
+    said = list(split.said)
+    if task is None and look_like_labels(loaded):
+        said.append(
+            "The targets are a few whole numbers written as decimals, and are read as a regression; --task "
+            "classification reads them as classes."
+        )
     default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
     net = make_model(model, split.shape, split.outputs, seed)
     check_output(net, split.shape, split.outputs)
@@ -144,7 +172,7 @@ def train(
                     "limit": limit,
                     "validation": validation,
                     "weight_decay": weight_decay,
-                    "said": list(split.said),
+                    "said": said,
                 },
                 listeners=[follower],
             )

@@ -143,6 +143,10 @@ def fit(
     where = as_space({"lr": default_range} if space is None else space)
     if space is None:
         said.append(f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}.")
+    else:
+        said.append(f"Searched: {', '.join(where.lines)}.")
+        if not any(name.partition(".")[0] == "lr" for name in where.names):
+            said.append(f"The learning rate stays at {lr_of(stepper):.3g}; search lr too to have it chosen.")
     train: Any
     if BATCH_SIZE not in where.names:
         train = training_loader(train_set, size, collate)

@@ -382,3 +382,40 @@ def test_importing_costs_next_to_nothing_beside_torch() -> None:
 def test_the_tuner_itself_imports_no_torch() -> None:
     code = "import sys, gammatune.tuner, gammatune.testing.fakes\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_version(gammatune: Any) -> None:
+    from importlib.metadata import version
+
+    assert gammatune("--version").out.strip() == f"gammatune {version('gammatune')}"
+
+
+def test_a_choice_at_the_edge_of_its_range_is_remarked(gammatune: Any) -> None:
+    said = gammatune(
+        "train", "digits", *FAST, "--search", "lr=1e-9:1e-8:log", "--sampler", "grid", "--budget", "3"
+    )
+    assert "upper end of its range, 1e-08, in 1 of 1 epochs" in said.out
+    assert "end of its range" not in gammatune("train", "digits", *FAST, "--search", "lr=1e-4,1e-3").out
+
+
+def test_what_is_searched_and_what_is_not_is_said(gammatune: Any) -> None:
+    said = gammatune("train", "digits", *FAST, "--search", "batch_size=16,32")
+    assert "Searched: batch_size=16,32." in said.out
+    assert "The learning rate stays at" in said.out
+
+
+def test_labels_written_as_decimals_are_remarked(gammatune: Any) -> None:
+    x, y = blobs()
+    write("d.npz", x_train=x, y_train=y.astype(float))
+    said = gammatune("train", "d.npz", "--epochs", "1", "--budget", "2")
+    assert "--task classification" in said.out
+    assert "MSE of standardised targets" in said.out
+    told = gammatune("train", "d.npz", "--epochs", "1", "--budget", "2", "--task", "classification")
+    assert "--task classification" not in told.out
+
+
+def test_runs_are_listed_in_their_order(gammatune: Any) -> None:
+    for number in (10, 9, 1):
+        assert gammatune("train", "digits", *FAST, "--quiet", "--run-dir", f"runs/digits-{number}").code == 0
+    lines = [line.split()[0] for line in gammatune("runs").out.splitlines()[1:]]
+    assert lines == ["digits-1", "digits-9", "digits-10"]

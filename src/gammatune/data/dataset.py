@@ -123,6 +123,12 @@ def make_data(
     )
 
 
+def look_like_labels(data: Data) -> bool:
+    """Whether the targets of a regression may have been meant as labels: a few whole numbers, as decimals."""
+    y = data.y_train
+    return data.task == "regression" and bool((y == np.round(y)).all()) and len(np.unique(y)) <= _MANY_CLASSES
+
+
 def check_inputs(what: str, x: NDArray[Any]) -> None:
     """Raises InvalidData unless `x` is a non-empty array (n, ...) of finite real numbers. `what` names it."""
     if x.dtype.kind == "O":

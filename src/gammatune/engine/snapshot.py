@@ -229,7 +229,7 @@ class _OptimizerState:
             for group in optimizer.param_groups
         ]
         self._state = {parameter: _hold(entry, tensors) for parameter, entry in optimizer.state.items()}
-        self._attributes = _Attributes(optimizer, tensors, found, OPTIMIZER_INTERNALS, own=True)
+        self._attributes = _Attributes(optimizer, tensors, found, _optimizer_internals(), own=True)
 
     def link(self) -> None:
         optimizer = self._optimizer
@@ -300,7 +300,12 @@ def _not_internal(names: tuple[str, ...], internals: frozenset[str]) -> tuple[st
 
 # What every module, every optimizer has of its own; not the user's. The mode is.
 MODULE_INTERNALS = frozenset(vars(nn.Module())) - {"training"}
-OPTIMIZER_INTERNALS = frozenset(vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)))
+
+
+@lru_cache(maxsize=1)
+def _optimizer_internals() -> frozenset[str]:
+    # Not at import: the first optimizer of a process makes torch load its compiler, a second or more.
+    return frozenset(vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)))
 
 
 def _holdable(value: Any) -> bool:

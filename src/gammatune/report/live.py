@@ -166,6 +166,9 @@ class LiveDisplay(Progressing):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+        if error is not None:  # what was shown goes with the display; what was reached stays on the screen
+            for line in self._commits() if self.story.begin else []:
+                self._console.print(Text(line))
 
     def show_begin(self) -> None:
         for sentence in self.story.begin["facts"].get("said", ()):

@@ -1,5 +1,6 @@
 """The screen at the end of a run, and what `gammatune show` and `gammatune runs` print. Read off a `Story`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from rich.text import Text
 from gammatune.errors import JournalError
 from gammatune.journal import FILE, Story, replay
 from gammatune.records import Outcome
-from gammatune.report.words import cost_in_words, duration, in_order, number, place_in_range, values_in_words
+from gammatune.report.words import (
+    at_an_edge,
+    cost_in_words,
+    duration,
+    in_order,
+    number,
+    place_in_range,
+    values_in_words,
+)
 from gammatune.space import parse
 
 
@@ -20,8 +29,9 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
     parts: list[RenderableType] = [Text("schedule found", style="italic"), schedule_table(story)]
     if story.verdicts and not _is_plain_best(story):
         parts.append(Text(story.verdicts[-1].reason, style="dim"))
+    parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story.course)]
     if story.report is not None:
-        parts.append(measures(story.report))
+        parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
     parts += [Text(line) for line in ending(story, run_dir)]
     return Group(*parts)
 
@@ -50,8 +60,11 @@ def schedule_table(story: Story) -> Table:
     return table
 
 
-def measures(report: dict[str, Any]) -> RenderableType:
-    """Sens, Spec, Acc, MCC (or R2 and MSE), and on which data."""
+def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
+    """Sens, Spec, Acc, MCC (or R2 and MSE), and on which data.
+
+    standardised: the targets of a regression were, as the command does; the MSE is in their unit.
+    """
     held_out = report["on"] == "test"
     where = (
         "on data it neither trained on nor selected by"
@@ -72,7 +85,7 @@ def measures(report: dict[str, Any]) -> RenderableType:
         table.add_row(*(f"{100 * float(report[key]):.2f} %" for key in names.values()))
     else:
         table.add_column("R2", justify="right")
-        table.add_column("MSE", justify="right")
+        table.add_column("MSE of standardised targets" if standardised else "MSE", justify="right")
         table.add_row(f"{float(report['r2']):.4f}", f"{float(report['mse']):.4g}")
     return Group(Text(f"measured {where}", style="italic"), table)
 
@@ -122,7 +135,7 @@ def runs_table(directory: Path) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("run", "data", "model", "policy", "sampler", "epochs", "measured", "cost", "state"):
         table.add_column(title)
-    for path in sorted(directory.glob(f"*/{FILE}")):
+    for path in sorted(directory.glob(f"*/{FILE}"), key=_natural):
         try:
             story = replay(path)
         except JournalError as error:
@@ -142,6 +155,13 @@ def runs_table(directory: Path) -> Table:
             state,
         )
     return table
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """digits-2 before digits-10."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.parent.name)
+    ]
 
 
 def _measured(story: Story) -> str:

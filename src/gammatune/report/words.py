@@ -1,12 +1,13 @@
 """How numbers and candidates are written for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gammatune.records import Metrics, Outcome, Values
-from gammatune.space import Space
+from gammatune.space import Choice, Space
 
-TRACK = 24  # characters; wide enough to tell a tenth of a three-decade range
+EDGE = 0.01  # of a range, in the unit cube; guess
+TRACK = 20  # characters; so that the final table fits a terminal of 80 columns
 
 
 def values_in_words(values: Values) -> str:
@@ -43,6 +44,24 @@ def place_in_range(space: Space, values: Values) -> list[str]:
         at = round(float(dimension.to_unit(values[name])[0]) * (TRACK - 1))
         track = "─" * at + "●" + "─" * (TRACK - 1 - at)
         lines.append(f"{name} {number(values[name]):<9} {dimension.low:g} {track} {dimension.high:g}")
+    return lines
+
+
+def at_an_edge(space: Space, course: Sequence[Outcome]) -> list[str]:
+    """A line for each end of a range that half of the course or more has chosen: the best may lie beyond."""
+    lines = []
+    for name in space.names:
+        dimension: Any = space[name]
+        if isinstance(dimension, Choice) or not course:
+            continue
+        for end, at in (("lower", 0.0), ("upper", 1.0)):
+            count = sum(abs(float(dimension.to_unit(o.values[name])[0]) - at) < EDGE for o in course)
+            if 2 * count >= len(course):
+                bound = dimension.low if at == 0 else dimension.high
+                lines.append(
+                    f"{name} was at or near the {end} end of its range, {bound:g}, in {count} of {len(course)} "
+                    f"epochs; the best may lie beyond: widen it with --search {name}=..."
+                )
     return lines
 
 
