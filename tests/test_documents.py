@@ -69,10 +69,20 @@ def test_the_overhead_benchmark_in_small(tmp_path: Path) -> None:
     assert out.exists()
 
 
-def test_the_mnist_experiment_in_small(tmp_path: Path) -> None:
-    mnist = ROOT.parent / "shared" / "data" / "mnist.npz"
-    if not mnist.exists():
+@pytest.fixture
+def mnist() -> str:
+    path = ROOT.parent / "shared" / "data" / "mnist.npz"
+    if not path.exists():
         pytest.skip("needs MNIST as an .npz beside the repository (../shared/data/mnist.npz)")
+    return str(path)
+
+
+def test_the_dropout_experiment_in_small(tmp_path: Path, mnist: str) -> None:
+    script = str(ROOT / "experiments" / "thesis_dropout.py")
+    assert "behind all six" in python(script, mnist, "--seeds", "1", "--epochs", "1", cwd=tmp_path)
+
+
+def test_the_mnist_experiment_in_small(tmp_path: Path, mnist: str) -> None:
     out = tmp_path / "mnist.json"
     script = str(ROOT / "experiments" / "mnist.py")
     said = python(

@@ -584,3 +584,23 @@ def test_complex_parameters() -> None:
                 optimizer.step()
             run.report(score=1.0)
     assert all(o.status == "ok" for o in tuner.result.rollouts)
+
+
+def test_a_tape_forgets_what_the_course_has_passed() -> None:
+    from gammatune.engine.batches import Tape
+
+    tape = Tape(Wrapper())
+    for epoch in range(3):
+        list(tape.play(epoch))
+    tape.forget_before(2)
+    assert [key[0] for key in tape._passes] == [2]
+
+    setting = Setting()
+    held = []
+    data = Wrapper()
+    with Tuner(model=setting.model, optimizer=setting.optimizer, epochs=3, budget=2) as tuner:
+        for run in tuner:
+            setting.epoch(run.batches(data), run.epoch)
+            run.report(score=1.0)
+            held.append(sum(len(t._passes) for t in tuner._training._tapes.values()))  # type: ignore[attr-defined]
+    assert max(held) == 1

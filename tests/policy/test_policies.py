@@ -209,3 +209,9 @@ def test_stretches_of_the_course_are_marked() -> None:
     assert marks == [False, True]
     assert training.progress == [0.2]
     assert len(tuner.result.course) == 1
+
+
+def test_every_decision_searches_afresh() -> None:
+    result = run(FakeTraining(), sampler="random", epochs=3, budget=4).result
+    by_epoch = [[o.values["lr"] for o in result.rollouts if o.epoch == epoch] for epoch in range(3)]
+    assert len({tuple(rates) for rates in by_epoch}) == 3
