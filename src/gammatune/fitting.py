@@ -117,7 +117,8 @@ def fit(
         train_set, val_set = hold_out(train_set, seed, said)
     val_set = as_set(val_set, "val_set", dtype)
     test = None if test_set is None else as_set(test_set, "test_set", dtype)
-    size = batch_size_for(train_set, batch_size, said)
+    searches_size = space is not None and BATCH_SIZE in as_space(space).names
+    size = batch_size_for(train_set, batch_size, [] if searches_size else said)
     select = forward_loader(val_set, size, collate)
     judged = select if test is None else forward_loader(test, size, collate)
 

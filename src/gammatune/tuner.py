@@ -297,6 +297,7 @@ class Tuner:
                 self._go_home()
                 if self._begun:
                     how = "stopped" if kind is None else f"failed: {kind.__name__}"
+                    how = "interrupted" if kind is KeyboardInterrupt else how
                     self._tell_all(self._end_event(how))
         finally:
             self._closed = True

@@ -217,14 +217,14 @@ def test_stopping_keeps_what_was_committed(gammatune: Any) -> None:
     assert said.err == ("stopped; what was committed is kept in my run; `gammatune show 'my run'` reads it\n")
     lines = [json.loads(line) for line in Path("my run/journal.jsonl").read_text().splitlines()]
     assert lines[-1]["event"] == "end"
-    assert lines[-1]["how"] == "failed: KeyboardInterrupt"
+    assert lines[-1]["how"] == "interrupted"
     assert sum(line["event"] == "commit" for line in lines) == 4
     model = sys.modules["stopping"].Net.made
     saved = torch.load("my run/weights.pt", weights_only=True)
     assert all(torch.equal(saved[name], value) for name, value in model.state_dict().items())
     shown = gammatune("show", "my run")
     assert shown.code == 0
-    assert "KeyboardInterrupt" in shown.out
+    assert "interrupted" in shown.out
 
 
 def test_stopping_before_the_training_keeps_nothing(gammatune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,6 +401,7 @@ def test_a_choice_at_the_edge_of_its_range_is_remarked(gammatune: Any) -> None:
 def test_what_is_searched_and_what_is_not_is_said(gammatune: Any) -> None:
     said = gammatune("train", "digits", *FAST, "--search", "batch_size=16,32")
     assert "Searched: batch_size=16,32." in said.out
+    assert "The batch size is" not in said.out
     assert "The learning rate stays at" in said.out
 
 
