@@ -9,7 +9,7 @@ from pathlib import Path
 def machine(*packages: str) -> dict[str, object]:
     """The machine and the versions of `packages`, for a result file."""
     return {
-        "processor": _processor(),
+        "processor": cpu(),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
@@ -17,7 +17,7 @@ def machine(*packages: str) -> dict[str, object]:
     }
 
 
-def _processor() -> str:
+def cpu() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

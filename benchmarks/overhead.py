@@ -17,7 +17,8 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ from gammatune.engine.torch_loop import TorchLoop
 from gammatune.models import make_model
 
 SPACE = ["lr=1e-4:1e-1:log"]
+
+
+@contextmanager
+def unhooked(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """The optimizer as it is without a tuner."""
+    hooks = optimizer._optimizer_step_pre_hooks.copy()
+    optimizer._optimizer_step_pre_hooks.clear()
+    try:
+        yield
+    finally:
+        optimizer._optimizer_step_pre_hooks.update(hooks)
 
 
 def small_net() -> nn.Module:
@@ -55,12 +67,8 @@ def step_cost(steps: int, repeats: int, make: Callable[[], nn.Module] = small_ne
         return (time.perf_counter() - started) / steps * 1e6
 
     def plain() -> float:
-        hooks = optimizer._optimizer_step_pre_hooks.copy()
-        optimizer._optimizer_step_pre_hooks.clear()
-        try:
+        with unhooked(optimizer):
             return body(data)
-        finally:
-            optimizer._optimizer_step_pre_hooks.update(hooks)
 
     plain_times, tuned_times = [], []
     tuner = gammatune.Tuner(
@@ -139,13 +147,10 @@ def share(epochs: int, steps: int) -> dict[str, float]:
             optimizer.step()
 
     def bare_epoch() -> float:
-        hooks = optimizer._optimizer_step_pre_hooks.copy()
-        optimizer._optimizer_step_pre_hooks.clear()
-        started = time.perf_counter()
-        body(data)
-        elapsed = time.perf_counter() - started
-        optimizer._optimizer_step_pre_hooks.update(hooks)
-        return elapsed
+        with unhooked(optimizer):
+            started = time.perf_counter()
+            body(data)
+            return time.perf_counter() - started
 
     with tempfile.TemporaryDirectory() as directory:
         tuner = gammatune.Tuner(

@@ -30,6 +30,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import numpy as np  # noqa: E402 (the thread counts are read on import)
+from machine import cpu  # noqa: E402
 
 from gammatune.records import Observation  # noqa: E402
 from gammatune.samplers import make_sampler  # noqa: E402
@@ -132,14 +133,6 @@ def measure(cases: list[Case], repeats: int) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return rows
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
 
 
 def installed(package: str) -> str | None:

@@ -117,7 +117,8 @@ def fit(
         train_set, val_set = hold_out(train_set, seed, said)
     val_set = as_set(val_set, "val_set", dtype)
     test = None if test_set is None else as_set(test_set, "test_set", dtype)
-    searches_size = space is not None and BATCH_SIZE in as_space(space).names
+    asked = None if space is None else as_space(space)
+    searches_size = asked is not None and BATCH_SIZE in asked.names
     size = batch_size_for(train_set, batch_size, [] if searches_size else said)
     select = forward_loader(val_set, size, collate)
     judged = select if test is None else forward_loader(test, size, collate)
@@ -141,15 +142,15 @@ def fit(
         objective = DEFAULT_CLASSIFICATION if counted else DEFAULT_REGRESSION
 
     stepper, default_range = _optimizer(optimizer, model, weight_decay)
-    where = as_space({"lr": default_range} if space is None else space)
-    if space is None:
+    where = Space({"lr": default_range}) if asked is None else asked
+    if asked is None:
         said.append(f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}.")
     else:
         said.append(f"Searched: {', '.join(where.lines)}.")
         if not any(name.partition(".")[0] == "lr" for name in where.names):
             said.append(f"The learning rate stays at {lr_of(stepper):.3g}; search lr too to have it chosen.")
     train: Any
-    if BATCH_SIZE not in where.names:
+    if not searches_size:
         train = training_loader(train_set, size, collate)
         if leaves_one(train_set, size):
             said.append("The last batch of an epoch would hold one example, and is left out.")

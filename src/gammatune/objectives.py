@@ -109,15 +109,8 @@ class Objective:
         return kappa if keep else 0.0
 
     def rank(self, metrics: Metrics) -> tuple[float, float, float]:
-        """(score, accuracy, -loss), to compare as tuples: equal scores fall back to accuracy, then to loss.
-
-        A metric that is missing counts 0 and so decides nothing; one that is not finite counts -inf.
-        """
-        return (
-            self(metrics),
-            _finite_or_worst(metrics.get("accuracy", 0.0)),
-            _finite_or_worst(-metrics.get("loss", 0.0)),
-        )
+        """(score, accuracy, -loss), to compare as tuples; see `rank`."""
+        return rank(self(metrics), metrics)
 
     def _check(self, metrics: Metrics) -> None:
         missing = [m for m in self.needs if m not in metrics]
@@ -143,6 +136,18 @@ class Objective:
                 f"accuracy (metrics received: {got}); use 'log-loss', 'r2', 'mse' or 'loss'"
             )
         return f"objective {self.name!r} needs the metrics {', '.join(self.needs)}; received: {got}"
+
+
+def rank(score: float, metrics: Metrics) -> tuple[float, float, float]:
+    """(score, accuracy, -loss), to compare as tuples: equal scores fall back to accuracy, then to loss.
+
+    A metric that is missing counts 0 and so decides nothing; one that is not finite counts -inf.
+    """
+    return (
+        score,
+        _finite_or_worst(metrics.get("accuracy", 0.0)),
+        _finite_or_worst(-metrics.get("loss", 0.0)),
+    )
 
 
 def make_objective(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.modes import evaluating
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, default_loss, to_device
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
@@ -74,15 +75,10 @@ def _undisturbed(model: nn.Module, loss_fn: Any, loader: Loader) -> Iterator[Non
     """No gradients, eval mode; modes and random streams are put back."""
     states = StreamStates(streams_of(loader), cuda=True)
     roots = [item for item in (model, loss_fn) if isinstance(item, nn.Module)]
-    modes = [(module, module.training) for root in roots for module in root.modules()]
     try:
-        for root in roots:
-            root.eval()
-        with torch.no_grad():
+        with evaluating(*roots):
             yield
     finally:
-        for module, mode in modes:
-            module.training = mode
         states.restore()
 
 

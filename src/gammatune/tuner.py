@@ -22,7 +22,7 @@ from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, MissingReport
 from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event, text_of
 from gammatune.ledger import Cost, Ledger, Meter
-from gammatune.objectives import Objective, make_objective
+from gammatune.objectives import Objective, make_objective, rank
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
 from gammatune.policy.once import once
@@ -444,9 +444,7 @@ class Tuner:
         return self._sampler(self.space, stream(self.seed, "sampler", decision))
 
     def _rank(self, outcome: Outcome) -> tuple[float, ...]:
-        score = -math.inf if outcome.score is None else outcome.score
-        accuracy = outcome.metrics.get("accuracy", 0.0)
-        return (score, accuracy, -outcome.metrics.get("loss", 0.0))
+        return rank(-math.inf if outcome.score is None else outcome.score, outcome.metrics)
 
     def _end_event(self, how: str) -> dict[str, Any]:
         cost = self._ledger.cost

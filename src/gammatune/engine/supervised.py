@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
+from gammatune.engine.modes import evaluating
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
@@ -108,23 +109,17 @@ class Supervised(TorchLoop):
 
         Labels, flat: (n,). Or numbers, one column for each of a target's: (n, m), in double precision.
         """
-        modes = [(module, module.training) for module in self._model.modules()]
-        self._model.eval()
         predictions, all_targets = [], []
-        try:
-            with torch.no_grad():
-                for batch in loader:
-                    inputs, targets = self._pair(batch)
-                    output = self._model(inputs)
-                    if self._classify:
-                        predicted, targets = output.argmax(dim=1).flatten(), targets.flatten()
-                    else:
-                        predicted, targets = _columns(output, targets)
-                    predictions.append(predicted.cpu())
-                    all_targets.append(targets.cpu())
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with evaluating(self._model):
+            for batch in loader:
+                inputs, targets = self._pair(batch)
+                output = self._model(inputs)
+                if self._classify:
+                    predicted, targets = output.argmax(dim=1).flatten(), targets.flatten()
+                else:
+                    predicted, targets = _columns(output, targets)
+                predictions.append(predicted.cpu())
+                all_targets.append(targets.cpu())
         return torch.cat(predictions), torch.cat(all_targets)
 
     def _into_training(self) -> None:

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gammatune.engine.modes import evaluating
+
 # Below this many floating-point operations in the forward pass of a batch, waking other threads costs more
 # than they give, and far more where another process uses the cores (guess; digits on two shared cores: 11
 # times slower on two threads than on one).
@@ -15,12 +17,10 @@ def suitable_threads(model: nn.Module, shape: tuple[int, ...], batch_size: int) 
 
     shape: of one example. Modes and random streams are left as they were.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, *shape))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with (
+        evaluating(model),
+        torch.random.fork_rng(devices=[]),
+        FlopCounterMode(display=False) as counter,
+    ):
+        model(torch.zeros(1, *shape))
     return 1 if counter.get_total_flops() * batch_size < WORTH_THREADS else torch.get_num_threads()

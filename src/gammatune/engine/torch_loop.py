@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -21,6 +20,7 @@ from gammatune.engine.batches import (
     streams_of,
     versions,
 )
+from gammatune.engine.modes import evaluating
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
 from gammatune.engine.streams import Stream
@@ -143,22 +143,17 @@ class TorchLoop:
 
             return before_forward
 
-        modes = [(m, m.training) for root in self._modules for m in root.modules()]
         hooks = [
             model.register_forward_pre_hook(count(index), with_kwargs=True)
             for index, model in enumerate(self._modules)
             if examples is None
         ]
         try:
-            for root in self._modules:
-                root.eval()
-            with torch.no_grad():
+            with evaluating(*self._modules):
                 metrics = function()
         finally:
             for hook in hooks:
                 hook.remove()
-            for module, mode in modes:
-                module.training = mode
         if not isinstance(metrics, Mapping):
             raise InvalidArgument(
                 f"the function given to run.evaluate returned {type(metrics).__name__}; return metrics by name, "

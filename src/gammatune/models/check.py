@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from gammatune.engine.modes import evaluating
 from gammatune.errors import ModelMismatch
 from gammatune.models.seeded import seeded
 
@@ -17,12 +18,10 @@ def check_output(model: nn.Module, shape: tuple[int, ...], outputs: int) -> None
     Raises ModelMismatch: the model cannot take such inputs (torch's own error is its cause), or returns
     something else than a tensor (n, outputs).
     """
-    modes = {module: module.training for module in model.modules()}
     parameter = next(model.parameters(), torch.empty(0))
     x = torch.zeros(EXAMPLES, *shape, device=parameter.device, dtype=parameter.dtype)
-    model.eval()
     try:
-        with torch.no_grad(), seeded(0):
+        with evaluating(model), seeded(0):
             y = model(x)
     except (
         RuntimeError,
@@ -34,9 +33,6 @@ def check_output(model: nn.Module, shape: tuple[int, ...], outputs: int) -> None
             f"the model cannot take examples of shape {shape}: {first_line}; make its first layer fit, "
             "or choose model 'auto'"
         ) from error
-    finally:
-        for module, training in modes.items():
-            module.training = training
     if not isinstance(y, torch.Tensor):
         raise ModelMismatch(f"the model returns {type(y).__name__}; return one tensor (n, {outputs})")
     if y.shape != (EXAMPLES, outputs):

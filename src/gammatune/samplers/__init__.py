@@ -70,43 +70,38 @@ def _improvement(acquisition: str, xi: float) -> "Acquisition":
     return expected_improvement(xi) if acquisition == "ei" else probability_of_improvement(xi)
 
 
-def _gaussian(
-    space: Space,
-    rng: np.random.Generator,
-    *,
-    initial: Initial = 2,
-    acquisition: Literal["ei", "pi"] = "ei",
-    xi: float = 0.01,
-) -> Sampler:
+def _improving(surrogate: Callable[[], "Callable[[Dataset], Surrogate]"], default_xi: float) -> Factory:
+    """A search by PI or EI. surrogate: imports the surrogate, when it is first needed."""
+
+    def make(
+        space: Space,
+        rng: np.random.Generator,
+        *,
+        initial: Initial = 2,
+        acquisition: Literal["ei", "pi"] = "ei",
+        xi: float = default_xi,
+    ) -> Sampler:
+        return _bayes(space, rng, surrogate(), _improvement(acquisition, xi), initial)
+
+    return make
+
+
+def _fitted_gp() -> "Callable[[Dataset], Surrogate]":
     from gammatune.surrogate.gp import fit
 
-    return _bayes(space, rng, fit, _improvement(acquisition, xi), initial)
+    return fit
 
 
-def _gaussian_quadrature(
-    space: Space,
-    rng: np.random.Generator,
-    *,
-    initial: Initial = 2,
-    acquisition: Literal["ei", "pi"] = "ei",
-    xi: float = 0.0,
-) -> Sampler:
+def _quadrature_gp() -> "Callable[[Dataset], Surrogate]":
     from gammatune.surrogate.gp import QuadratureGP
 
-    return _bayes(space, rng, QuadratureGP, _improvement(acquisition, xi), initial)
+    return QuadratureGP
 
 
-def _gamma(
-    space: Space,
-    rng: np.random.Generator,
-    *,
-    initial: Initial = 2,
-    acquisition: Literal["ei", "pi"] = "ei",
-    xi: float = 0.0,
-) -> Sampler:
+def _gamma_process() -> "Callable[[Dataset], Surrogate]":
     from gammatune.surrogate.gamma import GammaProcess
 
-    return _bayes(space, rng, GammaProcess, _improvement(acquisition, xi), initial)
+    return GammaProcess
 
 
 def _plugin(reading: Literal["a", "b"]) -> Factory:
@@ -119,10 +114,9 @@ def _plugin(reading: Literal["a", "b"]) -> Factory:
         xi: float = 0.01,
     ) -> Sampler:
         from gammatune.samplers.plugin import plugin_improvement
-        from gammatune.surrogate.gp import fit
 
         _check_option("variance", variance, ("mean", "variance"))
-        return _bayes(space, rng, fit, plugin_improvement(reading, variance, xi), initial)
+        return _bayes(space, rng, _fitted_gp(), plugin_improvement(reading, variance, xi), initial)
 
     return make
 
@@ -134,9 +128,13 @@ def _check_option(name: str, value: object, legal: tuple[str, ...]) -> None:
 
 SAMPLERS: Mapping[str, Factory] = MappingProxyType(
     {
-        "gamma": _gamma,  # the default: Gamma process, Student-t EI
-        "gaussian": _gaussian,  # the thesis's Gaussian search: fitted GP, EI with xi = 0.01
-        "gaussian-quadrature": _gaussian_quadrature,  # ablation: the Gamma process without its Gamma
+        "gamma": _improving(_gamma_process, 0.0),  # the default: Gamma process, Student-t EI
+        "gaussian": _improving(
+            _fitted_gp, 0.01
+        ),  # the thesis's Gaussian search: fitted GP, EI with xi = 0.01
+        "gaussian-quadrature": _improving(
+            _quadrature_gp, 0.0
+        ),  # ablation: the Gamma process without its Gamma
         "gamma-plugin-a": _plugin("a"),  # the thesis's Gamma search, two readings
         "gamma-plugin-b": _plugin("b"),
         "grid": _grid,
