@@ -26,7 +26,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
-VERSION = "1"  # of the tasks: results of another version are not comparable, and caches are kept apart
+VERSION = "2"  # of the tasks: results of another version are not comparable, and caches are kept apart
 FORWARD = 500  # examples in a batch of an evaluation
 Parts = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -177,9 +177,8 @@ def flipped_and_shifted(x: Tensor) -> Tensor:
     rows = top + torch.arange(h)  # (n, H)
     columns = left + torch.arange(w)
     columns = torch.where(torch.rand(n, 1) < 0.5, columns.flip(1), columns)  # (n, W)
-    return padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
-        0, 3, 1, 2
-    )
+    taken = padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # (n, H, W, C)
+    return taken.permute(0, 3, 1, 2).contiguous()
 
 
 # Data -----------------------------------------------------------------------------------------------------
@@ -289,7 +288,8 @@ def _pretrained() -> dict[str, Tensor]:
 # The tasks ------------------------------------------------------------------------------------------------
 
 _MNIST = partial(split, pool=data.mnist, train=1500, validation=400, test=2000)
-_CIFAR = partial(split, pool=data.cifar, train=1500, validation=400, test=1500)
+_CIFAR = partial(split, pool=data.cifar, train=1200, validation=400, test=1500)
+_ROWS = partial(split, pool=data.mnist, train=1000, validation=300, test=2000)
 _DIGITS = partial(split, pool=data.digits, train=700, validation=200, test=697)
 
 TASKS: dict[str, Task] = {
@@ -315,14 +315,14 @@ TASKS: dict[str, Task] = {
         Task("digits-mlp", 20, 32, "sgd", _DIGITS, partial(nets.mlp, 64, 64, 10)),
         Task("mnist-cnn", 8, 50, "momentum", _MNIST, partial(nets.cnn, 1, 14, 10, (12, 24), False)),
         Task(
-            "mnist-lstm", 10, 50, "adamw", _MNIST, partial(nets.RowLSTM, 14, 32, 10), weight_decay=1e-2
+            "mnist-lstm", 10, 50, "adamw", _ROWS, partial(nets.RowLSTM, 14, 32, 10), weight_decay=1e-2
         ),
         Task(
-            "cifar-resnet", 8, 50, "adamw", _CIFAR, partial(nets.resnet, 3, 10, (16, 32)),
+            "cifar-resnet", 6, 50, "adamw", _CIFAR, partial(nets.resnet, 3, 10, (16, 32)),
             weight_decay=1e-2,
         ),
         Task(
-            "cifar-augmented", 10, 50, "momentum", _CIFAR, partial(nets.cnn, 3, 16, 10, (16, 32, 32), True),
+            "cifar-augmented", 8, 50, "momentum", _CIFAR, partial(nets.cnn, 3, 16, 10, (16, 32, 32), True),
             weight_decay=5e-4, augment=True,
         ),
         Task(
@@ -341,12 +341,12 @@ TASKS: dict[str, Task] = {
         ),
         Task("mnist-noisy", 12, 50, "adamw", noisy_labels, partial(nets.mlp, 196, 64, 10), weight_decay=1e-2),
         Task(
-            "mnist-transformer", 8, 50, "adamw", _MNIST, partial(nets.RowTransformer, 14, 14, 32, 2, 10),
+            "mnist-transformer", 8, 50, "adamw", _ROWS, partial(nets.RowTransformer, 14, 14, 24, 2, 10),
             weight_decay=1e-2,
         ),
         Task(
-            "cifar-finetune", 12, 32, "adamw",
-            partial(split, pool=partial(_of_classes, 5, 10), train=600, validation=200, test=1500),
+            "cifar-finetune", 10, 32, "adamw",
+            partial(split, pool=partial(_of_classes, 5, 10), train=500, validation=200, test=1500),
             fine_tuned, classes=5, weight_decay=1e-2,
         ),
     )

@@ -1,0 +1,1 @@
+"""The methods that are compared; each module has a dictionary METHODS."""

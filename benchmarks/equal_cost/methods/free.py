@@ -1,0 +1,68 @@
+"""Optimizers that need no schedule, or no rate, as their READMEs advise; nothing is chosen by validation.
+
+    schedule-free   SGDScheduleFree or AdamWScheduleFree (Defazio et al. 2024, arXiv 2405.15682; package schedulefree)
+    prodigy         Prodigy (Mishchenko and Defazio 2024, arXiv 2306.06101; package prodigyopt)
+
+Each keeps the task's weight decay, in the form the task's optimizer has it where there is a choice.
+"""
+
+import contextlib
+import io
+import math
+
+from course import Course, finished
+from harness import Cell, Method, cell_of, setting_of
+from prodigyopt import Prodigy
+from schedulefree import AdamWScheduleFree, SGDScheduleFree
+from tasks import Task
+from torch import nn
+from torch.optim import Optimizer
+from training import WARM_UP, clock
+
+# The packages' own defaults, which are what the README advises: 10 to 50 times the classical rate (0.1) for SGD,
+# 1 to 10 times (1e-3) for AdamW. torch's default of 1e-3 for SGD is not a classical rate.
+LR = {"sgd": 1.0, "adamw": 0.0025}
+BETA = 0.9  # the README's; in SGDScheduleFree it takes the place of momentum
+
+
+def schedule_free(task: Task, seed: int) -> Cell:
+    """Warm-up over the same 5 % of the steps as elsewhere; BatchNorm's statistics are taken anew at the average."""
+    setting = setting_of(task, seed)
+    lr = LR["adamw" if task.optimizer == "adamw" else "sgd"]
+
+    def make(model: nn.Module) -> Optimizer:
+        warmup = round(WARM_UP * task.epochs * len(setting.loader()))
+        common = {"lr": lr, "weight_decay": task.weight_decay, "warmup_steps": warmup}
+        if task.optimizer == "adamw":
+            return AdamWScheduleFree(model.parameters(), betas=(BETA, 0.999), **common)
+        return SGDScheduleFree(model.parameters(), momentum=BETA, **common)
+
+    began = clock()
+    course = Course(setting, make)
+    course.optimizer.train()
+    course.advance(course.total, lambda k: lr)
+    course.optimizer.eval()
+    if any(isinstance(module, nn.BatchNorm2d) for module in course.model.modules()):
+        setting.recalibrate(course.model)
+        course.evaluated += setting.examples
+    trace = finished(course, cost=course.cost, seconds=clock() - began)
+    return cell_of(setting, "schedule-free", trace, chosen={"lr": lr})
+
+
+def prodigy(task: Task, seed: int) -> Cell:
+    """lr = 1 along a cosine without warm-up, as in the README (so that safeguard_warmup is not needed)."""
+    setting = setting_of(task, seed)
+
+    def make(model: nn.Module) -> Optimizer:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints which weight decay it uses
+            decoupled = task.optimizer == "adamw"
+            return Prodigy(model.parameters(), lr=1.0, weight_decay=task.weight_decay, decouple=decoupled)
+
+    began = clock()
+    course = Course(setting, make)
+    course.advance(course.total, lambda k: (1 + math.cos(math.pi * k / course.total)) / 2)
+    trace = finished(course, cost=course.cost, seconds=clock() - began)
+    return cell_of(setting, "prodigy", trace, chosen={"lr": course.optimizer.param_groups[0]["d"]})
+
+
+METHODS: dict[str, Method] = {"schedule-free": schedule_free, "prodigy": prodigy}
