@@ -18,7 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,7 @@ def write(path: Path, content: object) -> None:
 # Methods and cells ----------------------------------------------------------------------------------------
 
 
+@cache
 def all_methods() -> dict[str, Method]:
     """METHODS of every module in methods/; a module whose packages are not installed is left out, and said."""
     found: dict[str, Method] = {}
