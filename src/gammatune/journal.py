@@ -23,7 +23,7 @@ from typing import Any, Self, TextIO, TypeAlias
 import numpy as np
 
 from gammatune.errors import InvalidArgument, JournalError
-from gammatune.records import Outcome, Verdict
+from gammatune.records import Outcome, Shape, Verdict
 
 FORMAT = 1
 FILE = "journal.jsonl"
@@ -196,6 +196,8 @@ def outcome_from(event: Event) -> Outcome:
     fields = {name: value for name, value in event.items() if name != "event"}
     fields["metrics"] = {name: float(value) for name, value in fields["metrics"].items()}
     fields["score"] = None if fields["score"] is None else float(fields["score"])
+    if "shape" in fields:
+        fields["shape"] = Shape(tuple((float(p), float(m)) for p, m in fields["shape"]["knots"]))
     return Outcome(**fields)
 
 

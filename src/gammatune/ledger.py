@@ -5,26 +5,52 @@ two forward ones (guess, the usual rule of thumb). A *plain run* is the given ep
 validation pass each; cost is quoted as a multiple of that, seconds beside it.
 """
 
+import math
 from dataclasses import dataclass
 
-from gammatune.records import Outcome
+from gammatune.records import FLAT, Length, Outcome, Shape
 
 FORWARD_ONLY = 1 / 3
 
 
 @dataclass(slots=True)
 class Meter:
-    """The running count of one rollout.
+    """The plan of one rollout, and its running count.
 
-    diverged: set by whoever notices; it stays. infeasible: out of memory. note: why, in words.
+    length, shape, order: see `records.Rollout`. allowance: the units it may use, a ceiling looked at before
+    every batch.
+    diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
+    note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 
+    length: Length = Length()
+    shape: Shape = FLAT
+    order: int = 0
+    allowance: float = math.inf  # units
     trained: int = 0  # examples
     evaluated: int = 0  # examples
+    batches: int = 0
     steps: int = 0  # optimizer steps
+    epoch_batches: int = 0
+    epoch_examples: int = 0
     diverged: bool = False
     infeasible: bool = False
+    cut: bool = False
     note: str = ""
+
+    @property
+    def units(self) -> float:
+        return units(self.trained, self.evaluated)
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is to be trained."""
+        return self.diverged or self.infeasible or self.cut
+
+
+def units(trained: float, evaluated: float) -> float:
+    """Examples, forward-only ones counted at a third."""
+    return trained + FORWARD_ONLY * evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +70,7 @@ class Cost:
     @property
     def units(self) -> float:
         """Examples, forward-only ones counted at a third."""
-        return self.trained + FORWARD_ONLY * self.evaluated
+        return units(self.trained, self.evaluated)
 
     def __str__(self) -> str:
         if self.plain_runs is None or self.plain_epochs is None:
@@ -67,11 +93,22 @@ class Ledger:
         self._evaluated += outcome.evaluated
         self._seconds += outcome.seconds
         if self._plain_epoch is None and outcome.ok:
-            self._plain_epoch = outcome.trained + FORWARD_ONLY * outcome.evaluated
+            self._plain_epoch = plain_epoch(outcome)
+
+    def left(self, budget: float) -> float:
+        """Units left of a budget in plain runs; no end before the length of a plain epoch is known."""
+        if self._plain_epoch is None:
+            return math.inf
+        return budget * self._epochs * self._plain_epoch - units(self._trained, self._evaluated)
 
     @property
     def cost(self) -> Cost:
-        units = self._trained + FORWARD_ONLY * self._evaluated
-        epochs = units / self._plain_epoch if self._plain_epoch else None
+        spent = units(self._trained, self._evaluated)
+        epochs = spent / self._plain_epoch if self._plain_epoch else None
         runs = epochs / self._epochs if epochs is not None else None
         return Cost(self._trained, self._evaluated, self._seconds, runs, epochs)
+
+
+def plain_epoch(outcome: Outcome) -> float:
+    """The units of a plain epoch, as far as a finished rollout tells: one epoch and one validation pass."""
+    return units(outcome.epoch_examples or outcome.trained, outcome.evaluated)

@@ -2,7 +2,8 @@
 
 Words (docs/design.md): a *candidate* is a point of the search space, here a mapping `Values`; a *fork* is
 the captured state of a training, named by a string; a *rollout* is a short training from a fork under a
-candidate; a *commit* makes a stretch of training part of the *course*.
+candidate; a *commit* makes a stretch of training part of the *course*; a *pool* is the running mean of
+several trainings.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,54 @@ class Verdict:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
+# The length and the course of a learning rate within a rollout --------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How far a rollout goes: `epochs` of them, but at least and at most so many batches.
+
+    A policy speaks of epochs; how many batches an epoch has is known once a loader has been seen.
+    """
+
+    epochs: float = 1.0
+    least: int = 1
+    most: int | None = None
+
+    @property
+    def passes(self) -> int | None:
+        """How many whole passes over the data this is; None where it is counted in batches."""
+        whole = self.least <= 1 and self.most is None and self.epochs >= 1 and self.epochs == int(self.epochs)
+        return int(self.epochs) if whole else None
+
+    def batches(self, epoch_batches: int) -> int:
+        """The number of batches where an epoch has `epoch_batches`."""
+        wanted = max(round(self.epochs * epoch_batches), self.least)
+        return wanted if self.most is None else max(1, min(wanted, self.most))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the learning rate is multiplied by on the way: straight lines through the knots.
+
+    knots: (progress, multiplier), progress rising from 0 to 1, multipliers 0 or more; two knots may share
+    a progress, which is a step.
+    """
+
+    knots: tuple[tuple[float, float], ...] = ((0.0, 1.0), (1.0, 1.0))
+
+    def __call__(self, progress: float) -> float:
+        left, level = self.knots[0]
+        for right, next_level in self.knots[1:]:
+            if progress < right:
+                return level + (next_level - level) * (progress - left) / (right - left)
+            left, level = right, next_level
+        return level
+
+
+FLAT = Shape()
+
+
 # What a policy asks for, one request at a time ------------------------------------------------------------
 
 
@@ -49,17 +98,37 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Train one epoch under `values` and score it.
+    """Train for a while under `values` and score it.
 
     fork: the fork to start from; None goes on from where the training stands.
-    epoch: which epoch of the course this is, from 0.
+    epoch: the epoch of the course in which it begins, from 0.
     course: True where this stretch is the course itself, certain to be kept; loggers may listen to it.
+    length: how far; one epoch where nothing else is said. shape: multiplies the learning rate on the way.
+    order: 0 sees the data in the order the course would; k > 0 in another order that belongs to k.
     """
 
     values: Values
     epoch: int
     fork: str | None
     course: bool = False
+    length: Length = Length()
+    shape: Shape = FLAT
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Take the training as it stands into the mean kept under `name`, as its `count`-th member (from 1)."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Put the mean kept under `name` in the place of weights, buffers and optimizer state."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +136,7 @@ class Commit:
     """Make the state in `fork` (None: the training as it stands) the course.
 
     outcomes: the rollouts that become part of the course by it, in order; none where the course goes back
-    to an earlier state of its own.
+    to an earlier state of its own. Where they are the members of an average, `averaged` is True.
     epochs: how long the course is after it.
     """
 
@@ -75,9 +144,10 @@ class Commit:
     epochs: int
     fork: str | None
     verdict: Verdict
+    averaged: bool = False
 
 
-Request: TypeAlias = Fork | Rollout | Commit
+Request: TypeAlias = Fork | Rollout | Pool | Average | Commit
 
 
 # What comes back ------------------------------------------------------------------------------------------
@@ -92,6 +162,8 @@ class Outcome:
     steps: optimizer steps taken, the one that diverged included.
     trained, evaluated: examples passed forward and backward, and forward only.
     seconds: wall time of the rollout, its evaluation included.
+    batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
+    shape, order: as in the request.
     """
 
     number: int
@@ -105,6 +177,11 @@ class Outcome:
     evaluated: int
     seconds: float
     note: str = ""
+    batches: int = 0
+    epoch_batches: int = 0
+    epoch_examples: int = 0
+    shape: Shape = FLAT
+    order: int = 0
 
     @property
     def ok(self) -> bool:

@@ -21,12 +21,24 @@ import numpy as np
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, MissingReport
 from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event, text_of
-from gammatune.ledger import Cost, Ledger, Meter
+from gammatune.ledger import Cost, Ledger, Meter, units
 from gammatune.objectives import Objective, make_objective, rank
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
 from gammatune.policy.once import once
-from gammatune.records import Commit, Fork, Metrics, Outcome, Request, Rollout, Status, Values, Verdict
+from gammatune.records import (
+    Average,
+    Commit,
+    Fork,
+    Metrics,
+    Outcome,
+    Pool,
+    Request,
+    Rollout,
+    Status,
+    Values,
+    Verdict,
+)
 from gammatune.samplers import make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 
 POLICIES: dict[str, Policy] = {"greedy": greedy, "once": once}
 DEFAULT_BUDGET = 12.0  # plain runs; the thesis: 2 initial samples and 10 iterations an epoch
+ROUNDING = 1e-9  # of a sum of examples held against a ceiling
 DECADES = 3.0  # how wide to search around a learning rate somebody chose; docs/design.md, "Range"
 
 Listener: TypeAlias = Callable[[Event], None]
@@ -76,13 +89,14 @@ class Run:
     so that the user's own loggers may listen.
     """
 
-    def __init__(self, training: Forkable, request: Rollout, number: int) -> None:
+    def __init__(self, training: Forkable, request: Rollout, number: int, allowance: float) -> None:
         self.epoch = request.epoch
         self.values = request.values
         self.number = number
         self.is_course = request.course
         self._training = training
-        self._meter = Meter()
+        self._request = request
+        self._meter = Meter(request.length, request.shape, request.order, allowance)
         self._started = time.perf_counter()
         self._metrics: dict[str, float] | None = None
         self._score: float | None = None
@@ -98,7 +112,7 @@ class Run:
         return self._meter.trained
 
     def batches(self, loader: Any, *, examples: Callable[[Any], int] | None = None) -> Iterator[Any]:
-        """The batches of this run: one pass over the loader, the same ones for every candidate.
+        """The batches of this run, the same ones for every candidate: a part of an epoch, one, or several.
 
         loader: a DataLoader or any iterable of batches; where batch_size is searched, a function of the
         batch size that makes one. examples: how many examples a batch holds, where that cannot be seen.
@@ -122,7 +136,7 @@ class Run:
         return self._training.measure(function, self._meter, examples)  # type: ignore[attr-defined, no-any-return]
 
     def advance(self) -> None:
-        """Train this run's epoch, where the training can be driven (`Tuner(training=...)`)."""
+        """Train as far as this run goes, where the training can be driven (`Tuner(training=...)`)."""
         self._training.advance(self.epoch, self.values, self._meter)  # type: ignore[attr-defined]
 
     def report(self, *, score: float | None = None, **metrics: float) -> None:
@@ -167,6 +181,11 @@ class Run:
             evaluated=meter.evaluated,
             seconds=time.perf_counter() - self._started,
             note=note,
+            batches=meter.batches,
+            epoch_batches=meter.epoch_batches,
+            epoch_examples=meter.epoch_examples,
+            shape=self._request.shape,
+            order=self._request.order,
         )
 
 
@@ -349,7 +368,9 @@ class Tuner:
         self._on_course = self._on_course and request.course
         values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
         request = replace(request, values=values)
-        run = Run(self._training, request, number=len(self._rollouts))
+        run = Run(self._training, request, len(self._rollouts), self._allowance())
+        if request.order:
+            self._training.reorder(self.seed, request.epoch, request.order)
         self._training.apply(request.values, run._meter)
         self.current = run
         for listener in self._listeners:  # not for the journal: what is under way has not happened yet
@@ -399,8 +420,19 @@ class Tuner:
         except StopIteration:
             return None
 
-    def _serve(self, request: Fork | Commit) -> None:
+    def _allowance(self) -> float:
+        """The units the next rollout may train with: what is left, less its own evaluation."""
+        left = self._ledger.left(self.budget)
+        evaluated = next((o.evaluated for o in reversed(self._rollouts) if o.evaluated), 0)
+        return left - units(0, evaluated) + ROUNDING * abs(left)
+
+    def _serve(self, request: Fork | Pool | Average | Commit) -> None:
         match request:
+            case Pool(name, count):
+                self._training.pool(name, count)
+            case Average(name):
+                self._training.average(name)
+                self._on_course = False
             case Fork(name):
                 if self._home == name and not self._on_course:
                     raise AssertionError(

@@ -23,6 +23,7 @@ from torch.utils.data import (
 
 from gammatune.engine.streams import Stream, StreamStates
 from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
+from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
@@ -129,6 +130,18 @@ def versions(batch: Any) -> list[int]:
     return [version for child in children for version in versions(child)]
 
 
+def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> tuple[int, int]:
+    """(batches, examples) in one pass over a restorable loader; examples is 0 where only a pass would tell."""
+    if isinstance(loader, (list, tuple)):
+        return len(loader), sum(examples(batch) for batch in loader)
+    assert isinstance(loader, DataLoader)
+    inner = loader.batch_sampler if loader.batch_size is not None else loader.sampler
+    if type(inner) is BatchSampler and hasattr(inner.sampler, "__len__"):
+        drawn = len(inner.sampler)
+        return len(loader), len(loader) * inner.batch_size if inner.drop_last else drawn
+    return len(loader), 0
+
+
 class Tape:
     """The batches of a loader, drawn once.
 
@@ -145,9 +158,32 @@ class Tape:
         self._limit = limit
         self._passes: dict[tuple[int, int], _Pass] = {}
 
-    def play(self, epoch: int, nth: int = 0) -> Iterator[Any]:
-        """The batches of the nth pass (from 0) of an epoch, from memory as far as they have been drawn."""
+    def measure(self, epoch: int, examples: Callable[[Any], int]) -> tuple[int, int]:
+        """(batches, examples) in the first pass of an epoch, drawn to its end; streams stay where they are."""
+        before = StreamStates(self._streams)
+        for _ in self.play(epoch):
+            pass
+        before.restore()
+        batches = [draw.batch for draw in self._passes[epoch, 0].draws]
+        return len(batches), sum(map(examples, batches))
+
+    def play(self, epoch: int, nth: int = 0, order: int = 0) -> Iterator[Any]:
+        """The batches of the nth pass (from 0) of an epoch, from memory as far as they have been drawn.
+
+        order: above 0 the same batches in another order, which belongs to the epoch and to `order`; the
+        streams are then left alone.
+        """
         key = epoch, nth
+        if order:
+            if key not in self._passes or self._passes[key].source is not None:
+                before = StreamStates(self._streams)
+                for _ in self.play(epoch, nth):
+                    pass
+                before.restore()
+            draws = self._passes[key].draws
+            for index in stream(order, "tape", epoch, nth).permutation(len(draws)):
+                yield _clone(draws[index].batch)
+            return
         if key not in self._passes:
             before = StreamStates(self._streams)
             source = iter(self._loader)

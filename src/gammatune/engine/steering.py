@@ -7,6 +7,7 @@ that layer-wise rates stay layer-wise and a 0 stays 0.
     names      lr, weight_decay, momentum (the first beta for the Adam family), or any number all groups have
     name.k     the same for optimizer k alone (from 0)
     multiplier the searched lr multiplies whatever the user's own scheduler has set, for the time of the step
+    shape      what every learning rate is multiplied by at some point of a rollout (`bend`)
 
 `batch_size` is not an optimizer's: the loader factory has it (engine/batches.py).
 """
@@ -34,7 +35,9 @@ class Steering:
         self._optimizers = list(optimizers)
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
-        self._bases = [[dict(group) for group in o.param_groups] for o in self._optimizers]
+        self._bent = 1.0  # the multiplier of the shape as it stands
+        self._straight: list[tuple[dict[str, Any], float]] = []  # groups, and their lr before it is bent
+        self._bases = [[_base_of(group) for group in o.param_groups] for o in self._optimizers]
         self._values: Values = {}
         # per optimizer: each value set, as (group, key, value), to be found unchanged in every step
         self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self._optimizers]
@@ -60,12 +63,26 @@ class Steering:
         self._values = {name: value for name, value in values.items() if name != BATCH_SIZE}
         for sentinel in self._sentinels:
             sentinel.reset()
+        self._bent = 1.0
         self._set_all()
+
+    def bend(self, multiplier: float) -> None:
+        """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""
+        if multiplier == self._bent:
+            return
+        self._bent = multiplier
+        if not self._multiplier:
+            for group, lr in self._straight:
+                _set(group, "lr", lr * multiplier)
+            self._expect()
 
     def _set_all(self) -> None:
         for bases, optimizer in zip(self._bases, self._optimizers, strict=True):
             # a group added on the way: its base is what it was added with
-            bases += [dict(group) for group in optimizer.param_groups[len(bases) :]]
+            bases += [_base_of(group) for group in optimizer.param_groups[len(bases) :]]
+            if not self._multiplier:  # a fork may have been captured while its rate was bent
+                for base, group in zip(bases, optimizer.param_groups, strict=False):
+                    _put(group, "lr", base["lr"])
         self._factor = {}
         for name, value in self._values.items():
             key, _ = _split(name)
@@ -76,6 +93,15 @@ class Steering:
                 groups = self._optimizers[index].param_groups
                 if number < len(groups):  # a fork may lie before a group was added
                     _set(groups[number], key, value if ratio == 1.0 else float(value) * ratio)
+        if not self._multiplier:
+            self._straight = [(g, _number(g["lr"])) for o in self._optimizers for g in o.param_groups]
+            if self._bent != 1.0:
+                for group, lr in self._straight:
+                    _set(group, "lr", lr * self._bent)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Note what every step must find."""
         steered = {_split(name)[0] for name in self._values if not self._is_multiplied(name)}
         if not self._multiplier:
             steered.add("lr")
@@ -130,7 +156,7 @@ class Steering:
         return after_step
 
     def _lend(self, index: int) -> None:
-        factor = self._factor.get(index, 1.0)
+        factor = self._factor.get(index, 1.0) * self._bent
         groups = self._optimizers[index].param_groups
         self._lent[index] = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
         for group in groups:
@@ -184,6 +210,13 @@ class Steering:
                     f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
                     "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
                 )
+
+
+def _base_of(group: dict[str, Any]) -> dict[str, Any]:
+    """A group's numbers as they are now; a tensor among them is copied, since it is written into later."""
+    return {
+        k: v.clone() if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
+    }
 
 
 def _split(name: str) -> tuple[str, int | None]:

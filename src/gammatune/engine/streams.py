@@ -50,6 +50,25 @@ class StreamStates:
     __hash__ = None  # type: ignore[assignment]
 
 
+def reseed(streams: Iterable[Stream], source: np.random.Generator) -> None:
+    """Start the global streams, and these, anew from numbers that `source` draws."""
+    random.seed(_draw(source))
+    np.random.seed(_draw(source))  # noqa: NPY002
+    torch.manual_seed(_draw(source))  # CUDA's too
+    for stream in streams:
+        if isinstance(stream, torch.Generator):
+            stream.manual_seed(_draw(source))
+        elif isinstance(stream, np.random.Generator):
+            fresh = type(stream.bit_generator)(_draw(source))
+            stream.bit_generator.state = fresh.state
+        else:
+            stream.seed(_draw(source))
+
+
+def _draw(source: np.random.Generator) -> int:
+    return int(source.integers(2**32))
+
+
 def _state(stream: Stream) -> Any:
     if isinstance(stream, torch.Generator):
         return stream.get_state()

@@ -1,10 +1,12 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -14,19 +16,22 @@ from gammatune.engine.batches import (
     LoaderFactory,
     Tape,
     empty_loader,
+    epoch_of,
     examples_in,
     examples_in_call,
     restorable,
     streams_of,
     versions,
 )
+from gammatune.engine.averaging import averaged_tensors
 from gammatune.engine.modes import evaluating
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
-from gammatune.engine.streams import Stream
+from gammatune.engine.streams import Stream, reseed
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
-from gammatune.records import Metrics, Values
+from gammatune.records import FLAT, Metrics, Values
+from gammatune.seeds import stream
 
 MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on purpose
 
@@ -62,8 +67,10 @@ class TorchLoop:
         self._tapes: dict[int, Tape] = {}
         self._tape_bytes = tape_bytes
         self._passed: set[int] = set()  # loaders passed over to the end
+        self._epochs: dict[int, tuple[int, int]] = {}  # loader -> batches and examples an epoch
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
         self._forks: dict[str, Snapshot] = {}
+        self._pools: dict[str, list[Tensor]] = {}
         self._values: Values = {}
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
 
@@ -81,9 +88,24 @@ class TorchLoop:
         self._passes = {}
         self._steering.apply(values, meter)
 
+    def reorder(self, seed: int, *names: int) -> None:
+        reseed(self._streams, stream(seed, "order", *names))
+
+    def pool(self, name: str, count: int) -> None:
+        live = averaged_tensors(self._modules, self._optimizers)
+        if count == 1:
+            self._pools[name] = [tensor.clone() for tensor in live]
+        else:
+            torch._foreach_lerp_(self._pools[name], live, 1 / count)
+
+    def average(self, name: str) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(averaged_tensors(self._modules, self._optimizers), self._pools.pop(name))
+
     def close(self) -> None:
         self._steering.close()
         self._forks.clear()
+        self._pools.clear()
         self._tapes.clear()
 
     # -- what a loop body calls, through `Run`
@@ -95,30 +117,61 @@ class TorchLoop:
         meter: Meter,
         examples: Callable[[Any], int] = examples_in,
     ) -> Iterator[Any]:
-        """One epoch of batches, counted; ends early when the rollout diverges."""
+        """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
         loader = self._loader_for(loader)
-        if restorable(loader, trusted=self._extras):
-            source = iter(loader)
-        else:
-            source = self._tape_for(loader).play(epoch, self._nth_pass(loader))
+        again = restorable(loader, trusted=self._extras)
+        passes = meter.length.passes
+        # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
+        # draws and the training's alternate.
+        known = again or passes is None or meter.shape != FLAT
+        in_epoch, examples_in_epoch = self._epoch_of(loader, again, epoch, examples) if known else (0, 0)
+        planned = meter.length.batches(in_epoch) if known else 0
+        if passes is None:
+            passes = math.ceil(planned / in_epoch) if in_epoch else 1
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in self._passed
-        empty = True
-        for batch in source:
-            empty = False
-            meter.trained += examples(batch)
-            before = versions(batch) if watched else None
-            yield batch
-            if watched and versions(batch) != before:
-                raise NotRestorable(
-                    "the loop changed a batch of the list in place, so no other run would see it as it was; work "
-                    "on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
-                )
-            if meter.diverged:
-                return
-        if empty:
-            raise empty_loader(loader)
-        self._passed.add(id(loader))
+        done = 0
+        nth = self._nth_pass(loader)
+        trained = meter.trained
+        for ahead in range(passes):
+            if meter.ended:
+                break
+            # after a whole pass the loader comes to its own end, which may draw random numbers
+            whole = not known or planned - done >= in_epoch
+            source = (
+                iter(loader) if again else self._tape_for(loader).play(epoch + ahead, nth, meter.order)
+            )
+            started = done
+            for batch in source:
+                size = examples(batch)
+                if meter.units + size > meter.allowance:
+                    meter.cut = True
+                    meter.note = "the budget was spent before the rollout had ended"
+                    break
+                meter.trained += size
+                meter.batches += 1
+                if known:
+                    self._steering.bend(meter.shape((done + 0.5) / planned))
+                done += 1
+                before = versions(batch) if watched else None
+                yield batch
+                if watched and versions(batch) != before:
+                    raise NotRestorable(
+                        "the loop changed a batch of the list in place, so no other run would see it as it was; work "
+                        "on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
+                    )
+                if meter.diverged or (done == planned and not whole):
+                    break
+            if done == started and not meter.ended:
+                raise empty_loader(loader)
+            if whole:
+                self._passed.add(id(loader))
+        if known:
+            meter.epoch_batches += in_epoch
+            meter.epoch_examples += examples_in_epoch
+        elif not meter.ended:
+            meter.epoch_batches += done // passes
+            meter.epoch_examples += (meter.trained - trained) // passes
         if not meter.diverged and self._steering.diverged_at_last():
             meter.diverged = True
             meter.note = "the gradient was not finite near the end of the rollout"
@@ -225,6 +278,16 @@ class TorchLoop:
             loader = self._loaders[key]
         self._learn_streams(loader)  # type: ignore[arg-type]
         return loader  # type: ignore[return-value]
+
+    def _epoch_of(
+        self, loader: Any, again: bool, epoch: int, examples: Callable[[Any], int]
+    ) -> tuple[int, int]:
+        """(batches, examples) an epoch has; looked at once a loader."""
+        if id(loader) not in self._epochs:
+            self._epochs[id(loader)] = (
+                epoch_of(loader, examples) if again else self._tape_for(loader).measure(epoch, examples)
+            )
+        return self._epochs[id(loader)]
 
     def _tape_for(self, loader: Loader) -> Tape:
         if id(loader) not in self._tapes:

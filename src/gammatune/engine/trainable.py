@@ -1,7 +1,7 @@
 """What the tuner needs of a training, and why.
 
 Two protocols. `Forkable` is enough where the user writes the loop: the tuner only has to go back in time and
-to set values. `Trainable` can also be driven: the tuner says "train one epoch", "score yourself". Both are
+to set values. `Trainable` can also be driven: the tuner says "train so far", "score yourself". Both are
 free of torch, so that policies and the tuner are tested with a fake in milliseconds
 (`gammatune.testing.fakes`).
 """
@@ -26,10 +26,19 @@ class Forkable(Protocol):
         """Put the captured state back, in place."""
 
     def apply(self, values: Values, meter: Meter) -> None:
-        """Set hyperparameters, read them back, and charge what follows to `meter`.
+        """Set hyperparameters, read them back, and charge what follows to `meter`, which holds its plan.
 
         Raises ConflictingControl where a value does not stay.
         """
+
+    def reorder(self, seed: int, *names: int) -> None:
+        """Start every random stream anew from `seed` and `names`: other data order, other dropout."""
+
+    def pool(self, name: str, count: int) -> None:
+        """Take weights, buffers and optimizer state into the mean of that name, as its `count`-th member."""
+
+    def average(self, name: str) -> None:
+        """Put that mean in their place, and forget it. What is no real number stays as it is."""
 
     def close(self) -> None:
         """Let go of the training: hooks removed, forks freed; the state stays as it is."""
@@ -39,7 +48,8 @@ class Trainable(Forkable, Protocol):
     """A training that can also be driven."""
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
-        """Train one epoch, counting into `meter`; stop within the step where it diverges."""
+        """Train as far as `meter.length` says, the learning rate multiplied by `meter.shape` on the way,
+        counting into `meter`; stop within the step where it diverges or would pass `meter.allowance`."""
 
     def evaluate(self, meter: Meter) -> Metrics:
         """Score the present weights on the selection data, leaving modes as they were."""

@@ -12,7 +12,8 @@ from gammatune.records import Metrics, Values
 class FakeTraining:
     """A `Trainable` that loses to the best learning rate by a parabola in its logarithm.
 
-    Every epoch at rate r lowers the loss by a factor that is best at `best_lr`; from `cliff` on it diverges.
+    Every epoch at rate r lowers the loss by a factor that is best at `best_lr`, parts of an epoch by parts of
+    it; from `cliff` on it diverges. examples: an epoch's, in `steps` batches.
     progress: the state that forks keep; a test reads it to see where the training stands.
     broken: the forks' contract is broken on purpose (restore does nothing), to see tests fail.
     """
@@ -20,6 +21,7 @@ class FakeTraining:
     best_lr: float = 0.1
     cliff: float = 10.0
     examples: int = 100
+    steps: int = 5
     validation: int = 30
     broken: bool = False
 
@@ -29,6 +31,7 @@ class FakeTraining:
         self.closed = False
         self.calls: list[str] = []
         self._forks: dict[str, tuple[list[float], float]] = {}
+        self._pools: dict[str, float] = {}
 
     def capture(self, fork: str) -> None:
         self.calls.append(f"capture {fork}")
@@ -46,19 +49,39 @@ class FakeTraining:
         lr = float(values["lr"])
         self.calls.append(f"advance {epoch}")
         self.progress.append(lr)
-        meter.steps += 5
+        meter.epoch_batches, meter.epoch_examples = self.steps, self.examples
+        planned = meter.length.batches(self.steps)
         if lr >= self.cliff:
-            meter.trained += self.examples // 5
+            meter.steps += min(planned, 2)  # blows up at the second step
+            meter.batches += min(planned, 2)
+            meter.trained += self.examples // self.steps
             meter.diverged = True
             self.loss = math.nan
             return
-        meter.trained += self.examples
+        affordable = math.floor((meter.allowance - meter.units) / (self.examples / self.steps) + 1e-9) if (
+            math.isfinite(meter.allowance)
+        ) else planned
+        taken = min(planned, affordable)
+        meter.cut = taken < planned
+        meter.batches += taken
+        meter.steps += taken
+        meter.trained += taken * self.examples // self.steps
         distance = math.log10(lr / self.best_lr) if lr > 0 else 9.0
-        self.loss *= 0.5 + 0.5 * (1 - math.exp(-(distance**2)))
+        self.loss *= (0.5 + 0.5 * (1 - math.exp(-(distance**2)))) ** (taken / self.steps)
 
     def evaluate(self, meter: Meter) -> Metrics:
         meter.evaluated += self.validation
         return {"accuracy": math.exp(-self.loss), "loss": self.loss}
+
+    def reorder(self, seed: int, *names: int) -> None:
+        self.calls.append("reorder")
+
+    def pool(self, name: str, count: int) -> None:
+        mean = self._pools.get(name, 0.0) if count > 1 else 0.0
+        self._pools[name] = mean + (self.loss - mean) / count
+
+    def average(self, name: str) -> None:
+        self.loss = self._pools.pop(name)
 
     def close(self) -> None:
         self.closed = True
