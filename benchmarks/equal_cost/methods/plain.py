@@ -5,8 +5,9 @@
     longer-N-ema        the same training; an exponential average of its weights, horizon a tenth of the steps
     longer-N-swa        the same training; the mean of its weights after each epoch of the last quarter
     longer-12-both      on the validation data too, since it chooses nothing; as many epochs as 12 plain runs pay for
-    range-test          an LR range test, then one cycle with the suggested rate as its peak
-    range-test-11       the same with a cycle of 11 times the epochs, near the cost of a search of 12 runs
+    range-test          an LR range test, then one cycle with its rate of steepest fall as the peak
+    range-test-valley   the same with the rate that fastai's lr_find suggests by default as the peak
+    range-test-valley-11  that with a cycle of 11 times the epochs, near the cost of a search of 12 runs
 
 The averaged weights get BatchNorm statistics of their own (a forward pass over the training data) and are then
 evaluated once; both are in their cost.
@@ -119,26 +120,23 @@ def longer_both(task: Task, seed: int) -> Cell:
 # Range test -----------------------------------------------------------------------------------------------
 
 
-def range_test(times: int, task: Task, seed: int) -> Cell:
+def range_test(name: str, suggestion: str, times: int, task: Task, seed: int) -> Cell:
+    """suggestion: "steep" or "valley"."""
     setting = setting_of(task, seed)
-    ramp = kept(setting, "range-test", lambda: _ramp(setting))
-    peak = ramp["suggestion"]
-    run = kept(
-        setting,
-        f"one-cycle-{times}",
-        lambda: train(setting, peak, SHAPES["one-cycle"], times * task.epochs).as_json(),
-    )
-    name = "range-test" if times == 1 else f"range-test-{times}"
-    return cell_of(
-        setting, name, Trace(**run), seconds=ramp["seconds"], cost=ramp["cost"], chosen={"lr": peak}
-    )
+    ramp = kept(setting, "ramp", lambda: _ramp(setting))
+    peak = ramp[suggestion]
+
+    def make() -> dict[str, Any]:
+        return train(setting, peak, SHAPES["one-cycle"], times * task.epochs).as_json()
+
+    run = Trace(**kept(setting, f"one-cycle-{suggestion}-{times}", make))
+    return cell_of(setting, name, run, seconds=ramp["seconds"], cost=ramp["cost"], chosen={"lr": peak})
 
 
 def _ramp(setting: Setting) -> dict[str, float]:
-    """The rate rises exponentially over RAMP in 100 steps; suggested is where the smoothed loss falls steepest.
+    """The rate rises exponentially over RAMP in 100 steps; two suggestions from the smoothed loss on the way.
 
-    Steepness is by the logarithm of the rate (fastai's `steep`, without the first tenth of the steps and the
-    last five); the ramp ends early where the smoothed loss is four times its lowest.
+    The ramp ends early where the smoothed loss is four times its lowest.
     """
     lrs = np.geomspace(*RAMP, RAMP_STEPS)
     model = setting.model()
@@ -162,11 +160,30 @@ def _ramp(setting: Setting) -> dict[str, float]:
                 break
             loss.backward()
             optimizer.step()
+    # as fastai: without the first tenth of the steps and the last five
     skip = RAMP_STEPS // 10
     losses = np.array(smoothed[skip:-5])
-    slopes = np.diff(losses) / np.diff(np.log(lrs[skip : skip + len(losses)]))
-    suggestion = float(lrs[skip + int(np.argmin(slopes))]) if len(slopes) else setting.task.default_lr
-    return {"suggestion": suggestion, "cost": cost(setting, trained, 0), "seconds": clock() - began}
+    lrs = lrs[skip : skip + len(losses)]
+    found = {"cost": cost(setting, trained, 0), "seconds": clock() - began}
+    if len(losses) < 2:
+        return found | dict.fromkeys(("steep", "valley"), setting.task.default_lr)
+    return found | {"steep": _steep(lrs, losses), "valley": _valley(lrs, losses)}
+
+
+def _steep(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Where the loss falls steepest by the logarithm of the rate."""
+    return float(lrs[int(np.argmin(np.diff(losses) / np.diff(np.log(lrs))))])
+
+
+def _valley(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Half way down the longest falling run of losses (gaps allowed), as fastai's `valley` counts it."""
+    longest = np.ones(len(losses), dtype=int)  # falling subsequence that ends here
+    for i in range(1, len(losses)):
+        longest[i] += max((longest[j] for j in range(i) if losses[j] > losses[i]), default=0)
+    end = int(np.argmax(longest))
+    start = end - int(longest[end])
+    third = (end - start) / 3
+    return float(lrs[max(start + int(third) + int(third / 2), 0)])
 
 
 METHODS: dict[str, Method] = {
@@ -177,6 +194,7 @@ METHODS: dict[str, Method] = {
         for average in ("last", "ema", "swa")
     },
     "longer-12-both": longer_both,
-    "range-test": partial(range_test, 1),
-    "range-test-11": partial(range_test, 11),
+    "range-test": partial(range_test, "range-test", "steep", 1),
+    "range-test-valley": partial(range_test, "range-test-valley", "valley", 1),
+    "range-test-valley-11": partial(range_test, "range-test-valley-11", "valley", 11),
 }

@@ -1,0 +1,308 @@
+"""The results in a table and a picture: every method against a reference, by task, paired by seed.
+
+    python benchmarks/equal_cost/table.py --reference cosine-tpe
+
+What the columns say, over the tasks and seeds that method and reference both have (`pairs`):
+
+    error         mean test error over seeds, then over tasks, in points (hundredths of the task's metric)
+    difference    to the reference in points, and
+    reduction     of the error against the reference: 1 - geometric mean over tasks of the ratio of mean errors, so
+                  that easy tasks and hard ones weigh alike; above 0 is better. Both with 95 % intervals: seeds
+                  drawn again within each task, method and reference together; the tasks stay as they are. No
+                  interval where a task has a single seed
+    not worse     tasks where the paired 95 % t-interval of the difference lies below the margin / reaches over it
+                  / lies above it. The margin is the larger of 5 % of the reference's error and 0.5 points
+    won-lost      tasks with a lower and with a higher mean error than the reference
+    worst task    the largest ratio of mean errors; worst seed: the largest difference in one pair, in points
+    failed        models handed over that had diverged, or methods that raised
+    optimism      error on the second half of the validation data less error on the half chosen by, in points
+    cost          in plain runs, and processor seconds of a run: the means over tasks
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "equal_cost.json"
+DRAWS = 4000  # of the bootstrap
+POINTS = 100.0
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+Cells = Mapping[tuple[str, str, int], Mapping[str, Any]]  # task, method, seed
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Test errors of a method and the reference on one task, (s,) each, seed by seed. floor: see `ratio`."""
+
+    task: str
+    seeds: tuple[int, ...]
+    method: Array
+    reference: Array
+    floor: float
+
+    @property
+    def ratio(self) -> float:
+        return float(self.means(np.arange(len(self.seeds))[None])[0])
+
+    def means(self, drawn: NDArray[np.int64]) -> Array:
+        """Ratios of mean errors for seeds drawn (b, s) -> (b,).
+
+        No mean counts below half a test example, so that a task without an error has a ratio.
+        """
+        a, b = (
+            np.maximum(errors[drawn].mean(axis=1), self.floor) for errors in (self.method, self.reference)
+        )
+        return a / b
+
+    @property
+    def difference(self) -> Interval:
+        """The paired 95 % t-interval; everything from one seed alone."""
+        d, n = self.method - self.reference, len(self.seeds)
+        if n < 2:
+            return -np.inf, np.inf
+        half = float(student.ppf(0.975, n - 1) * d.std(ddof=1) / np.sqrt(n))
+        return float(d.mean()) - half, float(d.mean()) + half
+
+    @property
+    def verdict(self) -> str:
+        """ "yes": not worse by the margin; "no": worse by more; "open"."""
+        margin = max(0.05 * float(self.reference.mean()), 0.005)
+        low, high = self.difference
+        return "yes" if high < margin else "no" if low > margin else "open"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method against the reference; see the module docstring. Errors and differences as fractions."""
+
+    method: str
+    pairs: int
+    error: float
+    difference: float
+    difference_interval: Interval
+    reduction: float
+    reduction_interval: Interval
+    verdicts: tuple[int, int, int]
+    won_lost: tuple[int, int]
+    worst_task: tuple[str, float]
+    worst_seed: tuple[str, int, float]
+    failed: int
+    optimism: float | None
+    cost: float
+    seconds: float
+
+
+def paired(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) -> list[Pair]:
+    pairs = []
+    for task, facts in tasks.items():
+        seeds = tuple(
+            sorted(s for t, m, s in cells if (t, m) == (task, method) and (task, reference, s) in cells)
+        )
+        if seeds:
+            errors = (np.array([cells[task, m, s]["test"] for s in seeds]) for m in (method, reference))
+            pairs.append(Pair(task, seeds, *errors, floor=0.5 / facts["test"]))
+    return pairs
+
+
+def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) -> Row | None:
+    """None where the two have nothing in common."""
+    pairs = paired(cells, tasks, method, reference)
+    if not pairs:
+        return None
+    rng = np.random.default_rng(0)  # the same draws for every method
+    draws = [rng.integers(0, len(p.seeds), (DRAWS, len(p.seeds))) for p in pairs]
+    logs = np.mean([np.log(p.means(d)) for p, d in zip(pairs, draws, strict=True)], axis=0)
+    steps = np.mean(
+        [(p.method - p.reference)[d].mean(axis=1) for p, d in zip(pairs, draws, strict=True)], axis=0
+    )
+    (low, lowest), (high, highest) = np.quantile([logs, steps], [0.025, 0.975], axis=1)
+    if any(len(p.seeds) < 2 for p in pairs):  # nothing to draw from
+        low = high = lowest = highest = np.nan
+    worst = max(pairs, key=lambda p: p.ratio)
+    gaps = [
+        (p.task, seed, float(a - b))
+        for p in pairs
+        for seed, a, b in zip(p.seeds, p.method, p.reference, strict=True)
+    ]
+    verdicts = [p.verdict for p in pairs]
+    own = [[cells[p.task, method, seed] for seed in p.seeds] for p in pairs]
+    seen = [c for group in own for c in group if c["second"] is not None]
+    return Row(
+        method,
+        len(gaps),
+        float(np.mean([p.method.mean() for p in pairs])),
+        float(np.mean([(p.method - p.reference).mean() for p in pairs])),
+        (float(lowest), float(highest)),
+        1 - float(np.exp(np.mean([np.log(p.ratio) for p in pairs]))),
+        (1 - float(np.exp(high)), 1 - float(np.exp(low))),
+        (verdicts.count("yes"), verdicts.count("open"), verdicts.count("no")),
+        (sum(p.ratio < 1 for p in pairs), sum(p.ratio > 1 for p in pairs)),
+        (worst.task, worst.ratio),
+        max(gaps, key=lambda gap: gap[2]),
+        sum(c["diverged"] for group in own for c in group),
+        float(np.mean([c["second"] - c["select"] for c in seen])) if seen else None,
+        float(np.mean([np.mean([c["cost"] for c in group]) for group in own])),
+        float(np.mean([np.mean([c["seconds"] for c in group]) for group in own])),
+    )
+
+
+# Markdown -------------------------------------------------------------------------------------------------
+
+HEADINGS = (
+    "method", "pairs", "error", "difference", "reduction %", "not worse yes/open/no", "won-lost", "worst task",
+    "worst seed", "failed", "optimism", "cost", "seconds",
+)  # fmt: skip
+
+
+def cells_of(row: Row) -> list[str]:
+    points = [POINTS * d for d in (row.difference, *row.difference_interval)]
+    per_cent = [100 * r for r in (row.reduction, *row.reduction_interval)]
+    task, seed, gap = row.worst_seed
+    return [
+        row.method,
+        str(row.pairs),
+        f"{POINTS * row.error:.2f}",
+        with_interval(points, 2),
+        with_interval(per_cent, 1),
+        "/".join(map(str, row.verdicts)),
+        "-".join(map(str, row.won_lost)),
+        f"{row.worst_task[0]} x{row.worst_task[1]:.2f}",
+        f"{task}/{seed} {POINTS * gap:+.1f}",
+        str(row.failed),
+        "" if row.optimism is None else f"{POINTS * row.optimism:+.2f}",
+        f"{row.cost:.2f}",
+        f"{row.seconds:.2f}",
+    ]
+
+
+def with_interval(numbers: Sequence[float], digits: int) -> str:
+    value, low, high = (f"{number:+.{digits}f}" for number in numbers)
+    return value if np.isnan(numbers[1]) else f"{value} [{low}, {high}]"
+
+
+def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in (headings, *lines)) for i in range(len(headings))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
+        for line in (headings, rule, *lines)
+    )
+
+
+def by_task(cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str], reference: str) -> str:
+    """Mean test errors in points, by method and task; + where it is not worse by the margin, - where it is."""
+    lines = []
+    for method in methods:
+        of = {pair.task: pair for pair in paired(cells, tasks, method, reference)}
+        marks = {"yes": "+", "no": "-", "open": ""}
+        texts = [
+            f"{POINTS * of[t].method.mean():.2f}{marks[of[t].verdict]}" if t in of else "" for t in tasks
+        ]
+        lines.append([method, *texts])
+    return markdown(("method", *tasks), lines)
+
+
+def report(results: Mapping[str, Any], reference: str) -> tuple[str, list[Row]]:
+    """The document, and the rows over the frozen tasks (all tasks where none of them has been run)."""
+    cells = {(c["task"], c["method"], c["seed"]): c for c in results["cells"]}
+    methods = sorted({method for _, method, _ in cells})
+    if reference not in methods:
+        raise SystemExit(f"--reference {reference}: there is none; there are {', '.join(methods)}")
+    groups = {
+        "Frozen tasks": {t: f for t, f in results["tasks"].items() if not f["development"]},
+        "Development tasks": {t: f for t, f in results["tasks"].items() if f["development"]},
+    }
+    text = [f"# Equal cost: every method against {reference}\n", (__doc__ or "").split("\n\n", 2)[2]]
+    shown: list[Row] = []
+    for title, tasks in groups.items():
+        made = (row(cells, tasks, method, reference) for method in methods)
+        rows = sorted((r for r in made if r is not None), key=lambda r: -r.reduction)
+        if rows:
+            ordered = [r.method for r in rows]
+            text += [f"## {title} ({len(tasks)})\n", markdown(HEADINGS, [cells_of(r) for r in rows]) + "\n"]
+            text += ["Test error by task, in points (+ not worse by the margin, - worse by more):\n"]
+            text += [by_task(cells, tasks, ordered, reference) + "\n"]
+            shown = shown or rows
+    where = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    text += [
+        f"Measured on {where['processor']}, {results['threads']} thread, Python {where['python']}, {versions}; "
+        f"commits {', '.join(results['commits'])}.\n"
+    ]
+    return "\n".join(text), shown
+
+
+# Picture --------------------------------------------------------------------------------------------------
+
+
+def family(method: str) -> str:
+    """The name without its number: methods of one family differ in length and are joined by a line."""
+    return re.sub(r"-\d+", "", method)
+
+
+def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
+    """Error as a multiple of the reference's against cost, with 95 % intervals; the legend goes from good to bad.
+
+    Left all methods, right those about the reference.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    figure, both = plt.subplots(1, 2, figsize=(15, 7), layout="constrained")
+    families = list(dict.fromkeys(family(r.method) for r in rows))
+    colours, markers = plt.get_cmap("tab20").colors, "osD^v<>PXhp"  # 20 and 11: no pair comes twice
+    for i, name in enumerate(families):
+        of = sorted((r for r in rows if family(r.method) == name), key=lambda r: r.cost)
+        x, y = np.array([r.cost for r in of]), np.array([1 - r.reduction for r in of])
+        ends = np.array([[1 - r.reduction_interval[1], 1 - r.reduction_interval[0]] for r in of])
+        bars = np.maximum(np.nan_to_num([y - ends[:, 0], ends[:, 1] - y]), 0)
+        # neighbours at one cost stand a little apart, or their bars would hide each other
+        apart = 1 + 0.025 * (i % 11 - 5)
+        for axes in both:
+            axes.errorbar(
+                x * apart, y, yerr=bars, label=" / ".join(r.method for r in of), color=colours[i % 20],
+                marker=markers[i % 11], markersize=5, linewidth=1, elinewidth=0.7, capsize=2,
+            )  # fmt: skip
+    for axes in both:
+        axes.axhline(1, color="grey", linewidth=0.7)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_xlabel("cost in plain runs")
+    both[0].set_ylabel(f"test error, as a multiple of {reference}'s (geometric mean over tasks)")
+    both[1].set_ylim(0.75, 1.33)
+    both[1].yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    both[1].xaxis.set_minor_formatter(NullFormatter())
+    both[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--reference", default="cosine-tpe")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, help="without suffix; beside the results if not given")
+    args = parser.parse_args()
+    out = args.out or args.results.with_suffix("")
+    text, rows = report(json.loads(args.results.read_text()), args.reference)
+    print(text)
+    out.with_suffix(".md").write_text(text)
+    plot(rows, args.reference, out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The comparison at equal cost: fair settings, honest costs, a table that counts right. Seconds, not hours."""
+
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "equal_cost"))
+
+import data
+import harness
+import table
+import tasks
+from methods import plain, tuned
+from training import SHAPES, constant, linear, train
+
+TINY = replace(tasks.TASKS["breast-cancer"], epochs=2)
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "STORE", tmp_path / "store")
+    monkeypatch.setitem(tasks.TASKS, TINY.name, TINY)
+    harness.setting_of.cache_clear()
+    return tmp_path
+
+
+def batches(setting, epochs=2):
+    loader = setting.loader()
+    return [x for _ in range(epochs) for x, _ in loader]
+
+
+def test_a_seed_fixes_weights_and_order_and_leaves_the_global_stream_alone():
+    before = torch.get_rng_state()
+    setting = TINY.setting(3)
+    first, second = batches(setting), batches(setting)
+    models = [setting.model().state_dict(), TINY.setting(3).model().state_dict()]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0], first[len(first) // 2]), "every epoch has an order of its own"
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    assert not torch.equal(TINY.setting(4).model()[1].weight, models[0]["1.weight"])
+
+
+def test_the_parts_share_no_example():
+    parts = TINY.setting(0).parts
+    rows = torch.cat([x for x, _ in parts.values()])
+    assert len(rows.unique(dim=0)) == len(rows)
+    both = sum(len(x) for x, _ in TINY.setting(0).loader(both=True))
+    assert both == sum(len(parts[name][0]) for name in ("train", "select", "second"))
+
+
+def test_a_plain_run_costs_one_and_is_repeatable():
+    setting = TINY.setting(0)
+    trace = train(setting, 1e-2, linear)
+    assert trace.cost == pytest.approx(1)
+    assert len(trace.course) == TINY.epochs
+    assert trace.course[-1] == trace.metrics["select"]
+    assert train(setting, 1e-2, linear).metrics == trace.metrics
+
+
+def test_a_diverged_run_ends_early_and_ranks_last():
+    trace = train(replace(TINY, optimizer="sgd").setting(0), 1e38, constant)
+    assert trace.diverged
+    assert trace.score == -math.inf
+    assert trace.cost < 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_stay_between_0_and_1_and_reach_1(shape):
+    values = [SHAPES[shape]((k + 0.5) / 1000) for k in range(1000)]
+    assert min(values) >= 0
+    assert max(values) == pytest.approx(1, abs=0.02)
+
+
+def test_recalibration_gives_the_statistics_of_the_whole_training_part():
+    images = np.random.default_rng(0).random((100, 1, 8, 8)).astype(np.float32)
+    pool = data.Pool(images, np.arange(100) % 10)
+    setting = replace(
+        tasks.TASKS["digits-cnn"],
+        parts=lambda rng: tasks.split(rng, lambda: pool, 40, 20, 20),
+        net=lambda: torch.nn.Sequential(torch.nn.BatchNorm2d(1), torch.nn.Flatten(), torch.nn.Linear(64, 10)),
+    ).setting(0)
+    model = setting.model()
+    setting.recalibrate(model)
+    x = setting.parts["train"][0]
+    assert model[0].running_mean.item() == pytest.approx(x.mean().item(), abs=1e-6)
+    assert model[0].running_var.item() == pytest.approx(x.var().item(), rel=1e-5)
+    assert model[0].momentum == 0.1
+
+
+def test_images_are_flipped_and_shifted_as_a_slow_twin_does_it():
+    x = torch.rand(20, 3, 6, 6)
+    torch.manual_seed(1)
+    fast = tasks.flipped_and_shifted(x)
+    torch.manual_seed(1)
+    top, left = torch.randint(0, 3, (2, 20, 1))
+    flip = torch.rand(20, 1) < 0.5
+    padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
+    for i in range(20):
+        moved = padded[i, :, top[i] : top[i] + 6, left[i] : left[i] + 6]
+        assert torch.equal(fast[i], moved.flip(2) if flip[i] else moved)
+
+
+@pytest.mark.parametrize(
+    "name", ["defaults", "longer-4-ema", "longer-4-swa", "range-test", "range-test-valley"]
+)
+def test_methods_without_a_search(name):
+    cell = plain.METHODS[name](TINY, 0)
+    times = 4 if "longer" in name else 1
+    assert (cell.task, cell.method, cell.seed) == (TINY.name, name, 0)
+    assert cell.cost >= times - 1e-9
+    assert 0 <= cell.test <= 1
+
+
+def test_both_costs_what_twelve_runs_do_and_selects_nothing():
+    cell = plain.METHODS["longer-12-both"](TINY, 0)
+    assert cell.cost == pytest.approx(12, rel=0.05)
+    assert cell.select is cell.second is None
+
+
+@pytest.mark.parametrize("name", ["linear-tpe", "linear-grid", "linear-gamma"])
+def test_a_search_pays_for_its_twelve_trials_and_takes_the_best_by_the_objective(name):
+    pytest.importorskip("optuna")
+    cell = tuned.METHODS[name](TINY, 0)
+    assert cell.cost == pytest.approx(12)
+    setting = harness.setting_of(TINY, 0)
+    chosen = harness.trained(setting, "linear", harness.snapped(cell.chosen["lr"]))
+    assert cell.test == setting.error(chosen.metrics["test"])
+    if name == "linear-grid":
+        assert chosen.score == max(harness.trained(setting, "linear", place).score for place in tuned.GRID)
+
+
+def test_no_grid_point_is_better_on_test_than_the_oracles():
+    oracle, grid = (tuned.METHODS[name](TINY, 0) for name in ("oracle-linear", "linear-grid"))
+    assert oracle.test <= grid.test
+
+
+def test_rates_are_snapped_to_the_nearest():
+    assert [harness.snapped(lr) for lr in harness.LRS] == list(range(49))
+    assert harness.snapped(1.1e-3) == harness.snapped(1e-3)
+    assert (len(tuned.ORACLE), len(tuned.GRID)) == (25, 12)
+
+
+def test_a_cell_is_computed_once_and_a_method_that_raises_is_a_failed_cell(store, monkeypatch, capsys):
+    def broken(task, seed):
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(harness, "all_methods", lambda: plain.METHODS | {"broken": broken})
+    first, fresh = harness.compute(TINY.name, "defaults", 0)
+    again, stale = harness.compute(TINY.name, "defaults", 0)
+    assert (fresh, stale) == (True, False)
+    assert first == again
+    failed, _ = harness.compute(TINY.name, "broken", 0)
+    assert failed.diverged
+    assert failed.test == 0.5, "what guessing one of two classes gives"
+    assert "no such thing" in failed.note
+    assert "no such thing" in capsys.readouterr().err
+
+
+def cells(errors):
+    """{(method, task): errors by seed} as a result file has them."""
+    return {
+        (task, method, seed): {
+            "task": task, "method": method, "seed": seed, "test": error, "second": error, "select": error - 0.01,
+            "cost": 12.0, "seconds": 1.0, "diverged": False,
+        }
+        for (method, task), row in errors.items()
+        for seed, error in enumerate(row)
+    }  # fmt: skip
+
+
+def test_the_table_counts_ratios_differences_and_verdicts():
+    facts = {"easy": {"test": 1000, "development": False}, "hard": {"test": 1000, "development": False}}
+    made = cells(
+        {
+            ("mine", "easy"): [0.01, 0.01, 0.01],
+            ("other", "easy"): [0.02, 0.02, 0.02],
+            ("mine", "hard"): [0.5, 0.5, 0.5],
+            ("other", "hard"): [0.4, 0.4, 0.4],
+        }
+    )
+    row = table.row(made, facts, "mine", "other")
+    assert row is not None
+    assert row.reduction == pytest.approx(1 - math.sqrt(0.5 * 1.25))
+    assert row.reduction_interval == pytest.approx((row.reduction, row.reduction))
+    assert row.difference == pytest.approx((-0.01 + 0.1) / 2)
+    assert row.verdicts == (1, 0, 1)
+    assert row.won_lost == (1, 1)
+    assert row.worst_task == ("hard", pytest.approx(1.25))
+    assert row.optimism == pytest.approx(0.01)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    facts = {"task": {"test": 1000, "development": False}}
+    held = 0
+    for _ in range(200):
+        reference = 0.2 + 0.02 * rng.standard_normal(5)
+        mine = reference - 0.01 + 0.01 * rng.standard_normal(5)
+        pair = table.paired(cells({("m", "task"): mine, ("r", "task"): reference}), facts, "m", "r")[0]
+        held += pair.difference[0] < -0.01 < pair.difference[1]
+    assert 0.9 < held / 200 < 0.99
+
+
+def test_results_are_merged_and_drawn(store, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(harness, "all_methods", lambda: plain.METHODS)
+    monkeypatch.setattr(harness, "TASKS", {TINY.name: TINY})
+    for seed in (0, 1):
+        for method in ("defaults", "range-test"):
+            harness.compute(TINY.name, method, seed)
+    out = store / "results.json"
+    assert harness.collect(out) == harness.collect(out) == 4
+    text, rows = table.report(json.loads(out.read_text()), "defaults")
+    assert "range-test" in text
+    table.plot(rows, "defaults", store / "picture.png")
+    assert (store / "picture.png").stat().st_size > 1000
+
+
+def test_every_task_of_files_trains(monkeypatch, tmp_path):
+    if absent := data.missing():
+        pytest.skip(f"needs {', '.join(absent)} in {data.folder().name}; see benchmarks/equal_cost/data.py")
+    setting = replace(tasks.TASKS["mnist-mlp"], epochs=1).setting(0)
+    trace = train(setting, 1e-2, linear)
+    assert setting.error(trace.metrics["test"]) < 0.6
