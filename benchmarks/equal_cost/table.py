@@ -262,7 +262,7 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
 
     figure, both = plt.subplots(1, 2, figsize=(15, 7), layout="constrained")
     families = list(dict.fromkeys(family(r.method) for r in rows))
-    colours, markers = plt.get_cmap("tab20").colors, "osD^v<>PXhp"  # 20 and 11: no pair comes twice
+    colours, markers = plt.get_cmap("tab20").colors, "osD^v<>PX*p"  # 20 and 11: no pair comes twice
     for i, name in enumerate(families):
         of = sorted((r for r in rows if family(r.method) == name), key=lambda r: r.cost)
         x, y = np.array([r.cost for r in of]), np.array([1 - r.reduction for r in of])
@@ -281,11 +281,11 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
         axes.set_yscale("log")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("cost in plain runs")
     both[0].set_ylabel(f"test error, as a multiple of {reference}'s (geometric mean over tasks)")
     both[1].set_ylim(0.75, 1.33)
-    both[1].yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    both[1].xaxis.set_minor_formatter(NullFormatter())
     both[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
     figure.savefig(path, dpi=110)
     plt.close(figure)
