@@ -41,7 +41,11 @@ from gammatune.policy.job import Policy
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
 from gammatune.space import Dimension, Float, Space
-from gammatune.tuner import DEFAULT_BUDGET, Listener, Result, SamplerFactory, Tuner, around, as_space
+from gammatune.tuner import Listener, Result, SamplerFactory, Tuner, around, as_space
+
+
+# Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
+WIDE = Float(1e-6, 10.0, log=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,10 @@ def fit(
     val_set: Examples | None = None,
     *,
     epochs: int,
-    budget: float = DEFAULT_BUDGET,
+    budget: float | None = None,
     test_set: Examples | None = None,
-    policy: str | Policy = "greedy",
+    policy: str | Policy = "lookahead",
+    schedule: str | None = None,
     sampler: str | SamplerFactory = "gamma",
     sampler_options: Mapping[str, Any] | None = None,
     objective: str | Objective | None = None,
@@ -93,7 +98,7 @@ def fit(
     of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
-    budget, policy, sampler, objective, space, keep, seed, run_dir, listeners: see `Tuner`. The seed fixes the
+    budget, policy, schedule, sampler, objective, space, keep, seed, run_dir, listeners: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
@@ -141,7 +146,7 @@ def fit(
         counted = task.classify and task.comparable
         objective = DEFAULT_CLASSIFICATION if counted else DEFAULT_REGRESSION
 
-    stepper, default_range = _optimizer(optimizer, model, weight_decay)
+    stepper, default_range = _optimizer(optimizer, model, weight_decay, policy)
     where = Space({"lr": default_range}) if asked is None else asked
     if asked is None:
         said.append(f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}.")
@@ -181,6 +186,7 @@ def fit(
                 epochs=epochs,
                 budget=budget,
                 policy=policy,
+                schedule=schedule,
                 sampler=sampler,
                 sampler_options=sampler_options,
                 objective=objective,
@@ -239,7 +245,9 @@ def fit(
 # Model and optimizer --------------------------------------------------------------------------------------
 
 
-def _optimizer(given: Any, model: nn.Module, weight_decay: float | None) -> tuple[Optimizer, Float]:
+def _optimizer(
+    given: Any, model: nn.Module, weight_decay: float | None, policy: str | Policy
+) -> tuple[Optimizer, Float]:
     """The optimizer, and the range its learning rate is searched in by default."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
@@ -247,7 +255,7 @@ def _optimizer(given: Any, model: nn.Module, weight_decay: float | None) -> tupl
     if isinstance(given, str):
         recipe = recipe_of(given)
         made = make_optimizer(given, parameters, weight_decay)
-        return made, Float(recipe.low, recipe.high, log=True)
+        return made, WIDE if policy == "lookahead" else Float(recipe.low, recipe.high, log=True)
     if weight_decay is not None:
         raise InvalidArgument(
             "weight_decay= goes with an optimizer given by name; set it on your own optimizer"
@@ -264,7 +272,7 @@ def _optimizer(given: Any, model: nn.Module, weight_decay: float | None) -> tupl
             f"optimizer={type(stepper).__name__}: its step needs a closure, which `fit` does not give; write the "
             "loop yourself with gammatune.Tuner"
         )
-    return stepper, around(lr_of([stepper]))
+    return stepper, around(lr_of([stepper]), policy)
 
 
 def _device(given: str | torch.device | None) -> torch.device:

@@ -14,7 +14,7 @@ import datetime
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -188,8 +188,13 @@ def rollout_event(outcome: Outcome) -> dict[str, Any]:
     return {"event": "rollout", **asdict(outcome)}
 
 
-def commit_event(numbers: list[int], epochs: int, verdict: Verdict) -> dict[str, Any]:
-    return {"event": "commit", "rollouts": numbers, "epochs": epochs, "verdict": asdict(verdict)}
+def commit_event(
+    outcomes: Sequence[Outcome], epochs: int, verdict: Verdict, members: Sequence[Outcome] = ()
+) -> dict[str, Any]:
+    event = {"event": "commit", "rollouts": [o.number for o in outcomes], "epochs": epochs}
+    if members:
+        event["members"] = [o.number for o in members]
+    return event | {"verdict": asdict(verdict)}
 
 
 def outcome_from(event: Event) -> Outcome:

@@ -105,6 +105,7 @@ class Rollout:
     course: True where this stretch is the course itself, certain to be kept; loggers may listen to it.
     length: how far; one epoch where nothing else is said. shape: multiplies the learning rate on the way.
     order: 0 sees the data in the order the course would; k > 0 in another order that belongs to k.
+    scored: False where nobody will ask for its score, so that its evaluation is left out.
     """
 
     values: Values
@@ -114,6 +115,7 @@ class Rollout:
     length: Length = Length()
     shape: Shape = FLAT
     order: int = 0
+    scored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +137,17 @@ class Average:
 class Commit:
     """Make the state in `fork` (None: the training as it stands) the course.
 
-    outcomes: the rollouts that become part of the course by it, in order; none where the course goes back
-    to an earlier state of its own. Where they are the members of an average, `averaged` is True.
+    outcomes: the rollouts that become part of the course by it, one an epoch, in order; none where the
+    course goes back to an earlier state of its own.
     epochs: how long the course is after it.
+    members: the rollouts whose average this is; the outcome is then the one that scored the average.
     """
 
     outcomes: tuple["Outcome", ...]
     epochs: int
     fork: str | None
     verdict: Verdict
-    averaged: bool = False
+    members: tuple["Outcome", ...] = ()
 
 
 Request: TypeAlias = Fork | Rollout | Pool | Average | Commit
@@ -158,7 +161,7 @@ class Outcome:
     """One finished rollout.
 
     number: counts the rollouts of a run from 0.
-    score: the objective, higher is better; None unless status is "ok".
+    score: the objective, higher is better; None unless status is "ok", and where none was asked for.
     steps: optimizer steps taken, the one that diverged included.
     trained, evaluated: examples passed forward and backward, and forward only.
     seconds: wall time of the rollout, its evaluation included.

@@ -21,9 +21,7 @@ def linear(warmup: float = WARMUP) -> Shape:
     Linear decay is the schedule that the theory of the last iterate asks for and that did best of all those
     compared by Defazio et al. (2023, arXiv 2310.07831).
     """
-    return (
-        Shape(((0.0, 1.0), (1.0, 0.0))) if warmup <= 0 else Shape(((0.0, 0.0), (warmup, 1.0), (1.0, 0.0)))
-    )
+    return Shape(((0.0, 1.0), (1.0, 0.0))) if warmup <= 0 else Shape(((0.0, 0.0), (warmup, 1.0), (1.0, 0.0)))
 
 
 SCHEDULES = {"linear": linear, "constant": constant}
@@ -47,3 +45,6 @@ def part(shape: Shape, start: float, end: float) -> Shape:
 def scaled(shape: Shape, factor: float) -> Shape:
     """The same shape times a factor."""
     return Shape(tuple((progress, factor * level) for progress, level in shape.knots))
+
+
+STILL = scaled(FLAT, 0.0)  # a rate of 0: the weights stay where they are

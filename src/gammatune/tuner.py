@@ -25,6 +25,7 @@ from gammatune.ledger import Cost, Ledger, Meter, units
 from gammatune.objectives import Objective, make_objective, rank
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
+from gammatune.policy.lookahead import lookahead
 from gammatune.policy.once import once
 from gammatune.records import (
     Average,
@@ -41,6 +42,7 @@ from gammatune.records import (
 )
 from gammatune.samplers import make_sampler
 from gammatune.samplers.sampler import Sampler
+from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
 from gammatune.space import Choice, Dimension, Float, Space, parse
 
@@ -48,10 +50,14 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-POLICIES: dict[str, Policy] = {"greedy": greedy, "once": once}
-DEFAULT_BUDGET = 12.0  # plain runs; the thesis: 2 initial samples and 10 iterations an epoch
+POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
+# Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
+DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
 ROUNDING = 1e-9  # of a sum of examples held against a ceiling
-DECADES = 3.0  # how wide to search around a learning rate somebody chose; docs/design.md, "Range"
+# How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
+# policy finds the region with its first short rollouts, and a rate may be wrong by a factor of 1000 either way.
+DECADES = {"lookahead": 8.0}
+FEWER_DECADES = 3.0  # for the others, which train the course itself with every candidate
 
 Listener: TypeAlias = Callable[[Event], None]
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
@@ -127,9 +133,10 @@ class Run:
 
         function: may be left out where the training knows how to score itself (`Tuner(training=...)`).
         examples: how many it passes through the model, where that cannot be seen from the model's own calls.
-        A run that diverged is not evaluated: the answer is empty, and `report(**{})` takes it.
+        A run that diverged, or whose score nobody needs, is not evaluated: the answer is empty, and
+        `report(**{})` takes it.
         """
-        if self._meter.diverged or self._meter.infeasible:
+        if self._meter.diverged or self._meter.infeasible or not self._request.scored:
             return {}
         if function is None:
             return self._training.evaluate(self._meter)  # type: ignore[attr-defined, no-any-return]
@@ -164,7 +171,7 @@ class Run:
         status: Status = "infeasible" if meter.infeasible else "diverged" if meter.diverged else "ok"
         score = None
         note = meter.note
-        if status == "ok":
+        if status == "ok" and self._request.scored:
             score = self._score if self._score is not None else objective(self._metrics)
             if not math.isfinite(score):
                 status, score = "diverged", None
@@ -200,14 +207,19 @@ class Tuner:
 
     model, optimizer: one or several (lists). state: whatever else changes while training (GradScaler, EMA,
     generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
-    epochs: the length of the course. budget: the ceiling on compute, in multiples of a plain run.
-    policy: "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the
-    whole run, the best of `budget` runs), or a policy of your own.
+    epochs: the length of the course. budget: the ceiling on compute, in multiples of a plain run: rollouts,
+    evaluations, repeated epochs, all of it; 1.5 for "lookahead", 12 for the others.
+    policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
+    thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
+    `budget` runs), or a policy of your own.
+    schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
+    rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
+    Schedule-Free, gets it without being asked.
     sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), or a function
     (space, generator) -> sampler. sampler_options: handed to a sampler given by name.
     objective: "kappa" (accuracy and loss together) and others (`gammatune.objectives.OBJECTIVES`).
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
-    learning rate is searched three decades around the optimizer's own.
+    learning rate is searched around the optimizer's own: eight decades in all, three under the other policies.
     multiplier: the searched lr scales what the user's own scheduler sets.
     keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
@@ -225,8 +237,9 @@ class Tuner:
         optimizer: "Optimizer | Sequence[Optimizer] | None" = None,
         training: Forkable | None = None,
         epochs: int,
-        budget: float = DEFAULT_BUDGET,
-        policy: str | Policy = "greedy",
+        budget: float | None = None,
+        policy: str | Policy = "lookahead",
+        schedule: str | None = None,
         sampler: str | SamplerFactory = "gamma",
         sampler_options: Mapping[str, Any] | None = None,
         objective: str | Objective = "kappa",
@@ -243,7 +256,7 @@ class Tuner:
     ) -> None:
         self.epochs = _whole(epochs, "epochs", least=1)
         self.seed = _whole(seed, "seed", least=0)
-        self.budget = _positive(budget, "budget")
+        self.budget = default_budget(policy) if budget is None else _positive(budget, "budget")
         if keep not in ("best", "last"):
             raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
         self.policy = _policy(policy)
@@ -253,7 +266,7 @@ class Tuner:
                 raise InvalidArgument(
                     "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
                 )
-            space = _around_the_optimizer(optimizer, multiplier) if space is None else space
+            space = _around_the_optimizer(optimizer, multiplier, policy) if space is None else space
         elif space is None:
             raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
         self.space = as_space(space)
@@ -298,6 +311,7 @@ class Tuner:
         self._training: Forkable = training or _torch_training(
             model, optimizer, self.space, state, multiplier, tape_bytes
         )
+        self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
 
     # -- the loop
 
@@ -443,7 +457,7 @@ class Tuner:
                 self._training.capture(name)
                 if self._on_course:
                     self._home = name
-            case Commit(outcomes, epochs, fork, verdict):
+            case Commit(outcomes, epochs, fork, verdict, members):
                 if fork is not None:
                     self._training.restore(fork)
                     self._home = fork
@@ -454,7 +468,7 @@ class Tuner:
                 self._verdicts.append(verdict)
                 if hasattr(self._training, "forget_before"):
                     self._training.forget_before(epochs)
-                self._tell_all(commit_event([o.number for o in outcomes], epochs, verdict))
+                self._tell_all(commit_event(outcomes, epochs, verdict, members))
 
     def _go_home(self) -> None:
         self.current = None
@@ -467,13 +481,33 @@ class Tuner:
             budget=self.budget,
             sampler=self._sampler_of_decision,
             rank=self._rank,
+            space=self.space,
+            beats=self._beats,
+            own=self._own_values(),
+            shape=self._shape,
             stopping=lambda: self._stopping,
             keep=self._keep,
-            space=", ".join(self.space.lines),
         )
 
-    def _sampler_of_decision(self, decision: int) -> Sampler:
-        return self._sampler(self.space, stream(self.seed, "sampler", decision))
+    def _beats(self, one: Outcome, other: Outcome) -> bool:
+        if one.score is None or other.score is None:
+            return one.score is not None
+        needs = self.objective.needs
+        if all(name in outcome.metrics for outcome in (one, other) for name in needs):
+            return self.objective.beats(one.metrics, other.metrics)
+        return one.score > other.score  # a score of the user's own
+
+    def _own_values(self) -> Values:
+        """What the optimizer came with, where that lies in the space; the middle of the space else."""
+        known = self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+        middle = self.space.from_unit(np.full(self.space.columns, 0.5))
+        return {
+            n: known[n] if n in known and self.space[n].contains(known[n]) else middle[n]
+            for n in self.space.names
+        }
+
+    def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
+        return self._sampler(space or self.space, stream(self.seed, "sampler", decision))
 
     def _rank(self, outcome: Outcome) -> tuple[float, ...]:
         return rank(-math.inf if outcome.score is None else outcome.score, outcome.metrics)
@@ -508,10 +542,10 @@ def _torch_training(
     return TorchLoop(model, optimizer, space.names, state=state, multiplier=multiplier, tape_bytes=tape_bytes)
 
 
-def _around_the_optimizer(optimizer: Any, multiplier: bool) -> dict[str, Dimension]:
+def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:
     from gammatune.engine.torch_loop import lr_of
 
-    return {"lr": around(1.0 if multiplier else lr_of(optimizer))}
+    return {"lr": around(1.0 if multiplier else lr_of(optimizer), policy)}
 
 
 def _check_space(space: Space) -> None:
@@ -533,9 +567,13 @@ def _check_space(space: Space) -> None:
             )
 
 
-def around(lr: float) -> Float:
-    """The range searched around a learning rate that somebody chose: `DECADES` in all, centred on it."""
-    half = 10 ** (DECADES / 2)
+def default_budget(policy: str | Policy) -> float:
+    return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
+
+
+def around(lr: float, policy: str | Policy = "greedy") -> Float:
+    """The range searched around a learning rate that somebody chose, centred on it."""
+    half = 10 ** (DECADES.get(_name(policy), FEWER_DECADES) / 2)
     return Float(lr / half, lr * half, log=True)
 
 
@@ -570,7 +608,11 @@ def _sampler_factory(
     make_sampler(
         sampler, space, stream(0, "trial"), **options
     )  # a wrong name or option is said before any training
-    return lambda space, rng: make_sampler(sampler, space, rng, **options)
+
+    def make(space: Space, rng: np.random.Generator) -> Sampler:
+        return make_sampler(sampler, space, rng, **options)
+
+    return make
 
 
 def _whole(value: Any, name: str, *, least: int) -> int:

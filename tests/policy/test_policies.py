@@ -17,7 +17,7 @@ SPACE = ["lr=1e-4:1:log"]
 
 
 def run(training: FakeTraining, **options: Any) -> Tuner:
-    given: dict[str, Any] = {"epochs": 3, "budget": 6, "space": SPACE}
+    given: dict[str, Any] = {"epochs": 3, "budget": 6, "space": SPACE, "policy": "greedy"}
     tuner = Tuner(training=training, **(given | options))
     with tuner:
         for one in tuner:

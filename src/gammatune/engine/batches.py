@@ -137,7 +137,7 @@ def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> tuple[int, int]:
     assert isinstance(loader, DataLoader)
     inner = loader.batch_sampler if loader.batch_size is not None else loader.sampler
     if type(inner) is BatchSampler and hasattr(inner.sampler, "__len__"):
-        drawn = len(inner.sampler)
+        drawn = len(inner.sampler)  # type: ignore[arg-type]  # asked a line above
         return len(loader), len(loader) * inner.batch_size if inner.drop_last else drawn
     return len(loader), 0
 

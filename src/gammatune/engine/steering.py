@@ -66,6 +66,18 @@ class Steering:
         self._bent = 1.0
         self._set_all()
 
+    def own(self, names: Sequence[str]) -> Values:
+        """What the optimizers came with: the value a search would set, or 1 for a multiplier."""
+        own: dict[str, float] = {}
+        for name in names:
+            key, _ = _split(name)
+            if self._is_multiplied(name):
+                own[name] = 1.0
+            elif name != BATCH_SIZE:
+                bases = [_base(self._bases[o][g], key, name) for o, g, _ in self._ratios(name)]
+                own[name] = next((base for base in bases if base > 0), 0.0)
+        return own
+
     def bend(self, multiplier: float) -> None:
         """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""
         if multiplier == self._bent:

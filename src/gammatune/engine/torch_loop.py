@@ -108,6 +108,20 @@ class TorchLoop:
         self._pools.clear()
         self._tapes.clear()
 
+    def own(self, names: Sequence[str]) -> Values:
+        """The values the optimizers came with, of those of `names` that they have."""
+        return self._steering.own(names)
+
+    @property
+    def base_schedule(self) -> str:
+        """ "constant" for an optimizer that averages by itself (Schedule-Free: it has a mode), else "linear"."""
+        averaging = [
+            o
+            for o in self._optimizers
+            if callable(getattr(o, "train", None)) and callable(getattr(o, "eval", None))
+        ]
+        return "constant" if averaging else "linear"
+
     # -- what a loop body calls, through `Run`
 
     def batches(
@@ -138,9 +152,7 @@ class TorchLoop:
                 break
             # after a whole pass the loader comes to its own end, which may draw random numbers
             whole = not known or planned - done >= in_epoch
-            source = (
-                iter(loader) if again else self._tape_for(loader).play(epoch + ahead, nth, meter.order)
-            )
+            source = iter(loader) if again else self._tape_for(loader).play(epoch + ahead, nth, meter.order)
             started = done
             for batch in source:
                 size = examples(batch)

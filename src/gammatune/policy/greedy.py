@@ -23,7 +23,7 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
     last: Outcome | None = None
     for epoch in range(job.epochs):
         yield Fork("master")
-        sampler = job.sampler(epoch)
+        sampler = job.sampler(epoch, None)
         tried: list[Outcome] = []
         best: Outcome | None = None
         while len(tried) < candidates and not (best and job.stopping()):
@@ -32,14 +32,14 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
                 break
             outcome = yield Rollout(values, epoch, fork="master")
             assert outcome is not None
-            refuse_hopeless(outcome, job.space)
+            refuse_hopeless(outcome, job.where)
             sampler.tell(outcome.observation)
             tried.append(outcome)
             if outcome.ok and (best is None or job.rank(outcome) > job.rank(best)):
                 best = outcome
                 yield Fork("best copy")
         if best is None:
-            raise all_diverged(tried, job.space)
+            raise all_diverged(tried, job.where)
         yield Commit((best,), epoch + 1, "best copy", determinant(tried, best))
         last = best
         if job.keep == "best" and (peak is None or job.rank(best) > job.rank(peak)):

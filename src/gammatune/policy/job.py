@@ -1,59 +1,72 @@
 """What a policy is told of the work before it begins."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Outcome, Request
+from gammatune.records import Outcome, Request, Shape, Values
 from gammatune.samplers.sampler import Sampler
+from gammatune.schedules import linear
+from gammatune.space import Space
 
 Policy: TypeAlias = Callable[["Job"], Generator[Request, Outcome | None, None]]
 Rank: TypeAlias = Callable[[Outcome], tuple[float, ...]]
+Steps: TypeAlias = Generator[Request, Outcome | None, None]  # a part of a policy
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """epochs: the length of the course. budget: the ceiling on compute, in plain runs.
 
-    sampler: a fresh one for decision k (from 0). rank: higher is better; ties fall through the tuple.
-    stopping: true once the user asked to end soon. keep: "best" hands back the weights of the best commit,
-    "last" those of the last. space: in words, for messages.
+    sampler: a fresh one for decision k (from 0), over a space (None: the whole of `space`). space: what is
+    searched. own: the values the optimizer came with, as far as they lie in the space; the middle of it else.
+    shape: what the learning rate is multiplied by along the course. rank: higher is better; ties fall through
+    the tuple. beats: whether the first is better than the second in every metric that the objective weighs. stopping: true once the user asked to end soon. keep: "best" hands back the weights of the best
+    commit, "last" those of the last.
     """
 
     epochs: int
     budget: float
-    sampler: Callable[[int], Sampler]
+    sampler: Callable[[int, Space | None], Sampler]
     rank: Rank
+    space: Space
+    beats: Callable[[Outcome, Outcome], bool] = lambda a, b: (a.score or 0.0) > (b.score or 0.0)
+    own: Values = field(default_factory=dict)
+    shape: Shape = field(default_factory=linear)
     stopping: Callable[[], bool] = lambda: False
     keep: str = "best"
-    space: str = ""
+
+    @property
+    def where(self) -> str:
+        """The space in words, for messages."""
+        return ", ".join(self.space.lines)
 
     def trials(self, what: str) -> int:
         """How many trainings of `what` the budget pays for each time; at least two, or there is no search."""
         if self.budget < 2:
             raise InvalidArgument(
                 f"budget={self.budget:g} cannot pay for two {what} to choose between; give 2 or more (the thesis "
-                "uses 12)"
+                "uses 12), or policy='lookahead', which takes any budget of 1 or more"
             )
         return int(self.budget)
 
 
-def refuse_hopeless(outcome: Outcome, space: str) -> None:
+def refuse_hopeless(outcome: Outcome, where: str) -> None:
     """A gradient that is not finite before any update is not the candidate's fault: say so at once."""
     if outcome.status == "diverged" and outcome.steps == 1:
         raise AllDiverged(
             f"the gradient is not finite at the very first step of epoch {outcome.epoch + 1}, before any "
-            f"update, so no candidate in {space} can help. Look at the data (NaN, Inf, scale) and at the loss"
+            f"update, so no candidate in {where} can help. Look at the data (NaN, Inf, scale) and at the loss"
         )
 
 
-def all_diverged(tried: list[Outcome], space: str) -> AllDiverged:
+def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
     values = "; ".join(
         ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in o.values.items())
         for o in tried
     )
     return AllDiverged(
-        f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {space}. The weights "
+        f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {where}. The weights "
         "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss"
     )

@@ -12,7 +12,7 @@ from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 def once(job: Job) -> Generator[Request, Outcome | None, None]:
     runs = job.trials("whole runs")
     yield Fork("start")
-    sampler = job.sampler(0)
+    sampler = job.sampler(0, None)
     ends: list[Outcome] = []
     best: list[Outcome] = []
     while len(ends) < runs and not (best and job.stopping()):
@@ -24,7 +24,7 @@ def once(job: Job) -> Generator[Request, Outcome | None, None]:
             outcome = yield Rollout(values, epoch, fork=None if run else "start")
             assert outcome is not None
             if not run:
-                refuse_hopeless(outcome, job.space)
+                refuse_hopeless(outcome, job.where)
             run.append(outcome)
             if not outcome.ok:
                 break
@@ -34,7 +34,7 @@ def once(job: Job) -> Generator[Request, Outcome | None, None]:
             best = run
             yield Fork("best run")
     if not best:
-        raise all_diverged(ends, job.space)
+        raise all_diverged(ends, job.where)
     score = best[-1].score
     assert score is not None
     failed = sum(not end.ok for end in ends)
