@@ -19,9 +19,10 @@ from torch import nn
 from torch.optim import Optimizer
 from training import WARM_UP, clock
 
-# The packages' own defaults, which are what the README advises: 10 to 50 times the classical rate (0.1) for SGD,
-# 1 to 10 times (1e-3) for AdamW. torch's default of 1e-3 for SGD is not a classical rate.
-LR = {"sgd": 1.0, "adamw": 0.0025}
+# Ten times the classical 0.1 and 1e-3: the README advises 10 to 50 times for SGD, 1 to 10 times for AdamW. The
+# package's default for AdamW is 0.0025: error 0.076 on digits-cnn where this has 0.047, and 0.034 on breast-cancer
+# where this has 0.039 (seeds 100 to 107).
+LR = {"sgd": 1.0, "adamw": 0.01}
 BETA = 0.9  # the README's; in SGDScheduleFree it takes the place of momentum
 
 
