@@ -24,7 +24,7 @@ BLOW_UP = 1e12  # times the first loss; the engine's limit for gradients, 1e6 ti
 
 def power_law(n: int = 1000, exponent: float = 1.0) -> Array:  # (n,), in (0, 1]
     """h_i = i^-exponent. Exponent 1 is the spectrum of Zhang et al. (2019, arXiv 1907.04164)."""
-    return np.arange(1, n + 1) ** -float(exponent)
+    return np.asarray(np.arange(1, n + 1) ** -float(exponent), dtype=np.float64)
 
 
 def log_spaced(n: int = 1000, condition: float = 1e4) -> Array:  # (n,), in [1 / condition, 1]
@@ -226,7 +226,8 @@ def _identity(n: int) -> Array:  # (2, 2, n)
 
 
 def _product(A: Array, B: Array) -> Array:  # (2, 2, n) each
-    return (A[:, :, None] * B[None]).sum(axis=1)
+    product: Array = (A[:, :, None] * B[None]).sum(axis=1)
+    return product
 
 
 def _around(A: Array, S: Array) -> Array:
