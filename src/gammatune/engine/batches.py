@@ -7,7 +7,8 @@ one from memory.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -130,16 +131,49 @@ def versions(batch: Any) -> list[int]:
     return [version for child in children for version in versions(child)]
 
 
-def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> tuple[int, int]:
-    """(batches, examples) in one pass over a restorable loader; examples is 0 where only a pass would tell."""
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over a loader: so many batches, of `size` items each but the last, `items` in all.
+
+    An item is what the loader counts; size is None where items are the examples that are charged.
+    """
+
+    batches: int
+    items: int
+    size: int | None = None
+
+    def examples(self, batches: int, seen: int) -> int:
+        """How many examples an epoch has, given that so many batches from its start on held `seen`.
+
+        What a batch counts (`examples=`, or a collate function that cuts, pads or joins) need not be what the
+        loader counts, and some loaders count nothing but batches.
+        """
+        if self.size is None or not batches:
+            return self.items
+        whole, rest = divmod(batches, self.batches)
+        return round(seen * self.items / (whole * self.items + min(rest * self.size, self.items)))
+
+
+def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> Epoch:
+    """One pass over a restorable loader."""
     if isinstance(loader, (list, tuple)):
-        return len(loader), sum(examples(batch) for batch in loader)
+        return Epoch(len(loader), sum(examples(batch) for batch in loader))
     assert isinstance(loader, DataLoader)
-    inner = loader.batch_sampler if loader.batch_size is not None else loader.sampler
-    if type(inner) is BatchSampler and hasattr(inner.sampler, "__len__"):
-        drawn = len(inner.sampler)  # type: ignore[arg-type]  # asked a line above
-        return len(loader), len(loader) * inner.batch_size if inner.drop_last else drawn
-    return len(loader), 0
+    batches = len(loader)
+    inner = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
+    if type(inner) is BatchSampler and isinstance(inner.sampler, Sized):
+        items = batches * inner.batch_size if inner.drop_last else len(inner.sampler)
+        return Epoch(batches, items, inner.batch_size)
+    return Epoch(batches, batches, 1)
+
+
+def in_order(loader: Loader, order: int, *names: int) -> Iterator[Any]:
+    """One pass over a restorable loader; a list's in the order that belongs to `order`, where that is above 0, and
+    to `names`. That of a `DataLoader` follows from its random streams."""
+    if order and isinstance(loader, (list, tuple)):
+        permuted = stream(order, "list", *names).permutation(len(loader))
+        return (loader[index] for index in permuted)
+    return iter(loader)
 
 
 class Tape:
@@ -157,15 +191,18 @@ class Tape:
         self._streams = streams_of(loader)
         self._limit = limit
         self._passes: dict[tuple[int, int], _Pass] = {}
+        self._epoch: Epoch | None = None
 
-    def measure(self, epoch: int, examples: Callable[[Any], int]) -> tuple[int, int]:
-        """(batches, examples) in the first pass of an epoch, drawn to its end; streams stay where they are."""
-        before = StreamStates(self._streams)
-        for _ in self.play(epoch):
-            pass
-        before.restore()
-        batches = [draw.batch for draw in self._passes[epoch, 0].draws]
-        return len(batches), sum(map(examples, batches))
+    def measure(self, epoch: int, examples: Callable[[Any], int]) -> Epoch:
+        """The first pass of an epoch, drawn to its end; streams stay where they are. Done once: others are alike."""
+        if self._epoch is None:
+            before = StreamStates(self._streams)
+            for _ in self.play(epoch):
+                pass
+            before.restore()
+            batches = [draw.batch for draw in self._passes[epoch, 0].draws]
+            self._epoch = Epoch(len(batches), sum(map(examples, batches)))
+        return self._epoch
 
     def play(self, epoch: int, nth: int = 0, order: int = 0) -> Iterator[Any]:
         """The batches of the nth pass (from 0) of an epoch, from memory as far as they have been drawn.
@@ -202,6 +239,8 @@ class Tape:
             position += 1
 
     def forget_before(self, epoch: int) -> None:
+        if isinstance(self._loader, Iterator):
+            return  # it cannot be drawn again, and a policy may go back
         for old in [key for key in self._passes if key[0] < epoch]:
             del self._passes[old]
 

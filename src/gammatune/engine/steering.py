@@ -170,9 +170,10 @@ class Steering:
     def _lend(self, index: int) -> None:
         factor = self._factor.get(index, 1.0) * self._bent
         groups = self._optimizers[index].param_groups
-        self._lent[index] = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
-        for group in groups:
-            _put(group, "lr", group["lr"] * factor)
+        lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
+        for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
+            _put(group, "lr", lr * factor)
+        self._lent[index] = lent
 
     # -- which groups a name means
 

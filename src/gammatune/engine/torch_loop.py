@@ -5,13 +5,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from gammatune.engine.averaging import Mean, averaged_tensors
 from gammatune.engine.batches import (
     TAPE_BYTES,
+    Epoch,
     Loader,
     LoaderFactory,
     Tape,
@@ -19,11 +20,11 @@ from gammatune.engine.batches import (
     epoch_of,
     examples_in,
     examples_in_call,
+    in_order,
     restorable,
     streams_of,
     versions,
 )
-from gammatune.engine.averaging import averaged_tensors
 from gammatune.engine.modes import evaluating
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
@@ -67,10 +68,9 @@ class TorchLoop:
         self._tapes: dict[int, Tape] = {}
         self._tape_bytes = tape_bytes
         self._passed: set[int] = set()  # loaders passed over to the end
-        self._epochs: dict[int, tuple[int, int]] = {}  # loader -> batches and examples an epoch
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
         self._forks: dict[str, Snapshot] = {}
-        self._pools: dict[str, list[Tensor]] = {}
+        self._pools: dict[str, Mean] = {}
         self._values: Values = {}
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
 
@@ -92,15 +92,12 @@ class TorchLoop:
         reseed(self._streams, stream(seed, "order", *names))
 
     def pool(self, name: str, count: int) -> None:
-        live = averaged_tensors(self._modules, self._optimizers)
         if count == 1:
-            self._pools[name] = [tensor.clone() for tensor in live]
-        else:
-            torch._foreach_lerp_(self._pools[name], live, 1 / count)
+            self._pools[name] = Mean()
+        self._pools[name].add(averaged_tensors(self._modules, self._optimizers))
 
     def average(self, name: str) -> None:
-        with torch.no_grad():
-            torch._foreach_copy_(averaged_tensors(self._modules, self._optimizers), self._pools.pop(name))
+        self._pools.pop(name).put(averaged_tensors(self._modules, self._optimizers))
 
     def close(self) -> None:
         self._steering.close()
@@ -138,10 +135,10 @@ class TorchLoop:
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
         known = again or passes is None or meter.shape != FLAT
-        in_epoch, examples_in_epoch = self._epoch_of(loader, again, epoch, examples) if known else (0, 0)
-        planned = meter.length.batches(in_epoch) if known else 0
+        plain = self._epoch_of(loader, again, epoch, examples) if known else Epoch(0, 0)
+        planned = meter.length.batches(plain.batches) if known else 0
         if passes is None:
-            passes = math.ceil(planned / in_epoch) if in_epoch else 1
+            passes = math.ceil(planned / plain.batches) if plain.batches else 1
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in self._passed
         done = 0
@@ -151,8 +148,12 @@ class TorchLoop:
             if meter.ended:
                 break
             # after a whole pass the loader comes to its own end, which may draw random numbers
-            whole = not known or planned - done >= in_epoch
-            source = iter(loader) if again else self._tape_for(loader).play(epoch + ahead, nth, meter.order)
+            whole = not known or planned - done >= plain.batches
+            source = (
+                in_order(loader, meter.order, epoch + ahead, nth)
+                if again
+                else self._tape_for(loader).play(epoch + ahead, nth, meter.order)
+            )
             started = done
             for batch in source:
                 size = examples(batch)
@@ -179,8 +180,8 @@ class TorchLoop:
             if whole:
                 self._passed.add(id(loader))
         if known:
-            meter.epoch_batches += in_epoch
-            meter.epoch_examples += examples_in_epoch
+            meter.epoch_batches += plain.batches
+            meter.epoch_examples += plain.examples(done, meter.trained - trained)
         elif not meter.ended:
             meter.epoch_batches += done // passes
             meter.epoch_examples += (meter.trained - trained) // passes
@@ -291,15 +292,8 @@ class TorchLoop:
         self._learn_streams(loader)  # type: ignore[arg-type]
         return loader  # type: ignore[return-value]
 
-    def _epoch_of(
-        self, loader: Any, again: bool, epoch: int, examples: Callable[[Any], int]
-    ) -> tuple[int, int]:
-        """(batches, examples) an epoch has; looked at once a loader."""
-        if id(loader) not in self._epochs:
-            self._epochs[id(loader)] = (
-                epoch_of(loader, examples) if again else self._tape_for(loader).measure(epoch, examples)
-            )
-        return self._epochs[id(loader)]
+    def _epoch_of(self, loader: Any, again: bool, epoch: int, examples: Callable[[Any], int]) -> Epoch:
+        return epoch_of(loader, examples) if again else self._tape_for(loader).measure(epoch, examples)
 
     def _tape_for(self, loader: Loader) -> Tape:
         if id(loader) not in self._tapes:
