@@ -366,7 +366,7 @@ def test_a_loader_made_in_every_run_is_refused_before_memory_grows() -> None:
     setting = Setting()
     with (
         pytest.raises(NotRestorable, match="before the loop"),
-        Tuner(model=setting.model, optimizer=setting.optimizer, epochs=20) as tuner,
+        Tuner(model=setting.model, optimizer=setting.optimizer, epochs=40) as tuner,
     ):
         for run in tuner:
             list(run.batches(Wrapper()))
