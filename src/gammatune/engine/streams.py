@@ -56,13 +56,18 @@ def reseed(streams: Iterable[Stream], source: np.random.Generator) -> None:
     np.random.seed(_draw(source))  # noqa: NPY002
     torch.manual_seed(_draw(source))  # CUDA's too
     for stream in streams:
-        if isinstance(stream, torch.Generator):
-            stream.manual_seed(_draw(source))
-        elif isinstance(stream, np.random.Generator):
-            fresh = type(stream.bit_generator)(_draw(source))
-            stream.bit_generator.state = fresh.state
-        else:
-            stream.seed(_draw(source))
+        start_anew(stream, source)
+
+
+def start_anew(stream: Stream, source: np.random.Generator) -> None:
+    """Start one stream anew from a number that `source` draws."""
+    if isinstance(stream, torch.Generator):
+        stream.manual_seed(_draw(source))
+    elif isinstance(stream, np.random.Generator):
+        fresh = type(stream.bit_generator)(_draw(source))
+        stream.bit_generator.state = fresh.state
+    else:
+        stream.seed(_draw(source))
 
 
 def _draw(source: np.random.Generator) -> int:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -28,7 +29,7 @@ from gammatune.engine.batches import (
 from gammatune.engine.modes import evaluating
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
-from gammatune.engine.streams import Stream, reseed
+from gammatune.engine.streams import Stream, reseed, start_anew
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
 from gammatune.records import FLAT, Metrics, Values
@@ -72,6 +73,7 @@ class TorchLoop:
         self._forks: dict[str, Snapshot] = {}
         self._pools: dict[str, Mean] = {}
         self._values: Values = {}
+        self._order: np.random.Generator | None = None  # starts the streams of a run with an order of its own
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
 
     # -- Forkable
@@ -86,10 +88,13 @@ class TorchLoop:
     def apply(self, values: Values, meter: Meter) -> None:
         self._values = values
         self._passes = {}
+        if not meter.order:
+            self._order = None
         self._steering.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:
-        reseed(self._streams, stream(seed, "order", *names))
+        self._order = stream(seed, "order", *names)
+        reseed(self._streams, self._order)
 
     def pool(self, name: str, count: int) -> None:
         if count == 1:
@@ -314,12 +319,14 @@ class TorchLoop:
 
     def _learn_streams(self, loader: Loader) -> None:
         """A loader's own generators belong to every fork, those captured before it was met included."""
-        for stream in streams_of(loader):
-            if not any(stream is known for known in self._streams):
-                self._streams.append(stream)
+        for found in streams_of(loader):
+            if not any(found is known for known in self._streams):
+                self._streams.append(found)
                 self._refuse_too_many(len(self._streams))
                 for snapshot in self._forks.values():
-                    snapshot.add_stream(stream)
+                    snapshot.add_stream(found)
+                if self._order is not None:  # the run began before its loader was met
+                    start_anew(found, self._order)
 
 
 def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
