@@ -2,6 +2,7 @@
 
     fit     a model and data in, the trained model and what was found out
     Tuner   the same inside a training loop of your own
+    replay  what one of them found, followed again without a search
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -11,11 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gammatune import errors
+    from gammatune.course import Schedule
     from gammatune.fitting import FitResult, fit
+    from gammatune.repeating import replay
     from gammatune.space import Choice, Float, Int, Space
     from gammatune.tuner import Result, Run, Tuner
 
-__all__ = ["Choice", "FitResult", "Float", "Int", "Result", "Run", "Space", "Tuner", "errors", "fit"]
+__all__ = [
+    "Choice",
+    "FitResult",
+    "Float",
+    "Int",
+    "Result",
+    "Run",
+    "Schedule",
+    "Space",
+    "Tuner",
+    "errors",
+    "fit",
+    "replay",
+]
 
 _HOMES = {
     "fit": "gammatune.fitting",
@@ -23,6 +39,8 @@ _HOMES = {
     "Tuner": "gammatune.tuner",
     "Run": "gammatune.tuner",
     "Result": "gammatune.tuner",
+    "Schedule": "gammatune.course",
+    "replay": "gammatune.repeating",
     "Space": "gammatune.space",
     "Float": "gammatune.space",
     "Int": "gammatune.space",

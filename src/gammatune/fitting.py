@@ -38,6 +38,7 @@ from gammatune.journal import WEIGHTS, Journal
 from gammatune.metrics import Classification, Regression, classification, regression
 from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective
 from gammatune.policy.job import Policy
+from gammatune.policy.replay import Replay
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
 from gammatune.space import Dimension, Float, Space
@@ -122,6 +123,8 @@ def fit(
         train_set, val_set = hold_out(train_set, seed, said)
     val_set = as_set(val_set, "val_set", dtype)
     test = None if test_set is None else as_set(test_set, "test_set", dtype)
+    if space is None and isinstance(policy, Replay):
+        space = policy.space
     asked = None if space is None else as_space(space)
     searches_size = asked is not None and BATCH_SIZE in asked.names
     size = batch_size_for(train_set, batch_size, [] if searches_size else said)
@@ -151,7 +154,11 @@ def fit(
     if asked is None:
         said.append(f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}.")
     else:
-        said.append(f"Searched: {', '.join(where.lines)}.")
+        said.append(
+            f"Nothing is searched: {policy}."
+            if isinstance(policy, Replay)
+            else f"Searched: {', '.join(where.lines)}."
+        )
         if not any(name.partition(".")[0] == "lr" for name in where.names):
             said.append(f"The learning rate stays at {lr_of(stepper):.3g}; search lr too to have it chosen.")
     train: Any
@@ -235,6 +242,7 @@ def fit(
         found.verdicts,
         found.cost,
         found.seed,
+        found.schedule,
         report,
         reported_on,
         tuple(said),

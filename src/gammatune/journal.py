@@ -22,8 +22,9 @@ from typing import Any, Self, TextIO, TypeAlias
 
 import numpy as np
 
+from gammatune.course import Schedule
 from gammatune.errors import InvalidArgument, JournalError
-from gammatune.records import Outcome, Shape, Verdict
+from gammatune.records import Length, Outcome, Shape, Verdict
 
 FORMAT = 1
 FILE = "journal.jsonl"
@@ -102,6 +103,13 @@ class Story:
     report: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     torn: bool = False
+    members: dict[int, list[Outcome]] = field(default_factory=dict)  # of the averaged outcomes, by number
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule found, as `Result.schedule` has it."""
+        multiplier = bool(self.begin.get("multiplier", False))
+        return Schedule.of(self.course, self.rollouts, self.members, multiplier=multiplier)
 
     def tell(self, event: Event) -> None:
         """Take in the next event."""
@@ -117,6 +125,8 @@ class Story:
             case "commit":
                 taken = [self.rollouts[number] for number in event["rollouts"]]
                 self.course = self.course[: event["epochs"] - len(taken)] + taken
+                if "members" in event:
+                    self.members[taken[-1].number] = [self.rollouts[number] for number in event["members"]]
                 verdict = event["verdict"]
                 numbers = {name: float(value) for name, value in verdict["numbers"].items()}
                 self.verdicts.append(Verdict(verdict["reason"], numbers))
@@ -203,6 +213,8 @@ def outcome_from(event: Event) -> Outcome:
     fields["score"] = None if fields["score"] is None else float(fields["score"])
     if "shape" in fields:
         fields["shape"] = Shape(tuple((float(p), float(m)) for p, m in fields["shape"]["knots"]))
+    if "length" in fields:
+        fields["length"] = Length(**fields["length"])
     return Outcome(**fields)
 
 

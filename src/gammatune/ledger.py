@@ -8,7 +8,7 @@ validation pass each; cost is quoted as a multiple of that, seconds beside it.
 import math
 from dataclasses import dataclass
 
-from gammatune.records import FLAT, Length, Outcome, Shape
+from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape
 
 FORWARD_ONLY = 1 / 3
 
@@ -23,7 +23,7 @@ class Meter:
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 
-    length: Length = Length()
+    length: Length = EPOCH
     shape: Shape = FLAT
     order: int = 0
     allowance: float = math.inf  # units
@@ -92,7 +92,7 @@ class Ledger:
         self._trained += outcome.trained
         self._evaluated += outcome.evaluated
         self._seconds += outcome.seconds
-        if self._plain_epoch is None and outcome.ok:
+        if self._plain_epoch is None and outcome.score is not None:  # a validation pass belongs to it
             self._plain_epoch = plain_epoch(outcome)
 
     def left(self, budget: float) -> float:

@@ -64,6 +64,9 @@ class Length:
         return wanted if self.most is None else max(1, min(wanted, self.most))
 
 
+EPOCH = Length()
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What the learning rate is multiplied by on the way: straight lines through the knots.
@@ -166,7 +169,7 @@ class Outcome:
     trained, evaluated: examples passed forward and backward, and forward only.
     seconds: wall time of the rollout, its evaluation included.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
-    shape, order: as in the request.
+    shape, order, length: as in the request. cut: the ceiling of the budget ended it before that.
     """
 
     number: int
@@ -185,6 +188,8 @@ class Outcome:
     epoch_examples: int = 0
     shape: Shape = FLAT
     order: int = 0
+    length: Length = Length()
+    cut: bool = False
 
     @property
     def ok(self) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from gammatune.course import Schedule
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, MissingReport
 from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event, text_of
@@ -27,6 +28,7 @@ from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
 from gammatune.policy.lookahead import lookahead
 from gammatune.policy.once import once
+from gammatune.policy.replay import Replay
 from gammatune.records import (
     Average,
     Commit,
@@ -69,6 +71,7 @@ class Result:
 
     course: one outcome per epoch of the training that was kept, whose last weights the model now holds.
     rollouts: every rollout, in order, the kept ones included. verdicts: one per commit.
+    schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
     """
 
     course: tuple[Outcome, ...]
@@ -76,11 +79,7 @@ class Result:
     verdicts: tuple[Verdict, ...]
     cost: Cost
     seed: int
-
-    @property
-    def schedule(self) -> tuple[Values, ...]:
-        """The values chosen, one mapping per epoch."""
-        return tuple(outcome.values for outcome in self.course)
+    schedule: Schedule
 
     @property
     def metrics(self) -> Metrics:
@@ -193,6 +192,8 @@ class Run:
             epoch_examples=meter.epoch_examples,
             shape=self._request.shape,
             order=self._request.order,
+            length=self._request.length,
+            cut=meter.cut,
         )
 
 
@@ -211,7 +212,7 @@ class Tuner:
     evaluations, repeated epochs, all of it; 1.5 for "lookahead", 12 for the others.
     policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
     thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
-    `budget` runs), or a policy of your own.
+    `budget` runs), or a policy of your own; `gammatune.replay` makes one of a course that was found before.
     schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
     rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
     Schedule-Free, gets it without being asked.
@@ -260,6 +261,9 @@ class Tuner:
         if keep not in ("best", "last"):
             raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
         self.policy = _policy(policy)
+        if isinstance(policy, Replay):
+            policy.refuse_other_rates(multiplier=multiplier)
+            space = policy.space if space is None else space
         self.objective = make_objective(objective) if isinstance(objective, str) else objective
         if training is None:
             if model is None or optimizer is None:
@@ -276,6 +280,7 @@ class Tuner:
             options.setdefault("points", _points(self.space, self.budget))
         self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
+        self._multiplier = multiplier
         self._own_journal = Journal(run_dir) if journal is None and run_dir is not None else None
         self._journal = journal or self._own_journal
         self._begin = begin_event(
@@ -298,6 +303,7 @@ class Tuner:
         self._ledger = Ledger(self.epochs)
         self._listeners = list(listeners)
         self._course: list[Outcome] = []
+        self._members: dict[int, tuple[Outcome, ...]] = {}  # of the averaged outcomes, by number
         self._rollouts: list[Outcome] = []
         self._verdicts: list[Verdict] = []
         self._stopping = False
@@ -417,8 +423,14 @@ class Tuner:
     @property
     def result(self) -> Result:
         """What has been found so far; after the loop, of the whole run."""
+        found = Schedule.of(self._course, self._rollouts, self._members, multiplier=self._multiplier)
         return Result(
-            tuple(self._course), tuple(self._rollouts), tuple(self._verdicts), self._ledger.cost, self.seed
+            tuple(self._course),
+            tuple(self._rollouts),
+            tuple(self._verdicts),
+            self._ledger.cost,
+            self.seed,
+            found,
         )
 
     # -- inside
@@ -465,6 +477,8 @@ class Tuner:
                     self._home = None  # the course went on; its next fork is not captured yet
                 self._on_course = True
                 self._course = self._course[: epochs - len(outcomes)] + list(outcomes)
+                if members:
+                    self._members[outcomes[-1].number] = members
                 self._verdicts.append(verdict)
                 if hasattr(self._training, "forget_before"):
                     self._training.forget_before(epochs)
@@ -568,6 +582,8 @@ def _check_space(space: Space) -> None:
 
 
 def default_budget(policy: str | Policy) -> float:
+    if isinstance(policy, Replay):
+        return policy.budget
     return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
 
 
