@@ -17,6 +17,8 @@ from torch.nn.utils import parametrizations
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from gammatune.engine.streams import StreamStates
+from gammatune.records import Length, Rollout, Shape
+from gammatune.schedules import STILL, linear
 from gammatune.testing.control import control_rollouts
 from gammatune.tuner import Tuner
 
@@ -171,9 +173,26 @@ def plain(training: Training) -> list[Any]:
     return training.evidence()
 
 
+def disturbances(base: float) -> list[Any]:
+    """Whole epochs and other rates; parts of an epoch, several, shaped, in orders of their own."""
+
+    def rollout(lr: float, **plan: Any) -> Rollout:
+        return Rollout({"lr": lr}, 0, None, **plan)
+
+    return [
+        {"lr": base},
+        {"lr": base * 50},
+        rollout(base, length=Length(0.0, least=1), shape=STILL),
+        rollout(base / 50, length=Length(0.5), shape=linear(), order=1),
+        rollout(base, length=Length(1.5), shape=Shape(((0.0, 1.0), (0.5, 1.0), (0.5, 0.1), (1.0, 3.0)))),
+        rollout(base, order=2, scored=False),
+    ]
+
+
 def disturbed(training: Training, optimizer: Any = None, **options: Any) -> list[Any]:
     base = 1.0 if options.get("multiplier") else 0.01
-    policy = control_rollouts({"lr": base}, [{"lr": base}, {"lr": base * 50}, {"lr": base / 50}])
+    tried = disturbances(base)
+    policy = control_rollouts({"lr": base}, tried)
     with Tuner(
         model=training.model,
         optimizer=optimizer or training.optimizer,
@@ -185,7 +204,7 @@ def disturbed(training: Training, optimizer: Any = None, **options: Any) -> list
         for run in tuner:
             training.epoch(run.batches(training.loader))
             run.report(**run.evaluate(lambda: validate(training)))
-    assert len(tuner.result.rollouts) == 4 * EPOCHS
+    assert len(tuner.result.rollouts) == (1 + len(tried)) * EPOCHS
     return training.evidence()
 
 
