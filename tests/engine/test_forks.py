@@ -366,7 +366,7 @@ def test_a_loader_made_in_every_run_is_refused_before_memory_grows() -> None:
     setting = Setting()
     with (
         pytest.raises(NotRestorable, match="before the loop"),
-        Tuner(model=setting.model, optimizer=setting.optimizer, epochs=40) as tuner,
+        Tuner(model=setting.model, optimizer=setting.optimizer, epochs=20, policy="greedy") as tuner,
     ):
         for run in tuner:
             list(run.batches(Wrapper()))
@@ -383,7 +383,9 @@ def test_two_passes_in_one_run_are_two_passes() -> None:
 
     halves = Halves()
     drawn = []
-    with Tuner(model=setting.model, optimizer=setting.optimizer, epochs=1, budget=2) as tuner:
+    with Tuner(
+        model=setting.model, optimizer=setting.optimizer, epochs=1, budget=2, policy="greedy"
+    ) as tuner:
         for run in tuner:
             drawn.append([x[0, 0].item() for _ in range(2) for x, _ in run.batches(halves)])
             run.report(score=1.0)
@@ -506,6 +508,7 @@ def test_an_interrupt_while_a_fork_is_captured_keeps_the_course() -> None:
         state=[Interrupting(torch.zeros(1))],
         epochs=3,
         budget=2,
+        policy="greedy",
         keep="last",
         space=["lr=0.1,0.2"],
     )

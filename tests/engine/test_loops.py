@@ -48,8 +48,14 @@ def equal(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def tuner(model: nn.Module, optimizer: Any, **options: Any) -> Tuner:
-    defaults: dict[str, Any] = {"epochs": 2, "budget": 3, "sampler": "random", "space": SPACE}
+def tuner(model: Any, optimizer: Any, **options: Any) -> Tuner:
+    defaults: dict[str, Any] = {
+        "epochs": 2,
+        "budget": 3,
+        "policy": "greedy",
+        "sampler": "random",
+        "space": SPACE,
+    }
     return Tuner(model=model, optimizer=optimizer, **(defaults | options))
 
 
@@ -311,7 +317,7 @@ def test_several_optimizers_share_one_rate_in_their_ratio() -> None:
     g = torch.optim.Adam(generator.parameters(), lr=1e-3)
     d = torch.optim.Adam(critic.parameters(), lr=4e-3)
     ratios = set()
-    with Tuner(model=[generator, critic], optimizer=[g, d], epochs=2, budget=3, sampler="random") as tune:
+    with tuner([generator, critic], [g, d], space=None) as tune:
         for run in tune:
             for x, _ in run.batches(loader()):
                 fake = generator(torch.randn(len(x), 2))
@@ -333,7 +339,7 @@ def test_several_optimizers_with_a_rate_each() -> None:
     optimizers = [torch.optim.SGD(first.parameters(), lr=0.1), torch.optim.SGD(second.parameters(), lr=0.1)]
     pairs = set()
     space = ["lr.0=0.001:1:log", "lr.1=0.001:1:log"]
-    with Tuner(model=[first, second], optimizer=optimizers, epochs=1, budget=3, space=space) as tune:
+    with tuner([first, second], optimizers, epochs=1, space=space) as tune:
         for run in tune:
             for x, y in run.batches(loader()):
                 for optimizer in optimizers:
@@ -416,9 +422,9 @@ def test_a_tensor_learning_rate_is_filled_in_place() -> None:
             assert rate.item() == pytest.approx(run.values["lr"], rel=1e-6)
 
 
-def test_default_range_is_three_decades_around_the_users_rate() -> None:
+def test_default_range_of_greedy_is_three_decades_around_the_users_rate() -> None:
     model = net()
-    tune = Tuner(model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.02), epochs=1)
+    tune = tuner(model, torch.optim.SGD(model.parameters(), lr=0.02), space=None)
     dimension = tune.space["lr"]
     assert (dimension.low * dimension.high) ** 0.5 == pytest.approx(0.02)
     assert dimension.high / dimension.low == pytest.approx(1000)
