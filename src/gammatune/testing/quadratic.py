@@ -148,11 +148,11 @@ class _Expected:
             self._P[0, 0] *= keep
             keep *= keep
             self._S[0, 0] *= keep
-            self._S[0, 0] += lr**2 * c
+            self._S[0, 0] += lr * lr * c
             return
         M = np.array([[1 - lr * h, np.full_like(h, -lr * mu)], [h, np.full_like(h, mu)]])  # (2, 2, n)
         self._P = _product(M, self._P)
-        self._S = _around(M, self._S) + c * np.array([[lr**2, -lr], [-lr, 1.0]])[:, :, None]
+        self._S = _around(M, self._S) + c * np.array([[lr * lr, -lr], [-lr, 1.0]])[:, :, None]
 
     def capture(self) -> Array:
         return self._S.copy()
