@@ -16,12 +16,15 @@ from gammatune.records import Outcome
 from gammatune.report.words import (
     duration,
     failures,
+    is_routine,
     metrics_in_words,
     number,
     place_in_range,
+    stretch_in_words,
     values_in_words,
 )
-from gammatune.space import parse
+from gammatune.schedules import STILL
+from gammatune.space import Space, parse
 
 SHOWN = 6  # commits kept on the screen; the journal has all
 
@@ -42,10 +45,14 @@ class Progressing:
     def __init__(self) -> None:
         self.story = Story()
         self.run: Any = None  # the `Run` going on
+        self.phase = ""
+        self.said = ""  # by the last verdict that was no routine
+        self.recent: list[Outcome] = []  # the rollouts since the last commit
         self._ledger = Ledger(1)
         self._started = time.perf_counter()
+        self._walk = 0  # from the start to the end of the course, counted from 1; 0 while searching
+        self._members = 0  # trainings an epoch of this walk, as far as they have been seen
         self._went_back = False
-        self._epoch_size = 0  # training examples in a whole epoch, once one was seen
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
@@ -54,35 +61,49 @@ class Progressing:
                 self._started = time.perf_counter()
                 self.space = parse(*event["space"])
                 self.epochs = int(event["epochs"])
-                self.candidates = int(min(event["budget"], self.space.size))
+                self.policy = str(event["policy"])
+                self.expected = expected(self.policy, float(event["budget"]), self.space)
                 self._ledger = Ledger(self.epochs)
                 self.show_begin()
             case "start":
                 self.run = event["run"]
+                begins = self.run.is_course if not self._walk else not self.recent
+                if begins and self.run.epoch == 0:
+                    self._walk, self._members = self._walk + 1, 0
+                self.phase = self._phase()
                 self.show_start()
             case "rollout":
                 self.story.tell(event)
                 outcome = self.story.rollouts[-1]
+                self.recent.append(outcome)
+                if _is_member(outcome):
+                    self._members = max(self._members, outcome.order + 1)  # the first has the highest order
                 self._ledger.charge(outcome)
-                if outcome.ok:
-                    self._epoch_size = max(self._epoch_size, outcome.trained)
                 self.run = None
                 self.show_rollout(outcome)
             case "commit":
                 self.story.tell(event)
-                self._went_back = not event["rollouts"]  # to an earlier state of the course
+                new = {outcome.number for outcome in self.recent}
+                self._went_back = new.isdisjoint(event["rollouts"])  # to what was committed before
+                verdict = self.story.verdicts[-1]
+                if not is_routine(verdict, self.policy):
+                    self.said = verdict.reason
                 self.show_commit()
+                self.recent = []
             case _:
                 self.story.tell(event)
 
+    # -- how far it is
+
     @property
     def done(self) -> float:
-        """The share of all candidate epochs that has been run, in [0, 1]."""
-        under_way = 0.0
-        if self.run is not None and self._epoch_size:
-            under_way = min(1.0, self.run.seen / self._epoch_size)
-        total: float = self.epochs * self.candidates
-        return min(1.0, (len(self.story.rollouts) + under_way) / total)
+        """The share of what will be spent that has been, in [0, 1]."""
+        cost = self._ledger.cost
+        if not cost.plain_runs:
+            return 0.0
+        run = self.run  # another thread draws
+        under_way = run.seen / cost.units if run is not None else 0.0
+        return min(1.0, cost.plain_runs * (1 + under_way) / self.expected)
 
     @property
     def elapsed(self) -> float:
@@ -97,21 +118,61 @@ class Progressing:
     def compute(self) -> str:
         cost = self._ledger.cost
         spent = "?" if cost.plain_epochs is None else f"{cost.plain_epochs:.1f}"
-        return f"{spent} of {self.candidates * self.epochs} plain epochs"
+        return f"{spent} of at most {float(self.story.begin['budget']) * self.epochs:.4g} plain epochs"
+
+    @property
+    def time(self) -> str:
+        left = "?" if self.left is None else duration(self.left)
+        return f"{duration(self.elapsed)}, about {left} left"
+
+    # -- in words
+
+    def _phase(self) -> str:
+        """What the run that starts is for."""
+        epoch = f"epoch {self.run.epoch + 1}/{self.epochs}"
+        done = len(self.recent)
+        if self.policy == "greedy":
+            return f"{epoch}, candidate {done + 1}/{self.expected:g}"
+        if self.policy == "once":
+            number_ = sum(o.epoch == 0 for o in self.recent) + (self.run.epoch == 0)
+            return f"run {number_}/{self.expected:g}, {epoch}"
+        if not self._walk:
+            return f"{'searching' if self.policy == 'lookahead' else epoch}: rollout {done + 1}"
+        walk = "course" if self._walk == 1 else f"walk {self._walk}"
+        members = sum(_is_member(o) for o in self.recent)
+        if self.run.is_course:
+            return f"{walk}: {epoch}" + (", the mean" if members else "")
+        of = f" of {self._members}" if self._members else ""
+        return f"{walk}: {epoch}, member {members + 1}{of}"
 
     def commit_in_words(self) -> str:
         """One line for the commit that came last."""
         story = self.story
-        last = story.course[-1]
+        last, verdict = story.course[-1], story.verdicts[-1]
         if self._went_back:
-            return story.verdicts[-1].reason
-        tried = [o for o in story.rollouts if o.epoch == last.epoch]
-        failed = f" ({failures(tried)})" if failures(tried) else ""
-        score = "" if last.score is None else f", {story.begin['objective']} {number(last.score)}"
-        return (
-            f"epoch {last.epoch + 1}/{self.epochs}  {values_in_words(last.values)}  {metrics_in_words(last.metrics)}"
-            f"{score}  {story.verdicts[-1].reason}{failed}"
+            return verdict.reason
+        failed = "" if "diverged" in verdict.reason else failures(self.recent)
+        reason = "" if self.policy != "greedy" and is_routine(verdict, self.policy) else verdict.reason
+        return "  ".join(
+            part
+            for part in (
+                f"epoch {last.epoch + 1}/{self.epochs}",
+                stretch_in_words(story.schedule.stretches[-1]) + self._mean_of(last),
+                self.measured(last),
+                reason + (f" ({failed})" if failed else ""),
+            )
+            if part
         )
+
+    def _mean_of(self, outcome: Outcome) -> str:
+        members = self.story.members.get(outcome.number, ())
+        return f" (mean of {len(members)})" if members else ""
+
+    def measured(self, outcome: Outcome) -> str:
+        score = "" if outcome.score is None else f", {self.story.begin['objective']} {number(outcome.score)}"
+        return metrics_in_words(outcome.metrics) + score
+
+    # -- for those who show it
 
     def show_begin(self) -> None: ...
     def show_start(self) -> None: ...
@@ -123,15 +184,17 @@ class Progressing:
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        return None
 
 
 class PlainLines(Progressing):
-    """A line a commit, for logs and pipes."""
+    """One line a commit, for pipes and notebooks."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
+        self._told = 0  # walks that have been announced
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
@@ -140,8 +203,17 @@ class PlainLines(Progressing):
         for sentence in self.story.begin["facts"].get("said", ()):
             self._say(sentence)
 
+    def show_start(self) -> None:
+        if self.policy != "lookahead":
+            return
+        values = values_in_words(self.run.values)
+        if self._walk > self._told:
+            rollouts = f", after {len(self.recent)} rollouts" if self._walk == 1 else ""
+            self._say(f"{'course' if self._walk == 1 else f'walk {self._walk}'}: {values}{rollouts}")
+            self._told = self._walk
+
     def show_commit(self) -> None:
-        self._say(f"{self.commit_in_words()}  {self.compute}  {duration(self.elapsed)}")
+        self._say(f"{self.commit_in_words()}  {self.compute}  {self.time}")
 
 
 class LiveDisplay(Progressing):
@@ -152,6 +224,7 @@ class LiveDisplay(Progressing):
         self._console = console
         self._best: Outcome | None = None  # of the decision going on
         self._last: Outcome | None = None
+        self._commits: list[str] = []
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.percentage:>3.0f} %")
         )
@@ -167,58 +240,72 @@ class LiveDisplay(Progressing):
     ) -> None:
         self._live.stop()
         if error is not None:  # what was shown goes with the display; what was reached stays on the screen
-            for line in self._commits() if self.story.begin else []:
+            for line in self._commits:
                 self._console.print(Text(line))
 
     def show_begin(self) -> None:
         for sentence in self.story.begin["facts"].get("said", ()):
             self._live.console.print(Text(sentence, style="dim"))
 
+    def show_start(self) -> None:
+        if self._walk:  # the search is over
+            self._best = self._last = None
+
     def show_rollout(self, outcome: Outcome) -> None:
+        if self._walk or outcome.shape == STILL:
+            return
         self._last = outcome
-        better = outcome.score is not None and (
-            self._best is None or self._best.score is None or outcome.score > self._best.score
-        )
-        self._best = outcome if better else self._best
+        best = self._best
+        if outcome.score is not None and (
+            best is None
+            or best.score is None
+            or best.length != outcome.length  # a longer one scores better by that alone
+            or best.score < outcome.score
+        ):
+            self._best = outcome
 
     def show_commit(self) -> None:
-        self._best = None
+        self._best = self._last = None
+        self._commits = [
+            f"epoch {outcome.epoch + 1:>2}  {stretch_in_words(stretch):<27} {self.measured(outcome)}"
+            for outcome, stretch in zip(
+                self.story.course[-SHOWN:], self.story.schedule.stretches[-SHOWN:], strict=True
+            )
+        ]
 
     def render(self) -> RenderableType:
         run = self.run
         if not self.story.begin:
             return Text("preparing ...")
-        lines: list[RenderableType] = [Text(line, style="green") for line in self._commits()]
-        self._bar.update(
-            self._task,
-            completed=self.done,
-            description=f"epoch {(run.epoch if run else len(self.story.course)) + 1}/{self.epochs}  "
-            f"rollout {len(self.story.rollouts) + 1}/{self.epochs * self.candidates}",
-        )
-        left = "?" if self.left is None else duration(self.left)
+        lines: list[RenderableType] = [Text(line, style="green") for line in self._commits]
+        if self.said:
+            lines.append(Text(self.said, style="dim"))
+        self._bar.update(self._task, completed=self.done, description=f"{self.phase:<34}")
         lines.append(self._bar)
-        lines.append(Text(f"compute {self.compute}   time {duration(self.elapsed)}   left about {left}"))
+        lines.append(Text(f"compute {self.compute}   time {self.time}"))
         if run is not None:
+            what = "chosen" if self._walk else "trying"
             lines += [
-                Text(f"trying   {line}", style="cyan") for line in place_in_range(self.space, run.values)
+                Text(f"{what:<8} {line}", style="cyan") for line in place_in_range(self.space, run.values)
             ]
-        for name, outcome in (("last", self._last), ("best", self._best)):
-            if outcome is not None:
-                lines.append(Text(f"{name:<8} {self._words(outcome)}"))
+        for name, seen in (("last", self._last), ("best", self._best)):
+            if seen is not None:
+                lines.append(Text(f"{name:<8} {self._words(seen)}"))
         return Group(*lines)
-
-    def _commits(self) -> list[str]:
-        course = self.story.course
-        return [
-            f"epoch {o.epoch + 1:>3}  {values_in_words(o.values):<24} {self._measured(o)}"
-            for o in course[-SHOWN:]
-        ]
 
     def _words(self, outcome: Outcome) -> str:
         if not outcome.ok:
             return f"{values_in_words(outcome.values)}  {outcome.status}: {outcome.note}"
-        return f"{values_in_words(outcome.values)}  {self._measured(outcome)}"
+        return f"{values_in_words(outcome.values)}  {self.measured(outcome)}"
 
-    def _measured(self, outcome: Outcome) -> str:
-        score = "" if outcome.score is None else f", {self.story.begin['objective']} {number(outcome.score)}"
-        return metrics_in_words(outcome.metrics) + score
+
+def expected(policy: str, budget: float, space: Space) -> float:
+    """The plain runs a run will cost, as far as the policy tells beforehand; a little more than that, as a rule."""
+    if policy == "replay":
+        return budget / 2  # which is twice what it needs
+    return min(float(int(budget)), float(space.size)) if policy in ("greedy", "once") else budget
+
+
+def _is_member(outcome: Outcome) -> bool:
+    """Trained to be averaged, and not scored by itself."""
+    return outcome.ok and outcome.score is None

@@ -1,7 +1,6 @@
 """The screen at the end of a run, and what `gammatune show` and `gammatune runs` print. Read off a `Story`."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,55 +8,90 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal import FILE, Story, replay
-from gammatune.records import Outcome
+from gammatune.records import FLAT
 from gammatune.report.words import (
     at_an_edge,
     cost_in_words,
     duration,
     in_order,
+    is_routine,
+    length_in_words,
     number,
     place_in_range,
+    rates_of,
     values_in_words,
+    way,
 )
 from gammatune.space import parse
 
+BAR = 12  # characters; so that the final table fits a terminal of 80 columns
+
 
 def final_screen(story: Story, run_dir: str | None) -> RenderableType:
-    """Schedule found, measures, learning time, cost, where the run lies."""
+    """Schedule found and why, measures, learning time, cost, where the run lies."""
     parts: list[RenderableType] = [Text("schedule found", style="italic"), schedule_table(story)]
-    if story.verdicts and not _is_plain_best(story):
-        parts.append(Text(story.verdicts[-1].reason, style="dim"))
-    parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story.course)]
+    parts += [Text(line, style="dim") for line in reasons(story)]
+    parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
     if story.report is not None:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
     parts += [Text(line) for line in ending(story, run_dir)]
     return Group(*parts)
 
 
-def _is_plain_best(story: Story) -> bool:
-    return story.verdicts[-1].reason.startswith("best of") and story.begin["policy"] == "greedy"
+def reasons(story: Story) -> list[str]:
+    """The verdicts that say more than the table does."""
+    policy = story.begin["policy"]
+    return list(dict.fromkeys(v.reason for v in story.verdicts if not is_routine(v, policy)))
 
 
-def schedule_table(story: Story) -> Table:
-    """The course: one row an epoch."""
+def schedule_table(story: Story) -> RenderableType:
+    """The course: one row an epoch, with the way of its learning rate, or what was chosen for each."""
     space = parse(*story.begin["space"])
+    stretches = story.schedule.stretches
+    shaped = any(stretch.shape != FLAT for stretch in stretches)
+    rates = (rates_of(stretches[0].values) or ["lr"]) if shaped else []
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("epoch", justify="right")
-    table.add_column("chosen")
+    if shaped:
+        for name in rates:
+            table.add_column(name if name in stretches[0].values else "rate ×")
+        table.add_column("")
+    else:
+        table.add_column("chosen")
     names = in_order(name for outcome in story.course for name in outcome.metrics)
     for name in names:
         table.add_column(name, justify="right")
     table.add_column(story.begin["objective"], justify="right")
-    for outcome in story.course:
+    highest = max((_mean(stretch) for stretch in stretches), default=0.0)
+    for outcome, stretch in zip(story.course, stretches, strict=True):
+        if shaped:
+            length = round(BAR * _mean(stretch) / highest) if highest else 0
+            chosen = [*(way(stretch, name) for name in rates), "█" * length]
+        else:
+            chosen = ["\n".join(place_in_range(space, stretch.values))]
         table.add_row(
             str(outcome.epoch + 1),
-            "\n".join(place_in_range(space, outcome.values)),
+            *chosen,
             *(f"{outcome.metrics[name]:.4f}" if name in outcome.metrics else "" for name in names),
             "" if outcome.score is None else number(outcome.score),
         )
-    return table
+    if not shaped:
+        return table
+    lines = [f"chosen {line}" for line in place_in_range(space, stretches[0].values)]
+    counts = sorted({stretch.count for stretch in stretches})
+    if counts[-1] > 1:
+        lines.append(f"every epoch is the mean of {' or '.join(map(str, counts))} trainings")
+    return Group(*map(Text, lines), table)
+
+
+def _mean(stretch: Stretch) -> float:
+    """The mean learning rate of an epoch, near enough for a bar."""
+    rates = rates_of(stretch.values)
+    chosen = float(stretch.values[rates[0]]) if rates else 1.0
+    return chosen * (stretch.shape(0.25) + stretch.shape(0.75)) / 2
 
 
 def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
@@ -108,19 +142,21 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
     return lines
 
 
-def rollout_table(outcomes: Sequence[Outcome]) -> Table:
+def rollout_table(story: Story) -> Table:
     """Every rollout, one row each."""
     table = Table(title="rollouts", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for title in ("#", "epoch", "candidate", "status", "metrics", "score", "seconds"):
-        table.add_column(title, justify="right" if title in ("#", "epoch", "score", "seconds") else "left")
-    for o in outcomes:
+    left = ("length", "candidate", "status", "metrics")
+    for title in ("#", "epoch", "length", "candidate", "status", "metrics", "score", "seconds"):
+        table.add_column(title, justify="left" if title in left else "right")
+    for o in story.rollouts:
         table.add_row(
             str(o.number),
             str(o.epoch + 1),
+            length_in_words(o, len(story.members.get(o.number, ()))),
             values_in_words(o.values),
             o.status,
             ", ".join(f"{k} {v:.4f}" for k, v in o.metrics.items()) or o.note,
-            "" if o.score is None else number(o.score),
+            "member" if o.ok and o.score is None else "" if o.score is None else number(o.score),
             f"{o.seconds:.2f}",
         )
     return table
@@ -181,8 +217,8 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
     )
     console.print(Text(f"{facts.get('data', 'a training')}, {facts.get('model', '')}: {asked}"))
     if rollouts:
-        console.print(rollout_table(story.rollouts))
+        console.print(rollout_table(story))
     console.print(final_screen(story, run_dir))
-    if rollouts:
+    if rollouts and story.begin["policy"] == "greedy":  # of the others the screen has said them
         for line in verdict_lines(story):
             console.print(Text(line, style="dim"))

@@ -1,12 +1,17 @@
-"""How numbers and candidates are written for people."""
+"""How numbers, candidates and courses are written for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gammatune.records import Metrics, Outcome, Values
+from gammatune.course import Stretch
+from gammatune.journal import Story
+from gammatune.ledger import units
+from gammatune.records import FLAT, Metrics, Outcome, Shape, Values, Verdict
+from gammatune.schedules import STILL
 from gammatune.space import Choice, Space
 
 EDGE = 0.01  # of a range, in the unit cube; guess
+COARSE_EDGE = 0.03  # the same where the choice was read off a posterior on a grid (policy/choice.py); guess
 TRACK = 20  # characters; so that the final table fits a terminal of 80 columns
 
 
@@ -31,6 +36,58 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(names), key=lambda name: first.index(name) if name in first else len(first))
 
 
+# A learning rate on its way --------------------------------------------------------------------------------
+
+
+def rates_of(values: Values) -> list[str]:
+    """The names of the learning rates among the values."""
+    return [name for name in values if name.partition(".")[0] == "lr"]
+
+
+def levels(shape: Shape, reached: float = 1.0) -> list[float]:
+    """The multipliers where the shape begins, turns and ends, as far as the training came along it."""
+    turns = [level for progress, level in shape.knots if 0 < progress < reached]
+    found = [shape(0.0), *turns, shape(reached)]
+    return [level for i, level in enumerate(found) if i == 0 or level != found[i - 1]]
+
+
+def way(stretch: Stretch, name: str) -> str:
+    """'0.0332 → 0.0295': what the schedule made of a chosen rate, from the start of an epoch to its end.
+
+    name: one that was not chosen stays the optimizer's own, and its multipliers are told.
+    """
+    chosen = float(stretch.values[name]) if name in stretch.values else 1.0
+    return " → ".join(number(chosen * level) for level in levels(stretch.shape, stretch.reached))
+
+
+def stretch_in_words(stretch: Stretch) -> str:
+    """'lr 0.0332 → 0.0295, batch_size 32'."""
+    if stretch.shape == FLAT:
+        return values_in_words(stretch.values)
+    rates = rates_of(stretch.values)
+    said = [
+        f"{name} {way(stretch, name) if name in rates else number(v)}" for name, v in stretch.values.items()
+    ]
+    return ", ".join(said if rates else [*said, f"rate × {way(stretch, 'lr')}"])
+
+
+def length_in_words(outcome: Outcome, averaged: int = 0) -> str:
+    """'27 batches', '1 epoch'; empty where nobody counted. averaged: of how many trainings it scored the mean."""
+    if averaged:
+        return f"mean of {averaged}"
+    if not outcome.epoch_batches or not outcome.batches:
+        return ""
+    if outcome.shape == STILL:
+        return "a look"  # nothing moves at a rate of 0
+    epochs, rest = divmod(outcome.batches, outcome.epoch_batches)
+    if not rest:
+        return f"{epochs} epoch{'s' if epochs > 1 else ''}"
+    return f"{outcome.batches} batch{'es' if outcome.batches > 1 else ''}"
+
+
+# Where a value stands --------------------------------------------------------------------------------------
+
+
 def place_in_range(space: Space, values: Values) -> list[str]:
     """One line a dimension: where the value stands between the ends of its range."""
     lines = []
@@ -41,31 +98,61 @@ def place_in_range(space: Space, values: Values) -> list[str]:
             lines.append(f"{name}  {others}")
             continue
         dimension: Any = space[name]
-        at = round(float(dimension.to_unit(values[name])[0]) * (TRACK - 1))
+        at = round(_unit(dimension, values[name]) * (TRACK - 1))
         track = "─" * at + "●" + "─" * (TRACK - 1 - at)
         lines.append(f"{name} {number(values[name]):<9} {dimension.low:g} {track} {dimension.high:g}")
     return lines
 
 
-def at_an_edge(space: Space, course: Sequence[Outcome]) -> list[str]:
-    """A line for each end of a range that half of the course or more has chosen: the best may lie beyond."""
+def at_an_edge(space: Space, story: Story) -> list[str]:
+    """A line for each end of a range at which the search chose: the best may lie beyond.
+
+    Chosen once for the whole course, or in half of its epochs or more.
+    """
+    once = story.begin["policy"] == "lookahead"
+    choices = (
+        [values] if once and (values := _found(story)) else [] if once else [o.values for o in story.course]
+    )
     lines = []
     for name in space.names:
         dimension: Any = space[name]
-        if isinstance(dimension, Choice) or not course:
+        if isinstance(dimension, Choice) or not choices:
             continue
         for end, at in (("lower", 0.0), ("upper", 1.0)):
-            count = sum(abs(float(dimension.to_unit(o.values[name])[0]) - at) < EDGE for o in course)
-            if 2 * count >= len(course):
+            width = COARSE_EDGE if once else EDGE
+            count = sum(abs(_unit(dimension, values[name]) - at) < width for values in choices)
+            if 2 * count >= len(choices):
                 bound = dimension.low if at == 0 else dimension.high
+                when = "" if once else f", in {count} of {len(choices)} epochs"
                 lines.append(
-                    f"{name} was at or near the {end} end of its range, {bound:g}, in {count} of {len(course)} "
-                    f"epochs; the best may lie beyond: widen it with --search {name}=..."
+                    f"{name} was chosen at or near the {end} end of its range, {bound:g}{when}; the best may lie "
+                    f"beyond: widen it with --search {name}=..."
                 )
     return lines
 
 
-def failures(outcomes: list[Outcome]) -> str:
+def _found(story: Story) -> Values | None:
+    """What a search over the whole course found best, before a rate was adapted to its length; None without one."""
+    if not story.course or "candidates" not in story.verdicts[0].numbers:
+        return None
+    told = story.verdicts[0].numbers
+    return {name: told.get(f"{name} of rollouts", value) for name, value in story.course[0].values.items()}
+
+
+def _unit(dimension: Any, value: Any) -> float:
+    return float(dimension.to_unit(value)[0])
+
+
+# Decisions, time, cost -------------------------------------------------------------------------------------
+
+
+def is_routine(verdict: Verdict, policy: str) -> bool:
+    """Whether it says no more than the table of the course does."""
+    beginnings = {"lookahead": "along the schedule", "greedy": "best of", "replay": "epoch"}
+    return policy in beginnings and verdict.reason.startswith(beginnings[policy])
+
+
+def failures(outcomes: Sequence[Outcome]) -> str:
     """'2 diverged, 1 infeasible', or nothing."""
     counts = {status: sum(o.status == status for o in outcomes) for status in ("diverged", "infeasible")}
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
@@ -82,7 +169,9 @@ def duration(seconds: float) -> str:
 
 
 def cost_in_words(end: Mapping[str, Any]) -> str:
-    """'12.00 x a plain run (120.0 plain epochs)'; examples where no epoch was ever completed."""
+    """'1.43 x a plain run (14.3 plain epochs, 17,860 examples' worth)'; the examples where no epoch was completed."""
     if end.get("plain_runs") is None:
         return f"{end['trained']:,} examples trained, {end['evaluated']:,} evaluated"
-    return f"{end['plain_runs']:.2f} x a plain run ({end['plain_epochs']:.1f} plain epochs)"
+    worth = units(end["trained"], end["evaluated"])
+    epochs = f"{end['plain_epochs']:.1f} plain epochs"
+    return f"{end['plain_runs']:.2f} x a plain run ({epochs}, {worth:,.0f} examples' worth)"
