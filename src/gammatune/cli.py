@@ -59,11 +59,27 @@ def train(
         str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.")
     ] = "adamw",
     epochs: Annotated[int, typer.Option(help="Length of the training.")] = 10,
-    budget: Annotated[float, typer.Option(help="Ceiling on compute, in multiples of a plain run.")] = 12.0,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which averages the "
+            "weights of several trainings from 4 on; 12 for the others."
+        ),
+    ] = None,
     policy: Annotated[
         str,
-        typer.Option(help="greedy: the best candidate each epoch. once: one candidate for the whole run."),
-    ] = "greedy",
+        typer.Option(
+            help="lookahead: short rollouts find the rate, then one training along a schedule. greedy: the best "
+            "candidate each epoch. once: the best of several whole runs."
+        ),
+    ] = "lookahead",
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="What lookahead makes of the rate: linear (a short rise, then down to zero) or constant. "
+            "Default: linear."
+        ),
+    ] = None,
     sampler: Annotated[
         str,
         typer.Option(
@@ -154,6 +170,7 @@ def train(
                 epochs=epochs,
                 budget=budget,
                 policy=policy,
+                schedule=schedule,
                 sampler=sampler,
                 objective=make_objective(objective or default, lam=lam),
                 space=search or None,
