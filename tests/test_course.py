@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -526,6 +526,58 @@ def test_the_runs_above_show_what_they_should() -> None:
         [],
     ]
     assert [s.batches for s in course["astray"]] == [5, 5, 5, 2]
+
+
+epochs_at_random = st.fixed_dictionaries(
+    {
+        "disturbances": st.integers(0, 2),
+        "members": st.sampled_from([0, 0, 2, 3]),
+        "lr": st.floats(0.01, 0.5),
+        "shape": shapes,
+        "length": st.sampled_from([Length(), Length(0.5), Length(2.0), Length(0.0, 3, 3)]),
+        "order": st.integers(0, 2),
+        "scored": st.booleans(),
+        "taken_back": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=30)
+@given(st.lists(epochs_at_random, min_size=1, max_size=4))
+def test_any_course_is_repeated_to_the_bit(plan: list[dict[str, Any]]) -> None:
+    """Whatever rollouts lie between its epochs, and however these were trained."""
+
+    def policy(job: Any) -> Any:
+        yield Fork("here")
+        done = 0
+        for epoch, how in enumerate(plan):
+            for k in range(how["disturbances"]):
+                yield Rollout({"lr": 0.1 * 10**k}, epoch, "here", order=k)
+            what: dict[str, Any] = {key: how[key] for key in ("shape", "length", "scored")}
+            joined: list[Outcome] = []
+            if how["members"]:
+                for order in reversed(range(how["members"])):
+                    member = yield Rollout({"lr": how["lr"]}, epoch, "here", order=order, **what)
+                    joined.append(member)
+                    yield Pool("mean", len(joined))
+                yield Average("mean")
+                settle: dict[str, Any] = {"length": Length(0.0, least=1), "shape": STILL, "course": True}
+                outcome = yield Rollout({"lr": how["lr"]}, epoch, None, **settle)
+            else:
+                outcome = yield Rollout({"lr": how["lr"]}, epoch, "here", order=how["order"], **what)
+            if how["taken_back"]:
+                continue
+            done += 1
+            yield Commit((outcome,), done, None, Verdict("as drawn"), tuple(joined))
+            yield Fork("here")
+        yield Commit((), done, "here", Verdict("back"))
+
+    assume(not all(how["taken_back"] for how in plan))
+    searched, other = Training(), Training()
+    schedule = searched.run(policy, budget=100, epochs=4).schedule
+    repeated = other.run(gammatune.replay(Schedule.from_json(schedule.to_json())))
+    assert same(searched, other)
+    assert repeated.schedule == schedule
 
 
 @pytest.mark.parametrize("name", ["lookahead", "greedy", "once"])
