@@ -3,7 +3,7 @@
 import inspect
 import os
 import random
-import time
+import time as clock
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -71,8 +71,10 @@ def fit(
     train_set: Examples,
     val_set: Examples | None = None,
     *,
-    epochs: int,
+    epochs: int | None = None,
     budget: float | None = None,
+    total_epochs: float | None = None,
+    time: float | None = None,
     test_set: Examples | None = None,
     policy: str | Policy = "lookahead",
     schedule: str | None = None,
@@ -93,13 +95,13 @@ def fit(
     facts: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
 ) -> FitResult:
-    """Train `model` for `epochs` epochs while finding its learning rate; it holds the best weights afterwards.
+    """Train `model` for `epochs` epochs, or for as many as suit it, while finding its learning rate; it holds the best weights afterwards.
 
     train_set, val_set, test_set: a torch Dataset of (input, target), a loader of batches of them, or a pair
     of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
-    budget, policy, schedule, sampler, objective, space, keep, seed, run_dir, listeners: see `Tuner`. The seed fixes the
+    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, seed, run_dir, listeners: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
@@ -112,7 +114,7 @@ def fit(
     Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
     """
-    started = time.perf_counter()
+    started = clock.perf_counter()
     said: list[str] = []
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")
@@ -192,6 +194,8 @@ def fit(
                 training=training,
                 epochs=epochs,
                 budget=budget,
+                total_epochs=total_epochs,
+                time=time,
                 policy=policy,
                 schedule=schedule,
                 sampler=sampler,
@@ -221,7 +225,7 @@ def fit(
                     run.advance()
                     run.report(**run.evaluate())
             report = _report(training, judged, task) if task.comparable else None
-        seconds = time.perf_counter() - started
+        seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
         if report is not None:
             event = {"event": "report", "on": reported_on, "seconds": seconds, **asdict(report)}

@@ -112,11 +112,14 @@ class Objective:
         """(score, accuracy, -loss), to compare as tuples; see `rank`."""
         return rank(self(metrics), metrics)
 
-    def beats(self, one: Metrics, other: Metrics) -> bool:
-        """Whether `one` is better than `other` in every metric that is weighed: kappa's accuracy and loss both."""
+    def beats(self, one: Metrics, other: Metrics, examples: int) -> bool:
+        """Whether `one` is better than `other` in every metric that is weighed: kappa's loss, and its accuracy by
+        more than a standard error over so many examples."""
         if self.name in _PLAIN:
             return self(one) > self(other)
-        return one["accuracy"] >= other["accuracy"] and one["loss"] < other["loss"]
+        accuracy = other["accuracy"]
+        error = math.sqrt(accuracy * (1 - accuracy) / max(examples, 1))
+        return one["accuracy"] > accuracy + error and one["loss"] < other["loss"]
 
     def _check(self, metrics: Metrics) -> None:
         missing = [m for m in self.needs if m not in metrics]

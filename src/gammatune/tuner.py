@@ -8,7 +8,7 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 import math
 import operator
 import platform
-import time
+import time as clock
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,11 +55,12 @@ if TYPE_CHECKING:
 POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
 # Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
 DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
+OPEN = 10**6  # epochs, where only the time is limited
 ROUNDING = 1e-9  # of a sum of examples held against a ceiling
 # How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
 # policy finds the region with its first short rollouts, and a rate may be wrong by a factor of 1000 either way.
-DECADES = {"lookahead": 8.0}
-FEWER_DECADES = 3.0  # for the others, which train the course itself with every candidate
+DECADES = 12.0
+FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
 
 Listener: TypeAlias = Callable[[Event], None]
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
@@ -102,7 +103,7 @@ class Run:
         self._training = training
         self._request = request
         self._meter = Meter(request.length, request.shape, request.order, allowance)
-        self._started = time.perf_counter()
+        self._started = clock.perf_counter()
         self._metrics: dict[str, float] | None = None
         self._score: float | None = None
 
@@ -185,7 +186,7 @@ class Run:
             steps=meter.steps,
             trained=meter.trained,
             evaluated=meter.evaluated,
-            seconds=time.perf_counter() - self._started,
+            seconds=clock.perf_counter() - self._started,
             note=note,
             batches=meter.batches,
             epoch_batches=meter.epoch_batches,
@@ -208,7 +209,9 @@ class Tuner:
 
     model, optimizer: one or several (lists). state: whatever else changes while training (GradScaler, EMA,
     generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
-    epochs: the length of the course. budget: the ceiling on compute, in multiples of a plain run: rollouts,
+    epochs: the length of the course; left out, it is chosen, within `total_epochs` (what everything together may
+    cost, in epochs) or within `time`. time: seconds, a ceiling on everything: what was chosen then depends on the
+    clock, and the run is not the same twice. budget: the ceiling on compute, in multiples of a plain run: rollouts,
     evaluations, repeated epochs, all of it; 1.5 for "lookahead", 12 for the others.
     policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
     thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
@@ -220,7 +223,7 @@ class Tuner:
     (space, generator) -> sampler. sampler_options: handed to a sampler given by name.
     objective: "kappa" (accuracy and loss together) and others (`gammatune.objectives.OBJECTIVES`).
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
-    learning rate is searched around the optimizer's own: eight decades in all, three under the other policies.
+    learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
     multiplier: the searched lr scales what the user's own scheduler sets.
     keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
@@ -237,8 +240,10 @@ class Tuner:
         model: "nn.Module | Sequence[nn.Module] | None" = None,
         optimizer: "Optimizer | Sequence[Optimizer] | None" = None,
         training: Forkable | None = None,
-        epochs: int,
+        epochs: int | None = None,
         budget: float | None = None,
+        total_epochs: float | None = None,
+        time: float | None = None,
         policy: str | Policy = "lookahead",
         schedule: str | None = None,
         sampler: str | SamplerFactory = "gamma",
@@ -255,9 +260,18 @@ class Tuner:
         listeners: Sequence[Listener] = (),
         tape_bytes: int = 2**30,
     ) -> None:
-        self.epochs = _whole(epochs, "epochs", least=1)
+        self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
+        self.time = None if time is None else _positive(time, "time")
+        if epochs is None and isinstance(policy, Replay):
+            epochs = len(policy.schedule)
+        self.epochs = _epochs(epochs, self.total_epochs, self.time, budget, policy)
+        self._open = epochs is None
         self.seed = _whole(seed, "seed", least=0)
         self.budget = default_budget(policy) if budget is None else _positive(budget, "budget")
+        if self._open:
+            self.budget = 1.0  # of `total_epochs`
+        elif self.total_epochs is not None:
+            self.budget = min(self.budget, self.total_epochs / self.epochs)
         if keep not in ("best", "last"):
             raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
         self.policy = _policy(policy)
@@ -312,6 +326,7 @@ class Tuner:
         self._on_course = True  # nothing has run since the last commit
         self.current: Run | None = None
         self._closed = False
+        self._started = clock.perf_counter()
         self._requests: Generator[Request, Outcome | None, None] | None = None
         # last, since it puts hooks on the optimizer, which nothing must leave behind
         self._training: Forkable = training or _torch_training(
@@ -325,6 +340,7 @@ class Tuner:
         if self._entered:
             raise InvalidArgument("a Tuner runs once; make a new one for another run")
         self._entered = True
+        self._started = clock.perf_counter()
         return self
 
     def __exit__(
@@ -499,16 +515,26 @@ class Tuner:
             beats=self._beats,
             own=self._own_values(),
             shape=self._shape,
-            stopping=lambda: self._stopping,
+            stopping=self._is_stopping,
             keep=self._keep,
+            open=self._open,
+            seconds_left=self._seconds_left,
         )
+
+    def _seconds_left(self) -> float:
+        return math.inf if self.time is None else self.time - (clock.perf_counter() - self._started)
+
+    def _is_stopping(self) -> bool:
+        """The user asked to end, or the time left is that of one more epoch, which brings the rate to zero."""
+        lasting = self._course[-1].seconds if self._course else 0.0
+        return self._stopping or self._seconds_left() < 2.5 * lasting
 
     def _beats(self, one: Outcome, other: Outcome) -> bool:
         if one.score is None or other.score is None:
             return one.score is not None
         needs = self.objective.needs
         if all(name in outcome.metrics for outcome in (one, other) for name in needs):
-            return self.objective.beats(one.metrics, other.metrics)
+            return self.objective.beats(one.metrics, other.metrics, other.evaluated)
         return one.score > other.score  # a score of the user's own
 
     def _own_values(self) -> Values:
@@ -589,7 +615,7 @@ def default_budget(policy: str | Policy) -> float:
 
 def around(lr: float, policy: str | Policy = "greedy") -> Float:
     """The range searched around a learning rate that somebody chose, centred on it."""
-    half = 10 ** (DECADES.get(_name(policy), FEWER_DECADES) / 2)
+    half = 10 ** (FEWER_DECADES.get(_name(policy), DECADES) / 2)
     return Float(lr / half, lr * half, log=True)
 
 
@@ -629,6 +655,25 @@ def _sampler_factory(
         return make_sampler(sampler, space, rng, **options)
 
     return make
+
+
+def _epochs(epochs: Any, total: float | None, time: float | None, budget: Any, policy: str | Policy) -> int:
+    """The epochs of a plain run; where they are left open, what everything together may cost."""
+    if epochs is not None:
+        return _whole(epochs, "epochs", least=1)
+    if _name(policy) in ("greedy", "once"):
+        raise InvalidArgument(f"policy={_name(policy)!r} needs epochs=, the number of epochs to train")
+    if total is None and time is None:
+        raise InvalidArgument(
+            "epochs= is missing: give the number of epochs to train, or leave it open with total_epochs= (what "
+            "everything together may cost, in epochs) or time= (in seconds)"
+        )
+    if budget is not None:
+        raise InvalidArgument(
+            f"budget={budget!r} is a multiple of a plain run, whose length is left open here; "
+            "total_epochs= says it all"
+        )
+    return OPEN if total is None else max(1, int(total))
 
 
 def _whole(value: Any, name: str, *, least: int) -> int:

@@ -67,7 +67,12 @@ def choose(
     values = _clipped(space, ruler.from_unit(Z[best]), rates)
     if keep is None:
         return Chosen(values, None, 0.0, float(np.sqrt(belief.variance[best])))
-    difference = process.difference(Z[best : best + 1], ruler.to_unit(keep))
+    inside = dict(keep)
+    for name in rates:
+        dimension = ruler[name]
+        assert isinstance(dimension, Float)
+        inside[name] = min(max(float(keep[name]), dimension.low), dimension.high)
+    difference = process.difference(Z[best : best + 1], ruler.to_unit(inside))
     return Chosen(
         values,
         float(np.exp(log_pi(difference, 0.0))[0]),

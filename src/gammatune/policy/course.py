@@ -38,14 +38,19 @@ TRIES = 6  # halvings before a walk gives up: a factor 64
 class Walk:
     """What one walk came to.
 
-    outcomes: one an epoch. best: the one with the best score, and once the walk has ended the one to hand
-    back; its state is in the fork `peak`. slowed: how often the guard had to halve the rate.
+    values: as it ended. outcomes: one an epoch. tried: those that blew up.
+    best: the one with the best score, and once the walk has ended the one to hand
+    back; its state is in the fork `peak`. slowed: how often the guard had to halve the rate. standing: the
+    training still stands where the last commit left it.
     """
 
     peak: str
+    values: Values
     outcomes: list[Outcome] = field(default_factory=list)
+    tried: list[Outcome] = field(default_factory=list)
     best: Outcome | None = None
     slowed: int = 0
+    standing: bool = False
 
     @property
     def upto_best(self) -> tuple[Outcome, ...]:
@@ -54,10 +59,21 @@ class Walk:
 
 
 def walk(
-    job: Job, purse: Purse, values: Values, verdict: Verdict, survey: Outcome, peak: str, members: int = 1
+    job: Job,
+    purse: Purse,
+    values: Values,
+    verdict: Verdict,
+    survey: Outcome,
+    peak: str,
+    members: int = 1,
+    *,
+    guard: bool = True,
 ) -> Generator[Request, Outcome | None, Walk]:
-    """From the fork "start" along the schedule. verdict: that of the first commit."""
-    done = Walk(peak)
+    """From the fork "start" along the schedule. verdict: that of the first commit.
+
+    guard: try again at half the rate after an epoch that blew up; without it the walk ends there.
+    """
+    done = Walk(peak, values)
     floor = survey.score if survey.score is not None else float("-inf")
     lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last commit left it
@@ -75,10 +91,11 @@ def walk(
             outcome, joined = yield from _averaged(purse, values, epoch, fork, shape, members)
         if _blew_up(outcome, done.best, floor):
             fresh = False
-            if done.slowed == TRIES:
+            done.tried.append(outcome)
+            if not guard or done.slowed == TRIES:
                 break
             done.slowed += 1
-            values = _slower(job, values)
+            values = done.values = _slower(job, values)
             verdict = _taken_back(outcome, done.slowed)
             # Back to the best state; what cannot be paid twice is lost, and the schedule moves on.
             done.outcomes = list(done.upto_best) if done.best else []
@@ -90,6 +107,7 @@ def walk(
             done.best = outcome
             yield Fork(peak)
         epoch, fresh, verdict = epoch + 1, True, _along(job, values, shape)
+    done.standing = fresh
     if fresh and done.best is not None and not _ended_below(job, done):
         done.best = done.outcomes[-1]
         yield Fork(peak)
@@ -97,11 +115,11 @@ def walk(
 
 
 def _ended_below(job: Job, done: Walk) -> bool:
-    """Whether an earlier epoch was better than the last in every respect that the objective weighs.
+    """Whether an earlier epoch was clearly better than the last in every respect that the objective weighs.
 
     The schedule aims at its end, where the loss of an overconfident net often rises while it still makes fewer
-    errors; handing back the best single score costs 2 to 5 % of the error (docs/diary.md). An epoch that was
-    better in accuracy and loss both is another matter.
+    errors, and the best of many noisy scores is a lucky one: handing back the best single score costs some 5 % of
+    the error (docs/diary.md).
     """
     assert done.best is not None
     return (
@@ -139,11 +157,11 @@ def hand_back(job: Job, walks: list[Walk]) -> Steps:
     last = walks[-1]
     best = max((w for w in walks if w.best is not None), key=lambda w: job.rank(w.best))  # type: ignore[arg-type]
     assert best.best is not None
-    if best is last and best.best is last.outcomes[-1]:
+    if best is last and last.standing and best.best is last.outcomes[-1]:
         return
     outcomes = best.upto_best
     if best is not last:
-        reason = "the course without averaging scored better and is handed back"
+        reason = f"{best.peak} of {len(walks)} ended best and is handed back"
     else:
         reason = f"the last epoch ended below epoch {len(outcomes)} in every respect; that one is handed back"
     score = best.best.score

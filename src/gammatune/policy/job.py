@@ -1,5 +1,6 @@
 """What a policy is told of the work before it begins."""
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -17,13 +18,15 @@ Steps: TypeAlias = Generator[Request, Outcome | None, None]  # a part of a polic
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """epochs: the length of the course. budget: the ceiling on compute, in plain runs.
+    """epochs: the length of the course; where `open`, the epochs that everything together may cost, and the
+    policy chooses the length. budget: the ceiling on compute, in plain runs of so many epochs.
 
     sampler: a fresh one for decision k (from 0), over a space (None: the whole of `space`). space: what is
     searched. own: the values the optimizer came with, as far as they lie in the space; the middle of it else.
     shape: what the learning rate is multiplied by along the course. rank: higher is better; ties fall through
-    the tuple. beats: whether the first is better than the second in every metric that the objective weighs. stopping: true once the user asked to end soon. keep: "best" hands back the weights of the best
-    commit, "last" those of the last.
+    the tuple. beats: whether the first is better than the second in every metric that the objective weighs.
+    stopping: true once the user asked to end soon. keep: "best" hands back the weights of the best
+    commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
     """
 
     epochs: int
@@ -36,6 +39,8 @@ class Job:
     shape: Shape = field(default_factory=linear)
     stopping: Callable[[], bool] = lambda: False
     keep: str = "best"
+    open: bool = False
+    seconds_left: Callable[[], float] = lambda: math.inf
 
     @property
     def where(self) -> str:

@@ -1,61 +1,156 @@
 """Train once: score a candidate by where it leads, then follow it to the end. The default policy.
 
-survey     one batch at rate 0: how large an epoch and a validation pass are, and what doing nothing scores
-opening    rollouts from the initial weights, each the whole course in miniature (policy/opening.py)
-course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
-guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
-averaging  where the budget pays for it, a second walk whose every epoch is the average of several
+    survey     one batch at rate 0: how large an epoch and a validation pass are, and what doing nothing scores
+    opening    rollouts from the initial weights, each the whole course in miniature (policy/opening.py)
+    course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
+    guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
+
+A budget that pays for more walks from start to end than one spends them where miniatures cannot look: first at
+twice and at half the rate, then on averages of several trainings an epoch at the best rate found and at twice
+that. The walk that ends best is handed back.
+
+Where the number of epochs is left open, the horizon is a hyperparameter too: a short course first, then a long one
+with all that is left; the short one is handed back where the long one overfits.
 """
 
 import math
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 
-from gammatune.policy.course import hand_back, walk
+from gammatune.ledger import units
+from gammatune.policy.course import Walk, hand_back, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.opening import open_course, rates_of
 from gammatune.policy.purse import Purse
-from gammatune.records import Fork, Length, Rollout, Values, Verdict
+from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
+from gammatune.space import Float
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
-MEMBERS = 2  # fewer are no average
-MOST_MEMBERS = 16  # guess: the noise of the mean falls with the root of the number
-FASTER = 2.0  # how much higher the rate of an averaged course is (docs/diary.md)
+OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
+STEP = 2.0  # factor between the rates of walks (guess; what miniatures leave open is about that much)
+FEW = 2  # members: fewer are no average
+SHORT = (
+    0.18  # of an open budget: the short course (guess: a fifth of the long one tells whether that overfits)
+)
+SHORT_OPENING = 0.5  # of the short course: its opening
 
 
-def lookahead(job: Job) -> Steps:
+def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averaging: bool = True) -> Steps:
+    """factors: of the first walk's rate, for further walks; they and averaging are options for experiments."""
     yield Fork("start")
     survey = yield Rollout(job.own, 0, None, length=Length(0.0, least=1), shape=STILL)
     assert survey is not None
     refuse_hopeless(survey, job.where)
     purse = Purse(job.budget, job.epochs, survey)
-    spare = purse.left - purse.plain
+    if job.open:
+        yield from _open_horizon(job, purse, survey)
+        return
+    trainings = max(1, int(purse.left / purse.plain - OPENING))  # whole ones that are paid for
+    spare = purse.left - trainings * purse.plain
     reserve = min(RESERVE * spare, purse.epoch)
-    opening = yield from open_course(job, purse, min(spare - reserve, purse.plain))
+    opening = yield from open_course(job, purse, spare - reserve, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
-    walks = [(yield from walk(job, purse, opening.values, opening.verdict, survey, "peak"))]
-    members = _members(purse)
-    if members >= MEMBERS and not job.stopping():
-        values = _faster(job, opening.values)
-        verdict = Verdict(
-            f"again from the start, every epoch the average of {members}, at {FASTER:g} times the rate",
-            {"members": float(members)},
-        )
-        walks.append((yield from walk(job, purse, values, verdict, survey, "averaged peak", members)))
-    if not any(w.best for w in walks):
-        raise all_diverged([survey], job.where)
+    walks = [(yield from walk(job, purse, opening.values, opening.verdict, survey, "walk 1"))]
+    if walks[0].best is None:
+        raise all_diverged(walks[0].tried, job.where)
+    if rates_of(job.space):
+        yield from _other_rates(job, purse, survey, walks, factors[: trainings - 1])
+        if averaging:
+            yield from _averages(job, purse, survey, walks)
     yield from hand_back(job, walks)
 
 
-def _members(purse: Purse) -> int:
-    """How many trainings of every epoch what is left pays for, besides scoring their average."""
-    scored = purse.epochs * purse.price(1)
-    members = math.floor((purse.left - scored) / (purse.epochs * (purse.epoch - purse.pass_)))
-    return min(members, MOST_MEMBERS)
+def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
+    """A short course with an opening of its own, then one of all that is left, its rate lowered for the horizon."""
+    yield from _measure_speed(job, purse, survey)
+    epochs = max(1, round(SHORT * purse.left / purse.epoch))
+    if purse.left < (1 + SHORT_OPENING + 2) * epochs * purse.epoch:  # too little for two courses
+        epochs = max(1, int(purse.left / purse.epoch / (1 + SHORT_OPENING)))
+    short = replace(job, epochs=epochs)
+    purse.epochs = epochs
+    opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey.score)
+    if opening.tried and not any(o.ok for o in opening.tried):
+        raise all_diverged(opening.tried, job.where)
+    walks = [(yield from walk(short, purse, opening.values, opening.verdict, survey, "walk 1"))]
+    if walks[0].best is None:
+        raise all_diverged(walks[0].tried, job.where)
+    longer = int(purse.left / purse.epoch)
+    if longer > epochs and not job.stopping():
+        factor = (longer / epochs) ** -opening.drift
+        values = _times(job, walks[0].values, factor) or walks[0].values
+        verdict = Verdict(
+            f"{longer} epochs with all that is left, at {factor:.2g} times the rate for the longer horizon",
+            {"epochs": float(longer), "factor": factor},
+        )
+        purse.epochs = longer
+        walks.append((yield from walk(replace(job, epochs=longer), purse, values, verdict, survey, "walk 2")))
+    yield from hand_back(job, walks)
 
 
-def _faster(job: Job, values: Values) -> Values:
-    faster = dict(values)
+def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
+    """Where the time is limited: how many units that pays for, by a rollout at rate 0 of one in a hundred seconds."""
+    seconds = job.seconds_left()
+    if seconds == math.inf:
+        return
+    pace = survey.seconds / max(survey.batches, 1)  # an upper bound: a validation pass is in it
+    batches = max(2, min(purse.batches, int(0.01 * seconds / pace)))
+    outcome = yield Rollout(job.own, 0, "start", length=Length(0.0, batches, batches), shape=STILL)
+    assert outcome is not None
+    purse.pay(outcome)
+    # the first batch warms up caches and allocators; a tenth is kept for what is slower later (guess)
+    speed = units(outcome.trained, outcome.evaluated) / outcome.seconds
+    purse.left = min(purse.left, 0.9 * speed * job.seconds_left())
+
+
+def _other_rates(
+    job: Job, purse: Purse, survey: Outcome, walks: list[Walk], factors: Sequence[float]
+) -> Generator[Request, Outcome | None, None]:
+    """Whole walks at other multiples of the rate the first walk ended with."""
+    for factor in factors:
+        values = _times(job, walks[0].values, factor)
+        if job.stopping() or values is None or purse.left < purse.plain:
+            continue
+        verdict = Verdict(f"again from the start, at {factor:g} times the rate", {"factor": factor})
+        walks.append(
+            (yield from walk(job, purse, values, verdict, survey, f"walk {len(walks) + 1}", guard=False))
+        )
+
+
+def _averages(
+    job: Job, purse: Purse, survey: Outcome, walks: list[Walk]
+) -> Generator[Request, Outcome | None, None]:
+    """Walks whose every epoch is the average of several, at the best rate so far and at twice that."""
+    paid = purse.members(1)
+    factors = [1.0] if paid < 2 * FEW else [1.0, STEP]
+    best = max((w for w in walks if w.best), key=lambda w: job.rank(w.best))  # type: ignore[arg-type]
+    for number, factor in enumerate(factors):
+        members = purse.members(len(factors) - number)
+        values = _times(job, best.values, factor)
+        if members < FEW or values is None or job.stopping():
+            continue
+        verdict = Verdict(
+            f"again from the start, every epoch the average of {members}, at the best rate so far"
+            + (f" times {factor:g}" if factor != 1 else ""),
+            {"members": float(members), "factor": factor},
+        )
+        walks.append(
+            (
+                yield from walk(
+                    job, purse, values, verdict, survey, f"walk {len(walks) + 1}", members, guard=False
+                )
+            )
+        )
+
+
+def _times(job: Job, values: Values, factor: float) -> Values | None:
+    """The values at another rate; None where that lies outside the space."""
+    other = dict(values)
     for name in rates_of(job.space):
-        faster[name] = float(values[name]) * FASTER
-    return faster
+        dimension = job.space[name]
+        assert isinstance(dimension, Float)
+        other[name] = float(values[name]) * factor
+        if not dimension.contains(other[name]):
+            return None
+    return other

@@ -24,11 +24,17 @@ from gammatune.space import Float, Space
 
 # Where each number came from: experiments/landscape.py, experiments/results/landscape.json.
 SCOUT = 1 / 64  # of the course: a scout
-LEAST_SCOUT = 8  # batches
-STRIDE = 1.5  # decades between scouts
-SCOUTS_SHARE = 0.3  # of what may be spent: at most so much goes to scouts
+# Batches: after ten the running statistics of a batch normalisation are two thirds its own (momentum 0.1).
+LEAST_SCOUT = 10
+SCOUTS = 4  # most walks are that long
+STRIDE = 1.5  # decades between scouts, twice that where nothing happens at all
+FLAT = 0.01  # of the score of doing nothing: a scout that moves it less says that its rate is far too low (guess)
+SCOUTS_SHARE = 0.45  # of what may be spent: at most so much goes to scouts
 MINIATURE = 1 / 8  # of the course: a miniature, where it can be paid
-LEAST_MINIATURE = 16  # batches; guess: five steps pick rates ten times too high (docs/design.md)
+# Batches: fewer cannot tell a stable rate from one that is not (five steps pick rates ten times too high); of a
+# course that is short itself, a sixth. Guesses.
+LEAST_MINIATURE, LEAST_SHARE = 24, 1 / 6
+FEWEST_BATCHES = 10
 LONGEST = 1 / 4  # of the course
 WANTED = 4  # miniatures for one dimension
 PER_DIMENSION = 3  # more of them for each further one
@@ -37,19 +43,22 @@ BELOW, ABOVE = 2.0, 0.3  # decades about the scouts' choice in which miniatures 
 # The best rate falls as horizon^-DRIFT: what is believed before scouts and miniatures are compared, its standard
 # deviation, and that of the place of one search's optimum, in decades.
 DRIFT, DRIFT_SD, PLACE_SD = 0.16, 0.25, 0.35
+DRIFT_UNSEEN = (
+    1 / 3
+)  # the same where there is nothing to compare: rather too low a rate than one that blows up
 
 
 @dataclass(slots=True)
 class Opening:
     """What was found: values for the course, and the verdict that says why.
 
-    miniatures: the outcomes the choice was made by. cliff: the lowest rate that diverged.
+    tried: every rollout. drift: the best rate is taken to fall as horizon^-drift.
     """
 
     values: Values
     verdict: Verdict
     tried: list[Outcome] = field(default_factory=list)
-    cliff: float = math.inf
+    drift: float = DRIFT
 
 
 def rates_of(space: Space) -> list[str]:
@@ -58,8 +67,10 @@ def rates_of(space: Space) -> list[str]:
     return [name for name in found if isinstance(space[name], Float) and space[name].log]  # type: ignore[union-attr]
 
 
-def open_course(job: Job, purse: Purse, spend: float) -> Generator[Request, Outcome | None, Opening]:
-    """Search from the fork "start" for at most `spend` units."""
+def open_course(
+    job: Job, purse: Purse, spend: float, floor: float | None
+) -> Generator[Request, Outcome | None, Opening]:
+    """Search from the fork "start" for at most `spend` units. floor: what doing nothing scores."""
     tried: list[Outcome] = []
     rates = rates_of(job.space)
     space, centre = job.space, dict(job.own)
@@ -70,10 +81,9 @@ def open_course(job: Job, purse: Purse, spend: float) -> Generator[Request, Outc
 
     scouted = False
     if rates and _decades(space, rates) > BELOW + ABOVE:
-        batches = max(LEAST_SCOUT, round(SCOUT * purse.total_batches))
-        room = SCOUTS_SHARE * spend
-        if room >= 3 * purse.price(batches):
-            scouts = yield from _scout(job, purse, rates, batches, room)
+        batches, room, alone = _plan_scouts(purse, spend)
+        if batches:
+            scouts = yield from _scout(job, purse, rates, batches, room, floor)
             tried += scouts
             told = [_observation(o, rates) for o in scouts]
             if any(seen.score is not None for seen in told):
@@ -81,10 +91,14 @@ def open_course(job: Job, purse: Purse, spend: float) -> Generator[Request, Outc
             else:  # every one of them diverged: look below the lowest
                 for name in rates:
                     centre[name] = min(float(o.values[name]) for o in scouts) / 10
+            if alone:
+                return _by_scouts(job, purse, centre, tried, rates)
             space = _window(job.space, rates, centre)
             scouted = True
     d = len(job.space.names)
     batches, count = _plan(purse, left(), WANTED + PER_DIMENSION * (d - 1), ENOUGH * d)
+    if count < 2 and scouted:
+        return _by_scouts(job, purse, centre, tried, rates)
     if count < 2:
         return Opening(job.own, _no_search(job, purse), tried)
     first = [_moved(space, centre, rates, -0.5 if scouted else 0.0)]
@@ -96,51 +110,66 @@ def open_course(job: Job, purse: Purse, spend: float) -> Generator[Request, Outc
         return Opening(job.own, Verdict("every candidate diverged"), tried)
     chosen = choose(job.space, told, job.own if _inside(job) else None, rates)
     longer = purse.total_batches / batches
-    drift = DRIFT
+    drift = DRIFT_UNSEEN
     if scouted:
         risen = max(math.log10(float(centre[n]) / float(chosen.values[n])) for n in rates)
         drift = _drift(risen, math.log10(batches / tried[0].batches))
     values = _lowered(job.space, chosen.values, rates, longer**-drift)
-    diverged = [float(o.values[n]) for o in tried if not o.ok for n in rates]
-    return Opening(
-        values, _verdict(job, chosen, values, tried, longer, rates), tried, min(diverged, default=math.inf)
-    )
+    return Opening(values, _verdict(job, chosen, values, tried, longer, rates), tried, drift)
+
+
+def _plan_scouts(purse: Purse, spend: float) -> tuple[int, float, bool]:
+    """(batches, what they may cost together, whether they are all there is); 0 batches: too little for any."""
+    batches = max(LEAST_SCOUT, round(SCOUT * purse.total_batches))
+    walk = SCOUTS * purse.price(batches)
+    if walk <= SCOUTS_SHARE * spend and spend - walk >= 2 * purse.price(_least(purse)):
+        return batches, SCOUTS_SHARE * spend, False
+    for count in (SCOUTS + 1, SCOUTS, SCOUTS - 1):
+        batches = min(round(MINIATURE * purse.total_batches), int(purse.affordable(spend / count)))
+        if batches >= LEAST_SCOUT:
+            return batches, spend, True
+    return 0, 0.0, True
 
 
 def _scout(
-    job: Job, purse: Purse, rates: list[str], batches: int, room: float
+    job: Job, purse: Purse, rates: list[str], batches: int, room: float, floor: float | None
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """Walk through the range in strides from the optimizer's own rate, up as long as it pays, else down; then
     half a stride to either side of the best. A rate too small to matter scores as doing nothing does, so that the
     walk always knows which way is up, and one that blows up stops at once and costs next to nothing.
     """
     space = _only(job.space, rates)
-    own = {name: job.own[name] for name in rates}
+    scores: dict[float, float] = {}  # decades from the own rate -> score
     done: list[Outcome] = []
-    scores: dict[float, float] = {}  # strides from the own rate -> score
 
-    def inside(strides: float) -> bool:
-        return all(space[n].contains(float(own[n]) * 10 ** (STRIDE * strides)) for n in rates)
+    def inside(decades: float) -> bool:
+        return space.contains({n: float(job.own[n]) * 10**decades for n in rates})
 
-    def worth(strides: float) -> float:
-        return scores.get(strides, -math.inf)
+    def at(decades: float) -> float:
+        return scores.get(decades, -math.inf)
 
-    def next_stride() -> float | None:
-        best = max(scores, key=worth) if scores else 0.0
-        top, bottom = max(scores, default=0.0), min(scores, default=0.0)
+    def is_flat(decades: float) -> bool:
+        """Whether nothing has happened yet: such a rate is far too low."""
+        return floor is not None and abs(at(decades) - floor) < FLAT * max(abs(floor), 1e-9)
+
+    def next_one() -> float | None:
         if not scores:
             return 0.0
-        if best == top and inside(top + 1) and worth(top) > -math.inf:
-            return top + 1
-        if (best == bottom or worth(best) == -math.inf) and inside(bottom - 1):
-            return bottom - 1
-        for half in (best + 0.5, best - 0.5):
-            if half not in scores and inside(half):
-                return half
+        best, top, bottom = max(scores, key=at), max(scores), min(scores)
+        up = top + (2 * STRIDE if is_flat(top) else STRIDE)
+        if best == top and at(top) > -math.inf:
+            for higher in (up, top + STRIDE):
+                if inside(higher):
+                    return higher
+        if (best == bottom or at(best) == -math.inf) and inside(bottom - STRIDE):
+            return bottom - STRIDE
+        for between in (best + STRIDE / 2, best - STRIDE / 2):
+            if inside(between) and not any(abs(between - tried) < STRIDE / 4 for tried in scores):
+                return between
         return None
 
-    while not job.stopping() and (strides := next_stride()) is not None and room >= purse.price(batches):
-        values = {n: float(own[n]) * 10 ** (STRIDE * strides) for n in rates}
+    while not job.stopping() and (decades := next_one()) is not None and room >= purse.price(batches):
+        values = {n: float(job.own[n]) * 10**decades for n in rates}
         outcome = yield Rollout(
             {**job.own, **values}, 0, "start", length=Length(0.0, batches, batches), shape=job.shape
         )
@@ -148,7 +177,7 @@ def _scout(
         purse.pay(outcome)
         room -= units(outcome.trained, outcome.evaluated)
         done.append(outcome)
-        scores[strides] = -math.inf if outcome.score is None else outcome.score
+        scores[decades] = -math.inf if outcome.score is None else outcome.score
     return done
 
 
@@ -185,15 +214,21 @@ def _observation(outcome: Outcome, names: list[str]) -> Observation:
 
 def _plan(purse: Purse, spend: float, wanted: int, enough: int) -> tuple[int, int]:
     """(batches, count) of miniatures: the longest of which enough can be paid, the wanted number of them or more."""
-    target = max(LEAST_MINIATURE, round(MINIATURE * purse.total_batches))
+    least = _least(purse)
+    target = max(least, round(MINIATURE * purse.total_batches))
     count = int(spend / purse.price(target))
     if count > enough:
         target = round(min(LONGEST * purse.total_batches, purse.affordable(spend / enough)))
         return target, enough
     if count < wanted:
-        target = max(LEAST_MINIATURE, int(purse.affordable(spend / wanted)))
+        target = max(least, int(purse.affordable(spend / wanted)))
         count = int(spend / purse.price(target))
     return target, count
+
+
+def _least(purse: Purse) -> int:
+    """The shortest miniature that means something, in batches."""
+    return max(FEWEST_BATCHES, min(LEAST_MINIATURE, round(LEAST_SHARE * purse.total_batches)))
 
 
 # Spaces ---------------------------------------------------------------------------------------------------
@@ -206,8 +241,8 @@ def _decades(space: Space, rates: list[str]) -> float:
 def _drift(risen: float, apart: float) -> float:
     """The exponent of the horizon, given that the optimum of the scouts lies `risen` decades above that of the
     miniatures, which are `apart` decades longer: prior and measurement, both normal; never below 0."""
-    if apart <= 0.3:  # too close in length to tell
-        return DRIFT
+    if apart <= 0.5:  # too close in length to tell
+        return DRIFT_UNSEEN
     error = PLACE_SD / apart
     weight = DRIFT_SD**2 / (DRIFT_SD**2 + error**2)
     return max(0.0, (1 - weight) * DRIFT + weight * risen / apart)
@@ -252,13 +287,27 @@ def _inside(job: Job) -> bool:
     return job.space.contains(job.own)
 
 
+def _by_scouts(job: Job, purse: Purse, centre: Values, tried: list[Outcome], rates: list[str]) -> Opening:
+    """Where no miniatures can be paid beside them: the scouts' choice, lowered by more the shorter they are."""
+    longer = purse.total_batches / max(o.batches for o in tried)
+    factor = longer**-DRIFT_UNSEEN
+    values = _lowered(job.space, centre, rates, factor)
+    reason = f"best of {len(tried)} rollouts of {tried[0].batches} batches, a region rather than a value"
+    for name in rates:
+        reason += (
+            f": {name} {float(centre[name]):.3g} leads furthest there, times {factor:.2g} since the "
+            f"course is {longer:.3g} times longer"
+        )
+    return Opening(values, Verdict(reason, {"candidates": float(len(tried)), "horizon": longer}), tried)
+
+
 # Words ----------------------------------------------------------------------------------------------------
 
 
 def _no_search(job: Job, purse: Purse) -> Verdict:
     return Verdict(
-        f"no search: a budget of {job.budget:g} leaves too little beside a course of {purse.total_batches} batches "
-        f"for rollouts that mean something ({LEAST_MINIATURE} batches each or more); the values are "
+        f"no search: what is left beside a course of {purse.total_batches} batches is too little "
+        f"for rollouts that mean something ({LEAST_SCOUT} batches each or more); the values are "
         "the optimizer's own",
         {"budget": job.budget, "batches": float(purse.total_batches)},
     )

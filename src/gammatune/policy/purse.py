@@ -16,9 +16,13 @@ class Purse:
         self.batches = max(1, survey.epoch_batches)
         self.epoch = plain_epoch(survey)
         self.pass_ = units(0, survey.evaluated)
-        self.plain = epochs * self.epoch
         self.left = budget * self.plain
         self.pay(survey)
+
+    @property
+    def plain(self) -> float:
+        """The units of a plain run."""
+        return self.epochs * self.epoch
 
     def pay(self, outcome: Outcome) -> None:
         self.left -= units(outcome.trained, outcome.evaluated)
@@ -30,6 +34,11 @@ class Purse:
     def affordable(self, units_: float) -> float:
         """The longest rollout, in batches, that so many units pay for; below 0 where they do not pay for one."""
         return (units_ - self.pass_) * self.batches / (self.epoch - self.pass_)
+
+    def members(self, walks: int) -> int:
+        """How many trainings of every epoch each of so many whole walks can have, beside scoring their average."""
+        units_ = self.left / walks / self.epochs
+        return max(0, int((units_ - self.price(1)) / (self.epoch - self.pass_) + 1e-9))
 
     @property
     def total_batches(self) -> int:
