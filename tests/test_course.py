@@ -676,6 +676,14 @@ def test_a_course_that_is_longer_than_the_training_is_refused() -> None:
     assert len(fake(gammatune.replay(decaying()[:3]), epochs=9).result.course) == 3
 
 
+def test_the_number_of_epochs_may_be_left_to_the_course() -> None:
+    """Which is most wanted where the search had chosen it."""
+    found = fake("lookahead", epochs=None, total_epochs=60, space=["lr=1e-4:1:log"]).result.schedule
+    tuner = fake(gammatune.replay(found), epochs=None)
+    assert tuner.epochs == len(found) > 1
+    assert tuner.result.schedule == found
+
+
 def test_a_course_that_does_not_fit_here_says_so_and_keeps_the_last_good_epoch() -> None:
     class Fragile(FakeTraining):
         def advance(self, epoch: int, values: Any, meter: Any) -> None:

@@ -215,7 +215,8 @@ class Tuner:
     evaluations, repeated epochs, all of it; 1.5 for "lookahead", 12 for the others.
     policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
     thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
-    `budget` runs), or a policy of your own; `gammatune.replay` makes one of a course that was found before.
+    `budget` runs), or a policy of your own; `gammatune.replay` makes one of a course that was found before, which
+    needs neither epochs nor budget.
     schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
     rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
     Schedule-Free, gets it without being asked.
