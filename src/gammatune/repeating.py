@@ -14,7 +14,8 @@ def replay(found: Schedule | str | os.PathLike[str]) -> Replay:
 
     found: a schedule, the .json file one was saved in, or a run directory. With the weights, data, seed and other
     arguments of that run the training ends in the very weights it handed back (to the bit on a CPU; a loader whose
-    order cannot be restored, such as one over an IterableDataset, may show other batches). Neither epochs nor budget are needed.
+    order cannot be restored, such as one over an IterableDataset, may show other batches). It needs neither epochs
+    nor a budget.
 
     Raises InvalidArgument where it is no schedule or an empty one, JournalError where there is no run.
     """
