@@ -1,21 +1,35 @@
 """Looking at a training without disturbing it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 
 @contextmanager
-def evaluating(*roots: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; afterwards every module is in the mode it had."""
+def evaluating(*roots: nn.Module, optimizers: Sequence[Optimizer] = ()) -> Iterator[None]:
+    """Eval mode and no gradients inside; afterwards every module is in the mode it had.
+
+    optimizers: those with a mode of their own (`has_mode`) are in theirs for evaluation too.
+    """
     modes = [(module, module.training) for root in roots for module in root.modules()]
+    training = [o for o in optimizers if has_mode(o) and any(g.get("train_mode", True) for g in o.param_groups)]
     try:
         for root in roots:
             root.eval()
+        for optimizer in training:
+            optimizer.eval()  # type: ignore[attr-defined]
         with torch.no_grad():
             yield
     finally:
+        for optimizer in training:
+            optimizer.train()  # type: ignore[attr-defined]
         for module, mode in modes:
             module.training = mode
+
+
+def has_mode(optimizer: Optimizer) -> bool:
+    """Whether an optimizer keeps two sets of weights and says which the model holds, as Schedule-Free does."""
+    return callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None))

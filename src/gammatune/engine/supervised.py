@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
-from gammatune.engine.modes import evaluating
+from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
@@ -63,6 +63,8 @@ class Supervised(TorchLoop):
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes the rollout infeasible instead of ending the run."""
         self._into_training()
+        if has_mode(self._optimizer):
+            self._optimizer.train()  # type: ignore[attr-defined]
         try:
             for batch in self.batches(self._train, epoch, meter):
                 inputs, targets = self._pair(batch)
@@ -110,7 +112,7 @@ class Supervised(TorchLoop):
         Labels, flat: (n,). Or numbers, one column for each of a target's: (n, m), in double precision.
         """
         predictions, all_targets = [], []
-        with evaluating(self._model):
+        with evaluating(self._model, optimizers=[self._optimizer]):
             for batch in loader:
                 inputs, targets = self._pair(batch)
                 output = self._model(inputs)

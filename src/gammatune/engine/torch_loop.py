@@ -26,7 +26,7 @@ from gammatune.engine.batches import (
     streams_of,
     versions,
 )
-from gammatune.engine.modes import evaluating
+from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
 from gammatune.engine.streams import Stream, reseed, start_anew
@@ -116,13 +116,8 @@ class TorchLoop:
 
     @property
     def base_schedule(self) -> str:
-        """ "constant" for an optimizer that averages by itself (Schedule-Free: it has a mode), else "linear"."""
-        averaging = [
-            o
-            for o in self._optimizers
-            if callable(getattr(o, "train", None)) and callable(getattr(o, "eval", None))
-        ]
-        return "constant" if averaging else "linear"
+        """ "constant" for an optimizer that averages by itself and so wants no decay, else "linear"."""
+        return "constant" if any(map(has_mode, self._optimizers)) else "linear"
 
     # -- what a loop body calls, through `Run`
 
@@ -220,7 +215,7 @@ class TorchLoop:
             if examples is None
         ]
         try:
-            with evaluating(*self._modules):
+            with evaluating(*self._modules, optimizers=self._optimizers):
                 metrics = function()
         finally:
             for hook in hooks:

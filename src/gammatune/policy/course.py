@@ -30,6 +30,7 @@ from gammatune.schedules import STILL, part
 # largest loss was 0.15, in those that ended badly 0.35 or more, but for a task that was learned to the last
 # example (experiments/landscape.py).
 LOST = 0.35
+LEAST_PROGRESS = 0.1  # of the score of doing nothing, or of 1: below that nothing can be lost (guess)
 SLOWER = 0.5  # what a rate is multiplied by after an epoch that blew up (guess)
 TRIES = 6  # halvings before a walk gives up: a factor 64
 
@@ -81,7 +82,7 @@ def walk(
         shape = part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs)
         if job.stopping():  # a short decay from where the rate stands
             shape, ending = Shape(((0.0, shape(0.0)), (1.0, 0.0))), True
-        fork = peak if done.outcomes else "start"
+        fork = ("last" if fresh else peak) if done.outcomes else "start"
         if members == 1:
             outcome = yield Rollout(values, epoch, None if fresh else fork, course=True, shape=shape)
             assert outcome is not None
@@ -106,6 +107,7 @@ def walk(
         if done.best is None or job.rank(outcome) > job.rank(done.best):
             done.best = outcome
             yield Fork(peak)
+        yield Fork("last")
         epoch, fresh, verdict = epoch + 1, True, _along(job, values, shape)
     done.standing = fresh
     if fresh and done.best is not None and not _ended_below(job, done):
@@ -152,16 +154,21 @@ def _averaged(
     return outcome, tuple(joined)
 
 
+def best_of(job: Job, walks: list[Walk]) -> Walk:
+    """The walk with the best outcome to hand back; at least one has any."""
+    return max((w for w in walks if w.best is not None), key=lambda w: job.rank(w.best))  # type: ignore[arg-type]
+
+
 def hand_back(job: Job, walks: list[Walk]) -> Steps:
     """Make the best commit of all walks the course, where it is not already; the last one's where that is kept."""
     last = walks[-1]
-    best = max((w for w in walks if w.best is not None), key=lambda w: job.rank(w.best))  # type: ignore[arg-type]
+    best = best_of(job, walks)
     assert best.best is not None
     if best is last and last.standing and best.best is last.outcomes[-1]:
         return
     outcomes = best.upto_best
     if best is not last:
-        reason = f"{best.peak} of {len(walks)} ended best and is handed back"
+        reason = f"walk {walks.index(best) + 1} of {len(walks)} ended best and is handed back"
     else:
         reason = f"the last epoch ended below epoch {len(outcomes)} in every respect; that one is handed back"
     score = best.best.score
@@ -174,9 +181,10 @@ def _blew_up(outcome: Outcome, best: Outcome | None, floor: float) -> bool:
     """Not finite, or back near where the training began."""
     if not outcome.ok or outcome.score is None:
         return True
-    if best is None or best.score is None or best.score <= floor:
+    if best is None or best.score is None:
         return False
-    return outcome.score < best.score - LOST * (best.score - floor)
+    progress = best.score - floor
+    return progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
 
 
 def _slower(job: Job, values: Values) -> Values:

@@ -18,7 +18,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from gammatune.ledger import units
-from gammatune.policy.course import Walk, hand_back, walk
+from gammatune.policy.course import Walk, best_of, hand_back, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.opening import open_course, rates_of
 from gammatune.policy.purse import Purse
@@ -52,7 +52,7 @@ def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averagin
     opening = yield from open_course(job, purse, spare - reserve, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
-    walks = [(yield from walk(job, purse, opening.values, opening.verdict, survey, "walk 1"))]
+    walks = [(yield from walk(job, purse, opening.values, opening.verdict, survey, "one"))]
     if walks[0].best is None:
         raise all_diverged(walks[0].tried, job.where)
     if rates_of(job.space):
@@ -73,7 +73,7 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
     opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
-    walks = [(yield from walk(short, purse, opening.values, opening.verdict, survey, "walk 1"))]
+    walks = [(yield from walk(short, purse, opening.values, opening.verdict, survey, "one"))]
     if walks[0].best is None:
         raise all_diverged(walks[0].tried, job.where)
     longer = int(purse.left / purse.epoch)
@@ -85,7 +85,7 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
             {"epochs": float(longer), "factor": factor},
         )
         purse.epochs = longer
-        walks.append((yield from walk(replace(job, epochs=longer), purse, values, verdict, survey, "walk 2")))
+        walks.append((yield from walk(replace(job, epochs=longer), purse, values, verdict, survey, "two")))
     yield from hand_back(job, walks)
 
 
@@ -113,9 +113,7 @@ def _other_rates(
         if job.stopping() or values is None or purse.left < purse.plain:
             continue
         verdict = Verdict(f"again from the start, at {factor:g} times the rate", {"factor": factor})
-        walks.append(
-            (yield from walk(job, purse, values, verdict, survey, f"walk {len(walks) + 1}", guard=False))
-        )
+        walks.append((yield from walk(job, purse, values, verdict, survey, _slot(job, walks), guard=False)))
 
 
 def _averages(
@@ -124,7 +122,7 @@ def _averages(
     """Walks whose every epoch is the average of several, at the best rate so far and at twice that."""
     paid = purse.members(1)
     factors = [1.0] if paid < 2 * FEW else [1.0, STEP]
-    best = max((w for w in walks if w.best), key=lambda w: job.rank(w.best))  # type: ignore[arg-type]
+    best = best_of(job, walks)
     for number, factor in enumerate(factors):
         members = purse.members(len(factors) - number)
         values = _times(job, best.values, factor)
@@ -136,12 +134,13 @@ def _averages(
             {"members": float(members), "factor": factor},
         )
         walks.append(
-            (
-                yield from walk(
-                    job, purse, values, verdict, survey, f"walk {len(walks) + 1}", members, guard=False
-                )
-            )
+            (yield from walk(job, purse, values, verdict, survey, _slot(job, walks), members, guard=False))
         )
+
+
+def _slot(job: Job, walks: list[Walk]) -> str:
+    """The fork for the next walk to keep its best state in: not the one that holds the best walk so far."""
+    return "two" if best_of(job, walks).peak == "one" else "one"
 
 
 def _times(job: Job, values: Values, factor: float) -> Values | None:
