@@ -31,8 +31,9 @@ BEGIN = text_of(
 
 
 def run(directory: Path, **options: Any) -> Tuner:
-    given: dict[str, Any] = {"epochs": 2, "budget": 3, "space": ["lr=1e-4:1:log"], "sampler": "random"}
-    tuner = Tuner(training=FakeTraining(), run_dir=str(directory), **(given | options))
+    given: dict[str, Any] = {"epochs": 2, "budget": 3, "policy": "greedy", "sampler": "random"}
+    training = FakeTraining(examples=400, steps=20)
+    tuner = Tuner(training=training, run_dir=str(directory), space=["lr=1e-4:1:log"], **(given | options))
     with tuner:
         for one in tuner:
             one.advance()
@@ -40,12 +41,17 @@ def run(directory: Path, **options: Any) -> Tuner:
     return tuner
 
 
-def test_replay_gives_the_result_back(tmp_path: Path) -> None:
-    tuner = run(tmp_path / "run", seed=7)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"policy": "once"}, {"policy": "lookahead", "budget": 1.5}, {"policy": "lookahead", "budget": 9}],
+)
+def test_replay_gives_the_result_back(tmp_path: Path, options: dict[str, Any]) -> None:
+    tuner = run(tmp_path / "run", seed=7, **options)
     story = replay(tmp_path / "run")
     assert tuple(story.rollouts) == tuner.result.rollouts
     assert tuple(story.course) == tuner.result.course
     assert tuple(story.verdicts) == tuner.result.verdicts
+    assert story.schedule == tuner.result.schedule
     assert story.begin["seed"] == 7
     assert story.begin["space"] == ["lr=0.0001:1.0:log"]
     assert story.end is not None

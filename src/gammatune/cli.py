@@ -62,8 +62,8 @@ def train(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which averages the "
-            "weights of several trainings from 4 on; 12 for the others."
+            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which with more "
+            "tries whole trainings at other rates too, then averages of several; 12 for the others."
         ),
     ] = None,
     policy: Annotated[

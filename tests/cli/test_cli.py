@@ -14,7 +14,8 @@ import torch
 
 from gammatune.cli import main
 
-FAST = ("--epochs", "1", "--budget", "2", "--sampler", "random", "--model", "mlp", "--limit", "200")
+FAST = ("--epochs", "1", "--model", "mlp", "--limit", "200")
+GREEDY = ("--policy", "greedy", "--budget", "3")
 
 
 @pytest.fixture(autouse=True)
@@ -56,17 +57,22 @@ def test_train_show_runs_predict(gammatune: Any) -> None:
     x, y = blobs()
     labels = np.array(["ant", "bee", "cat"])[y]
     write("data.npz", x_train=x[:90], y_train=labels[:90], x_test=x[90:], y_test=labels[90:])
-    trained = gammatune("train", "data.npz", "--epochs", "3", "--budget", "4", "--optimizer", "momentum")
+    trained = gammatune("train", "data.npz", "--epochs", "60", "--batch-size", "8", "--optimizer", "momentum")
     assert trained.code == 0, trained.err
-    assert "epoch 3/3" in trained.out
+    assert "course: lr " in trained.out
+    assert "epoch 60/60  lr " in trained.out
     assert "neither trained on nor selected by" in trained.out
-    for word in ("Sens", "Spec", "Acc", "MCC", "learning time", "4.00 x a plain run", "runs/data-1"):
+    for word in ("Sens", "Spec", "Acc", "MCC", "learning time", " x a plain run (", "runs/data-1"):
         assert word in trained.out
 
     shown = gammatune("show", "runs/data-1", "--rollouts")
     assert shown.code == 0
-    assert "best of 4 candidates" in shown.out
-    assert shown.out.count(" ok ") == 12
+    assert "policy lookahead" in shown.out
+    assert "leads furthest" in shown.out
+    assert "better than the optimizer's own with probability" in " ".join(shown.out.split())
+    assert "along the schedule" not in shown.out
+    assert shown.out.count(" ok ") >= 60
+    assert " 1 epoch " in shown.out
 
     listed = gammatune("runs")
     assert "data-1" in listed.out
@@ -86,12 +92,36 @@ def test_train_show_runs_predict(gammatune: Any) -> None:
     assert right / 30 == pytest.approx(shown_accuracy / 100, abs=1e-4)
 
 
+def test_the_thesis_policy(gammatune: Any) -> None:
+    said = gammatune("train", "digits", *FAST, *GREEDY, "--epochs", "2")
+    assert said.code == 0, said.err
+    assert "epoch 2/2  lr " in said.out
+    assert "3.00 x a plain run" in said.out
+    shown = gammatune("show", "runs/digits-1", "--rollouts")
+    assert shown.out.count("best of 3 candidates") == 2
+    assert shown.out.count(" ok ") == 6
+
+
+def test_a_schedule_and_a_budget(gammatune: Any) -> None:
+    options = ("--epochs", "4", "--model", "mlp", "--limit", "600", "--json")
+    constant = json.loads(gammatune("train", "digits", *options, "--schedule", "constant").out)
+    assert [leg["shape"]["knots"][-1] for leg in constant["course"]] == [[1.0, 1.0]] * 4
+    assert constant["begin"]["policy"] == "lookahead"
+    assert constant["begin"]["budget"] == 1.5
+    assert 1 < constant["end"]["plain_runs"] < 1.5 + 1e-9
+    linear = json.loads(gammatune("train", "digits", *options, "--keep", "last", "--budget", "6").out)
+    assert linear["course"][-1]["shape"]["knots"][-1] == [1.0, 0.0] or linear["members"]
+    assert 4 < linear["end"]["plain_runs"] < 6 + 1e-9
+    greedy = gammatune("train", "digits", *FAST, "--policy", "greedy", "--json")
+    assert json.loads(greedy.out)["begin"]["budget"] == 12
+
+
 def test_a_regression_from_the_command_line(gammatune: Any) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3)).astype(np.float32)
     y = 100 + 10 * (x @ np.array([1.0, 2.0, -1.0]))
     write("house.npz", x_train=x[:160], y_train=y[:160], x_test=x[160:], y_test=y[160:])
-    trained = gammatune("train", "house.npz", "--epochs", "10", "--budget", "4", "--optimizer", "momentum")
+    trained = gammatune("train", "house.npz", "--epochs", "20", "--optimizer", "momentum")
     assert trained.code == 0, trained.err
     assert "R2" in trained.out
     write("new.npz", x=x[160:], y=y[160:])
@@ -108,7 +138,7 @@ def test_json_is_one_object_and_quiet_is_silent(gammatune: Any) -> None:
     assert answer["report"]["on"] == "test"
     assert answer["begin"]["seed"] == 0
     assert len(answer["schedule"]) == 1
-    assert answer["end"]["plain_runs"] == pytest.approx(2)
+    assert 1 <= answer["end"]["plain_runs"] <= 1.5
     assert json.loads(gammatune("show", "a", "--json").out) == answer
     quiet = gammatune("train", "digits", *FAST, "--quiet", "--run-dir", "b")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
@@ -144,7 +174,7 @@ def test_runs_are_numbered_and_a_damaged_one_does_not_hide_the_others(gammatune:
 
 
 @pytest.mark.parametrize("sampler", ["grid", "gaussian", "gamma", "tabu"])
-@pytest.mark.parametrize("policy", ["greedy", "once"])
+@pytest.mark.parametrize("policy", ["lookahead", "greedy", "once"])
 def test_every_policy_with_the_samplers(gammatune: Any, policy: str, sampler: str) -> None:
     said = gammatune(
         *("train", "digits", "--epochs", "2", "--budget", "3", "--model", "thesis", "--limit", "200"),
@@ -210,7 +240,7 @@ def test_stopping_keeps_what_was_committed(gammatune: Any) -> None:
     )
     # 5 batches an epoch and 2 candidates: the fifth decision is cut off
     said = gammatune(
-        *("train", "digits", "--epochs", "9", "--budget", "2", "--sampler", "random", "--limit", "200"),
+        *("train", "digits", "--epochs", "9", "--policy", "greedy", "--budget", "2", "--limit", "200"),
         *("--model", "stopping:net", "--run-dir", "my run", "--batch-size", "32"),
     )
     assert said.code == 130
@@ -316,11 +346,13 @@ def test_bad_data_is_one_line(gammatune: Any, arrays: dict[str, Any], message: s
         (("train", "digits", "--model", "nowhere:net"), "nowhere"),
         (("train", "digits", "--optimizer", "speedy"), "choose one of sgd"),
         (("train", "digits", "--sampler", "magic"), "gamma"),
-        (("train", "digits", "--policy", "lazy"), "'greedy' or 'once'"),
+        (("train", "digits", "--policy", "lazy"), "'lookahead' or 'greedy' or 'once'"),
+        (("train", "digits", "--schedule", "cosine"), "'linear' or 'constant'"),
         (("train", "digits", "--objective", "joy"), "kappa"),
         (("train", "digits", "--objective", "r2"), "r2"),
         (("train", "digits", "--epochs", "0"), "epochs=0"),
-        (("train", "digits", "--budget", "1.5"), "cannot pay for two"),
+        (("train", "digits", "--policy", "once", "--budget", "1.5"), "cannot pay for two"),
+        (("train", "digits", "--budget", "0"), "budget=0"),
         (("train", "digits", "--lam", "0"), "lam"),
         (("train", "digits", "--limit", "1"), "limit"),
         (("train", "digits", "--validation", "1.5"), "validation"),
@@ -391,11 +423,14 @@ def test_version(gammatune: Any) -> None:
 
 
 def test_a_choice_at_the_edge_of_its_range_is_remarked(gammatune: Any) -> None:
-    said = gammatune(
-        "train", "digits", *FAST, "--search", "lr=1e-9:1e-8:log", "--sampler", "grid", "--budget", "3"
-    )
+    narrow = ("--search", "lr=1e-9:1e-8:log")
+    said = gammatune("train", "digits", *FAST, *GREEDY, *narrow, "--sampler", "grid")
     assert "upper end of its range, 1e-08, in 1 of 1 epochs" in said.out
+    assert "end of its range" not in gammatune("train", "digits", "--model", "mlp", "--epochs", "4").out
     assert "end of its range" not in gammatune("train", "digits", *FAST, "--search", "lr=1e-4,1e-3").out
+    searched_nothing = gammatune("train", "digits", *FAST, *narrow, "--budget", "1").out
+    assert "no search" in searched_nothing
+    assert "end of its range" not in searched_nothing
 
 
 def test_what_is_searched_and_what_is_not_is_said(gammatune: Any) -> None:

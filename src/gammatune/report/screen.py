@@ -68,7 +68,7 @@ def schedule_table(story: Story) -> RenderableType:
     highest = max((_mean(stretch) for stretch in stretches), default=0.0)
     for outcome, stretch in zip(story.course, stretches, strict=True):
         if shaped:
-            length = round(BAR * _mean(stretch) / highest) if highest else 0
+            length = max(1, round(BAR * _mean(stretch) / highest)) if highest else 0
             chosen = [*(way(stretch, name) for name in rates), "█" * length]
         else:
             chosen = ["\n".join(place_in_range(space, stretch.values))]
