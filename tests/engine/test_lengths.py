@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -46,6 +47,18 @@ class Measured(Counter):
         return N
 
 
+class Own:
+    """No DataLoader: the same batches again and again, and random numbers drawn from the second on."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in range(0, N, SIZE):
+            self.position += len(X[i : i + SIZE])
+            yield X[i : i + SIZE] + (0 * torch.rand(()) if i else 0), Y[i : i + SIZE]
+
+
 class Halves(Sampler[Any]):
     """A batch sampler of one's own; nobody can say how many examples its batches hold."""
 
@@ -87,6 +100,7 @@ LOADERS: dict[str, Callable[[], Any]] = {
     "batch_sampler": lambda: DataLoader(DATA, batch_sampler=BatchSampler(RandomSampler(DATA), SIZE, False)),
     "IterableDataset": lambda: DataLoader(Counter(), batch_size=SIZE),
     "IterableDataset with a length": lambda: DataLoader(Measured(), batch_size=SIZE),
+    "Iterable": Own,
 }
 RESTORABLE = [name for name in LOADERS if not name.startswith("Iterable")]
 LENGTHS = {
@@ -213,11 +227,19 @@ def test_a_tape_gives_rollout_and_course_the_same(name: str) -> None:
         seen[which] = setting.run(loader, Meter(length=LENGTHS[which][0]))
     setting.training.restore("start")
     shaped = setting.run(loader, Meter(length=Length(2.5), shape=BENT))
-    assert loader.dataset.position == 2 * N + 2 * SIZE  # nothing was drawn twice
+    assert getattr(loader, "dataset", loader).position == 2 * N + 2 * SIZE  # nothing was drawn twice
     assert equal(shaped, seen["two and a half"])
     for which in seen:
         assert equal(seen[which], shaped[: len(seen[which])])
-    assert not equal(shaped[:4], shaped[4:8])
+    # drawing ahead left the streams alone: dropout was the same in a run that came first
+    setting = Setting()
+    loader, ends = LOADERS[name](), []
+    setting.training.capture("start")
+    for _ in range(2):
+        setting.training.restore("start")
+        setting.run(loader, Meter(length=Length(0.5), shape=BENT))
+        ends.append(setting.state())
+    assert equal(*ends)
 
 
 def test_whole_passes_end_as_plain_epochs_do() -> None:
@@ -225,14 +247,15 @@ def test_whole_passes_end_as_plain_epochs_do() -> None:
     ends = []
     for length in (Length(2.0), None):
         setting = Setting()
-        loader = LOADERS["own generator"]()
+        generator = torch.Generator().manual_seed(3)
+        loader = DataLoader(DATA, batch_size=10, shuffle=True, generator=generator)  # no batch is cut short
         seeded()
         for _ in range(1 if length else 2):
             if length:
                 setting.run(loader, Meter(length=length))
             else:
                 list(setting.body(loader))
-        ends.append((setting.state(), StreamStates([loader.generator])))
+        ends.append((setting.state(), StreamStates([generator])))
     (weights, streams), (expected, expected_streams) = ends
     assert equal(weights, expected)
     assert all(
@@ -406,10 +429,11 @@ class Late(list[Any]):
         return iter(self.source)
 
 
-def test_a_bent_rate_that_the_loop_changes_is_an_error() -> None:
-    setting = Setting()
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+def test_a_bent_rate_that_the_loop_changes_is_an_error(name: str) -> None:
+    setting = Setting(names=[name])
     meter = Meter(shape=BENT)
-    setting.training.apply({"lr": 0.1}, meter)
+    setting.training.apply({name: 0.1}, meter)
     with pytest.raises(ConflictingControl, match="where gammatune had set"):
         for x, y in setting.training.batches(LOADERS["list"](), 0, meter):
             nn.functional.cross_entropy(setting.model(x), y).backward()
@@ -467,6 +491,14 @@ def test_the_allowance_is_a_ceiling(allowance: float, spent: int, name: str, len
     assert meter.units <= max(allowance, spent / 3)
 
 
+def test_what_was_cut_stays_cut() -> None:
+    """The next pass begins with a batch that could be paid, but the rollout has ended."""
+    setting = Setting()
+    meter = Meter(length=Length(2.0), allowance=10.0)
+    setting.run([(X[:2], Y[:2]), (X[:16], Y[:16])], meter)
+    assert (meter.batches, meter.trained) == (1, 2)
+
+
 # The order ------------------------------------------------------------------------------------------------
 
 
@@ -488,7 +520,7 @@ def test_an_order_of_its_own(name: str) -> None:
             setting.training.reorder(7, 0, order)
         return setting.run(loader, Meter(length=length, order=order)), setting.state()
 
-    first = run(2, Length(0.5))  # the very first look at the loader is out of order
+    first = run(2)  # the very first look at the loader is out of order
     plain, again = run(0), run(0)
     assert equal(plain[0], again[0])
     assert equal(plain[1], again[1])
@@ -503,7 +535,9 @@ def test_an_order_of_its_own(name: str) -> None:
             assert rows(seen[order]) == rows(plain[0])
         assert not equal(seen[order], plain[0])
     assert not equal(seen[1], seen[2])
-    assert equal(first[0], seen[2][:2])
+    assert equal(first[0], seen[2])
+    assert equal(first[1], run(2)[1])
+    assert equal(run(2, Length(0.5))[0], seen[2][:2])
     assert equal(run(1, Length(2.0))[0][: len(seen[1])], seen[1])
     assert equal(run(0)[1], plain[1])
 
@@ -517,6 +551,54 @@ def test_an_order_of_its_own_for_every_epoch() -> None:
         half = len(seen) // 2
         order = [sorted(map(tuple, x.tolist())) for x in seen]
         assert order[:half] != order[half:], name
+
+
+def test_every_stream_begins_anew() -> None:
+    generator = np.random.default_rng(1)
+    old = np.random.RandomState(1)
+    setting = Setting(state=[generator, old])
+
+    def draws(order: int) -> list[float]:
+        setting.training.reorder(7, 0, order)
+        return [
+            random.random(),
+            np.random.rand(),  # noqa: NPY002
+            float(torch.rand(())),
+            generator.random(),
+            old.rand(),
+        ]
+
+    first, second = draws(1), draws(2)
+    assert first == draws(1)
+    assert not set(first) & set(second)
+
+
+def test_an_order_of_its_own_after_a_run_that_was_cut() -> None:
+    """The tape holds two batches then; the other order is one of all of them."""
+    setting = Setting()
+    loader = Own()
+    setting.training.capture("start")
+    setting.run(loader, Meter(allowance=40.0))
+    assert loader.position < N
+    setting.training.restore("start")
+    assert rows(setting.run(loader, Meter(order=1))) == sorted(map(tuple, X.tolist()))
+
+
+def test_a_loader_first_met_after_an_order_of_its_own() -> None:
+    """Its own generator is where it would have been, or begins the order too."""
+
+    def course(disturbed: bool, met: bool = False) -> list[torch.Tensor]:
+        setting = Setting()
+        loader = LOADERS["own generator"]()
+        if disturbed:
+            setting.training.capture("start")
+            setting.training.reorder(7, 0, 1)
+            setting.run(loader if met else LOADERS["DataLoader"](), Meter(order=1))
+            setting.training.restore("start")
+        return setting.run(loader, Meter())
+
+    assert equal(course(False), course(True))
+    assert equal(course(False), course(True, met=True))
 
 
 def test_an_iterator_is_kept_for_a_policy_that_goes_back() -> None:

@@ -96,6 +96,18 @@ def test_an_average_quiets_the_noise_of_its_members_and_nothing_else() -> None:
             assert losses[8] == pytest.approx(floor + noise / 8)
 
 
+def test_the_mean_of_members_at_different_rates() -> None:
+    training = NoisyQuadratic(H, noise=0.0, steps=4)
+    training.capture("fork")
+    for order, lr in enumerate((0.1, 0.9)):
+        training.restore("fork")
+        train(training, lr, order=order)
+        training.pool("mean", order + 1)
+    training.average("mean")
+    kept = ((1 - 0.1 * H) ** 4 + (1 - 0.9 * H) ** 4) / 2
+    assert training.loss == pytest.approx(0.5 * float(H @ kept**2))
+
+
 def test_members_are_of_one_fork_and_have_orders_of_their_own() -> None:
     training = NoisyQuadratic(H)
     training.capture("fork")

@@ -24,8 +24,7 @@ def averaged_tensors(modules: Iterable[nn.Module], optimizers: Iterable[Optimize
         if isinstance(value, Tensor):
             if value.is_floating_point() and value.layout == torch.strided and id(value) not in seen:
                 seen.add(id(value))
-                if not (0 in value.stride() and value.numel() > 1):  # expanded: cannot be written into
-                    found[key] = value.detach()
+                found[key] = value.detach()
         elif isinstance(value, dict):
             for name in value:
                 if name != "step":
