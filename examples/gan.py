@@ -23,7 +23,7 @@ def distance() -> float:
     return ((made.mean(0) - real.mean(0)).norm() + (made.T.cov() - real.T.cov()).norm()).item()
 
 
-with gammatune.Tuner(model=[generator, critic], optimizer=[g, c], epochs=8, budget=6) as tuner:
+with gammatune.Tuner(model=[generator, critic], optimizer=[g, c], epochs=20) as tuner:
     for run in tuner:
         for x in run.batches(batches):
             made = generator(torch.randn(len(x), 4))

@@ -25,7 +25,7 @@ def validate() -> dict[str, float]:
     }
 
 
-with gammatune.Tuner(model=model, optimizer=optimizer, state=[scaler], epochs=3, budget=6) as tuner:
+with gammatune.Tuner(model=model, optimizer=optimizer, state=[scaler], epochs=20) as tuner:
     for run in tuner:
         for index, (a, b) in enumerate(run.batches(loader)):
             with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -26,7 +26,7 @@ def measure(part: torch.utils.data.Subset) -> dict[str, float]:
     return {"accuracy": (output.argmax(1) == y).float().mean().item(), "loss": loss_fn(output, y).item()}
 
 
-with gammatune.Tuner(model=model, optimizer=optimizer, epochs=4, budget=6) as tuner:
+with gammatune.Tuner(model=model, optimizer=optimizer, epochs=8) as tuner:
     for run in tuner:
         model.train()
         for x, y in run.batches(loader):
@@ -35,10 +35,10 @@ with gammatune.Tuner(model=model, optimizer=optimizer, epochs=4, budget=6) as tu
             optimizer.step()
         run.report(**run.evaluate(lambda: measure(select)))
 
-for outcome in tuner.result.course:
-    print(
-        f"epoch {outcome.epoch + 1}: lr {outcome.values['lr']:.3g}, accuracy {outcome.metrics['accuracy']:.3f}"
-    )
+schedule = tuner.result.schedule
+for epoch, outcome in enumerate(tuner.result.course):
+    rate = schedule.lr_at(epoch + 0.5)  # half-way through the epoch
+    print(f"epoch {epoch + 1}: lr {rate:.3g}, accuracy {outcome.metrics['accuracy']:.3f}")
 model.eval()
 with torch.no_grad():
     print(f"on data it never saw: {measure(report)['accuracy']:.3f}, at {tuner.result.cost}")
