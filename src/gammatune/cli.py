@@ -58,7 +58,7 @@ def train(
     optimizer: Annotated[
         str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.")
     ] = "adamw",
-    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 10,
+    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 20,
     budget: Annotated[
         float | None,
         typer.Option(
