@@ -8,11 +8,17 @@ import pytest
 from rich.console import Console
 
 from gammatune.journal import Story, begin_event, replay, rollout_event
-from gammatune.ledger import Meter
+from gammatune.ledger import Cost, Meter
 from gammatune.records import Commit, Fork, Metrics, Outcome, Rollout, Shape, Values, Verdict
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.screen import final_screen, rollout_table, runs_table, show
-from gammatune.report.words import at_an_edge, cost_in_words, place_in_range
+from gammatune.report.words import (
+    asked_in_words,
+    at_an_edge,
+    cost_in_words,
+    epoch_in_words,
+    place_in_range,
+)
 from gammatune.schedules import STILL
 from gammatune.space import parse
 from gammatune.testing.fakes import FakeTraining
@@ -311,8 +317,34 @@ def test_a_rate_outside_its_range_has_a_place() -> None:
     assert len(above) == len(below)
 
 
+def test_a_run_whose_length_is_left_open() -> None:
+    begin = tell([], None).begin | {
+        "open": True,
+        "epochs": 60,
+        "total_epochs": 60.0,
+        "seconds": None,
+        "budget": 1.0,
+    }
+    story = Story(begin=begin)
+    assert asked_in_words(begin) == (
+        "policy lookahead, sampler gamma, objective kappa, at most 60 epochs in all"
+    )
+    assert asked_in_words(begin | {"total_epochs": None, "seconds": 90.0}).endswith("kappa, at most 1:30 min")
+    assert epoch_in_words(story.begin, 2) == "epoch 3"
+    seen = Watched()
+    seen(begin)
+    assert seen.compute == "? of at most 60 plain epochs"
+    seen(begin | {"total_epochs": None, "seconds": 1e-9, "epochs": 10**6})
+    seen(rollout_event(told(0, 1.0, epoch_examples=100)))
+    assert seen.compute == "1.0 plain epochs"
+    assert seen.done == 1
+
+
 def test_the_cost_in_words() -> None:
     end = {"trained": 900, "evaluated": 300, "plain_runs": None, "plain_epochs": None}
-    assert cost_in_words(end) == "900 examples trained, 300 evaluated"
-    whole = cost_in_words(end | {"plain_runs": 1.4333, "plain_epochs": 14.333})
+    assert cost_in_words(end, {}) == "900 examples trained, 300 evaluated"
+    end |= {"plain_runs": 1.4333, "plain_epochs": 14.333}
+    whole = cost_in_words(end, {})
     assert whole == "1.43 x a plain run (14.3 plain epochs, 1,000 examples' worth)"
+    assert cost_in_words(end, {"open": True}) == "14.3 plain epochs (1,000 examples' worth)"
+    assert str(Cost(900, 300, 2.5, 1.4333, 14.333)) == whole + " in 2.5 s"

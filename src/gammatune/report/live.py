@@ -15,7 +15,9 @@ from gammatune.ledger import Ledger
 from gammatune.records import Outcome
 from gammatune.report.words import (
     duration,
+    epoch_in_words,
     failures,
+    is_open,
     is_routine,
     metrics_in_words,
     number,
@@ -103,7 +105,9 @@ class Progressing:
             return 0.0
         run = self.run  # another thread draws
         under_way = run.seen / cost.units if run is not None else 0.0
-        return min(1.0, cost.plain_runs * (1 + under_way) / self.expected)
+        of_compute = cost.plain_runs * (1 + under_way) / self.expected
+        seconds = self.story.begin.get("seconds")
+        return min(1.0, of_compute if seconds is None else max(of_compute, self.elapsed / seconds))
 
     @property
     def elapsed(self) -> float:
@@ -118,7 +122,10 @@ class Progressing:
     def compute(self) -> str:
         cost = self._ledger.cost
         spent = "?" if cost.plain_epochs is None else f"{cost.plain_epochs:.1f}"
-        return f"{spent} of at most {float(self.story.begin['budget']) * self.epochs:.4g} plain epochs"
+        begin = self.story.begin
+        if is_open(begin) and begin.get("total_epochs") is None:  # the time is the only limit
+            return f"{spent} plain epochs"
+        return f"{spent} of at most {float(begin['budget']) * self.epochs:.4g} plain epochs"
 
     @property
     def time(self) -> str:
@@ -129,7 +136,7 @@ class Progressing:
 
     def _phase(self) -> str:
         """What the run that starts is for."""
-        epoch = f"epoch {self.run.epoch + 1}/{self.epochs}"
+        epoch = epoch_in_words(self.story.begin, self.run.epoch)
         done = len(self.recent)
         if self.policy == "greedy":
             return f"{epoch}, candidate {done + 1}/{self.expected:g}"
@@ -156,7 +163,7 @@ class Progressing:
         return "  ".join(
             part
             for part in (
-                f"epoch {last.epoch + 1}/{self.epochs}",
+                epoch_in_words(story.begin, last.epoch),
                 stretch_in_words(story.schedule.stretches[-1]) + self._mean_of(last),
                 self.measured(last),
                 reason + (f" ({failed})" if failed else ""),

@@ -13,10 +13,12 @@ from gammatune.errors import JournalError
 from gammatune.journal import FILE, Story, replay
 from gammatune.records import FLAT
 from gammatune.report.words import (
+    asked_in_words,
     at_an_edge,
     cost_in_words,
     duration,
     in_order,
+    is_open,
     is_routine,
     length_in_words,
     number,
@@ -131,7 +133,7 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
         lines.append("the run has not ended, or was cut off")
     else:
         lines.append(f"learning time  {duration(story.end['seconds'])}")
-        lines.append(f"cost           {cost_in_words(story.end)}")
+        lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
         if story.end["how"] != "complete":
             lines.append(f"ended          {story.end['how']}")
     lines.append(f"seed           {story.begin['seed']}")
@@ -185,9 +187,9 @@ def runs_table(directory: Path) -> Table:
             str(facts.get("model", "")),
             begin["policy"],
             begin["sampler"],
-            f"{len(story.course)}/{begin['epochs']}",
+            str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
             _measured(story),
-            "" if story.end is None else cost_in_words(story.end).split(" (")[0],
+            "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0],
             state,
         )
     return table
@@ -212,9 +214,7 @@ def _measured(story: Story) -> str:
 def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> None:
     """What `gammatune show` prints."""
     facts = story.begin["facts"]
-    asked = ", ".join(
-        f"{name} {story.begin[name]}" for name in ("policy", "sampler", "objective", "epochs", "budget")
-    )
+    asked = asked_in_words(story.begin)
     console.print(Text(f"{facts.get('data', 'a training')}, {facts.get('model', '')}: {asked}"))
     if rollouts:
         console.print(rollout_table(story))

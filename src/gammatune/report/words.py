@@ -94,7 +94,7 @@ def place_in_range(space: Space, values: Values) -> list[str]:
     for name in space.names:
         options = getattr(space[name], "options", None)
         if options is not None:
-            others = " ".join(f"[{o}]" if o == values[name] else str(o) for o in options)
+            others = " ".join(f"[{number(o)}]" if o == values[name] else number(o) for o in options)
             lines.append(f"{name}  {others}")
             continue
         dimension: Any = space[name]
@@ -168,10 +168,33 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
 
 
-def cost_in_words(end: Mapping[str, Any]) -> str:
+def is_open(begin: Mapping[str, Any]) -> bool:
+    """Whether the number of epochs was left to the policy, so that there is no plain run to compare with."""
+    return bool(begin.get("open", False))
+
+
+def epoch_in_words(begin: Mapping[str, Any], epoch: int) -> str:
+    """'epoch 3/20'. epoch: from 0."""
+    return f"epoch {epoch + 1}" if is_open(begin) else f"epoch {epoch + 1}/{begin['epochs']}"
+
+
+def asked_in_words(begin: Mapping[str, Any]) -> str:
+    """'policy lookahead, sampler gamma, objective kappa, epochs 20, budget 1.5'."""
+    names = ["policy", "sampler", "objective", *([] if is_open(begin) else ["epochs", "budget"])]
+    said = [f"{name} {begin[name]}" for name in names]
+    if begin.get("total_epochs") is not None:
+        said.append(f"at most {begin['total_epochs']:g} epochs in all")
+    if begin.get("seconds") is not None:
+        said.append(f"at most {duration(begin['seconds'])}")
+    return ", ".join(said)
+
+
+def cost_in_words(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:
     """'1.43 x a plain run (14.3 plain epochs, 17,860 examples' worth)'; the examples where no epoch was completed."""
     if end.get("plain_runs") is None:
         return f"{end['trained']:,} examples trained, {end['evaluated']:,} evaluated"
-    worth = units(end["trained"], end["evaluated"])
     epochs = f"{end['plain_epochs']:.1f} plain epochs"
-    return f"{end['plain_runs']:.2f} x a plain run ({epochs}, {worth:,.0f} examples' worth)"
+    worth = f"{units(end['trained'], end['evaluated']):,.0f} examples' worth"
+    if is_open(begin):
+        return f"{epochs} ({worth})"
+    return f"{end['plain_runs']:.2f} x a plain run ({epochs}, {worth})"
