@@ -75,7 +75,8 @@ class Cost:
     def __str__(self) -> str:
         if self.plain_runs is None or self.plain_epochs is None:
             return f"{self.units:,.0f} examples in {self.seconds:.1f} s"
-        return f"{self.plain_runs:.2f} x a plain run ({self.plain_epochs:.1f} plain epochs) in {self.seconds:.1f} s"
+        worth = f"{self.plain_epochs:.1f} plain epochs, {self.units:,.0f} examples' worth"
+        return f"{self.plain_runs:.2f} x a plain run ({worth}) in {self.seconds:.1f} s"
 
 
 class Ledger:
