@@ -44,7 +44,6 @@ from gammatune.seeds import stream
 from gammatune.space import Dimension, Float, Space
 from gammatune.tuner import Listener, Result, SamplerFactory, Tuner, around, as_space
 
-
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
 
@@ -95,13 +94,14 @@ def fit(
     facts: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
 ) -> FitResult:
-    """Train `model` for `epochs` epochs, or for as many as suit it, while finding its learning rate; it holds the best weights afterwards.
+    """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
     train_set, val_set, test_set: a torch Dataset of (input, target), a loader of batches of them, or a pair
     of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
-    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, seed, run_dir, listeners: see `Tuner`. The seed fixes the
+    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, seed, run_dir,
+    listeners: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.

@@ -311,6 +311,10 @@ class Tuner:
             lam=self.objective.lam,
             space=list(self.space.lines),
             keep=keep,
+            open=self._open,
+            total_epochs=self.total_epochs,
+            seconds=self.time,
+            schedule=schedule,
             multiplier=multiplier,
             facts=dict(facts or {}),
         )

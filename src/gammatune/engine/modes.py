@@ -15,7 +15,9 @@ def evaluating(*roots: nn.Module, optimizers: Sequence[Optimizer] = ()) -> Itera
     optimizers: those with a mode of their own (`has_mode`) are in theirs for evaluation too.
     """
     modes = [(module, module.training) for root in roots for module in root.modules()]
-    training = [o for o in optimizers if has_mode(o) and any(g.get("train_mode", True) for g in o.param_groups)]
+    training = [
+        o for o in optimizers if has_mode(o) and any(g.get("train_mode", True) for g in o.param_groups)
+    ]
     try:
         for root in roots:
             root.eval()

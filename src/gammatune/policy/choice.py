@@ -9,12 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gammatune.acquisition import log_pi
 from gammatune.records import Observation, Values
-from gammatune.samplers.bayes import dataset
 from gammatune.space import Array, Float, Space
-from gammatune.surrogate.gamma import GammaProcess
-from gammatune.surrogate.quadrature import kronecker
 
 PESSIMISM = 0.25  # standard deviations taken off the mean (guess): between equals the better known one
 FINE = 241  # candidates on a line: a fortieth of a decade apart over six
@@ -44,6 +40,11 @@ def choose(
     told: at least one with a score. keep: what to compare with. rates: the names of learning rates: they are
     taken in decades, below the lowest that diverged, and no further than `reach` decades outside what was tried.
     """
+    # here, since they bring scipy with them, for which `import gammatune` need not wait
+    from gammatune.acquisition import log_pi
+    from gammatune.samplers.bayes import dataset
+    from gammatune.surrogate.gamma import GammaProcess
+
     scored = [seen for seen in told if seen.score is not None]
     ruler = _ruler(space, scored, rates)
     process = GammaProcess(dataset(ruler, scored))
@@ -95,6 +96,8 @@ def _ruler(space: Space, scored: Sequence[Observation], rates: Sequence[str]) ->
 
 
 def _candidates(ruler: Space, scored: Sequence[Observation]) -> Array:  # (q, d)
+    from gammatune.surrogate.quadrature import kronecker
+
     X = np.array([ruler.to_unit(seen.values) for seen in scored])
     if ruler.columns == 1:
         return ruler.snap(np.concatenate([np.linspace(0.0, 1.0, FINE)[:, None], X]))

@@ -97,7 +97,7 @@ def walk(
                 break
             done.slowed += 1
             values = done.values = _slower(job, values)
-            verdict = _taken_back(outcome, done.slowed)
+            verdict = _taken_back(outcome, done.slowed, None if done.outcomes else verdict)
             # Back to the best state; what cannot be paid twice is lost, and the schedule moves on.
             done.outcomes = list(done.upto_best) if done.best else []
             epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
@@ -194,16 +194,14 @@ def _slower(job: Job, values: Values) -> Values:
     return slower
 
 
-def _taken_back(outcome: Outcome, times: int) -> Verdict:
-    what = (
-        outcome.note or f"it ended at a score of {outcome.score:.3g}"
-        if outcome.score is not None
-        else outcome.note
-    )
-    return Verdict(
-        f"epoch {outcome.epoch + 1} blew up ({what}) and was taken back; on at half the rate",
-        {"slowed": float(times)},
-    )
+def _taken_back(outcome: Outcome, times: int, why: Verdict | None) -> Verdict:
+    """why: the verdict on the values themselves, where no commit has told it yet."""
+    what = outcome.note or ("" if outcome.score is None else f"it ended at a score of {outcome.score:.3g}")
+    in_brackets = f" ({what})" if what else ""
+    reason = f"epoch {outcome.epoch + 1} blew up{in_brackets} and was taken back; on at half the rate"
+    if why is None:
+        return Verdict(reason, {"slowed": float(times)})
+    return Verdict(f"{why.reason}; {reason}", {**why.numbers, "slowed": float(times)})
 
 
 def _along(job: Job, values: Values, shape: Shape) -> Verdict:

@@ -161,10 +161,12 @@ def _scout(
             for higher in (up, top + STRIDE):
                 if inside(higher):
                     return higher
-        if (best == bottom or at(best) == -math.inf) and inside(bottom - STRIDE):
+        # Below a rate that does nothing there is nothing: what is better lies between it and the one above.
+        if (best == bottom or at(best) == -math.inf) and not is_flat(bottom) and inside(bottom - STRIDE):
             return bottom - STRIDE
-        for between in (best + STRIDE / 2, best - STRIDE / 2):
-            if inside(between) and not any(abs(between - tried) < STRIDE / 4 for tried in scores):
+        above = min((tried for tried in scores if tried > best), default=best + STRIDE)
+        for between in ((best + above) / 2, best - STRIDE / 2):
+            if inside(between) and not any(abs(between - tried) < STRIDE / 3 for tried in scores):
                 return between
         return None
 

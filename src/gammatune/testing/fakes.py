@@ -58,9 +58,11 @@ class FakeTraining:
             meter.diverged = True
             self.loss = math.nan
             return
-        affordable = math.floor((meter.allowance - meter.units) / (self.examples / self.steps) + 1e-9) if (
-            math.isfinite(meter.allowance)
-        ) else planned
+        affordable = (
+            math.floor((meter.allowance - meter.units) / (self.examples / self.steps) + 1e-9)
+            if (math.isfinite(meter.allowance))
+            else planned
+        )
         taken = min(planned, affordable)
         meter.cut = taken < planned
         meter.batches += taken
