@@ -51,7 +51,8 @@ class FakeTraining:
         self.progress.append(lr)
         meter.epoch_batches, meter.epoch_examples = self.steps, self.examples
         planned = meter.length.batches(self.steps)
-        if lr >= self.cliff:
+        peak = lr * max(level for _, level in meter.shape.knots)
+        if peak >= self.cliff:
             meter.steps += min(planned, 2)  # blows up at the second step
             meter.batches += min(planned, 2)
             meter.trained += self.examples // self.steps
@@ -68,7 +69,7 @@ class FakeTraining:
         meter.batches += taken
         meter.steps += taken
         meter.trained += taken * self.examples // self.steps
-        distance = math.log10(lr / self.best_lr) if lr > 0 else 9.0
+        distance = math.log10(lr / self.best_lr) if peak > 0 else 9.0
         self.loss *= (0.5 + 0.5 * (1 - math.exp(-(distance**2)))) ** (taken / self.steps)
 
     def evaluate(self, meter: Meter) -> Metrics:

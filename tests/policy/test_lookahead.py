@@ -1,0 +1,83 @@
+"""The lookahead policy against a training whose best rate is known."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gammatune.records import Values
+from gammatune.testing.fakes import FakeTraining
+from gammatune.tuner import Tuner
+
+SPACE = ["lr=1e-8:1e4:log"]
+
+
+class Own(FakeTraining):
+    """A training that came with a rate of its own."""
+
+    def __init__(self, own: float, **options: Any) -> None:
+        super().__init__(**({"steps": 40, "examples": 400, "validation": 60} | options))
+        self._own = own
+
+    def own(self, names: Any) -> Values:
+        return {"lr": self._own}
+
+
+def run(training: FakeTraining, **options: Any) -> Tuner:
+    given: dict[str, Any] = {"epochs": 10, "budget": 1.5, "space": SPACE, "objective": "log-loss"}
+    tuner = Tuner(training=training, **(given | options))
+    with tuner:
+        for one in tuner:
+            one.advance()
+            one.report(**one.evaluate())
+    return tuner
+
+
+@pytest.mark.parametrize("own", [1e-5, 1e-3, 0.02, 1.0, 30.0])
+def test_the_rate_is_found_wherever_the_search_begins(own: float) -> None:
+    """Within 0.7 decades: the choice is lowered for the horizon, which this training does not ask for."""
+    result = run(Own(own, best_lr=0.1)).result
+    assert -1.7 < math.log10(float(result.schedule[0]["lr"])) < -0.4
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    budget=st.floats(1.0, 14.0),
+    epochs=st.integers(1, 12),
+    steps=st.integers(8, 60),
+    best=st.floats(1e-4, 3.0),
+    seed=st.integers(0, 3),
+)
+def test_the_budget_is_a_ceiling_and_the_course_is_whole(
+    budget: float, epochs: int, steps: int, best: float, seed: int
+) -> None:
+    training = Own(1e-3, best_lr=best, cliff=300 * best, steps=steps, examples=10 * steps, validation=4 * steps)
+    tuner = run(training, budget=budget, epochs=epochs, seed=seed)
+    cost = tuner.cost
+    plain = epochs * (10 * steps + 4 * steps / 3)
+    least = (10 + 4 * steps / 3) / plain  # what finding out the size of an epoch costs
+    assert cost.units <= max(budget, 1 + least) * plain * (1 + 1e-9)
+    assert len(tuner.result.course) >= epochs - 1
+    assert all(outcome.ok for outcome in tuner.result.course)
+
+
+def test_a_rate_that_does_nothing_is_not_searched_below() -> None:
+    """From a rate that does nothing the next stride may go too far; the best lies between."""
+    result = run(Own(1e-6, best_lr=3e-4, cliff=3e-3)).result
+    assert all(float(o.values["lr"]) >= 1e-7 for o in result.rollouts)
+    assert 3e-5 < float(result.schedule[0]["lr"]) < 3e-3
+
+
+def test_the_first_verdict_says_why() -> None:
+    verdict = run(Own(1e-3)).result.verdicts[0]
+    assert "leads furthest" in verdict.reason
+    assert {"candidates", "horizon"} <= set(verdict.numbers)
+
+
+def test_open_epochs_stay_within_the_total() -> None:
+    tuner = run(Own(1e-3), epochs=None, budget=None, total_epochs=60)
+    assert tuner.cost.plain_epochs is not None
+    assert tuner.cost.plain_epochs <= 60
+    assert 5 <= len(tuner.result.course) <= 60
