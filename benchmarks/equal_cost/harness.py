@@ -185,7 +185,9 @@ def collect(out: Path = RESULTS) -> int:
         "benchmark": "equal_cost",
         "version": VERSION,
         "commits": sorted(commits),
-        "machine": machine("gammatune", "torch", "numpy", "scipy", "scikit-learn", "optuna"),
+        "machine": machine(
+            "gammatune", "torch", "numpy", "scipy", "scikit-learn", "optuna", "prodigyopt", "schedulefree"
+        ),
         "threads": 1,
         "tasks": {task.name: facts(task) for task in TASKS.values()},
     }
