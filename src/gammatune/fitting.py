@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from gammatune.engine.batches import Loader
+from gammatune.engine.modes import has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
 from gammatune.engine.steering import BATCH_SIZE
 from gammatune.engine.streams import StreamStates
@@ -224,6 +225,8 @@ def fit(
                 for run in tuner:
                     run.advance()
                     run.report(**run.evaluate())
+            if has_mode(stepper):  # the weights that are meant to be used, not those it steps with
+                stepper.eval()  # type: ignore[attr-defined]
             report = _report(training, judged, task) if task.comparable else None
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"

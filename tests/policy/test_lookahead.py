@@ -53,7 +53,9 @@ def test_the_rate_is_found_wherever_the_search_begins(own: float) -> None:
 def test_the_budget_is_a_ceiling_and_the_course_is_whole(
     budget: float, epochs: int, steps: int, best: float, seed: int
 ) -> None:
-    training = Own(1e-3, best_lr=best, cliff=300 * best, steps=steps, examples=10 * steps, validation=4 * steps)
+    training = Own(
+        1e-3, best_lr=best, cliff=300 * best, steps=steps, examples=10 * steps, validation=4 * steps
+    )
     tuner = run(training, budget=budget, epochs=epochs, seed=seed)
     cost = tuner.cost
     plain = epochs * (10 * steps + 4 * steps / 3)
