@@ -12,7 +12,7 @@ Every policy searches the same eight decades, about a rate that is 0.001, 0.01 a
     greedy 12       policy "greedy": each epoch the best of twelve
     lookahead B     policy "lookahead" with a budget of B plain runs
 
-Run:  python benchmarks/noisy_quadratic.py --out benchmarks/results/noisy_quadratic.json   (a minute or two)
+Run:  python benchmarks/noisy_quadratic.py --out benchmarks/results/noisy_quadratic.json   (a minute)
 """
 
 import argparse
