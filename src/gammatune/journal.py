@@ -125,8 +125,11 @@ class Story:
             case "commit":
                 taken = [self.rollouts[number] for number in event["rollouts"]]
                 self.course = self.course[: event["epochs"] - len(taken)] + taken
-                if "members" in event:
-                    self.members[taken[-1].number] = [self.rollouts[number] for number in event["members"]]
+                members = event.get("members", {})
+                if isinstance(members, list):  # format 1: of the last outcome
+                    members = {taken[-1].number: members}
+                for number, joined in members.items():
+                    self.members[int(number)] = [self.rollouts[member] for member in joined]
                 verdict = event["verdict"]
                 numbers = {name: float(value) for name, value in verdict["numbers"].items()}
                 self.verdicts.append(Verdict(verdict["reason"], numbers))
@@ -199,11 +202,12 @@ def rollout_event(outcome: Outcome) -> dict[str, Any]:
 
 
 def commit_event(
-    outcomes: Sequence[Outcome], epochs: int, verdict: Verdict, members: Sequence[Outcome] = ()
+    outcomes: Sequence[Outcome], epochs: int, verdict: Verdict, members: Mapping[int, Sequence[Outcome]]
 ) -> dict[str, Any]:
+    """members: of the outcomes that are averages, by number."""
     event = {"event": "commit", "rollouts": [o.number for o in outcomes], "epochs": epochs}
     if members:
-        event["members"] = [o.number for o in members]
+        event["members"] = {number: [o.number for o in joined] for number, joined in members.items()}
     return event | {"verdict": asdict(verdict)}
 
 

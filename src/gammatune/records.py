@@ -109,6 +109,7 @@ class Rollout:
     length: how far; one epoch where nothing else is said. shape: multiplies the learning rate on the way.
     order: 0 sees the data in the order the course would; k > 0 in another order that belongs to k.
     scored: False where nobody will ask for its score, so that its evaluation is left out.
+    role: what it is for, in a word or two, for those who watch.
     """
 
     values: Values
@@ -119,6 +120,7 @@ class Rollout:
     shape: Shape = FLAT
     order: int = 0
     scored: bool = True
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +145,14 @@ class Commit:
     outcomes: the rollouts that become part of the course by it, one an epoch, in order; none where the
     course goes back to an earlier state of its own.
     epochs: how long the course is after it.
-    members: the rollouts whose average this is; the outcome is then the one that scored the average.
+    members: of the outcomes that scored an average, by number: the rollouts that were averaged.
     """
 
     outcomes: tuple["Outcome", ...]
     epochs: int
     fork: str | None
     verdict: Verdict
-    members: tuple["Outcome", ...] = ()
+    members: Mapping[int, tuple["Outcome", ...]] = field(default_factory=dict)
 
 
 Request: TypeAlias = Fork | Rollout | Pool | Average | Commit
@@ -169,7 +171,7 @@ class Outcome:
     trained, evaluated: examples passed forward and backward, and forward only.
     seconds: wall time of the rollout, its evaluation included.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
-    shape, order, length: as in the request. cut: the ceiling of the budget ended it before that.
+    shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
     """
 
     number: int
@@ -190,6 +192,7 @@ class Outcome:
     order: int = 0
     length: Length = Length()
     cut: bool = False
+    role: str = ""
 
     @property
     def ok(self) -> bool:

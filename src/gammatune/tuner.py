@@ -162,7 +162,7 @@ class Run:
                 "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
             )
         meter = self._meter
-        if not meter.trained:
+        if not meter.trained and not meter.cut:
             warnings.warn(
                 "this run took no batch from run.batches(loader), so its cost is not counted and other runs may "
                 "see other batches; write: for x, y in run.batches(loader)",
@@ -195,6 +195,7 @@ class Run:
             order=self._request.order,
             length=self._request.length,
             cut=meter.cut,
+            role=self._request.role,
         )
 
 
@@ -498,8 +499,7 @@ class Tuner:
                     self._home = None  # the course went on; its next fork is not captured yet
                 self._on_course = True
                 self._course = self._course[: epochs - len(outcomes)] + list(outcomes)
-                if members:
-                    self._members[outcomes[-1].number] = members
+                self._members |= members
                 self._verdicts.append(verdict)
                 if hasattr(self._training, "forget_before"):
                     self._training.forget_before(epochs)

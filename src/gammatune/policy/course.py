@@ -102,7 +102,8 @@ def walk(
             done.outcomes = list(done.upto_best) if done.best else []
             epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
             continue
-        yield Commit((outcome,), len(done.outcomes) + 1, None, verdict, joined)
+        averaged = {outcome.number: joined} if joined else {}
+        yield Commit((outcome,), len(done.outcomes) + 1, None, verdict, averaged)
         done.outcomes.append(outcome)
         if done.best is None or job.rank(outcome) > job.rank(done.best):
             done.best = outcome

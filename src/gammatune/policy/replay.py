@@ -65,7 +65,8 @@ class Replay:
             if not outcome.ok:
                 raise self._diverged(place, outcome)
             verdict = Verdict(f"epoch {place + 1} of {len(self.schedule)} of a course found before")
-            yield Commit((outcome,), place + 1, None, verdict, tuple(joined))
+            members = {outcome.number: tuple(joined)} if joined else {}
+            yield Commit((outcome,), place + 1, None, verdict, members)
 
     @property
     def budget(self) -> float:
