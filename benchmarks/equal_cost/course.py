@@ -6,14 +6,14 @@ ends with the same weights, to the last bit.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from tasks import Setting
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from training import Trace, cost, objective
 
@@ -32,21 +32,26 @@ class State:
 class Course:
     """One training, a stretch at a time; the batches go on from stretch to stretch, whatever is loaded between.
 
-    make: the optimizer from the model; the setting's own if None. total: the steps of a plain run.
+    make: the optimizer from the model; the setting's own if None. batches: without an end; the setting's own, epoch
+    after epoch, if None. total: the steps of a plain run.
     step: steps taken so far. trained, evaluated: examples, everything that was ever run counted.
     diverged: a loss was not finite; nothing is trained any more until a state is loaded.
     """
 
-    def __init__(self, setting: Setting, make: Callable[[nn.Module], Optimizer] | None = None) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        make: Callable[[nn.Module], Optimizer] | None = None,
+        batches: Iterator[Sequence[Tensor]] | None = None,
+    ) -> None:
         self.setting = setting
         self.model = setting.model()
         self.optimizer = make(self.model) if make else setting.optimizer(self.model, setting.task.default_lr)
-        loader = setting.loader()
-        self.total = setting.task.epochs * len(loader)
+        self.total = setting.task.epochs * len(setting.loader())
         self.step = self.trained = self.evaluated = 0
         self.diverged = False
-        self._batches = itertools.chain.from_iterable(itertools.repeat(loader))
-        self._random = torch.Generator().manual_seed(setting.seed).get_state()  # of augmentation and dropout
+        self._batches = endless(setting) if batches is None else batches
+        self._random = torch.Generator().manual_seed(setting.noise).get_state()  # of augmentation and dropout
 
     def advance(self, steps: int, lr: Callable[[int], float]) -> list[float]:
         """Train `steps` steps, step k of the whole course at the rate lr(k); the training loss of each batch."""
@@ -92,6 +97,11 @@ class Course:
     def cost(self) -> float:
         """Plain runs."""
         return cost(self.setting, self.trained, self.evaluated)
+
+
+def endless(setting: Setting) -> Iterator[Sequence[Tensor]]:
+    """The setting's batches, epoch after epoch."""
+    return itertools.chain.from_iterable(itertools.repeat(setting.loader()))
 
 
 def finished(course: Course, *, cost: float, seconds: float) -> Trace:

@@ -27,6 +27,8 @@ import methods as methods_package
 from tasks import TASKS, VERSION, Setting, Task
 from training import SHAPES, Trace, train
 
+import gammatune
+
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from machine import machine
 
@@ -158,7 +160,8 @@ def compute(task: str, method: str, seed: int, *, again: bool = False) -> tuple[
 
 
 def commit() -> str:
-    command = ["git", "-C", str(data.HERE), "rev-parse", "--short", "HEAD"]
+    """Of the gammatune that was imported, which may be a checkout apart from the benchmark's own files."""
+    command = ["git", "-C", str(Path(gammatune.__file__).parent), "rev-parse", "--short", "HEAD"]
     answer = subprocess.run(command, capture_output=True, text=True)
     return answer.stdout.strip() or "unknown"
 

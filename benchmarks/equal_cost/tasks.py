@@ -13,6 +13,7 @@ other half, which shows how optimistic a choice was; "test", reported only.
 import math
 import os
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
 from zlib import crc32
@@ -61,17 +62,30 @@ class Task:
 class Setting:
     """A task under one seed.
 
-    examples: training examples an epoch. validation: examples of the part "select".
+    examples: training examples an epoch. validation: examples of the part "select". noise: the seed of
+    augmentation and dropout.
     classify: whether metrics are accuracy and loss (cross entropy), or loss (mean squared error) and r2.
     """
 
     def __init__(self, task: Task, seed: int) -> None:
         self.task, self.seed = task, seed
-        self._stream = crc32(f"{task.name}/{seed}".encode())
+        self._stream = self._order = crc32(f"{task.name}/{seed}".encode())
+        self.noise = seed
         self.parts = task.parts(np.random.default_rng([seed, crc32(task.name.encode())]))
         self.examples = len(self.parts["train"][0])
         self.validation = len(self.parts["select"][0])
         self.classify = task.classes > 0
+
+    def reordered(self, order: int) -> "Setting":
+        """The same examples and initial weights with the data in another order, and other augmentation and dropout.
+
+        Order 0 is that of the setting as it was made.
+        """
+        if order == 0:
+            return self
+        other = copy(self)
+        other._order = other.noise = crc32(f"{self.task.name}/{self.seed}/{order}".encode())
+        return other
 
     def model(self) -> nn.Module:
         """A fresh one, with the same initial weights every time; the global random stream is left alone."""
@@ -93,7 +107,7 @@ class Setting:
         """
         names = ("train", "select", "second") if both else ("train",)
         x, y = (torch.cat([self.parts[name][i] for name in names]) for i in (0, 1))
-        generator = torch.Generator().manual_seed(self._stream)
+        generator = torch.Generator().manual_seed(self._order)
         order = RandomSampler(range(len(x)), generator=generator)
         batches = BatchSampler(order, batch_size or self.task.batch_size, drop_last=False)
         whole = Batches(x, y, self.task.augment)

@@ -127,7 +127,7 @@ def train(
     step, trained, evaluated, aside, diverged = 0, 0, 0, 0.0, False
     course: list[dict[str, float]] = []
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(setting.seed)  # of augmentation and dropout
+        torch.default_generator.manual_seed(setting.noise)  # of augmentation and dropout
         model.train()
         began = clock()
         for epoch in range(epochs):

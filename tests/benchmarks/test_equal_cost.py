@@ -16,7 +16,7 @@ import data
 import harness
 import table
 import tasks
-from methods import plain, tuned
+from methods import controls, ours, plain, tuned
 from training import SHAPES, constant, linear, train
 
 TINY = replace(tasks.TASKS["breast-cancer"], epochs=2)
@@ -94,6 +94,18 @@ def test_recalibration_gives_the_statistics_of_the_whole_training_part():
     assert model[0].momentum == 0.1
 
 
+def test_another_order_is_another_order_and_nothing_else():
+    setting = TINY.setting(3)
+    other = setting.reordered(1)
+    assert setting.reordered(0) is setting
+    assert other.parts is setting.parts
+    assert not torch.equal(batches(setting)[0], batches(other)[0])
+    assert torch.equal(batches(other)[0], batches(TINY.setting(3).reordered(1))[0])
+    models = [s.model().state_dict() for s in (setting, other)]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    assert setting.noise == 3 != other.noise
+
+
 def test_images_are_flipped_and_shifted_as_a_slow_twin_does_it():
     x = torch.rand(20, 3, 6, 6)
     torch.manual_seed(1)
@@ -134,6 +146,60 @@ def test_a_search_pays_for_its_twelve_trials_and_takes_the_best_by_the_objective
     assert cell.test == setting.error(chosen.metrics["test"])
     if name == "linear-grid":
         assert chosen.score == max(harness.trained(setting, "linear", place).score for place in tuned.GRID)
+
+
+@pytest.mark.parametrize("name", controls.METHODS)
+def test_controls_take_the_grids_rate_and_cost_what_they_promise(name):
+    cell = controls.METHODS[name](TINY, 0)
+    factor = 2 if "x2" in name else 1
+    assert cell.chosen["lr"] == pytest.approx(factor * tuned.METHODS["linear-grid"](TINY, 0).chosen["lr"])
+    least, most = (11, 12) if any(k in name for k in ("average", "local", "batch")) else (1, 1.2)
+    if name.endswith("-12"):
+        least, most = 12, 12.2
+    assert least <= cell.cost <= most
+    assert 0 <= cell.test < 0.5
+    assert not cell.diverged
+
+
+def test_members_of_one_state_and_one_order_average_to_themselves():
+    setting = TINY.setting(0)
+    course = controls.Course(setting)
+    course.advance(5, lambda k: 0.01)
+    state = course.state()
+    joined = controls.mean([state, course.state(), course.state()])
+    assert joined.step == 5
+    for name, tensor in state.model.items():
+        torch.testing.assert_close(joined.model[name], tensor)
+    for key, moments in state.optimizer["state"].items():
+        torch.testing.assert_close(joined.optimizer["state"][key], moments)
+
+
+def test_the_mean_is_that_of_every_number_of_the_states():
+    states = [
+        controls.State(
+            {"w": torch.tensor([a]), "n": torch.tensor(7)}, {"state": {0: {"m": torch.tensor(b)}}}, 3
+        )
+        for a, b in ((1.0, 4.0), (3.0, 8.0))
+    ]
+    joined = controls.mean(states)
+    assert joined.model["w"].item() == 2
+    assert joined.model["n"].item() == 7
+    assert joined.optimizer["state"][0]["m"].item() == 6
+
+
+def test_a_joined_batch_is_one_of_every_order():
+    setting = TINY.setting(0)
+    x, y = next(controls.joined_batches(setting, 3))
+    first = [next(iter(setting.reordered(order).loader()))[0] for order in range(3)]
+    assert torch.equal(x, torch.cat(first))
+    assert len(x) == len(y) == 3 * TINY.batch_size
+
+
+def test_runs_in_other_orders_are_told_one_by_one(monkeypatch):
+    monkeypatch.setattr(ours, "ORDERS", 2)
+    cell = ours.METHODS["lookahead-1.5-orders"](TINY, 0)
+    assert len(cell.chosen["lr"]) == 2
+    assert 0.9 < cell.cost <= 1.5, "the mean of the runs, not their sum"
 
 
 def test_no_grid_point_is_better_on_test_than_the_oracles():

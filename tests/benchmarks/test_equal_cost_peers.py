@@ -25,6 +25,9 @@ CEILINGS = {
     "pbt": 12,
     "pb2": 12,
     "greedy": 12,
+    "grid-100": 100,
+    "grid-100-log": 100,
+    "grid-100-once": 100,
     "schedule-free": 1,
     "prodigy": 1,
 }

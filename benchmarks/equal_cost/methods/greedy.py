@@ -1,7 +1,17 @@
-"""gammatune's policy of the thesis, through the public front door.
+"""gammatune's policies of the thesis, through the public front door.
 
-greedy      every epoch the best of twelve candidates by that epoch's own score; the best epoch is handed back
+greedy          every epoch the best of twelve candidates by that epoch's own score, 1e-5 .. 10 by the Gamma process;
+                the best epoch is handed back
+grid-100        figure 7: every epoch the best of a grid of 100 rates, 0 .. 0.5 evenly as in the thesis, ends included
+grid-100-log    the same with the grid over 1e-5 .. 10 on a logarithmic scale, the range of all other searches here
+grid-100-once   the other reading of the thesis's grid (figures 14 to 17, tables 8 to 11): one rate for the whole
+                run, constant, the best of the same 100 by the run's last epoch
+
+The thesis's range was made for SGD; under AdamW, whose useful rates lie at its lower end, only the grid on the
+logarithmic scale can be fine enough.
 """
+
+from functools import partial
 
 import torch
 from harness import Cell, Method, cell_of, setting_of
@@ -12,9 +22,12 @@ import gammatune
 from gammatune.errors import AllDiverged
 
 BUDGET = 12  # plain runs
+GRID = 100  # rates, and plain runs
+WIDE = "lr=1e-5:10:log"
+THESIS = "lr=0:0.5"
 
 
-def greedy(task: Task, seed: int) -> Cell:
+def by_thesis(name: str, policy: str, budget: int, sampler: str, space: str, task: Task, seed: int) -> Cell:
     setting = setting_of(task, seed)
     note = ""
     began = clock()
@@ -27,9 +40,10 @@ def greedy(task: Task, seed: int) -> Cell:
             model=model,
             optimizer=optimizer,
             epochs=task.epochs,
-            budget=BUDGET,
-            policy="greedy",
-            space=["lr=1e-5:10:log"],
+            budget=budget,
+            policy=policy,
+            sampler=sampler,
+            space=[space],
             objective=objective(setting),
             seed=seed,
         )
@@ -52,7 +66,12 @@ def greedy(task: Task, seed: int) -> Cell:
         metrics, [], score, cost(setting, spent.trained, spent.evaluated), seconds, not tuner.result.course
     )
     schedule = [float(f"{values['lr']:.3g}") for values in tuner.result.schedule]
-    return cell_of(setting, "greedy", trace, chosen={"lr": schedule}, note=note)
+    return cell_of(setting, name, trace, chosen={"lr": schedule}, note=note)
 
 
-METHODS: dict[str, Method] = {"greedy": greedy}
+METHODS: dict[str, Method] = {
+    "greedy": partial(by_thesis, "greedy", "greedy", BUDGET, "gamma", WIDE),
+    "grid-100": partial(by_thesis, "grid-100", "greedy", GRID, "grid", THESIS),
+    "grid-100-log": partial(by_thesis, "grid-100-log", "greedy", GRID, "grid", WIDE),
+    "grid-100-once": partial(by_thesis, "grid-100-once", "once", GRID, "grid", THESIS),
+}
