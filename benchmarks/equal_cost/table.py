@@ -17,6 +17,9 @@ What the columns say, over the tasks and seeds that method and reference both ha
     failed        models handed over that had diverged, or methods that raised
     optimism      error on the second half of the validation data less error on the half chosen by, in points
     cost          in plain runs, and processor seconds of a run: the means over tasks
+
+Below the tables: pairs of methods head to head; the controls of methods/controls.py, which are no methods to choose,
+against the training they vary; how far chosen rates lie apart. All three over the frozen tasks.
 """
 
 import argparse
@@ -33,6 +36,34 @@ from scipy.stats import t as student
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "equal_cost.json"
 DRAWS = 4000  # of the bootstrap
+CONTROL, CONTROLLED = "control-", "linear-grid"  # what controls are called, and what they vary
+HEAD_TO_HEAD = (  # a method, and what it is held against
+    ("lookahead-1.5", "grid-100"),
+    ("lookahead-1.5", "grid-100-log"),
+    ("lookahead-1.5", "grid-100-once"),
+    ("lookahead-1.5", "greedy"),
+    ("lookahead-1.5", "lookahead-1.5-loss"),
+    ("lookahead-1.5", "lookahead-1.5-accuracy"),
+    ("lookahead-1.5-far-up", "lookahead-1.5"),
+    ("lookahead-1.5-far-down", "lookahead-1.5"),
+    ("lookahead-4-decay", "lookahead-4"),
+    ("lookahead-4", "lookahead-1.5"),
+    ("lookahead-12", "lookahead-4"),
+    ("lookahead-12", "lookahead-12-single"),
+    ("lookahead-12", "lookahead-12-random"),
+    ("lookahead-12-single", "lookahead-12-random"),
+    ("lookahead-12", "control-average-x1"),
+    ("lookahead-12", "control-average-x2"),
+    ("control-average-x1", "control-local-x1"),
+    ("control-average-x1", "control-batch-x1"),
+    ("control-average-x2", "control-one-x2"),
+    ("control-average-x2", "control-local-x2"),
+    ("control-average-x2", "control-batch-x2"),
+    ("control-average-x2", "control-average-x1"),
+    ("control-average-x2", "control-swa-x2-12"),
+    ("control-average-x2", "control-lawa-x2-12"),
+)
+RATES = ("lookahead-1.5", "lookahead-4", "lookahead-12", "linear-gamma")  # whose spread is shown
 POINTS = 100.0
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -217,21 +248,20 @@ def report(results: Mapping[str, Any], reference: str) -> tuple[str, list[Row]]:
     methods = sorted({method for _, method, _ in cells})
     if reference not in methods:
         raise SystemExit(f"--reference {reference}: there is none; there are {', '.join(methods)}")
-    groups = {
-        "Frozen tasks": {t: f for t, f in results["tasks"].items() if not f["development"]},
-        "Development tasks": {t: f for t, f in results["tasks"].items() if f["development"]},
-    }
+    frozen = {t: f for t, f in results["tasks"].items() if not f["development"]}
+    development = {t: f for t, f in results["tasks"].items() if f["development"]}
     text = [f"# Equal cost: every method against {reference}\n", (__doc__ or "").split("\n\n", 2)[2]]
     shown: list[Row] = []
-    for title, tasks in groups.items():
-        made = (row(cells, tasks, method, reference) for method in methods)
-        rows = sorted((r for r in made if r is not None), key=lambda r: -r.reduction)
-        if rows:
-            ordered = [r.method for r in rows]
-            text += [f"## {title} ({len(tasks)})\n", markdown(HEADINGS, [cells_of(r) for r in rows]) + "\n"]
-            text += ["Test error by task, in points (+ not worse by the margin, - worse by more):\n"]
-            text += [by_task(cells, tasks, ordered, reference) + "\n"]
-            shown = shown or rows
+    to_choose = [method for method in methods if not method.startswith(CONTROL)]
+    for title, tasks in (("Frozen tasks", frozen), ("Development tasks", development)):
+        rows, lines = section(cells, tasks, to_choose, reference, f"{title} ({len(tasks)})")
+        text += lines
+        shown = shown or rows
+    text += head_to_head(cells, frozen, methods)
+    varied = [method for method in methods if method.startswith(CONTROL)]
+    if varied and CONTROLLED in methods:
+        text += section(cells, frozen, [*varied, CONTROLLED], CONTROLLED, f"Controls against {CONTROLLED}")[1]
+    text += spreads(cells, frozen)
     where = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     text += [
@@ -241,19 +271,97 @@ def report(results: Mapping[str, Any], reference: str) -> tuple[str, list[Row]]:
     return "\n".join(text), shown
 
 
+def section(
+    cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str], reference: str, title: str
+) -> tuple[list[Row], list[str]]:
+    """The rows from good to bad, and their two tables as text; nothing where nothing has been run."""
+    made = (row(cells, tasks, method, reference) for method in methods)
+    rows = sorted((r for r in made if r is not None), key=lambda r: -r.reduction)
+    if not rows:
+        return [], []
+    return rows, [
+        f"## {title}\n",
+        markdown(HEADINGS, [cells_of(r) for r in rows]) + "\n",
+        "Test error by task, in points (+ not worse by the margin, - worse by more):\n",
+        by_task(cells, tasks, [r.method for r in rows], reference) + "\n",
+    ]
+
+
+def head_to_head(cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str]) -> list[str]:
+    lines = []
+    for method, other in HEAD_TO_HEAD:
+        if method in methods and other in methods and (found := row(cells, tasks, method, other)):
+            texts, back = cells_of(found), row(cells, tasks, other, method)
+            assert back is not None
+            costs = f"{found.cost:.2f} / {back.cost:.2f}"
+            lines.append([method, other, texts[1], *texts[3:9], costs])
+    if not lines:
+        return []
+    headings = ("method", "against", "pairs", *HEADINGS[3:9], "costs")
+    return ["## Head to head\n", markdown(headings, lines) + "\n"]
+
+
+# Spread of the chosen rates -------------------------------------------------------------------------------
+
+
+def spreads(cells: Cells, tasks: Mapping[str, Any]) -> list[str]:
+    """How far the rates that a method chose lie apart, over seeds and over orders of the data alone."""
+    groups = {f"{m}, seeds": [over_seeds(cells, task, m) for task in tasks] for m in RATES}
+    groups |= {f"{m}, orders": [over_orders(cells, task, m) for task in tasks] for m in RATES}
+    known = {name: found for name, found in groups.items() if any(found)}
+    if not known:
+        return []
+    lines = [
+        [task, *("" if not found[i] else spread(found[i]) for found in known.values())]
+        for i, task in enumerate(tasks)
+    ]
+    pooled = [float(np.sqrt(np.mean([deviation(f) ** 2 for f in found if f]))) for found in known.values()]
+    lines.append(["root mean square", *(f"{sd:.2f}" for sd in pooled)])
+    return [
+        "## Spread of the chosen learning rate\n",
+        "Standard deviation in decades, and in brackets the largest rate over the smallest (the worst seed's). "
+        "Seeds: other examples, initial weights and order of the data. Orders: five orders of the data under each "
+        "seed, all else the same.\n",
+        markdown(("task", *known), lines) + "\n",
+    ]
+
+
+def over_seeds(cells: Cells, task: str, method: str) -> list[Array]:
+    """One group: the logarithms (base 10) of the rates of all seeds; none where there are fewer than two."""
+    rates = [c["chosen"]["lr"] for (t, m, _), c in cells.items() if (t, m) == (task, method)]
+    rates = [lr for lr in rates if lr > 0]
+    return [np.log10(rates)] if len(rates) > 1 else []
+
+
+def over_orders(cells: Cells, task: str, method: str) -> list[Array]:
+    """A group a seed."""
+    found = [c["chosen"]["lr"] for (t, m, _), c in cells.items() if (t, m) == (task, f"{method}-orders")]
+    return [np.log10([lr for lr in rates if lr > 0]) for rates in found]
+
+
+def deviation(groups: Sequence[Array]) -> float:
+    """Within groups, pooled."""
+    return float(np.sqrt(np.mean([group.var(ddof=1) for group in groups])))
+
+
+def spread(groups: Sequence[Array]) -> str:
+    return f"{deviation(groups):.2f} (x{10 ** max(float(np.ptp(group)) for group in groups):.1f})"
+
+
 # Picture --------------------------------------------------------------------------------------------------
 
 
 def family(method: str) -> str:
     """The name without its number: methods of one family differ in length and are joined by a line."""
-    return re.sub(r"-\d+", "", method)
+    return re.sub(r"-\d+(\.\d+)?", "", method)
 
 
 def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
     """Error as a multiple of the reference's against cost, with 95 % intervals; the legend goes from good to bad.
 
-    Left all methods, right those about the reference.
+    Left all methods, right those about the reference. Our own policy is drawn broader.
     """
+    rows = [r for r in rows if not r.method.endswith("-orders")]  # those are runs of a method that is there
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -270,10 +378,11 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
         bars = np.maximum(np.nan_to_num([y - ends[:, 0], ends[:, 1] - y]), 0)
         # neighbours at one cost stand a little apart, or their bars would hide each other
         apart = 1 + 0.025 * (i % 11 - 5)
+        broad = 2 if name == "lookahead" else 1
         for axes in both:
             axes.errorbar(
                 x * apart, y, yerr=bars, label=" / ".join(r.method for r in of), color=colours[i % 20],
-                marker=markers[i % 11], markersize=5, linewidth=1, elinewidth=0.7, capsize=2,
+                marker=markers[i % 11], markersize=5, linewidth=broad, elinewidth=0.7 * broad, capsize=2,
             )  # fmt: skip
     for axes in both:
         axes.axhline(1, color="grey", linewidth=0.7)

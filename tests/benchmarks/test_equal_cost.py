@@ -262,6 +262,41 @@ def test_the_table_counts_ratios_differences_and_verdicts():
     assert row.optimism == pytest.approx(0.01)
 
 
+def test_the_spread_of_rates_is_told_in_decades_over_seeds_and_over_orders():
+    facts = {"task": {"test": 1000, "development": False}}
+    made = cells({("lookahead-1.5", "task"): [0.1] * 3, ("lookahead-1.5-orders", "task"): [0.1] * 2})
+    for (_, method, seed), cell in made.items():
+        apart = {"lr": [0.01, 0.1]} if seed else {"lr": [0.1, 0.1]}
+        cell["chosen"] = apart if "orders" in method else {"lr": 10.0**-seed}
+    text = "\n".join(table.spreads(made, facts))
+    assert "1.00 (x100.0)" in text, "0.1, 0.01 and 0.001: a decade"
+    assert "0.50 (x10.0)" in text, "the mean of the variances 0 and 1/2"
+    assert table.spreads(cells({("lookahead-4", "task"): []}), facts) == []
+
+
+def test_controls_stand_apart_and_pairs_head_to_head(monkeypatch):
+    monkeypatch.setattr(table, "HEAD_TO_HEAD", (("mine", "other"), ("mine", "never run")))
+    errors = {("control-x", "task"): [0.1, 0.2], ("linear-grid", "task"): [0.2, 0.4]}
+    made = cells(errors | {("mine", "task"): [0.1, 0.1], ("other", "task"): [0.2, 0.2]})
+    for cell in made.values():
+        cell["chosen"] = {"lr": 0.1}
+    machine = {"processor": "one", "python": "3", "versions": {}}
+    facts = {"task": {"test": 1000, "development": False}}
+    results = {"cells": list(made.values()), "tasks": facts, "machine": machine, "threads": 1, "commits": []}
+    text, rows = table.report(results, "other")
+    assert sorted(r.method for r in rows) == ["linear-grid", "mine", "other"]
+    assert text.count("control-x") == 2, "its row and its errors by task"
+    pair = next(line for line in text.splitlines() if line.startswith("| mine ") and "| other " in line)
+    assert "+50.0 [+50.0, +50.0]" in pair
+    assert "never run" not in text
+
+
+def test_a_line_joins_the_lengths_of_a_method():
+    ours = {table.family(f"lookahead-{budget}") for budget in ("1.25", "1.5", "2", "4", "12")}
+    assert ours == {"lookahead"}
+    assert table.family("lookahead-1.5-blind") == "lookahead-blind"
+
+
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     facts = {"task": {"test": 1000, "development": False}}
