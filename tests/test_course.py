@@ -442,7 +442,7 @@ def astray(job: Any) -> Any:
         outcome = yield Rollout(
             {"lr": 0.1}, epoch, None, course=True, length=Length(0.0, least=1), shape=STILL
         )
-        yield Commit((outcome,), epoch + 1, None, Verdict("average"), tuple(joined))
+        yield Commit((outcome,), epoch + 1, None, Verdict("average"), {outcome.number: tuple(joined)})
         yield Fork("peak")
     yield Rollout({"lr": 0.5}, 3, None)
     outcome = yield Rollout({"lr": 0.01}, 3, "peak", course=True, length=Length(0.4))
@@ -468,7 +468,7 @@ def averages(job: Any) -> Any:
         yield Average("mean")
         settle = Rollout({"lr": 0.3}, epoch, None, course=True, length=Length(0.0, least=1), shape=STILL)
         outcome = yield settle
-        yield Commit((outcome,), epoch + 1, None, Verdict("average"), tuple(joined))
+        yield Commit((outcome,), epoch + 1, None, Verdict("average"), {outcome.number: tuple(joined)})
 
 
 def straight(job: Any) -> Any:
@@ -568,7 +568,9 @@ def test_any_course_is_repeated_to_the_bit(plan: list[dict[str, Any]]) -> None:
             if how["taken_back"]:
                 continue
             done += 1
-            yield Commit((outcome,), done, None, Verdict("as drawn"), tuple(joined))
+            yield Commit(
+                (outcome,), done, None, Verdict("as drawn"), {outcome.number: tuple(joined)} if joined else {}
+            )
             yield Fork("here")
         yield Commit((), done, "here", Verdict("back"))
 

@@ -92,7 +92,8 @@ class Run:
     """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
 
     epoch: from 0. values: the candidate. number: counts the rollouts from 0. is_course: certain to be kept,
-    so that the user's own loggers may listen.
+    so that the user's own loggers may listen. role: what it is for, in a word or two. scored: whether anybody
+    asks for its score.
     """
 
     def __init__(self, training: Forkable, request: Rollout, number: int, allowance: float) -> None:
@@ -100,6 +101,8 @@ class Run:
         self.values = request.values
         self.number = number
         self.is_course = request.course
+        self.role = request.role
+        self.scored = request.scored
         self._training = training
         self._request = request
         self._meter = Meter(request.length, request.shape, request.order, allowance)
@@ -530,9 +533,7 @@ class Tuner:
         return math.inf if self.time is None else self.time - (clock.perf_counter() - self._started)
 
     def _is_stopping(self) -> bool:
-        """The user asked to end, or the time left is that of one more epoch, which brings the rate to zero."""
-        lasting = self._course[-1].seconds if self._course else 0.0
-        return self._stopping or self._seconds_left() < 2.5 * lasting
+        return self._stopping
 
     def _beats(self, one: Outcome, other: Outcome) -> bool:
         if one.score is None or other.score is None:

@@ -83,3 +83,36 @@ def test_open_epochs_stay_within_the_total() -> None:
     assert tuner.cost.plain_epochs is not None
     assert tuner.cost.plain_epochs <= 60
     assert 5 <= len(tuner.result.course) <= 60
+
+
+@pytest.mark.parametrize("left_after", [40, 60, 90, 130])
+def test_leaving_early_keeps_the_best_walk_that_is_whole(left_after: int) -> None:
+    """With a break in a later walk the training stands where the course does, not in the midst of that walk."""
+    training = Own(1e-3, best_lr=0.1)
+    tuner = Tuner(training=training, epochs=6, budget=12, space=SPACE, objective="log-loss")
+    with tuner:
+        for one in tuner:
+            if one.number == left_after:
+                assert one.role.startswith("walk ")
+                break
+            one.advance()
+            one.report(**one.evaluate())
+    result = tuner.result
+    assert len(result.course) == 6
+    assert result.course[-1].role != one.role
+    assert training.loss == result.metrics["loss"]
+
+
+def test_later_walks_are_no_course_before_they_are_whole() -> None:
+    """Loggers that listen to the course never see its epochs run backwards."""
+    course = [o for o in run(Own(1e-3), epochs=5, budget=12).result.rollouts if o.role == "course"]
+    tuner = Tuner(training=Own(1e-3), epochs=5, budget=12, space=SPACE, objective="log-loss")
+    seen = []
+    with tuner:
+        for one in tuner:
+            if one.is_course:
+                seen.append((one.number, one.epoch))
+            one.advance()
+            one.report(**one.evaluate())
+    assert seen == [(o.number, o.epoch) for o in course]
+    assert [epoch for _, epoch in seen] == [0, 1, 2, 3, 4]

@@ -1,14 +1,17 @@
 """The course of a lookahead run: epoch after epoch along the schedule, with a guard behind it.
 
-One walk from the initial weights to the end. With several *members* each epoch is trained that many times from
-where the last one ended, every time over the data in another order, and goes on with the average of their weights
-and optimizer states: the noise of the steps cancels, so that a higher rate may be used.
+One walk from the initial weights to the end. What a later walk came to becomes the course only when it has ended,
+and ended better: whoever leaves early keeps the best walk that is whole.
+
+With several *members* each epoch is trained that many times from where the last one ended, every time over the
+data in another order, and goes on with the average of their weights and optimizer states: the noise of the steps
+cancels, so that a higher rate may be used.
 """
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from gammatune.policy.job import Job, Steps
+from gammatune.policy.job import Job, Steps, out_of_memory
 from gammatune.policy.opening import rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import (
@@ -39,15 +42,17 @@ TRIES = 6  # halvings before a walk gives up: a factor 64
 class Walk:
     """What one walk came to.
 
-    values: as it ended. outcomes: one an epoch. tried: those that blew up.
-    best: the one with the best score, and once the walk has ended the one to hand
-    back; its state is in the fork `peak`. slowed: how often the guard had to halve the rate. standing: the
-    training still stands where the last commit left it.
+    why: the verdict it began with. values: as it ended. outcomes: one an epoch. averaged: of those that scored an
+    average, by number, what was averaged. tried: those that blew up. best: the one with the best score, and once
+    the walk has ended the one to hand back; its state is in the fork `peak`. slowed: how often the guard had to
+    halve the rate. standing: the training still stands where the last epoch left it.
     """
 
     peak: str
+    why: Verdict
     values: Values
     outcomes: list[Outcome] = field(default_factory=list)
+    averaged: dict[int, tuple[Outcome, ...]] = field(default_factory=dict)
     tried: list[Outcome] = field(default_factory=list)
     best: Outcome | None = None
     slowed: int = 0
@@ -68,32 +73,43 @@ def walk(
     peak: str,
     members: int = 1,
     *,
+    number: int = 1,
     guard: bool = True,
 ) -> Generator[Request, Outcome | None, Walk]:
-    """From the fork "start" along the schedule. verdict: that of the first commit.
+    """From the fork "start" along the schedule. verdict: why it is tried.
 
-    guard: try again at half the rate after an epoch that blew up; without it the walk ends there.
+    number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
+    (`compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew up;
+    without it the walk ends there.
     """
-    done = Walk(peak, values)
+    done = Walk(peak, verdict, values)
+    is_course = number == 1
+    role = "course" if is_course else f"walk {number}"
     floor = survey.score if survey.score is not None else float("-inf")
     lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
-    epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last commit left it
+    seconds = 0.0  # of the last epoch
+    epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
     while epoch < job.epochs and not ending:
         shape = part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs)
-        if job.stopping():  # a short decay from where the rate stands
+        if job.is_ending(seconds):  # a short decay from where the rate stands
             shape, ending = Shape(((0.0, shape(0.0)), (1.0, 0.0))), True
         fork = ("last" if fresh else peak) if done.outcomes else "start"
+        joined: tuple[Outcome, ...] = ()
         if members == 1:
-            outcome = yield Rollout(values, epoch, None if fresh else fork, course=True, shape=shape)
-            assert outcome is not None
+            fork_or_on = None if fresh else fork
+            reply = yield Rollout(values, epoch, fork_or_on, is_course, shape=shape, role=role)
+            assert reply is not None
+            outcome = reply
             purse.pay(outcome)
-            joined: tuple[Outcome, ...] = ()
         else:
-            outcome, joined = yield from _averaged(purse, values, epoch, fork, shape, members)
+            outcome, joined = yield from _averaged(purse, values, epoch, fork, shape, members, role)
+        seconds = outcome.seconds + sum(member.seconds for member in joined)
+        if is_course and outcome.status == "infeasible":
+            raise out_of_memory(outcome)
         if _blew_up(outcome, done.best, floor):
             fresh = False
             done.tried.append(outcome)
-            if not guard or done.slowed == TRIES:
+            if not guard or done.slowed == TRIES or outcome.status == "infeasible":
                 break
             done.slowed += 1
             values = done.values = _slower(job, values)
@@ -102,13 +118,16 @@ def walk(
             done.outcomes = list(done.upto_best) if done.best else []
             epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
             continue
-        averaged = {outcome.number: joined} if joined else {}
-        yield Commit((outcome,), len(done.outcomes) + 1, None, verdict, averaged)
         done.outcomes.append(outcome)
+        if joined:
+            done.averaged[outcome.number] = joined
+        if is_course:
+            yield Commit((outcome,), len(done.outcomes), None, verdict, _those_of((outcome,), done))
         if done.best is None or job.rank(outcome) > job.rank(done.best):
             done.best = outcome
             yield Fork(peak)
-        yield Fork("last")
+        if guard or members > 1:
+            yield Fork("last")
         epoch, fresh, verdict = epoch + 1, True, _along(job, values, shape)
     done.standing = fresh
     if fresh and done.best is not None and not _ended_below(job, done):
@@ -131,13 +150,13 @@ def _ended_below(job: Job, done: Walk) -> bool:
 
 
 def _averaged(
-    purse: Purse, values: Values, epoch: int, fork: str, shape: Shape, members: int
+    purse: Purse, values: Values, epoch: int, fork: str, shape: Shape, members: int, role: str
 ) -> Generator[Request, Outcome | None, tuple[Outcome, tuple[Outcome, ...]]]:
     """One epoch, `members` times, and the score of the average of those that did not diverge."""
     joined: list[Outcome] = []
     lost: Outcome | None = None
     for order in reversed(range(members)):  # 0 last: its random streams and counters are the ones kept
-        member = yield Rollout(values, epoch, fork, shape=shape, order=order, scored=False)
+        member = yield Rollout(values, epoch, fork, shape=shape, order=order, scored=False, role=role)
         assert member is not None
         purse.pay(member)
         if member.ok:
@@ -149,33 +168,52 @@ def _averaged(
         assert lost is not None
         return lost, ()
     yield Average("mean")
-    outcome = yield Rollout(values, epoch, None, course=True, length=Length(0.0, least=1), shape=STILL)
+    outcome = yield Rollout(values, epoch, None, length=Length(0.0, least=1), shape=STILL, role=role)
     assert outcome is not None
     purse.pay(outcome)
     return outcome, tuple(joined)
 
 
-def best_of(job: Job, walks: list[Walk]) -> Walk:
-    """The walk with the best outcome to hand back; at least one has any."""
-    return max((w for w in walks if w.best is not None), key=lambda w: job.rank(w.best))  # type: ignore[arg-type]
-
-
-def hand_back(job: Job, walks: list[Walk]) -> Steps:
-    """Make the best commit of all walks the course, where it is not already; the last one's where that is kept."""
-    last = walks[-1]
-    best = best_of(job, walks)
-    assert best.best is not None
-    if best is last and last.standing and best.best is last.outcomes[-1]:
+def settle(job: Job, first: Walk) -> Steps:
+    """Make the outcome to hand back of the first walk the end of the course, where it is not already."""
+    assert first.best is not None
+    if first.standing and first.best is first.outcomes[-1]:
         return
-    outcomes = best.upto_best
-    if best is not last:
-        reason = f"walk {walks.index(best) + 1} of {len(walks)} ended best and is handed back"
-    else:
-        reason = f"the last epoch ended below epoch {len(outcomes)} in every respect; that one is handed back"
-    score = best.best.score
-    assert score is not None
-    taken = () if best is last else outcomes
-    yield Commit(taken, len(outcomes), best.peak, Verdict(reason, {"score": score}))
+    epochs = len(first.upto_best)
+    reason = f"the last epoch ended below epoch {epochs} in every respect; that one is handed back"
+    if first.best is first.outcomes[-1]:
+        reason = f"what followed epoch {epochs} blew up; that one is handed back"
+    assert first.best.score is not None
+    yield Commit((), epochs, first.peak, Verdict(reason, {"score": first.best.score}))
+
+
+def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
+    """The better of the walk that is the course and a later one, which then becomes the course as a whole."""
+    assert best.best is not None
+    assert best.best.score is not None
+    if later.best is None or job.rank(later.best) <= job.rank(best.best):
+        return best
+    taken = later.upto_best
+    assert later.best.score is not None
+    reason = (
+        f"walk {number} ({later.why.reason}) ended at a score of {later.best.score:.4g}, ahead of "
+        f"{best.best.score:.4g}: it becomes the course"
+    )
+    numbers = {**later.why.numbers, "score": later.best.score, "before": best.best.score}
+    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers), _those_of(taken, later))
+    return later
+
+
+def hand_back(best: Walk, number: int, count: int) -> Steps:
+    """Put the training back to the course after a later walk that did not end better."""
+    assert best.best is not None
+    assert best.best.score is not None
+    reason = f"walk {number} of {count} ended best and is handed back"
+    yield Commit((), len(best.upto_best), best.peak, Verdict(reason, {"score": best.best.score}))
+
+
+def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outcome, ...]]:
+    return {o.number: done.averaged[o.number] for o in outcomes if o.number in done.averaged}
 
 
 def _blew_up(outcome: Outcome, best: Outcome | None, floor: float) -> bool:

@@ -26,11 +26,11 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
         sampler = job.sampler(epoch, None)
         tried: list[Outcome] = []
         best: Outcome | None = None
-        while len(tried) < candidates and not (best and job.stopping()):
+        while len(tried) < candidates and not (best and job.is_ending(tried[-1].seconds)):
             values = sampler.ask()
             if values is None:  # the space is exhausted
                 break
-            outcome = yield Rollout(values, epoch, fork="master")
+            outcome = yield Rollout(values, epoch, fork="master", role="candidate")
             assert outcome is not None
             refuse_hopeless(outcome, job.where)
             sampler.tell(outcome.observation)
@@ -45,7 +45,7 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
         if job.keep == "best" and (peak is None or job.rank(best) > job.rank(peak)):
             peak = best
             yield Fork("peak")
-        if job.stopping():
+        if job.is_ending(best.seconds):
             break
     if job.keep == "best" and peak is not None and last is not None and peak is not last:
         yield Commit((), peak.epoch + 1, "peak", _back_to(peak, last))

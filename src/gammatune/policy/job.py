@@ -16,6 +16,9 @@ Rank: TypeAlias = Callable[[Outcome], tuple[float, ...]]
 Steps: TypeAlias = Generator[Request, Outcome | None, None]  # a part of a policy
 
 
+ONE_MORE = 2.5  # steps: the last one, and what an uneven machine adds to it (guess)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """epochs: the length of the course; where `open`, the epochs that everything together may cost, and the
@@ -25,8 +28,8 @@ class Job:
     searched. own: the values the optimizer came with, as far as they lie in the space; the middle of it else.
     shape: what the learning rate is multiplied by along the course. rank: higher is better; ties fall through
     the tuple. beats: whether the first is better than the second in every metric that the objective weighs.
-    stopping: true once the user asked to end soon. keep: "best" hands back the weights of the best
-    commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
+    stopping: true once the user asked to end soon (`is_ending` minds the time too). keep: "best" hands back the
+    weights of the best commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
     """
 
     epochs: int
@@ -41,6 +44,13 @@ class Job:
     keep: str = "best"
     open: bool = False
     seconds_left: Callable[[], float] = lambda: math.inf
+
+    def is_ending(self, seconds: float = 0.0) -> bool:
+        """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.
+
+        seconds: what one step of what goes on, an epoch or a rollout, has lasted.
+        """
+        return self.stopping() or self.seconds_left() < ONE_MORE * seconds
 
     @property
     def where(self) -> str:
@@ -74,4 +84,11 @@ def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
     return AllDiverged(
         f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {where}. The weights "
         "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss"
+    )
+
+
+def out_of_memory(outcome: Outcome) -> AllDiverged:
+    return AllDiverged(
+        f"{outcome.note or 'out of memory'}, in epoch {outcome.epoch + 1}, and nothing searched would need less. "
+        "The weights are at the last commit. Lower the batch size, or search it: batch_size=8,16,32"
     )

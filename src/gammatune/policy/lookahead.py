@@ -7,7 +7,7 @@
 
 A budget that pays for more walks from start to end than one spends them where miniatures cannot look: first at
 twice and at half the rate, then on averages of several trainings an epoch at the best rate found and at twice
-that. The walk that ends best is handed back.
+that. A walk that ends better than the course becomes the course.
 
 Where the number of epochs is left open, the horizon is a hyperparameter too: a short course first, then a long one
 with all that is left; the short one is handed back where the long one overfits.
@@ -18,9 +18,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from gammatune.ledger import units
-from gammatune.policy.course import Walk, best_of, hand_back, walk
+from gammatune.policy.course import Walk, compare, hand_back, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
-from gammatune.policy.opening import open_course, rates_of
+from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
@@ -29,6 +29,7 @@ from gammatune.space import Float
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
 STEP = 2.0  # factor between the rates of walks (guess; what miniatures leave open is about that much)
+PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 FEW = 2  # members: fewer are no average
 SHORT = (
     0.18  # of an open budget: the short course (guess: a fifth of the long one tells whether that overfits)
@@ -39,7 +40,7 @@ SHORT_OPENING = 0.5  # of the short course: its opening
 def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averaging: bool = True) -> Steps:
     """factors: of the first walk's rate, for further walks; they and averaging are options for experiments."""
     yield Fork("start")
-    survey = yield Rollout(job.own, 0, None, length=Length(0.0, least=1), shape=STILL)
+    survey = yield Rollout(job.own, 0, None, length=Length(0.0, least=1), shape=STILL, role="survey")
     assert survey is not None
     refuse_hopeless(survey, job.where)
     purse = Purse(job.budget, job.epochs, survey)
@@ -52,14 +53,49 @@ def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averagin
     opening = yield from open_course(job, purse, spare - reserve, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
-    walks = [(yield from walk(job, purse, opening.values, opening.verdict, survey, "one"))]
-    if walks[0].best is None:
-        raise all_diverged(walks[0].tried, job.where)
+    tour = Tour(job, purse, survey, (yield from _course(job, purse, opening, survey)))
     if rates_of(job.space):
-        yield from _other_rates(job, purse, survey, walks, factors[: trainings - 1])
+        yield from _other_rates(tour, factors[: trainings - 1])
         if averaging:
-            yield from _averages(job, purse, survey, walks)
-    yield from hand_back(job, walks)
+            yield from _averages(tour)
+    yield from tour.end()
+
+
+def _course(
+    job: Job, purse: Purse, opening: Opening, survey: Outcome
+) -> Generator[Request, Outcome | None, Walk]:
+    """The first walk."""
+    first = yield from walk(job, purse, opening.values, opening.verdict, survey, PEAKS[0])
+    if first.best is None:
+        raise all_diverged(first.tried, job.where)
+    yield from settle(job, first)
+    return first
+
+
+class Tour:
+    """The walks of a run. first: the one that found the rate. best: the one that is the course, the `place`-th."""
+
+    def __init__(self, job: Job, purse: Purse, survey: Outcome, first: Walk) -> None:
+        self.job, self.purse, self.survey = job, purse, survey
+        self.first = self.best = first
+        self.place = self.count = 1
+
+    def go(
+        self, job: Job, values: Values, verdict: Verdict, members: int = 1, *, guard: bool = False
+    ) -> Generator[Request, Outcome | None, None]:
+        """One more walk, from the start; it becomes the course if it ends better."""
+        self.count += 1
+        peak = PEAKS[self.best.peak == PEAKS[0]]  # not where the course stands
+        later = yield from walk(
+            job, self.purse, values, verdict, self.survey, peak, members, number=self.count, guard=guard
+        )
+        best = yield from compare(job, self.best, later, self.count)
+        if best is later:
+            self.best, self.place = later, self.count
+
+    def end(self) -> Steps:
+        if self.place < self.count:
+            yield from hand_back(self.best, self.place, self.count)
 
 
 def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
@@ -73,20 +109,18 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
     opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
-    walks = [(yield from walk(short, purse, opening.values, opening.verdict, survey, "one"))]
-    if walks[0].best is None:
-        raise all_diverged(walks[0].tried, job.where)
+    tour = Tour(job, purse, survey, (yield from _course(short, purse, opening, survey)))
     longer = int(purse.left / purse.epoch)
-    if longer > epochs and not job.stopping():
+    if longer > epochs and not job.is_ending():
         factor = (longer / epochs) ** -opening.drift
-        values = _times(job, walks[0].values, factor) or walks[0].values
+        values = _times(job, tour.first.values, factor) or tour.first.values
         verdict = Verdict(
-            f"{longer} epochs with all that is left, at {factor:.2g} times the rate for the longer horizon",
+            f"{longer} epochs, all that is left, at {factor:.2g} times the rate for the longer horizon",
             {"epochs": float(longer), "factor": factor},
         )
         purse.epochs = longer
-        walks.append((yield from walk(replace(job, epochs=longer), purse, values, verdict, survey, "two")))
-    yield from hand_back(job, walks)
+        yield from tour.go(replace(job, epochs=longer), values, verdict, guard=True)
+    yield from tour.end()
 
 
 def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
@@ -96,7 +130,9 @@ def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
         return
     pace = survey.seconds / max(survey.batches, 1)  # an upper bound: a validation pass is in it
     batches = max(2, min(purse.batches, int(0.01 * seconds / pace)))
-    outcome = yield Rollout(job.own, 0, "start", length=Length(0.0, batches, batches), shape=STILL)
+    outcome = yield Rollout(
+        job.own, 0, "start", length=Length(0.0, batches, batches), shape=STILL, role="survey"
+    )
     assert outcome is not None
     purse.pay(outcome)
     # the first batch warms up caches and allocators; a tenth is kept for what is slower later (guess)
@@ -104,43 +140,34 @@ def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
     purse.left = min(purse.left, 0.9 * speed * job.seconds_left())
 
 
-def _other_rates(
-    job: Job, purse: Purse, survey: Outcome, walks: list[Walk], factors: Sequence[float]
-) -> Generator[Request, Outcome | None, None]:
+def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
     """Whole walks at other multiples of the rate the first walk ended with."""
+    job, purse = tour.job, tour.purse
     for factor in factors:
-        values = _times(job, walks[0].values, factor)
-        if job.stopping() or values is None or purse.left < purse.plain:
+        values = _times(job, tour.first.values, factor)
+        if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or purse.left < purse.plain:
             continue
-        verdict = Verdict(f"again from the start, at {factor:g} times the rate", {"factor": factor})
-        walks.append((yield from walk(job, purse, values, verdict, survey, _slot(job, walks), guard=False)))
+        verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor})
+        yield from tour.go(job, values, verdict)
 
 
-def _averages(
-    job: Job, purse: Purse, survey: Outcome, walks: list[Walk]
-) -> Generator[Request, Outcome | None, None]:
+def _averages(tour: Tour) -> Steps:
     """Walks whose every epoch is the average of several, at the best rate so far and at twice that."""
+    job, purse = tour.job, tour.purse
     paid = purse.members(1)
     factors = [1.0] if paid < 2 * FEW else [1.0, STEP]
-    best = best_of(job, walks)
+    best = tour.best
     for number, factor in enumerate(factors):
         members = purse.members(len(factors) - number)
         values = _times(job, best.values, factor)
-        if members < FEW or values is None or job.stopping():
+        if members < FEW or values is None or job.is_ending(members * tour.first.outcomes[-1].seconds):
             continue
         verdict = Verdict(
-            f"again from the start, every epoch the average of {members}, at the best rate so far"
+            f"every epoch the average of {members}, at the best rate so far"
             + (f" times {factor:g}" if factor != 1 else ""),
             {"members": float(members), "factor": factor},
         )
-        walks.append(
-            (yield from walk(job, purse, values, verdict, survey, _slot(job, walks), members, guard=False))
-        )
-
-
-def _slot(job: Job, walks: list[Walk]) -> str:
-    """The fork for the next walk to keep its best state in: not the one that holds the best walk so far."""
-    return "two" if best_of(job, walks).peak == "one" else "one"
+        yield from tour.go(job, values, verdict, members)
 
 
 def _times(job: Job, values: Values, factor: float) -> Values | None:

@@ -15,13 +15,13 @@ def once(job: Job) -> Generator[Request, Outcome | None, None]:
     sampler = job.sampler(0, None)
     ends: list[Outcome] = []
     best: list[Outcome] = []
-    while len(ends) < runs and not (best and job.stopping()):
+    while len(ends) < runs and not (best and job.is_ending(ends[-1].seconds)):
         values = sampler.ask()
         if values is None:  # the space is exhausted
             break
         run: list[Outcome] = []
         for epoch in range(job.epochs):
-            outcome = yield Rollout(values, epoch, fork=None if run else "start")
+            outcome = yield Rollout(values, epoch, fork=None if run else "start", role=f"run {len(ends) + 1}")
             assert outcome is not None
             if not run:
                 refuse_hopeless(outcome, job.where)

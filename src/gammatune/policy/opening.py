@@ -170,10 +170,15 @@ def _scout(
                 return between
         return None
 
-    while not job.stopping() and (decades := next_one()) is not None and room >= purse.price(batches):
+    while not job.is_ending() and (decades := next_one()) is not None and room >= purse.price(batches):
         values = {n: float(job.own[n]) * 10**decades for n in rates}
         outcome = yield Rollout(
-            {**job.own, **values}, 0, "start", length=Length(0.0, batches, batches), shape=job.shape
+            {**job.own, **values},
+            0,
+            "start",
+            length=Length(0.0, batches, batches),
+            shape=job.shape,
+            role="scout",
         )
         assert outcome is not None
         purse.pay(outcome)
@@ -196,12 +201,17 @@ def _search(
     """`count` rollouts of `batches` from "start", as far as the money goes."""
     sampler = job.sampler(decision, space)
     done: list[Outcome] = []
-    while len(done) < count and not (any(o.ok for o in done) and job.stopping()):
+    while len(done) < count and not (any(o.ok for o in done) and job.is_ending()):
         values = first.pop(0) if first else sampler.ask()
         if values is None or left() < purse.price(batches):
             break
         outcome = yield Rollout(
-            {**job.own, **values}, 0, "start", length=Length(0.0, batches, batches), shape=job.shape
+            {**job.own, **values},
+            0,
+            "start",
+            length=Length(0.0, batches, batches),
+            shape=job.shape,
+            role="miniature",
         )
         assert outcome is not None
         purse.pay(outcome)

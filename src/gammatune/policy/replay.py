@@ -44,8 +44,9 @@ class Replay:
 
     def __call__(self, job: Job) -> Steps:
         self._refuse(job)
+        outcome: Outcome | None = None
         for place, stretch in enumerate(self.schedule.stretches):
-            if place and job.stopping():
+            if outcome is not None and job.is_ending(outcome.seconds):
                 break
             yield Fork("here")
             joined: list[Outcome] = []

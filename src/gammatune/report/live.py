@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from gammatune.course import Schedule
 from gammatune.journal import Story
 from gammatune.ledger import Ledger
 from gammatune.records import Outcome
@@ -28,6 +29,7 @@ from gammatune.report.words import (
 from gammatune.schedules import STILL
 from gammatune.space import Space, parse
 
+SEARCHING = ("survey", "scout", "miniature", "")  # roles of rollouts before the course
 SHOWN = 6  # commits kept on the screen; the journal has all
 
 
@@ -52,8 +54,9 @@ class Progressing:
         self.recent: list[Outcome] = []  # the rollouts since the last commit
         self._ledger = Ledger(1)
         self._started = time.perf_counter()
-        self._walk = 0  # from the start to the end of the course, counted from 1; 0 while searching
+        self._walk = ""  # the role of what runs, once the search is over
         self._members = 0  # trainings an epoch of this walk, as far as they have been seen
+        self._joined = 0  # members of the epoch going on
         self._went_back = False
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -69,9 +72,9 @@ class Progressing:
                 self.show_begin()
             case "start":
                 self.run = event["run"]
-                begins = self.run.is_course if not self._walk else not self.recent
-                if begins and self.run.epoch == 0:
-                    self._walk, self._members = self._walk + 1, 0
+                role = self.run.role if self.policy == "lookahead" else "course" if self.run.is_course else ""
+                if role != self._walk and role not in SEARCHING:
+                    self._walk, self._members = role, 0
                 self.phase = self._phase()
                 self.show_start()
             case "rollout":
@@ -83,6 +86,7 @@ class Progressing:
                 self._ledger.charge(outcome)
                 self.run = None
                 self.show_rollout(outcome)
+                self._joined = self._joined + 1 if _is_member(outcome) else 0
             case "commit":
                 self.story.tell(event)
                 new = {outcome.number for outcome in self.recent}
@@ -145,18 +149,16 @@ class Progressing:
             return f"run {number_}/{self.expected:g}, {epoch}"
         if not self._walk:
             return f"{'searching' if self.policy == 'lookahead' else epoch}: rollout {done + 1}"
-        walk = "course" if self._walk == 1 else f"walk {self._walk}"
-        members = sum(_is_member(o) for o in self.recent)
-        if self.run.is_course:
-            return f"{walk}: {epoch}" + (", the mean" if members else "")
+        if self.run.scored:
+            return f"{self._walk}: {epoch}" + (", the mean" if self._joined else "")
         of = f" of {self._members}" if self._members else ""
-        return f"{walk}: {epoch}, member {members + 1}{of}"
+        return f"{self._walk}: {epoch}, member {self._joined + 1}{of}"
 
     def commit_in_words(self) -> str:
         """One line for the commit that came last."""
         story = self.story
         last, verdict = story.course[-1], story.verdicts[-1]
-        if self._went_back:
+        if self._went_back or self._walk.startswith("walk"):
             return verdict.reason
         failed = "" if "diverged" in verdict.reason else failures(self.recent)
         reason = "" if self.policy != "greedy" and is_routine(verdict, self.policy) else verdict.reason
@@ -170,6 +172,14 @@ class Progressing:
             )
             if part
         )
+
+    def rollout_in_words(self, outcome: Outcome) -> str:
+        """One line for an epoch of a walk that is not, or not yet, the course."""
+        epoch = epoch_in_words(self.story.begin, outcome.epoch)
+        joined = self.recent[-1 - self._joined : -1]
+        stretch = Schedule.of([outcome], self.story.rollouts, {outcome.number: joined}).stretches[0]
+        mean = f" (mean of {len(joined)})" if joined else ""
+        return f"{epoch}  {stretch_in_words(stretch)}{mean}  {self.measured(outcome)}"
 
     def _mean_of(self, outcome: Outcome) -> str:
         members = self.story.members.get(outcome.number, ())
@@ -201,7 +211,7 @@ class PlainLines(Progressing):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._told = 0  # walks that have been announced
+        self._told = ""  # the walk that was announced last
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
@@ -214,10 +224,14 @@ class PlainLines(Progressing):
         if self.policy != "lookahead":
             return
         values = values_in_words(self.run.values)
-        if self._walk > self._told:
-            rollouts = f", after {len(self.recent)} rollouts" if self._walk == 1 else ""
-            self._say(f"{'course' if self._walk == 1 else f'walk {self._walk}'}: {values}{rollouts}")
+        if self._walk != self._told:
+            rollouts = f", after {len(self.recent)} rollouts" if self._walk == "course" else ""
+            self._say(f"{self._walk}: {values}{rollouts}")
             self._told = self._walk
+
+    def show_rollout(self, outcome: Outcome) -> None:
+        if self._walk.startswith("walk") and outcome.score is not None:  # not committed before it has ended
+            self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
 
     def show_commit(self) -> None:
         self._say(f"{self.commit_in_words()}  {self.compute}  {self.time}")
