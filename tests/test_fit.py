@@ -494,7 +494,7 @@ def test_weights_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="full"):
         fit(net(), TRAIN, VAL, run_dir=str(tmp_path))
     assert (tmp_path / WEIGHTS).read_bytes() == b"older"
-    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, "journal.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, "journal.jsonl", "run.lock"}
 
 
 def test_out_of_memory_makes_a_candidate_infeasible() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ BEGIN = text_of(
         facts={},
     )
 )
+
+
+def journal_of(directory: Path) -> Path:
+    return directory / FILE
 
 
 def run(directory: Path, **options: Any) -> Tuner:
@@ -86,15 +92,29 @@ def test_a_run_that_is_refused_leaves_nothing(tmp_path: Path, wrong: dict[str, A
 
 
 def test_every_event_is_on_disk_when_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
+    files: list[int] = []  # their lengths
+    directories: list[int] = []  # their inodes
 
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
-    with Journal(tmp_path) as journal:
+    def sync(handle: int) -> None:
+        held = os.fstat(handle)
+        if stat.S_ISDIR(held.st_mode):
+            directories.append(held.st_ino)
+        else:
+            files.append(held.st_size)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with Journal(tmp_path / "new" / "run") as journal:
         journal.append({"event": "note", "text": "one"})
+        assert len(files) == 1
         journal.append({"event": "note", "text": "two"})
-    sizes = [len(line) for line in (tmp_path / FILE).read_bytes().splitlines(keepends=True)]
-    assert synced == [sizes[0], sum(sizes)]
+    sizes = [
+        len(line) for line in journal_of(tmp_path / "new" / "run").read_bytes().splitlines(keepends=True)
+    ]
+    assert files == [sizes[0], sum(sizes)]
+    # the names of the file and of both new directories
+    assert {place.stat().st_ino for place in (tmp_path, tmp_path / "new", tmp_path / "new" / "run")} == set(
+        directories
+    )
 
 
 def test_facts_may_hold_numpy_numbers_and_paths(tmp_path: Path) -> None:
@@ -183,7 +203,7 @@ def test_any_bytes_give_a_story_or_a_clear_error(content: bytes) -> None:
         path = Path(directory) / FILE
         path.write_bytes(BEGIN.encode() + content)
         with suppress(GammatuneError):  # any other exception fails the test
-            assert replay(path).begin["format"] == 1
+            assert replay(path).begin["format"] == 2
 
 
 @given(
@@ -218,3 +238,27 @@ def test_a_journal_of_the_first_format_is_read_for_ever() -> None:
     ]
     assert story.end is not None
     assert story.end["how"] == "complete"
+
+
+JOURNALS = Path(__file__).parent / "assets" / "journals"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in JOURNALS.glob("*.jsonl")))
+def test_journals_of_older_versions_tell_what_they_told_those(name: str) -> None:
+    """Written by the commits that ended the first two parts of the work, and read by them: expected.json."""
+    expected = json.loads((JOURNALS / "expected.json").read_text())[name]
+    story = replay(JOURNALS / name)
+    assert story.end is not None
+    assert story.report is not None
+    assert {
+        "rollouts": len(story.rollouts),
+        "course": [outcome.number for outcome in story.course],
+        "rates": [values["lr"] for values in story.schedule],
+        "verdicts": len(story.verdicts),
+        "members": {str(n): [o.number for o in joined] for n, joined in story.members.items()},
+        "trained": story.end["trained"],
+        "how": story.end["how"],
+        "accuracy": story.report["accuracy"],
+    } == expected
+    assert story.answers == [[]] * (len(story.rollouts) + len(story.verdicts) + 1)
+    assert story.states == {}

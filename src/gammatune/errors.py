@@ -41,5 +41,13 @@ class JournalError(GammatuneError, RuntimeError):
     """A run directory or journal that cannot be read or written."""
 
 
+class RunIsLocked(JournalError):
+    """Another process works in the run directory."""
+
+
 class MissingExtra(GammatuneError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+class JournalWarning(UserWarning):
+    """The journal of a run cannot be written for now; the training goes on."""

@@ -1,83 +1,150 @@
 """The diary of a run: append-only JSON lines, one event each; whatever is shown later is rebuilt by replay.
 
-    begin    what was asked for: seed, epochs, budget, policy, sampler, objective, space, versions, facts
-    rollout  one `Outcome`
-    commit   which rollouts became the course, and the verdict
-    end      how it ended, and the cost
-    report   what was measured afterwards on data the run neither trained on nor selected by
-    note     a sentence worth keeping
-
-JSON has no NaN and no infinity; such numbers are written as the strings "nan", "inf", "-inf".
+`events.py` says what stands in it, `story.py` reads it back, `locking.py` keeps it to one writer.
 """
 
-import datetime
-import json
-import math
+import contextlib
+import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import warnings
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO, TypeAlias
+from typing import Self
 
-import numpy as np
+from gammatune.errors import JournalError, JournalWarning
+from gammatune.events import (
+    FORMAT,
+    Event,
+    Repeat,
+    State,
+    begin_event,
+    commit_event,
+    gone_event,
+    note_event,
+    repeat_event,
+    resume_event,
+    rollout_event,
+    state_event,
+    text_of,
+)
+from gammatune.locking import RunLock
+from gammatune.story import FILE, WEIGHTS, Story, outcome_from, read, replay
 
-from gammatune.course import Schedule
-from gammatune.errors import InvalidArgument, JournalError
-from gammatune.records import Length, Outcome, Shape, Verdict
-
-FORMAT = 1
-FILE = "journal.jsonl"
-WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
-
-# What a begin event must say for the run to be shown.
-NEEDED = ("seed", "epochs", "budget", "policy", "sampler", "objective", "space", "facts")
-
-Event: TypeAlias = Mapping[str, Any]
+__all__ = [
+    "FILE",
+    "FORMAT",
+    "WEIGHTS",
+    "Event",
+    "Journal",
+    "Repeat",
+    "State",
+    "Story",
+    "begin_event",
+    "commit_event",
+    "gone_event",
+    "note_event",
+    "outcome_from",
+    "repeat_event",
+    "replay",
+    "resume_event",
+    "rollout_event",
+    "state_event",
+    "text_of",
+]
 
 
 class Journal:
-    """Writes the journal of one new run; every event is on disk when `append` returns.
+    """Writes the journal of one run, new or gone on with; every event is on disk when `append` returns.
 
-    directory: made with the first event, so that a run that is refused before it begins leaves nothing.
-    Raises JournalError where it already holds a journal, or cannot be written.
+    directory: made with the first event, so that a run that is refused before it begins leaves nothing. It is locked
+    against other processes from the first event on, or from here where it holds a run, until `close`.
+    resume: go on with a run that is there, behind its last whole line. Without it such a directory is refused.
+    past: that run as it stands; None where there is none, or where it was killed before its first event was on disk.
+    torn: its last line was cut off; it is cut away before the next event is written.
+
+    Where the disk is full, read-only or gone, the events are kept in memory, a JournalWarning says so once, and every
+    later event tries again.
+    Raises JournalError where the directory holds a run and `resume` is not given, where what it holds cannot be read,
+    or where it cannot be written or locked; RunIsLocked where another process has it.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, resume: bool = False) -> None:
         if not os.fspath(directory):
             raise JournalError("the run directory is an empty name; write where the run is to be kept")
         self.directory = Path(directory)
-        self._file: TextIO | None = None
-        if (self.directory / FILE).exists():
+        self.past: Story | None = None
+        self.torn = False
+        # Absolute, since the training may change the working directory; nothing on disk knows it.
+        self._path = Path(os.path.abspath(directory)) / FILE
+        self._lock: RunLock | None = None
+        self._file: FileIO | None = None
+        self._identity: int | None = None  # of the file, whatever it is called
+        self._durable = 0  # bytes, the length of what is known to be on disk
+        self._waiting: list[bytes] = []  # lines that are not
+        self._outage: str | None = None  # why, in the words of the system
+        self._begun = self._abandoned = self._closed = False
+        if os.path.exists(self._path):
+            if not resume:
+                raise self._taken()
+            self._look_back()
+
+    @property
+    def pending(self) -> int:
+        """How many events are in memory alone, because they could not be written."""
+        return len(self._waiting)
+
+    def refuse_to_continue(self) -> None:
+        """For whoever cannot go on with a run: close, and raise JournalError where one is there."""
+        if self.past is not None:
+            self.close()
             raise self._taken()
 
     def append(self, event: Event) -> None:
-        line = text_of(event)
-        if self._file is None:
-            self._file = self._open()
-        self._file.write(line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write an event.
 
-    def _open(self) -> TextIO:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            return (self.directory / FILE).open("x", encoding="utf-8")
-        except FileExistsError:
-            raise self._taken() from None
-        except OSError as error:
+        Raises JournalError where the first one cannot be written (nothing has been lost then), InvalidArgument at a
+        value that JSON cannot hold.
+        """
+        line = text_of(event).encode()
+        if self._closed:
+            raise JournalError(f"the journal in {self.directory} has been closed")
+        if self._lock is not None and not self._lock.mine:
             raise JournalError(
-                f"cannot write a journal in {self.directory}: {error.strerror or error}"
-            ) from error
-
-    def _taken(self) -> JournalError:
-        return JournalError(
-            f"{self.directory} already holds a run; give another run directory, or remove this one"
-        )
+                f"the journal in {self.directory} belongs to process {self._lock.pid}, and this is a child of it; "
+                "let the parent train"
+            )
+        if self._abandoned:  # it has been said
+            return
+        if not self._begun:
+            self._write_first(line)
+            return
+        self._waiting.append(line)
+        try:
+            self._write()
+        except OSError as error:
+            self._put_off(error)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        """Try for the last time to write what is in memory, and let go of the directory."""
+        if self._closed:
+            return
+        self._closed = True
+        mine = self._lock is None or self._lock.mine
+        try:
+            if mine and self._waiting:
+                self._write()
+        except OSError as error:
+            warnings.warn(
+                f"cannot write {self.directory / FILE} ({_why(error)}): the last {self.pending} events of the run "
+                "are lost; it can be taken up again where its journal ends",
+                JournalWarning,
+                stacklevel=2,
+            )
+        finally:
+            self._let_go_of_the_file()
+            if self._lock is not None:
+                self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -87,160 +154,136 @@ class Journal:
     ) -> None:
         self.close()
 
+    # -- beginning
 
-@dataclass(slots=True)
-class Story:
-    """A run as its journal tells it.
-
-    torn: the last line was not whole (the run was cut off while writing) and has been left out.
-    """
-
-    begin: dict[str, Any] = field(default_factory=dict)
-    rollouts: list[Outcome] = field(default_factory=list)
-    course: list[Outcome] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-    end: dict[str, Any] | None = None
-    report: dict[str, Any] | None = None
-    notes: list[str] = field(default_factory=list)
-    torn: bool = False
-    members: dict[int, list[Outcome]] = field(default_factory=dict)  # of the averaged outcomes, by number
-
-    @property
-    def schedule(self) -> Schedule:
-        """The schedule found, as `Result.schedule` has it."""
-        multiplier = bool(self.begin.get("multiplier", False))
-        return Schedule.of(self.course, self.rollouts, self.members, multiplier=multiplier)
-
-    def tell(self, event: Event) -> None:
-        """Take in the next event."""
-        match event["event"]:
-            case "begin":
-                if missing := [name for name in NEEDED if name not in event]:
-                    raise JournalError(
-                        f"the first line of the journal lacks {', '.join(missing)}; it is damaged"
-                    )
-                self.begin = dict(event)
-            case "rollout":
-                self.rollouts.append(outcome_from(event))
-            case "commit":
-                taken = [self.rollouts[number] for number in event["rollouts"]]
-                self.course = self.course[: event["epochs"] - len(taken)] + taken
-                members = event.get("members", {})
-                if isinstance(members, list):  # format 1: of the last outcome
-                    members = {taken[-1].number: members}
-                for number, joined in members.items():
-                    self.members[int(number)] = [self.rollouts[member] for member in joined]
-                verdict = event["verdict"]
-                numbers = {name: float(value) for name, value in verdict["numbers"].items()}
-                self.verdicts.append(Verdict(verdict["reason"], numbers))
-            case "end":
-                self.end = dict(event)
-            case "report":
-                self.report = dict(event)
-            case "note":
-                self.notes.append(event["text"])
-            case other:
-                raise JournalError(
-                    f"event {other!r} is not known; the journal may come from a newer gammatune"
-                )
-
-
-def replay(run: str | os.PathLike[str]) -> Story:
-    """Read a run directory or a journal file back.
-
-    Raises JournalError: no journal there, or a line that is not an event (a torn last line is forgiven).
-    """
-    path = Path(run)
-    path = path / FILE if path.is_dir() else path
-    story = Story()
-    for number, line, last in _lines(path):
+    def _look_back(self) -> None:
         try:
-            if not line.endswith("\n"):
-                raise ValueError("the line does not end")
-            event = json.loads(line)
-            if number == 1 and event.get("format") != FORMAT:
-                raise JournalError(
-                    f"{path} has format {event.get('format')!r}; this gammatune reads {FORMAT}"
-                )
-            story.tell(event)
-        except JournalError:
+            self._lock = RunLock(self.directory)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            story, self._durable = read(self._path)
+        except BaseException:
+            self._lock.release()
             raise
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            if last:
-                story.torn = True
-                break
-            raise JournalError(
-                f"line {number} of {path} is not an event ({error}); the file is damaged"
-            ) from error
-    if not story.begin:
-        raise JournalError(f"{path} holds no event yet: the run ended before it began")
-    return story
+        self.torn = story.torn
+        self.past = story if story.begin else None
+
+    def _write_first(self, line: bytes) -> None:
+        is_new = self._lock is None
+        try:
+            if is_new:
+                self._create()
+            self._waiting = [line]
+            self._write()
+        except BaseException as error:
+            self._abandon(is_new)
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from error
+            raise
+        self._begun = True
+
+    def _create(self) -> None:
+        directory = self._path.parent
+        missing = [place for place in (directory, *directory.parents) if not place.exists()]
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = RunLock(self.directory)
+        try:
+            self._file = self._path.open("xb", buffering=0)
+        except BaseException as error:
+            lock.release()
+            if isinstance(error, FileExistsError):  # since this was made, another process has had a run here
+                raise self._taken() from None
+            raise
+        self._lock = lock
+        for place in (directory, *(new.parent for new in missing)):
+            _sync_directory(place)
+
+    def _abandon(self, is_new: bool) -> None:
+        """What has not begun leaves no journal behind, which would be taken for a run, and has no more to say."""
+        self._abandoned, self._waiting = True, []
+        self._let_go_of_the_file()
+        if self._lock is not None:
+            if is_new:
+                with contextlib.suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _taken(self) -> JournalError:
+        return JournalError(
+            f"{self.directory} already holds a run; give another run directory, or remove this one"
+        )
+
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(f"cannot write a journal in {self.directory}: {_why(error)}")
+
+    # -- writing
+
+    def _write(self) -> None:
+        """All that waits, behind what is durable; all of it is on disk afterwards, or it waits on."""
+        data = b"".join(self._waiting)
+        if self._outage is not None:
+            data += text_of(
+                note_event(f"the journal could not be written for a while ({self._outage})")
+            ).encode()
+        try:
+            if self._file is None:
+                self._file = self._reopen()
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
+            os.fsync(self._file.fileno())
+            held = os.fstat(self._file.fileno())
+            if not held.st_nlink:  # written into nothing
+                raise FileNotFoundError(errno.ENOENT, "the file has been removed")
+        except BaseException:  # Ctrl-C too: what it interrupted is written anew by the next event
+            self._let_go_of_the_file()
+            raise
+        self._identity = held.st_ino
+        self._durable, self._waiting = self._durable + len(data), []
+        self._outage = None
+
+    def _reopen(self) -> FileIO:
+        """The file, without what lies behind its last durable line: a torn one, or half of one that did not fit."""
+        file = self._path.open("r+b", buffering=0)
+        try:
+            held = os.fstat(file.fileno())
+            if held.st_size < self._durable or self._identity not in (None, held.st_ino):
+                raise OSError(errno.ENOENT, "another file is in its place")
+            file.truncate(self._durable)
+            file.seek(self._durable)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _put_off(self, error: OSError) -> None:
+        if self._outage is not None:  # said already
+            return
+        self._outage = _why(error)
+        warnings.warn(
+            f"cannot write {self.directory / FILE} ({self._outage}); the training goes on, its events are kept in "
+            "memory and written as soon as that is possible",
+            JournalWarning,
+            stacklevel=3,
+        )
+
+    def _let_go_of_the_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
-    try:
-        # bytes that are not UTF-8 become a line that is not JSON, and are reported as such
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    except FileNotFoundError:
-        raise JournalError(f"there is no run at {path.parent} (no {FILE} in it)") from None
-    except OSError as error:
-        raise JournalError(f"cannot read {path}: {error.strerror or error}") from error
-    for number, line in enumerate(lines, start=1):
-        yield number, line, number == len(lines)
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
-# Events ---------------------------------------------------------------------------------------------------
-
-
-def begin_event(**facts: Any) -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"event": "begin", "format": FORMAT, "time": now, **facts}
-
-
-def rollout_event(outcome: Outcome) -> dict[str, Any]:
-    return {"event": "rollout", **asdict(outcome)}
-
-
-def commit_event(
-    outcomes: Sequence[Outcome], epochs: int, verdict: Verdict, members: Mapping[int, Sequence[Outcome]]
-) -> dict[str, Any]:
-    """members: of the outcomes that are averages, by number."""
-    event = {"event": "commit", "rollouts": [o.number for o in outcomes], "epochs": epochs}
-    if members:
-        event["members"] = {number: [o.number for o in joined] for number, joined in members.items()}
-    return event | {"verdict": asdict(verdict)}
-
-
-def outcome_from(event: Event) -> Outcome:
-    fields = {name: value for name, value in event.items() if name != "event"}
-    fields["metrics"] = {name: float(value) for name, value in fields["metrics"].items()}
-    fields["score"] = None if fields["score"] is None else float(fields["score"])
-    if "shape" in fields:
-        fields["shape"] = Shape(tuple((float(p), float(m)) for p, m in fields["shape"]["knots"]))
-    if "length" in fields:
-        fields["length"] = Length(**fields["length"])
-    return Outcome(**fields)
-
-
-def text_of(event: Event) -> str:
-    """An event as its line. Raises InvalidArgument at a value that JSON cannot hold."""
-    return json.dumps(_plain(event), allow_nan=False, separators=(",", ":")) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise InvalidArgument(
-        f"the journal cannot hold {value!r} ({type(value).__name__}); give facts and options as numbers, text, "
-        "lists or mappings"
-    )
+def _sync_directory(directory: Path) -> None:
+    """Make the names in it durable; a system that cannot do that for a directory does without."""
+    with contextlib.suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
