@@ -165,7 +165,7 @@ class Run:
                 "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
             )
         meter = self._meter
-        if not meter.trained and not meter.cut:
+        if not meter.trained and not meter.ended:
             warnings.warn(
                 "this run took no batch from run.batches(loader), so its cost is not counted and other runs may "
                 "see other batches; write: for x, y in run.batches(loader)",

@@ -1,5 +1,6 @@
 """The lookahead policy against a training whose best rate is known."""
 
+import itertools
 import math
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gammatune.errors import AllDiverged
 from gammatune.records import Values
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuner import Tuner
@@ -116,3 +118,55 @@ def test_later_walks_are_no_course_before_they_are_whole() -> None:
             one.report(**one.evaluate())
     assert seen == [(o.number, o.epoch) for o in course]
     assert [epoch for _, epoch in seen] == [0, 1, 2, 3, 4]
+
+
+class Tight(Own):
+    """A training whose memory holds so many examples at once. Two examples a batch less cost nothing."""
+
+    def __init__(self, holds: int, **options: Any) -> None:
+        super().__init__(1e-3, **options)
+        self.holds = holds
+        self.sizes: list[int] = []
+
+    def advance(self, epoch: int, values: Values, meter: Any) -> None:
+        size = int(values["batch_size"])
+        self.sizes.append(size)
+        if size > self.holds:
+            meter.infeasible, meter.note = True, f"out of memory: a batch of {size}"
+            self.loss = math.nan
+            return
+        self.steps = self.examples // size
+        super().advance(epoch, values, meter)
+
+
+@pytest.mark.parametrize("holds", [8, 20, 40, 1000])
+@pytest.mark.parametrize("budget", [1.5, 4])
+def test_a_batch_size_that_does_not_fit_is_an_upper_bound(holds: int, budget: float) -> None:
+    training = Tight(holds, examples=640)
+    tuner = run(training, space=[*SPACE, "batch_size=4,8,16,32,64"], budget=budget)
+    failed = [size for size in training.sizes if size > holds]
+    assert all(later < earlier for earlier, later in itertools.pairwise(failed))
+    assert len(tuner.result.course) == 10
+    assert all(int(values["batch_size"]) <= holds for values in tuner.result.schedule)
+    assert tuner.cost.plain_runs is not None
+    assert tuner.cost.plain_runs <= budget * (1 + 1e-9)
+
+
+def test_batch_sizes_are_compared_at_equal_samples() -> None:
+    tuner = run(Tight(1000, examples=640), space=[*SPACE, "batch_size=4,8,16,32,64"], budget=3)
+    miniatures = [o for o in tuner.result.rollouts if o.role == "miniature" and o.ok]
+    assert len({o.values["batch_size"] for o in miniatures}) > 1
+    seen = [o.trained for o in miniatures]
+    assert max(seen) - min(seen) <= 64
+
+
+@pytest.mark.parametrize(
+    ("space", "words"), [(["batch_size=32,64"], "below a batch size of 32"), ([], "Lower the batch size")]
+)
+def test_what_does_not_fit_at_all_is_said(space: list[str], words: str) -> None:
+    class Full(Tight):
+        def advance(self, epoch: int, values: Values, meter: Any) -> None:
+            super().advance(epoch, {"batch_size": 32, **values}, meter)
+
+    with pytest.raises(AllDiverged, match=words):
+        run(Full(2), space=[*SPACE, *space])

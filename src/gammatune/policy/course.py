@@ -11,7 +11,8 @@ cancels, so that a higher rate may be used.
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from gammatune.policy.job import Job, Steps, out_of_memory
+from gammatune.policy.job import Job, Steps
+from gammatune.policy.memory import fit_in, size_of
 from gammatune.policy.opening import rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import (
@@ -88,6 +89,7 @@ def walk(
     floor = survey.score if survey.score is not None else float("-inf")
     lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
     seconds = 0.0  # of the last epoch
+    space = job.space
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
     while epoch < job.epochs and not ending:
         shape = part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs)
@@ -105,7 +107,11 @@ def walk(
             outcome, joined = yield from _averaged(purse, values, epoch, fork, shape, members, role)
         seconds = outcome.seconds + sum(member.seconds for member in joined)
         if is_course and outcome.status == "infeasible":
-            raise out_of_memory(outcome)
+            space, values = fit_in(space, values, outcome)
+            done.values, fresh = values, False
+            why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
+            verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers)
+            continue
         if _blew_up(outcome, done.best, floor):
             fresh = False
             done.tried.append(outcome)

@@ -85,10 +85,3 @@ def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
         f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {where}. The weights "
         "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss"
     )
-
-
-def out_of_memory(outcome: Outcome) -> AllDiverged:
-    return AllDiverged(
-        f"{outcome.note or 'out of memory'}, in epoch {outcome.epoch + 1}, and nothing searched would need less. "
-        "The weights are at the last commit. Lower the batch size, or search it: batch_size=8,16,32"
-    )

@@ -20,6 +20,7 @@ from dataclasses import replace
 from gammatune.ledger import units
 from gammatune.policy.course import Walk, compare, hand_back, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
+from gammatune.policy.memory import fit_in
 from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
@@ -40,9 +41,7 @@ SHORT_OPENING = 0.5  # of the short course: its opening
 def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averaging: bool = True) -> Steps:
     """factors: of the first walk's rate, for further walks; they and averaging are options for experiments."""
     yield Fork("start")
-    survey = yield Rollout(job.own, 0, None, length=Length(0.0, least=1), shape=STILL, role="survey")
-    assert survey is not None
-    refuse_hopeless(survey, job.where)
+    job, survey = yield from _survey(job)
     purse = Purse(job.budget, job.epochs, survey)
     if job.open:
         yield from _open_horizon(job, purse, survey)
@@ -53,12 +52,26 @@ def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averagin
     opening = yield from open_course(job, purse, spare - reserve, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
+    job = replace(job, space=opening.space)
     tour = Tour(job, purse, survey, (yield from _course(job, purse, opening, survey)))
     if rates_of(job.space):
         yield from _other_rates(tour, factors[: trainings - 1])
         if averaging:
             yield from _averages(tour)
     yield from tour.end()
+
+
+def _survey(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]:
+    """One batch at rate 0; where it does not fit into memory, at the next smaller batch size that is searched."""
+    fork = None
+    while True:
+        survey = yield Rollout(job.own, 0, fork, length=Length(0.0, least=1), shape=STILL, role="survey")
+        assert survey is not None
+        refuse_hopeless(survey, job.where)
+        if survey.status != "infeasible":
+            return job, survey
+        space, own = fit_in(job.space, job.own, survey)
+        job, fork = replace(job, space=space, own=own), "start"
 
 
 def _course(
@@ -109,6 +122,7 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
     opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey.score)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
+    job, short = replace(job, space=opening.space), replace(short, space=opening.space)
     tour = Tour(job, purse, survey, (yield from _course(short, purse, opening, survey)))
     longer = int(purse.left / purse.epoch)
     if longer > epochs and not job.is_ending():

@@ -12,12 +12,13 @@ leads. Two things remain, and experiments/landscape.py measured both on twelve s
 """
 
 import math
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
 
 from gammatune.ledger import units
 from gammatune.policy.choice import Chosen, choose
 from gammatune.policy.job import Job
+from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.purse import Purse
 from gammatune.records import Length, Observation, Outcome, Request, Rollout, Values, Verdict
 from gammatune.space import Float, Space
@@ -43,20 +44,21 @@ BELOW, ABOVE = 2.0, 0.3  # decades about the scouts' choice in which miniatures 
 # The best rate falls as horizon^-DRIFT: what is believed before scouts and miniatures are compared, its standard
 # deviation, and that of the place of one search's optimum, in decades.
 DRIFT, DRIFT_SD, PLACE_SD = 0.16, 0.25, 0.35
-DRIFT_UNSEEN = (
-    1 / 3
-)  # the same where there is nothing to compare: rather too low a rate than one that blows up
+DRIFT_UNSEEN = 1 / 3  # where there is nothing to compare: rather too low a rate than one that blows up
+SURE = 0.99  # beyond that a probability is told as a bound
 
 
 @dataclass(slots=True)
 class Opening:
     """What was found: values for the course, and the verdict that says why.
 
-    tried: every rollout. drift: the best rate is taken to fall as horizon^-drift.
+    space: what may be chosen from: without batch sizes that do not fit into memory. tried: every rollout.
+    drift: the best rate is taken to fall as horizon^-drift.
     """
 
     values: Values
     verdict: Verdict
+    space: Space
     tried: list[Outcome] = field(default_factory=list)
     drift: float = DRIFT
 
@@ -100,14 +102,18 @@ def open_course(
     if count < 2 and scouted:
         return _by_scouts(job, purse, centre, tried, rates)
     if count < 2:
-        return Opening(job.own, _no_search(job, purse), tried)
+        return Opening(job.own, _no_search(job, purse), job.space, tried)
     first = [_moved(space, centre, rates, -0.5 if scouted else 0.0)]
-    first.append(_moved(space, centre, rates, -1.25 if scouted else -0.75))
+    if rates:
+        first.append(_moved(space, centre, rates, -1.25 if scouted else -0.75))
     miniatures = yield from _search(job, purse, space, 1, first, count, batches, left)
     tried += miniatures
-    told = [o.observation for o in miniatures]
+    for outcome in miniatures:
+        if outcome.status == "infeasible":
+            job = replace(job, space=fit_in(job.space, job.own, outcome)[0])
+    told = [o.observation for o in miniatures if o.status != "infeasible"]
     if not any(seen.score is not None for seen in told):
-        return Opening(job.own, Verdict("every candidate diverged"), tried)
+        return Opening(job.own, Verdict("every candidate diverged"), job.space, tried)
     chosen = choose(job.space, told, job.own if _inside(job) else None, rates)
     longer = purse.total_batches / batches
     drift = DRIFT_UNSEEN
@@ -115,7 +121,7 @@ def open_course(
         risen = max(math.log10(float(centre[n]) / float(chosen.values[n])) for n in rates)
         drift = _drift(risen, math.log10(batches / tried[0].batches))
     values = _lowered(job.space, chosen.values, rates, longer**-drift)
-    return Opening(values, _verdict(job, chosen, values, tried, longer, rates), tried, drift)
+    return Opening(values, _verdict(job, chosen, values, tried, longer, rates), job.space, tried, drift)
 
 
 def _plan_scouts(purse: Purse, spend: float) -> tuple[int, float, bool]:
@@ -200,6 +206,7 @@ def _search(
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """`count` rollouts of `batches` from "start", as far as the money goes."""
     sampler = job.sampler(decision, space)
+    length = equal_samples(job, batches, purse.batches)
     done: list[Outcome] = []
     while len(done) < count and not (any(o.ok for o in done) and job.is_ending()):
         values = first.pop(0) if first else sampler.ask()
@@ -209,18 +216,26 @@ def _search(
             {**job.own, **values},
             0,
             "start",
-            length=Length(0.0, batches, batches),
+            length=length,
             shape=job.shape,
             role="miniature",
         )
         assert outcome is not None
         purse.pay(outcome)
         done.append(outcome)
-        sampler.tell(Observation({n: outcome.values[n] for n in space.names}, outcome.score))
+        if outcome.status == "infeasible":  # no fault of the rate: search on among sizes that fit
+            space = fit_in(space, job.own, outcome)[0]
+            first = [values for values in first if space.contains(values)]
+            sampler = job.sampler(decision, space)
+            for seen in done:
+                if seen.status != "infeasible":
+                    sampler.tell(_observation(seen, space.names))
+        else:
+            sampler.tell(_observation(outcome, space.names))
     return done
 
 
-def _observation(outcome: Outcome, names: list[str]) -> Observation:
+def _observation(outcome: Outcome, names: Sequence[str]) -> Observation:
     return Observation({name: outcome.values[name] for name in names}, outcome.score)
 
 
@@ -310,7 +325,9 @@ def _by_scouts(job: Job, purse: Purse, centre: Values, tried: list[Outcome], rat
             f": {name} {float(centre[name]):.3g} leads furthest there, times {factor:.2g} since the "
             f"course is {longer:.3g} times longer"
         )
-    return Opening(values, Verdict(reason, {"candidates": float(len(tried)), "horizon": longer}), tried)
+    return Opening(
+        values, Verdict(reason, {"candidates": float(len(tried)), "horizon": longer}), job.space, tried
+    )
 
 
 # Words ----------------------------------------------------------------------------------------------------
@@ -339,6 +356,11 @@ def _verdict(
         )
         numbers[f"{name} of rollouts"] = float(chosen.values[name])
     if chosen.better is not None:
-        reason += f"; better than the optimizer's own with probability {chosen.better:.2g}"
+        reason += f"; better than the optimizer's own with probability {_probability(chosen.better)}"
         numbers |= {"better": chosen.better, "gain": chosen.gain, "sd": chosen.sd}
     return Verdict(reason, numbers)
+
+
+def _probability(p: float) -> str:
+    """'0.83'; never the certainty that a posterior cannot have."""
+    return "> 0.99" if p > SURE else "< 0.01" if p < 1 - SURE else f"{p:.2g}"
