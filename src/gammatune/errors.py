@@ -45,6 +45,10 @@ class RunIsLocked(JournalError):
     """Another process works in the run directory."""
 
 
+class DamagedCheckpoint(GammatuneError):
+    """A checkpoint that is missing, is not what was written, or cannot be read."""
+
+
 class MissingExtra(GammatuneError, ImportError):
     """An optional dependency is needed and not installed."""
 

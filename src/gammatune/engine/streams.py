@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,24 +18,49 @@ class StreamStates:
     """
 
     def __init__(self, streams: Iterable[Stream], *, cuda: bool = False) -> None:
-        self._streams = [(stream, _state(stream)) for stream in streams]
+        self._streams = [(stream, state_of(stream)) for stream in streams]
         self._python = random.getstate()
         self._numpy = np.random.get_state()  # noqa: NPY002 - the user's code may draw from it
         self._torch = torch.get_rng_state()
         # A process that has not used CUDA has nothing to keep, and asking would start CUDA.
         self._cuda = torch.cuda.get_rng_state_all() if cuda and torch.cuda.is_initialized() else []
 
-    def add(self, stream: Stream) -> None:
-        self._streams.append((stream, _state(stream)))
+    def add(self, stream: Stream, state: Any = None) -> None:
+        """One more stream, as it stands, or in a state that it had or will have."""
+        self._streams.append((stream, state_of(stream) if state is None else state))
+
+    def kept(self, stream: Stream) -> Any:
+        """The state that is kept of one of the streams."""
+        return next(state for known, state in self._streams if known is stream)
+
+    def export(self, streams: Iterable[Stream] = ()) -> dict[str, Any]:
+        """The states as plain values: of the global streams by name, of `streams` (kept here) by position."""
+        return {
+            "python": self._python,
+            "numpy": self._numpy,
+            "torch": self._torch,
+            "cuda": self._cuda,
+            "own": [self.kept(stream) for stream in streams],
+        }
+
+    @classmethod
+    def adopt(cls, saved: Mapping[str, Any], streams: Iterable[Stream]) -> "StreamStates":
+        """The states that were exported, for `streams` in the same order."""
+        adopted = cls([])
+        adopted._streams = list(zip(streams, saved["own"], strict=True))
+        adopted._python, adopted._numpy, adopted._torch = saved["python"], saved["numpy"], saved["torch"]
+        # a process with fewer devices, or none, keeps what its own do
+        adopted._cuda = saved["cuda"][: torch.cuda.device_count()] if torch.cuda.is_available() else []
+        return adopted
 
     def restore(self) -> None:
         for stream, state in self._streams:
-            _set_state(stream, state)
+            set_state(stream, state)
         random.setstate(self._python)
         np.random.set_state(self._numpy)  # noqa: NPY002
         torch.set_rng_state(self._torch)
-        if self._cuda:
-            torch.cuda.set_rng_state_all(self._cuda)
+        for index, state in enumerate(self._cuda):
+            torch.cuda.set_rng_state(state, index)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StreamStates):
@@ -48,6 +73,38 @@ class StreamStates:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def kind_of(stream: Stream) -> str:
+    """What kind of stream it is: states are exchanged within a kind only."""
+    if isinstance(stream, torch.Generator):
+        return f"torch.Generator on {stream.device.type}"
+    if isinstance(stream, np.random.Generator):
+        return f"NumPy Generator ({type(stream.bit_generator).__name__})"
+    return type(stream).__name__
+
+
+def state_of(stream: Stream) -> Any:
+    """Where a stream stands, as plain values."""
+    if isinstance(stream, torch.Generator):
+        return stream.get_state()
+    if isinstance(stream, np.random.Generator):
+        return copy.deepcopy(stream.bit_generator.state)
+    if isinstance(stream, np.random.RandomState):
+        return stream.get_state()
+    return stream.getstate()
+
+
+def set_state(stream: Stream, state: Any) -> None:
+    """Put a stream where it was when `state` was taken."""
+    if isinstance(stream, torch.Generator):
+        stream.set_state(state)
+    elif isinstance(stream, np.random.Generator):
+        stream.bit_generator.state = copy.deepcopy(state)
+    elif isinstance(stream, np.random.RandomState):
+        stream.set_state(state)
+    else:
+        stream.setstate(state)
 
 
 def reseed(streams: Iterable[Stream], source: np.random.Generator) -> None:
@@ -72,27 +129,6 @@ def start_anew(stream: Stream, source: np.random.Generator) -> None:
 
 def _draw(source: np.random.Generator) -> int:
     return int(source.integers(2**32))
-
-
-def _state(stream: Stream) -> Any:
-    if isinstance(stream, torch.Generator):
-        return stream.get_state()
-    if isinstance(stream, np.random.Generator):
-        return copy.deepcopy(stream.bit_generator.state)
-    if isinstance(stream, np.random.RandomState):
-        return stream.get_state()
-    return stream.getstate()
-
-
-def _set_state(stream: Stream, state: Any) -> None:
-    if isinstance(stream, torch.Generator):
-        stream.set_state(state)
-    elif isinstance(stream, np.random.Generator):
-        stream.bit_generator.state = copy.deepcopy(state)
-    elif isinstance(stream, np.random.RandomState):
-        stream.set_state(state)
-    else:
-        stream.setstate(state)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,8 +1,10 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from gammatune.engine import archive
 from gammatune.engine.averaging import Mean, averaged_tensors
 from gammatune.engine.batches import (
     TAPE_BYTES,
@@ -39,7 +42,7 @@ MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on pur
 
 
 class TorchLoop:
-    """A `Forkable` over modules, optimizers and whatever else takes part.
+    """A `Storable` over modules, optimizers and whatever else takes part.
 
     model, optimizer: one or several. state: anything else that changes while training and must go back with
     it: a GradScaler, an EMA copy, an LR scheduler (with multiplier=True), generators, any object with
@@ -63,7 +66,9 @@ class TorchLoop:
         self._extras: list[Any] = []
         for item in state:
             self._sort_in(item, multiplier=multiplier)
+        self._given = len(self._streams)  # those after them are loaders', met on the way
         self._refuse_unseen_schedulers(multiplier)
+        self._refuse_nothing_to_train()
         self._searches_batch_size = BATCH_SIZE in names
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._tapes: dict[int, Tape] = {}
@@ -109,6 +114,36 @@ class TorchLoop:
         self._forks.clear()
         self._pools.clear()
         self._tapes.clear()
+
+    # -- Storable
+
+    def save(self, fork: str, path: Path) -> str:
+        """See `Storable`. Raises NotRestorable where the fork holds what a file cannot, naming it."""
+        return archive.write(path, {"fork": self._exported(fork)})
+
+    def load(self, path: Path, checksum: str) -> None:
+        """See `Storable`. Raises InvalidArgument, naming the first difference, where the model, the optimizer or what
+        was handed in as state is not made as it was when the file was written; nothing has moved then."""
+        saved = archive.read(path, checksum)["fork"]
+        given = self._streams[: self._given]
+        Snapshot.adopted(saved, self._modules, self._optimizers, self._extras, given).restore()
+        self._order = None
+
+    def structure(self) -> dict[str, str]:
+        """See `Storable`."""
+        others = [type(item).__qualname__ for item in (*self._extras, *self._streams[: self._given])]
+        said = {
+            "model": "; ".join(map(_model_in_words, self._modules)),
+            "optimizer": "; ".join(map(_optimizer_in_words, self._optimizers)),
+        }
+        return said | ({"state": ", ".join(others)} if others else {})
+
+    def digest(self, fork: str) -> str:
+        """See `Storable`. The global random streams are left out, and those of loaders, which are met later."""
+        saved = self._exported(fork)
+        tables = ("tensors", "streams")  # where things were, and streams
+        content = {name: part for name, part in saved.items() if name not in tables}
+        return archive.digest({**content, "own streams": saved["streams"]["own"]})
 
     def own(self, names: Sequence[str]) -> Values:
         """The values the optimizers came with, of those of `names` that they have."""
@@ -236,6 +271,17 @@ class TorchLoop:
 
     # -- inside
 
+    def _exported(self, fork: str) -> dict[str, Any]:
+        return self._forks[fork].export(self._streams[: self._given])
+
+    def _refuse_nothing_to_train(self) -> None:
+        modules = any(True for module in self._modules for _ in module.parameters())
+        if not modules and not any(group["params"] for o in self._optimizers for group in o.param_groups):
+            raise InvalidArgument(
+                f"there is nothing to train: neither the model ({type(self._modules[0]).__name__}) nor the optimizer "
+                "has a parameter"
+            )
+
     def _refuse_unseen_schedulers(self, multiplier: bool) -> None:
         """In multiplier mode a scheduler stays, so forks must put it back, so it must be handed in."""
         known = any(isinstance(extra, LRScheduler) for extra in self._extras)
@@ -331,6 +377,25 @@ def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
             if (lr := float(group["lr"])) > 0:
                 return lr
     raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
+
+
+def _model_in_words(model: nn.Module) -> str:
+    """ "Net: 12 tensors, 12,345 numbers, 3fa9c1"; the last from names, shapes, dtypes and classes."""
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    distinct = {id(tensor): tensor.numel() for _, tensor in tensors}
+    parts = [(name, type(part).__qualname__) for name, part in model.named_modules(remove_duplicate=False)]
+    described = [(name, list(tensor.shape), str(tensor.dtype)) for name, tensor in tensors]
+    short = hashlib.sha256(repr((parts, described)).encode()).hexdigest()[:6]
+    return f"{type(model).__name__}: {len(distinct)} tensors, {sum(distinct.values()):,} numbers, {short}"
+
+
+def _optimizer_in_words(optimizer: Optimizer) -> str:
+    groups = len(optimizer.param_groups)
+    parameters = sum(len(group["params"]) for group in optimizer.param_groups)
+    return (
+        f"{type(optimizer).__name__}: {groups} group{'' if groups == 1 else 's'}, "
+        f"{parameters} parameter{'' if parameters == 1 else 's'}"
+    )
 
 
 def _listed(given: Any, kind: type, name: str) -> list[Any]:

@@ -1,11 +1,12 @@
 """What the tuner needs of a training, and why.
 
-Two protocols. `Forkable` is enough where the user writes the loop: the tuner only has to go back in time and
-to set values. `Trainable` can also be driven: the tuner says "train so far", "score yourself". Both are
-free of torch, so that policies and the tuner are tested with a fake in milliseconds
-(`gammatune.testing.fakes`).
+`Forkable` is enough where the user writes the loop: the tuner only has to go back in time and to set values.
+`Trainable` can also be driven: the tuner says "train so far", "score yourself". `Storable` forks outlive the
+process: a run that can be resumed needs them. All are free of torch, so that policies and the tuner are tested with
+a fake in milliseconds (`gammatune.testing.fakes`).
 """
 
+from pathlib import Path
 from typing import Protocol
 
 from gammatune.ledger import Meter
@@ -53,3 +54,34 @@ class Trainable(Forkable, Protocol):
 
     def evaluate(self, meter: Meter) -> Metrics:
         """Score the present weights on the selection data, leaving modes as they were."""
+
+
+class Storable(Forkable, Protocol):
+    """A training whose forks can be put on disk, and read by another process that has built the same training anew.
+
+    After `load` everything that can influence the rest of the training is what it was at the fork, to the bit on a
+    CPU, as after `restore`. A file is no fork: who wants to come back to it again captures one.
+    """
+
+    def save(self, fork: str, path: Path) -> str:
+        """Write a fork, whole or not at all, and return the checksum that `load` will ask for.
+
+        The training itself is not moved. Raises NotRestorable where the fork holds what a file cannot, OSError as
+        it comes.
+        """
+
+    def load(self, path: Path, checksum: str) -> None:
+        """Put the training where the fork in the file stood; nothing has moved where this raises.
+
+        Raises DamagedCheckpoint where the file is missing, is not the one that was written or cannot be read, and
+        InvalidArgument where this training is not made as that one was.
+        """
+
+    def structure(self) -> dict[str, str]:
+        """What the training is made of, in words: equal in every process for equal classes, names, shapes, dtypes."""
+
+    def digest(self, fork: str) -> str:
+        """A checksum of all that a fork holds, but for the random streams that a whole process shares.
+
+        Equal in every process for equal numbers, so that it tells whether a training begins as another one did.
+        """

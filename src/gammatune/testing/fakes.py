@@ -1,16 +1,21 @@
 """A training without a network: tuner and policies run against it in milliseconds."""
 
 import copy
+import hashlib
+import json
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from gammatune.errors import DamagedCheckpoint
 from gammatune.ledger import Meter
 from gammatune.records import Metrics, Values
 
 
 @dataclass
 class FakeTraining:
-    """A `Trainable` that loses to the best learning rate by a parabola in its logarithm.
+    """A `Trainable`, and `Storable`, that loses to the best learning rate by a parabola in its logarithm.
 
     Every epoch at rate r lowers the loss by a factor that is best at `best_lr`, parts of an epoch by parts of
     it; from `cliff` on it diverges. examples: an epoch's, in `steps` batches.
@@ -85,6 +90,35 @@ class FakeTraining:
 
     def average(self, name: str) -> None:
         self.loss = self._pools.pop(name)
+
+    def save(self, fork: str, path: Path) -> str:
+        self.calls.append(f"save {fork}")
+        content = self._content(fork)
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(content)
+        os.replace(part, path)
+        return hashlib.sha256(content).hexdigest()
+
+    def load(self, path: Path, checksum: str) -> None:
+        self.calls.append("load")
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise DamagedCheckpoint(f"the checkpoint {path.name} is missing") from None
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise DamagedCheckpoint(f"the checkpoint {path.name} is not what was written")
+        saved = json.loads(content)
+        self.progress, self.loss = saved["progress"], saved["loss"]
+
+    def structure(self) -> dict[str, str]:
+        return {"model": f"FakeTraining: {self.examples} examples in {self.steps} batches"}
+
+    def digest(self, fork: str) -> str:
+        return hashlib.sha256(self._content(fork)).hexdigest()
+
+    def _content(self, fork: str) -> bytes:
+        progress, loss = self._forks[fork]
+        return json.dumps({"progress": progress, "loss": loss}).encode()
 
     def close(self) -> None:
         self.closed = True
