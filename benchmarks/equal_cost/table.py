@@ -351,15 +351,26 @@ def spread(groups: Sequence[Array]) -> str:
 # Picture --------------------------------------------------------------------------------------------------
 
 
+NUMBER = r"-(\d+(?:\.\d+)?)"
+
+
 def family(method: str) -> str:
     """The name without its number: methods of one family differ in length and are joined by a line."""
-    return re.sub(r"-\d+(\.\d+)?", "", method)
+    return re.sub(NUMBER, "", method)
+
+
+def label(methods: Sequence[str]) -> str:
+    """What one line is called: "lookahead 1.5, 4, 12" for three methods that all have a number."""
+    numbers = [found[1] for method in methods if (found := re.search(NUMBER, method))]
+    if len(methods) == 1 or len(numbers) < len(methods):
+        return " / ".join(methods)
+    return f"{family(methods[0])} {', '.join(numbers)}"
 
 
 def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
     """Error as a multiple of the reference's against cost, with 95 % intervals; the legend goes from good to bad.
 
-    Left all methods, right those about the reference. Our own policy is drawn broader.
+    Left all methods, right those about the reference. Our own policy is drawn broad and black.
     """
     rows = [r for r in rows if not r.method.endswith("-orders")]  # those are runs of a method that is there
     import matplotlib as mpl
@@ -378,11 +389,12 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
         bars = np.maximum(np.nan_to_num([y - ends[:, 0], ends[:, 1] - y]), 0)
         # neighbours at one cost stand a little apart, or their bars would hide each other
         apart = 1 + 0.025 * (i % 11 - 5)
-        broad = 2 if name == "lookahead" else 1
+        broad, colour = (2, "black") if name == "lookahead" else (1, colours[i % 20])
         for axes in both:
             axes.errorbar(
-                x * apart, y, yerr=bars, label=" / ".join(r.method for r in of), color=colours[i % 20],
+                x * apart, y, yerr=bars, label=label([r.method for r in of]), color=colour,
                 marker=markers[i % 11], markersize=5, linewidth=broad, elinewidth=0.7 * broad, capsize=2,
+                zorder=broad + 1,
             )  # fmt: skip
     for axes in both:
         axes.axhline(1, color="grey", linewidth=0.7)

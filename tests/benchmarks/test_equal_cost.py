@@ -295,6 +295,8 @@ def test_a_line_joins_the_lengths_of_a_method():
     ours = {table.family(f"lookahead-{budget}") for budget in ("1.25", "1.5", "2", "4", "12")}
     assert ours == {"lookahead"}
     assert table.family("lookahead-1.5-blind") == "lookahead-blind"
+    assert table.label(["lookahead-1.5", "lookahead-12"]) == "lookahead 1.5, 12"
+    assert table.label(["range-test", "range-test-11"]) == "range-test / range-test-11"
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
