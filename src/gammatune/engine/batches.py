@@ -8,7 +8,7 @@ one from memory.
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -22,7 +22,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from gammatune.engine.streams import Stream, StreamStates
+from gammatune.engine.streams import Stream, StreamStates, same
 from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
 from gammatune.seeds import stream
 
@@ -75,6 +75,16 @@ def streams_of(loader: Loader) -> list[Stream]:
             elif depth < DEPTH and not isinstance(value, torch.nn.Module):
                 queue.append((value, depth + 1))
     return list(found.values())
+
+
+def described(loader: Loader) -> str:
+    """A loader in words, by which another process knows it again: "DataLoader of Digits, 1437 in batches of 32"."""
+    if not isinstance(loader, DataLoader):
+        return type(loader).__name__
+    data = loader.dataset
+    size = "" if isinstance(data, IterableDataset) or not isinstance(data, Sized) else f", {len(data)}"
+    batches = "" if loader.batch_size is None else f" in batches of {loader.batch_size}"
+    return f"DataLoader of {type(data).__name__}{size}{batches}"
 
 
 def examples_in(batch: Any) -> int:
@@ -183,15 +193,27 @@ class Tape:
     passed over only once, gives a single epoch. Epochs that became part of the course are dropped
     (`forget_before`). Drawing may move random streams (a `DataLoader` draws a seed when an epoch starts); a
     replay moves them to where the draw left them, so that rollouts and course see the same numbers.
-    limit: bytes of tensors held at most.
+
+    Another process has the loader at its beginning. It is given a recipe (`export`): how many things were drawn,
+    from which pass, in which order, and, for what is to be played again, how the streams stood before each draw that
+    moved them. It draws all of that once more, and keeps what was kept.
+    limit: bytes of tensors held at most. Raises NotRestorable where the loader does not give what it gave before.
     """
 
-    def __init__(self, loader: Loader, limit: int = TAPE_BYTES) -> None:
+    def __init__(
+        self, loader: Loader, limit: int = TAPE_BYTES, recipe: Mapping[str, Any] | None = None
+    ) -> None:
         self._loader = loader
         self._streams = streams_of(loader)
         self._limit = limit
         self._passes: dict[tuple[int, int], _Pass] = {}
         self._epoch: Epoch | None = None
+        self._opened = 0  # passes begun so far, forgotten ones included
+        self._log: list[list[int]] = []  # [pass, draws]: so many from this one, then so many from that one
+        # of forgotten passes: workers that persist go on with the seed that was drawn when they began
+        self._starts: dict[int, StreamStates] = {}
+        if recipe is not None:
+            self._draw_again(recipe)
 
     def measure(self, epoch: int, examples: Callable[[Any], int]) -> Epoch:
         """The first pass of an epoch, drawn to its end; streams stay where they are. Done once: others are alike."""
@@ -222,9 +244,7 @@ class Tape:
                 yield _clone(draws[index].batch)
             return
         if key not in self._passes:
-            before = StreamStates(self._streams)
-            source = iter(self._loader)
-            self._passes[key] = _Pass(source, self._moved_from(before))
+            self._passes[key] = self._open()
         else:
             self._passes[key].started.restore_if_moved()
         current = self._passes[key]
@@ -242,22 +262,105 @@ class Tape:
         if isinstance(self._loader, Iterator):
             return  # it cannot be drawn again, and a policy may go back
         for old in [key for key in self._passes if key[0] < epoch]:
-            del self._passes[old]
+            forgotten = self._passes.pop(old)
+            if forgotten.started.before is not None and getattr(self._loader, "persistent_workers", False):
+                self._starts[forgotten.number] = forgotten.started.before
+
+    def export(self) -> dict[str, Any]:
+        """The recipe by which another process draws the same batches, as plain values."""
+        last: dict[str, Any] = {}
+
+        def changed(states: StreamStates | None) -> dict[str, Any] | None:
+            if states is None:
+                return None
+            now = states.export(self._streams)
+            new = {
+                name: state for name, state in now.items() if name not in last or not same(state, last[name])
+            }
+            last.update(new)
+            return new  # most draws move one stream of several
+
+        passes = []
+        for key, one in self._passes.items():
+            draws = [*one.draws, *([one.ended] if one.source is None else [])]
+            passes.append(
+                {
+                    "key": key,
+                    "number": one.number,
+                    "start": changed(one.started.before),
+                    "draws": [changed(draw.before) for draw in draws],
+                    "ended": one.source is None,
+                }
+            )
+        return {
+            "log": [list(entry) for entry in self._log],
+            "passes": passes,
+            "starts": {number: changed(states) for number, states in self._starts.items()},
+            "epoch": None if self._epoch is None else astuple(self._epoch),
+        }
+
+    def _draw_again(self, recipe: Mapping[str, Any]) -> None:
+        here = StreamStates(self._streams)
+        last: dict[str, Any] = {}
+
+        def states(changed: Mapping[str, Any] | None) -> StreamStates | None:
+            if changed is None:
+                return None
+            last.update(changed)
+            return StreamStates.adopt(last, self._streams)
+
+        kept = {
+            p["number"]: (p, states(p["start"]), [states(d) for d in p["draws"]]) for p in recipe["passes"]
+        }
+        self._starts = {n: s for n, changed in recipe["starts"].items() if (s := states(changed)) is not None}
+        self._epoch = None if recipe["epoch"] is None else Epoch(*recipe["epoch"])
+        begun: dict[int, _Pass] = {}
+        for number, draws in recipe["log"]:
+            saved, start, befores = kept.get(number, (None, self._starts.get(number), []))
+            if number not in begun:
+                _restore(start)
+                begun[number] = self._open()
+                if saved is not None:
+                    self._passes[tuple(saved["key"])] = begun[number]
+            current = begun[number]
+            for _ in range(draws):
+                if saved is not None:
+                    _restore(befores[len(current.draws)])
+                self._draw(current)
+                if saved is None:
+                    current.draws.clear()
+        here.restore()
+        for saved, _, befores in kept.values():
+            drawn = begun[saved["number"]]
+            ended = drawn.source is None
+            if len(drawn.draws) + ended != len(befores) or ended != saved["ended"]:
+                raise NotRestorable(
+                    f"the loader ({type(self._loader).__name__}) gave {len(drawn.draws)} batches where it had given "
+                    f"{len(befores) - saved['ended']} before: a run is gone on with over the same data"
+                )
+
+    def _open(self) -> "_Pass":
+        before = StreamStates(self._streams)
+        source = iter(self._loader)
+        self._opened += 1
+        return _Pass(self._opened - 1, source, self._drawn(None, before))
 
     def _draw(self, current: "_Pass") -> bool:
         if current.source is None:
             current.ended.restore_if_moved()
             return False
         before = StreamStates(self._streams)
+        if not self._log or self._log[-1][0] != current.number:
+            self._log.append([current.number, 0])
         try:
             batch = next(current.source)
         except StopIteration:
+            self._log[-1][1] += 1
             current.source = None
-            current.ended = _Draw(
-                None, self._moved_from(before)
-            )  # a RandomSampler draws once more at its end
+            current.ended = self._drawn(None, before)  # a RandomSampler draws once more at its end
             return False
-        current.draws.append(_Draw(batch, self._moved_from(before)))
+        self._log[-1][1] += 1
+        current.draws.append(self._drawn(batch, before))
         current.bytes += _bytes(batch)
         held = sum(p.bytes for p in self._passes.values())
         if held > self._limit:
@@ -268,32 +371,41 @@ class Tape:
             )
         return True
 
-    def _moved_from(self, before: StreamStates) -> StreamStates | None:
+    def _drawn(self, batch: Any, before: StreamStates) -> "_Draw":
         after = StreamStates(self._streams)
-        return None if after == before else after
+        return _Draw(batch, None, None) if after == before else _Draw(batch, before, after)
 
 
 class _Draw:
-    """One thing drawn, and where the drawing left the random streams (None: where they were)."""
+    """One thing drawn, how the random streams stood before it and where it left them (None: it moved none)."""
 
-    def __init__(self, batch: Any, moved: StreamStates | None) -> None:
+    def __init__(self, batch: Any, before: StreamStates | None, moved: StreamStates | None) -> None:
         self.batch = batch
+        self.before = before
         self._moved = moved
 
     def restore_if_moved(self) -> None:
-        if self._moved is not None:
-            self._moved.restore()
+        _restore(self._moved)
 
 
 class _Pass:
-    """One pass over a loader: its start, what has been drawn, its end, and the iterator until it is exhausted."""
+    """One pass over a loader: its start, what has been drawn, its end, and the iterator until it is exhausted.
 
-    def __init__(self, source: Iterator[Any], moved: StreamStates | None) -> None:
+    number: counts the passes over the loader from 0.
+    """
+
+    def __init__(self, number: int, source: Iterator[Any], started: _Draw) -> None:
+        self.number = number
         self.source: Iterator[Any] | None = source
-        self.started = _Draw(None, moved)
-        self.ended = _Draw(None, None)
+        self.started = started
+        self.ended = _Draw(None, None, None)
         self.draws: list[_Draw] = []
         self.bytes = 0
+
+
+def _restore(states: StreamStates | None) -> None:
+    if states is not None:
+        states.restore()
 
 
 def _clone(item: Any) -> Any:

@@ -44,9 +44,11 @@ class Tensors:
     """The tensors of one fork: where each stood, which storage it had, and a copy of its numbers.
 
     A training that goes on in the same tensors, as nearly all do, is recognised, and costs one copying call.
+    host: the copies are held in the CPU's memory, pinned where there is CUDA, wherever the tensors are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, host: bool = False) -> None:
+        self._host = host
         self._live: list[Tensor] = []  # the objects themselves, in the order they were added
         self._pointers: list[int] = []  # the storage each had when captured
         self._storage: list[Tensor] = []  # and an alias of each over it
@@ -73,10 +75,21 @@ class Tensors:
                 self._storage = [tensor.detach() for tensor in self._live]
                 old = dict(enumerate(self._copies))
                 self._copies = [
-                    old[k] if k in old and _alike(old[k], tensor) else torch.empty_like(tensor)
+                    old[k] if k in old and self._fits(old[k], tensor) else self._room(tensor)
                     for k, tensor in enumerate(self._storage)
                 ]
             _copy(self._copies, self._storage)
+
+    def _room(self, tensor: Tensor) -> Tensor:
+        """Where to copy a tensor to."""
+        if not self._host or tensor.is_cpu:
+            return torch.empty_like(tensor)
+        return torch.empty_like(tensor, device="cpu", pin_memory=torch.cuda.is_available())
+
+    def _fits(self, copy: Tensor, tensor: Tensor) -> bool:
+        device = torch.device("cpu") if self._host else tensor.device
+        alike = copy.shape == tensor.shape and copy.dtype == tensor.dtype and copy.stride() == tensor.stride()
+        return alike and copy.device == device
 
     def put_back(self) -> None:
         with torch.no_grad():
@@ -104,20 +117,16 @@ class Tensors:
         return sum(t.element_size() * t.numel() for t in self._copies)
 
 
-def _alike(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and a.device == b.device and a.stride() == b.stride()
-
-
 def _copy(into: list[Tensor], out_of: list[Tensor]) -> None:
     if into:
         torch._foreach_copy_(into, out_of)  # one call for all: a small net has many small tensors
 
 
 class Snapshot:
-    """One fork of a training. Capturing again reuses its buffers."""
+    """One fork of a training. Capturing again reuses its buffers. host: these are in the CPU's memory."""
 
-    def __init__(self) -> None:
-        self._tensors = Tensors()
+    def __init__(self, *, host: bool = False) -> None:
+        self._tensors = Tensors(host=host)
         self._states = _States([], [], self._tensors)
         self._extras: list[tuple[Any, Any]] = []
         self._streams = StreamStates([])
@@ -140,6 +149,10 @@ class Snapshot:
     def add_stream(self, stream: Stream, state: Any = None) -> None:
         """A stream first met after this fork was captured, and not drawn from in between (or its state then)."""
         self._streams.add(stream, state)
+
+    def knows(self, stream: Stream) -> bool:
+        """Whether a stream is one of those that go back with this fork."""
+        return self._streams.knows(stream)
 
     def state_of(self, stream: Stream) -> Any:
         """The state a stream had at the fork."""
@@ -444,13 +457,15 @@ class _ModuleState:
                 f"{owners[0]} has a parameter {_joined(name, key)}, and {owners[1]} has not; {AS_IT_WAS}"
             )
         for key, child in self.children.items():
-            there = saved["children"].get(key)
-            if child is not None and there is not None and there != names[id(child)]:
-                one, other = _joined(name, key), there
-                raise InvalidArgument(
-                    f"{one} and {other} are one module in the checkpoint or in this model, and two in the other; "
-                    f"{AS_IT_WAS}"
-                )
+            there, ours, own = saved["children"].get(key), child and names[id(child)], _joined(name, key)
+            if there is None or ours is None or there == ours:
+                continue
+            other, one, two = (
+                (there, "the checkpoint", "this model")
+                if there != own
+                else (ours, "this model", "the checkpoint")
+            )
+            raise InvalidArgument(f"{own} and {other} are one module in {one} and two in {two}; {AS_IT_WAS}")
         by_name = dict(zip(saved["links"], saved["parameters"], strict=True))
         for key in here:
             parameter = self._links[key]

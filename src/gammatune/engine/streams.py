@@ -33,6 +33,9 @@ class StreamStates:
         """The state that is kept of one of the streams."""
         return next(state for known, state in self._streams if known is stream)
 
+    def knows(self, stream: Stream) -> bool:
+        return any(known is stream for known, _ in self._streams)
+
     def export(self, streams: Iterable[Stream] = ()) -> dict[str, Any]:
         """The states as plain values: of the global streams by name, of `streams` (kept here) by position."""
         return {
@@ -40,7 +43,7 @@ class StreamStates:
             "numpy": self._numpy,
             "torch": self._torch,
             "cuda": self._cuda,
-            "own": [self.kept(stream) for stream in streams],
+            "own": tuple(self.kept(stream) for stream in streams),
         }
 
     @classmethod
@@ -67,9 +70,9 @@ class StreamStates:
             return NotImplemented
         return (
             self._python == other._python
-            and _same(self._numpy, other._numpy)
+            and same(self._numpy, other._numpy)
             and torch.equal(self._torch, other._torch)
-            and all(_same(a, b) for (_, a), (_, b) in zip(self._streams, other._streams, strict=True))
+            and all(same(a, b) for (_, a), (_, b) in zip(self._streams, other._streams, strict=True))
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -131,14 +134,14 @@ def _draw(source: np.random.Generator) -> int:
     return int(source.integers(2**32))
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
     """Equality of states: nested tuples, dictionaries and arrays."""
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
     if isinstance(a, np.ndarray):
         return np.array_equal(a, b)
     if isinstance(a, dict):
-        return all(_same(a[key], b[key]) for key in a)
+        return all(same(a[key], b[key]) for key in a)
     if isinstance(a, tuple):
-        return all(_same(x, y) for x, y in zip(a, b, strict=True))
+        return all(same(x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b)

@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import nn
@@ -20,6 +20,7 @@ from gammatune.engine.batches import (
     Loader,
     LoaderFactory,
     Tape,
+    described,
     empty_loader,
     epoch_of,
     examples_in,
@@ -32,12 +33,13 @@ from gammatune.engine.batches import (
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.snapshot import Snapshot
 from gammatune.engine.steering import BATCH_SIZE, Steering
-from gammatune.engine.streams import Stream, reseed, start_anew
+from gammatune.engine.streams import Stream, kind_of, reseed, set_state, start_anew
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
 from gammatune.records import FLAT, Metrics, Values
 from gammatune.seeds import stream
 
+Saved: TypeAlias = Mapping[str, Any]  # what a file says of a loader
 MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on purpose
 
 
@@ -48,6 +50,8 @@ class TorchLoop:
     it: a GradScaler, an EMA copy, an LR scheduler (with multiplier=True), generators, any object with
     state_dict and load_state_dict.
     names: the hyperparameters that will be searched.
+    forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
+    CPU's memory, where a model leaves no room for copies on its accelerator; going back is slower then.
     """
 
     def __init__(
@@ -59,7 +63,11 @@ class TorchLoop:
         state: Sequence[Any] = (),
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
+        forks: str = "device",
     ) -> None:
+        if forks not in ("device", "host"):
+            raise InvalidArgument(f"forks={forks!r}: write 'device' or 'host'")
+        self._on_host = forks == "host"
         self._modules = _listed(model, nn.Module, "model")
         self._optimizers = _listed(optimizer, Optimizer, "optimizer")
         self._streams: list[Stream] = []
@@ -71,6 +79,11 @@ class TorchLoop:
         self._refuse_nothing_to_train()
         self._searches_batch_size = BATCH_SIZE in names
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
+        self._factories: dict[int, int] = {}  # in the order they were met
+        self._met: dict[int, _Met] = {}  # the loaders that have random streams of their own, or a tape
+        # what a file said of loaders that this process has not met: of the training as it stands, and of the forks
+        self._pending: tuple[Saved, ...] = ()
+        self._unmet: dict[str, tuple[Saved, ...]] = {}
         self._tapes: dict[int, Tape] = {}
         self._tape_bytes = tape_bytes
         self._passed: set[int] = set()  # loaders passed over to the end
@@ -84,11 +97,13 @@ class TorchLoop:
     # -- Forkable
 
     def capture(self, fork: str) -> None:
-        snapshot = self._forks.setdefault(fork, Snapshot())
+        snapshot = self._forks.setdefault(fork, Snapshot(host=self._on_host))
         snapshot.capture(self._modules, self._optimizers, self._extras, self._streams)
+        self._unmet[fork] = self._pending
 
     def restore(self, fork: str) -> None:
         self._forks[fork].restore()
+        self._pending = self._unmet[fork]
 
     def apply(self, values: Values, meter: Meter) -> None:
         self._values = values
@@ -112,6 +127,7 @@ class TorchLoop:
     def close(self) -> None:
         self._steering.close()
         self._forks.clear()
+        self._unmet.clear()
         self._pools.clear()
         self._tapes.clear()
 
@@ -119,15 +135,24 @@ class TorchLoop:
 
     def save(self, fork: str, path: Path) -> str:
         """See `Storable`. Raises NotRestorable where the fork holds what a file cannot, naming it."""
-        return archive.write(path, {"fork": self._exported(fork)})
+        loaders = [met.export(self._forks[fork], self._tapes.get(key)) for key, met in self._met.items()]
+        return archive.write(path, {"fork": self._exported(fork), "loaders": [*loaders, *self._unmet[fork]]})
 
     def load(self, path: Path, checksum: str) -> None:
         """See `Storable`. Raises InvalidArgument, naming the first difference, where the model, the optimizer or what
-        was handed in as state is not made as it was when the file was written; nothing has moved then."""
-        saved = archive.read(path, checksum)["fork"]
+        was handed in as state is not made as it was when the file was written; nothing has moved then.
+
+        Loaders are known again when they are met, by the order in which that happened and by what they are."""
+        saved = archive.read(path, checksum)
         given = self._streams[: self._given]
-        Snapshot.adopted(saved, self._modules, self._optimizers, self._extras, given).restore()
+        Snapshot.adopted(saved["fork"], self._modules, self._optimizers, self._extras, given).restore()
         self._order = None
+        self._pending = tuple(sorted(saved["loaders"], key=lambda loader: loader["number"]))
+        for met in self._met.values():
+            found, self._pending = _claimed(met, self._pending)
+            if found is not None:
+                for stream_, state in zip(met.streams, found["streams"], strict=True):
+                    set_state(stream_, state)
 
     def structure(self) -> dict[str, str]:
         """See `Storable`."""
@@ -331,19 +356,27 @@ class TorchLoop:
                     "run.batches was given a function, which is for searching batch_size; add batch_size to "
                     "the space or give the loader itself"
                 )
-            key = (id(loader), size)
-            if key not in self._loaders:
-                self._loaders[key] = loader(size)  # type: ignore[operator]
-            loader = self._loaders[key]
-        self._learn_streams(loader)  # type: ignore[arg-type]
+            return self._loader_of(loader, size)
+        self._meet(loader, None, None)  # type: ignore[arg-type]
         return loader  # type: ignore[return-value]
+
+    def _loader_of(self, factory: Any, size: int) -> Loader:
+        """A factory's loader of one batch size; at the first call also those that another process had made of it,
+        since they may share a generator."""
+        number = self._factories.setdefault(id(factory), len(self._factories))
+        sizes = [saved["size"] for saved in self._pending if saved["factory"] == number]
+        for each in (*sizes, size):
+            if (id(factory), each) not in self._loaders:
+                self._loaders[id(factory), each] = factory(each)
+            self._meet(self._loaders[id(factory), each], number, each)
+        return self._loaders[id(factory), size]
 
     def _epoch_of(self, loader: Any, again: bool, epoch: int, examples: Callable[[Any], int]) -> Epoch:
         return epoch_of(loader, examples) if again else self._tape_for(loader).measure(epoch, examples)
 
     def _tape_for(self, loader: Loader) -> Tape:
         if id(loader) not in self._tapes:
-            self._tapes[id(loader)] = Tape(loader, self._tape_bytes)
+            self._tapes[id(loader)] = Tape(loader, self._tape_bytes, self._met[id(loader)].recipe)
             self._refuse_too_many(len(self._tapes))
         return self._tapes[id(loader)]
 
@@ -358,16 +391,96 @@ class TorchLoop:
                 "that runs cannot be given the same batches; make it once, before the loop"
             )
 
-    def _learn_streams(self, loader: Loader) -> None:
+    def _meet(self, loader: Loader, factory: int | None, size: int | None) -> None:
         """A loader's own generators belong to every fork, those captured before it was met included."""
-        for found in streams_of(loader):
-            if not any(found is known for known in self._streams):
-                self._streams.append(found)
-                self._refuse_too_many(len(self._streams))
-                for snapshot in self._forks.values():
-                    snapshot.add_stream(found)
-                if self._order is not None:  # the run began before its loader was met
-                    start_anew(found, self._order)
+        new = [found for found in streams_of(loader) if not any(found is known for known in self._streams)]
+        met = self._met.get(id(loader))
+        here: Saved | None = None
+        there: dict[str, Saved | None] = {}
+        if met is None:
+            if not new and restorable(loader, trusted=self._extras):
+                return  # nothing of its own to keep
+            met = self._met[id(loader)] = _Met(loader, factory, size)
+            here, self._pending = _claimed(met, self._pending)
+            for fork, unmet in self._unmet.items():
+                there[fork], self._unmet[fork] = _claimed(met, unmet)
+            self._number(met, here)
+        for found in new:
+            self._streams.append(found)
+            self._refuse_too_many(len(self._streams))
+            for fork, snapshot in self._forks.items():
+                snapshot.add_stream(found, met.state_in(there.get(fork), found))
+            if (state := met.state_in(here, found)) is not None:
+                set_state(found, state)
+            if self._order is not None:  # the run began before its loader was met
+                start_anew(found, self._order)
+
+    def _number(self, met: "_Met", saved: Saved | None) -> None:
+        """The place of a loader that was just met: the one it had in another process, or the next."""
+        if saved is not None:
+            met.number, met.recipe = saved["number"], saved["tape"]
+            return
+        numbers = [one["number"] for one in self._pending] + [one.number for one in self._met.values()]
+        met.number = 1 + max(numbers)
+        if any((one["factory"], one["size"]) == (met.factory, met.size) for one in self._pending):
+            known = "; ".join(one["what"] for one in self._pending)
+            warnings.warn(
+                f"a loader ({met.what}) is none of those that the checkpoint knows and this process has not met yet "
+                f"({known}), so its random order begins anew",
+                stacklevel=6,
+            )
+
+
+class _Met:
+    """A loader that was met, and what of it goes into a file.
+
+    number: in the order of meeting, over all processes of a run. factory, size: where a factory made it.
+    recipe: what another process had drawn from it (`Tape.export`).
+    """
+
+    def __init__(self, loader: Loader, factory: int | None, size: int | None) -> None:
+        self.loader = loader  # kept alive, since it is known by its identity
+        self.factory, self.size = factory, size
+        self.what = described(loader)
+        self.number = -1
+        self.recipe: Saved | None = None
+
+    @property
+    def streams(self) -> list[Stream]:
+        """The generators in it, in an order that is the same in every process."""
+        return streams_of(self.loader)
+
+    def state_in(self, saved: Saved | None, found: Stream) -> Any:
+        """What a file says of one of its streams."""
+        if saved is None:
+            return None
+        return next(s for own, s in zip(self.streams, saved["streams"], strict=True) if own is found)
+
+    def export(self, fork: Snapshot, tape: Tape | None) -> dict[str, Any]:
+        streams = [found for found in self.streams if fork.knows(found)]  # not those made since it was met
+        return {
+            "number": self.number,
+            "factory": self.factory,
+            "size": self.size,
+            "what": self.what,
+            "kinds": [kind_of(stream_) for stream_ in streams],
+            "streams": [fork.state_of(stream_) for stream_ in streams],
+            "tape": self.recipe if tape is None else tape.export(),
+        }
+
+
+def _claimed(met: _Met, unmet: tuple[Saved, ...]) -> tuple[Saved | None, tuple[Saved, ...]]:
+    """What is said of a loader among those not met, and the others. Raises InvalidArgument where it has changed."""
+    for index, saved in enumerate(unmet):
+        if (saved["factory"], saved["size"], saved["what"]) == (met.factory, met.size, met.what):
+            kinds = [kind_of(stream_) for stream_ in met.streams]
+            if saved["kinds"] != kinds:
+                raise InvalidArgument(
+                    f"a loader ({met.what}) has {len(kinds)} random generators of its own here and had "
+                    f"{len(saved['kinds'])}, or others, when the checkpoint was written; make them together with it"
+                )
+            return saved, unmet[:index] + unmet[index + 1 :]
+    return None, unmet
 
 
 def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
