@@ -87,11 +87,11 @@ def test_replay_gives_the_result_back(tmp_path: Path, options: dict[str, Any]) -
     assert not story.torn
 
 
-def test_a_second_run_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+def test_another_run_in_the_same_directory_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(JournalError, match="already holds a run"):
-        run(tmp_path)
+    with pytest.raises(JournalError, match="holds another run: it was begun with seed=0, and seed=1"):
+        run(tmp_path, seed=1)
     assert (tmp_path / FILE).read_bytes() == before
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from gammatune.course import Schedule
     from gammatune.fitting import FitResult, fit
     from gammatune.repeating import replay
+    from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
-    from gammatune.tuner import Result, Run, Tuner
+    from gammatune.tuner import Result, Tuner
 
 __all__ = [
     "Choice",
@@ -37,7 +38,7 @@ _HOMES = {
     "fit": "gammatune.fitting",
     "FitResult": "gammatune.fitting",
     "Tuner": "gammatune.tuner",
-    "Run": "gammatune.tuner",
+    "Run": "gammatune.run",
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
     "replay": "gammatune.repeating",

@@ -1,7 +1,8 @@
 """Examples in every form `fit` takes them, made into sets and loaders."""
 
 import operator
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -134,6 +135,22 @@ def count(data: Any) -> int | None:
     if not isinstance(data, Dataset) or isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
         return None
     return len(data)
+
+
+def digest(sets: Sequence[Any]) -> str | None:
+    """A checksum of the tensors in some sets, to tell whether a run is gone on with on the same data; None where
+    there are none to look at."""
+    found = 0
+    seen = False
+    for held in sets:
+        tensors = held.tensors if isinstance(held, TensorDataset) else ()
+        for tensor in tensors:
+            seen = True
+            found = zlib.crc32(str((tensor.dtype, tuple(tensor.shape))).encode(), found)
+            found = zlib.crc32(
+                tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data, found
+            )
+    return f"{found:08x}" if seen else None
 
 
 def batch_size_for(train_set: Any, given: Any, said: list[str]) -> int:

@@ -1,9 +1,11 @@
 """`fit`: a model and data in, the trained model and what was found out."""
 
+import contextlib
 import inspect
 import os
 import random
 import time as clock
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +19,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
+from gammatune.driver import Listener
 from gammatune.engine.batches import Loader
 from gammatune.engine.modes import has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
@@ -24,12 +27,13 @@ from gammatune.engine.steering import BATCH_SIZE
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Supervised, default_loss
 from gammatune.engine.torch_loop import lr_of
-from gammatune.errors import InvalidArgument
+from gammatune.errors import InvalidArgument, JournalWarning
 from gammatune.examples import (
     Examples,
     as_set,
     batch_size_for,
     count,
+    digest,
     forward_loader,
     hold_out,
     leaves_one,
@@ -43,7 +47,7 @@ from gammatune.policy.replay import Replay
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
 from gammatune.space import Dimension, Float, Space
-from gammatune.tuner import Listener, Result, SamplerFactory, Tuner, around, as_space
+from gammatune.tuner import Result, SamplerFactory, Tuner, around, as_space
 
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
@@ -111,6 +115,7 @@ def fit(
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set,
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
     facts: kept in the first line of the journal.
+    run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
 
     Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
@@ -174,7 +179,7 @@ def fit(
         said.append("A last batch of an epoch that would hold one example is left out.")
     else:
         raise InvalidArgument("batch_size is searched, so train_set must be a set or arrays, not a loader")
-    journal = Journal(run_dir) if run_dir is not None else None
+    journal = Journal(run_dir, resume=True) if run_dir is not None else None
     training = Supervised(
         model,
         stepper,
@@ -213,6 +218,7 @@ def fit(
                     "optimizer": optimizer if isinstance(optimizer, str) else type(stepper).__name__,
                     "batch_size": size if isinstance(train_set, Dataset) else None,
                     "train": count(train_set),
+                    "data_digest": None if journal is None else digest([train_set, val_set]),
                     "device": str(place),
                     "threads": torch.get_num_threads(),
                     "torch": torch.__version__,
@@ -234,7 +240,7 @@ def fit(
             event = {"event": "report", "on": reported_on, "seconds": seconds, **asdict(report)}
             for listener in listeners:
                 listener(event)
-            if journal is not None:
+            if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
     finally:
         if journal is not None:
@@ -311,13 +317,27 @@ def _report(training: Supervised, loader: Loader, task: Task) -> Classification 
 
 
 def _save(model: nn.Module, path: Path) -> None:
-    """Written beside its place and moved there whole: a write that is cut off leaves no half a file."""
+    """Written beside its place and moved there whole: a write that is cut off leaves no half a file.
+
+    Where the disk is full the model is still in memory, and whoever asked for it gets it.
+    """
     beside = path.with_name(path.name + ".part")
     try:
-        torch.save(model.state_dict(), beside)
+        with beside.open("wb") as file:
+            torch.save(model.state_dict(), file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        warnings.warn(
+            f"cannot write the weights to {path} ({error.strerror or error}); the model in memory has them. Free the "
+            "disk, and run the same again: what is on disk is not trained again",
+            JournalWarning,
+            stacklevel=3,
+        )
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

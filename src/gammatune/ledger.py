@@ -58,7 +58,8 @@ class Cost:
     """Compute spent: examples, the multiple of a plain run they make, and seconds.
 
     plain_runs, plain_epochs are None until one rollout has run a whole epoch (only then is the length of a
-    plain epoch known).
+    plain epoch known). repeated, repeated_seconds: units and time spent beside all that on training again what an
+    interruption had lost; no budget is charged with it.
     """
 
     trained: int
@@ -66,6 +67,8 @@ class Cost:
     seconds: float
     plain_runs: float | None
     plain_epochs: float | None
+    repeated: float = 0.0
+    repeated_seconds: float = 0.0
 
     @property
     def units(self) -> float:
@@ -73,10 +76,11 @@ class Cost:
         return units(self.trained, self.evaluated)
 
     def __str__(self) -> str:
+        again = f", and {self.repeated:,.0f} examples' worth trained again" if self.repeated else ""
         if self.plain_runs is None or self.plain_epochs is None:
-            return f"{self.units:,.0f} examples in {self.seconds:.1f} s"
+            return f"{self.units:,.0f} examples in {self.seconds:.1f} s{again}"
         worth = f"{self.plain_epochs:.1f} plain epochs, {self.units:,.0f} examples' worth"
-        return f"{self.plain_runs:.2f} x a plain run ({worth}) in {self.seconds:.1f} s"
+        return f"{self.plain_runs:.2f} x a plain run ({worth}) in {self.seconds:.1f} s{again}"
 
 
 class Ledger:
@@ -88,6 +92,8 @@ class Ledger:
         self._evaluated = 0
         self._seconds = 0.0
         self._plain_epoch: float | None = None  # units
+        self._repeated = 0.0  # units
+        self._repeated_seconds = 0.0
 
     def charge(self, outcome: Outcome) -> None:
         self._trained += outcome.trained
@@ -95,6 +101,11 @@ class Ledger:
         self._seconds += outcome.seconds
         if self._plain_epoch is None and outcome.score is not None:  # a validation pass belongs to it
             self._plain_epoch = plain_epoch(outcome)
+
+    def repeat(self, trained: float, evaluated: float, seconds: float) -> None:
+        """What was trained again after an interruption."""
+        self._repeated += units(trained, evaluated)
+        self._repeated_seconds += seconds
 
     def left(self, budget: float) -> float:
         """Units left of a budget in plain runs; no end before the length of a plain epoch is known."""
@@ -107,7 +118,15 @@ class Ledger:
         spent = units(self._trained, self._evaluated)
         epochs = spent / self._plain_epoch if self._plain_epoch else None
         runs = epochs / self._epochs if epochs is not None else None
-        return Cost(self._trained, self._evaluated, self._seconds, runs, epochs)
+        return Cost(
+            self._trained,
+            self._evaluated,
+            self._seconds,
+            runs,
+            epochs,
+            self._repeated,
+            self._repeated_seconds,
+        )
 
 
 def plain_epoch(outcome: Outcome) -> float:

@@ -8,44 +8,35 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 import math
 import operator
 import platform
-import time as clock
-import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from gammatune.continuing import refuse_another_run
 from gammatune.course import Schedule
+from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, MissingReport
-from gammatune.journal import Event, Journal, begin_event, commit_event, rollout_event, text_of
-from gammatune.ledger import Cost, Ledger, Meter, units
+from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace
+from gammatune.journal import Journal, Story, begin_event, text_of
+from gammatune.ledger import Cost
 from gammatune.objectives import Objective, make_objective, rank
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
 from gammatune.policy.lookahead import lookahead
 from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
-from gammatune.records import (
-    Average,
-    Commit,
-    Fork,
-    Metrics,
-    Outcome,
-    Pool,
-    Request,
-    Rollout,
-    Status,
-    Values,
-    Verdict,
-)
+from gammatune.records import Metrics, Outcome, Values, Verdict
+from gammatune.run import Run
 from gammatune.samplers import make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
+from gammatune.signals import Terminated, terminating
 from gammatune.space import Choice, Dimension, Float, Space, parse
 
 if TYPE_CHECKING:
@@ -56,13 +47,11 @@ POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once":
 # Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
 DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
 OPEN = 10**6  # epochs, where only the time is limited
-ROUNDING = 1e-9  # of a sum of examples held against a ceiling
 # How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
 # policy finds the region with its first short rollouts, and a rate may be wrong by a factor of 1000 either way.
 DECADES = 12.0
 FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
 
-Listener: TypeAlias = Callable[[Event], None]
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
 
 
@@ -86,120 +75,6 @@ class Result:
     def metrics(self) -> Metrics:
         """The metrics of the weights handed back, on the data they were selected by."""
         return self.course[-1].metrics if self.course else {}
-
-
-class Run:
-    """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
-
-    epoch: from 0. values: the candidate. number: counts the rollouts from 0. is_course: certain to be kept,
-    so that the user's own loggers may listen. role: what it is for, in a word or two. scored: whether anybody
-    asks for its score.
-    """
-
-    def __init__(self, training: Forkable, request: Rollout, number: int, allowance: float) -> None:
-        self.epoch = request.epoch
-        self.values = request.values
-        self.number = number
-        self.is_course = request.course
-        self.role = request.role
-        self.scored = request.scored
-        self._training = training
-        self._request = request
-        self._meter = Meter(request.length, request.shape, request.order, allowance)
-        self._started = clock.perf_counter()
-        self._metrics: dict[str, float] | None = None
-        self._score: float | None = None
-
-    @property
-    def diverged(self) -> bool:
-        """The training blew up in this run; `batches` has ended or is about to."""
-        return self._meter.diverged
-
-    @property
-    def seen(self) -> int:
-        """Training examples seen so far in this run."""
-        return self._meter.trained
-
-    def batches(self, loader: Any, *, examples: Callable[[Any], int] | None = None) -> Iterator[Any]:
-        """The batches of this run, the same ones for every candidate: a part of an epoch, one, or several.
-
-        loader: a DataLoader or any iterable of batches; where batch_size is searched, a function of the
-        batch size that makes one. examples: how many examples a batch holds, where that cannot be seen.
-        """
-        counted = {} if examples is None else {"examples": examples}
-        return self._training.batches(loader, self.epoch, self._meter, **counted)  # type: ignore[attr-defined, no-any-return]
-
-    def evaluate(
-        self, function: Callable[[], Mapping[str, Any]] | None = None, *, examples: int | None = None
-    ) -> Metrics:
-        """Call `function`, which returns metrics, in eval mode and without gradients; its cost is counted.
-
-        function: may be left out where the training knows how to score itself (`Tuner(training=...)`).
-        examples: how many it passes through the model, where that cannot be seen from the model's own calls.
-        A run that diverged, or whose score nobody needs, is not evaluated: the answer is empty, and
-        `report(**{})` takes it.
-        """
-        if self._meter.diverged or self._meter.infeasible or not self._request.scored:
-            return {}
-        if function is None:
-            return self._training.evaluate(self._meter)  # type: ignore[attr-defined, no-any-return]
-        return self._training.measure(function, self._meter, examples)  # type: ignore[attr-defined, no-any-return]
-
-    def advance(self) -> None:
-        """Train as far as this run goes, where the training can be driven (`Tuner(training=...)`)."""
-        self._training.advance(self.epoch, self.values, self._meter)  # type: ignore[attr-defined]
-
-    def report(self, *, score: float | None = None, **metrics: float) -> None:
-        """What came of this run: metrics for the objective, or a `score` of your own (higher is better)."""
-        if self._metrics is not None:
-            raise InvalidArgument(
-                f"run {self.number} has been reported already; report once at the end of the body"
-            )
-        self._metrics = {name: _plain_float(value) for name, value in metrics.items()}
-        self._score = None if score is None else _plain_float(score)
-
-    def _outcome(self, objective: Objective) -> Outcome:
-        if self._metrics is None:
-            raise MissingReport(
-                f"the loop body ended without run.report(...) in epoch {self.epoch + 1} (rollout {self.number}); "
-                "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
-            )
-        meter = self._meter
-        if not meter.trained and not meter.ended:
-            warnings.warn(
-                "this run took no batch from run.batches(loader), so its cost is not counted and other runs may "
-                "see other batches; write: for x, y in run.batches(loader)",
-                stacklevel=4,
-            )
-        status: Status = "infeasible" if meter.infeasible else "diverged" if meter.diverged else "ok"
-        score = None
-        note = meter.note
-        if status == "ok" and self._request.scored:
-            score = self._score if self._score is not None else objective(self._metrics)
-            if not math.isfinite(score):
-                status, score = "diverged", None
-                note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in self._metrics.items())
-        return Outcome(
-            number=self.number,
-            epoch=self.epoch,
-            values=self.values,
-            status=status,
-            metrics=self._metrics,
-            score=score,
-            steps=meter.steps,
-            trained=meter.trained,
-            evaluated=meter.evaluated,
-            seconds=clock.perf_counter() - self._started,
-            note=note,
-            batches=meter.batches,
-            epoch_batches=meter.epoch_batches,
-            epoch_examples=meter.epoch_examples,
-            shape=self._request.shape,
-            order=self._request.order,
-            length=self._request.length,
-            cut=meter.cut,
-            role=self._request.role,
-        )
 
 
 class Tuner:
@@ -300,7 +175,9 @@ class Tuner:
         self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
         self._multiplier = multiplier
-        self._own_journal = Journal(run_dir) if journal is None and run_dir is not None else None
+        self._own_journal: Journal | None = None
+        if journal is None and run_dir is not None:
+            self._own_journal = Journal(run_dir, resume=True)
         self._journal = journal or self._own_journal
         self._begin = begin_event(
             gammatune=_version(),
@@ -323,25 +200,36 @@ class Tuner:
             facts=dict(facts or {}),
         )
         text_of(self._begin)  # what the journal cannot hold is said now
-        self._ledger = Ledger(self.epochs)
         self._listeners = list(listeners)
-        self._course: list[Outcome] = []
-        self._members: dict[int, tuple[Outcome, ...]] = {}  # of the averaged outcomes, by number
-        self._rollouts: list[Outcome] = []
-        self._verdicts: list[Verdict] = []
+        self._signals = ExitStack()
         self._stopping = False
         self._entered = self._begun = self._finished = False
-        self._home: str | None = None  # the fork that holds the course as it stands
-        self._on_course = True  # nothing has run since the last commit
         self.current: Run | None = None
         self._closed = False
-        self._started = clock.perf_counter()
-        self._requests: Generator[Request, Outcome | None, None] | None = None
         # last, since it puts hooks on the optimizer, which nothing must leave behind
         self._training: Forkable = training or _torch_training(
             model, optimizer, self.space, state, multiplier, tape_bytes
         )
+        if hasattr(self._training, "structure"):
+            self._begin["structure"] = self._training.structure()
         self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
+        self._driver = Driver(
+            self._training,
+            self.objective,
+            epochs=self.epochs,
+            budget=self.budget,
+            seed=self.seed,
+            journal=self._journal,
+            listeners=self._listeners,
+        )
+        self._runs = self._driver.runs(self.policy, self._job(), self._say_begin)
+        self._past = None if self._journal is None else self._journal.past
+        try:
+            if self._past is not None:
+                self._go_on(self._past)
+        except BaseException:
+            self._close()
+            raise
 
     # -- the loop
 
@@ -349,7 +237,9 @@ class Tuner:
         if self._entered:
             raise InvalidArgument("a Tuner runs once; make a new one for another run")
         self._entered = True
-        self._started = clock.perf_counter()
+        self._driver.clock.start()
+        if self._journal is not None:
+            self._signals.enter_context(terminating())
         return self
 
     def __exit__(
@@ -358,18 +248,28 @@ class Tuner:
         """Close the run. An error of the body goes on unchanged; the weights are at the last commit."""
         try:
             if not self._finished:
-                self._go_home()
+                self.current = None
+                self._driver.go_home()
+                self._driver.keep()
                 if self._begun:
                     how = "stopped" if kind is None else f"failed: {kind.__name__}"
-                    how = "interrupted" if kind is KeyboardInterrupt else how
-                    self._tell_all(self._end_event(how))
+                    how = "interrupted" if kind in (KeyboardInterrupt, Terminated) else how
+                    self._driver.write(self._end_event(how))
+                    if error is not None and self._journal is not None:
+                        error.add_note(
+                            f"The run is kept in {self._journal.directory}; the same call, with the same run "
+                            "directory, goes on with it."
+                        )
         finally:
-            self._closed = True
-            if self._requests is not None:
-                self._requests.close()
-            self._training.close()
-            if self._own_journal is not None:
-                self._own_journal.close()
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._runs.close()
+        self._training.close()
+        if self._own_journal is not None:
+            self._own_journal.close()
+        self._signals.close()
 
     def __iter__(self) -> Iterator[Run]:
         while (run := self.ask()) is not None:
@@ -393,45 +293,27 @@ class Tuner:
         if self._closed:
             raise InvalidArgument("the tuner's with block has been left; make a new Tuner for another run")
         try:
-            request = self._next_request()
-            if not self._begun:  # only now: a policy may refuse the job, and then nothing has happened
-                self._begun = True
-                self._tell_all(self._begin)
-            while request is not None and not isinstance(request, Rollout):
-                self._serve(request)
-                request = self._next_request()
+            run = next(self._runs, None)
         except AllDiverged:
-            self._go_home()
+            self._driver.go_home()
             raise
-        if request is None:
+        if run is None:
             self._finished = True
-            self._tell_all(self._end_event("complete"))
-            return None
-        if request.fork is not None:
-            self._training.restore(request.fork)
-            self._on_course = request.fork == self._home
-        self._on_course = self._on_course and request.course
-        values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
-        request = replace(request, values=values)
-        run = Run(self._training, request, len(self._rollouts), self._allowance())
-        if request.order:
-            self._training.reorder(self.seed, request.epoch, request.order)
-        self._training.apply(request.values, run._meter)
+            self._driver.keep()
+            ended = self._past.end if self._past is not None and self._driver.is_past else None
+            if ended is not None and ended["how"] == "complete":
+                self._driver.tell_listeners(ended)
+            else:
+                self._driver.write(self._end_event("complete"))
         self.current = run
-        for listener in self._listeners:  # not for the journal: what is under way has not happened yet
-            listener({"event": "start", "run": run})
         return run
 
     def tell(self, run: Run) -> Outcome:
         """Take in what `run.report` said. Raises MissingReport where it said nothing."""
         if run is not self.current:
             raise InvalidArgument("tell takes the run that ask gave last")
-        outcome = run._outcome(self.objective)
+        outcome = self._driver.tell(run)
         self.current = None
-        self._rollouts.append(outcome)
-        self._ledger.charge(outcome)
-        self._tell_all(rollout_event(outcome))
-        self._reply = outcome
         return outcome
 
     def stop(self) -> None:
@@ -443,75 +325,37 @@ class Tuner:
     @property
     def cost(self) -> Cost:
         """The compute spent so far."""
-        return self._ledger.cost
+        return self._driver.ledger.cost
 
     @property
     def result(self) -> Result:
         """What has been found so far; after the loop, of the whole run."""
-        found = Schedule.of(self._course, self._rollouts, self._members, multiplier=self._multiplier)
+        done = self._driver
+        found = Schedule.of(done.course, done.rollouts, done.members, multiplier=self._multiplier)
         return Result(
-            tuple(self._course),
-            tuple(self._rollouts),
-            tuple(self._verdicts),
-            self._ledger.cost,
+            tuple(done.course),
+            tuple(done.rollouts),
+            tuple(done.verdicts),
+            self.cost,
             self.seed,
             found,
         )
 
     # -- inside
 
-    _reply: Outcome | None = None
+    def _say_begin(self) -> None:
+        """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""
+        self._begun = True
+        if self._past is None:
+            self._driver.write(self._begin)
+        else:
+            self._driver.tell_listeners(self._past.begin | {"past": True})
 
-    def _next_request(self) -> Request | None:
-        if self._requests is None:
-            self._requests = self.policy(self._job())
-        reply, self._reply = self._reply, None
-        try:
-            return self._requests.send(reply)
-        except StopIteration:
-            return None
-
-    def _allowance(self) -> float:
-        """The units the next rollout may train with: what is left, less its own evaluation."""
-        left = self._ledger.left(self.budget)
-        evaluated = next((o.evaluated for o in reversed(self._rollouts) if o.evaluated), 0)
-        return left - units(0, evaluated) + ROUNDING * abs(left)
-
-    def _serve(self, request: Fork | Pool | Average | Commit) -> None:
-        match request:
-            case Pool(name, count):
-                self._training.pool(name, count)
-            case Average(name):
-                self._training.average(name)
-                self._on_course = False
-            case Fork(name):
-                if self._home == name and not self._on_course:
-                    raise AssertionError(
-                        f"the policy writes a rollout over {name!r}, the only fork of the course"
-                    )
-                if self._home == name:
-                    self._home = None  # while it is overwritten, the training itself is the course
-                self._training.capture(name)
-                if self._on_course:
-                    self._home = name
-            case Commit(outcomes, epochs, fork, verdict, members):
-                if fork is not None:
-                    self._training.restore(fork)
-                    self._home = fork
-                else:
-                    self._home = None  # the course went on; its next fork is not captured yet
-                self._on_course = True
-                self._course = self._course[: epochs - len(outcomes)] + list(outcomes)
-                self._members |= members
-                self._verdicts.append(verdict)
-                if hasattr(self._training, "forget_before"):
-                    self._training.forget_before(epochs)
-                self._tell_all(commit_event(outcomes, epochs, verdict, members))
-
-    def _go_home(self) -> None:
-        self.current = None
-        if self._home is not None:
-            self._training.restore(self._home)
+    def _go_on(self, past: Story) -> None:
+        """Take up the run that the directory holds, if it is this one."""
+        refuse_another_run(past.begin, self._begin)
+        versions = {name: self._begin[name] for name in ("gammatune", "python")}
+        self._driver.go_on(past, versions | {"torn": past.torn})
 
     def _job(self) -> Job:
         return Job(
@@ -523,17 +367,14 @@ class Tuner:
             beats=self._beats,
             own=self._own_values(),
             shape=self._shape,
-            stopping=self._is_stopping,
+            stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
             keep=self._keep,
             open=self._open,
-            seconds_left=self._seconds_left,
+            seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )
 
     def _seconds_left(self) -> float:
-        return math.inf if self.time is None else self.time - (clock.perf_counter() - self._started)
-
-    def _is_stopping(self) -> bool:
-        return self._stopping
+        return math.inf if self.time is None else self.time - self._driver.clock.elapsed
 
     def _beats(self, one: Outcome, other: Outcome) -> bool:
         if one.score is None or other.score is None:
@@ -559,7 +400,7 @@ class Tuner:
         return rank(-math.inf if outcome.score is None else outcome.score, outcome.metrics)
 
     def _end_event(self, how: str) -> dict[str, Any]:
-        cost = self._ledger.cost
+        cost = self.cost
         return {
             "event": "end",
             "how": how,
@@ -568,13 +409,10 @@ class Tuner:
             "seconds": cost.seconds,
             "plain_runs": cost.plain_runs,
             "plain_epochs": cost.plain_epochs,
+            "repeated": cost.repeated,
+            "asked": self._driver.clock.said() or [],
+            "elapsed": self._driver.clock.elapsed,
         }
-
-    def _tell_all(self, event: dict[str, Any]) -> None:
-        if self._journal is not None:
-            self._journal.append(event)
-        for listener in self._listeners:
-            listener(event)
 
 
 # Arguments ------------------------------------------------------------------------------------------------
@@ -696,10 +534,6 @@ def _positive(value: Any, name: str) -> float:
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
         raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
     return float(value)
-
-
-def _plain_float(value: Any) -> float:
-    return float(value.detach() if hasattr(value, "detach") else value)  # a loss may still carry its graph
 
 
 def _name(thing: Any) -> str:

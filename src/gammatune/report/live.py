@@ -50,6 +50,7 @@ class Progressing:
         self.story = Story()
         self.run: Any = None  # the `Run` going on
         self.phase = ""
+        self.past = False
         self.said = ""  # by the last verdict that was no routine
         self.recent: list[Outcome] = []  # the rollouts since the last commit
         self._ledger = Ledger(1)
@@ -60,6 +61,7 @@ class Progressing:
         self._went_back = False
 
     def __call__(self, event: Mapping[str, Any]) -> None:
+        self.past = bool(event.get("past", False))  # told from the journal of a run that is gone on with
         match event["event"]:
             case "begin":
                 self.story.tell(event)
@@ -96,6 +98,9 @@ class Progressing:
                     self.said = verdict.reason
                 self.show_commit()
                 self.recent = []
+            case "resume":
+                self.story.tell(event)
+                self.show_resume()
             case _:
                 self.story.tell(event)
 
@@ -189,9 +194,14 @@ class Progressing:
         score = "" if outcome.score is None else f", {self.story.begin['objective']} {number(outcome.score)}"
         return metrics_in_words(outcome.metrics) + score
 
+    def resumed_in_words(self) -> str:
+        story = self.story
+        return f"gone on with after {len(story.rollouts)} rollouts, {len(story.course)} epochs of the course"
+
     # -- for those who show it
 
     def show_begin(self) -> None: ...
+    def show_resume(self) -> None: ...
     def show_start(self) -> None: ...
     def show_rollout(self, outcome: Outcome) -> None: ...
     def show_commit(self) -> None: ...
@@ -214,13 +224,21 @@ class PlainLines(Progressing):
         self._told = ""  # the walk that was announced last
 
     def _say(self, text: str) -> None:
+        if self.past:
+            return
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def show_begin(self) -> None:
         for sentence in self.story.begin["facts"].get("said", ()):
             self._say(sentence)
 
+    def show_resume(self) -> None:
+        self._say(self.resumed_in_words())
+
     def show_start(self) -> None:
+        if self.run.is_repeated:
+            self._say(f"{epoch_in_words(self.story.begin, self.run.epoch)} once more")
+            return
         if self.policy != "lookahead":
             return
         values = values_in_words(self.run.values)
@@ -264,8 +282,11 @@ class LiveDisplay(Progressing):
             for line in self._commits:
                 self._console.print(Text(line))
 
+    def show_resume(self) -> None:
+        self._live.console.print(Text(self.resumed_in_words(), style="dim"))
+
     def show_begin(self) -> None:
-        for sentence in self.story.begin["facts"].get("said", ()):
+        for sentence in self.story.begin["facts"].get("said", ()) if not self.past else ():
             self._live.console.print(Text(sentence, style="dim"))
 
     def show_start(self) -> None:

@@ -1,0 +1,71 @@
+"""Whether a run directory holds the run that is asked for, so that it can be gone on with."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from gammatune.errors import JournalError, JournalWarning
+from gammatune.journal import Event, text_of
+
+# Another value of these is another run: every decision would be taken otherwise.
+ASKED = (
+    "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "sampler", "sampler_options",
+    "objective", "lam", "space", "multiplier", "keep",
+)  # fmt: skip
+FACTS = (
+    "data", "train", "limit", "validation", "batch_size", "model", "parameters", "optimizer",
+    "weight_decay", "data_digest",
+)  # fmt: skip
+# Another value of these may change the last bits, or more.
+VERSIONS = ("gammatune", "python")
+VERSIONS_IN_FACTS = ("torch", "numpy", "device", "threads")
+MISSING = object()
+
+
+def refuse_another_run(past: Event, asked: Event) -> None:
+    """Compare the begin events of the run that is there and of the one that is asked for.
+
+    Raises JournalError, naming the first difference, where they are not one run; warns where versions differ.
+    """
+    asked = json.loads(text_of(asked))  # as the journal has it
+    pairs = [(name, past.get(name, MISSING), asked.get(name)) for name in ASKED]
+    pairs += _in("facts", FACTS, past, asked)
+    names = dict.fromkeys([*past.get("structure", {}), *asked.get("structure", {})])
+    if "structure" in past:
+        pairs += [(name, past["structure"].get(name), asked.get("structure", {}).get(name)) for name in names]
+    for name, was, now in pairs:
+        if was is not MISSING and was != now:
+            raise JournalError(
+                f"the run directory holds another run: it was begun with {_words(name, was)}, and "
+                f"{_words(name, now)} is asked for now. To go on with it ask for the same; for a new run give another directory"
+            )
+    versions = [(name, past.get(name, MISSING), asked.get(name)) for name in VERSIONS]
+    versions += _in("facts", VERSIONS_IN_FACTS, past, asked)
+    changed = [
+        f"{name} {was} then, {now} now" for name, was, now in versions if was is not MISSING and was != now
+    ]
+    if changed:
+        warnings.warn(
+            f"the run was begun elsewhere or earlier ({'; '.join(changed)}): it goes on, but not to the "
+            "last bit as it would have",
+            JournalWarning,
+            stacklevel=4,
+        )
+
+
+def _in(
+    key: str, names: tuple[str, ...], past: Mapping[str, Any], asked: Mapping[str, Any]
+) -> list[tuple[str, Any, Any]]:
+    then, now = past.get(key, {}), asked.get(key, {})
+    return [(name, then.get(name, MISSING), now.get(name)) for name in names]
+
+
+def _words(name: str, value: Any) -> str:
+    if name == "space":
+        return f"the space {', '.join(value)}"
+    if name == "data_digest":
+        return f"data whose checksum is {value}"
+    if isinstance(value, str) and ":" in value:  # of the structure: it says what it is
+        return f"{name} {value}"
+    return f"{name}={value!r}"

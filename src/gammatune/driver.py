@@ -1,0 +1,524 @@
+"""Where a policy's requests meet a training: each is served, written down, and can be gone back to.
+
+After an interruption the policy runs again from its first decision, is told what the journal has, and nothing is
+trained until it asks for something new. Only then is the training put where it must be, from a checkpoint as near
+as there is; rollouts that lie between are trained once more (`Run.is_repeated`), and told to nobody.
+"""
+
+import math
+import time as clock
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gammatune.checkpoints import Checkpoints
+from gammatune.engine.trainable import Forkable
+from gammatune.errors import JournalError, JournalWarning
+from gammatune.journal import (
+    Event,
+    Journal,
+    Repeat,
+    Story,
+    commit_event,
+    repeat_event,
+    resume_event,
+    rollout_event,
+)
+from gammatune.ledger import Ledger, units
+from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors
+from gammatune.objectives import Objective
+from gammatune.policy.job import Job, Policy
+from gammatune.records import Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
+from gammatune.run import Run
+
+ROUNDING = 1e-9  # of a sum of examples held against a ceiling
+AGAIN = "again"  # the fork from which the members of an average are trained once more
+SAME = 1e-6  # relative: what a sampler proposes may differ by so much on another processor (guess)
+
+Listener: TypeAlias = Callable[[Event], None]
+
+
+class Driver:
+    """Serves the requests of one policy.
+
+    course, rollouts, verdicts, members: what has come of it, as in `tuner.Result`. ledger: what it cost.
+    """
+
+    def __init__(
+        self,
+        training: Forkable,
+        objective: Objective,
+        *,
+        epochs: int,
+        budget: float,
+        seed: int,
+        journal: Journal | None,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self.course: list[Outcome] = []
+        self.members: dict[int, tuple[Outcome, ...]] = {}
+        self.rollouts: list[Outcome] = []
+        self.verdicts: list[Verdict] = []
+        self.ledger = Ledger(epochs)
+        self.clock = Clock()
+        self._training = training
+        self._objective = objective
+        self._budget = budget
+        self._seed = seed
+        self._journal = journal
+        self._listeners = list(listeners)
+        self._checkpoints = None if journal is None else Checkpoints(journal, training)
+        self._told: Outcome | None = None
+        # Where the training stands, and where the policy believes it does; the same but while nothing is trained.
+        begin = Beginning()
+        self._begin = begin
+        self._stands: Place | None = begin
+        self._live: Place = begin
+        self._home: Place = begin  # where the course ends so far
+        self._forks: dict[str, Place] = {}
+        self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
+        self._pools: dict[str, list[Place]] = {}
+        self._pooled: dict[str, list[Place]] = {}
+        self._past = Past(None)
+        self._going_on: dict[str, Any] | None = None  # the event that says so, until it is said
+        self._at_home = True  # where the course ends has been reached in this process
+
+    def go_on(self, past: Story, facts: Mapping[str, Any]) -> None:
+        """Take up a run where its journal ends. facts: for the event that says so.
+
+        Raises JournalError where neither a checkpoint nor the training handed over now leads there.
+        """
+        self._past = Past(past)
+        self._going_on = resume_event(facts)
+        self.clock = Clock(past)
+        for repeat in past.repeats:
+            self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
+        if not past.rollouts:
+            return  # as good as new
+        self._at_home = False
+        assert self._checkpoints is not None
+        begin = self._checkpoints.known.get(BEGIN)
+        if begin is None:
+            warnings.warn(
+                "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
+                "it is handed over now",
+                JournalWarning,
+                stacklevel=4,
+            )
+        elif self._checkpoints.is_sound(BEGIN):
+            self._stands = None
+        elif not self._begins_alike(begin.digest):
+            self._stands = None
+            if not self._checkpoints.known:
+                raise _lost()
+
+    @property
+    def is_past(self) -> bool:
+        """Nothing new has happened in a run that is gone on with."""
+        return self._going_on is not None
+
+    # -- the loop
+
+    def runs(self, policy: Policy, job: Job, begin: Callable[[], None]) -> Generator[Run, None, None]:
+        """What is to be trained, one run after the other; each is to be told before the next.
+
+        begin: called once the policy has asked for something; before that it may refuse the job.
+        """
+        requests = policy(job)
+        reply: Outcome | None = None
+        begun = False
+        try:
+            while True:
+                try:
+                    request: Request = requests.send(reply)
+                except StopIteration:
+                    break
+                reply = None
+                if not begun:
+                    begin()
+                    begun = True
+                match request:
+                    case Rollout():
+                        reply = yield from self._roll(request)
+                    case Fork(name):
+                        self._fork(name)
+                    case Pool(name, count):
+                        self._pool(name, count)
+                    case Average(name):
+                        self._average(name)
+                    case Commit():
+                        yield from self._commit(request)
+            if self._stands is not self._live:  # nothing was left to be trained
+                yield from self._reach(self._home)
+        finally:
+            requests.close()
+
+    def tell(self, run: Run) -> Outcome:
+        """Take in what `run.report` said; it is on disk when this returns."""
+        self._told = run.outcome(self._objective)
+        if not run.is_repeated:
+            self.write(rollout_event(self._told, asked=self.clock.said(), elapsed=self.clock.elapsed))
+        return self._told
+
+    def go_home(self) -> None:
+        """Put the training where the course ends; where that has not been reached again, as near as there is."""
+        for place in ancestors(self._home):
+            if self._stand_on(place) or self._at_home:
+                return
+
+    def keep(self) -> None:
+        """Write where the course ends, before the process does: what has been trained need not be again."""
+        if self._checkpoints is None or self._stands is not self._home or not isinstance(self._home, Trained):
+            return
+        if self._home.number not in self._checkpoints.known:
+            name = next((n for n, place in self._held.items() if place is self._home), None)
+            if name is None:
+                name = next(iter(self._held), AGAIN)  # none of the others is needed any more
+                self._capture(name)
+            self._save(name, self._home)
+
+    # -- requests
+
+    def _roll(self, request: Rollout) -> Generator[Run, None, Outcome]:
+        origin = self._live if request.fork is None else self._forks[request.fork]
+        values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
+        request = replace(request, values=values)
+        allowance = self._allowance()
+        outcome = self._past.next_rollout()
+        if outcome is not None:
+            _check_same(request, outcome)
+            request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
+            self.clock.pass_event()
+            self.tell_listeners(rollout_event(outcome) | {"past": True})
+            self._live = Trained(origin, request, outcome, allowance)
+        else:
+            yield from self._fill_pools()
+            if request.fork is None:
+                yield from self._reach(origin)
+            else:
+                yield from self._restore(request.fork)
+            outcome = yield from self._train(request, len(self.rollouts), allowance)
+            self._stands = self._live = Trained(origin, request, outcome, allowance)
+            self._keep_the_beginning()
+        self.rollouts.append(outcome)
+        self.ledger.charge(outcome)
+        return outcome
+
+    def _train(
+        self, request: Rollout, number: int, allowance: float, *, again: bool = False
+    ) -> Generator[Run, None, Outcome]:
+        """Let the loop body train, from where the training stands."""
+        run = Run(self._training, request, number, allowance, is_repeated=again)
+        if request.order:
+            self._training.reorder(self._seed, request.epoch, request.order)
+        self._training.apply(request.values, run.meter)
+        self._stands = None
+        self._told = None
+        self._announce()
+        self.tell_listeners({"event": "start", "run": run})  # not for the journal: it has not happened yet
+        yield run
+        return self._take()
+
+    def _take(self) -> Outcome:
+        """What the loop body has told."""
+        assert self._told is not None
+        return self._told
+
+    def _fork(self, name: str) -> None:
+        if self._stands is self._live:
+            if self._is_ahead(self._live):
+                self._home = self._live
+            self._refuse_to_lose_the_course(name)
+            self._capture(name)
+        self._forks[name] = self._live
+        if self._live is self._home and self._stands is self._home:
+            self._checkpoint(name)
+
+    def _pool(self, name: str, count: int) -> None:
+        members = self._pools.setdefault(name, [])
+        if count == 1:
+            members.clear()
+        members.append(self._live)
+        if self._stands is self._live:
+            self._training.pool(name, count)
+            self._pooled[name] = list(members)
+
+    def _average(self, name: str) -> None:
+        members = self._pools.pop(name)
+        pooled = self._pooled.pop(name, [])
+        averaged = Averaged(self._live, tuple(members))
+        if self._stands is self._live and pooled == members:
+            self._training.average(name)
+            self._stands = averaged
+        self._live = averaged
+
+    def _commit(self, request: Commit) -> Generator[Run, None, None]:
+        fork = request.fork
+        is_past = self._past.next_commit()
+        if fork is not None:
+            if not is_past:
+                yield from self._restore(fork)
+            self._live = self._forks[fork]
+        self._home = self._live
+        taken = list(request.outcomes)
+        self.course = self.course[: request.epochs - len(taken)] + taken
+        self.members |= request.members
+        self.verdicts.append(request.verdict)
+        if not is_past and hasattr(self._training, "forget_before"):
+            self._training.forget_before(request.epochs)
+        parts = (taken, request.epochs, request.verdict, request.members)
+        if is_past:
+            self.clock.pass_event()
+            self.tell_listeners(commit_event(*parts) | {"past": True})
+            return
+        self._at_home |= self._stands is self._home
+        self.write(commit_event(*parts, asked=self.clock.said(), elapsed=self.clock.elapsed))
+        if fork is not None and self._held.get(fork) is self._home:
+            self._checkpoint(fork)
+
+    def _allowance(self) -> float:
+        """The units the next rollout may train with: what is left, less its own evaluation."""
+        left = self.ledger.left(self._budget)
+        evaluated = next((o.evaluated for o in reversed(self.rollouts) if o.evaluated), 0)
+        return left - units(0, evaluated) + ROUNDING * abs(left)
+
+    # -- going to a place
+
+    def _restore(self, fork: str) -> Generator[Run, None, None]:
+        """Stand where a fork of the policy's stands."""
+        place = self._forks[fork]
+        if self._held.get(fork) is not place:
+            yield from self._reach(place)
+            self._capture(fork)
+            if place is self._home:
+                self._checkpoint(fork)
+        else:
+            self._training.restore(fork)
+            self._stands = place
+
+    def _reach(self, place: Place) -> Generator[Run, None, None]:
+        """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
+        between: list[Place] = []
+        for ancestor in ancestors(place):
+            if self._stand_on(ancestor):
+                break
+            between.append(ancestor)
+        else:
+            raise _lost()
+        for step in reversed(between):
+            if isinstance(step, Trained):
+                yield from self._repeat(step)
+            elif isinstance(step, Averaged):
+                yield from self._average_again(step)
+
+    def _stand_on(self, place: Place) -> bool:
+        """Stand at a place that can be had without training."""
+        if self._stands is place:
+            return True
+        for name, held in self._held.items():
+            if held is place:
+                self._training.restore(name)
+                self._stands = place
+                return True
+        if isinstance(place, Averaged) or self._checkpoints is None:
+            return False
+        if place.number not in self._checkpoints.known or not self._checkpoints.load(place.number):
+            return False
+        self._stands = place
+        return True
+
+    def _begins_alike(self, digest: str | None) -> bool:
+        """Whether the training handed over now is what the run began with."""
+        self._training.capture(AGAIN)
+        return digest is not None and self._training.digest(AGAIN) == digest  # type: ignore[attr-defined]
+
+    def _repeat(self, place: Trained) -> Generator[Run, None, None]:
+        """Train a rollout once more, from where it began, which is where the training stands."""
+        was = place.outcome
+        outcome = yield from self._train(place.request, was.number, place.allowance, again=True)
+        same = (outcome.status, outcome.score, outcome.metrics) == (was.status, was.score, was.metrics)
+        repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
+        self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
+        self.write(repeat_event(repeat))
+        if not same:
+            warnings.warn(
+                f"rollout {was.number}, trained once more, came out otherwise: {dict(outcome.metrics)} instead of "
+                f"{dict(was.metrics)}. The model, the data, the machine or its threads are not what they were, or "
+                "an operation is not deterministic; the run goes on from what came out now",
+                JournalWarning,
+                stacklevel=2,
+            )
+        self._stands = place
+
+    def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
+        yield from self._pool_again(AGAIN, place.members)
+        yield from self._reach(place.last)
+        self._training.average(AGAIN)
+        self._stands = place
+
+    def _pool_again(self, name: str, members: Sequence[Place]) -> Generator[Run, None, None]:
+        """Each member once more, all as a rule from one place."""
+        first = members[0]
+        if isinstance(first, Trained) and not any(held is first.origin for held in self._held.values()):
+            yield from self._reach(first.origin)
+            self._capture(AGAIN)
+        for count, member in enumerate(members, start=1):
+            yield from self._reach(member)
+            self._training.pool(name, count)
+
+    def _fill_pools(self) -> Generator[Run, None, None]:
+        """Averages that were being formed when the run was interrupted."""
+        for name, members in self._pools.items():
+            if members and self._pooled.get(name) != members:
+                yield from self._pool_again(name, members)
+                self._pooled[name] = list(members)
+
+    def _is_ahead(self, place: Place) -> bool:
+        """Whether it is the course, gone on with since the last commit."""
+        while isinstance(place, Trained) and place.request.course and place is not self._home:
+            place = place.origin
+        return place is self._home
+
+    def _capture(self, name: str) -> None:
+        self._training.capture(name)
+        if self._stands is not None:
+            self._held[name] = self._stands
+
+    def _refuse_to_lose_the_course(self, name: str) -> None:
+        """A fork is about to be overwritten."""
+        home = self._home
+        if self._held.get(name) is not home or self._stands is home:
+            return
+        if not any(held is home for other, held in self._held.items() if other != name):
+            raise AssertionError(f"the policy writes a rollout over {name!r}, the only fork of the course")
+
+    # -- on disk, and to whoever listens
+
+    def _keep_the_beginning(self) -> None:
+        """Once the loader has been met, whose streams belong to it."""
+        if self._checkpoints is None or BEGIN in self._checkpoints.known:
+            return
+        name = next((n for n, place in self._held.items() if place is self._begin), None)
+        if name is not None:
+            self._checkpoints.save(name, BEGIN)
+
+    def _checkpoint(self, fork: str) -> None:
+        if self._checkpoints is not None and self._checkpoints.are_due:
+            self._save(fork, self._home)
+
+    def _save(self, fork: str, place: Place) -> None:
+        assert self._checkpoints is not None
+        if isinstance(place, Trained):
+            held = [p.number for p in self._forks.values() if isinstance(p, Trained)]
+            self._checkpoints.save(fork, place.number, held)
+
+    def _announce(self) -> None:
+        """Before the first thing that is new in a run that is gone on with."""
+        if (event := self._going_on) is not None:
+            self._going_on = None
+            self._write(event)
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Into the journal, and to everyone who listens."""
+        self._announce()
+        self._write(event)
+
+    def _write(self, event: dict[str, Any]) -> None:
+        if self._journal is not None:
+            self._journal.append(event)
+        self.tell_listeners(event)
+
+    def tell_listeners(self, event: dict[str, Any]) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+
+class Past:
+    """What the journal has of a run that is gone on with, one event after the other."""
+
+    def __init__(self, story: Story | None) -> None:
+        self._rollouts: Iterator[Outcome] = iter(story.rollouts if story else ())
+        self._commits = len(story.verdicts) if story else 0
+
+    def next_rollout(self) -> Outcome | None:
+        return next(self._rollouts, None)
+
+    def next_commit(self) -> bool:
+        """Whether the commit that is asked for now has been made."""
+        self._commits -= 1
+        return self._commits >= 0
+
+
+class Clock:
+    """Seconds since the run began, of all its processes together, and what the policy was told of them.
+
+    What depends on the clock cannot be decided again. So the answers the policy got are written down with the next
+    event, where they were not all that there is no hurry, and given again when the run is gone on with.
+    """
+
+    def __init__(self, past: Story | None = None) -> None:
+        self._before = past.elapsed if past else 0.0
+        self._began = clock.perf_counter() - self._before
+        self._past = [list(answers) for answers in past.answers] if past else []
+        self._asked: list[float] = []
+        self._hurry = False
+
+    def start(self) -> None:
+        """The work begins now."""
+        self._began = clock.perf_counter() - self._before
+
+    @property
+    def elapsed(self) -> float:
+        return max(0.0, clock.perf_counter() - self._began)
+
+    def answer(self, now: Callable[[], float], calm: float) -> float:
+        """What the policy was told at this point, or is told now. calm: the answer that there is no hurry."""
+        if self._past:
+            return self._past[0].pop(0) if self._past[0] else calm
+        answer = now()
+        self._asked.append(answer)
+        self._hurry |= answer != calm
+        return answer
+
+    def said(self) -> list[float] | None:
+        """The answers since the last event, for the next; None where there is no hurry."""
+        said = self._asked if self._hurry else None
+        self._asked, self._hurry = [], False
+        return said
+
+    def pass_event(self) -> None:
+        """The next event of the past has been told."""
+        if self._past:
+            self._past.pop(0)
+
+
+def _lost() -> JournalError:
+    return JournalError(
+        "the state in which the run began is lost (its checkpoint is damaged or gone), and the training handed over "
+        "now has other numbers. Hand over the model that the run began with, or begin a new run in another directory"
+    )
+
+
+def _check_same(request: Rollout, outcome: Outcome) -> None:
+    """The policy must ask for what the journal has, or all that follows is another run."""
+    alike = (
+        request.epoch == outcome.epoch
+        and request.order == outcome.order
+        and request.values.keys() == outcome.values.keys()
+        and all(_close(value, outcome.values[name]) for name, value in request.values.items())
+    )
+    if not alike:
+        raise JournalError(
+            f"rollout {outcome.number} of the journal is epoch {outcome.epoch + 1} under {dict(outcome.values)}, and "
+            f"the policy now asks for epoch {request.epoch + 1} under {dict(request.values)}: it decides otherwise "
+            "than when the run began. Go on with the version of gammatune (and of NumPy) that began the run"
+        )
+
+
+def _close(one: object, other: object) -> bool:
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return math.isclose(one, other, rel_tol=SAME)
+    return one == other

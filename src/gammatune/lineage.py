@@ -1,0 +1,61 @@
+"""Where each state of a training came from.
+
+A *state* is what a training is at one moment. It can be had in three ways: from a fork that holds it, from a
+checkpoint, or by training it once more from the state it came from; on a CPU all three give the same bits. So
+what a run must keep is little, and what it loses costs time alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gammatune.records import Outcome, Rollout
+
+BEGIN = -1  # what `State.number` says of the state in which a training was handed over
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beginning:
+    """The training as it was handed over."""
+
+    number = BEGIN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """After a rollout from `origin`. allowance: the units it might use."""
+
+    origin: "Place"
+    request: Rollout
+    outcome: Outcome
+    allowance: float
+
+    @property
+    def number(self) -> int:
+        return self.outcome.number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Averaged:
+    """The mean of the members in the place of the weights of `last`, whose random streams and counters stay."""
+
+    last: "Place"
+    members: tuple["Place", ...]
+
+    @property
+    def origin(self) -> "Place":
+        """Where the first member came from, and as a rule all of them."""
+        first = self.members[0]
+        return first if isinstance(first, Beginning) else first.origin
+
+
+Place: TypeAlias = Beginning | Trained | Averaged
+
+
+def ancestors(place: Place) -> Iterator[Place]:
+    """The place itself, where it came from, and so on to the beginning."""
+    while True:
+        yield place
+        if isinstance(place, Beginning):
+            return
+        place = place.origin

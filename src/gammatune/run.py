@@ -1,0 +1,141 @@
+"""One pass of the loop body, as the user sees it."""
+
+import math
+import time as clock
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from gammatune.engine.trainable import Forkable
+from gammatune.errors import InvalidArgument, MissingReport
+from gammatune.ledger import Meter
+from gammatune.objectives import Objective
+from gammatune.records import Metrics, Outcome, Rollout, Status
+
+
+class Run:
+    """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
+
+    epoch: from 0. values: the candidate. number: counts the rollouts from 0. is_course: certain to be kept,
+    so that the user's own loggers may listen. role: what it is for, in a word or two. scored: whether anybody
+    asks for its score. is_repeated: this rollout has been told before, and is trained once more because the state
+    after it was lost with an earlier process.
+    """
+
+    def __init__(
+        self,
+        training: Forkable,
+        request: Rollout,
+        number: int,
+        allowance: float,
+        *,
+        is_repeated: bool = False,
+    ) -> None:
+        self.epoch = request.epoch
+        self.values = request.values
+        self.number = number
+        self.is_course = request.course
+        self.role = request.role
+        self.scored = request.scored
+        self.is_repeated = is_repeated
+        self._training = training
+        self._request = request
+        self.meter = Meter(request.length, request.shape, request.order, allowance)
+        self._started = clock.perf_counter()
+        self._metrics: dict[str, float] | None = None
+        self._score: float | None = None
+
+    @property
+    def diverged(self) -> bool:
+        """The training blew up in this run; `batches` has ended or is about to."""
+        return self.meter.diverged
+
+    @property
+    def seen(self) -> int:
+        """Training examples seen so far in this run."""
+        return self.meter.trained
+
+    def batches(self, loader: Any, *, examples: Callable[[Any], int] | None = None) -> Iterator[Any]:
+        """The batches of this run, the same ones for every candidate: a part of an epoch, one, or several.
+
+        loader: a DataLoader or any iterable of batches; where batch_size is searched, a function of the
+        batch size that makes one. examples: how many examples a batch holds, where that cannot be seen.
+        """
+        counted = {} if examples is None else {"examples": examples}
+        return self._training.batches(loader, self.epoch, self.meter, **counted)  # type: ignore[attr-defined, no-any-return]
+
+    def evaluate(
+        self, function: Callable[[], Mapping[str, Any]] | None = None, *, examples: int | None = None
+    ) -> Metrics:
+        """Call `function`, which returns metrics, in eval mode and without gradients; its cost is counted.
+
+        function: may be left out where the training knows how to score itself (`Tuner(training=...)`).
+        examples: how many it passes through the model, where that cannot be seen from the model's own calls.
+        A run that diverged, or whose score nobody needs, is not evaluated: the answer is empty, and
+        `report(**{})` takes it.
+        """
+        if self.meter.diverged or self.meter.infeasible or not self._request.scored:
+            return {}
+        if function is None:
+            return self._training.evaluate(self.meter)  # type: ignore[attr-defined, no-any-return]
+        return self._training.measure(function, self.meter, examples)  # type: ignore[attr-defined, no-any-return]
+
+    def advance(self) -> None:
+        """Train as far as this run goes, where the training can be driven (`Tuner(training=...)`)."""
+        self._training.advance(self.epoch, self.values, self.meter)  # type: ignore[attr-defined]
+
+    def report(self, *, score: float | None = None, **metrics: float) -> None:
+        """What came of this run: metrics for the objective, or a `score` of your own (higher is better)."""
+        if self._metrics is not None:
+            raise InvalidArgument(
+                f"run {self.number} has been reported already; report once at the end of the body"
+            )
+        self._metrics = {name: _plain_float(value) for name, value in metrics.items()}
+        self._score = None if score is None else _plain_float(score)
+
+    def outcome(self, objective: Objective) -> Outcome:
+        if self._metrics is None:
+            raise MissingReport(
+                f"the loop body ended without run.report(...) in epoch {self.epoch + 1} (rollout {self.number}); "
+                "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
+            )
+        meter = self.meter
+        if not meter.trained and not meter.ended:
+            warnings.warn(
+                "this run took no batch from run.batches(loader), so its cost is not counted and other runs may "
+                "see other batches; write: for x, y in run.batches(loader)",
+                stacklevel=4,
+            )
+        status: Status = "infeasible" if meter.infeasible else "diverged" if meter.diverged else "ok"
+        score = None
+        note = meter.note
+        if status == "ok" and self._request.scored:
+            score = self._score if self._score is not None else objective(self._metrics)
+            if not math.isfinite(score):
+                status, score = "diverged", None
+                note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in self._metrics.items())
+        return Outcome(
+            number=self.number,
+            epoch=self.epoch,
+            values=self.values,
+            status=status,
+            metrics=self._metrics,
+            score=score,
+            steps=meter.steps,
+            trained=meter.trained,
+            evaluated=meter.evaluated,
+            seconds=clock.perf_counter() - self._started,
+            note=note,
+            batches=meter.batches,
+            epoch_batches=meter.epoch_batches,
+            epoch_examples=meter.epoch_examples,
+            shape=self._request.shape,
+            order=self._request.order,
+            length=self._request.length,
+            cut=meter.cut,
+            role=self._request.role,
+        )
+
+
+def _plain_float(value: Any) -> float:
+    return float(value.detach() if hasattr(value, "detach") else value)  # a loss may still carry its graph
