@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gammatune.errors import JournalError, RunIsLocked
+from gammatune.errors import JournalError, JournalWarning, RunIsLocked
 from gammatune.journal import FILE, Journal, begin_event, note_event, replay, resume_event
 from gammatune.locking import LOCK, OWNER, RunLock
 
@@ -278,6 +278,24 @@ def test_a_forked_child_writes_nothing(run: Path) -> None:
         assert child(append) == 0
         assert child(refused) == 0
     assert replay(run).notes == ["one"]
+
+
+@needs_fork
+def test_a_forked_child_does_not_write_what_its_parent_has_in_memory(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Journal(run, resume=True) as journal:
+        journal.append(note_event("one"))
+        with monkeypatch.context() as patch, pytest.warns(JournalWarning):
+            patch.setattr(os, "fsync", full)
+            journal.append(note_event("two"))
+        (run / FILE).write_bytes((run / FILE).read_bytes().replace(b'"two"', b'"..."'))
+        assert child(journal.close) == 0
+        assert replay(run).notes == ["one", "..."]  # nobody has touched it
+    assert replay(run).notes[:2] == ["one", "two"]
 
 
 @needs_fork

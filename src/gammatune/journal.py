@@ -53,6 +53,8 @@ __all__ = [
     "text_of",
 ]
 
+TAIL = 4096  # bytes, about the last ten events
+
 
 class Journal:
     """Writes the journal of one run, new or gone on with; every event is on disk when `append` returns.
@@ -79,8 +81,8 @@ class Journal:
         self._path = Path(os.path.abspath(directory)) / FILE
         self._lock: RunLock | None = None
         self._file: FileIO | None = None
-        self._identity: int | None = None  # of the file, whatever it is called
         self._durable = 0  # bytes, the length of what is known to be on disk
+        self._tail = b""  # the end of that, by which the file is known again
         self._waiting: list[bytes] = []  # lines that are not
         self._outage: str | None = None  # why, in the words of the system
         self._begun = self._abandoned = self._closed = False
@@ -233,13 +235,12 @@ class Journal:
             while left:
                 left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
-            held = os.fstat(self._file.fileno())
-            if not held.st_nlink:  # written into nothing
+            if not os.fstat(self._file.fileno()).st_nlink:  # written into nothing
                 raise FileNotFoundError(errno.ENOENT, "the file has been removed")
         except BaseException:  # Ctrl-C too: what it interrupted is written anew by the next event
             self._let_go_of_the_file()
             raise
-        self._identity = held.st_ino
+        self._tail = (self._tail + data)[-TAIL:]
         self._durable, self._waiting = self._durable + len(data), []
         self._outage = None
 
@@ -247,8 +248,8 @@ class Journal:
         """The file, without what lies behind its last durable line: a torn one, or half of one that did not fit."""
         file = self._path.open("r+b", buffering=0)
         try:
-            held = os.fstat(file.fileno())
-            if held.st_size < self._durable or self._identity not in (None, held.st_ino):
+            file.seek(self._durable - len(self._tail))
+            if file.read(len(self._tail)) != self._tail:
                 raise OSError(errno.ENOENT, "another file is in its place")
             file.truncate(self._durable)
             file.seek(self._durable)
