@@ -1,7 +1,10 @@
 """Predictions of a trained run for new examples."""
 
 import csv
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,13 +34,14 @@ def predict_file(run: str, file: str, out: str) -> str:
             f"{run} was not made by `gammatune train`, so how its data was prepared is not known; load "
             f"{WEIGHTS} into your own model instead"
         )
-    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
-    model = make_model(facts["model"], tuple(facts["shape"]), preprocessing.outputs, seed=0)
-    _load_weights(model, Path(run) / WEIGHTS)
+    preprocessing = _preprocessing(run, facts)
     x, y = load_new(file)
-    if y is not None and len(y) != len(x):
-        raise InvalidData(f"{file} holds {len(x)} examples and {len(y)} targets; give one target for each")
-    outputs = _forward(model, preprocessing.inputs(x))
+    inputs = preprocessing.inputs(x)  # looked at before a net is made for what the journal says of them
+    if y is not None and (y.ndim == 0 or len(y) != len(x)):
+        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
+    model = make_model(facts["model"], preprocessing.shape, preprocessing.outputs, seed=0)
+    _load_weights(model, Path(run) / WEIGHTS)
+    outputs = _forward(model, inputs)
     quality = ""
     if preprocessing.task == "classification":
         probabilities = outputs.softmax(dim=1).numpy()
@@ -68,8 +72,21 @@ def predict_file(run: str, file: str, out: str) -> str:
     return f"{len(rows)} predictions written to {out}{quality}"
 
 
+def _preprocessing(run: str, facts: Mapping[str, Any]) -> Preprocessing:
+    try:
+        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
+        if not isinstance(facts["model"], str) or tuple(facts["shape"]) != preprocessing.shape:
+            raise InvalidData(f"a net {facts['model']!r:.40} for {facts['shape']!r:.40}")
+    except (InvalidData, KeyError, TypeError) as error:
+        raise JournalError(
+            f"the journal of {run} does not say how its data was prepared ({error}); it is damaged, train again"
+        ) from error
+    return preprocessing
+
+
 def _load_weights(model: torch.nn.Module, path: Path) -> None:
     try:
+        _check_sums(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise JournalError(
@@ -85,6 +102,14 @@ def _load_weights(model: torch.nn.Module, path: Path) -> None:
         raise JournalError(
             f"{path} does not fit the run's model ({_line(error)}); the file or the model was changed"
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """torch does not look at the checksums it writes, and a flipped bit is a number like any other to it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if (wrong := archive.testzip()) is not None:
+                raise ValueError(f"{wrong!r:.60} is not what was written")
 
 
 def _line(error: Exception) -> str:

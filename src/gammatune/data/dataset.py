@@ -14,6 +14,7 @@ Label: TypeAlias = int | str | bool
 
 # More distinct integers than this, and more than half as many as examples, are no labels [guess].
 _MANY_CLASSES = 20
+LARGEST = float(np.finfo(np.float32).max) / 4  # a difference of two still fits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +131,10 @@ def look_like_labels(data: Data) -> bool:
 
 
 def check_inputs(what: str, x: NDArray[Any]) -> None:
-    """Raises InvalidData unless `x` is a non-empty array (n, ...) of finite real numbers. `what` names it."""
+    """Raises InvalidData unless `x` is a non-empty array (n, ...) of real numbers that 32-bit floats hold.
+
+    what: names it.
+    """
     if x.dtype.kind == "O":
         raise InvalidData(f"{what} is an array of Python objects; stack examples of one shape into numbers")
     if x.dtype.kind not in "biuf":
@@ -145,6 +149,13 @@ def check_inputs(what: str, x: NDArray[Any]) -> None:
             f"{what} holds {int((~finite).sum())} values that are NaN or infinite (the first, {x[first]}, "
             f"at {first}); drop or fill them"
         )
+    _check_range(what, x)
+
+
+def _check_range(what: str, values: NDArray[Any]) -> None:
+    """Numbers are standardised, and then become the 32-bit floats that nets are made of."""
+    if values.dtype.kind == "f" and values.size and (largest := float(np.abs(values).max())) > LARGEST:
+        raise InvalidData(f"{what} holds {largest:g}, beyond what 32-bit floats hold; scale it, or drop it")
 
 
 def encode(what: str, labels: NDArray[Any], classes: tuple[Label, ...]) -> NDArray[np.int64]:
@@ -163,6 +174,9 @@ def make_targets(what: str, y: NDArray[Any]) -> NDArray[np.float64]:
     """The targets `y` (n,) or (n, t) of a regression as (n, t). Raises InvalidData unless finite numbers."""
     if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or not np.isfinite(y).all():
         raise InvalidData(f"{what} must hold finite numbers (n,) or (n, targets), got {_describe(y)}")
+    if y.size == 0:
+        raise InvalidData(f"{what} is empty, its shape is {y.shape}; give one target an example")
+    _check_range(what, y)
     return y.reshape(len(y), -1).astype(np.float64)
 
 

@@ -1,7 +1,6 @@
 """Data sets and new examples from NumPy's .npz files. Pickles are never read."""
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,19 +59,25 @@ def read_arrays(path: str | Path, keys: tuple[str, ...]) -> Mapping[str, NDArray
     arrays = {}
     key = ""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             for key in keys:
                 if key in archive.files:
                     arrays[key] = archive[key]
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidData(f"{path} is damaged at {key or 'its start'} ({error}); write it anew") from error
     except ValueError as error:  # what NumPy raises for a pickle, and for an .npy header it cannot parse
         raise InvalidData(
             f"{path}: {key} holds Python objects or is no array; save plain numbers or text"
         ) from error
+    except Exception as error:  # zip, zlib and NumPy each have their own kinds for a damaged file
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise InvalidData(f"{path} is damaged at {key or 'its start'} ({why}); write it anew") from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy hands on as bytes what does not begin as an array
+            raise InvalidData(f"{path} is damaged at {key} (it is no array); write it anew")
     return arrays
 
 
 def _found(path: str | Path) -> str:
     with np.load(path, allow_pickle=False) as archive:
-        return f"found {', '.join(sorted(archive.files)) or 'nothing'}"
+        names = sorted(archive.files)
+    shown = [name if name.isprintable() and len(name) <= 40 else f"{name!r:.40}" for name in names[:20]]
+    return f"found {', '.join(shown) or 'nothing'}" + (", ..." if len(names) > 20 else "")

@@ -8,6 +8,7 @@ uint8 images are scaled to [0, 1] first. A channel, feature or target that does 
 are scikit-learn's StandardScaler's, fed in pieces so that a large set is never copied to float64 whole.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -70,10 +71,13 @@ class Preprocessing:
     def targets(self, y: ArrayLike) -> torch.Tensor:
         """Original labels (n,) as int64 codes (n,), or targets (n,) or (n, t) as standardised float32 (n, t).
 
-        Raises InvalidData: labels the training never showed, another number of targets, not finite.
+        Raises InvalidData: labels the training never showed, or not one an example, another number of targets,
+        not finite.
         """
         if self.task == "classification":
             labels = np.asarray(y)
+            if labels.ndim == 0 or labels.size != len(labels):
+                raise InvalidData(f"y must hold one label an example, got an array of shape {labels.shape}")
             return torch.from_numpy(encode("y", labels.reshape(len(labels)), self.classes))
         values = make_targets("y", np.asarray(y))
         if values.shape[1] != len(self.target_mean):
@@ -94,9 +98,35 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "Preprocessing":
-        """The record that `to_dict` wrote, JSON in between or not."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()}
-        return cls(**fields)
+        """The record that `to_dict` wrote, JSON in between or not. Raises InvalidData where it is another."""
+        try:
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+            found = cls(**fields)
+            found._check()
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise InvalidData(
+                f"no preprocessing as Preprocessing.to_dict writes it: {saved!r:.60} ({error})"
+            ) from error
+        return found
+
+    def _check(self) -> None:
+        """Raises InvalidData, TypeError, ... where the fields have other types or do not fit each other."""
+        sizes_known = len(self.shape) in (1, 3) and all(type(size) is int and size > 0 for size in self.shape)
+        moments = (self.mean, self.std, self.target_mean, self.target_std)
+        numbers_known = all(type(n) in (int, float) and math.isfinite(n) for part in moments for n in part)
+        fit = len(self.mean) == len(self.std) == self.shape[0] and len(self.target_mean) == len(
+            self.target_std
+        )
+        if self.task == "classification":
+            task_known = len(self.classes) >= 2 and all(
+                isinstance(label, (int, str)) for label in self.classes
+            )
+        else:
+            task_known = self.task == "regression" and len(self.target_mean) >= 1
+        if not (sizes_known and numbers_known and fit and task_known and isinstance(self.pixels, bool)):
+            raise InvalidData("its fields do not fit each other")
+        if min(*self.std, *self.target_std, 1) <= 0:
+            raise InvalidData("a std is above 0")
 
 
 def learn(task: Task, x: NDArray[Any], y: NDArray[Any], classes: tuple[Label, ...]) -> Preprocessing:

@@ -59,14 +59,14 @@ def schedule_table(story: Story) -> RenderableType:
     table.add_column("epoch", justify="right")
     if shaped:
         for name in rates:
-            table.add_column(name if name in stretches[0].values else "rate ×")
+            table.add_column(Text(name if name in stretches[0].values else "rate ×"))
         table.add_column("")
     else:
         table.add_column("chosen")
     names = in_order(name for outcome in story.course for name in outcome.metrics)
     for name in names:
-        table.add_column(name, justify="right")
-    table.add_column(story.begin["objective"], justify="right")
+        table.add_column(Text(name), justify="right")
+    table.add_column(Text(story.begin["objective"]), justify="right")
     highest = max((_mean(stretch) for stretch in stretches), default=0.0)
     for outcome, stretch in zip(story.course, stretches, strict=True):
         if shaped:
@@ -74,7 +74,8 @@ def schedule_table(story: Story) -> RenderableType:
             chosen = [*(way(stretch, name) for name in rates), "█" * length]
         else:
             chosen = ["\n".join(place_in_range(space, stretch.values))]
-        table.add_row(
+        _row(
+            table,
             str(outcome.epoch + 1),
             *chosen,
             *(f"{outcome.metrics[name]:.4f}" if name in outcome.metrics else "" for name in names),
@@ -87,6 +88,11 @@ def schedule_table(story: Story) -> RenderableType:
     if counts[-1] > 1:
         lines.append(f"every epoch is the mean of {' or '.join(map(str, counts))} trainings")
     return Group(*map(Text, lines), table)
+
+
+def _row(table: Table, *cells: str) -> None:
+    """Cells as they are: square brackets in a name or a note are no markup."""
+    table.add_row(*map(Text, cells))
 
 
 def _mean(stretch: Stretch) -> float:
@@ -118,11 +124,11 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         }
         for title in names:
             table.add_column(title, justify="right")
-        table.add_row(*(f"{100 * float(report[key]):.2f} %" for key in names.values()))
+        _row(table, *(f"{100 * float(report[key]):.2f} %" for key in names.values()))
     else:
         table.add_column("R2", justify="right")
         table.add_column("MSE of standardised targets" if standardised else "MSE", justify="right")
-        table.add_row(f"{float(report['r2']):.4f}", f"{float(report['mse']):.4g}")
+        _row(table, f"{float(report['r2']):.4f}", f"{float(report['mse']):.4g}")
     return Group(Text(f"measured {where}", style="italic"), table)
 
 
@@ -151,7 +157,8 @@ def rollout_table(story: Story) -> Table:
     for title in ("#", "epoch", "length", "candidate", "status", "metrics", "score", "seconds"):
         table.add_column(title, justify="left" if title in left else "right")
     for o in story.rollouts:
-        table.add_row(
+        _row(
+            table,
             str(o.number),
             str(o.epoch + 1),
             length_in_words(o, len(story.members.get(o.number, ()))),
@@ -177,11 +184,12 @@ def runs_table(directory: Path) -> Table:
         try:
             story = replay(path)
         except JournalError as error:
-            table.add_row(path.parent.name, *[""] * 7, str(error))
+            _row(table, path.parent.name, *[""] * 7, str(error))
             continue
         begin, facts = story.begin, story.begin["facts"]
         state = "unfinished" if story.end is None else story.end["how"]
-        table.add_row(
+        _row(
+            table,
             path.parent.name,
             str(facts.get("data", "")),
             str(facts.get("model", "")),

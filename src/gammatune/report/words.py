@@ -92,15 +92,18 @@ def place_in_range(space: Space, values: Values) -> list[str]:
     """One line a dimension: where the value stands between the ends of its range."""
     lines = []
     for name in space.names:
+        value = values.get(name)  # a policy of one's own may choose less, or otherwise, than the space says
         options = getattr(space[name], "options", None)
         if options is not None:
-            others = " ".join(f"[{number(o)}]" if o == values[name] else number(o) for o in options)
+            others = " ".join(f"[{number(o)}]" if o == value else number(o) for o in options)
             lines.append(f"{name}  {others}")
             continue
+        if value is None or isinstance(value, str):
+            continue
         dimension: Any = space[name]
-        at = round(_unit(dimension, values[name]) * (TRACK - 1))
+        at = round(_unit(dimension, value) * (TRACK - 1))
         track = "─" * at + "●" + "─" * (TRACK - 1 - at)
-        lines.append(f"{name} {number(values[name]):<9} {dimension.low:g} {track} {dimension.high:g}")
+        lines.append(f"{name} {number(value):<9} {dimension.low:g} {track} {dimension.high:g}")
     return lines
 
 
@@ -116,12 +119,13 @@ def at_an_edge(space: Space, story: Story) -> list[str]:
     lines = []
     for name in space.names:
         dimension: Any = space[name]
-        if isinstance(dimension, Choice) or not choices:
+        chosen = [values[name] for values in choices if not isinstance(values.get(name, ""), str)]
+        if isinstance(dimension, Choice) or not chosen:
             continue
         for end, at in (("lower", 0.0), ("upper", 1.0)):
             width = COARSE_EDGE if once else EDGE
-            count = sum(abs(_unit(dimension, values[name]) - at) < width for values in choices)
-            if 2 * count >= len(choices):
+            count = sum(abs(_unit(dimension, value) - at) < width for value in chosen)
+            if 2 * count >= len(chosen):
                 bound = dimension.low if at == 0 else dimension.high
                 when = "" if once else f", in {count} of {len(choices)} epochs"
                 lines.append(
@@ -140,7 +144,7 @@ def _found(story: Story) -> Values | None:
 
 
 def _unit(dimension: Any, value: Any) -> float:
-    return float(dimension.to_unit(value)[0])
+    return float(dimension.to_unit(min(max(value, dimension.low), dimension.high))[0])
 
 
 # Decisions, time, cost -------------------------------------------------------------------------------------
