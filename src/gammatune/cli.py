@@ -5,9 +5,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from gammatune.command import Asked
 
 app = typer.Typer(
     name="gammatune",
@@ -17,8 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-RUNS = "runs"
-SEEDS = 2**32  # what every generator behind it takes
+RUNS = "runs"  # as gammatune.command has it
 
 
 def _print_version(wanted: bool) -> None:
@@ -124,88 +126,49 @@ def train(
         bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
     ] = False,
 ) -> None:
-    """Train a network on DATA while finding its learning rate."""
-    import torch
+    """Train a network on DATA while finding its learning rate.
 
-    from gammatune.data import load
-    from gammatune.data.dataset import look_like_labels
-    from gammatune.data.split import split_data
-    from gammatune.engine.threads import suitable_threads
-    from gammatune.errors import InvalidArgument
-    from gammatune.fitting import fit
-    from gammatune.journal import FILE
-    from gammatune.models import make_model
-    from gammatune.models.check import check_output
-    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, make_objective
+    A run directory that holds this very run, interrupted, is gone on with.
+    """
+    from gammatune.command import Asked
 
-    if task not in (None, "classification", "regression"):
-        raise InvalidArgument(f"--task {task}: write classification or regression")
-    if threads is not None and threads < 1:
-        raise InvalidArgument(f"--threads {threads}: give 1 or more")
-    if not 0 <= seed < SEEDS:
-        raise InvalidArgument(f"--seed {seed}: give a whole number from 0 to {SEEDS - 1}")
-    if run_dir is not None and not run_dir.strip():
-        raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
-    loaded = load(data, task=task)  # type: ignore[arg-type]
-    split = split_data(loaded, seed=seed, limit=limit, validation=validation)
-    said = list(split.said)
-    if task is None and look_like_labels(loaded):
-        said.append(
-            "The targets are a few whole numbers written as decimals, and are read as a regression; --task "
-            "classification reads them as classes."
-        )
-    default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
-    net = make_model(model, split.shape, split.outputs, seed)
-    check_output(net, split.shape, split.outputs)
-    torch.set_num_threads(threads or suitable_threads(net, split.shape, batch_size or 32))
-    directory = run_dir if run_dir is not None else _next_run(split.name)
-    follower = _follower(quiet=quiet or as_json)
-    try:
-        with follower:
-            fit(
-                net,
-                split.train,
-                split.select,
-                test_set=split.report,
-                epochs=epochs,
-                budget=budget,
-                policy=policy,
-                schedule=schedule,
-                sampler=sampler,
-                objective=make_objective(objective or default, lam=lam),
-                space=search or None,
-                optimizer=optimizer,
-                weight_decay=weight_decay,
-                batch_size=batch_size,
-                device=device,
-                keep=keep,
-                seed=seed,
-                run_dir=directory,
-                facts={
-                    "data": data,
-                    "model": model,
-                    "shape": list(split.shape),
-                    "preprocessing": split.preprocessing.to_dict(),
-                    "limit": limit,
-                    "validation": validation,
-                    "weight_decay": weight_decay,
-                    "said": said,
-                },
-                listeners=[follower],
-            )
-    except KeyboardInterrupt:  # caught here, since typer swallows it
-        kept = (Path(directory) / FILE).is_file()
-        print(_stopped(directory) if kept else "stopped before the training began", file=sys.stderr)
-        raise typer.Exit(130) from None
-    if as_json:
-        from gammatune.journal import replay
+    asked = Asked(
+        data=data,
+        model=model,
+        optimizer=optimizer,
+        epochs=epochs,
+        budget=budget,
+        policy=policy,
+        schedule=schedule,
+        sampler=sampler,
+        objective=objective,
+        lam=lam,
+        search=search,
+        batch_size=batch_size,
+        weight_decay=weight_decay,
+        limit=limit,
+        validation=validation,
+        task=task,
+        keep=keep,
+        seed=seed,
+        device=device,
+        threads=threads,
+    )
+    _train(asked, run_dir, quiet=quiet, as_json=as_json)
 
-        print(json.dumps(_as_json(replay(directory), directory)))
-    elif not quiet:
-        from gammatune.journal import replay
-        from gammatune.report.screen import final_screen
 
-        _console().print(final_screen(replay(directory), directory))
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
+    ] = False,
+) -> None:
+    """Go on with a run that was interrupted, from its last event, with what it was begun with."""
+    from gammatune.command import Asked
+
+    _train(Asked.of_run(run), run, quiet=quiet, as_json=as_json)
 
 
 @app.command()
@@ -263,6 +226,23 @@ def predict(
     )
 
 
+def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -> None:
+    from gammatune.command import Stopped
+    from gammatune.command import train as train_as_asked
+    from gammatune.journal import replay
+    from gammatune.report.screen import final_screen
+
+    try:
+        directory = train_as_asked(asked, run_dir, _follower(quiet=quiet or as_json))
+    except Stopped as stop:  # caught here, since typer swallows a KeyboardInterrupt
+        print(_stopped(stop.directory), file=sys.stderr)
+        raise typer.Exit(stop.status) from None
+    if as_json:
+        print(json.dumps(_as_json(replay(directory), directory)))
+    elif not quiet:
+        _console().print(final_screen(replay(directory), directory))
+
+
 def main() -> None:
     """The entry point: our own errors become one line, everybody else's keep their traceback."""
     from gammatune.errors import GammatuneError
@@ -294,16 +274,10 @@ def _follower(*, quiet: bool) -> Any:
     return LiveDisplay(console) if console.is_terminal else PlainLines(console)
 
 
-def _stopped(directory: str) -> str:
-    return f"stopped; what was committed is kept in {directory}; `gammatune show {shlex.quote(directory)}` reads it"
-
-
-def _next_run(name: str) -> str:
-    """runs/NAME-1, runs/NAME-2, ...: the first that is not there."""
-    number = 1
-    while (path := Path(RUNS) / f"{name}-{number}").exists():
-        number += 1
-    return str(path)
+def _stopped(directory: str | None) -> str:
+    if directory is None:
+        return "stopped before the training began"
+    return f"stopped; what was trained is kept in {directory}; `gammatune resume {shlex.quote(directory)}` goes on"
 
 
 def _as_json(story: Any, run: str) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def refuse_another_run(past: Event, asked: Event) -> None:
         if was is not MISSING and was != now:
             raise JournalError(
                 f"the run directory holds another run: it was begun with {_words(name, was)}, and "
-                f"{_words(name, now)} is asked for now. To go on with it ask for the same; for a new run give another directory"
+                f"{_words(name, now)} is asked for now. To go on with it ask for the same; for a new run give "
+                "another directory"
             )
     versions = [(name, past.get(name, MISSING), asked.get(name)) for name in VERSIONS]
     versions += _in("facts", VERSIONS_IN_FACTS, past, asked)

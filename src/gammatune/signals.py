@@ -11,10 +11,12 @@ from types import FrameType
 
 
 class Terminated(SystemExit):
-    """The process was asked to end. Its exit status is the one a shell reports for SIGTERM."""
+    """The process was asked to end. status: what a shell reports for SIGTERM."""
+
+    status = 128 + signal.SIGTERM
 
     def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)
+        super().__init__(self.status)
 
 
 @contextmanager

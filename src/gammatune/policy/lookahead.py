@@ -158,6 +158,8 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
     """Whole walks at other multiples of the rate the first walk ended with."""
     job, purse = tour.job, tour.purse
     for factor in factors:
+        if factor > 1 and tour.first.slowed:
+            continue  # such a rate blew up
         values = _times(job, tour.first.values, factor)
         if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or purse.left < purse.plain:
             continue

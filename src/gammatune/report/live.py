@@ -62,6 +62,7 @@ class Progressing:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         self.past = bool(event.get("past", False))  # told from the journal of a run that is gone on with
+        event = {name: value for name, value in event.items() if name != "past"}
         match event["event"]:
             case "begin":
                 self.story.tell(event)
