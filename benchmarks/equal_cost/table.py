@@ -60,6 +60,8 @@ HEAD_TO_HEAD = (  # a method, and what it is held against
     ("control-average-x2", "control-local-x2"),
     ("control-average-x2", "control-batch-x2"),
     ("control-average-x2", "control-average-x1"),
+    ("control-average-x1", "control-swa-x1-12"),
+    ("control-average-x1", "control-lawa-x1-12"),
     ("control-average-x2", "control-swa-x2-12"),
     ("control-average-x2", "control-lawa-x2-12"),
 )

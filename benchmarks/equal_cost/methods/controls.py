@@ -6,11 +6,11 @@
     control-local-x1, -x2   local SGD (Stich 2019, arXiv 1805.09767): the same, but each member keeps its
                             optimizer state
     control-batch-x1, -x2   a batch of K batches in every step, the steps of a plain run
-    control-swa-x2          SWA (Izmailov et al. 2018, arXiv 1803.05407): a constant rate after the warm-up, the mean
+    control-swa-x1, -x2     SWA (Izmailov et al. 2018, arXiv 1803.05407): a constant rate after the warm-up, the mean
                             of the weights after each epoch of the second half
-    control-lawa-x2         LAWA (Kaddour 2022, arXiv 2209.14981): the mean of the weights after each of the last
+    control-lawa-x1, -x2    LAWA (Kaddour 2022, arXiv 2209.14981): the mean of the weights after each of the last
                             five epochs
-    control-swa-x2-12, control-lawa-x2-12   the same with 12 times the epochs
+    control-swa-x1-12 ...   the last four with 12 times the epochs
 
 The rate is that of the same seed's `linear-grid`, the best of twelve whole runs by "select", taken as it is (x1) or
 doubled (x2); a shape other than that of SWA is linear's. K is what twelve plain runs pay for. Neither cost nor
@@ -145,8 +145,8 @@ METHODS: dict[str, Method] = {
         )
     },
     **{
-        f"control-{kind}-x2{suffix}": partial(along, f"control-{kind}-x2{suffix}", 2.0, times, kind)
-        for kind in ("swa", "lawa")
-        for times, suffix in ((1, ""), (12, "-12"))
+        name: partial(along, name, float(factor), times, kind)
+        for factor, kind, times in itertools.product((1, 2), ("swa", "lawa"), (1, 12))
+        for name in (f"control-{kind}-x{factor}" + ("" if times == 1 else f"-{times}"),)
     },
 }
