@@ -251,6 +251,49 @@ def test_good_journals_are_told_and_shown(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"plain_runs":', b'"plain_runs":1e999,"more":'),
+        (b'"budget":3.0', b'"budget":1e999'),
+        (b'"evaluated":60', b'"evaluated":NaN'),
+        (b'"depth":3', b'"depth":' + b"9" * 400),
+        (b'"lr":0.0', b'"lr":-Infinity,"more":0.0'),
+        (b'"data":"digits"', b'"data":' + b"[" * 900 + b"]" * 900),
+        (b'"data":"digits"', b'"data":' + b"[" * 100_000),
+        (b'"number":3', b'"number":-1'),
+        (b'"rollouts":[5]', b'"rollouts":[-1]'),
+        (b'"rollouts":[5]', b'"rollouts":[99]'),
+        (b'"epochs":2', b'"epochs":null'),
+        (b'"objective":"kappa"', b'"objective":7'),
+    ],
+)
+def test_what_no_event_says_is_refused(old: bytes, new: bytes) -> None:
+    assert old in GOOD["every-dimension"]
+    assert look_at(GOOD["every-dimension"].replace(old, new, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"objective":"kappa"', b'"objective":"[/]"'),
+        (b'"data":"digits"', b'"data":"[/red]"'),
+        (b'"accuracy":', b'"[/]":'),
+        (b'"how":"complete"', b'"how":"failed: [/]"'),
+        (b'"depth":3', b'"depth":-3'),
+        (b'"depth":3', b'"depth":1e300'),
+        (b'"depth":3', b'"depth":"three"'),
+        (b',"depth":3', b""),
+        (b'"kind":"wide"', b'"kind":"else"'),
+        (b'"batch_size":32', b'"batch_size":33'),
+    ],
+)
+def test_what_an_event_may_say_is_shown(old: bytes, new: bytes) -> None:
+    """A policy, a metric or a data set of somebody's own."""
+    assert old in GOOD["every-dimension"]
+    assert look_at(GOOD["every-dimension"].replace(old, new)) is not None
+
+
+@pytest.mark.parametrize(
     "name", ["first-once", "second-lookahead-averaged", "every-event", "every-dimension"]
 )
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
@@ -413,6 +456,14 @@ def test_odd_arrays(odd: str) -> None:
         {"x_test": ODD[odd]},
     ):
         predict(new=npz(**new))
+
+
+@pytest.mark.parametrize("name", ["x_train.npy", "x_train"])
+def test_a_part_of_an_archive_that_is_no_array(name: str) -> None:
+    file = io.BytesIO(npz(y_train=Y))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(name, b"no array")
+    assert not load(file.getvalue())
 
 
 def test_an_array_that_claims_to_be_larger_than_any_memory() -> None:

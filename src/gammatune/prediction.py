@@ -113,7 +113,7 @@ def _check_sums(path: Path) -> None:
 
 
 def _line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
+    return str(error).splitlines()[0].rstrip(":")[:200] if str(error) else type(error).__name__
 
 
 def _forward(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -69,7 +69,7 @@ def read_arrays(path: str | Path, keys: tuple[str, ...]) -> Mapping[str, NDArray
         ) from error
     except Exception as error:  # zip, zlib and NumPy each have their own kinds for a damaged file
         why = str(error).partition("\n")[0] or type(error).__name__
-        raise InvalidData(f"{path} is damaged at {key or 'its start'} ({why}); write it anew") from error
+        raise InvalidData(f"{path} is damaged at {key or 'its start'} ({why:.100}); write it anew") from error
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # NumPy hands on as bytes what does not begin as an array
             raise InvalidData(f"{path} is damaged at {key} (it is no array); write it anew")
