@@ -31,6 +31,7 @@ from gammatune.engine.snapshot import Tensors
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
+from gammatune.schedules import linear
 from gammatune.testing.fakes import FakeTraining
 
 X, Y = control.X, control.Y
@@ -556,6 +557,60 @@ def lazy() -> control.Training:
     return training
 
 
+class Relinking(nn.Module):
+    """What stands in its attributes when it is built lies elsewhere when it has been trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(6, 2)
+        self.best = self.inner.weight.detach()  # at first the weight itself
+        self.flat = torch.zeros(2, 6)
+        self.row = self.flat[0]
+        self.warm = 3.0
+        self.notes = ["built"]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if hasattr(self, "warm"):
+            del self.warm, self.notes
+            self.best = self.best.clone()
+            self.row = self.flat[1]
+        with torch.no_grad():
+            self.best += 0.1 * (self.inner.weight - self.best)
+            self.row += x.mean(dim=0)
+        return self.inner(x + self.flat[1]) + 0.1 * nn.functional.linear(x, self.best)
+
+
+def relinking() -> control.Training:
+    training = control.Training("SGD")
+    training.model = Relinking()
+    training.optimizer = torch.optim.SGD(training.model.parameters(), lr=0.01)
+    return training
+
+
+class Wrapping(torch.optim.SGD):
+    """Holds an optimizer of a parameter that neither it nor the model has."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, lr=0.01)
+        self.inner = torch.optim.Adam([nn.Parameter(torch.ones(1))], lr=0.01)
+
+
+def wrapping() -> control.Training:
+    training = control.Training("SGD")
+    optimizer = training.optimizer = Wrapping(training.model.parameters())
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        optimizer.inner.zero_grad()
+        scale = optimizer.inner.param_groups[0]["params"][0]
+        nn.functional.cross_entropy(training.model(x) * scale, y).backward()
+        optimizer.step()
+        optimizer.inner.step()
+
+    training.step = step  # type: ignore[method-assign]
+    return training
+
+
 MADE: dict[str, Callable[[], Any]] = {
     "average": averaged,
     "scaler": scaled,
@@ -563,6 +618,8 @@ MADE: dict[str, Callable[[], Any]] = {
     "half precision": half,
     "generators": generators_handed_in,
     "lazy": lazy,
+    "relinking": relinking,
+    "wrapping": wrapping,
 }
 
 
@@ -744,6 +801,47 @@ def test_loaders_go_on_amid_rollouts(name: str, tmp_path: Path) -> None:
     last.load(tmp_path / "again", again)
     last.capture("fork")
     assert_same(reference, course(three, last, "fork"))
+
+
+def test_each_fork_knows_its_own_of_loaders_not_met(tmp_path: Path) -> None:
+    one = with_loader("own generator")()
+    loop = loop_of(one)
+    files = {}
+    for number in range(2):
+        epoch(one, loop, number)
+        loop.capture(f"{number}")
+        files[f"{number}"] = loop.save(f"{number}", tmp_path / f"{number}")
+    loop.restore("0")
+    epoch(one, loop, 1)
+    two = scrambled(with_loader("own generator")())
+    other = loop_of(two)
+    for fork, checksum in files.items():
+        other.load(tmp_path / fork, checksum)
+        other.capture(fork)
+    other.restore("0")
+    epoch(two, other, 1)
+    assert_same(evidence(one, loop), evidence(two, other))
+
+
+def test_what_was_measured_is_not_drawn_ahead_again(tmp_path: Path) -> None:
+    """The first shaped run draws a pass to learn its length; later ones draw while they train."""
+
+    def shaped(training: Any, loop: TorchLoop, number: int) -> None:
+        meter = Meter(shape=linear())
+        loop.apply({"lr": LR}, meter)
+        training.epoch(loop.batches(training.loader, number, meter))
+
+    one = with_loader("pieces")()
+    loop = loop_of(one)
+    shaped(one, loop, 0)
+    loop.capture("fork")
+    checksum = loop.save("fork", tmp_path / "f")
+    shaped(one, loop, 1)
+    two = scrambled(with_loader("pieces")())
+    other = loop_of(two)
+    other.load(tmp_path / "f", checksum)
+    shaped(two, other, 1)
+    assert_same(evidence(one, loop), evidence(two, other))
 
 
 def test_an_iterator_is_drawn_from_its_beginning(tmp_path: Path) -> None:
@@ -1027,11 +1125,15 @@ class Named(nn.Module):
         self.table = np.array([print])
 
 
-def test_a_model_on_the_meta_device_is_refused() -> None:
-    model = nn.Linear(2, 2, device="meta")
+@pytest.mark.parametrize(
+    ("model", "said"), [(nn.Linear(2, 2, device="meta"), "materialise"), (nn.LazyLinear(2), "no shape yet")]
+)
+def test_a_model_that_is_yet_to_be_made_is_refused(model: nn.Module, said: str) -> None:
     loop = TorchLoop(model, torch.optim.SGD(model.parameters()), ["lr"])
-    with pytest.raises(NotRestorable, match="materialise"):
+    with pytest.raises(NotRestorable, match=said):
         loop.capture("fork")
+    with pytest.raises(NotRestorable, match=said):
+        loop.structure()
 
 
 def test_nothing_to_train_is_refused() -> None:
@@ -1109,6 +1211,12 @@ def test_a_fork_is_saved_whatever_the_training_does(tmp_path: Path) -> None:
     assert_same(expected, evidence(training, loop))
     loop.restore("fork")
     assert_same(expected, evidence(training, loop))
+
+
+def test_a_file_that_is_no_fork_is_refused(tmp_path: Path) -> None:
+    checksum = archive.write(tmp_path / "other", {"weights": torch.zeros(2)})
+    with pytest.raises(DamagedCheckpoint, match="other is a file of gammatune and holds no fork"):
+        loop_of(control.Training("SGD")).load(tmp_path / "other", checksum)
 
 
 def test_the_fake_is_storable(tmp_path: Path) -> None:

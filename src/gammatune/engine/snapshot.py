@@ -338,22 +338,27 @@ class _Found:
         return fresh
 
 
+def refuse_without_numbers(parameter: Tensor) -> None:
+    """Raise NotRestorable for a parameter that is yet to be made."""
+    if isinstance(parameter, UninitializedParameter):
+        raise NotRestorable(
+            "a parameter has no shape yet; run one batch through the model before the tuner starts"
+        )
+    if parameter.is_meta:
+        raise NotRestorable(
+            "a parameter is on the meta device, which keeps no numbers; materialise the model before the tuner "
+            "starts: model.to_empty(device=...), then initialise or load its weights"
+        )
+
+
 class _Parameters:
     """Parameters: their numbers, whether they are trained, the gradients they hold; missing ones (None) left out."""
 
     def __init__(self, parameters: Iterable[Tensor | None], tensors: Tensors) -> None:
         self._kept: list[tuple[Tensor, bool, Tensor | None]] = []
         for parameter in parameters:
-            if isinstance(parameter, UninitializedParameter):
-                raise NotRestorable(
-                    "a parameter has no shape yet; run one batch through the model before the tuner starts"
-                )
             if parameter is not None:
-                if parameter.is_meta:
-                    raise NotRestorable(
-                        "a parameter is on the meta device, which keeps no numbers; materialise the model before the "
-                        "tuner starts: model.to_empty(device=...), then initialise or load its weights"
-                    )
+                refuse_without_numbers(parameter)
                 tensors.add(parameter)
                 gradient = None if parameter.grad is None else tensors.add(parameter.grad)
                 self._kept.append((parameter, parameter.requires_grad, gradient))

@@ -31,10 +31,10 @@ from gammatune.engine.batches import (
     versions,
 )
 from gammatune.engine.modes import evaluating, has_mode
-from gammatune.engine.snapshot import Snapshot
+from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import BATCH_SIZE, Steering
 from gammatune.engine.streams import Stream, kind_of, reseed, set_state, start_anew
-from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
+from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
 from gammatune.records import FLAT, Metrics, Values
 from gammatune.seeds import stream
@@ -144,6 +144,10 @@ class TorchLoop:
 
         Loaders are known again when they are met, by the order in which that happened and by what they are."""
         saved = archive.read(path, checksum)
+        if not isinstance(saved, dict) or not {"fork", "loaders"} <= saved.keys():
+            raise DamagedCheckpoint(
+                f"{Path(path).name} is a file of gammatune and holds no fork of a training"
+            )
         given = self._streams[: self._given]
         Snapshot.adopted(saved["fork"], self._modules, self._optimizers, self._extras, given).restore()
         self._order = None
@@ -155,7 +159,7 @@ class TorchLoop:
                     set_state(stream_, state)
 
     def structure(self) -> dict[str, str]:
-        """See `Storable`."""
+        """See `Storable`. Raises NotRestorable where a parameter is yet to be made."""
         others = [type(item).__qualname__ for item in (*self._extras, *self._streams[: self._given])]
         said = {
             "model": "; ".join(map(_model_in_words, self._modules)),
@@ -495,6 +499,8 @@ def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
 def _model_in_words(model: nn.Module) -> str:
     """ "Net: 12 tensors, 12,345 numbers, 3fa9c1"; the last from names, shapes, dtypes and classes."""
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    for _, tensor in tensors:
+        refuse_without_numbers(tensor)
     distinct = {id(tensor): tensor.numel() for _, tensor in tensors}
     parts = [(name, type(part).__qualname__) for name, part in model.named_modules(remove_duplicate=False)]
     described = [(name, list(tensor.shape), str(tensor.dtype)) for name, tensor in tensors]
