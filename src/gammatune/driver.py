@@ -82,6 +82,7 @@ class Driver:
         self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
         self._pools: dict[str, list[Place]] = {}
         self._pooled: dict[str, list[Place]] = {}
+        self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
         self._going_on: dict[str, Any] | None = None  # the event that says so, until it is said
         self._at_home = True  # where the course ends has been reached in this process
@@ -178,7 +179,7 @@ class Driver:
             if name is None:
                 name = next(iter(self._held), AGAIN)  # none of the others is needed any more
                 self._capture(name)
-            self._save(name, self._home)
+            self._checkpoint(name, self._home, at_once=True)
 
     # -- requests
 
@@ -187,31 +188,32 @@ class Driver:
         values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
         request = replace(request, values=values)
         allowance = self._allowance()
+        fresh = request.epoch < self._passed
         outcome = self._past.next_rollout()
         if outcome is not None:
             _check_same(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
             self.clock.pass_event()
             self.tell_listeners(rollout_event(outcome) | {"past": True})
-            self._live = Trained(origin, request, outcome, allowance)
+            self._live = Trained(origin, request, outcome, allowance, fresh)
         else:
             yield from self._fill_pools()
             if request.fork is None:
                 yield from self._reach(origin)
             else:
                 yield from self._restore(request.fork)
-            outcome = yield from self._train(request, len(self.rollouts), allowance)
-            self._stands = self._live = Trained(origin, request, outcome, allowance)
+            outcome = yield from self._train(request, len(self.rollouts), allowance, fresh)
+            self._stands = self._live = Trained(origin, request, outcome, allowance, fresh)
             self._keep_the_beginning()
         self.rollouts.append(outcome)
         self.ledger.charge(outcome)
         return outcome
 
     def _train(
-        self, request: Rollout, number: int, allowance: float, *, again: bool = False
+        self, request: Rollout, number: int, allowance: float, fresh: bool, *, again: bool = False
     ) -> Generator[Run, None, Outcome]:
         """Let the loop body train, from where the training stands."""
-        run = Run(self._training, request, number, allowance, is_repeated=again)
+        run = Run(self._training, request, number, allowance, fresh=fresh, is_repeated=again)
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
@@ -234,8 +236,8 @@ class Driver:
             self._refuse_to_lose_the_course(name)
             self._capture(name)
         self._forks[name] = self._live
-        if self._live is self._home and self._stands is self._home:
-            self._checkpoint(name)
+        if self._stands is self._live:
+            self._checkpoint(name, self._live)
 
     def _pool(self, name: str, count: int) -> None:
         members = self._pools.setdefault(name, [])
@@ -263,6 +265,7 @@ class Driver:
                 yield from self._restore(fork)
             self._live = self._forks[fork]
         self._home = self._live
+        self._passed = max(self._passed, request.epochs)
         taken = list(request.outcomes)
         self.course = self.course[: request.epochs - len(taken)] + taken
         self.members |= request.members
@@ -277,7 +280,7 @@ class Driver:
         self._at_home |= self._stands is self._home
         self.write(commit_event(*parts, asked=self.clock.said(), elapsed=self.clock.elapsed))
         if fork is not None and self._held.get(fork) is self._home:
-            self._checkpoint(fork)
+            self._checkpoint(fork, self._home)
 
     def _allowance(self) -> float:
         """The units the next rollout may train with: what is left, less its own evaluation."""
@@ -293,8 +296,7 @@ class Driver:
         if self._held.get(fork) is not place:
             yield from self._reach(place)
             self._capture(fork)
-            if place is self._home:
-                self._checkpoint(fork)
+            self._checkpoint(fork, place)
         else:
             self._training.restore(fork)
             self._stands = place
@@ -338,7 +340,7 @@ class Driver:
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""
         was = place.outcome
-        outcome = yield from self._train(place.request, was.number, place.allowance, again=True)
+        outcome = yield from self._train(place.request, was.number, place.allowance, place.fresh, again=True)
         same = (outcome.status, outcome.score, outcome.metrics) == (was.status, was.score, was.metrics)
         repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
@@ -405,15 +407,13 @@ class Driver:
         if name is not None:
             self._checkpoints.save(name, BEGIN)
 
-    def _checkpoint(self, fork: str) -> None:
-        if self._checkpoints is not None and self._checkpoints.are_due:
-            self._save(fork, self._home)
-
-    def _save(self, fork: str, place: Place) -> None:
-        assert self._checkpoints is not None
-        if isinstance(place, Trained):
-            held = [p.number for p in self._forks.values() if isinstance(p, Trained)]
-            self._checkpoints.save(fork, place.number, held)
+    def _checkpoint(self, fork: str, place: Place, *, at_once: bool = False) -> None:
+        """Write a fork, which holds that place, where the time for it has come."""
+        if self._checkpoints is None or not isinstance(place, Trained):
+            return
+        if at_once or self._checkpoints.are_due:
+            needed = [p.number for p in (self._home, *self._forks.values()) if isinstance(p, Trained)]
+            self._checkpoints.save(fork, place.number, needed)
 
     def _announce(self) -> None:
         """Before the first thing that is new in a run that is gone on with."""

@@ -19,6 +19,7 @@ class Meter:
 
     length, shape, order: see `records.Rollout`. allowance: the units it may use, a ceiling looked at before
     every batch.
+    fresh: the course has passed these epochs, and what was kept of their batches is gone: they are drawn anew.
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
@@ -26,6 +27,7 @@ class Meter:
     length: Length = EPOCH
     shape: Shape = FLAT
     order: int = 0
+    fresh: bool = False
     allowance: float = math.inf  # units
     trained: int = 0  # examples
     evaluated: int = 0  # examples

@@ -23,12 +23,13 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """After a rollout from `origin`. allowance: the units it might use."""
+    """After a rollout from `origin`. allowance, fresh: of its `ledger.Meter`."""
 
     origin: "Place"
     request: Rollout
     outcome: Outcome
     allowance: float
+    fresh: bool = False
 
     @property
     def number(self) -> int:

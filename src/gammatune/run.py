@@ -29,6 +29,7 @@ class Run:
         number: int,
         allowance: float,
         *,
+        fresh: bool = False,
         is_repeated: bool = False,
     ) -> None:
         self.epoch = request.epoch
@@ -40,7 +41,7 @@ class Run:
         self.is_repeated = is_repeated
         self._training = training
         self._request = request
-        self.meter = Meter(request.length, request.shape, request.order, allowance)
+        self.meter = Meter(request.length, request.shape, request.order, fresh, allowance)
         self._started = clock.perf_counter()
         self._metrics: dict[str, float] | None = None
         self._score: float | None = None

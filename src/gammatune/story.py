@@ -178,7 +178,9 @@ def read(path: Path) -> tuple[Story, int]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise JournalError(f"there is no run at {path.parent} (no {FILE} in it)") from None
+        raise JournalError(
+            f"there is no run at {path.parent if path.name == FILE else path} (no {FILE} in it)"
+        ) from None
     except OSError as error:
         raise JournalError(f"cannot read {path}: {error.strerror or error}") from error
     *lines, rest = content.split(b"\n")

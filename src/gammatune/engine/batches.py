@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from dataclasses import astuple, dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch.utils.data import (
     BatchSampler,
@@ -226,13 +227,16 @@ class Tape:
             self._epoch = Epoch(len(batches), sum(map(examples, batches)))
         return self._epoch
 
-    def play(self, epoch: int, nth: int = 0, order: int = 0) -> Iterator[Any]:
+    def play(self, epoch: int, nth: int = 0, order: int = 0, *, fresh: bool = False) -> Iterator[Any]:
         """The batches of the nth pass (from 0) of an epoch, from memory as far as they have been drawn.
 
         order: above 0 the same batches in another order, which belongs to the epoch and to `order`; the
-        streams are then left alone.
+        streams are then left alone. fresh: nothing is taken from memory, and nothing kept there.
         """
         key = epoch, nth
+        if fresh and not isinstance(self._loader, Iterator):
+            yield from self._play_fresh(stream(order, "tape", epoch, nth) if order else None)
+            return
         if order:
             if key not in self._passes or self._passes[key].source is not None:
                 before = StreamStates(self._streams)
@@ -257,6 +261,22 @@ class Tape:
             # a copy, since the loop body may change its batch in place
             yield _clone(current.draws[position].batch)
             position += 1
+
+    def _play_fresh(self, order: np.random.Generator | None) -> Iterator[Any]:
+        """A pass that nobody plays again. order: draws the order of the batches; None leaves them as they come."""
+        current = self._open()
+        if current.started.before is not None and getattr(self._loader, "persistent_workers", False):
+            self._starts[current.number] = current.started.before
+        if order is None:
+            while self._draw(current):
+                yield current.draws.pop().batch
+            return
+        before = StreamStates(self._streams)
+        while self._draw(current):
+            pass
+        before.restore()
+        for index in order.permutation(len(current.draws)):
+            yield current.draws[index].batch
 
     def forget_before(self, epoch: int) -> None:
         if isinstance(self._loader, Iterator):

@@ -216,7 +216,7 @@ class TorchLoop:
             source = (
                 in_order(loader, meter.order, epoch + ahead, nth)
                 if again
-                else self._tape_for(loader).play(epoch + ahead, nth, meter.order)
+                else self._tape_for(loader).play(epoch + ahead, nth, meter.order, fresh=meter.fresh)
             )
             started = done
             for batch in source:
