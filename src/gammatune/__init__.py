@@ -3,6 +3,7 @@
     fit     a model and data in, the trained model and what was found out
     Tuner   the same inside a training loop of your own
     replay  what one of them found, followed again without a search
+    doctor  whether a training of your own comes back from a fork as it was
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gammatune import errors
     from gammatune.course import Schedule
+    from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
     from gammatune.repeating import replay
     from gammatune.run import Run
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Choice",
+    "Diagnosis",
     "FitResult",
     "Float",
     "Int",
@@ -29,6 +32,7 @@ __all__ = [
     "Schedule",
     "Space",
     "Tuner",
+    "doctor",
     "errors",
     "fit",
     "replay",
@@ -42,6 +46,8 @@ _HOMES = {
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
     "replay": "gammatune.repeating",
+    "doctor": "gammatune.examination",
+    "Diagnosis": "gammatune.examination",
     "Space": "gammatune.space",
     "Float": "gammatune.space",
     "Int": "gammatune.space",

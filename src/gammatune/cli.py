@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gammatune.doctor_command import doctor
+
 if TYPE_CHECKING:
     from gammatune.command import Asked
 
@@ -241,6 +243,9 @@ def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -
         print(json.dumps(_as_json(replay(directory), directory)))
     elif not quiet:
         _console().print(final_screen(replay(directory), directory))
+
+
+app.command()(doctor)
 
 
 def main() -> None:

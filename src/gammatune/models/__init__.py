@@ -44,7 +44,7 @@ def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "n
             f"there is no model {name!r}; choose from auto, {', '.join(MODELS)}, "
             "or name your own as package.module:factory"
         )
-    factory = _find(MODELS.get(name, name))
+    factory = find_factory(MODELS.get(name, name))
     arguments = _arguments(name, factory, {"shape": shape, "outputs": outputs})
 
     from torch import nn
@@ -58,7 +58,11 @@ def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "n
     return model
 
 
-def _find(path: str) -> Callable[..., Any]:
+def find_factory(path: str, makes: str = "a model") -> Callable[..., Any]:
+    """The function or class that "package.module:factory" names; the current directory is on the import path.
+
+    makes: what it is to make, for the error. Raises InvalidArgument where it is not there or is no function.
+    """
     module_name, _, attribute = path.partition(":")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())  # for good, as `python -m` does: the module may import later
@@ -76,7 +80,7 @@ def _find(path: str) -> Callable[..., Any]:
     factory: Callable[..., Any] = getattr(module, attribute)
     if not callable(factory):
         raise InvalidArgument(
-            f"{path!r} is of type {type(factory).__name__}, not a function or class that makes a model"
+            f"{path!r} is of type {type(factory).__name__}, not a function or class that makes {makes}"
         )
     return factory
 
