@@ -205,10 +205,16 @@ class Trap:
     calls: int = 0
 
     def set(self) -> None:
-        owner: Any = {"fsync": os, "replace": os, "unlink": Path}[self.name]
-        original = getattr(owner, self.name)
+        owner: Any = {"fsync": os, "replace": os, "unlink": Path, "half a line": os}[self.name]
+        called = "fsync" if self.name == "half a line" else self.name
+        original = getattr(owner, called)
 
         def trapped(*given: Any, **named: Any) -> Any:
+            if self.name == "half a line":
+                if not os.readlink(f"/proc/self/fd/{given[0]}").endswith("journal.jsonl"):
+                    return original(*given, **named)
+                if self.calls + 1 == self.nth:
+                    os.ftruncate(given[0], os.fstat(given[0]).st_size - self.nth)
             self.calls += 1
             if self.calls == self.nth:
                 if self.nth % 2:  # before it, or after it
@@ -216,10 +222,10 @@ class Trap:
                 os.kill(os.getpid(), signal.SIGKILL)
             return original(*given, **named)
 
-        setattr(owner, self.name, trapped)
+        setattr(owner, called, trapped)
 
 
-TRAPS = ("fsync", "replace", "unlink")
+TRAPS = ("fsync", "replace", "unlink", "half a line")
 
 
 # Children -------------------------------------------------------------------------------------------------
@@ -352,7 +358,7 @@ def main() -> None:
     tally = measure(cases(), asked.kills, asked.seed)
     result = {
         "command": f"python benchmarks/interruptions.py --kills {asked.kills} --seed {asked.seed}",
-        "machine": machine(),
+        "machine": machine("gammatune", "torch", "numpy"),
         "cases": len(cases()),
         "trials": tally.trials,
         "kills": sum(tally.kills.values()),

@@ -19,7 +19,7 @@ FACTS = (
 )  # fmt: skip
 # Another value of these may change the last bits, or more.
 VERSIONS = ("gammatune", "python")
-VERSIONS_IN_FACTS = ("torch", "numpy", "device", "threads")
+VERSIONS_IN_FACTS = ("device", "threads")
 MISSING = object()
 
 
@@ -42,6 +42,7 @@ def refuse_another_run(past: Event, asked: Event) -> None:
                 "another directory"
             )
     versions = [(name, past.get(name, MISSING), asked.get(name)) for name in VERSIONS]
+    versions += _in("versions", tuple(asked["versions"]), past, asked)
     versions += _in("facts", VERSIONS_IN_FACTS, past, asked)
     changed = [
         f"{name} {was} then, {now} now" for name, was, now in versions if was is not MISSING and was != now

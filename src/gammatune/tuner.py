@@ -109,6 +109,9 @@ class Tuner:
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
     run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
+    What one raises ends the run as an error of the loop body does.
+    forks: "host" holds the copies of weights and optimizer state in the CPU's memory, for a model that leaves no
+    room for them on its accelerator ("device"); going back is slower then.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -139,6 +142,7 @@ class Tuner:
         facts: Mapping[str, Any] | None = None,
         listeners: Sequence[Listener] = (),
         tape_bytes: int = 2**30,
+        forks: str = "device",
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
         self.time = None if time is None else _positive(time, "time")
@@ -175,61 +179,61 @@ class Tuner:
         self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
         self._multiplier = multiplier
-        self._own_journal: Journal | None = None
-        if journal is None and run_dir is not None:
-            self._own_journal = Journal(run_dir, resume=True)
-        self._journal = journal or self._own_journal
-        self._begin = begin_event(
-            gammatune=_version(),
-            python=platform.python_version(),
-            seed=self.seed,
-            epochs=self.epochs,
-            budget=self.budget,
-            policy=_name(policy),
-            sampler=_name(sampler),
-            sampler_options=options,
-            objective=self.objective.name,
-            lam=self.objective.lam,
-            space=list(self.space.lines),
-            keep=keep,
-            open=self._open,
-            total_epochs=self.total_epochs,
-            seconds=self.time,
-            schedule=schedule,
-            multiplier=multiplier,
-            facts=dict(facts or {}),
-        )
-        text_of(self._begin)  # what the journal cannot hold is said now
         self._listeners = list(listeners)
         self._signals = ExitStack()
-        self._stopping = False
-        self._entered = self._begun = self._finished = False
+        self._stopping = self._failed = False
+        self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
-        self._closed = False
-        # last, since it puts hooks on the optimizer, which nothing must leave behind
-        self._training: Forkable = training or _torch_training(
-            model, optimizer, self.space, state, multiplier, tape_bytes
-        )
-        if hasattr(self._training, "structure"):
-            self._begin["structure"] = self._training.structure()
-        self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
-        self._driver = Driver(
-            self._training,
-            self.objective,
-            epochs=self.epochs,
-            budget=self.budget,
-            seed=self.seed,
-            journal=self._journal,
-            listeners=self._listeners,
-        )
-        self._runs = self._driver.runs(self.policy, self._job(), self._say_begin)
-        self._past = None if self._journal is None else self._journal.past
-        try:
+        with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
+            if journal is None and run_dir is not None:
+                journal = Journal(run_dir, resume=True)
+                opened.callback(journal.close)
+            self._journal = journal
+            self._begin = begin_event(
+                gammatune=_version(),
+                python=platform.python_version(),
+            versions={name: metadata.version(name) for name in ("numpy", "torch")},
+                seed=self.seed,
+                epochs=self.epochs,
+                budget=self.budget,
+                policy=_name(policy),
+                sampler=_name(sampler),
+                sampler_options=options,
+                objective=self.objective.name,
+                lam=self.objective.lam,
+                space=list(self.space.lines),
+                keep=keep,
+                open=self._open,
+                total_epochs=self.total_epochs,
+                seconds=self.time,
+                schedule=schedule,
+                multiplier=multiplier,
+                facts=dict(facts or {}),
+            )
+            text_of(self._begin)  # what the journal cannot hold is said now
+            # late, since it puts hooks on the optimizer
+            self._training: Forkable = training or _torch_training(
+                model, optimizer, self.space, state, multiplier, tape_bytes, forks
+            )
+            opened.callback(self._training.close)
+            if hasattr(self._training, "structure"):
+                self._begin["structure"] = self._training.structure()
+            self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
+            self._driver = Driver(
+                self._training,
+                self.objective,
+                epochs=self.epochs,
+                budget=self.budget,
+                seed=self.seed,
+                journal=self._journal,
+                listeners=self._listeners,
+            )
+            self._runs = self._driver.runs(self.policy, self._job(), self._say_begin)
+            opened.callback(self._runs.close)
+            self._past = None if self._journal is None else self._journal.past
             if self._past is not None:
                 self._go_on(self._past)
-        except BaseException:
-            self._close()
-            raise
+            self._opened = opened.pop_all()
 
     # -- the loop
 
@@ -254,22 +258,25 @@ class Tuner:
                 if self._begun:
                     how = "stopped" if kind is None else f"failed: {kind.__name__}"
                     how = "interrupted" if kind in (KeyboardInterrupt, Terminated) else how
-                    self._driver.write(self._end_event(how))
-                    if error is not None and self._journal is not None:
-                        error.add_note(
-                            f"The run is kept in {self._journal.directory}; the same call, with the same run "
-                            "directory, goes on with it."
-                        )
+                    self._say_end(how, error)
         finally:
-            self._close()
+            self._closed = True
+            with self._signals, self._opened:  # each is closed, whatever becomes of the others
+                pass
 
-    def _close(self) -> None:
-        self._closed = True
-        self._runs.close()
-        self._training.close()
-        if self._own_journal is not None:
-            self._own_journal.close()
-        self._signals.close()
+    def _say_end(self, how: str, error: BaseException | None) -> None:
+        if error is None:
+            self._driver.write(self._end_event(how))
+            return
+        try:
+            self._driver.write(self._end_event(how))
+        except Exception as second:  # a listener's; what ended the run is what must be heard
+            error.add_note(f"As the run was closed, {type(second).__name__} was raised too: {second}")
+        if self._journal is not None:
+            error.add_note(
+                f"The run is kept in {self._journal.directory}; the same call, with the same run directory, goes on "
+                "with it."
+            )
 
     def __iter__(self) -> Iterator[Run]:
         while (run := self.ask()) is not None:
@@ -292,11 +299,15 @@ class Tuner:
             return None
         if self._closed:
             raise InvalidArgument("the tuner's with block has been left; make a new Tuner for another run")
+        if self._failed:
+            raise InvalidArgument("the run has ended with an error; leave the tuner's with block")
+        self._failed = True  # until the next run is there
         try:
             run = next(self._runs, None)
         except AllDiverged:
             self._driver.go_home()
             raise
+        self._failed = False
         if run is None:
             self._finished = True
             self._driver.keep()
@@ -321,6 +332,13 @@ class Tuner:
         self._stopping = True
 
     # -- what it came to
+
+    @property
+    def is_home(self) -> bool:
+        """The training holds what `result` speaks of: the weights of the last commit, or of the end of the run.
+
+        False in the midst of a rollout, and where a run that is gone on with failed before it was there again."""
+        return self._finished or self._driver.is_home
 
     @property
     def cost(self) -> Cost:
@@ -419,11 +437,23 @@ class Tuner:
 
 
 def _torch_training(
-    model: Any, optimizer: Any, space: Space, state: Sequence[Any], multiplier: bool, tape_bytes: int
+    model: Any,
+    optimizer: Any,
+    space: Space,
+    state: Sequence[Any],
+    multiplier: bool,
+    tape_bytes: int,
+    forks: str,
 ) -> Forkable:
     from gammatune.engine.torch_loop import TorchLoop
 
-    return TorchLoop(model, optimizer, space.names, state=state, multiplier=multiplier, tape_bytes=tape_bytes)
+    return TorchLoop(
+        *(model, optimizer, space.names),
+        state=state,
+        multiplier=multiplier,
+        tape_bytes=tape_bytes,
+        forks=forks,
+    )
 
 
 def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:
