@@ -164,6 +164,11 @@ class Driver:
             self.write(rollout_event(self._told, asked=self.clock.said(), elapsed=self.clock.elapsed))
         return self._told
 
+    @property
+    def is_home(self) -> bool:
+        """The training stands where the course ends."""
+        return self._stands is self._home
+
     def go_home(self) -> None:
         """Put the training where the course ends; where that has not been reached again, as near as there is."""
         for place in ancestors(self._home):
@@ -253,6 +258,7 @@ class Driver:
         pooled = self._pooled.pop(name, [])
         averaged = Averaged(self._live, tuple(members))
         if self._stands is self._live and pooled == members:
+            self._stands = None  # an interrupt may leave half of it done
             self._training.average(name)
             self._stands = averaged
         self._live = averaged
@@ -298,8 +304,12 @@ class Driver:
             self._capture(fork)
             self._checkpoint(fork, place)
         else:
-            self._training.restore(fork)
-            self._stands = place
+            self._go_back(fork, place)
+
+    def _go_back(self, fork: str, place: Place) -> None:
+        self._stands = None  # an interrupt may leave half of it done
+        self._training.restore(fork)
+        self._stands = place
 
     def _reach(self, place: Place) -> Generator[Run, None, None]:
         """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
@@ -322,12 +332,15 @@ class Driver:
             return True
         for name, held in self._held.items():
             if held is place:
-                self._training.restore(name)
-                self._stands = place
+                self._go_back(name, place)
                 return True
         if isinstance(place, Averaged) or self._checkpoints is None:
             return False
-        if place.number not in self._checkpoints.known or not self._checkpoints.load(place.number):
+        if place.number not in self._checkpoints.known:
+            return False
+        stood, self._stands = self._stands, None
+        if not self._checkpoints.load(place.number):
+            self._stands = stood  # nothing has moved
             return False
         self._stands = place
         return True
@@ -358,6 +371,7 @@ class Driver:
     def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
         yield from self._pool_again(AGAIN, place.members)
         yield from self._reach(place.last)
+        self._stands = None
         self._training.average(AGAIN)
         self._stands = place
 
@@ -385,6 +399,7 @@ class Driver:
         return place is self._home
 
     def _capture(self, name: str) -> None:
+        self._held.pop(name, None)  # an interrupt may leave half of the old fork and half of the new
         self._training.capture(name)
         if self._stands is not None:
             self._held[name] = self._stands

@@ -98,6 +98,7 @@ def fit(
     run_dir: str | None = None,
     facts: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
+    forks: str = "device",
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
@@ -106,7 +107,7 @@ def fit(
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
     epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, seed, run_dir,
-    listeners: see `Tuner`. The seed fixes the
+    listeners, forks: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
@@ -116,6 +117,8 @@ def fit(
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
     facts: kept in the first line of the journal.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
+
+    Out of memory makes a candidate infeasible where a batch size is searched.
 
     Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
@@ -179,7 +182,6 @@ def fit(
         said.append("A last batch of an epoch that would hold one example is left out.")
     else:
         raise InvalidArgument("batch_size is searched, so train_set must be a set or arrays, not a loader")
-    journal = Journal(run_dir, resume=True) if run_dir is not None else None
     training = Supervised(
         model,
         stepper,
@@ -191,11 +193,14 @@ def fit(
         comparable=task.comparable,
         device=place,
         state=state,
+        forks=forks,
     )
+    journal: Journal | None = None
     tuner: Tuner | None = None
     try:
         # Closed here too: where the tuner is refused, or cannot begin, nobody else takes the hooks off.
         with closing(training), _seeded(seed):
+            journal = None if run_dir is None else Journal(run_dir, resume=True)
             tuner = Tuner(
                 training=training,
                 epochs=epochs,
@@ -238,14 +243,14 @@ def fit(
         reported_on = None if report is None else "selection" if test is None else "test"
         if report is not None:
             event = {"event": "report", "on": reported_on, "seconds": seconds, **asdict(report)}
-            for listener in listeners:
-                listener(event)
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
+            for listener in listeners:
+                listener(event)
     finally:
         if journal is not None:
             journal.close()
-            if tuner is not None and tuner.result.course:
+            if tuner is not None and tuner.result.course and tuner.is_home:
                 # after an error or Ctrl-C too: the model is back at its last commit, and is not lost
                 _save(model, journal.directory / WEIGHTS)
     found = tuner.result

@@ -18,7 +18,7 @@ uncut form searches and the cut form reproduces.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidArgument
 from gammatune.records import Metrics
@@ -157,6 +157,28 @@ def rank(score: float, metrics: Metrics) -> tuple[float, float, float]:
         _finite_or_worst(metrics.get("accuracy", 0.0)),
         _finite_or_worst(-metrics.get("loss", 0.0)),
     )
+
+
+def plain_number(name: str, value: Any) -> float:
+    """A metric as a float: a number, or an array or tensor that holds one, with its graph or without.
+
+    Raises InvalidArgument at anything else, text and missing values among it; NaN and infinities are numbers.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach()  # a loss may still carry its graph
+    shape = getattr(value, "shape", None)
+    if shape is not None and math.prod(shape) != 1:
+        raise InvalidArgument(
+            f"the metric {name!r} has shape {tuple(shape)}; report one number, such as the mean"
+        )
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return float(value if shape is None else value.item())
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(
+            f"the metric {name!r} is {value!r:.60}, a {type(value).__name__}; report a number"
+        ) from error
 
 
 def make_objective(

@@ -4,12 +4,13 @@ import math
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import InvalidArgument, MissingReport
 from gammatune.ledger import Meter
-from gammatune.objectives import Objective
+from gammatune.objectives import Objective, plain_number
 from gammatune.records import Metrics, Outcome, Rollout, Status
 
 
@@ -20,6 +21,15 @@ class Run:
     so that the user's own loggers may listen. role: what it is for, in a word or two. scored: whether anybody
     asks for its score. is_repeated: this rollout has been told before, and is trained once more because the state
     after it was lost with an earlier process.
+
+    Where batch sizes are searched, one of them may be too large. `attempt` makes that a candidate that does not fit
+    instead of an error that ends the run:
+
+        for run in tuner:
+            with run.attempt():
+                for x, y in run.batches(make_loader):
+                    ...
+                run.report(**run.evaluate(validate))
     """
 
     def __init__(
@@ -85,14 +95,28 @@ class Run:
         """Train as far as this run goes, where the training can be driven (`Tuner(training=...)`)."""
         self._training.advance(self.epoch, self.values, self.meter)  # type: ignore[attr-defined]
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Within, out of memory is an outcome of this run, and nothing need be reported.
+
+        No batch size as large is tried again. Where none is searched the error goes through, as any other does:
+        nothing that is searched would need less.
+        """
+        attempting = getattr(self._training, "attempting", None)
+        with nullcontext() if attempting is None else attempting(self.meter):
+            yield
+        if self.meter.infeasible and self._metrics is None:
+            self._metrics = {}
+
     def report(self, *, score: float | None = None, **metrics: float) -> None:
         """What came of this run: metrics for the objective, or a `score` of your own (higher is better)."""
         if self._metrics is not None:
             raise InvalidArgument(
                 f"run {self.number} has been reported already; report once at the end of the body"
             )
-        self._metrics = {name: _plain_float(value) for name, value in metrics.items()}
-        self._score = None if score is None else _plain_float(score)
+        numbers = {name: plain_number(name, value) for name, value in metrics.items()}
+        self._score = None if score is None else plain_number("score", score)
+        self._metrics = numbers
 
     def outcome(self, objective: Objective) -> Outcome:
         if self._metrics is None:
@@ -136,7 +160,3 @@ class Run:
             cut=meter.cut,
             role=self._request.role,
         )
-
-
-def _plain_float(value: Any) -> float:
-    return float(value.detach() if hasattr(value, "detach") else value)  # a loss may still carry its graph

@@ -192,7 +192,7 @@ class Tuner:
             self._begin = begin_event(
                 gammatune=_version(),
                 python=platform.python_version(),
-            versions={name: metadata.version(name) for name in ("numpy", "torch")},
+                versions={name: metadata.version(name) for name in ("numpy", "torch")},
                 seed=self.seed,
                 epochs=self.epochs,
                 budget=self.budget,

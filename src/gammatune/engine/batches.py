@@ -379,6 +379,11 @@ class Tape:
             current.source = None
             current.ended = self._drawn(None, before)  # a RandomSampler draws once more at its end
             return False
+        except BaseException:
+            # A generator that raised only says afterwards that it has ended; the next run passes over the data anew.
+            if not isinstance(self._loader, Iterator):
+                self._passes = {key: one for key, one in self._passes.items() if one is not current}
+            raise
         self._log[-1][1] += 1
         current.draws.append(self._drawn(batch, before))
         current.bytes += _bytes(batch)

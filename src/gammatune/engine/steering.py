@@ -170,6 +170,8 @@ class Steering:
     def _lend(self, index: int) -> None:
         factor = self._factor.get(index, 1.0) * self._bent
         groups = self._optimizers[index].param_groups
+        for group, lr in zip(groups, self._lent[index], strict=False):
+            _put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
         for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
             _put(group, "lr", lr * factor)

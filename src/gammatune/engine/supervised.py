@@ -32,7 +32,7 @@ class Supervised(TorchLoop):
     train: a loader, or a function of the batch size that makes one. select: a loader to score on.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    device: where batches go. state: see `TorchLoop`.
+    device: where batches go. state, forks: see `TorchLoop`.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Supervised(TorchLoop):
         comparable: bool = True,
         device: torch.device,
         state: Sequence[Any] = (),
+        forks: str = "device",
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
-        super().__init__(model, optimizer, names, state=[*state, *loss_state])
+        super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks)
         self._model = model
         self._optimizer = optimizer
         self._train = train
@@ -61,22 +62,17 @@ class Supervised(TorchLoop):
         self._device = device
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
-        """Train one epoch; out of memory makes the rollout infeasible instead of ending the run."""
+        """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
         self._into_training()
         if has_mode(self._optimizer):
             self._optimizer.train()  # type: ignore[attr-defined]
-        try:
+        with self.attempting(meter):
             for batch in self.batches(self._train, epoch, meter):
                 inputs, targets = self._pair(batch)
                 self._optimizer.zero_grad()
                 self._loss(self._model(inputs), targets).backward()
                 self._optimizer.step()
             self._optimizer.zero_grad()
-        except torch.OutOfMemoryError as error:
-            meter.infeasible = True
-            meter.note = f"out of memory: {str(error).splitlines()[0]}"
-            self._optimizer.zero_grad()
-            torch.cuda.empty_cache()
 
     def evaluate(self, meter: Meter) -> Metrics:
         """loss and accuracy, or loss, mse and r2, or only the loss, on the selection data."""

@@ -4,6 +4,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,12 +31,14 @@ from gammatune.engine.batches import (
     streams_of,
     versions,
 )
+from gammatune.engine.capacity import give_up, out_of_memory
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import BATCH_SIZE, Steering
 from gammatune.engine.streams import Stream, kind_of, reseed, set_state, start_anew
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
+from gammatune.objectives import plain_number
 from gammatune.records import FLAT, Metrics, Values
 from gammatune.seeds import stream
 
@@ -253,6 +256,24 @@ class TorchLoop:
             meter.diverged = True
             meter.note = "the gradient was not finite near the end of the rollout"
 
+    @contextmanager
+    def attempting(self, meter: Meter) -> Iterator[None]:
+        """Within, out of memory makes the rollout infeasible, where a batch size is searched that can be lowered.
+
+        Elsewhere it goes through, with advice: nothing that is searched would help, and the run can be gone on with
+        once there is memory again.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if not self._searches_batch_size:
+                error.add_note("Lower the batch size, or have it searched: batch_size=8,16,32")
+                raise
+            meter.infeasible = True
+            meter.note = give_up(error, self._optimizers)
+
     def forget_before(self, epoch: int) -> None:
         """The course has passed this point: drop the batches kept for rollouts before it."""
         for tape in self._tapes.values():
@@ -296,7 +317,7 @@ class TorchLoop:
                 stacklevel=3,
             )
         meter.evaluated += max(counts) if examples is None else examples
-        return {name: float(value) for name, value in metrics.items()}
+        return {name: plain_number(name, value) for name, value in metrics.items()}
 
     # -- inside
 
