@@ -248,6 +248,34 @@ def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -
 app.command()(doctor)
 
 
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="fig2, table4, ...; several at once.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every figure and table.")] = False,
+    scale: Annotated[
+        str, typer.Option(help="smoke (seconds), small (minutes) or full (the thesis's own sizes).")
+    ] = "small",
+    seeds: Annotated[int, typer.Option(help="How many.")] = 5,
+    data: Annotated[
+        str | None,
+        typer.Option(help="A folder with mnist.npz and CIFAR-10. Default: by name, from OpenML."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Where results go. Default: beside the experiments.")
+    ] = None,
+) -> None:
+    """Make a figure or table of the thesis again, ours beside the thesis's."""
+    from gammatune.errors import InvalidArgument
+    from gammatune.reproduce_command import names as known
+    from gammatune.reproduce_command import reproduce as run
+
+    if not names and not every:
+        raise InvalidArgument(f"name a figure or table, or write --all: {', '.join(known())}")
+    run(names or [], scale, seeds, data, out)
+
+
 def main() -> None:
     """The entry point: our own errors become one line, everybody else's keep their traceback."""
     from gammatune.errors import GammatuneError

@@ -1,0 +1,75 @@
+"""What `gammatune reproduce` does: the files of experiments/thesis, one for each figure and table."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from gammatune.errors import InvalidArgument, MissingExtra
+
+FOLDER = Path("experiments") / "thesis"
+SCALES = ("smoke", "small", "full")
+
+
+def folder() -> Path:
+    """The folder of the experiments: beneath the working directory, or in the checkout gammatune runs from."""
+    for root in (Path.cwd(), Path(__file__).resolve().parents[2]):
+        if (root / FOLDER / "reproduction.py").is_file():
+            return root / FOLDER
+    raise InvalidArgument(
+        f"there is no {FOLDER} here: the reproductions lie in gammatune's repository; clone it, and run this there"
+    )
+
+
+def names() -> list[str]:
+    """fig2, fig3, ..., table11: figures first, by number."""
+    found = [path.stem for path in folder().glob("*.py") if re.fullmatch(r"(fig|table)\d+", path.stem)]
+    return sorted(found, key=lambda name: (name.startswith("table"), int(re.sub(r"\D", "", name))))
+
+
+def reproduce(wanted: list[str], scale: str, seeds: int, data: str | None, out: str | None) -> list[Any]:
+    """Run each; the reports.
+
+    Raises InvalidArgument at a name or scale that is not known, or where matplotlib is missing MissingExtra.
+    """
+    known = names()
+    if scale not in SCALES:
+        raise InvalidArgument(f"--scale {scale}: write {', '.join(SCALES)}")
+    if seeds < 1:
+        raise InvalidArgument(f"--seeds {seeds}: give 1 or more")
+    if unknown := [name for name in wanted if name not in known]:
+        raise InvalidArgument(
+            f"{', '.join(unknown)}: there is no such figure or table; choose of {', '.join(known)}"
+        )
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("the pictures need matplotlib; install it with: pip install 'gammatune[figures]'")
+    place = folder()
+    sys.path.insert(0, str(place))
+    shared = importlib.import_module("reproduction")
+    options = {} if out is None else {"out": Path(out), "cache": Path(out) / ".cache"}
+    asked = shared.Asked(scale, seeds, None if data is None else Path(data), **options)
+    return [_told(shared.reproduce(importlib.import_module(name), asked), asked) for name in wanted or known]
+
+
+def _told(report: Any, asked: Any) -> Any:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console.print(f"[bold]{report.name}[/bold]  {report.title}", highlight=False)
+    if report.rows:
+        table = Table(*report.columns)
+        for row in report.rows:
+            table.add_row(*row)
+        console.print(table)
+    for claim in report.claims:
+        console.print(f"{claim.verdict}: {claim.text} ({claim.words})", highlight=False, markup=False)
+    for note in report.notes:
+        console.print(note, highlight=False, markup=False)
+    if report.pictures:
+        console.print(
+            f"pictures: {', '.join(str(asked.out / name) for name in report.pictures)}", markup=False
+        )
+    console.print()
+    return report
