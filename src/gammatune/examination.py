@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from gammatune.engine.batches import Loader, empty_loader, examples_in, restorable
 from gammatune.engine.modes import has_mode
-from gammatune.engine.reach import ATOMS, Held, Leaf, Node, Survey, digest_of
+from gammatune.engine.reach import ATOMS, Held, Leaf, Node, Survey, digest_of, is_users_own
 from gammatune.engine.streams import Stream, StreamStates, kind_of
 from gammatune.engine.supervised import LossFunction, to_device
 from gammatune.engine.torch_loop import TorchLoop
@@ -171,8 +171,8 @@ class _Differences:
         for a, b in here.differences(there):
             leaf = b or a
             assert leaf is not None
-            root = leaf.node.lineage[0].where
-            if leaf.node.where in self.restless or root == without:
+            root = leaf.node.lineage[0]
+            if leaf.node.where in self.restless or root.where == without or _is_told_by_its_state(root):
                 continue
             unit = self._unit(leaf.node)
             key = id(unit.value) if not isinstance(unit.value, ATOMS) else hash(unit.where)
@@ -430,7 +430,7 @@ class _Examination:
                 seen = digest_of(batch)
                 returned = self._step(batch)
                 loss = digest_of(returned) if isinstance(returned, (Tensor, np.generic, float, int)) else None
-                taken.append(_Step(seen, loss, digest_of(self._weights())))
+                taken.append(_Step(seen, loss, self._weights()))
                 if len(taken) == self._count:
                     return taken
                 self._doing = f"{name}, at step {len(taken) + 1}"
@@ -440,8 +440,11 @@ class _Examination:
                 raise empty_loader(self._loader)
         raise AssertionError("unreachable")
 
-    def _weights(self) -> list[Tensor]:
-        return [tensor for model in self._models for tensor in (*model.parameters(), *model.buffers())]
+    def _weights(self) -> bytes:
+        """The digest of all parameters with their gradients, and of all buffers."""
+        tensors = [tensor for model in self._models for tensor in (*model.parameters(), *model.buffers())]
+        gradients = [tensor.grad for tensor in tensors if tensor.is_leaf]
+        return digest_of([[tensor.detach() for tensor in tensors], gradients])
 
     def _record_the_first_call(self) -> Any:
         def before_forward(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -475,6 +478,11 @@ class _Examination:
             for number, group in enumerate(optimizer.param_groups):
                 options = {key: value for key, value in group.items() if key != "params"}
                 state[f"options in {which} of group {number}"] = options
+        for number, extra in enumerate(self._state):
+            if isinstance(extra, Stream):
+                state[f"state[{number}], a {kind_of(extra)}"] = extra
+            elif not isinstance(extra, nn.Module):
+                state[f"state_dict of state[{number}]"] = extra.state_dict()
         for kind, kept in StreamStates([], cuda=True).export().items():
             state[f"stream of {kind}"] = kept
         survey = Survey(self._roots)
@@ -612,6 +620,13 @@ def _can_be_handed_in(value: Any) -> bool:
     if isinstance(value, type) or isinstance(value, Stream):  # noqa: SIM101 - Stream is a union
         return not isinstance(value, type)
     return callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))
+
+
+def _is_told_by_its_state(root: Node) -> bool:
+    """Whether its state_dict says all that matters of what was handed in: of a library's own (a GradScaler notes in
+    other attributes where it was loaded), and never of what the user wrote."""
+    is_module = isinstance(root.value, nn.Module)
+    return root.where.startswith("state[") and not is_module and not is_users_own(type(root.value).__module__)
 
 
 def _finding(

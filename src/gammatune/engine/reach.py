@@ -40,7 +40,7 @@ from gammatune.engine.transfer import overlaps
 
 LONG = 10_000  # items: a longer container holds data, and is compared item by item but not entered (guess)
 DATA = "loader"  # the root under which data lie
-LARGE = 2**28  # bytes: larger data are neither compared nor copied (guess)
+LARGE = 2**26  # bytes: larger data are neither compared nor copied (guess: a fifteenth of a second each time)
 
 ATOMS = (
     bool,
@@ -65,6 +65,7 @@ SHUT = frozenset(
     *("clearml", "aim", "tqdm", "rich", "loguru"),
     "gammatune",  # whoever looks is not a part of what is looked at
 }
+COMPILERS = ("_dynamo_", "_torchdynamo_")  # attributes by which a compiler marks what it has seen
 UNMADE = (UninitializedParameter, UninitializedBuffer)  # lazy ones, which have no numbers yet
 ALIKE = (tuple, frozenset, types.MethodType)  # whether two are one object makes no difference
 ENTERED = (types.SimpleNamespace, functools.partial)  # of the standard library
@@ -264,7 +265,7 @@ def _parts_of_function(function: types.FunctionType) -> list[_Part]:
 
 
 def _parts_of_class(owner: type) -> list[_Part]:
-    if not _is_users(owner.__module__) or issubclass(owner, enum.Enum):
+    if not is_users_own(owner.__module__) or issubclass(owner, enum.Enum):
         return []
     bare = [(name, _bare(item)) for name, item in vars(owner).items()]
     functions = [_Part(f".{name}", item) for name, item in bare if isinstance(item, types.FunctionType)]
@@ -276,8 +277,14 @@ def _attributes(value: Any) -> list[_Part]:
         return []
     slots = {name: getattr(value, name) for name in _slots(type(value)) if hasattr(value, name)}
     found = {**slots, **getattr(value, "__dict__", {})}
-    classes = [c for c in type(value).__mro__ if _is_users(c.__module__)]
-    return [_Part(f".{name}", item) for name, item in found.items()] + [_Part("", c) for c in classes]
+    classes = [c for c in type(value).__mro__ if is_users_own(c.__module__)]
+    own = [
+        _Part(f".{name}", item)
+        for name, item in found.items()
+        # workers live as long as anybody knows their iterator
+        if not name.startswith(COMPILERS) and not isinstance(item, _BaseDataLoaderIter)
+    ]
+    return own + [_Part("", c) for c in classes]
 
 
 def _is_entered(value: Any) -> bool:
@@ -336,13 +343,13 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 def _globals_used(function: types.FunctionType) -> list[tuple[dict[str, Any], str, str]]:
     """(where it stands, its name, how the function says it) of the global variables of the user's own function."""
-    if not _is_users(function.__module__ or ""):
+    if not is_users_own(function.__module__ or ""):
         return []
     used: list[tuple[dict[str, Any], str, str]] = []
     for name, attributes in _names_used(function.__code__):
         value = function.__globals__.get(name)
         if isinstance(value, types.ModuleType):
-            if _is_users(value.__name__):
+            if is_users_own(value.__name__):
                 used += [(vars(value), a, f"{name}.{a}") for a in attributes if a in vars(value)]
         else:
             used.append((function.__globals__, name, name))
@@ -393,7 +400,7 @@ def _is_installed(file: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_users(module: str) -> bool:
+def is_users_own(module: str) -> bool:
     """Whether a module is the user's own, so that its functions' globals are the training's."""
     if module.partition(".")[0] == "gammatune" or _is_of_python(module):
         return False
@@ -521,7 +528,7 @@ def _keeper(value: Any) -> Callable[[], None] | None:
     if isinstance(value, types.FunctionType):
         return _function_keeper(value)
     if isinstance(value, type):
-        return _class_keeper(value) if _is_users(value.__module__) else None
+        return _class_keeper(value) if is_users_own(value.__module__) else None
     if isinstance(value, torch.jit.ScriptModule):
         return None
     if isinstance(value, nn.Module):
