@@ -1,0 +1,155 @@
+"""The thesis's set-ups (its section 3.2, tables 2 and 3), and its searches over gammatune's public API.
+
+    small   MNIST, 500 images, 100 of them to select by; six hidden layers of 100; SGD, batch 50, weight decay 0.001
+    full    MNIST, 60,000 images to train, 10,000 to select by; a small convolutional network; SGD
+    cifar   CIFAR-10; the Keras example network; SGD
+
+The learning rate lies in [0, 0.5]. A Bayesian search takes 2 first samples and 10 iterations: 12 trainings. The
+thesis selects and reports on the same images; here `select` are those, and `report` are others that nothing was chosen by.
+One learning rate for the whole run is policy "once", one for each epoch policy "greedy".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from reproduction import Asked
+from torch import nn
+
+import gammatune
+from gammatune.data import load
+from gammatune.data.split import Part, split_data
+from gammatune.metrics import classification
+from gammatune.models import make_model
+
+RANGE = "lr=0:0.5"
+BUDGET = 12  # 2 first samples and 10 iterations
+SEARCHES = ("grid", "random", "gaussian", "gamma", "gamma-plugin-a", "gamma-plugin-b")
+MEASURES = ("sensitivity", "specificity", "accuracy", "mcc")
+
+torch.set_num_threads(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """One of the set-ups under one seed: data in three parts, and how it is trained.
+
+    model: a name of `gammatune.models`. options: of `gammatune.fit`.
+    """
+
+    name: str
+    seed: int
+    train: Part
+    select: Part
+    report: Part
+    model: str
+    options: Mapping[str, Any]
+
+    @property
+    def classes(self) -> int:
+        return 10
+
+    def net(self) -> nn.Module:
+        return make_model(self.model, tuple(self.train[0].shape[1:]), self.classes, self.seed)
+
+
+@cache
+def _mnist(data: Path | None) -> Any:
+    return load("mnist" if data is None else str(data / "mnist.npz"))
+
+
+def mnist_small(asked: Asked, seed: int) -> Setup:
+    """500 images of the training part; reported on 10,000 test images (1,000 in a smoke run)."""
+    split = split_data(_mnist(asked.data), seed=seed, limit=500, validation=0.2)
+    tested = asked.pick(smoke=1000, small=10_000, full=10_000)
+    report = Part(split.report[0][:tested], split.report[1][:tested])
+    options = {"optimizer": "sgd", "batch_size": 50, "weight_decay": 0.001}
+    return Setup("small", seed, split.train, split.select, report, "thesis", options)
+
+
+def mnist_full(asked: Asked, seed: int) -> Setup:
+    """The thesis selects and reports on the 10,000 test images; here they report, and others select.
+
+    small: 10,000 images to train, 2,000 to select by. full: 50,000 and 10,000.
+    """
+    limit = asked.pick(smoke=600, small=12_000, full=60_000)
+    split = split_data(_mnist(asked.data), seed=seed, limit=limit, validation=1 / 6)
+    tested = asked.pick(smoke=500, small=10_000, full=10_000)
+    report = Part(split.report[0][:tested], split.report[1][:tested])
+    options = {"optimizer": "sgd", "batch_size": 50}
+    return Setup("full", seed, split.train, split.select, report, "cnn", options)
+
+
+# One search -----------------------------------------------------------------------------------------------
+
+
+def search(
+    setup: Setup,
+    *,
+    sampler: str,
+    policy: str,
+    objective: str,
+    epochs: int,
+    budget: float = BUDGET,
+    space: Sequence[str] = (RANGE,),
+    keep: str = "last",
+    **options: Any,
+) -> dict[str, Any]:
+    """One search, as plain values.
+
+    course: for each epoch {lr, accuracy, loss} on the images to select by. rollouts: the same for every rollout,
+    with its epoch and status, in order. select, report: sensitivity, specificity, accuracy, mcc, mcc_macro
+    (fractions) and the confusion of the final network on the two parts. seconds: of all its trainings. plain_runs: the cost.
+    """
+    model = setup.net()
+    result = gammatune.fit(
+        model,
+        tuple(setup.train),
+        tuple(setup.select),
+        epochs=epochs,
+        budget=budget,
+        policy=policy,
+        sampler=sampler,
+        objective=objective,
+        space=list(space),
+        keep=keep,
+        seed=setup.seed,
+        device="cpu",
+        **{**setup.options, **options},
+    )
+    return {
+        "course": [_told(outcome) for outcome in result.course],
+        "rollouts": [
+            {**_told(outcome), "epoch": outcome.epoch, "status": outcome.status}
+            for outcome in result.rollouts
+        ],
+        "select": measured(model, setup.select, setup.classes),
+        "report": measured(model, setup.report, setup.classes),
+        "seconds": result.cost.seconds,
+        "plain_runs": result.cost.plain_runs,
+    }
+
+
+def _told(outcome: Any) -> dict[str, Any]:
+    metrics = outcome.metrics
+    return {"lr": outcome.values["lr"], "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
+
+
+def measured(model: nn.Module, part: Part, classes: int) -> dict[str, Any]:
+    """The thesis's measures of a network on some images (formulas 16 to 19), and its confusion."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        predicted = torch.cat([model(x).argmax(1) for x in part[0].split(1000)])
+    model.train(was_training)
+    found = classification(part[1].numpy(), predicted.numpy(), classes)
+    numbers = {name: getattr(found, name) for name in (*MEASURES, "mcc_macro")}
+    return numbers | {"confusion": [list(row) for row in found.confusion]}
+
+
+def per_cent(cells: Sequence[Mapping[str, Any]], part: str, measure: str) -> tuple[float, ...]:
+    """One measure of each cell's final network, in per cent; part: "select" or "report"."""
+    return tuple(100 * cell[part][measure] for cell in cells)
