@@ -5,7 +5,8 @@
     cifar   CIFAR-10; the Keras example network; SGD
 
 The learning rate lies in [0, 0.5]. A Bayesian search takes 2 first samples and 10 iterations: 12 trainings. The
-thesis selects and reports on the same images; here `select` are those, and `report` are others that nothing was chosen by.
+thesis selects and reports on the same images; here `select` are those, and `report` are others that nothing was
+chosen by.
 One learning rate for the whole run is policy "once", one for each epoch policy "greedy".
 """
 
@@ -102,7 +103,8 @@ def search(
 
     course: for each epoch {lr, accuracy, loss} on the images to select by. rollouts: the same for every rollout,
     with its epoch and status, in order. select, report: sensitivity, specificity, accuracy, mcc, mcc_macro
-    (fractions) and the confusion of the final network on the two parts. seconds: of all its trainings. plain_runs: the cost.
+    (fractions) and the confusion of the final network on the two parts. seconds: of all its trainings.
+    plain_runs: the cost.
     """
     model = setup.net()
     result = gammatune.fit(
