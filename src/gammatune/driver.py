@@ -177,6 +177,8 @@ class Driver:
 
     def keep(self) -> None:
         """Write where the course ends, before the process does: what has been trained need not be again."""
+        if self.rollouts or self._told is not None:  # an interrupt may have come between
+            self._keep_the_beginning()
         if self._checkpoints is None or self._stands is not self._home or not isinstance(self._home, Trained):
             return
         if self._home.number not in self._checkpoints.known:

@@ -1,8 +1,6 @@
 """`fit`: a model and data in, the trained model and what was found out."""
 
-import contextlib
 import inspect
-import os
 import random
 import time as clock
 import warnings
@@ -20,6 +18,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from gammatune.driver import Listener
+from gammatune.engine import archive
 from gammatune.engine.batches import Loader
 from gammatune.engine.modes import has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
@@ -322,17 +321,9 @@ def _report(training: Supervised, loader: Loader, task: Task) -> Classification 
 
 
 def _save(model: nn.Module, path: Path) -> None:
-    """Written beside its place and moved there whole: a write that is cut off leaves no half a file.
-
-    Where the disk is full the model is still in memory, and whoever asked for it gets it.
-    """
-    beside = path.with_name(path.name + ".part")
+    """Where the disk is full the model is still in memory, and whoever asked for it gets it."""
     try:
-        with beside.open("wb") as file:
-            torch.save(model.state_dict(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        archive.put(path, model.state_dict())
     except OSError as error:
         warnings.warn(
             f"cannot write the weights to {path} ({error.strerror or error}); the model in memory has them. Free the "
@@ -340,9 +331,6 @@ def _save(model: nn.Module, path: Path) -> None:
             JournalWarning,
             stacklevel=3,
         )
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 @contextmanager

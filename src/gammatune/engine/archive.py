@@ -18,7 +18,7 @@ import os
 import struct
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
@@ -53,14 +53,21 @@ def write(path: Path, tree: Any) -> str:
     The file is written beside its place (`.part`), made durable, then renamed: whatever happens, there is the old
     file or the new one. Raises NotRestorable where the tree holds what a file cannot, OSError as it comes.
     """
-    path = Path(path)
     skeleton, tensors = _encoded(tree, "the checkpoint")
-    content = {"format": FORMAT, "tree": skeleton, "tensors": [_compact(tensor) for tensor in tensors]}
+    return put(
+        path, {"format": FORMAT, "tree": skeleton, "tensors": [_compact(tensor) for tensor in tensors]}
+    )
+
+
+def put(path: Path, content: Any) -> str:
+    """`torch.save` to a file, whole or not at all, as `write` says; its SHA-256."""
+    path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
             hashing = _Hashing(file)
-            torch.save(content, cast(BinaryIO, hashing))
+            with _unmasked():
+                torch.save(content, cast(BinaryIO, hashing))
             checksum = hashing.finish()
             file.flush()
             os.fsync(file.fileno())
@@ -114,6 +121,17 @@ def digest(tree: Any) -> str:
 def check(tree: Any, where: str) -> None:
     """Raise NotRestorable where a file cannot hold it; `where` begins the sentence."""
     _Encoder()(tree, where)
+
+
+@contextlib.contextmanager
+def _unmasked() -> Iterator[None]:
+    """An interrupt comes out as such: torch's writer closes its file, and then raises an error about positions."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__context__, (KeyboardInterrupt, SystemExit)):
+            raise error.__context__ from None
+        raise
 
 
 class _Hashing:
