@@ -409,6 +409,16 @@ def test_an_optimizer_that_does_not_take_a_value_is_caught_by_reading_back() -> 
         steering.apply({"lr": 0.5}, Meter())
 
 
+def test_the_rates_an_optimizer_came_with_are_set_to_the_bit() -> None:
+    first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [first], "lr": 0.3}, {"params": [second], "lr": 0.7}])
+    steering = Steering([optimizer], ["lr"], multiplier=False)
+    steering.apply({"lr": 0.6}, Meter())
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.6, 1.4])
+    steering.apply(steering.own(["lr"]), Meter())
+    assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.7]
+
+
 @pytest.mark.parametrize("tensor", [False, True])
 def test_a_multiplier_scales_the_step_and_gives_the_rate_back(tensor: bool) -> None:
     rate = torch.tensor(0.1) if tensor else 0.1

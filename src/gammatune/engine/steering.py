@@ -101,10 +101,17 @@ class Steering:
             if self._is_multiplied(name):
                 self._factor |= {index: float(value) for index in self._whose(name)}
                 continue
+            is_own = value == self.own([name])[name]
             for index, number, ratio in self._ratios(name):
                 groups = self._optimizers[index].param_groups
                 if number < len(groups):  # a fork may lie before a group was added
-                    _set(groups[number], key, value if ratio == 1.0 else float(value) * ratio)
+                    if ratio == 1.0:
+                        scaled = value
+                    elif is_own:  # to the bit: 0.3 * (0.7 / 0.3) is not 0.7
+                        scaled = _base(self._bases[index][number], key, name)
+                    else:
+                        scaled = float(value) * ratio
+                    _set(groups[number], key, scaled)
         if not self._multiplier:
             self._straight = [(g, _number(g["lr"])) for o in self._optimizers for g in o.param_groups]
             if self._bent != 1.0:
