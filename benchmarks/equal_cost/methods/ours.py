@@ -94,12 +94,12 @@ METHODS: dict[str, Method] = {
 
 
 def single(job: Job) -> Steps:
-    return lookahead_policy(job, factors=ELEVEN, averaging=False)
+    return lookahead_policy(job, factors=ELEVEN, averages=())
 
 
 def random_multiples(seed: int, job: Job) -> Steps:
     factors = 4 ** np.random.default_rng(seed).uniform(-1, 1, len(ELEVEN))
-    return lookahead_policy(job, factors=tuple(map(float, factors)), averaging=False)
+    return lookahead_policy(job, factors=tuple(map(float, factors)), averages=())
 
 
 def blind(seed: int, job: Job) -> Steps:

@@ -6,8 +6,7 @@
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
 A budget that pays for more walks from start to end than one spends them where miniatures cannot look: first at
-twice and at half the rate, then on averages of several trainings an epoch at the best rate found and at twice
-that. A walk that ends better than the course becomes the course.
+twice and at half the rate, then on averages of several trainings an epoch at the best rate found. A walk that ends better than the course becomes the course.
 
 Where the number of epochs is left open, the horizon is a hyperparameter too: a short course first, then a long one
 with all that is left; the short one is handed back where the long one overfits.
@@ -38,8 +37,11 @@ SHORT = (
 SHORT_OPENING = 0.5  # of the short course: its opening
 
 
-def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averaging: bool = True) -> Steps:
-    """factors: of the first walk's rate, for further walks; they and averaging are options for experiments."""
+def lookahead(
+    job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averages: Sequence[float] = (1.0,)
+) -> Steps:
+    """factors: of the first walk's rate, for further walks. averages: of the best rate so far, for walks of averages.
+    Both are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
     purse = Purse(job.budget, job.epochs, survey)
@@ -56,8 +58,7 @@ def lookahead(job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averagin
     tour = Tour(job, purse, survey, (yield from _course(job, purse, opening, survey)))
     if rates_of(job.space):
         yield from _other_rates(tour, factors[: trainings - 1])
-        if averaging:
-            yield from _averages(tour)
+        yield from _averages(tour, averages)
     yield from tour.end()
 
 
@@ -167,11 +168,11 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
         yield from tour.go(job, values, verdict)
 
 
-def _averages(tour: Tour) -> Steps:
-    """Walks whose every epoch is the average of several, at the best rate so far and at twice that."""
+def _averages(tour: Tour, averages: Sequence[float]) -> Steps:
+    """Walks whose every epoch is the average of several, at multiples of the best rate so far."""
     job, purse = tour.job, tour.purse
     paid = purse.members(1)
-    factors = [1.0] if paid < 2 * FEW else [1.0, STEP]
+    factors = averages[: max(1, paid // FEW)]
     best = tour.best
     for number, factor in enumerate(factors):
         members = purse.members(len(factors) - number)
