@@ -4,6 +4,7 @@ lookahead-B            the default policy at a budget of B plain runs; nothing e
                        searched around the optimizer's own default
 lookahead-open-B       the number of epochs left open, B plain runs' worth of epochs for everything
 lookahead-12-single    control: no averaging; the same compute goes to walks at eleven rates in all
+lookahead-12-average   control: all that is left for averages goes to one walk, at the best rate, none to twice that
 lookahead-12-random    control: the same number of walks at random multiples, from a quarter to four times
 lookahead-1.5-blind    control: every score is a random number, so that everything is chosen blindly
 lookahead-1.5-loss, -accuracy   other objectives
@@ -97,6 +98,10 @@ def single(job: Job) -> Steps:
     return lookahead_policy(job, factors=ELEVEN, averages=())
 
 
+def one_average(job: Job) -> Steps:
+    return lookahead_policy(job, averages=(1.0,))
+
+
 def random_multiples(seed: int, job: Job) -> Steps:
     factors = 4 ** np.random.default_rng(seed).uniform(-1, 1, len(ELEVEN))
     return lookahead_policy(job, factors=tuple(map(float, factors)), averages=())
@@ -142,6 +147,7 @@ def orders(budget: float, task: Task, seed: int) -> Cell:
 METHODS |= {f"lookahead-open-{b}": open_horizon(b, f"lookahead-open-{b}") for b in (4, 12)}
 METHODS |= {
     "lookahead-12-single": lookahead(12, "lookahead-12-single", policy=single),
+    "lookahead-12-average": lookahead(12, "lookahead-12-average", policy=one_average),
     "lookahead-12-random": lambda task, seed: run(
         task, seed, "lookahead-12-random", budget=12, policy=partial(random_multiples, seed)
     ),

@@ -6,8 +6,8 @@
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
 A budget that pays for more walks from start to end than one spends them where miniatures cannot look: first at
-twice and at half the rate, then on averages of several trainings an epoch at the best rate found. A walk
-that ends better than the course becomes the course.
+twice and at half the rate, then on averages of several trainings an epoch at the best rate found and at twice
+that. A walk that ends better than the course becomes the course.
 
 Where the number of epochs is left open, the horizon is a hyperparameter too: a short course first, then a long one
 with all that is left; the short one is handed back where the long one overfits.
@@ -39,7 +39,7 @@ SHORT_OPENING = 0.5  # of the short course: its opening
 
 
 def lookahead(
-    job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averages: Sequence[float] = (1.0,)
+    job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averages: Sequence[float] = (1.0, STEP)
 ) -> Steps:
     """factors: of the first walk's rate, for further walks. averages: of the best rate so far, for walks of averages.
     Both are options for experiments."""
