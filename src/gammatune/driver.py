@@ -272,12 +272,13 @@ class Driver:
             if not is_past:
                 yield from self._restore(fork)
             self._live = self._forks[fork]
-        self._home = self._live
-        self._passed = max(self._passed, request.epochs)
         taken = list(request.outcomes)
-        self.course = self.course[: request.epochs - len(taken)] + taken
-        self.members |= request.members
-        self.verdicts.append(request.verdict)
+        course = self.course[: request.epochs - len(taken)] + taken
+        verdicts, members = [*self.verdicts, request.verdict], {**self.members, **request.members}
+        passed = max(self._passed, request.epochs)
+        # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
+        self._home, self.course, self.verdicts, self.members = self._live, course, verdicts, members
+        self._passed = passed
         if not is_past and hasattr(self._training, "forget_before"):
             self._training.forget_before(request.epochs)
         parts = (taken, request.epochs, request.verdict, request.members)

@@ -302,14 +302,16 @@ class Tape:
 
         passes = []
         for key, one in self._passes.items():
-            draws = [*one.draws, *([one.ended] if one.source is None else [])]
+            # as the log has it, which an interrupt may have left one behind
+            logged = sum(count for number, count in self._log if number == one.number)
+            draws = [*one.draws, *([one.ended] if one.source is None else [])][:logged]
             passes.append(
                 {
                     "key": key,
                     "number": one.number,
                     "start": changed(one.started.before),
                     "draws": [changed(draw.before) for draw in draws],
-                    "ended": one.source is None,
+                    "ended": len(draws) > len(one.draws),
                 }
             )
         return {
@@ -375,17 +377,17 @@ class Tape:
         try:
             batch = next(current.source)
         except StopIteration:
-            self._log[-1][1] += 1
-            current.source = None
             current.ended = self._drawn(None, before)  # a RandomSampler draws once more at its end
+            current.source = None
+            self._log[-1][1] += 1
             return False
         except BaseException:
             # A generator that raised only says afterwards that it has ended; the next run passes over the data anew.
             if not isinstance(self._loader, Iterator):
                 self._passes = {key: one for key, one in self._passes.items() if one is not current}
             raise
-        self._log[-1][1] += 1
         current.draws.append(self._drawn(batch, before))
+        self._log[-1][1] += 1  # last, so that what it has is there
         current.bytes += _bytes(batch)
         held = sum(p.bytes for p in self._passes.values())
         if held > self._limit:

@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.hooks import RemovableHandle
 
 from gammatune.engine import archive
 from gammatune.engine.averaging import Mean, averaged_tensors
@@ -93,6 +94,7 @@ class TorchLoop:
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
         self._forks: dict[str, Snapshot] = {}
         self._pools: dict[str, Mean] = {}
+        self._counters: list[RemovableHandle] = []  # hooks on the models while they are evaluated
         self._values: Values = {}
         self._order: np.random.Generator | None = None  # starts the streams of a run with an order of its own
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
@@ -128,6 +130,7 @@ class TorchLoop:
         self._pools.pop(name).put(averaged_tensors(self._modules, self._optimizers))
 
     def close(self) -> None:
+        self._stop_counting()  # an interrupt may have come before that was done
         self._steering.close()
         self._forks.clear()
         self._unmet.clear()
@@ -294,17 +297,13 @@ class TorchLoop:
 
             return before_forward
 
-        hooks = [
-            model.register_forward_pre_hook(count(index), with_kwargs=True)
-            for index, model in enumerate(self._modules)
-            if examples is None
-        ]
         try:
+            for index, model in enumerate(self._modules if examples is None else []):
+                self._counters.append(model.register_forward_pre_hook(count(index), with_kwargs=True))
             with evaluating(*self._modules, optimizers=self._optimizers):
                 metrics = function()
         finally:
-            for hook in hooks:
-                hook.remove()
+            self._stop_counting()
         if not isinstance(metrics, Mapping):
             raise InvalidArgument(
                 f"the function given to run.evaluate returned {type(metrics).__name__}; return metrics by name, "
@@ -320,6 +319,11 @@ class TorchLoop:
         return {name: plain_number(name, value) for name, value in metrics.items()}
 
     # -- inside
+
+    def _stop_counting(self) -> None:
+        for hook in self._counters:
+            hook.remove()
+        self._counters.clear()
 
     def _exported(self, fork: str) -> dict[str, Any]:
         return self._forks[fork].export(self._streams[: self._given])
