@@ -175,9 +175,9 @@ class Accuracy:
     def report(self, name: str, title: str, claims: list[Claim], notes: list[str]) -> Report:
         asked = self.asked
         said = [
-            f"Scale {asked.scale}, n {asked.seeds} seeds; a grid of {self.small.coarse}, {self.small.few} trainings in "
-            "the other searches. In brackets the thesis's numbers, one run each, selected and reported on the same 100 "
-            "images; those of its row 2 stand at both readings of it.",
+            f"Scale {asked.scale}, n {asked.seeds} seeds; a grid of {self.small.coarse}, {self.small.few} trainings "
+            "in the other searches. In brackets the thesis's numbers, one run each, selected and reported on the "
+            "same 100 images; those of its row 2 stand at both readings of it.",
             self.flattery(),
             *notes,
         ]

@@ -9,8 +9,8 @@ It says that kappa (11) raises accuracy, sensitivity or specificity; by its numb
 in row 2.
 One run each on 100 images: a standard error of 5 points at 50 %, of 3 at 88 %.
 
-Readings: kappa (11) cut at 0, lambda 0.5 [guess]; rows as in small_accuracy.py. After one epoch the loss is near 2 and
-the cut kappa 0 nearly everywhere: the search then sees no differences, and the best is taken by accuracy.
+Readings: kappa (11) cut at 0, lambda 0.5 [guess]; rows as in small_accuracy.py. After one epoch the loss is near 2
+and the cut kappa 0 nearly everywhere: the search then sees no differences, and the best is taken by accuracy.
 How it was made smaller: mnist_small.py.
 """
 

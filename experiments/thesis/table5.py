@@ -6,7 +6,7 @@ The thesis (Sens Spec Acc MCC, %):
     epoch 2  Grid 91.76 99.02 91.0 89.50 -> 90.56 98.72 90.0 89.50    Gaussian 88.70 98.70 88.0 85.92 -> 88.70 99.21
              88.0 85.92    Gamma 90.13 98.80 89.0 87.36 -> 90.13 98.90 91.0 87.36
 It says that kappa (12) improves on (11) as a whole, and that Gamma by kappa (12) beats the grid (by "0.2 %"; 91
-against 90 or 91). A specificity of 99.21 at an accuracy of 88 is not possible with balanced classes: a misprint or worse.
+against 90 or 91). A specificity of 99.21 at an accuracy of 88 is not possible with balanced classes.
 
 Readings: kappa (12) as accuracy^2 - log(loss) / lambda, lambda 0.5 [reading, guess], cut at 0 and uncut; rows as in
 small_accuracy.py. How it was made smaller: mnist_small.py.
