@@ -25,12 +25,14 @@ knows its budget, so the first 12 trainings of a search of 22 (table 10) are the
     full    50 epochs   100   5 for each seed                                  12       22
 """
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
-from reproduction import ALPHA, Asked, Cells, Claim, Sample, paired
+import numpy as np
+from reproduction import ALPHA, Asked, Cells, Claim, Sample, Verdict, paired
 from searches import MEASURES, Setup, measured, mnist_small, search
 
 import gammatune
@@ -185,6 +187,30 @@ class Small:
 
         return self._searches.get(self._sized({"seed": seed, **options}), compute)
 
+    def curves(self, seed: int, rates: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
+        """For each of some rates, accuracy and loss on the images to select by after every epoch; "status" tells
+        where it diverged."""
+        listed = ",".join(f"{rate:g}" for rate in rates)
+        options = {
+            "sampler": "grid",
+            "policy": "once",
+            "objective": "accuracy",
+            "epochs": self.long,
+            "budget": len(rates),
+            "space": [f"lr={listed}"],
+        }
+
+        def compute() -> dict[str, list[dict[str, Any]]]:
+            told: dict[str, list[dict[str, Any]]] = {f"{rate:g}": [] for rate in rates}
+            for rollout in search(setup_of(self.asked, seed), **options)["rollouts"]:
+                told[f"{rollout['lr']:g}"].append(rollout)
+            return told
+
+        found: dict[str, list[dict[str, Any]]] = self._searches.get(
+            self._sized({"seed": seed, **options}), compute
+        )
+        return found
+
     def _sized(self, key: Mapping[str, Any]) -> dict[str, Any]:
         return {"tested": self.asked.pick(smoke=1000, small=10_000, full=10_000), **key}
 
@@ -279,6 +305,35 @@ def four(networks: Sequence[Network], part: str, thesis: Sequence[float] | None 
         Sample(tuple(per_cent(n, part, m) for n in networks), None if thesis is None else thesis[i]).text(1)
         for i, m in enumerate(MEASURES)
     ]
+
+
+def sample(values: Iterable[float], thesis: float | None = None) -> Sample:
+    return Sample(tuple(float(value) for value in values), thesis)
+
+
+def curve(networks: Sequence[Network], value: Callable[[Network], float]) -> np.ndarray:
+    """A number of each network of a grid; NaN where it diverged."""
+    return np.array([math.nan if n["accuracy"] is None else value(n) for n in networks])
+
+
+def maxima(values: np.ndarray) -> int:
+    """How many local maxima a curve has inside, plateaus counted once; NaN is below everything."""
+    heights = np.where(np.isnan(values), -np.inf, values)
+    levels = heights[np.r_[True, heights[1:] != heights[:-1]]]
+    return int(np.sum((levels[1:-1] > levels[:-2]) & (levels[1:-1] > levels[2:])))
+
+
+def in_most(text: str, true: Sequence[bool], words: str) -> Claim:
+    """The verdict on a sentence that is true of some seeds: more often than not, by an exact binomial test?"""
+    from scipy.stats import binomtest
+
+    hits, n = sum(true), len(true)
+    verdict: Verdict = "cannot be told"
+    if binomtest(hits, n, alternative="greater").pvalue < ALPHA:
+        verdict = "holds"
+    if binomtest(hits, n, alternative="less").pvalue < ALPHA:
+        verdict = "does not hold"
+    return Claim(text, verdict, f"{hits} of {n} seeds; {words}")
 
 
 MARGIN = 1.0  # points of accuracy: the thesis's own differences are of 1 to 3 (guess)
