@@ -249,6 +249,29 @@ app.command()(doctor)
 
 
 @app.command()
+def data(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="One or two .npz with images as JPEG bytes, to train and to test; or mnist, fashion-mnist, cifar10.",
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="The .npz to write.")],
+) -> None:
+    """Write images kept as JPEGs, or a set from OpenML, as an .npz that `gammatune train` reads."""
+    from gammatune.data.jpeg import convert
+
+    written = convert(sources, out)
+    channels, height, width = written.shape
+    tested = "" if written.x_test is None else f", {len(written.x_test):,} to test"
+    print(
+        f"{out}: {len(written.x_train):,} images of {height} x {width} x {channels} to train{tested}, "
+        f"{len(written.classes)} classes; `gammatune train {shlex.quote(out)}` reads it"
+    )
+
+
+@app.command()
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="fig2, table4, ...; several at once.")
