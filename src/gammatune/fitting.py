@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
@@ -22,6 +23,7 @@ from gammatune.engine import archive
 from gammatune.engine.batches import Loader
 from gammatune.engine.modes import has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
+from gammatune.engine.snapshot import refuse_without_numbers
 from gammatune.engine.steering import BATCH_SIZE
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Supervised, default_loss
@@ -141,6 +143,9 @@ def fit(
     select = forward_loader(val_set, size, collate)
     judged = select if test is None else forward_loader(test, size, collate)
 
+    for parameter in model.parameters():
+        if not isinstance(parameter, UninitializedParameter):  # those are made by the first batch that is tried
+            refuse_without_numbers(parameter)
     model.to(place)
     if isinstance(loss_fn, nn.Module):
         loss_fn.to(place)

@@ -138,7 +138,8 @@ class Run:
             score = self._score if self._score is not None else objective(self._metrics)
             if not math.isfinite(score):
                 status, score = "diverged", None
-                note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in self._metrics.items())
+                told = self._metrics if self._score is None else {**self._metrics, "score": self._score}
+                note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in told.items())
         return Outcome(
             number=self.number,
             epoch=self.epoch,

@@ -223,6 +223,8 @@ class Tape:
             for _ in self.play(epoch):
                 pass
             before.restore()
+            if (epoch, 0) not in self._passes:
+                raise empty_loader(self._loader)
             batches = [draw.batch for draw in self._passes[epoch, 0].draws]
             self._epoch = Epoch(len(batches), sum(map(examples, batches)))
         return self._epoch
@@ -243,6 +245,8 @@ class Tape:
                 for _ in self.play(epoch, nth):
                     pass
                 before.restore()
+            if key not in self._passes:  # it was empty
+                return
             draws = self._passes[key].draws
             for index in stream(order, "tape", epoch, nth).permutation(len(draws)):
                 yield _clone(draws[index].batch)
@@ -380,11 +384,11 @@ class Tape:
             current.ended = self._drawn(None, before)  # a RandomSampler draws once more at its end
             current.source = None
             self._log[-1][1] += 1
+            if not current.draws:
+                self._drop(current)
             return False
         except BaseException:
-            # A generator that raised only says afterwards that it has ended; the next run passes over the data anew.
-            if not isinstance(self._loader, Iterator):
-                self._passes = {key: one for key, one in self._passes.items() if one is not current}
+            self._drop(current)  # a generator that has raised says afterwards that it has ended
             raise
         current.draws.append(self._drawn(batch, before))
         self._log[-1][1] += 1  # last, so that what it has is there
@@ -397,6 +401,11 @@ class Tape:
                 "dataset without persistent workers, make the epochs shorter, or raise tape_bytes"
             )
         return True
+
+    def _drop(self, current: "_Pass") -> None:
+        """A pass that failed, or gave nothing, is no pass: the next run draws it anew, and another process too."""
+        if not isinstance(self._loader, Iterator):
+            self._passes = {key: one for key, one in self._passes.items() if one is not current}
 
     def _drawn(self, batch: Any, before: StreamStates) -> "_Draw":
         after = StreamStates(self._streams)

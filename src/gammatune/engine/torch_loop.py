@@ -206,6 +206,8 @@ class TorchLoop:
         # draws and the training's alternate.
         known = again or passes is None or meter.shape != FLAT
         plain = self._epoch_of(loader, again, epoch, examples) if known else Epoch(0, 0)
+        if known and not plain.batches:
+            raise empty_loader(loader)
         planned = meter.length.batches(plain.batches) if known else 0
         if passes is None:
             passes = math.ceil(planned / plain.batches) if plain.batches else 1

@@ -297,7 +297,9 @@ def _moved(space: Space, values: Values, rates: list[str], decades: float) -> Va
     """The values with their rates moved, put back into the space where they left it."""
     moved = {name: values[name] for name in space.names}
     for name in rates:
-        moved[name] = float(values[name]) * 10**decades
+        whole = space[name]
+        assert isinstance(whole, Float)
+        moved[name] = min(max(float(values[name]) * 10**decades, whole.low), whole.high)
     return space.from_unit(space.to_unit(moved))
 
 
