@@ -1,0 +1,43 @@
+"""Figure 9: the original kappa (11) against accuracy and loss.
+
+Evidence. Thesis, section 3.2: kappa = M_a - lambda log(M_l), 0 where that is not positive (the formula is lost:
+THESIS, section 3; the cut may be read M_l > M_a too); "kappa depends very much on M_a, and changes little with M_l".
+Here: how much of kappa's variance over the surface is the loss's. Neither lambda nor the unit of M_a is given.
+"""
+
+import kappa_surfaces as surfaces
+from reproduction import Asked, Claim, Report
+
+NAME = "fig9"
+TITLE = "The original κ (11) against accuracy and loss"
+
+FORMULA = r"(11)  $M_a - \lambda\,\log M_l$,  λ = 0.5"
+
+
+def run(asked: Asked) -> Report:
+    report = Report(NAME, TITLE)
+    surfaces.draw_surfaces(report, asked, {"kappa11": FORMULA}, "The original κ")
+    surfaces.draw_lines(report, asked, {"kappa11": FORMULA}, "The original κ from guessing to knowing")
+    report.columns, report.rows = surfaces.COLUMNS, surfaces.rows(["kappa11"])
+    fractions = {
+        lam: surfaces.share_of_loss(surfaces.forms("kappa11", lam)[0][1]) for lam in surfaces.LAMBDAS
+    }
+    per_cent = {lam: surfaces.share_of_loss_per_cent("kappa11", lam) for lam in surfaces.LAMBDAS}
+    report.numbers = {"share of the loss, fraction": fractions, "share of the loss, per cent": per_cent}
+    report.claims = [
+        mostly_accuracy("κ (11) depends mostly on the accuracy, with the accuracy as a fraction", fractions),
+        mostly_accuracy("κ (11) depends mostly on the accuracy, with the accuracy in per cent", per_cent),
+    ]
+    report.notes.append(
+        "Surface: accuracy 0.1 to 1, loss 0.05 to 2.5, both uniform. It is arithmetic, not a sample: no test. "
+        "Fractions are what the library takes [reading]; the sentence of the thesis fits per cent."
+    )
+    return report
+
+
+def mostly_accuracy(text: str, shares: dict[float, float]) -> Claim:
+    """It holds where the loss has less than half of the variance at every λ, and does not where it has more."""
+    least, most = min(shares.values()), max(shares.values())
+    verdict = "holds" if most < 50 else "does not hold" if least > 50 else "cannot be told"
+    words = ", ".join(f"{share:.3g} % at λ = {lam:g}" for lam, share in shares.items())
+    return Claim(text, verdict, f"the loss has of the variance {words}")
