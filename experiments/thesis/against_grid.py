@@ -146,5 +146,6 @@ def draw(result: Report, asked: Asked, epochs: int, grids: Any, found: Any, goal
             )
         goal = sum(_accuracy(g) for g in goals) / len(goals)
         axes[2].axhline(goal, color="black", lw=1, ls=":", label=f"grid of {len(rates)}")
+        axes[2].xaxis.get_major_locator().set_params(integer=True)
         axes[2].set(xlabel="trainings", title=f"best so far, mean of {len(grids)} seeds", ylim=(0, 100))
         axes[2].legend(fontsize=8, loc="lower right")

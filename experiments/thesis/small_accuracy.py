@@ -71,6 +71,9 @@ class Accuracy:
         self.asked = asked
         self.small = small = Small(asked)
         self.objectives = objectives
+        self.searches: tuple[str, ...] = asked.pick(
+            smoke=("grid", "gaussian", "gamma"), small=tuple(NAMES), full=tuple(NAMES)
+        )
         self.readings: dict[str, tuple[int, Callable[[int, str, str], Network]]] = {
             "1": (1, lambda seed, sampler, objective: small.chosen(seed, sampler, objective, 1)),
             "2 (rate an epoch)": (2, lambda *which: small.greedy(*which, 2)),
@@ -79,7 +82,7 @@ class Accuracy:
         self.found: dict[tuple[str, str, str], list[Network]] = {}
         for seed in small.seeds:  # the seed outermost: its data are read once
             for reading, (_, network) in self.readings.items():
-                for sampler in NAMES:
+                for sampler in self.searches:
                     for objective in objectives.values():
                         those = self.found.setdefault((reading, sampler, objective), [])
                         those.append(network(seed, sampler, objective))
@@ -109,7 +112,7 @@ class Accuracy:
     # Claims
 
     def helps(self, one: str, other: str, text: str) -> list[Claim]:
-        """Objective one against other in each reading; a seed's value is the mean over all six searches."""
+        """Objective one against other in each reading; a seed's value is the mean over all searches."""
         claims = []
         for reading in self.readings:
             for part, words in PARTS:
@@ -118,16 +121,16 @@ class Accuracy:
         return claims
 
     def _mean(self, reading: str, objective: str, part: str) -> list[float]:
-        samples = [self.accuracy(reading, sampler, objective, part) for sampler in NAMES]
+        samples = [self.accuracy(reading, sampler, objective, part) for sampler in self.searches]
         return [mean(values) for values in zip(*samples, strict=True)]
 
     def helps_by_search(self, one: str, other: str, text: str) -> str:
         """The same search by search, as a note: many tests, none of which is meant to be counted alone."""
         told = []
         for reading in self.readings:
-            for sampler, name in NAMES.items():
+            for sampler in self.searches:
                 test = self._test(reading, (sampler, one), (sampler, other), "report")
-                told.append(f"epochs {reading}, {name} {test.difference:+.2f} (p {test.p:.2g})")
+                told.append(f"epochs {reading}, {NAMES[sampler]} {test.difference:+.2f} (p {test.p:.2g})")
         return f"{text}, search by search, test images: {'; '.join(told)}."
 
     def order(self, objective: str, one: str, other: str, text: str) -> list[Claim]:
