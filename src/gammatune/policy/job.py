@@ -72,8 +72,8 @@ def refuse_hopeless(outcome: Outcome, where: str) -> None:
     if outcome.status == "diverged" and outcome.steps == 1:
         raise AllDiverged(
             f"the gradient is not finite at the very first step of epoch {outcome.epoch + 1}, before any "
-            f"update, so no candidate in {where} can help. Look at the data (NaN, Inf, scale), the loss and the initial "
-            "weights"
+            f"update, so no candidate in {where} can help. Look at the data (NaN, Inf, scale), the loss and the "
+            "initial weights"
         )
 
 
