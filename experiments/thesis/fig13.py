@@ -5,6 +5,10 @@ least", against 8 to 9 of the Gaussian search; that is the saving the thesis is 
 Here: "gamma" is the Gamma process (our reading of the idea), drawn; "gamma-plugin-a" and "-b" are the thesis's text
 (THESIS, section 4); the claim is judged for each of the three. "gaussian-quadrature" is the Gamma process without
 its Gamma: what it does as well is not the Gamma's doing.
+
+Found (small, 30 seeds): gamma 10.4 evaluations, the Gaussian search 13.1 (p 0.0005): fewer holds, 5 to 6 does not.
+Until a close point is evaluated at all, known or not: 9.0 against 11.8. The thesis's own text, either plug-in, never
+gets there. Without the Gamma the same quadrature needs 9.1: integrating theta saves evaluations, the Gamma does not.
 """
 
 import sine_example as sine
@@ -30,6 +34,10 @@ def run(asked: Asked) -> Report:
             "Gamma (gamma) needs fewer evaluations than the Gaussian search", times["gamma"], times["gaussian"]
         ),
         sine.fewer("the same, until any evaluated point is close", visits["gamma"], visits["gaussian"]),
+        sine.fewer(
+            "Gamma (gamma) needs fewer evaluations than the Gaussian search that is told the noise",
+            times["gamma"], times[sine.KNOWN],
+        ),
         *(
             sine.fewer(
                 f"Gamma as the thesis's text has it ({name}) needs fewer evaluations than the Gaussian search",

@@ -2,6 +2,9 @@
 
 Evidence. Thesis, section 2.4, after figure 3 of reference [38]: two points are set first, their values found, then
 x after x is added. The picture's data are lost: illustration.py says which stand in.
+
+Found (small, 30 seeds): the rms error of the mean falls from 0.66 at 2 observations to 0.55 at 6 (p 0.011), but not
+from 2 to 4: EI adds points where it hopes, not where it knows least. Two deviations hold 94, 85 and 86 % of f.
 """
 
 import illustration as shown

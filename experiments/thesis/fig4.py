@@ -5,6 +5,10 @@ place is the next point, and only there the objective is evaluated; equations (7
 reference [35]: "xi = 0.01 gives high results".
 The picture's data are lost: illustration.py says which stand in. The closed form of EI is held against its own
 definition by Monte Carlo; xi is judged on the noisy sine example (sine_example.py), the Gaussian search.
+
+Found (small, 30 seeds): Monte Carlo agrees with the closed form. xi = 0.01 does not do better: evaluations 12.7 at 0,
+13.1 at 0.01, 11.6 at 0.1, 10.8 at 0.5 (0.01 against 0.1: p 0.014, against 0.5: p 0.005). Margins that are large
+make the Gaussian search explore, which is what it lacks here. The unit of xi is a reading: the scores' deviation.
 """
 
 import illustration as shown

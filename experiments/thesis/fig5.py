@@ -4,6 +4,8 @@ Evidence. Thesis, section 2.4, a picture after reference [25] whose data are los
 mean of what is observed at x; "therefore the variance is related to the centre of the mean". [reading]: of all values
 the mean has the least expected squared loss, and what is left there is the variance.
 Here: t = f(x) + noise of the sine example (standard deviation 0.2), whose regression function is known, f itself.
+
+Found: as it must be; the claim is an identity, and the picture its illustration.
 """
 
 import numpy as np

@@ -6,6 +6,10 @@ deviation that collapses to 0 while sampling.
 Here: the Gaussian process of highest evidence (`gammatune.surrogate.gp.fit`, the thesis's Gaussian search) on noisy
 observations of the sine example; how well it finds the noise, how often its noise collapses, and how often f lies
 within two deviations, beside the Gamma process, which integrates what the other fits.
+
+Found (small, 30 seeds): with 12 observations the fitted noise is 0.13 instead of 0.2 (p 0.0008), and below a tenth
+of the truth in 6 of 30 seeds, with 6 observations in 14. Two deviations hold 85 % of f, those of the Gamma process
+88 % (p 0.02).
 """
 
 from typing import Any

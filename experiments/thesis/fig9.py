@@ -3,6 +3,9 @@
 Evidence. Thesis, section 3.2: kappa = M_a - lambda log(M_l), 0 where that is not positive (the formula is lost:
 THESIS, section 3; the cut may be read M_l > M_a too); "kappa depends very much on M_a, and changes little with M_l".
 Here: how much of kappa's variance over the surface is the loss's. Neither lambda nor the unit of M_a is given.
+
+Found: with accuracies as fractions the loss has 10 % of the variance at lambda = 0.1, but 73 % at 0.5 and 92 % at 1:
+the sentence depends on lambda. In per cent it holds at every lambda: the loss has 0.1 % or less.
 """
 
 import kappa_surfaces as surfaces
