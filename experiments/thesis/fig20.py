@@ -5,7 +5,7 @@ Evidence: results/fig20.json, made by `gammatune reproduce fig20 --scale small -
 
 import table6
 from by_epoch import GAMMA, GAMMA_12, accuracies, compare
-from pictures import COLOURS, figure
+from pictures import COLOURS, MARKERS, figure
 from reproduction import Asked, Report
 
 NAME = "fig20"
@@ -54,6 +54,7 @@ def run(asked: Asked) -> Report:
             axes.set_xticks(epochs if axes is not thesis else table6.EPOCHS)
         same.set_ylabel("accuracy, per cent (bars: ± 1 sd over seeds)")
         other.sharey(same)
+        thesis.set_ylabel("accuracy, per cent (another scale)")
         other.legend(fontsize=8, loc="lower right")
     return report
 
@@ -68,7 +69,7 @@ def draw(axes, ours) -> None:  # type: ignore[no-untyped-def]
             [epoch + shift for epoch in samples],
             [sample.mean for sample in samples.values()],
             [sample.sd for sample in samples.values()],
-            color=COLOURS[searched.colour], marker="o", ms=4, capsize=2, lw=1.2, label=searched.name,
+            color=COLOURS[searched.colour], marker=MARKERS.get(searched.colour, "^"), ms=4, capsize=2, lw=1.2, label=searched.name,
         )  # fmt: skip
 
 
@@ -79,5 +80,9 @@ def draw_printed(axes) -> None:  # type: ignore[no-untyped-def]
         }
         if printed:
             axes.plot(
-                *zip(*printed.items(), strict=True), color=COLOURS[searched.colour], marker="o", ms=4, lw=1.2
+                *zip(*printed.items(), strict=True),
+                color=COLOURS[searched.colour],
+                marker=MARKERS.get(searched.colour, "^"),
+                ms=4,
+                lw=1.2,
             )

@@ -10,7 +10,7 @@ import numpy as np
 import table7
 from by_epoch import DEFAULT, Found, has
 from pictures import figure
-from reproduction import Asked, Claim, Report
+from reproduction import Asked, Claim, Report, Verdict
 
 NAME = "fig21"
 TITLE = "CIFAR-10: what is taken for what, by search and epoch"
@@ -90,5 +90,5 @@ def confined(found: Found, epochs: dict[int, int]) -> Claim:
         f"after {last} epochs {gained} classes are told better with (12) and {lost} worse, by "
         f"{np.abs(after - before).mean():.1f} points on the average, {(after - before).mean():+.1f} in all"
     )
-    return Claim("kappa (12) only mends some of the mistakes that (11) made, and makes no others",
-                 "holds" if lost == 0 else "does not hold", words)  # fmt: skip
+    verdict: Verdict = "does not hold" if lost else "holds" if gained else "cannot be told"
+    return Claim("kappa (12) only mends some of the mistakes that (11) made", verdict, words)

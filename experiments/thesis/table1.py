@@ -211,16 +211,16 @@ def draw(report: Report, asked: Asked, found: dict[str, dict[str, Sample]]) -> N
         "longer": ("reused values, 1.5 times as long", COLOURS["gaussian"], "s"),
         "gammatune": ("gammatune's default policy, 1.5 times with its search", COLOURS["lookahead"], "o"),
     }
-    with figure(report, asked) as (_, axes):
+    with figure(report, asked) as (fig, axes):
         for shift, (how, (label, colour, marker)) in zip((-0.15, 0, 0.15), labels.items(), strict=True):
             samples = [by_how[how] for by_how in found.values()]
             places = [place + shift for place in range(len(samples))]
             axes.errorbar(places, [s.mean for s in samples], [s.sd for s in samples], color=colour, marker=marker,
                           capsize=3, ls="none", label=label)  # fmt: skip
         axes.axhline(10, color="0.6", lw=0.8, ls=":")
-        axes.annotate("chance", (len(found) - 0.55, 11), fontsize=8, color="0.4")
+        axes.text(0.01, 11, "chance", transform=axes.get_yaxis_transform(), fontsize=8, color="0.4")
         nets = [f"{net}\n{'MNIST by rows' if net == 'LSTM' else 'CIFAR-10'}" for net in found]
         axes.set_xticks(range(len(found)), nets)
         axes.set_ylabel("accuracy on other images, per cent\n(bars: ± 1 sd over seeds)")
         axes.set_ylim(0, 100)
-        axes.legend(fontsize=8)
+        fig.legend(fontsize=8, loc="outside upper center", ncols=3)  # above: a net may reach any height

@@ -100,6 +100,7 @@ def run(asked: Asked) -> Report:
         f"Scale {asked.scale}: {len(setup.train[1]):,} images train, {len(setup.select[1]):,} select, "
         f"{len(setup.report[1]):,} others report (thesis: 60,000 and 10,000). {asked.seeds} seeds; the Wilcoxon test "
         "cannot come below 0.05 with fewer than six.",
+        "Seconds of all trainings so far; they depend on what else the machine had to do.",
         "kappa uncut, lambda 0.5 [guess]. Specificity above 98 says little with ten classes: to call every "
         "image a zero has 90.",
     ]

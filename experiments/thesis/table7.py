@@ -102,6 +102,7 @@ def run(asked: Asked) -> Report:
         f"train, {len(setup.select.y):,} select, {len(setup.report.y):,} others report (thesis: CIFAR-10 at "
         f"32 x 32, 50,000 and 10,000); {last} epochs. {asked.seeds} seeds; the Wilcoxon test cannot come below 0.05 "
         "with fewer than six.",
+        "Seconds of all trainings so far; they depend on what else the machine had to do.",
         "kappa uncut, lambda 0.5 [guess]: cut, it is 0 all over these epochs.",
         str(agreement),
     ]
