@@ -3,8 +3,10 @@
 Evidence: results/fig20.json, made by `gammatune reproduce fig20 --scale small --seeds 6`; the runs are table 6's.
 """
 
+from typing import Any
+
 import table6
-from by_epoch import GAMMA, GAMMA_12, accuracies, compare
+from by_epoch import GAMMA, GAMMA_12, Searched, accuracies, compare
 from pictures import COLOURS, MARKERS, figure
 from reproduction import Asked, Report
 
@@ -69,8 +71,10 @@ def draw(axes, ours) -> None:  # type: ignore[no-untyped-def]
             [epoch + shift for epoch in samples],
             [sample.mean for sample in samples.values()],
             [sample.sd for sample in samples.values()],
-            color=COLOURS[searched.colour], marker=MARKERS.get(searched.colour, "^"), ms=4, capsize=2, lw=1.2, label=searched.name,
-        )  # fmt: skip
+            capsize=2,
+            label=searched.name,
+            **look(searched),
+        )
 
 
 def draw_printed(axes) -> None:  # type: ignore[no-untyped-def]
@@ -79,10 +83,9 @@ def draw_printed(axes) -> None:  # type: ignore[no-untyped-def]
             e: numbers[searched.name][2] for e, numbers in table6.PRINTED.items() if searched.name in numbers
         }
         if printed:
-            axes.plot(
-                *zip(*printed.items(), strict=True),
-                color=COLOURS[searched.colour],
-                marker=MARKERS.get(searched.colour, "^"),
-                ms=4,
-                lw=1.2,
-            )
+            axes.plot(*zip(*printed.items(), strict=True), **look(searched))
+
+
+def look(searched: Searched) -> dict[str, Any]:
+    marker = MARKERS.get(searched.colour, "^")
+    return {"color": COLOURS[searched.colour], "marker": marker, "ms": 4, "lw": 1.2}
