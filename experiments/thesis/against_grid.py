@@ -131,7 +131,7 @@ def draw(result: Report, asked: Asked, epochs: int, grids: Any, found: Any, goal
                 end["lr"], _accuracy(end), "o", mfc="none", ms=13, color=COLOURS[search], label="its choice"
             )
             place.set(xlabel="learning rate", title=f"{label}, seed 0", xlim=(0, 0.5), ylim=(0, 100))
-            place.legend(fontsize=7, loc="upper right")
+            place.legend(fontsize=7, loc="center right")
         axes[0].set_ylabel(f"accuracy after {epochs} epoch{'s' if epochs > 1 else ''}, %")
         for search, label in SEARCHES.items():
             courses = [[_accuracy(n) for n in _so_far(run)] for run in found[search]]

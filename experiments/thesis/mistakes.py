@@ -56,18 +56,19 @@ class Mistakes:
         result = Report(name, title, columns, self.rows(), claims)
         with figure(result, self.asked, nrows=2, ncols=3, figsize=(12, 8)) as (fig, axes):
             for line, epochs in zip(axes, (1, self.small.long), strict=True):
+                worst = max(self.shares(epochs, search, "report").max() for search in SEARCHES)
                 for place, (search, label) in zip(line, SEARCHES.items(), strict=True):
                     shares = self.shares(epochs, search, "report")
-                    image = place.imshow(shares, cmap="Reds", vmin=0, vmax=50)
+                    image = place.imshow(shares, cmap="Reds", vmin=0, vmax=worst)
                     place.grid(False)
                     for true, taken in zip(*np.nonzero(shares >= 5), strict=True):
-                        colour = "white" if shares[true, taken] > 30 else "black"
+                        colour = "white" if shares[true, taken] > 0.6 * worst else "black"
                         value = f"{shares[true, taken]:.0f}"
                         place.text(taken, true, value, ha="center", va="center", fontsize=7, color=colour)
                     unit = "epochs" if epochs > 1 else "epoch"
                     place.set(title=f"{label}, {epochs} {unit}", xticks=range(10), yticks=range(10))
                     place.set(xlabel="taken for", ylabel="digit")
-            fig.colorbar(image, ax=axes, label="of the digit's test images, %", shrink=0.7)
+                fig.colorbar(image, ax=line, label="of the digit's test images, %", shrink=0.8)
         result.notes.append(
             f"Scale {self.asked.scale}, {self.asked.seeds} seeds added up. Numbers from 5 % on are written in."
         )
