@@ -144,7 +144,8 @@ def fit(
     judged = select if test is None else forward_loader(test, size, collate)
 
     for parameter in model.parameters():
-        if not isinstance(parameter, UninitializedParameter):  # those are made by the first batch that is tried
+        # those without a shape yet are made by the first batch that is tried
+        if not isinstance(parameter, UninitializedParameter):
             refuse_without_numbers(parameter)
     model.to(place)
     if isinstance(loss_fn, nn.Module):
