@@ -32,7 +32,7 @@ def run(asked: Asked) -> Report:
                 rates = confusion(found, searched.name, epoch)
                 image = draw(place, rates)
                 place.set_title(
-                    f"{searched.name}, epoch {epoch}: {np.diag(rates).mean():.0f} % right", fontsize=9
+                    f"{searched.name}, epoch {epoch}: {np.diag(rates).mean():.0f} % right", fontsize=8
                 )
                 report.rows.append(
                     [f"{epoch} ({theirs})", searched.name, f"{np.diag(rates).mean():.2f}", worst(rates)]
