@@ -182,7 +182,7 @@ class Driver:
         if self._checkpoints is None or self._stands is not self._home or not isinstance(self._home, Trained):
             return
         if self._home.number not in self._checkpoints.known:
-            name = next((n for n, place in self._held.items() if place is self._home), None)
+            name = self._fork_with(self._home)
             if name is None:
                 name = next(iter(self._held), AGAIN)  # none of the others is needed any more
                 self._capture(name)
@@ -333,10 +333,9 @@ class Driver:
         """Stand at a place that can be had without training."""
         if self._stands is place:
             return True
-        for name, held in self._held.items():
-            if held is place:
-                self._go_back(name, place)
-                return True
+        if (name := self._fork_with(place)) is not None:
+            self._go_back(name, place)
+            return True
         if isinstance(place, Averaged) or self._checkpoints is None:
             return False
         if place.number not in self._checkpoints.known:
@@ -381,7 +380,7 @@ class Driver:
     def _pool_again(self, name: str, members: Sequence[Place]) -> Generator[Run, None, None]:
         """Each member once more, all as a rule from one place."""
         first = members[0]
-        if isinstance(first, Trained) and not any(held is first.origin for held in self._held.values()):
+        if isinstance(first, Trained) and self._fork_with(first.origin) is None:
             yield from self._reach(first.origin)
             self._capture(AGAIN)
         for count, member in enumerate(members, start=1):
@@ -400,6 +399,10 @@ class Driver:
         while isinstance(place, Trained) and place.request.course and place is not self._home:
             place = place.origin
         return place is self._home
+
+    def _fork_with(self, place: Place) -> str | None:
+        """The name of a fork of the training that holds a place."""
+        return next((name for name, held in self._held.items() if held is place), None)
 
     def _capture(self, name: str) -> None:
         self._held.pop(name, None)  # an interrupt may leave half of the old fork and half of the new
@@ -421,7 +424,7 @@ class Driver:
         """Once the loader has been met, whose streams belong to it."""
         if self._checkpoints is None or BEGIN in self._checkpoints.known:
             return
-        name = next((n for n, place in self._held.items() if place is self._begin), None)
+        name = self._fork_with(self._begin)
         if name is not None:
             self._checkpoints.save(name, BEGIN)
 

@@ -319,11 +319,7 @@ class _Examination:
         if difference is None:
             self._findings += self._differences.findings(plain.survey, course.survey, "a rollout")
             return
-        # batches from a tape are drawn ahead of the training: their source does not go back, and need not
-        is_ahead = not restorable(self._loader, trusted=self._state) and plain.same_batches(course)
-        causes = self._differences.findings(
-            before, after, "a rollout", without="loader" if is_ahead else None
-        )
+        causes = self._causes(before, after, "a rollout", alike=plain.same_batches(course))
         self._findings.append(
             Finding(
                 f"after a rollout the training is another one: {difference}",
@@ -335,6 +331,12 @@ class _Examination:
             )
         )
         self._findings += causes
+
+    def _causes(self, before: Survey, after: Survey, what: str, *, alike: bool) -> list[Finding]:
+        """What did not come back after `what`, where the training changed. alike: the batches are the same."""
+        # batches from a tape are drawn ahead of the training: their source does not go back, and need not
+        is_ahead = alike and not restorable(self._loader, trusted=self._state)
+        return self._differences.findings(before, after, what, without="loader" if is_ahead else None)
 
     def _checkpoint(self, plain: _Trace) -> None:
         with tempfile.TemporaryDirectory() as directory:
@@ -367,10 +369,7 @@ class _Examination:
             return
         if self._findings:
             return  # what is named already explains it
-        is_ahead = not restorable(self._loader, trusted=self._state) and straight.same_batches(resumed)
-        causes = self._differences.findings(
-            before, after, "a checkpoint", without="loader" if is_ahead else None
-        )
+        causes = self._causes(before, after, "a checkpoint", alike=straight.same_batches(resumed))
         self._findings.append(
             Finding(
                 f"after a checkpoint is read the training is another one: {difference}",

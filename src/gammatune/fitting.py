@@ -24,7 +24,6 @@ from gammatune.engine.batches import Loader
 from gammatune.engine.modes import has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
 from gammatune.engine.snapshot import refuse_without_numbers
-from gammatune.engine.steering import BATCH_SIZE
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Supervised, default_loss
 from gammatune.engine.torch_loop import lr_of
@@ -47,7 +46,7 @@ from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
-from gammatune.space import Dimension, Float, Space
+from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import Result, SamplerFactory, Tuner, around, as_space
 
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.

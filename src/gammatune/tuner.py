@@ -37,7 +37,7 @@ from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
 from gammatune.signals import Terminated, terminating
-from gammatune.space import Choice, Dimension, Float, Space, parse
+from gammatune.space import BATCH_SIZE, Choice, Dimension, Float, Space, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -467,7 +467,7 @@ def _check_space(space: Space) -> None:
     for name in space.names:
         dimension, key = space[name], name.partition(".")[0]
         options = dimension.options if isinstance(dimension, Choice) else (dimension.low, dimension.high)
-        if key == "batch_size":
+        if key == BATCH_SIZE:
             if isinstance(dimension, Float) or not all(isinstance(o, int) and o >= 1 for o in options):
                 raise InvalidSpace(
                     f"{'; '.join(space.lines)}: a batch size is a whole number of 1 or more; write "

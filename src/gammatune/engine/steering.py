@@ -24,8 +24,7 @@ from gammatune.engine.sentinel import Sentinel
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.ledger import Meter
 from gammatune.records import Values
-
-BATCH_SIZE = "batch_size"
+from gammatune.space import BATCH_SIZE
 
 
 class Steering:

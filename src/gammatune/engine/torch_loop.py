@@ -35,13 +35,14 @@ from gammatune.engine.batches import (
 from gammatune.engine.capacity import give_up, out_of_memory
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
-from gammatune.engine.steering import BATCH_SIZE, Steering
+from gammatune.engine.steering import Steering
 from gammatune.engine.streams import Stream, kind_of, reseed, set_state, start_anew
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter
 from gammatune.objectives import plain_number
 from gammatune.records import FLAT, Metrics, Values
 from gammatune.seeds import stream
+from gammatune.space import BATCH_SIZE
 
 Saved: TypeAlias = Mapping[str, Any]  # what a file says of a loader
 MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on purpose

@@ -3,9 +3,7 @@
 from gammatune.errors import AllDiverged
 from gammatune.policy.job import Job
 from gammatune.records import Length, Outcome, Values
-from gammatune.space import Choice, Dimension, Float, Space
-
-BATCH_SIZE = "batch_size"
+from gammatune.space import BATCH_SIZE, Choice, Dimension, Float, Space
 
 
 def below(space: Space, size: int) -> Space | None:
