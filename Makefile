@@ -29,7 +29,7 @@ benchmarks: .venv/installed-bench
 
 .venv/installed: .venv/python pyproject.toml constraints.txt
 	@echo "Installing gammatune and what it needs (torch is large) ..."
-	$(PIP) -e .
+	$(PIP) -e ".[tables,images,report]"
 	@touch $@
 
 .venv/installed-dev: .venv/installed
