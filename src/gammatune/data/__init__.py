@@ -1,28 +1,60 @@
-"""Data sets: from a name or a file to `Data`, then to tensors (`gammatune.data.split`)."""
+"""Data sets: from a name, a file or a folder to `Data`, then to tensors (`gammatune.data.split`).
 
+Tables are `gammatune.data.table.Table`s instead, since they have columns of different kinds.
+"""
+
+from difflib import get_close_matches
 from pathlib import Path
 
 from gammatune.data.dataset import Data, Task, make_data
 from gammatune.data.digits import load_digits
+from gammatune.data.folder import ENDINGS as IMAGES
+from gammatune.data.folder import load_folder
+from gammatune.data.idx import is_idx, load_idx
 from gammatune.data.npz import LAYOUT, load_npz
 from gammatune.data.openml import OPENML_SETS, load_openml
+from gammatune.data.reading import ENDINGS
 from gammatune.errors import InvalidData
 
 DATA_SETS: tuple[str, ...] = ("digits", *OPENML_SETS)
 
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+
 __all__ = ["DATA_SETS", "Data", "load", "make_data"]
 
 
-def load(spec: str | Path, *, task: Task | None = None) -> Data:
-    """The data set that `spec` means: a name in DATA_SETS, or the path of an .npz file.
+def load(
+    spec: str | Path, *, task: Task | None = None, size: int | None = None, said: list[str] | None = None
+) -> Data:
+    """The data set that `spec` means: a name in DATA_SETS, the path of an .npz file, or a folder of images.
 
-    task: for a file, whether its y are labels or targets; None tells it from their type.
-    Raises InvalidData: neither a known name nor an .npz, or whatever is wrong with the file.
+    task: for a file, whether its y are labels or targets; None tells it from their type. size: of images in folders.
+    said: takes what was found out on the way.
+    Raises InvalidData: neither a known name nor a file or folder of that kind, or whatever is wrong with it.
     """
+    said = [] if said is None else said
     if spec == "digits":
         return load_digits()
     if spec in OPENML_SETS:
         return load_openml(str(spec))
-    if Path(spec).suffix == ".npz":
+    path = Path(spec)
+    if path.suffix == ".npz":
         return load_npz(spec, task=task)
-    raise InvalidData(f"{str(spec)!r} is no data set; give {', '.join(DATA_SETS)}, or {LAYOUT}")
+    if path.is_dir():
+        return load_idx(path) if is_idx(path) else load_folder(path, size=size, said=said)
+    raise InvalidData(_neither(path))
+
+
+def _neither(path: Path) -> str:
+    known = f"give {', '.join(DATA_SETS)}, a table ({', '.join(ENDINGS[:1])}, .parquet), a folder of images, or {LAYOUT}"
+    if path.suffix.lower() in SPREADSHEETS:
+        return (
+            f"{path} is a spreadsheet; save it as CSV ('save as' in the spreadsheet program), and give that"
+        )
+    if path.suffix.lower() in IMAGES and path.is_file():
+        return f"{path} is a single image; give the folder that holds one folder of images for each class"
+    if path.is_file():
+        return f"{path} ends in {path.suffix or 'nothing'}, which says no kind of data that is read; {known}"
+    near = get_close_matches(str(path), DATA_SETS, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{str(path)!r} is no data set, no file and no folder here{hint}; {known}"

@@ -24,7 +24,8 @@ class Data:
     x_train (n, ...), x_test (m, ...): real numbers, finite, in one of the shapes of `gammatune.data.layout`.
     y_train, y_test: for a classification (n,) int64 codes 0 .. k-1, indices into `classes`; for a regression
     (n, t) float64, t targets an example.
-    x_test and y_test are both None where the set has no test part of its own.
+    x_test and y_test are both None where the set has no test part of its own; x_select and y_select where it has no
+    part to select by.
     classes: the k labels as the source has them, in the order of their codes; empty for a regression.
     Raises InvalidData, in one line: what was received and what to write instead.
     """
@@ -36,22 +37,16 @@ class Data:
     x_test: NDArray[Any] | None
     y_test: NDArray[Any] | None
     classes: tuple[Label, ...]
+    x_select: NDArray[Any] | None = None
+    y_select: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        if (self.x_test is None) != (self.y_test is None):
-            have, lack = ("x_test", "y_test") if self.y_test is None else ("y_test", "x_test")
-            raise InvalidData(f"{self.name}: {have} comes without {lack}; give both or neither")
         if self.task == "classification" and len(self.classes) < 2:
             only = f"the one class {self.classes[0]!r}" if self.classes else "no class"
             raise InvalidData(f"{self.name}: the labels hold {only}; a classification needs two or more")
         self._check_part("train", self.x_train, self.y_train)
-        if self.x_test is not None and self.y_test is not None:
-            self._check_part("test", self.x_test, self.y_test)
-            if self.x_test.shape[1:] != self.x_train.shape[1:]:
-                raise InvalidData(
-                    f"{self.name}: examples of x_test have shape {self.x_test.shape[1:]}, "
-                    f"those of x_train {self.x_train.shape[1:]}; both must be the same"
-                )
+        self._check_other("test", self.x_test, self.y_test)
+        self._check_other("select", self.x_select, self.y_select)
         torch_shape(self.x_train.shape[1:])
 
     @property
@@ -63,6 +58,18 @@ class Data:
     def outputs(self) -> int:
         """How many numbers a model must return for one example: one a class, or one a target."""
         return len(self.classes) if self.task == "classification" else int(self.y_train.shape[1])
+
+    def _check_other(self, part: str, x: NDArray[Any] | None, y: NDArray[Any] | None) -> None:
+        if (x is None) != (y is None):
+            have, lack = (f"x_{part}", f"y_{part}") if y is None else (f"y_{part}", f"x_{part}")
+            raise InvalidData(f"{self.name}: {have} comes without {lack}; give both or neither")
+        if x is not None and y is not None:
+            self._check_part(part, x, y)
+            if x.shape[1:] != self.x_train.shape[1:]:
+                raise InvalidData(
+                    f"{self.name}: examples of x_{part} have shape {x.shape[1:]}, "
+                    f"those of x_train {self.x_train.shape[1:]}; both must be the same"
+                )
 
     def _check_part(self, part: str, x: NDArray[Any], y: NDArray[Any]) -> None:
         check_inputs(f"{self.name}: x_{part}", x)

@@ -12,10 +12,11 @@ from gammatune.errors import InvalidArgument
 if TYPE_CHECKING:
     from torch import nn
 
-# name -> module and factory; a factory takes (shape, outputs).
+# name -> module and factory; a factory takes (shape, outputs), and cardinalities if it embeds categories.
 MODELS: Mapping[str, str] = {
     "thesis": "gammatune.models.thesis:thesis",
     "mlp": "gammatune.models.mlp:mlp",
+    "tabular": "gammatune.models.tabular:tabular",
     "cnn": "gammatune.models.cnn:cnn",
     "keras-cnn": "gammatune.models.keras_cifar:keras_cifar",
     "resnet": "gammatune.models.resnet:resnet",
@@ -25,19 +26,22 @@ MODELS: Mapping[str, str] = {
 }
 
 
-def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "nn.Module":
+def make_model(
+    name: str, shape: tuple[int, ...], outputs: int, seed: int, cardinalities: tuple[int, ...] = ()
+) -> "nn.Module":
     """A new net for examples of `shape`, (C, H, W) or (F,), with `outputs` numbers an example.
 
     name: one of MODELS; "auto", which is cnn for images and mlp for vectors; or "package.module:factory",
-    your own. Your factory is called with those of the keywords shape and outputs that it takes, and the
-    current directory is on the import path.
+    your own. Your factory is called with those of the keywords shape, outputs and cardinalities that it takes, and
+    the current directory is on the import path.
+    cardinalities: how many codes each of the last columns of a table has; only for a net that `embeds_categories`.
     seed: fixes the initial weights; torch's global random state stays as it was.
     Raises InvalidArgument: a name that is not known, a module or factory that cannot be found, a factory that
     needs other arguments or returns no nn.Module, a shape the net cannot take. What your own code raises is
     passed on as it is.
     """
     if name == "auto":
-        name = "cnn" if len(shape) == 3 else "mlp"
+        name = automatic(shape)
     module_named = ":" in name and name[0] not in ":."
     if name not in MODELS and not module_named:
         raise InvalidArgument(
@@ -45,7 +49,10 @@ def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "n
             "or name your own as package.module:factory"
         )
     factory = find_factory(MODELS.get(name, name))
-    arguments = _arguments(name, factory, {"shape": shape, "outputs": outputs})
+    offered = {"shape": shape, "outputs": outputs, "cardinalities": cardinalities}
+    arguments = _arguments(name, factory, offered)
+    if cardinalities and "cardinalities" not in arguments:
+        raise InvalidArgument(f"{name} takes no codes of categories; give it one column a level")
 
     from torch import nn
 
@@ -56,6 +63,20 @@ def make_model(name: str, shape: tuple[int, ...], outputs: int, seed: int) -> "n
     if not isinstance(model, nn.Module):
         raise InvalidArgument(f"{name} must return a torch.nn.Module, got {type(model).__name__}")
     return model
+
+
+def automatic(shape: tuple[int, ...], *, table: bool = False) -> str:
+    """The net for examples of `shape`: cnn for images, tabular for tables, mlp for other rows of numbers."""
+    return "cnn" if len(shape) == 3 else "tabular" if table else "mlp"
+
+
+def embeds_categories(name: str) -> bool:
+    """Whether the net takes codes of categories, and learns what they mean. Raises what `find_factory` does."""
+    if name not in MODELS and not (":" in name and name[0] not in ":."):
+        return False
+    return "cardinalities" in _arguments(
+        name, find_factory(MODELS.get(name, name)), {"cardinalities": (), "shape": (), "outputs": 0}
+    )
 
 
 def find_factory(path: str, makes: str = "a model") -> Callable[..., Any]:
@@ -97,7 +118,7 @@ def _arguments(name: str, factory: Callable[..., Any], offered: Mapping[str, Any
     foreign = sorted(required - offered.keys())
     if foreign:
         raise InvalidArgument(
-            f"{name} needs the argument {foreign[0]!r}; a factory gets shape and outputs, or nothing: "
-            "give the rest a default"
+            f"{name} needs the argument {foreign[0]!r}; a factory gets shape and outputs (and cardinalities), or "
+            "nothing: give the rest a default"
         )
     return {key: value for key, value in offered.items() if key in named}

@@ -1,0 +1,180 @@
+"""A table from a file: CSV in the dialects people have, or Parquet.
+
+CSV files differ in what parts the columns (`,` `;` tab `|`), in the decimal point (a comma where columns are parted by
+semicolons), in their encoding and in how they write that a value is missing. What was found to be unusual is said.
+"""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gammatune.errors import InvalidData, MissingExtra
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+PARQUET_ENDINGS = (".parquet", ".pq")
+ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS)
+
+# What people write where a value is missing, beside what pandas knows ("", NA, N/A, NaN, null, None, ...).
+MISSING = ("?", "-", "--", ".", "n.a.", "N.A.")  # guess
+_SAMPLE = 64 * 1024  # bytes looked at to tell the dialect
+_SEPARATORS = ",;\t|"
+_DECIMAL_COMMA = r"[+-]?\d+,\d+"
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether the file's name says that it holds a table."""
+    return str(path).lower().endswith(ENDINGS)
+
+
+def read_table(path: str | Path, said: list[str]) -> "pd.DataFrame":
+    """The table in the file, one column a name, as it is; what was unusual goes into `said`.
+
+    Raises InvalidData: no such file, no table, no rows, names twice. MissingExtra: pandas is not installed.
+    """
+    try:
+        import pandas as pd  # noqa: F401 - said before the file is looked at
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            "tables are read by pandas; install it with: pip install 'gammatune[tables]'"
+        ) from error
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise InvalidData(f"{path} {what}; name a file that ends in {', '.join(ENDINGS)}")
+    if path.stat().st_size == 0:
+        raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
+    frame = _parquet(path) if str(path).lower().endswith(PARQUET_ENDINGS) else _text(path, said)
+    frame.columns = [str(name).strip() for name in frame.columns]
+    twice = sorted({name for name in frame.columns if list(frame.columns).count(name) > 1})
+    if twice:
+        raise InvalidData(
+            f"{path} has the column {twice[0]!r} more than once; give every column a name of its own"
+        )
+    if frame.empty:
+        raise InvalidData(
+            f"{path} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
+        )
+    return frame
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except ImportError as error:
+        raise MissingExtra(
+            "Parquet files are read by pyarrow; install it with: pip install 'gammatune[tables]'"
+        ) from error
+    except Exception as error:  # pyarrow has its own kinds for a damaged file
+        raise InvalidData(
+            f"{path} is no Parquet file that can be read ({_first_line(error)}); write it anew"
+        ) from error
+    if frame.index.nlevels > 1 or frame.index.name is not None:
+        frame = frame.reset_index()
+    return frame
+
+
+def _text(path: Path, said: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    encoding, head = _encoding(path, said)
+    separator = _separator(head)
+    options: dict[str, Any] = {
+        "sep": separator,
+        "encoding": encoding,
+        "na_values": list(MISSING),
+        "skipinitialspace": True,
+        "low_memory": False,
+    }
+    try:
+        frame = pd.read_csv(path, **options)
+        if separator == ";" and _has_decimal_commas(frame):
+            frame = pd.read_csv(path, decimal=",", **options)
+            said.append(f"{path.name} writes decimals with a comma.")
+    except pd.errors.ParserError as error:
+        raise InvalidData(
+            f"{path} is not a table: {_first_line(error)}; every row needs as many fields as the line of names"
+        ) from error
+    except (pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, ValueError) as error:
+        raise InvalidData(
+            f"{path} cannot be read as a table ({_first_line(error)}); save it as CSV"
+        ) from error
+    if frame.shape[1] == 1 and "\x00" in head:
+        raise InvalidData(f"{path} is no text; save the table as CSV (spreadsheets offer it under 'save as')")
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise InvalidData(
+            f"{path}: rows have more fields than the line of names; give every column a name, or remove what follows "
+            "the last one"
+        )
+    if all(_is_number(name) for name in frame.columns):
+        raise InvalidData(
+            f"the first line of {path} holds numbers ({', '.join(map(str, frame.columns[:4]))}); it must hold the "
+            "names of the columns"
+        )
+    return frame
+
+
+def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
+    """The encoding, and the beginning of the text."""
+    import gzip
+
+    opened = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+    try:
+        with opened as stream:
+            content = stream.read()
+    except (OSError, EOFError) as error:
+        raise InvalidData(f"{path} cannot be read ({_first_line(error)})") from error
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16", content[:_SAMPLE].decode("utf-16", errors="ignore")
+    if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
+        raise InvalidData(
+            f"{path} is a spreadsheet, not text; save it as CSV ('save as' in the spreadsheet program)"
+        )
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        said.append(f"{path.name} is not in UTF-8 and was read as Windows-1252: look at its special letters.")
+        return "cp1252", content[:_SAMPLE].decode("cp1252", errors="replace")
+    return "utf-8-sig", content[:_SAMPLE].decode("utf-8-sig", errors="ignore")
+
+
+def _separator(head: str) -> str:
+    """The one that parts the first lines into the most fields, the same number in each."""
+    lines = [line for line in head.splitlines()[:50] if line.strip()]
+    best, most = ",", 1
+    for separator in _SEPARATORS:
+        rows = list(csv.reader(io.StringIO("\n".join(lines[:-1] or lines)), delimiter=separator))
+        counts = {len(row) for row in rows}
+        if len(counts) == 1 and (count := counts.pop()) > most:
+            best, most = separator, count
+    if most == 1 and lines:  # ragged everywhere: the one the names are parted by
+        best = max(_SEPARATORS, key=lines[0].count)
+    return best
+
+
+def _has_decimal_commas(frame: "pd.DataFrame") -> bool:
+    for name in frame.columns:
+        column = frame[name].dropna()
+        if len(column) and column.dtype.kind not in "iufbM":
+            text = column.astype(str)
+            numbers = text.str.fullmatch(_DECIMAL_COMMA) | text.str.fullmatch(r"[+-]?\d+")
+            if numbers.all() and text.str.contains(",").any():
+                return True
+    return False
+
+
+def _is_number(name: Any) -> bool:
+    try:
+        float(str(name).rpartition(".")[0] if str(name).count(".") > 1 else str(name))
+    except ValueError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,324 @@
+"""`Table`: a table to learn from, its target told from its inputs; and its three parts.
+
+The target tells the task: text, truth values and a few whole numbers are classes, other numbers a regression.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gammatune.data.columns import Column, Kind, listed, look_at
+from gammatune.data.dataset import Label, Task
+from gammatune.data.noticing import duplicates, leaks
+from gammatune.data.reading import read_table
+from gammatune.data.split import VALIDATION, Part, Split, divide, sizes
+from gammatune.data.table_preprocessing import _dates, learn_table
+from gammatune.errors import InvalidArgument, InvalidData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLASSES = 20  # distinct whole numbers that are still classes [guess]
+MANY = 1000  # classes; more were never meant [guess]
+USUAL_TARGETS = ("target", "label", "class", "y", "outcome", "answer")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Rows with a target each.
+
+    frame: every column but the target. y: codes (n,) for a classification, (n, 1) float64 for a regression.
+    classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
+    groups (n,), times (n,): by which the parts are to be made. said: what was found out, in sentences.
+    """
+
+    name: str
+    task: Task
+    frame: "pd.DataFrame"
+    y: NDArray[Any]
+    target: str
+    classes: tuple[Label, ...]
+    columns: tuple[Column, ...]
+    identifiers: tuple[str, ...] = ()
+    groups: NDArray[Any] | None = None
+    times: NDArray[Any] | None = None
+    ordered_by: str | None = None
+    said: tuple[str, ...] = ()
+
+
+def load_table(
+    path: str | Path,
+    target: str | None,
+    *,
+    task: Task | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+) -> Table:
+    """The table in a file. The arguments, and what is raised, are those of `make_table`, and of `read_table`."""
+    said: list[str] = []
+    frame = read_table(path, said)
+    name = Path(path).name.partition(".")[0]
+    table = make_table(name, frame, target, task=task, kinds=kinds, group=group, time=time)
+    return replace(table, said=(*said, *table.said))
+
+
+def make_table(
+    name: str,
+    frame: "pd.DataFrame",
+    target: str | None,
+    *,
+    task: Task | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+) -> Table:
+    """A table from a frame.
+
+    target: the column to predict. task: None tells it from the target. kinds: what columns are, where that is not to
+    be told from their values. group: the column whose equal values stay in one part. time: the column whose later
+    values select and report.
+    Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
+    """
+    said: list[str] = []
+    _require(frame, target, "--target", guess=True)
+    assert target is not None
+    for option, column in (("--group", group), ("--time-column", time)):
+        if column is not None:
+            _require(frame, column, option)
+            if column == target:
+                raise InvalidArgument(f"{option} {column}: that is the target; name another column")
+    empty = frame[target].isna()
+    if empty.any():
+        if empty.all():
+            raise InvalidData(
+                f"the target {target} holds no value in any row; name another column with --target"
+            )
+        said.append(f"{int(empty.sum())} of {len(frame)} rows have no {target} and are left out.")
+        frame = frame[~empty].reset_index(drop=True)
+    kinds = dict(kinds or {})
+    if kinds.pop(target, None) not in (None, "number", "category"):
+        raise InvalidArgument(f"{target} is the target, and is a number or a category")
+    found, y, classes, why = read_target(target, frame[target], task)
+    said.append(why)
+    order = None if time is None else _order(frame[time], time)
+    leave = [target, *([group] if group is not None else [])]
+    columns = look_at(frame, kinds, said, leave=leave)
+    said += _in_words(columns)
+    dropped = tuple(
+        c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)
+    )
+    if group is not None:
+        said.append(f"Rows of one {group} stay together, and {group} is no input.")
+    if time is not None:
+        said.append(
+            f"The rows are taken in the order of {time}: the latest report, those before them select."
+        )
+    return Table(
+        name,
+        found,
+        frame.drop(columns=[target]),
+        y,
+        target,
+        classes,
+        tuple(c for c in columns if c.kind != "drop"),
+        (*dropped, *([group] if group is not None else [])),
+        None if group is None else frame[group].astype(str).to_numpy(),
+        order,
+        time,
+        tuple(said),
+    )
+
+
+def read_target(
+    name: str, values: "pd.Series[Any]", task: Task | None
+) -> tuple[Task, NDArray[Any], tuple[Label, ...], str]:
+    """The task, targets as in `Table`, classes, and the sentence that says how the target was read."""
+    import pandas as pd
+
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    distinct = int(values.nunique())
+    if distinct == 1:
+        raise InvalidData(
+            f"the target {name} is {values.iloc[0]!r:.40} in every row; there is nothing to learn: name another column"
+        )
+    whole = is_number and bool((values == values.round()).all())
+    told: Task = "regression" if is_number and not (whole and distinct <= CLASSES) else "classification"
+    chosen = task or told
+    other = "" if task else "; --task classification reads it otherwise"
+    if chosen == "regression":
+        if not is_number:
+            raise InvalidData(
+                f"--task regression: the target {name} holds text, such as {values.iloc[0]!r:.40}; it must hold numbers"
+            )
+        y = values.to_numpy(dtype=np.float64)
+        if not np.isfinite(y).all():
+            raise InvalidData(f"the target {name} holds infinite values; drop or correct those rows")
+        return (
+            chosen,
+            y[:, None],
+            (),
+            f"{name} holds numbers from {y.min():g} to {y.max():g}: a regression{other}.",
+        )
+    if distinct > MANY or distinct > len(values) / 2:
+        raise InvalidData(
+            f"the target {name} holds {distinct} different values in {len(values)} rows, too many to be classes; name "
+            "another column with --target" + (", or say --task regression" if is_number else "")
+        )
+    if whole:
+        values = values.astype(np.int64)
+    elif not pd.api.types.is_bool_dtype(values):
+        values = values.map(str)
+    classes = tuple(sorted(set(values.tolist())))
+    codes = {label: code for code, label in enumerate(classes)}
+    y = np.array([codes[label] for label in values.tolist()], dtype=np.int64)
+    other = "; --task regression reads it otherwise" if is_number and task is None else ""
+    said = f"{name} is one of {len(classes)} classes ({listed(map(str, classes))}): a classification{other}."
+    return chosen, y, classes, said
+
+
+def split_table(
+    table: Table,
+    *,
+    seed: int,
+    limit: int | None = None,
+    validation: float = VALIDATION,
+    test: Table | None = None,
+    one_hot: bool = False,
+) -> Split:
+    """A table in three parts, encoded by what the training rows say; see `divide`.
+
+    test: rows to report on, of another file. one_hot: see `gammatune.data.table_preprocessing`.
+    """
+    said = list(table.said)
+    train, select, report = divide(
+        len(table.y),
+        name=table.name,
+        seed=seed,
+        said=said,
+        labels=table.y if table.task == "classification" else None,
+        groups=table.groups,
+        times=table.times,
+        limit=limit,
+        validation=validation,
+        report=test is None,
+    )
+    preprocessing = learn_table(
+        table.frame.iloc[train],
+        table.y[train],
+        task=table.task,
+        columns=table.columns,
+        target=table.target,
+        classes=table.classes,
+        identifiers=table.identifiers,
+        one_hot=one_hot,
+        ordered_by=table.ordered_by,
+    )
+    if not preprocessing.columns:
+        raise InvalidData(
+            f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more columns"
+        )
+    rows = {"train": train, "select": select}
+    frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
+    ys = {part: table.y[taken] for part, taken in rows.items()}
+    frames["report"], ys["report"] = (
+        (table.frame.iloc[report], table.y[report]) if test is None else (test.frame, test.y)
+    )
+    said.append(sizes(*(len(frame) for frame in frames.values())))
+    said += leaks(frames["train"], ys["train"], table.columns, preprocessing)
+    said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
+    strange: list[str] = []
+    parts = {part: _encoded(preprocessing, frame, ys[part], strange) for part, frame in frames.items()}
+    return Split(
+        name=table.name, **parts, preprocessing=preprocessing, said=tuple(dict.fromkeys([*said, *strange]))
+    )
+
+
+def as_test(table: Table, other: Table) -> Table:
+    """`other`, rows to report on, with the codes of `table`'s classes.
+
+    Raises InvalidData: another task, or a label that the training rows never show.
+    """
+    if other.task != table.task:
+        raise InvalidData(
+            f"{other.name} reads {table.target} as a {other.task} and {table.name} as a {table.task}; say --task"
+        )
+    if table.task == "regression":
+        return other
+    codes = {label: code for code, label in enumerate(table.classes)}
+    if unknown := [label for label in other.classes if label not in codes]:
+        raise InvalidData(
+            f"{other.name} holds {table.target} {unknown[0]!r}, which {table.name} never shows; known: "
+            f"{listed(map(str, table.classes))}"
+        )
+    y = np.array([codes[other.classes[code]] for code in other.y.tolist()], dtype=np.int64)
+    return replace(other, y=y, classes=table.classes)
+
+
+def _encoded(preprocessing: Any, frame: "pd.DataFrame", y: NDArray[Any], said: list[str]) -> Part:
+    import torch
+
+    x = preprocessing.inputs(frame, said)
+    if preprocessing.task == "classification":
+        return Part(x, torch.from_numpy(y.astype(np.int64)))  # y holds codes already
+    return Part(x, preprocessing.targets(y))
+
+
+def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: bool = False) -> None:
+    if name in frame.columns:
+        return
+    usual = [column for column in frame.columns if guess and column.lower() in USUAL_TARGETS]
+    hint = f"; perhaps {option} {usual[0]}" if usual else ""
+    if name is None:
+        raise InvalidArgument(
+            f"which column is to be predicted? Say {option} COLUMN{hint}; the table has {listed(frame.columns)}"
+        )
+    near = [column for column in frame.columns if column.lower() == name.lower()]
+    hint = f"; perhaps {near[0]}" if near else ""
+    raise InvalidArgument(
+        f"{option} {name}: there is no such column{hint}; the table has {listed(frame.columns)}"
+    )
+
+
+def _order(values: "pd.Series[Any]", name: str) -> NDArray[Any]:
+    """Numbers by which rows follow each other. Raises InvalidData where a row has none."""
+    import pandas as pd
+
+    from gammatune.data.columns import date_format
+
+    if pd.api.types.is_numeric_dtype(values):
+        found: NDArray[Any] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        written = None
+        if not pd.api.types.is_datetime64_any_dtype(values):
+            written = date_format(name, values.dropna().astype(str), [])
+            if written is None:
+                raise InvalidData(
+                    f"--time-column {name} holds neither dates nor numbers, but {values.iloc[0]!r:.40}; write dates as "
+                    "2024-12-31"
+                )
+        dates = _dates(values, written)
+        found = np.where(dates.isna(), np.nan, dates.astype("int64"))
+    if np.isnan(found).any():
+        raise InvalidData(
+            f"--time-column {name} is missing in {int(np.isnan(found).sum())} rows; fill it, or drop those rows"
+        )
+    return found
+
+
+def _in_words(columns: Sequence[Column]) -> list[str]:
+    kept = {kind: [c.name for c in columns if c.kind == kind] for kind in ("number", "category", "date")}
+    plural = {"number": "numbers", "category": "categories", "date": "dates"}
+    lines = [
+        f"{len(names)} {plural[kind] if len(names) > 1 else kind}: {listed(names)}."
+        for kind, names in kept.items()
+        if names
+    ]
+    dropped = [f"{c.name} ({c.why})" for c in columns if c.kind == "drop"]
+    if dropped:
+        lines.append(f"Not used: {listed(dropped)}; --column NAME=number|category|date says otherwise.")
+    return lines

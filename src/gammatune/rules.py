@@ -1,0 +1,35 @@
+"""What is chosen where nobody has said anything: net, epochs, patience, by the data alone.
+
+Rules of thumb, one number a line, so that anybody can follow and overrule them; the batch size has its own in
+`gammatune.examples`. All are guesses that were tried on generated tables and on digits, not optimised; docs/design.md.
+"""
+
+import math
+
+TABLE_STEPS = 2_500  # optimizer steps of a training on a table
+TABLE_EPOCHS = (8, 100)
+IMAGE_EPOCHS = 20
+MANY_IMAGES, FEWER_EPOCHS = 30_000, 10
+RESNET_FROM = 5_000  # images, where there is an accelerator
+
+
+def model_for(shape: tuple[int, ...], examples: int, *, table: bool, accelerated: bool) -> str:
+    """tabular for tables, mlp for other rows of numbers; for images cnn, on an accelerator resnet from 5,000 on."""
+    if len(shape) == 3:
+        return "resnet" if accelerated and examples >= RESNET_FROM else "cnn"
+    return "tabular" if table else "mlp"
+
+
+def epochs_for(shape: tuple[int, ...], examples: int, batch_size: int, *, table: bool) -> int:
+    """Images 20 times, 10 times from 30,000 on; tables for 2,500 steps, 8 times at least and 100 times at most."""
+    if not table:
+        return FEWER_EPOCHS if len(shape) == 3 and examples >= MANY_IMAGES else IMAGE_EPOCHS
+    least, most = TABLE_EPOCHS
+    return min(max(round(TABLE_STEPS / max(1, math.ceil(examples / batch_size))), least), most)
+
+
+def patience_for(epochs: int) -> int | None:
+    """Epochs without progress after which the training ends early: half of all, 10 at least; never where there are
+    fewer than that, since a schedule that falls makes most of its progress at the end."""
+    patience = max(10, epochs // 2)
+    return patience if patience < epochs else None
