@@ -2,6 +2,7 @@
 
     fit     a model and data in, the trained model and what was found out
     Tuner   the same inside a training loop of your own
+    load    the trained network of a run that `gammatune train` made
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gammatune.course import Schedule
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
+    from gammatune.loading import load
     from gammatune.repeating import replay
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
@@ -35,6 +37,7 @@ __all__ = [
     "doctor",
     "errors",
     "fit",
+    "load",
     "replay",
 ]
 
@@ -45,6 +48,7 @@ _HOMES = {
     "Run": "gammatune.run",
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
+    "load": "gammatune.loading",
     "replay": "gammatune.repeating",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",

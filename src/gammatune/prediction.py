@@ -1,20 +1,14 @@
 """Predictions of a trained run for new examples."""
 
 import csv
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from gammatune.data.npz import load_new
-from gammatune.data.preprocessing import Preprocessing
-from gammatune.errors import InvalidArgument, InvalidData, JournalError
-from gammatune.journal import WEIGHTS, replay
+from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.loading import network, plan_of
 from gammatune.metrics import classification, regression
-from gammatune.models import make_model
 
 BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
@@ -28,20 +22,13 @@ def predict_file(run: str, file: str, out: str) -> str:
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
-    facts = replay(run).begin["facts"]
-    if "preprocessing" not in facts:
-        raise InvalidArgument(
-            f"{run} was not made by `gammatune train`, so how its data was prepared is not known; load "
-            f"{WEIGHTS} into your own model instead"
-        )
-    preprocessing = _preprocessing(run, facts)
+    plan = plan_of(run)
+    preprocessing = plan.preprocessing
     x, y = load_new(file)
     inputs = preprocessing.inputs(x)  # looked at before a net is made for what the journal says of them
     if y is not None and (y.ndim == 0 or len(y) != len(x)):
         raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
-    model = make_model(facts["model"], preprocessing.shape, preprocessing.outputs, seed=0)
-    _load_weights(model, Path(run) / WEIGHTS)
-    outputs = _forward(model, inputs)
+    outputs = _forward(network(plan), inputs)
     quality = ""
     if preprocessing.task == "classification":
         probabilities = outputs.softmax(dim=1).numpy()
@@ -72,51 +59,6 @@ def predict_file(run: str, file: str, out: str) -> str:
     return f"{len(rows)} predictions written to {out}{quality}"
 
 
-def _preprocessing(run: str, facts: Mapping[str, Any]) -> Preprocessing:
-    try:
-        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
-        if not isinstance(facts["model"], str) or tuple(facts["shape"]) != preprocessing.shape:
-            raise InvalidData(f"a net {facts['model']!r:.40} for {facts['shape']!r:.40}")
-    except (InvalidData, KeyError, TypeError) as error:
-        raise JournalError(
-            f"the journal of {run} does not say how its data was prepared ({error}); it is damaged, train again"
-        ) from error
-    return preprocessing
-
-
-def _load_weights(model: torch.nn.Module, path: Path) -> None:
-    try:
-        _check_sums(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise JournalError(
-            f"{path.parent} holds no weights yet ({WEIGHTS}): the run has not ended, or committed nothing"
-        ) from None
-    except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
-        raise JournalError(
-            f"{path} cannot be read ({_line(error)}); the file is damaged, train again"
-        ) from error
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise JournalError(
-            f"{path} does not fit the run's model ({_line(error)}); the file or the model was changed"
-        ) from error
-
-
-def _check_sums(path: Path) -> None:
-    """torch does not look at the checksums it writes, and a flipped bit is a number like any other to it."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if (wrong := archive.testzip()) is not None:
-                raise ValueError(f"{wrong!r:.60} is not what was written")
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(":")[:200] if str(error) else type(error).__name__
-
-
 def _forward(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    model.eval()
     with torch.no_grad():
         return torch.cat([model(part) for part in x.split(BATCH)])

@@ -1,0 +1,100 @@
+"""The trained network of a run that `gammatune train` made, as a torch module."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gammatune.data.preprocessing import Preprocessing
+from gammatune.errors import InvalidArgument, InvalidData, JournalError
+from gammatune.journal import WEIGHTS, replay
+from gammatune.models import make_model
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the journal of a run says of its network: enough to make it again, untrained.
+
+    model: its name, as `make_model` takes it. facts: all that the journal's first line keeps.
+    """
+
+    run: str
+    model: str
+    preprocessing: Preprocessing
+    facts: Mapping[str, Any]
+
+
+def plan_of(run: str) -> Plan:
+    """Raises JournalError: no run there, or a damaged one. InvalidArgument: not a run of the command line."""
+    facts = replay(run).begin["facts"]
+    if "preprocessing" not in facts:
+        raise InvalidArgument(
+            f"{run} was not made by `gammatune train`, so how its data was prepared is not known; load "
+            f"{WEIGHTS} into your own model instead"
+        )
+    try:
+        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
+        if not isinstance(facts["model"], str) or tuple(facts["shape"]) != preprocessing.shape:
+            raise InvalidData(f"a net {facts['model']!r:.40} for {facts['shape']!r:.40}")
+    except (InvalidData, KeyError, TypeError) as error:
+        raise JournalError(
+            f"the journal of {run} does not say how its data was prepared ({error}); it is damaged, train again"
+        ) from error
+    return Plan(run, facts["model"], preprocessing, facts)
+
+
+def network(plan: Plan) -> nn.Module:
+    """The network with the run's weights, on the CPU, in eval mode.
+
+    Raises JournalError: no weights yet, or weights that cannot be read or do not fit; every error of `make_model`.
+    """
+    model = make_model(plan.model, plan.preprocessing.shape, plan.preprocessing.outputs, seed=0)
+    _load_weights(model, Path(plan.run) / WEIGHTS)
+    return model.eval()
+
+
+def load(run: str) -> nn.Module:
+    """The trained network of a run directory that `gammatune train` made, on the CPU, in eval mode.
+
+    It takes inputs as it was trained on them, (n, C, H, W) or (n, F), standardised, and returns (n, outputs): logits,
+    or standardised targets. `gammatune export` writes one that takes the raw inputs.
+    Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of the
+    command line.
+    """
+    return network(plan_of(run))
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    try:
+        _check_sums(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise JournalError(
+            f"{path.parent} holds no weights yet ({WEIGHTS}): the run has not ended, or committed nothing"
+        ) from None
+    except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
+        raise JournalError(
+            f"{path} cannot be read ({_line(error)}); the file is damaged, train again"
+        ) from error
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise JournalError(
+            f"{path} does not fit the run's model ({_line(error)}); the file or the model was changed"
+        ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """torch does not look at the checksums it writes, and a flipped bit is a number like any other to it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if (wrong := archive.testzip()) is not None:
+                raise ValueError(f"{wrong!r:.60} is not what was written")
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(":")[:200] if str(error) else type(error).__name__
