@@ -56,12 +56,27 @@ def train(
     model: Annotated[
         str,
         typer.Option(
-            help="auto, mlp, cnn, thesis, keras-cnn, resnet, alexnet, googlenet, lstm, or package.module:factory."
+            help="auto, mlp, cnn, thesis, keras-cnn, resnet, alexnet, googlenet, lstm, or package.module:factory; or "
+            "an earlier run's directory, whose network is gone on with."
         ),
     ] = "auto",
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Begin with the weights in this file: a state_dict (.pt, .pth) or .safetensors."),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(help="Parameters that stay as they are, such as 'features.*'; once for each pattern."),
+    ] = None,
     optimizer: Annotated[
         str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.")
     ] = "adamw",
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help="The optimizer's own rate: three decades about it are searched, in place of twelve."
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Length of the training.")] = 20,
     budget: Annotated[
         float | None,
@@ -155,6 +170,9 @@ def train(
         seed=seed,
         device=device,
         threads=threads,
+        lr=lr,
+        weights=weights,
+        freeze=freeze,
     )
     _train(asked, run_dir, quiet=quiet, as_json=as_json)
 

@@ -39,6 +39,9 @@ class Asked:
     seed: int
     device: str | None
     threads: int | None
+    lr: float | None
+    weights: str | None
+    freeze: list[str] | None
 
     @classmethod
     def of_run(cls, run: str) -> "Asked":
@@ -72,9 +75,9 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     from gammatune.data.dataset import look_like_labels
     from gammatune.data.split import split_data
     from gammatune.engine.threads import suitable_threads
+    from gammatune.fine_tuning import beginning
     from gammatune.fitting import fit
-    from gammatune.models import make_model
-    from gammatune.models.check import check_output
+    from gammatune.freezing import freeze
     from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, make_objective
     from gammatune.signals import Terminated
 
@@ -87,7 +90,10 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     if run_dir is not None and not run_dir.strip():
         raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
     loaded = load(asked.data, task=asked.task)  # type: ignore[arg-type]
-    split = split_data(loaded, seed=asked.seed, limit=asked.limit, validation=asked.validation)
+    begun = beginning(asked.model, asked.weights)
+    split = split_data(
+        loaded, seed=asked.seed, limit=asked.limit, validation=asked.validation, like=begun.like
+    )
     said = list(split.said)
     if asked.task is None and look_like_labels(loaded):
         said.append(
@@ -95,8 +101,9 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
             "classification reads them as classes."
         )
     default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
-    net = make_model(asked.model, split.shape, split.outputs, asked.seed)
-    check_output(net, split.shape, split.outputs)
+    net = begun.network(split.preprocessing, asked.seed, said)
+    if asked.freeze:
+        freeze(net, *asked.freeze)
     torch.set_num_threads(asked.threads or suitable_threads(net, split.shape, asked.batch_size or 32))
     directory = run_dir if run_dir is not None else next_run(split.name)
     try:
@@ -114,7 +121,9 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 objective=make_objective(asked.objective or default, lam=asked.lam),
                 space=asked.search or None,
                 optimizer=asked.optimizer,
+                lr=asked.lr,
                 weight_decay=asked.weight_decay,
+                pretrained=begun.is_pretrained or None,
                 batch_size=asked.batch_size,
                 device=asked.device,
                 keep=asked.keep,
@@ -122,7 +131,8 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 run_dir=directory,
                 facts={
                     "data": asked.data,
-                    "model": asked.model,
+                    "model": begun.model,
+                    **({"weights": begun.fact} if begun.is_pretrained else {}),
                     "shape": list(split.shape),
                     "preprocessing": split.preprocessing.to_dict(),
                     "limit": asked.limit,

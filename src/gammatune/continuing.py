@@ -15,7 +15,7 @@ ASKED = (
 )  # fmt: skip
 FACTS = (
     "data", "train", "limit", "validation", "batch_size", "model", "parameters", "optimizer",
-    "weight_decay", "data_digest",
+    "weight_decay", "data_digest", "weights",
 )  # fmt: skip
 # Another value of these may change the last bits, or more.
 VERSIONS = ("gammatune", "python")

@@ -20,14 +20,15 @@ from torch.utils.data import Dataset
 
 from gammatune.driver import Listener
 from gammatune.engine import archive
-from gammatune.engine.batches import Loader
-from gammatune.engine.modes import has_mode
+from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
 from gammatune.engine.snapshot import refuse_without_numbers
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Supervised, default_loss
 from gammatune.engine.torch_loop import lr_of
 from gammatune.errors import InvalidArgument, JournalWarning
+from gammatune.events import note_event
 from gammatune.examples import (
     Examples,
     as_set,
@@ -39,15 +40,17 @@ from gammatune.examples import (
     leaves_one,
     training_loader,
 )
+from gammatune.freezing import trained_in_words
 from gammatune.journal import WEIGHTS, Journal
 from gammatune.metrics import Classification, Regression, classification, regression
-from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective
+from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, rank
 from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
+from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
-from gammatune.tuner import Result, SamplerFactory, Tuner, around, as_space
+from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space
 
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
@@ -62,12 +65,23 @@ class FitResult(Result):
     selected by; or "selection", the very data the weights were selected by, which flatters them (the best of
     many looks better than it is); None where there is no report.
     said: the defaults that were chosen, in sentences. seconds: all of it, the report included.
+    start: what a pretrained model scored before any training, on the data to select by; None for any other.
+    is_start: no epoch was better than that, and the weights handed back are those the model came with.
     """
 
     report: Classification | Regression | None
     reported_on: str | None
     said: tuple[str, ...]
     seconds: float
+    start: Metrics | None = None
+    is_start: bool = False
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the weights handed back, on the data they were selected by."""
+        if self.is_start and self.start is not None:
+            return self.start
+        return self.course[-1].metrics if self.course else {}
 
 
 def fit(
@@ -88,7 +102,9 @@ def fit(
     space: Space | Mapping[str, Dimension] | Sequence[str] | str | None = None,
     loss_fn: LossFunction | None = None,
     optimizer: str | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
+    lr: float | None = None,
     weight_decay: float | None = None,
+    pretrained: bool | None = None,
     state: Sequence[Any] = (),
     batch_size: int | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
@@ -112,7 +128,11 @@ def fit(
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
     optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), an object, or a function of the parameters.
-    weight_decay: for an optimizer given by name. state: whatever else changes while training, as in `Tuner`.
+    lr, weight_decay: for an optimizer given by name; around that rate no more than three decades are searched.
+    pretrained: the weights the model comes with are worth something. Only three decades are searched around the
+    optimizer's own rate then, and with keep="best" they are handed back where no epoch is better; one pass over
+    val_set, beyond the budget, tells. Left out, it is true where parameters are frozen (`gammatune.freeze`).
+    state: whatever else changes while training, as in `Tuner`.
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set,
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
     facts: kept in the first line of the journal.
@@ -164,10 +184,21 @@ def fit(
         counted = task.classify and task.comparable
         objective = DEFAULT_CLASSIFICATION if counted else DEFAULT_REGRESSION
 
-    stepper, default_range = _optimizer(optimizer, model, weight_decay, policy)
+    if any(not p.requires_grad for p in model.parameters()):
+        said.append(f"Of the model, {trained_in_words(model)}.")
+        pretrained = True if pretrained is None else pretrained
+    stepper, default_range = _optimizer(
+        optimizer, model, lr, weight_decay, policy, near=lr is not None or bool(pretrained)
+    )
     where = Space({"lr": default_range}) if asked is None else asked
     if asked is None:
-        said.append(f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}.")
+        why = ""
+        if lr is not None or pretrained:
+            why = f", {FEW_DECADES:g} decades around {lr_of(stepper):.3g}"
+            why += " since the model is pretrained" if pretrained else ""
+        said.append(
+            f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}{why}."
+        )
     else:
         said.append(
             f"Nothing is searched: {policy}."
@@ -199,11 +230,15 @@ def fit(
         state=state,
         forks=forks,
     )
+    start: _Start | None = None
+    is_start = False
     journal: Journal | None = None
     tuner: Tuner | None = None
     try:
         # Closed here too: where the tuner is refused, or cannot begin, nobody else takes the hooks off.
         with closing(training), _seeded(seed):
+            if pretrained:
+                start = _Start.of(model, training, select)
             journal = None if run_dir is None else Journal(run_dir, resume=True)
             tuner = Tuner(
                 training=training,
@@ -242,6 +277,15 @@ def fit(
                     run.report(**run.evaluate())
             if has_mode(stepper):  # the weights that are meant to be used, not those it steps with
                 stepper.eval()  # type: ignore[attr-defined]
+            if start is not None and (told := start.held_against(tuner)):
+                is_start = keep == "best"
+                if is_start:
+                    model.load_state_dict(start.weights)
+                said.append(
+                    told + ("; they are handed back." if is_start else ', but keep="last" was asked for.')
+                )
+                if journal is not None and (journal.past is None or journal.past.report is None):
+                    journal.append(note_event(said[-1]))
             report = _report(training, judged, task) if task.comparable else None
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
@@ -269,6 +313,8 @@ def fit(
         reported_on,
         tuple(said),
         seconds,
+        start=None if start is None else start.metrics,
+        is_start=is_start,
     )
 
 
@@ -276,20 +322,31 @@ def fit(
 
 
 def _optimizer(
-    given: Any, model: nn.Module, weight_decay: float | None, policy: str | Policy
+    given: Any,
+    model: nn.Module,
+    lr: float | None,
+    weight_decay: float | None,
+    policy: str | Policy,
+    *,
+    near: bool,
 ) -> tuple[Optimizer, Float]:
-    """The optimizer, and the range its learning rate is searched in by default."""
+    """The optimizer, and the range its learning rate is searched in by default. near: see `around`."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise InvalidArgument("the model has no parameter to train (all are frozen, or there are none)")
     if isinstance(given, str):
         recipe = recipe_of(given)
-        made = make_optimizer(given, parameters, weight_decay)
+        if lr is not None and not (isinstance(lr, (int, float, np.number)) and 0 < lr < float("inf")):
+            raise InvalidArgument(f"lr={lr!r}: give a finite number above 0, such as 1e-4")
+        made = make_optimizer(given, parameters, weight_decay, lr)
+        if near:
+            return made, around(lr_of(made), near=True)
         return made, WIDE if policy == "lookahead" else Float(recipe.low, recipe.high, log=True)
-    if weight_decay is not None:
-        raise InvalidArgument(
-            "weight_decay= goes with an optimizer given by name; set it on your own optimizer"
-        )
+    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+        if value is not None:
+            raise InvalidArgument(
+                f"{name}= goes with an optimizer given by name; set it on your own optimizer"
+            )
     stepper = given if isinstance(given, Optimizer) else given(parameters)
     if not isinstance(stepper, Optimizer):
         raise InvalidArgument(
@@ -302,7 +359,7 @@ def _optimizer(
             f"optimizer={type(stepper).__name__}: its step needs a closure, which `fit` does not give; write the "
             "loop yourself with gammatune.Tuner"
         )
-    return stepper, around(lr_of([stepper]), policy)
+    return stepper, around(lr_of([stepper]), policy, near=near)
 
 
 def _device(given: str | torch.device | None) -> torch.device:
@@ -313,6 +370,40 @@ def _device(given: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first_line = str(error).splitlines()[0]
         raise InvalidArgument(f"device={given!r} cannot be used ({first_line}); try device='cpu'") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A pretrained model as it came. weights: its state_dict, on the CPU. metrics: on the data to select by."""
+
+    weights: Mapping[str, Any]
+    metrics: Metrics
+
+    @classmethod
+    def of(cls, model: nn.Module, training: Supervised, select: Loader) -> "_Start":
+        weights = {
+            name: value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else value
+            for name, value in model.state_dict().items()
+        }
+        before = StreamStates(streams_of(select), cuda=True)
+        try:
+            with evaluating(model):
+                return cls(weights, dict(training.score(select)))
+        finally:
+            before.restore()
+
+    def held_against(self, tuner: Tuner) -> str | None:
+        """What to say where these weights are better than those that the training ended with."""
+        ended = tuner.result.metrics
+        if not ended:
+            return None
+        own, other = tuner.objective(self.metrics), tuner.objective(ended)
+        if rank(own, self.metrics) <= rank(other, ended):
+            return None
+        return (
+            f"No epoch was better than the weights the model came with ({tuner.objective.name} {own:.4g} against "
+            f"{other:.4g})"
+        )
 
 
 # The end --------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The trained network of a run that `gammatune train` made, as a torch module."""
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from gammatune.data.preprocessing import Preprocessing
 from gammatune.errors import InvalidArgument, InvalidData, JournalError
 from gammatune.journal import WEIGHTS, replay
 from gammatune.models import make_model
+from gammatune.weights import check_sums, first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,14 @@ def network(plan: Plan) -> nn.Module:
     Raises JournalError: no weights yet, or weights that cannot be read or do not fit; every error of `make_model`.
     """
     model = make_model(plan.model, plan.preprocessing.shape, plan.preprocessing.outputs, seed=0)
-    _load_weights(model, Path(plan.run) / WEIGHTS)
+    state = weights_of(plan)
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise JournalError(
+            f"{Path(plan.run) / WEIGHTS} does not fit the run's model ({first_line(error)}); the file or the model "
+            "was changed"
+        ) from error
     return model.eval()
 
 
@@ -68,33 +75,18 @@ def load(run: str) -> nn.Module:
     return network(plan_of(run))
 
 
-def _load_weights(model: nn.Module, path: Path) -> None:
+def weights_of(plan: Plan) -> Mapping[str, Any]:
+    """The state_dict that the run ended with. Raises JournalError: none yet, or one that cannot be read."""
+    path = Path(plan.run) / WEIGHTS
     try:
-        _check_sums(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        check_sums(path)
+        state: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise JournalError(
             f"{path.parent} holds no weights yet ({WEIGHTS}): the run has not ended, or committed nothing"
         ) from None
     except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
         raise JournalError(
-            f"{path} cannot be read ({_line(error)}); the file is damaged, train again"
+            f"{path} cannot be read ({first_line(error)}); the file is damaged, train again"
         ) from error
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise JournalError(
-            f"{path} does not fit the run's model ({_line(error)}); the file or the model was changed"
-        ) from error
-
-
-def _check_sums(path: Path) -> None:
-    """torch does not look at the checksums it writes, and a flipped bit is a number like any other to it."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if (wrong := archive.testzip()) is not None:
-                raise ValueError(f"{wrong!r:.60} is not what was written")
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(":")[:200] if str(error) else type(error).__name__
+    return state

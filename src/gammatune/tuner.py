@@ -51,6 +51,9 @@ OPEN = 10**6  # epochs, where only the time is limited
 # policy finds the region with its first short rollouts, and a rate may be wrong by a factor of 1000 either way.
 DECADES = 12.0
 FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
+FEW_DECADES = (
+    3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
+)
 
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
 
@@ -487,8 +490,13 @@ def default_budget(policy: str | Policy) -> float:
     return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
 
 
-def around(lr: float, policy: str | Policy = "greedy") -> Float:
-    """The range searched around a learning rate that somebody chose, centred on it."""
+def around(lr: float, policy: str | Policy = "greedy", *, near: bool = False) -> Float:
+    """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
+    if near:
+        half = 10 ** (FEW_DECADES / 2)
+        return Float(
+            float(f"{lr / half:.2g}"), float(f"{lr * half:.2g}"), log=True
+        )  # so that they can be read
     half = 10 ** (FEWER_DECADES.get(_name(policy), DECADES) / 2)
     return Float(lr / half, lr * half, log=True)
 

@@ -10,7 +10,7 @@ are scikit-learn's StandardScaler's, fed in pieces so that a large set is never 
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,23 @@ class Preprocessing:
         """A regression model's outputs (n, t) back in the unit of the original targets, (n, t)."""
         return np.asarray(outputs, dtype=np.float64) * self.target_std + self.target_mean
 
+    def following(self, earlier: "Preprocessing") -> "Preprocessing":
+        """The same, with the inputs standardised as `earlier` has them, for a network that was trained on those.
+
+        The targets of a regression are too, as long as there are as many, of much the same size. classes stay.
+        Raises InvalidData: examples of another shape.
+        """
+        if self.shape != earlier.shape:
+            raise InvalidData(
+                f"the data has examples of shape {self.shape}, and the network was trained on {earlier.shape}; "
+                "give examples of that shape, or begin with a new network"
+            )
+        known = replace(self, pixels=earlier.pixels, mean=earlier.mean, std=earlier.std)
+        moments = (self.target_mean, self.target_std, earlier.target_mean, earlier.target_std)
+        if len(self.target_mean) == len(earlier.target_mean) and all(map(_alike, *moments)):
+            known = replace(known, target_mean=earlier.target_mean, target_std=earlier.target_std)
+        return known
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, text and lists, ready for `json.dumps`."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
@@ -154,6 +171,11 @@ def _moments(pieces: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     for piece in pieces:
         scaler.partial_fit(np.asarray(piece, dtype=np.float64))
     return tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())
+
+
+def _alike(mean: float, std: float, earlier_mean: float, earlier_std: float) -> bool:
+    """Whether a target is near enough to an earlier one that a network's output for that is worth keeping (guess)."""
+    return abs(mean - earlier_mean) <= 3 * earlier_std and 0.1 <= std / earlier_std <= 10
 
 
 def _unit_pixels(x: NDArray[Any]) -> NDArray[np.float32]:

@@ -70,11 +70,19 @@ class Split:
         return self.preprocessing.cardinalities if isinstance(self.preprocessing, TablePreprocessing) else ()
 
 
-def split_data(data: Data, *, seed: int, limit: int | None = None, validation: float = VALIDATION) -> Split:
+def split_data(
+    data: Data,
+    *,
+    seed: int,
+    limit: int | None = None,
+    validation: float = VALIDATION,
+    like: Preprocessing | None = None,
+) -> Split:
     """`data` in three parts; the same seed gives the same parts.
 
     limit: how many training examples to keep, select part included, in the classes' proportions; None or
     more than there are keeps all. validation: the share of them that becomes `select`, in (0, 1).
+    like: standardise as this has it, for a network that was trained so, not with the statistics of `train`.
     Parts keep the classes' proportions where every class has members enough, and `said` says where not.
     Raises InvalidArgument: limit below 2, validation outside (0, 1). InvalidData: too few examples to split.
     """
@@ -92,6 +100,8 @@ def split_data(data: Data, *, seed: int, limit: int | None = None, validation: f
         report=not has_report,
     )
     preprocessing = learn(data.task, data.x_train[train], y[train], data.classes)
+    if like is not None:
+        preprocessing = preprocessing.following(like)
     parts = {
         "train": (data.x_train[train], y[train]),
         "select": (data.x_select, data.y_select) if has_select else (data.x_train[select], y[select]),

@@ -37,11 +37,15 @@ DEFAULT_OPTIMIZER = "adamw"
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[nn.Parameter], weight_decay: float | None = None
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    weight_decay: float | None = None,
+    lr: float | None = None,
 ) -> Optimizer:
-    """An optimizer by name; its learning rate starts in the (geometric) middle of its range.
+    """An optimizer by name.
 
-    weight_decay: 0 or more, per step; None leaves torch's default. Raises InvalidArgument.
+    weight_decay: 0 or more, per step; None leaves torch's default. lr: above 0; None is the (geometric) middle of its
+    range. Raises InvalidArgument.
     """
     recipe = recipe_of(name)
     options: dict[str, float] = {} if weight_decay is None else {"weight_decay": weight_decay}
@@ -49,7 +53,7 @@ def make_optimizer(
         raise InvalidArgument(
             f"weight_decay={weight_decay!r}: give 0 or a small number above it, such as 0.001"
         )
-    return recipe.make(parameters, lr=(recipe.low * recipe.high) ** 0.5, **options)
+    return recipe.make(parameters, lr=(recipe.low * recipe.high) ** 0.5 if lr is None else lr, **options)
 
 
 def recipe_of(name: str) -> Recipe:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
-from gammatune.engine.modes import evaluating, has_mode
+from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
@@ -63,7 +63,7 @@ class Supervised(TorchLoop):
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
-        self._into_training()
+        into_training(self._model)
         if has_mode(self._optimizer):
             self._optimizer.train()  # type: ignore[attr-defined]
         with self.attempting(meter):
@@ -119,13 +119,6 @@ class Supervised(TorchLoop):
                 predictions.append(predicted.cpu())
                 all_targets.append(targets.cpu())
         return torch.cat(predictions), torch.cat(all_targets)
-
-    def _into_training(self) -> None:
-        """Train mode, but for the parts that were put into eval mode on purpose (a frozen BatchNorm)."""
-        frozen = [m for m in self._model.modules() if not m.training] if self._model.training else []
-        self._model.train()
-        for module in frozen:
-            module.training = False
 
     def _pair(self, batch: Any) -> tuple[Any, Any]:
         if not isinstance(batch, (list, tuple)) or len(batch) != 2:

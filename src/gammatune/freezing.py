@@ -1,0 +1,70 @@
+"""Parts of a network that are to stay as they are while the rest is trained."""
+
+import difflib
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from gammatune.engine.modes import stay_in_eval
+from gammatune.errors import InvalidArgument
+
+CLOSE = 3  # names that are proposed where a pattern matches nothing
+
+
+def freeze(model: nn.Module, *patterns: str) -> list[str]:
+    """Keep the parameters that `patterns` name as they are; the names of all that are frozen now.
+
+    patterns: as in a shell ("features.*", "layer[12].*"), each for parameters' names; a module's name stands for all
+    parameters in it. A module all of whose parameters are frozen is put into eval mode with everything in it, so that
+    BatchNorm keeps its running statistics and Dropout drops nothing; `gammatune.fit` leaves it there. In a loop of
+    your own `model.train()` undoes that: call this again after it.
+
+    Raises InvalidArgument: no pattern, one that names nothing, or nothing left to train; nothing is frozen then.
+    """
+    parameters = dict(model.named_parameters())
+    if not patterns:
+        raise InvalidArgument("freeze needs the names of what is to stay, such as 'features.*'")
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in parameters if _names(pattern, name)}
+        if not found:
+            raise InvalidArgument(_advice(model, pattern))
+        chosen |= found
+    if all(name in chosen or not parameter.requires_grad for name, parameter in parameters.items()):
+        raise InvalidArgument(
+            f"{' and '.join(map(repr, patterns))} freeze all of the model's {len(parameters)} parameter tensors, and "
+            f"nothing is left to train; leave out the last layer, {list(parameters)[-1].rpartition('.')[0] or '*'}"
+        )
+    for name in chosen:
+        parameters[name].requires_grad_(False)
+    for module in model.modules():
+        own = list(module.parameters())
+        if own and not any(parameter.requires_grad for parameter in own):
+            stay_in_eval(module)
+    return [name for name, parameter in parameters.items() if not parameter.requires_grad]
+
+
+def trained_in_words(model: nn.Module) -> str:
+    """'2,005 of 12,345 parameters are trained', counted in numbers."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    trained = sum(size for size, wanted in sizes if wanted)
+    return f"{trained:,} of {sum(size for size, _ in sizes):,} parameters are trained"
+
+
+def _names(pattern: str, parameter: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (parameter, *_holders(parameter)))
+
+
+def _holders(parameter: str) -> Iterator[str]:
+    """Of "a.b.weight": "a.b" and "a"."""
+    while parameter := parameter.rpartition(".")[0]:
+        yield parameter
+
+
+def _advice(model: nn.Module, pattern: str) -> str:
+    names = [name for name, _ in model.named_parameters()]
+    known = dict.fromkeys(part for name in names for part in (*_holders(name), name))
+    plain = pattern.rstrip("*").rstrip(".")
+    near = difflib.get_close_matches(plain, known, n=CLOSE, cutoff=0.4) or [*known][:CLOSE]
+    return f"{pattern!r} names none of the model's {len(names)} parameters; it has {', '.join(near)}"
