@@ -12,10 +12,11 @@ from gammatune.journal import Event, text_of
 ASKED = (
     "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "sampler", "sampler_options",
     "objective", "lam", "space", "multiplier", "keep",
+    "patience",
 )  # fmt: skip
 FACTS = (
     "data", "train", "limit", "validation", "batch_size", "model", "parameters", "optimizer",
-    "weight_decay", "data_digest", "weights",
+    "weight_decay", "data_digest", "weights", "metric", "class_weights",
 )  # fmt: skip
 # Another value of these may change the last bits, or more.
 VERSIONS = ("gammatune", "python")

@@ -15,6 +15,7 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     SequentialSampler,
+    Subset,
     TensorDataset,
     random_split,
 )
@@ -135,6 +136,28 @@ def count(data: Any) -> int | None:
     if not isinstance(data, Dataset) or isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
         return None
     return len(data)
+
+
+def class_counts(data: Any, classes: int) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """How many targets each class has, (classes,), where that can be had without reading the examples; else None."""
+    data = data if isinstance(data, Dataset) else getattr(data, "dataset", None)
+    places: Any = None
+    while isinstance(data, Subset):
+        indices = torch.as_tensor(data.indices)
+        places = indices if places is None else indices[places]
+        data = data.dataset
+    targets = data.tensors[1] if type(data) is TensorDataset and len(data.tensors) == 2 else None
+    if targets is None:  # as the sets of torchvision have them
+        targets = getattr(data, "targets", None)
+        if not isinstance(targets, (Tensor, list, np.ndarray)) or len(targets) != count(data):
+            return None
+    try:
+        codes = torch.as_tensor(targets if places is None else torch.as_tensor(targets)[places]).flatten()
+    except (ValueError, TypeError, RuntimeError):
+        return None
+    if codes.is_floating_point() or not len(codes) or int(codes.min()) < 0 or int(codes.max()) >= classes:
+        return None
+    return torch.bincount(codes, minlength=classes).numpy()
 
 
 def digest(sets: Sequence[Any]) -> str | None:

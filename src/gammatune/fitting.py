@@ -6,7 +6,7 @@ import time as clock
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 
 from gammatune.driver import Listener
 from gammatune.engine import archive
@@ -25,14 +25,15 @@ from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
 from gammatune.engine.snapshot import refuse_without_numbers
 from gammatune.engine.streams import StreamStates
-from gammatune.engine.supervised import LossFunction, Supervised, default_loss
+from gammatune.engine.supervised import LossFunction, Scale, Supervised, WeightedCrossEntropy, default_loss
 from gammatune.engine.torch_loop import lr_of
-from gammatune.errors import InvalidArgument, JournalWarning
+from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
 from gammatune.events import note_event
 from gammatune.examples import (
     Examples,
     as_set,
     batch_size_for,
+    class_counts,
     count,
     digest,
     forward_loader,
@@ -41,9 +42,20 @@ from gammatune.examples import (
     training_loader,
 )
 from gammatune.freezing import trained_in_words
-from gammatune.journal import WEIGHTS, Journal
+from gammatune.journal import PREDICTIONS, WEIGHTS, Journal
+from gammatune.measures import (
+    LEVEL,
+    RESAMPLES,
+    Answers,
+    Measure,
+    imbalance,
+    measured,
+    recipe,
+    relevant,
+    undefined,
+)
 from gammatune.metrics import Classification, Regression, classification, regression
-from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, rank
+from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, for_metric, rank
 from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
 from gammatune.records import Metrics
@@ -67,12 +79,16 @@ class FitResult(Result):
     said: the defaults that were chosen, in sentences. seconds: all of it, the report included.
     start: what a pretrained model scored before any training, on the data to select by; None for any other.
     is_start: no epoch was better than that, and the weights handed back are those the model came with.
+    measures: on the same data as the report, by name, with 95 % bootstrap intervals (`gammatune.measures`); of a
+    regression in the target's original unit where `fit` was told it. metric: the one asked for.
     """
 
     report: Classification | Regression | None
     reported_on: str | None
     said: tuple[str, ...]
     seconds: float
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    metric: str | None = None
     start: Metrics | None = None
     is_start: bool = False
 
@@ -99,6 +115,9 @@ def fit(
     sampler: str | SamplerFactory = "gamma",
     sampler_options: Mapping[str, Any] | None = None,
     objective: str | Objective | None = None,
+    metric: str | None = None,
+    class_weights: str | Sequence[float] | None = None,
+    target_scale: Scale | None = None,
     space: Space | Mapping[str, Dimension] | Sequence[str] | str | None = None,
     loss_fn: LossFunction | None = None,
     optimizer: str | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
@@ -113,6 +132,7 @@ def fit(
     seed: int = 0,
     run_dir: str | None = None,
     facts: Mapping[str, Any] | None = None,
+    extra: Callable[[Answers], Mapping[str, Any]] | None = None,
     listeners: Sequence[Listener] = (),
     forks: str = "device",
 ) -> FitResult:
@@ -125,6 +145,14 @@ def fit(
     epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, seed, run_dir,
     listeners, forks: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
+    metric: a measure by name (`gammatune.measures`: "auc", "f1", "balanced-accuracy", ...; "mae", "rmse", ...), which
+    is told of every evaluation and selects: with the loss in kappa, in the place of the accuracy; an error by its
+    logarithm (`gammatune.objectives.for_metric`). An objective given too selects instead of it.
+    class_weights: "balanced" (examples / (classes x examples of the class)), or one positive number a class: weighs
+    the cross entropy that is trained with. The selection and the report stay unweighted; where a metric is asked
+    for, the loss it is selected with is weighted too.
+    target_scale: (mean, standard deviation), one number or one for each of a target's: of a regression whose
+    targets were standardised, so that metric and measures are told in the original unit.
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
     optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), an object, or a function of the parameters.
@@ -135,8 +163,10 @@ def fit(
     state: whatever else changes while training, as in `Tuner`.
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set,
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
-    facts: kept in the first line of the journal.
+    facts: kept in the first line of the journal. extra: called once after the search with what the model says of
+    the report's examples; the mapping it returns is kept in the journal's report event as "extra".
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
+    What the model says of the report's examples is written there too, as predictions.npz.
 
     Out of memory makes a candidate infeasible where a batch size is searched.
 
@@ -147,6 +177,8 @@ def fit(
     said: list[str] = []
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")
+    if metric is not None:
+        metric = recipe(metric).name
     place = _device(device)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
     train_set = as_set(train_set, "train_set", dtype)
@@ -171,6 +203,8 @@ def fit(
         loss_fn.to(place)
     parts = {"train_set": training_loader(train_set, size, collate), "val_set": select}
     task = rehearse(model, parts if test is None else parts | {"test_set": judged}, loss_fn, place)
+    weights = _class_weights(class_weights, task, loss_fn, train_set)
+    scale = _target_scale(target_scale, task)
     if loss_fn is None:
         loss_fn = default_loss(task.classify)
         name = "cross entropy" if task.classify else "the mean squared error"
@@ -179,6 +213,28 @@ def fit(
         said.append(
             "The model's outputs cannot be compared with the targets one to one: only the loss is scored, and "
             "there is no report."
+        )
+    elif task.classify and class_weights is None:
+        counts = class_counts(train_set, task.classes)
+        if counts is not None and (unequal := imbalance(counts.tolist(), _class_names(facts, task.classes))):
+            said.append(unequal)
+    if metric is not None:
+        metric = _metric(metric, task, val_set, scale)
+        if objective is None:
+            objective = for_metric(metric)
+            said.append(_selecting(objective, task))
+    select_loss = loss_fn
+    if weights is not None:
+        loss_fn = WeightedCrossEntropy(weights.to(place, dtype))
+        if metric is not None:
+            select_loss = loss_fn
+        said.append(
+            f"The loss weighs {_weights_in_words(weights, _class_names(facts, task.classes))}: in training"
+            + (
+                ", and where weights are selected; what is reported is unweighted."
+                if metric is not None
+                else "; selection and report are unweighted."
+            )
         )
     if objective is None:
         counted = task.classify and task.comparable
@@ -229,6 +285,9 @@ def fit(
         device=place,
         state=state,
         forks=forks,
+        select_loss=select_loss,
+        metric=metric,
+        scale=scale,
     )
     start: _Start | None = None
     is_start = False
@@ -267,6 +326,8 @@ def fit(
                     "threads": torch.get_num_threads(),
                     "torch": torch.__version__,
                     "numpy": np.__version__,
+                    "metric": metric,
+                    "class_weights": _plain(class_weights),
                     **(facts or {}),
                     "said": [*(facts or {}).get("said", ()), *said],
                 },
@@ -286,11 +347,29 @@ def fit(
                 )
                 if journal is not None and (journal.past is None or journal.past.report is None):
                     journal.append(note_event(said[-1]))
-            report = _report(training, judged, task) if task.comparable else None
+            answers = training.answers(judged) if task.comparable else None
+            report = None if answers is None else _report(answers, task)
+            measures: dict[str, Measure] = {}
+            more: dict[str, Any] = {}
+            if answers is not None:
+                measures, lacking = _measures(answers, scale, metric, seed)
+                said += lacking
+                more = {"level": LEVEL, "resamples": RESAMPLES, "examples": len(answers), "said": lacking}
+                more |= {} if extra is None else extra(answers)
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
         if report is not None:
-            event = {"event": "report", "on": reported_on, "seconds": seconds, **asdict(report)}
+            if journal is not None and answers is not None:
+                _save_predictions(answers, journal.directory / PREDICTIONS)
+            event = {
+                "event": "report",
+                "on": reported_on,
+                "seconds": seconds,
+                **asdict(report),
+                "measures": {name: [m.value, m.low, m.high] for name, m in measures.items()},
+                "metric": metric,
+                "extra": more,
+            }
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
             for listener in listeners:
@@ -313,8 +392,10 @@ def fit(
         reported_on,
         tuple(said),
         seconds,
-        start=None if start is None else start.metrics,
-        is_start=is_start,
+        measures,
+        metric,
+        None if start is None else start.metrics,
+        is_start,
     )
 
 
@@ -404,16 +485,132 @@ class _Start:
             f"No epoch was better than the weights the model came with ({tuner.objective.name} {own:.4g} against "
             f"{other:.4g})"
         )
+# What is measured, and weighed ----------------------------------------------------------------------------
+
+
+def _metric(name: str, task: Task, val_set: Any, scale: Scale | None) -> str:
+    """Refuse, before any training, what cannot be measured here."""
+    if not task.comparable:
+        raise InvalidArgument(
+            f"metric={name!r} needs outputs that can be compared with the targets one to one, and this loss goes "
+            "without; leave metric= out"
+        )
+    found = recipe(name, "classification" if task.classify else "regression")
+    if type(val_set) is TensorDataset and len(val_set.tensors) == 2:  # elsewhere the first evaluation says so
+        targets = val_set.tensors[1].detach().cpu().numpy()
+        targets = targets.ravel() if task.classify else targets.reshape(len(targets), -1)
+        room = np.broadcast_to(np.float32(0), (len(targets), task.classes)) if task.classify else None
+        known = Answers(targets, targets, task.classes, room)
+        reason = undefined(name, known if scale is None else known.scaled(*scale))
+        if reason is not None:
+            raise InvalidData(
+                f"{reason}. These are the examples to select by; give others, or another metric"
+            )
+    return found.name
+
+
+def _selecting(objective: Objective, task: Task) -> str:
+    what = objective.needs[0]
+    how = "class 1 is the positive one" if task.classes == 2 else "the mean over the classes"
+    about = (
+        f" ({how})"
+        if task.classify and what not in ("accuracy", "balanced-accuracy", "mcc", "log-loss", "brier")
+        else ""
+    )
+    beside = " and the loss together" if len(objective.needs) > 1 else ""
+    return f"Weights are selected by the {what}{about}{beside} ({objective.name})."
+
+
+def _class_weights(
+    given: str | Sequence[float] | None, task: Task, loss_fn: LossFunction | None, train_set: Any
+) -> torch.Tensor | None:
+    if given is None:
+        return None
+    if not task.classify or not task.comparable:
+        raise InvalidArgument(
+            "class_weights= weighs classes, and the targets are not whole numbers; leave it out"
+        )
+    if loss_fn is not None:
+        raise InvalidArgument(
+            "class_weights= goes with the default loss; weigh the classes in your own loss_fn"
+        )
+    k = task.classes
+    if isinstance(given, str):
+        if given != "balanced":
+            raise InvalidArgument(f"class_weights={given!r}: write 'balanced', or give {k} positive numbers")
+        counts = class_counts(train_set, k)
+        if counts is None:
+            raise InvalidArgument(
+                "class_weights='balanced' must know how many examples each class has, and the targets of this "
+                f"{type(train_set).__name__} cannot be had at once; give {k} positive numbers"
+            )
+        present = counts > 0
+        weights = np.ones(k)
+        weights[present] = counts.sum() / (present.sum() * counts[present])
+        return torch.as_tensor(weights)
+    try:
+        weights = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        weights = np.zeros(0)
+    if weights.shape != (k,) or not bool((np.isfinite(weights) & (weights > 0)).all()):
+        raise InvalidArgument(
+            f"class_weights={given!r:.60}: give {k} positive numbers, one a class, or 'balanced'"
+        )
+    return torch.as_tensor(weights)
+
+
+def _weights_in_words(weights: torch.Tensor, names: Sequence[str]) -> str:
+    held = [f"class {name} {weight:.3g}" for name, weight in zip(names, weights.tolist(), strict=True)]
+    return ", ".join(held if len(held) <= 4 else [*held[:3], f"... ({len(held)} classes)"])
+
+
+def _class_names(facts: Mapping[str, Any] | None, classes: int) -> list[str]:
+    """As whoever prepared the data calls them, else their codes."""
+    preparing = (facts or {}).get("preprocessing")
+    names = preparing.get("classes", ()) if isinstance(preparing, Mapping) else ()
+    return [str(name) for name in (names if len(names) == classes else range(classes))]
+
+
+def _target_scale(given: Any, task: Task) -> Scale | None:
+    if given is None or np.size(given[0]) == 0:
+        return None
+    if task.classify:
+        raise InvalidArgument("target_scale= is the scale of a regression's targets; leave it out")
+    mean, std = (np.asarray(part, dtype=np.float64) for part in given)
+    if not bool(np.isfinite(mean).all()) or not bool((np.isfinite(std) & (std > 0)).all()):
+        raise InvalidArgument(
+            f"target_scale={given!r:.80}: give finite means and positive standard deviations"
+        )
+    return mean, std
+
+
+def _plain(weights: str | Sequence[float] | None) -> Any:
+    """As the journal can hold them."""
+    return weights if weights is None or isinstance(weights, str) else np.asarray(weights).tolist()
 
 
 # The end --------------------------------------------------------------------------------------------------
 
 
-def _report(training: Supervised, loader: Loader, task: Task) -> Classification | Regression:
-    predicted, targets = training.predict(loader)
+def _report(answers: Answers, task: Task) -> Classification | Regression:
     if task.classify:
-        return classification(targets.numpy(), predicted.numpy(), task.classes)
-    return regression(targets.numpy(), predicted.numpy())
+        return classification(answers.targets, answers.said, task.classes)
+    return regression(answers.targets, answers.said)
+
+
+def _measures(
+    answers: Answers, scale: Scale | None, metric: str | None, seed: int
+) -> tuple[dict[str, Measure], list[str]]:
+    """All that say something of these examples, the one asked for first; and a sentence for each without a value."""
+    names = relevant(answers)
+    if metric is not None:
+        names = [metric, *(name for name in names if name != metric)]
+    if not answers.is_finite:
+        return {}, ["The measures have no value: the model's outputs are not all finite."]
+    if scale is not None:
+        answers = answers.scaled(*scale)
+    found, lacking = measured(names, answers, stream(seed, "bootstrap"))
+    return found, [f"On the data that is reported on {reason}." for reason in lacking]
 
 
 def _save(model: nn.Module, path: Path) -> None:
@@ -424,6 +621,26 @@ def _save(model: nn.Module, path: Path) -> None:
         warnings.warn(
             f"cannot write the weights to {path} ({error.strerror or error}); the model in memory has them. Free the "
             "disk, and run the same again: what is on disk is not trained again",
+            JournalWarning,
+            stacklevel=3,
+        )
+
+
+def _save_predictions(answers: Answers, path: Path) -> None:
+    """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64."""
+    if answers.classes and answers.probabilities is None:  # too many to be kept
+        return
+    said = (
+        {"probabilities": answers.probabilities, "targets": answers.targets.astype(np.int64)}
+        if answers.classes
+        else {"predictions": answers.said, "targets": answers.targets}
+    )
+    try:
+        archive.whole_file(path, lambda file: np.savez(file, **said))
+    except OSError as error:
+        warnings.warn(
+            f"cannot write the predictions to {path} ({error.strerror or error}). Free the disk, and run the same "
+            "again: what is on disk is not trained again",
             JournalWarning,
             stacklevel=3,
         )

@@ -29,11 +29,12 @@ from gammatune.events import (
     text_of,
 )
 from gammatune.locking import RunLock
-from gammatune.story import FILE, WEIGHTS, Story, outcome_from, read, replay
+from gammatune.story import FILE, PREDICTIONS, WEIGHTS, Story, outcome_from, read, replay
 
 __all__ = [
     "FILE",
     "FORMAT",
+    "PREDICTIONS",
     "WEIGHTS",
     "Event",
     "Journal",

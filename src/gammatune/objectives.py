@@ -11,6 +11,14 @@ each is a reading (docs: the thesis, digested):
     kappa12        M_a^2 - log(M_l) / lambda         (12) scaled [reading, default]: M_l weighs more
     kappa12_ratio  M_a^2 - log(M_l / lambda)         (12) ratio [reading]: lambda moves the cut only
 
+A measure that is asked for (`gammatune.measures`) takes the accuracy's place, or the loss's (`for_metric`):
+
+    kappa-f1, kappa-auc, ...    M |M| - log(M_l) / lambda    M in [0, 1], or [-1, 1] for the mcc
+    log-mae, log-brier, ...     -log(M)                      M an error, 0 or more
+    r2                          M
+
+so that short rollouts, in which the f1 of all is 0, are still told apart by their loss.
+
 The thesis cuts kappa to 0 where it would be negative. A cut kappa is 0 all over the first epochs, so the
 uncut form searches and the cut form reproduces.
 """
@@ -21,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidArgument
+from gammatune.measures import RECIPES
 from gammatune.records import Metrics
 
 # Where kappa is cut to 0: "negative", where kappa is not above 0 [reading]; "loss-above-accuracy", where
@@ -68,6 +77,16 @@ _PLAIN: Mapping[str, tuple[str, Callable[[float], float]]] = {
     "log-loss": ("loss", lambda loss: -_log(loss)),
 }
 
+# Of a measure by name: what is scored, by the objective's name.
+_SQUARED: Mapping[str, str] = {
+    f"kappa-{name}": name for name, held in RECIPES.items() if held.task == "classification" and held.higher
+}
+_ERRORS: Mapping[str, tuple[str, Callable[[float], float]]] = {
+    f"log-{name}": (name, lambda error: -_log(error)) for name, held in RECIPES.items() if not held.higher
+}
+FOR_METRICS: tuple[str, ...] = (*_SQUARED, *_ERRORS)
+_SINGLE = {**_PLAIN, **_ERRORS}
+
 OBJECTIVES: tuple[str, ...] = (*_PLAIN, *_KAPPAS, *(f"{name}-cut" for name in _KAPPAS))
 DEFAULT_CLASSIFICATION = "kappa"
 DEFAULT_REGRESSION = "log-loss"
@@ -87,7 +106,12 @@ class Objective:
     @property
     def needs(self) -> tuple[str, ...]:
         """The names of the metrics without which there is no score."""
-        return (_PLAIN[self.name][0],) if self.name in _PLAIN else ("accuracy", "loss")
+        return (_SINGLE[self.name][0],) if self.name in _SINGLE else (self.weighed, "loss")
+
+    @property
+    def weighed(self) -> str:
+        """The metric that a kappa weighs beside the loss."""
+        return _SQUARED.get(self.name, "accuracy")
 
     def __call__(self, metrics: Metrics) -> float:
         """The score, higher is better; -inf where a needed metric or the loss is not finite (diverged).
@@ -98,9 +122,12 @@ class Objective:
         self._check(metrics)
         if any(not math.isfinite(metrics[m]) for m in (*self.needs, "loss") if m in metrics):
             return -math.inf
-        if self.name in _PLAIN:
-            metric, score = _PLAIN[self.name]
+        if self.name in _SINGLE:
+            metric, score = _SINGLE[self.name]
             return score(float(metrics[metric]))
+        if self.name in _SQUARED:
+            asked = float(metrics[self.weighed])
+            return asked * abs(asked) - _log(float(metrics["loss"])) / self.lam
         accuracy, loss = float(metrics["accuracy"]), float(metrics["loss"])
         kappa = _KAPPAS[self.name.removesuffix("-cut")](accuracy, loss, self.lam)
         if not self.name.endswith("-cut"):
@@ -115,11 +142,11 @@ class Objective:
     def beats(self, one: Metrics, other: Metrics, examples: int) -> bool:
         """Whether `one` is better than `other` in every metric that is weighed: kappa's loss, and its accuracy by
         more than a standard error over so many examples."""
-        if self.name in _PLAIN:
+        if self.name in _SINGLE:
             return self(one) > self(other)
-        accuracy = other["accuracy"]
-        error = math.sqrt(accuracy * (1 - accuracy) / max(examples, 1))
-        return one["accuracy"] > accuracy + error and one["loss"] < other["loss"]
+        share = other[self.weighed]  # of a measure other than the accuracy its error is a guess
+        error = math.sqrt(max(0.0, share * (1 - share)) / max(examples, 1))
+        return one[self.weighed] > share + error and one["loss"] < other["loss"]
 
     def _check(self, metrics: Metrics) -> None:
         missing = [m for m in self.needs if m not in metrics]
@@ -130,7 +157,7 @@ class Objective:
             raise InvalidArgument(
                 f"accuracy must be a fraction in [0, 1], not per cent, got {accuracy:g}; divide by 100"
             )
-        takes_log = self.name == "log-loss" or self.name not in _PLAIN
+        takes_log = self.name == "log-loss" or self.name not in _SINGLE
         if takes_log and -math.inf < metrics["loss"] < 0:
             raise InvalidArgument(
                 f"objective {self.name!r} takes the logarithm of the loss, which must not be negative, "
@@ -139,7 +166,12 @@ class Objective:
 
     def _advice_on_missing(self, missing: list[str], metrics: Metrics) -> str:
         got = ", ".join(sorted(metrics)) or "none"
-        if self.name not in _PLAIN and missing == ["accuracy"]:
+        if self.name in FOR_METRICS and "loss" not in missing:
+            return (
+                f"objective {self.name!r} needs the metric {missing[0]!r}, and received {got}; fit computes it where "
+                f"metric={missing[0]!r} is asked for, a loop of your own reports it"
+            )
+        if self.name not in _SINGLE and missing == ["accuracy"]:
             return (
                 f"objective {self.name!r} weighs accuracy and loss together, and a regression has no "
                 f"accuracy (metrics received: {got}); use 'log-loss', 'r2', 'mse' or 'loss'"
@@ -185,17 +217,27 @@ def make_objective(
     name: str = DEFAULT_CLASSIFICATION, *, lam: float = DEFAULT_LAM, cut: Cut = "negative"
 ) -> Objective:
     """The objective called `name`, one of OBJECTIVES; "kappa" is kappa12, and "-cut" adds the thesis's cut.
+    Those of FOR_METRICS are known too.
 
     lam: in (0, 1], and not below 1e-300. cut: where a "-cut" objective is 0 (see `Cut`).
     Raises InvalidArgument: a name that is not known, lam outside (0, 1], a cut that is not known.
     """
-    if name not in OBJECTIVES:
+    if name not in OBJECTIVES and name not in FOR_METRICS:
         raise InvalidArgument(f"there is no objective {name!r}; choose from {', '.join(OBJECTIVES)}")
     if not _SMALLEST_LAM <= lam <= 1:
         raise InvalidArgument(f"lam must lie in (0, 1] (1e-300 at least), got {lam!r}")
     if cut not in ("negative", "loss-above-accuracy"):
         raise InvalidArgument(f"cut must be 'negative' or 'loss-above-accuracy', got {cut!r}")
     return Objective(name, float(lam), cut)
+
+
+def for_metric(metric: str, *, lam: float = DEFAULT_LAM) -> Objective:
+    """The objective that selects by a measure of `gammatune.measures` (module docstring)."""
+    if metric == "accuracy":
+        return make_objective("kappa", lam=lam)
+    if metric == "r2":
+        return make_objective("r2", lam=lam)
+    return make_objective(f"{'kappa' if RECIPES[metric].higher else 'log'}-{metric}", lam=lam)
 
 
 def _log(loss: float) -> float:

@@ -19,6 +19,7 @@ from gammatune.fields import (
     BEGIN,
     END,
     LABELS,
+    MEASURED,
     NUMBERS,
     OUTCOME,
     REPEAT,
@@ -36,6 +37,7 @@ from gammatune.records import Outcome, Verdict
 
 FILE = "journal.jsonl"
 WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
+PREDICTIONS = "predictions.npz"  # and what those weights say of the data that was reported on
 
 DEEPEST = 100  # brackets within brackets; deeper ones exhaust the stack of whoever looks at them
 
@@ -114,6 +116,7 @@ class Story:
                 self.end = dict(event)
             case "report":
                 check(event, LABELS if "accuracy" in event else NUMBERS)
+                check(event, {name: look for name, look in MEASURED.items() if name in event})
                 self.report = dict(event)
             case "note":
                 self.notes.append(text(event["text"]))

@@ -61,14 +61,25 @@ def write(path: Path, tree: Any) -> str:
 
 def put(path: Path, content: Any) -> str:
     """`torch.save` to a file, whole or not at all, as `write` says; its SHA-256."""
+    sums: list[str] = []
+
+    def save(file: BinaryIO) -> None:
+        hashing = _Hashing(file)
+        with _unmasked():
+            torch.save(content, cast(BinaryIO, hashing))
+        sums.append(hashing.finish())
+
+    whole_file(path, save)
+    return sums[0]
+
+
+def whole_file(path: Path, save: Callable[[BinaryIO], None]) -> None:
+    """A file that `save` writes, durable, whole or not at all; as `write` says."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            hashing = _Hashing(file)
-            with _unmasked():
-                torch.save(content, cast(BinaryIO, hashing))
-            checksum = hashing.finish()
+            save(file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -77,7 +88,6 @@ def put(path: Path, content: Any) -> str:
             part.unlink()
         raise
     _make_durable(path.parent)
-    return checksum
 
 
 def read(path: Path, checksum: str) -> Any:

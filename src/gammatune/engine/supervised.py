@@ -12,9 +12,15 @@ from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
+from gammatune.measures import RECIPES, Answers, undefined, value
 from gammatune.records import Metrics, Values
 
 LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
+Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
+
+# Probabilities that are held at once, four bytes each (guess); where a set has more, the measures that need all of
+# them have no value.
+MOST = 2**28
 
 
 def default_loss(classify: bool) -> LossFunction:
@@ -26,10 +32,29 @@ def _mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
     return nn.functional.mse_loss(output.reshape(target.shape), target)
 
 
+class WeightedCrossEntropy:
+    """Cross entropy, each example's times the weight of its class, over the number of examples.
+
+    Not over the sum of the weights, as torch has it: there an example would weigh by what else is in its batch, and
+    one of a rare class nothing more than others in a batch of its own.
+    """
+
+    def __init__(self, weights: Tensor) -> None:
+        self.weights = weights
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        weights = self.weights.to(output)
+        return nn.functional.cross_entropy(output, target, weight=weights, reduction="sum") / target.numel()
+
+
 class Supervised(TorchLoop):
     """A `Trainable`: batches of (inputs, targets), a model, a loss, an optimizer.
 
     train: a loader, or a function of the batch size that makes one. select: a loader to score on.
+    select_loss: what is scored, where that is another loss than the one trained with. metric: a measure of
+    `gammatune.measures`, scored too: in every evaluation all outputs are collected (of labels 16 bytes an example,
+    of probabilities 4 a class more) and handed to scikit-learn once. scale: of standardised targets; `metric` is
+    told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
     device: where batches go. state, forks: see `TorchLoop`.
@@ -49,6 +74,9 @@ class Supervised(TorchLoop):
         device: torch.device,
         state: Sequence[Any] = (),
         forks: str = "device",
+        select_loss: LossFunction | None = None,
+        metric: str | None = None,
+        scale: Scale | None = None,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
         super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks)
@@ -60,6 +88,9 @@ class Supervised(TorchLoop):
         self._classify = classify
         self._comparable = comparable
         self._device = device
+        self._select_loss = select_loss or loss
+        self._metric = metric
+        self._scale = scale
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
@@ -75,21 +106,26 @@ class Supervised(TorchLoop):
             self._optimizer.zero_grad()
 
     def evaluate(self, meter: Meter) -> Metrics:
-        """loss and accuracy, or loss, mse and r2, or only the loss, on the selection data."""
+        """loss and accuracy, or loss, mse and r2, or only the loss, on the selection data; and the metric asked for.
+
+        Raises InvalidData where that has no value on them."""
         return self.measure(lambda: self.score(self._select), meter)
 
     def score(self, loader: Loader) -> Mapping[str, float]:
         """Metrics over a loader with the model as it stands; the caller sets the mode."""
         total, examples, right, answers = 0.0, 0, 0, 0
         errors = _Errors()
+        heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
         for batch in loader:
             inputs, targets = self._pair(batch)
             output = self._model(inputs)
             size = len(targets)
-            total += self._loss(output, targets).item() * size
+            total += self._select_loss(output, targets).item() * size
             examples += size
             if not self._comparable:
                 continue
+            if heard is not None:
+                heard.add(output, targets)
             if self._classify:
                 right += int((output.argmax(dim=1) == targets).sum())
                 answers += targets.numel()  # one an example, or one a pixel
@@ -100,25 +136,39 @@ class Supervised(TorchLoop):
         metrics = {"loss": total / examples}
         if not self._comparable:
             return metrics
-        return metrics | ({"accuracy": right / answers} if self._classify else errors.metrics)
+        metrics |= {"accuracy": right / answers} if self._classify else errors.metrics
+        if heard is not None:
+            assert self._metric is not None
+            metrics[self._metric] = self._measured(self._metric, heard.answers)
+        return metrics
 
-    def predict(self, loader: Loader) -> tuple[Tensor, Tensor]:
-        """(predictions, targets) over a loader, in eval mode, on the CPU.
+    def answers(self, loader: Loader) -> Answers:
+        """What the model says of a loader's examples, in eval mode; numbers as the network sees them.
 
-        Labels, flat: (n,). Or numbers, one column for each of a target's: (n, m), in double precision.
+        Of a classification flat: (n,), one an example or one a pixel; probabilities where there is room for them.
         """
-        predictions, all_targets = [], []
+        heard = self._listening("probabilities" if self._classify else "numbers")
         with evaluating(self._model, optimizers=[self._optimizer]):
             for batch in loader:
                 inputs, targets = self._pair(batch)
-                output = self._model(inputs)
-                if self._classify:
-                    predicted, targets = output.argmax(dim=1).flatten(), targets.flatten()
-                else:
-                    predicted, targets = _columns(output, targets)
-                predictions.append(predicted.cpu())
-                all_targets.append(targets.cpu())
-        return torch.cat(predictions), torch.cat(all_targets)
+                heard.add(self._model(inputs), targets)
+        return heard.answers
+
+    def _listening(self, needs: str) -> "_Heard":
+        return _Heard(needs == "probabilities") if self._classify else _Heard(False, numbers=True)
+
+    def _measured(self, name: str, answers: Answers) -> float:
+        if not answers.is_finite:
+            return float("nan")  # a candidate that blew up: no error of the data
+        if self._scale is not None:
+            answers = answers.scaled(*self._scale)
+        found = value(name, answers)
+        if found is None:
+            raise InvalidData(
+                f"{undefined(name, answers)}. These are the examples to select by (val_set); give others, or another "
+                "metric"
+            )
+        return found
 
     def _pair(self, batch: Any) -> tuple[Any, Any]:
         if not isinstance(batch, (list, tuple)) or len(batch) != 2:
@@ -127,6 +177,52 @@ class Supervised(TorchLoop):
                 "gammatune.Tuner with a loop of your own"
             )
         return to_device(batch[0], self._device), to_device(batch[1], self._device)
+
+
+class _Heard:
+    """What a model said, batch after batch, on the CPU."""
+
+    def __init__(self, probabilities: bool, *, numbers: bool = False) -> None:
+        self._numbers = numbers
+        self._wanted = probabilities
+        self._classes = 0
+        self._held = 0  # numbers in the probabilities
+        self._targets: list[Tensor] = []
+        self._said: list[Tensor] = []
+        self._probabilities: list[Tensor] = []
+
+    def add(self, output: Tensor, targets: Tensor) -> None:
+        output = output.detach()
+        if self._numbers:
+            said, targets = _columns(output, targets)
+        else:
+            self._classes = output.shape[1]
+            said, targets = output.argmax(dim=1).flatten(), targets.flatten()
+            self._held += output.numel() * self._wanted
+            if self._held > MOST:
+                self._wanted = False
+                self._probabilities.clear()
+            if self._wanted:
+                rows = output.movedim(1, -1).reshape(-1, self._classes)
+                self._probabilities.append(_probabilities(rows.cpu()))
+        self._said.append(said.cpu())
+        self._targets.append(targets.cpu())
+
+    @property
+    def answers(self) -> Answers:
+        return Answers(
+            targets=torch.cat(self._targets).numpy(),
+            said=torch.cat(self._said).numpy(),
+            classes=self._classes,
+            probabilities=torch.cat(self._probabilities).numpy() if self._probabilities else None,
+        )
+
+
+def _probabilities(output: Tensor) -> Tensor:
+    """(n, k), float32: the softmax of scores; as they are where each row is a distribution already."""
+    output = output.double()
+    is_one = bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
+    return (output if is_one else output.softmax(dim=1)).float()
 
 
 class _Errors:

@@ -1,6 +1,7 @@
 """The screen at the end of a run, and what `gammatune show` and `gammatune runs` print. Read off a `Story`."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ from gammatune.report.words import (
 )
 from gammatune.space import parse
 
+SHOWN = 4  # measures with their intervals, which fit beside each other
+FIRST = (
+    "accuracy",
+    "auc",
+    "f1",
+    "balanced-accuracy",
+    "rmse",
+    "r2",
+    "mae",
+)  # the one that was asked for before all
 BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
@@ -103,9 +114,10 @@ def _mean(stretch: Stretch) -> float:
 
 
 def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
-    """Sens, Spec, Acc, MCC (or R2 and MSE), and on which data.
+    """Sens, Spec, Acc, MCC (or R2 and MSE), and on which data; some measures with their 95 % intervals.
 
-    standardised: the targets of a regression were, as the command does; the MSE is in their unit.
+    standardised: the targets of a regression were, as the command does; the MSE is in their unit, what has an
+    interval in the original one.
     """
     held_out = report["on"] == "test"
     where = (
@@ -129,7 +141,24 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         table.add_column("R2", justify="right")
         table.add_column("MSE of standardised targets" if standardised else "MSE", justify="right")
         _row(table, f"{float(report['r2']):.4f}", f"{float(report['mse']):.4g}")
-    return Group(Text(f"measured {where}", style="italic"), table)
+    parts: list[RenderableType] = [Text(f"measured {where}", style="italic"), table]
+    if report.get("measures"):
+        parts.append(_intervals(report["measures"], report.get("metric")))
+    parts += [Text(line) for line in report.get("extra", {}).get("said", ())]
+    return Group(*parts)
+
+
+def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> RenderableType:
+    """The first few measures, and under each its interval."""
+    names = [name for name in dict.fromkeys([metric or FIRST[0], *FIRST]) if name in measures][:SHOWN]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    found = [measures[name] for name in names]
+    _row(table, "", *(f"{at:.3g}" for at, _, _ in found))
+    _row(table, "95 % interval", *(f"{low:.3g} – {high:.3g}" for _, low, high in found))
+    return table
 
 
 def ending(story: Story, run_dir: str | None) -> list[str]:

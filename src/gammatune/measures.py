@@ -1,0 +1,591 @@
+"""Measures by name, as a data scientist asks for them: `metric="auc"`; each with a 95 % interval for the report.
+
+    n   examples                    k   classes             t   numbers a target
+    w   how often a resample holds each example (or each cell of the confusion matrix), (b, n)
+
+Classifications (positive class = code 1 where there are two; else the mean over the classes):
+
+    accuracy, balanced-accuracy, f1, precision, recall, mcc        of the labels said
+    auc, average-precision                                         of the order of the probabilities
+    log-loss, brier                                                of the probabilities themselves; lower is better
+
+Regressions, the mean over a target's numbers: r2; and, lower is better, mae, rmse, mse, medae, mape (a fraction).
+
+Values come from scikit-learn. What is not defined on some examples (`undefined` says why) has the value None,
+never NaN. A class nobody belongs to and nobody is said to belong to is left out of a mean.
+
+Intervals are percentiles of a bootstrap. It draws for labels from the confusion matrix (the same distribution as
+drawing examples, and its cost does not grow with n), for the others from the examples themselves; of many only some
+(`MOST`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet 1997).
+Examples are taken to be independent, which the pixels of an image are not; below some 30 examples any such interval
+is too narrow.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gammatune.errors import InvalidArgument
+
+Floats: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.int64]
+
+RESAMPLES = 1_000
+FEWER = 200  # resamples where there are more than MANY classes or numbers a target
+LEVEL = 0.95
+MOST = 10_000  # examples that are resampled (guess: a second's work for ten classes)
+LEAST = 1_000  # and at least so many, however many columns there are
+MANY = 100  # columns; beyond it what needs a pass for each of them is measured only where it is asked for
+CHUNK = 2_000_000  # numbers held at once
+IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (guess)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A value, and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model said of n examples.
+
+    targets: (n,) codes from 0, or (n, t) numbers. said: labels (n,), or numbers (n, t). classes: k; 0 for a
+    regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them.
+    """
+
+    targets: NDArray[Any]
+    said: NDArray[Any]
+    classes: int = 0
+    probabilities: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def is_finite(self) -> bool:
+        held = self.said if self.probabilities is None else self.probabilities
+        return bool(np.isfinite(held).all())
+
+    def scaled(self, mean: ArrayLike, std: ArrayLike) -> "Answers":
+        """A regression in another unit: x std + mean, each of (t,) or one number."""
+        mean, std = np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
+        return replace(self, targets=self.targets * std + mean, said=self.said * std + mean)
+
+    def some(self, places: NDArray[np.intp]) -> "Answers":
+        probabilities = None if self.probabilities is None else self.probabilities[places]
+        return replace(
+            self, targets=self.targets[places], said=self.said[places], probabilities=probabilities
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a measure is taken.
+
+    needs: "labels", "probabilities" or "numbers". higher: whether more is better. low, high: what it can be.
+    value: of `Answers` on which it is defined. resampled: (Answers, w) -> (b,), NaN where a resample leaves it
+    undefined; of labels (cells, w) -> (b,), where `cells` are the (true, said) of w's columns.
+    """
+
+    name: str
+    needs: str
+    higher: bool
+    low: float
+    high: float
+    value: Callable[[Answers], float]
+    resampled: Callable[[Any, Counts], Floats]
+
+    @property
+    def task(self) -> str:
+        return "regression" if self.needs == "numbers" else "classification"
+
+
+# Asked for ------------------------------------------------------------------------------------------------
+
+
+def recipe(name: str, task: str | None = None) -> Recipe:
+    """The measure called `name` ("roc_auc" and the like are understood).
+
+    task: "classification" or "regression", which it must then be for. Raises InvalidArgument.
+    """
+    asked = str(name).lower().replace("_", "-").replace(" ", "-")
+    asked = ALIASES.get(asked, asked)
+    choice = [known for known, held in RECIPES.items() if task in (None, held.task)]
+    if asked not in RECIPES:
+        close = difflib.get_close_matches(asked, choice, 1)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InvalidArgument(f"metric={name!r} is not known{meant}; choose one of {', '.join(choice)}")
+    found = RECIPES[asked]
+    if task is not None and found.task != task:
+        raise InvalidArgument(
+            f"metric={name!r} measures a {found.task}, and this is a {task}; choose one of {', '.join(choice)}"
+        )
+    return found
+
+
+def undefined(name: str, answers: Answers) -> str | None:
+    """Why the measure has no value on these examples, in a sentence; None where it has one."""
+    found = RECIPES[name]
+    if not len(answers):
+        return f"{name} has no value: there is no example"
+    if found.needs == "probabilities" and answers.probabilities is None:
+        return f"{name} has no value: the probabilities were too many to be kept"
+    if not answers.is_finite:
+        return f"{name} has no value: the outputs are not all finite"
+    if name in ("auc", "average-precision"):
+        present = np.unique(answers.targets)
+        if len(present) == 1 and (name == "auc" or present[0] != 1 or answers.classes != 2):
+            return f"{name} has no value: all {len(answers)} examples belong to class {present[0]}"
+    if name == "mape" and bool((answers.targets == 0).any()):
+        return "mape has no value: it divides by the target, and some targets are 0"
+    return None
+
+
+def value(name: str, answers: Answers) -> float | None:
+    """The measure on these examples; None where it is `undefined`."""
+    return None if undefined(name, answers) else float(RECIPES[name].value(answers))
+
+
+def relevant(answers: Answers) -> list[str]:
+    """The measures that a report on these examples holds."""
+    task = "classification" if answers.classes else "regression"
+    names = [name for name, held in RECIPES.items() if held.task == task]
+    columns = answers.classes or int(np.prod(answers.targets.shape[1:]))
+    return [name for name in names if columns <= MANY or name not in ("auc", "average-precision", "medae")]
+
+
+def measured(
+    names: Sequence[str], answers: Answers, rng: np.random.Generator
+) -> tuple[dict[str, Measure], list[str]]:
+    """The measures with their intervals, in the order asked for; and a sentence for each that has no value."""
+    reasons = {name: undefined(name, answers) for name in names}
+    defined = [name for name in names if reasons[name] is None]
+    values = {name: float(RECIPES[name].value(answers)) for name in defined}
+    labels = [name for name in defined if RECIPES[name].needs == "labels"]
+    others = [name for name in defined if name not in labels]
+    found = _of_labels(labels, answers, values, rng) | _of_examples(others, answers, values, rng)
+    return {name: found[name] for name in defined}, [reason for reason in reasons.values() if reason]
+
+
+def imbalance(counts: Sequence[int], names: Sequence[Any] | None = None) -> str | None:
+    """A sentence where the largest class has more than five times the examples of the smallest; else None.
+
+    counts: of the training examples, class 0 first; a class without any is left out. names: of the classes.
+    """
+    said = [str(name) for name in (range(len(counts)) if names is None else names)]
+    held = sorted(((int(count), said[code]) for code, count in enumerate(counts) if count), reverse=True)
+    if len(held) < 2 or held[0][0] <= IMBALANCED * held[-1][0]:
+        return None
+    shown = [held[0], held[-1]] if len(held) > 4 else held
+    listed = ", ".join(f"{count} of class {name}" for count, name in shown)
+    return (
+        f"The classes are unequal: {listed}{' (the smallest)' if len(held) > 4 else ''}. Accuracy says little of the "
+        "small ones; select by another measure (metric balanced-accuracy, f1 or average-precision) or weigh the "
+        "classes (class weights balanced)."
+    )
+
+
+# Values ---------------------------------------------------------------------------------------------------
+
+
+def _labels(function: Callable[..., Any]) -> Callable[[Answers], float]:
+    """A function of scikit-learn's over the cells of the confusion matrix, each weighed by its examples."""
+
+    def of(answers: Answers) -> float:
+        (true, said), counts = cells_of(answers)
+        return float(function(true, said, counts, answers.classes))
+
+    return of
+
+
+def cells_of(answers: Answers) -> tuple[tuple[Counts, Counts], Counts]:
+    """The cells of the confusion matrix that are not empty: (true, said), and their counts."""
+    pairs = answers.targets.astype(np.int64) * answers.classes + answers.said.astype(np.int64)
+    codes, counts = np.unique(pairs, return_counts=True)
+    return (codes // answers.classes, codes % answers.classes), counts.astype(np.int64)
+
+
+def _accuracy(true: Counts, said: Counts, weight: Counts, k: int) -> Any:
+    from sklearn.metrics import accuracy_score
+
+    return accuracy_score(true, said, sample_weight=weight)
+
+
+def _balanced(true: Counts, said: Counts, weight: Counts, k: int) -> Any:
+    from sklearn.metrics import recall_score
+
+    # `balanced_accuracy_score` warns of a class that is said and never true
+    return recall_score(
+        true, said, labels=np.unique(true), average="macro", sample_weight=weight, zero_division=0
+    )
+
+
+def _precision_recall(which: str) -> Callable[[Counts, Counts, Counts, int], Any]:
+    def score(true: Counts, said: Counts, weight: Counts, k: int) -> Any:
+        from sklearn import metrics
+
+        function = getattr(metrics, f"{which}_score")
+        if k == 2:
+            return function(true, said, labels=[1], average="macro", sample_weight=weight, zero_division=0)
+        return function(true, said, average="macro", sample_weight=weight, zero_division=0)
+
+    return score
+
+
+def _mcc(true: Counts, said: Counts, weight: Counts, k: int) -> Any:
+    from sklearn.metrics import matthews_corrcoef
+
+    if np.unique(np.concatenate([true, said])).size == 1:
+        return 0.0  # scikit-learn says so too, and warns
+    return matthews_corrcoef(true, said, sample_weight=weight)
+
+
+def _against_the_rest(which: str) -> Callable[[Answers], float]:
+    """The mean over the classes present of one against the rest; of two classes that of class 1."""
+
+    def of(answers: Answers) -> float:
+        from sklearn import metrics
+
+        assert answers.probabilities is not None
+        function = getattr(metrics, f"{which}_score")
+        return float(
+            np.mean([function(answers.targets == c, answers.probabilities[:, c]) for c in _sides(answers)])
+        )
+
+    return of
+
+
+def _sides(answers: Answers) -> list[int]:
+    """The classes that are held against the rest."""
+    if answers.classes == 2:
+        return [1]
+    return [int(c) for c in np.unique(answers.targets)]
+
+
+def _log_loss(answers: Answers) -> float:
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(answers.targets, _sound(answers), labels=np.arange(answers.classes)))
+
+
+def _sound(answers: Answers) -> Floats:
+    """Probabilities in double precision, whose rows sum to 1."""
+    assert answers.probabilities is not None
+    p = answers.probabilities.astype(np.float64)
+    total = p.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(p, total, out=np.full_like(p, 1 / p.shape[1]), where=total > 0))
+
+
+def _brier(answers: Answers) -> float:
+    return float(np.mean(_brier_of_each(answers)))
+
+
+def _brier_of_each(answers: Answers) -> Floats:
+    """(p(1) - y)^2 of two classes, in [0, 1]; of more the sum over all of them, in [0, 2] (Brier 1950)."""
+    p = _sound(answers)
+    if answers.classes == 2:
+        return np.asarray((p[:, 1] - answers.targets) ** 2)
+    true = p[np.arange(len(p)), answers.targets]
+    return np.asarray((p**2).sum(axis=1) - true**2 + (1 - true) ** 2)
+
+
+def _log_loss_of_each(answers: Answers) -> Floats:
+    p = _sound(answers)[np.arange(len(answers)), answers.targets]
+    return np.asarray(-np.log(np.clip(p, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)))
+
+
+def _numbers(function: str) -> Callable[[Answers], float]:
+    def of(answers: Answers) -> float:
+        from sklearn import metrics
+
+        with np.errstate(over="ignore"):
+            return float(getattr(metrics, function)(answers.targets, answers.said))
+
+    return of
+
+
+def _r2(answers: Answers) -> float:
+    from sklearn.metrics import r2_score
+
+    if len(answers) == 1:  # scikit-learn leaves it undefined, with a warning; as in `metrics.regression`
+        return float(np.mean(answers.targets == answers.said))
+    return float(r2_score(answers.targets, answers.said))
+
+
+# Resampled ------------------------------------------------------------------------------------------------
+
+
+def _of_labels(
+    names: Sequence[str], answers: Answers, values: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, Measure]:
+    if not names:
+        return {}
+    (true, said), counts = cells_of(answers)
+    cells = _Cells(true, said, answers.classes)
+    drawn: dict[str, list[Floats]] = {name: [] for name in names}
+    for size in _chunks(RESAMPLES, max(len(counts), answers.classes)):
+        w = rng.multinomial(int(counts.sum()), counts / counts.sum(), size=size)
+        for name in names:
+            drawn[name].append(RECIPES[name].resampled(cells, w))
+    return {name: _interval(name, values[name], np.concatenate(drawn[name])) for name in names}
+
+
+def _of_examples(
+    names: Sequence[str], answers: Answers, values: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, Measure]:
+    if not names:
+        return {}
+    n, columns = len(answers), answers.classes or int(np.prod(answers.targets.shape[1:]))
+    m = min(n, max(LEAST, MOST * 10 // max(columns, 10)))
+    share, middle = m / n, values
+    if m < n:
+        answers = answers.some(np.sort(rng.choice(n, m, replace=False)))
+        known = {name: value(name, answers) for name in names}
+        # a class that is rare enough may be left out altogether; the interval is then that of the rest
+        middle = {name: values[name] if (v := known[name]) is None else v for name in names}
+    drawn: dict[str, list[Floats]] = {name: [] for name in names}
+    for size in _chunks(RESAMPLES if columns <= MANY else FEWER, m):
+        places = rng.integers(m, size=(size, m)) + m * np.arange(size)[:, None]
+        w = np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
+        for name in names:
+            drawn[name].append(RECIPES[name].resampled(answers, w))
+    return {
+        name: _interval(name, values[name], np.concatenate(drawn[name]), middle[name], share)
+        for name in names
+    }
+
+
+def _chunks(resamples: int, width: int) -> list[int]:
+    most = max(1, CHUNK // width)
+    return [min(most, resamples - done) for done in range(0, resamples, most)]
+
+
+def _interval(
+    name: str, found: float, drawn: Floats, middle: float | None = None, share: float = 1.0
+) -> Measure:
+    """middle: the value on the `share` of the examples that was resampled."""
+    drawn = drawn[np.isfinite(drawn)]
+    if not drawn.size:
+        return Measure(found, found, found)
+    tail = 50 * (1 - LEVEL)
+    low, high = (float(q) for q in np.percentile(drawn, [tail, 100 - tail]))
+    if share < 1:
+        assert middle is not None
+        low, high = (found + (q - middle) * share**0.5 for q in (low, high))
+    held = RECIPES[name]
+    return Measure(found, min(max(low, held.low), held.high), min(max(high, held.low), held.high))
+
+
+class _Cells:
+    """The cells of a confusion matrix, and sums of their counts over it."""
+
+    def __init__(self, true: Counts, said: Counts, k: int) -> None:
+        from scipy.sparse import csr_array
+
+        every, one = np.arange(len(true)), np.ones(len(true))
+        self.k = k
+        self._right = true == said
+        self._rows = csr_array((one, (true, every)), shape=(k, len(true)))
+        self._columns = csr_array((one, (said, every)), shape=(k, len(true)))
+        self._diagonal = csr_array((self._right.astype(float), (true, every)), shape=(k, len(true)))
+
+    def sums(self, w: Counts) -> tuple[Floats, Floats, Floats]:
+        """Of each class: right answers, examples, answers; each (b, k)."""
+        counts = w.T.astype(float)
+        return tuple(np.asarray(matrix @ counts).T for matrix in (self._diagonal, self._rows, self._columns))  # type: ignore[return-value]
+
+    def right(self, w: Counts) -> Floats:
+        return np.asarray(w[:, self._right].sum(axis=1), dtype=np.float64)
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    """0 where nothing is divided by nothing."""
+    return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
+
+
+def _mean_where(values: Floats, where: NDArray[np.bool_]) -> Floats:
+    """Over the classes; NaN where there is none."""
+    count = where.sum(axis=1)
+    total = np.where(where, values, 0.0).sum(axis=1)
+    return np.asarray(np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0))
+
+
+def _some_accuracy(cells: _Cells, w: Counts) -> Floats:
+    return np.asarray(cells.right(w) / w.sum(axis=1))
+
+
+def _some_balanced(cells: _Cells, w: Counts) -> Floats:
+    right, true, _ = cells.sums(w)
+    return _mean_where(_ratio(right, true), true > 0)
+
+
+def _some_precision_recall(true_part: float, said_part: float) -> Callable[[_Cells, Counts], Floats]:
+    """Right answers over a weighted mean of examples and answers: recall (1, 0), precision (0, 1), f1 (1/2, 1/2)."""
+
+    def of(cells: _Cells, w: Counts) -> Floats:
+        right, true, said = cells.sums(w)
+        scores = _ratio(right, true_part * true + said_part * said)
+        return scores[:, 1] if cells.k == 2 else _mean_where(scores, (true > 0) | (said > 0))
+
+    return of
+
+
+def _some_mcc(cells: _Cells, w: Counts) -> Floats:
+    """R_K of Gorodkin (2004)."""
+    right, true, said = cells.sums(w)
+    n = w.sum(axis=1).astype(float)
+    over = right.sum(axis=1) * n - (true * said).sum(axis=1)
+    under = (n**2 - (true**2).sum(axis=1)) * (n**2 - (said**2).sum(axis=1))
+    return _ratio(over, np.sqrt(under))
+
+
+def _some_auc(answers: Answers, w: Counts) -> Floats:
+    def of(positive: Floats, negative: Floats) -> Floats:
+        below = negative.cumsum(axis=1) - negative / 2
+        pairs = positive.sum(axis=1) * negative.sum(axis=1)
+        won = (positive * below).sum(axis=1)
+        return np.asarray(np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0))
+
+    return _each_side(answers, w, of)
+
+
+def _some_average_precision(answers: Answers, w: Counts) -> Floats:
+    def of(positive: Floats, negative: Floats) -> Floats:
+        found = positive[:, ::-1].cumsum(axis=1)
+        called = found + negative[:, ::-1].cumsum(axis=1)
+        precision = _ratio(found, called)
+        all_ = positive.sum(axis=1)
+        total = (precision * positive[:, ::-1]).sum(axis=1)
+        return np.asarray(np.divide(total, all_, out=np.full(len(total), np.nan), where=all_ > 0))
+
+    return _each_side(answers, w, of)
+
+
+def _each_side(answers: Answers, w: Counts, of: Callable[[Floats, Floats], Floats]) -> Floats:
+    """The mean over one class against the rest. of: what (positive, negative) counts at rising probabilities give."""
+    assert answers.probabilities is not None
+    columns = []
+    for c in _sides(answers):
+        scores = answers.probabilities[:, c]
+        order = np.argsort(scores, kind="stable")
+        steps = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+        drawn = w[:, order]
+        is_one = (answers.targets == c)[order]
+        positive = np.add.reduceat(drawn * is_one, steps, axis=1).astype(float)
+        negative = np.add.reduceat(drawn * ~is_one, steps, axis=1).astype(float)
+        columns.append(of(positive, negative))
+    found = np.stack(columns, axis=1)
+    return _mean_where(found, np.isfinite(found))
+
+
+def _mean_of(each: Callable[[Answers], Floats]) -> Callable[[Answers, Counts], Floats]:
+    """The mean of a number that each example has."""
+
+    def of(answers: Answers, w: Counts) -> Floats:
+        return np.asarray(w @ each(answers) / w.sum(axis=1))
+
+    return of
+
+
+def _errors(answers: Answers) -> Floats:
+    """(n, t)"""
+    return np.asarray(answers.said - answers.targets).reshape(len(answers), -1)
+
+
+def _some_rmse(answers: Answers, w: Counts) -> Floats:
+    return np.asarray(np.sqrt(w @ _errors(answers) ** 2 / w.sum(axis=1, keepdims=True)).mean(axis=1))
+
+
+def _some_medae(answers: Answers, w: Counts) -> Floats:
+    total = w.sum(axis=1)
+    columns = []
+    for errors in np.abs(_errors(answers)).T:
+        order = np.argsort(errors)
+        along = w[:, order].cumsum(axis=1)
+        middle = [
+            errors[order][(along > place[:, None]).argmax(axis=1)] for place in ((total - 1) // 2, total // 2)
+        ]
+        columns.append((middle[0] + middle[1]) / 2)
+    return np.asarray(np.mean(columns, axis=0))
+
+
+def _some_r2(answers: Answers, w: Counts) -> Floats:
+    centred = (answers.targets - answers.targets.mean(axis=0)).reshape(len(answers), -1)
+    n = w.sum(axis=1, keepdims=True)
+    residual = w @ _errors(answers) ** 2
+    total = w @ centred**2 - (w @ centred) ** 2 / n
+    constant = (residual == 0).astype(float)  # as scikit-learn has it
+    return np.asarray(
+        np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), constant).mean(axis=1)
+    )
+
+
+# All of them ----------------------------------------------------------------------------------------------
+
+_INF = float("inf")
+RECIPES: Mapping[str, Recipe] = {
+    held.name: held
+    for held in (
+        Recipe("accuracy", "labels", True, 0, 1, _labels(_accuracy), _some_accuracy),
+        Recipe("balanced-accuracy", "labels", True, 0, 1, _labels(_balanced), _some_balanced),
+        Recipe(
+            "f1", "labels", True, 0, 1, _labels(_precision_recall("f1")), _some_precision_recall(0.5, 0.5)
+        ),
+        Recipe(
+            "precision",
+            *("labels", True, 0, 1),
+            _labels(_precision_recall("precision")),
+            _some_precision_recall(0, 1),
+        ),
+        Recipe(
+            "recall", "labels", True, 0, 1, _labels(_precision_recall("recall")), _some_precision_recall(1, 0)
+        ),
+        Recipe("mcc", "labels", True, -1, 1, _labels(_mcc), _some_mcc),
+        Recipe("auc", "probabilities", True, 0, 1, _against_the_rest("roc_auc"), _some_auc),
+        Recipe(
+            "average-precision",
+            *("probabilities", True, 0, 1),
+            _against_the_rest("average_precision"),
+            _some_average_precision,
+        ),
+        Recipe("log-loss", "probabilities", False, 0, _INF, _log_loss, _mean_of(_log_loss_of_each)),
+        Recipe("brier", "probabilities", False, 0, 2, _brier, _mean_of(_brier_of_each)),
+        Recipe("r2", "numbers", True, -_INF, 1, _r2, _some_r2),
+        Recipe(
+            "mae",
+            *("numbers", False, 0, _INF),
+            _numbers("mean_absolute_error"),
+            _mean_of(lambda a: np.abs(_errors(a)).mean(axis=1)),
+        ),
+        Recipe("rmse", "numbers", False, 0, _INF, _numbers("root_mean_squared_error"), _some_rmse),
+        Recipe(
+            "mse",
+            *("numbers", False, 0, _INF),
+            _numbers("mean_squared_error"),
+            _mean_of(lambda a: (_errors(a) ** 2).mean(axis=1)),
+        ),
+        Recipe("medae", "numbers", False, 0, _INF, _numbers("median_absolute_error"), _some_medae),
+        Recipe(
+            "mape",
+            *("numbers", False, 0, _INF),
+            _numbers("mean_absolute_percentage_error"),
+            _mean_of(lambda a: (np.abs(_errors(a)) / np.abs(a.targets).reshape(len(a), -1)).mean(axis=1)),
+        ),
+    )
+}
+
+ALIASES = {
+    "roc-auc": "auc", "auroc": "auc", "ap": "average-precision", "pr-auc": "average-precision", "acc": "accuracy",
+    "balanced": "balanced-accuracy", "bacc": "balanced-accuracy", "f1-macro": "f1", "f1-score": "f1",
+    "logloss": "log-loss", "cross-entropy": "log-loss", "brier-score": "brier", "sensitivity": "recall",
+    "mean-absolute-error": "mae", "mean-squared-error": "mse", "root-mean-squared-error": "rmse",
+    "median-absolute-error": "medae", "mean-absolute-percentage-error": "mape", "r-squared": "r2", "r²": "r2",
+}  # fmt: skip
