@@ -50,84 +50,198 @@ def train(
     data: Annotated[
         str,
         typer.Argument(
-            help="digits, mnist, fashion-mnist, cifar10, or an .npz with x_train, y_train, x_test, y_test."
+            help="A table (.csv, .parquet), a folder of images (one sub-folder a class, or train, val and test "
+            "folders of such), an .npz with x_train, y_train, x_test, y_test, or digits, mnist, fashion-mnist, "
+            "cifar10."
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="auto, mlp, cnn, thesis, keras-cnn, resnet, alexnet, googlenet, lstm, or package.module:factory; or "
-            "an earlier run's directory, whose network is gone on with."
-        ),
-    ] = "auto",
-    weights: Annotated[
+    target: Annotated[
+        str | None, typer.Option(help="The column to predict.", rich_help_panel="Tables")
+    ] = None,
+    test: Annotated[
         str | None,
-        typer.Option(help="Begin with the weights in this file: a state_dict (.pt, .pth) or .safetensors."),
-    ] = None,
-    freeze: Annotated[
-        list[str] | None,
-        typer.Option(help="Parameters that stay as they are, such as 'features.*'; once for each pattern."),
-    ] = None,
-    optimizer: Annotated[
-        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.")
-    ] = "adamw",
-    lr: Annotated[
-        float | None,
         typer.Option(
-            help="The optimizer's own rate: three decades about it are searched, in place of twelve."
+            help="Another table to report on. Default: a fifth of the rows.", rich_help_panel="Tables"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 20,
+    group: Annotated[
+        str | None,
+        typer.Option(help="A column; rows with the same value stay in one part.", rich_help_panel="Tables"),
+    ] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option(
+            help="A column; the latest rows report, those before them select.", rich_help_panel="Tables"
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="A column to leave out, once for each.", rich_help_panel="Tables"),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=number, NAME=category, NAME=date: what a column is. Default: told from its values.",
+            rich_help_panel="Tables",
+        ),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            help="Try gradient boosting beside the net for a few seconds.", rich_help_panel="Tables"
+        ),
+    ] = True,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="classification or regression. Default: told from the targets.", rich_help_panel="Data"
+        ),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the training examples to select by.", rich_help_panel="Data")
+    ] = 0.2,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Use this many training examples, those to select by included.", rich_help_panel="Data"
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Side of the squares that images in a folder become.", rich_help_panel="Data"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What counts: accuracy, auc, f1, balanced-accuracy, mcc, ...; mae, rmse, r2, mape, ... for a "
+            "regression.",
+            rich_help_panel="Goal",
+        ),
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(help="balanced: rare classes weigh as much as common ones.", rich_help_panel="Goal"),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="kappa, accuracy, loss, kappa11, kappa12, ... Default: kappa, or log-loss for regression.",
+            rich_help_panel="Goal",
+        ),
+    ] = None,
+    lam: Annotated[
+        float, typer.Option(help="Lambda of kappa, above 0 and at most 1.", rich_help_panel="Goal")
+    ] = 0.5,
+    keep: Annotated[
+        str,
+        typer.Option(help="Weights handed back: of the best epoch, or of the last.", rich_help_panel="Goal"),
+    ] = "best",
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Length of the training. Default: by the number of examples.",
+            rich_help_panel="Length and cost",
+        ),
+    ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
             help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which with more "
-            "tries whole trainings at other rates too, then averages of several; 12 for the others."
+            "tries whole trainings at other rates too, then averages of several; 12 for the others.",
+            rich_help_panel="Length and cost",
         ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(help="Ceiling on time: 90s, 5m, 1h30m.", rich_help_panel="Length and cost"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs without progress after which the training ends early; 0 never. Default: half of the "
+            "epochs, 10 at least, where their number was left open.",
+            rich_help_panel="Length and cost",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be done and how long it takes.",
+            rich_help_panel="Length and cost",
+        ),
+    ] = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="auto, tabular, mlp, cnn, resnet, thesis, keras-cnn, alexnet, googlenet, lstm, or "
+            "package.module:factory; or an earlier run's directory, whose network is gone on with.",
+            rich_help_panel="Network",
+        ),
+    ] = "auto",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with the weights in this file: a state_dict (.pt, .pth) or .safetensors.",
+            rich_help_panel="Network",
+        ),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Parameters that stay as they are, such as 'features.*'; once for each pattern.",
+            rich_help_panel="Network",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.", rich_help_panel="Network"
+        ),
+    ] = "adamw",
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help="The optimizer's own rate: three decades about it are searched, in place of twelve.",
+            rich_help_panel="Network",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Default: by the number of examples.", rich_help_panel="Network")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Default: the optimizer's own.", rich_help_panel="Network")
     ] = None,
     policy: Annotated[
         str,
         typer.Option(
             help="lookahead: short rollouts find the rate, then one training along a schedule. greedy: the best "
-            "candidate each epoch. once: the best of several whole runs."
+            "candidate each epoch. once: the best of several whole runs.",
+            rich_help_panel="Search",
         ),
     ] = "lookahead",
     schedule: Annotated[
         str | None,
         typer.Option(
             help="What lookahead makes of the rate: linear (a short rise, then down to zero) or constant. "
-            "Default: linear."
+            "Default: linear.",
+            rich_help_panel="Search",
         ),
     ] = None,
     sampler: Annotated[
         str,
         typer.Option(
-            help="gamma, gaussian, gaussian-quadrature, gamma-plugin-a, gamma-plugin-b, random, grid, tabu or tpe."
+            help="gamma, gaussian, gaussian-quadrature, gamma-plugin-a, gamma-plugin-b, random, grid, tabu or tpe.",
+            rich_help_panel="Search",
         ),
     ] = "gamma",
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="kappa, accuracy, loss, kappa11, kappa12, ... Default: kappa, or log-loss for regression."
-        ),
-    ] = None,
-    lam: Annotated[float, typer.Option(help="Lambda of kappa, above 0 and at most 1.")] = 0.5,
     search: Annotated[
         list[str] | None,
-        typer.Option(help="What to search, once for each: lr=1e-4:1:log, lr=0:0.5, batch_size=16,32,64."),
+        typer.Option(
+            help="What to search, once for each: lr=1e-4:1:log, lr=0:0.5, batch_size=16,32,64.",
+            rich_help_panel="Search",
+        ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default: by the number of examples.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Default: the optimizer's own.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Use this many training examples, those to select by included.")
-    ] = None,
-    validation: Annotated[float, typer.Option(help="Share of the training examples to select by.")] = 0.2,
-    task: Annotated[
-        str | None, typer.Option(help="classification or regression. Default: told from the targets.")
-    ] = None,
-    keep: Annotated[
-        str, typer.Option(help="Weights handed back: of the best epoch, or of the last.")
-    ] = "best",
     seed: Annotated[int, typer.Option(help="Fixes the run, to the last bit on one machine.")] = 0,
     run_dir: Annotated[
         str | None, typer.Option(help="Where to keep the run. Default: runs/DATA-NUMBER.")
@@ -147,7 +261,7 @@ def train(
 
     A run directory that holds this very run, interrupted, is gone on with.
     """
-    from gammatune.command import Asked
+    from gammatune.command import Asked, seconds_in
 
     asked = Asked(
         data=data,
@@ -173,7 +287,27 @@ def train(
         lr=lr,
         weights=weights,
         freeze=freeze,
+        target=target,
+        metric=metric,
+        class_weights=class_weights,
+        group=group,
+        time_column=time_column,
+        test=test,
+        drop=drop,
+        column=column,
+        image_size=image_size,
+        time=seconds_in(time),
+        patience=patience,
+        compare=compare,
     )
+    if dry_run:
+        from gammatune.command import plan
+        from gammatune.report.screen import plan_lines
+
+        said, expected = plan(asked)
+        for line in plan_lines(said, expected):
+            _console().print(line, highlight=False, markup=False)
+        return
     _train(asked, run_dir, quiet=quiet, as_json=as_json)
 
 

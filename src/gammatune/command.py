@@ -1,7 +1,8 @@
 """What `gammatune train` does: data by name or file, a net by name, and the run that comes of them."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 SEEDS = 2**32  # what every generator behind it takes
+DEFAULT_LAM = 0.5  # as gammatune.objectives has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Asked:
     data: str
     model: str
     optimizer: str
-    epochs: int
+    epochs: int | None
     budget: float | None
     policy: str
     schedule: str | None
@@ -39,15 +41,29 @@ class Asked:
     seed: int
     device: str | None
     threads: int | None
-    lr: float | None
-    weights: str | None
-    freeze: list[str] | None
+    lr: float | None = None
+    weights: str | None = None
+    freeze: list[str] | None = None
+    target: str | None = None
+    metric: str | None = None
+    class_weights: str | None = None
+    group: str | None = None
+    time_column: str | None = None
+    test: str | None = None
+    drop: list[str] | None = None
+    column: list[str] | None = None
+    image_size: int | None = None
+    time: float | None = None
+    patience: int | None = None
+    compare: bool = True
 
     @classmethod
     def of_run(cls, run: str) -> "Asked":
         """What a run was begun with. Raises JournalError where it was not begun by this command."""
         command = replay(run).begin["facts"].get("command")
-        if not isinstance(command, Mapping) or set(command) != {field.name for field in fields(cls)}:
+        known = {field.name: field.default is MISSING for field in fields(cls)}
+        needed = {name for name, is_needed in known.items() if is_needed}
+        if not isinstance(command, Mapping) or not needed <= set(command) <= set(known):
             raise JournalError(
                 f"{run} was not begun by `gammatune train`, or by another version of it; call what began it again, "
                 "with the same run directory"
@@ -69,18 +85,71 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
 
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
-    import torch
-
-    from gammatune.data import load
-    from gammatune.data.dataset import look_like_labels
-    from gammatune.data.split import split_data
-    from gammatune.engine.threads import suitable_threads
-    from gammatune.fine_tuning import beginning
     from gammatune.fitting import fit
-    from gammatune.freezing import freeze
-    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, make_objective
+    from gammatune.objectives import make_objective
+    from gammatune.pictures import write_pictures
+    from gammatune.preparing import prepare
     from gammatune.signals import Terminated
 
+    _check(asked, run_dir)
+    asked = _as_begun(asked, run_dir)
+    prepared = prepare(asked)
+    split = prepared.split
+    directory = run_dir if run_dir is not None else next_run(split.name)
+    objective = asked.objective or (
+        None if asked.lam == DEFAULT_LAM or asked.metric else _default(split.task)
+    )
+    try:
+        with follower:
+            fit(
+                prepared.net,
+                split.train,
+                split.select,
+                test_set=split.report,
+                epochs=prepared.epochs,
+                budget=asked.budget,
+                time=asked.time,
+                policy=asked.policy,
+                schedule=asked.schedule,
+                sampler=asked.sampler,
+                objective=None if objective is None else make_objective(objective, lam=asked.lam),
+                metric=asked.metric,
+                class_weights=asked.class_weights,
+                target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
+                space=asked.search or None,
+                optimizer=asked.optimizer,
+                lr=asked.lr,
+                weight_decay=asked.weight_decay,
+                pretrained=True if prepared.weights is not None else None,
+                batch_size=asked.batch_size,
+                device=asked.device,
+                keep=asked.keep,
+                seed=asked.seed,
+                run_dir=directory,
+                facts={
+                    "data": asked.data,
+                    "model": prepared.model,
+                    **({} if prepared.weights is None else {"weights": prepared.weights}),
+                    "shape": list(split.shape),
+                    "preprocessing": split.preprocessing.to_dict(),
+                    "limit": asked.limit,
+                    "validation": asked.validation,
+                    "weight_decay": asked.weight_decay,
+                    "said": list(prepared.said),
+                    "command": asdict(
+                        replace(asked, epochs=prepared.epochs, patience=prepared.patience or 0)
+                    ),
+                },
+                listeners=[follower],
+            )
+        write_pictures(directory, split)
+    except (KeyboardInterrupt, Terminated) as stop:
+        kept = directory if (Path(directory) / FILE).is_file() else None
+        raise Stopped(kept, stop.status if isinstance(stop, Terminated) else 130) from None
+    return directory
+
+
+def _check(asked: Asked, run_dir: str | None) -> None:
     if asked.task not in (None, "classification", "regression"):
         raise InvalidArgument(f"--task {asked.task}: write classification or regression")
     if asked.threads is not None and asked.threads < 1:
@@ -89,64 +158,49 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
         raise InvalidArgument(f"--seed {asked.seed}: give a whole number from 0 to {SEEDS - 1}")
     if run_dir is not None and not run_dir.strip():
         raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
-    loaded = load(asked.data, task=asked.task)  # type: ignore[arg-type]
-    begun = beginning(asked.model, asked.weights)
-    split = split_data(
-        loaded, seed=asked.seed, limit=asked.limit, validation=asked.validation, like=begun.like
+    if asked.class_weights not in (None, "balanced"):
+        raise InvalidArgument(f"--class-weights {asked.class_weights}: write balanced, or leave it out")
+    if asked.patience is not None and asked.patience < 0:
+        raise InvalidArgument(f"--patience {asked.patience}: give a number of epochs; 0 trains to the end")
+
+
+def _as_begun(asked: Asked, run_dir: str | None) -> Asked:
+    """With the length that was chosen when the run began, where it is gone on with and the clock chose it."""
+    if run_dir is None or asked.time is None or not (Path(run_dir) / FILE).is_file():
+        return asked
+    begun = Asked.of_run(run_dir)
+    if asked.epochs is not None or replace(begun, epochs=None, patience=asked.patience) != asked:
+        return asked
+    return begun
+
+
+def _default(task: str) -> str:
+    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION
+
+    return DEFAULT_CLASSIFICATION if task == "classification" else DEFAULT_REGRESSION
+
+
+def seconds_in(text: str | None) -> float | None:
+    """'90', '90s', '5m', '1h30m' in seconds. Raises InvalidArgument at anything else, and at nothing."""
+    if text is None:
+        return None
+    found = re.fullmatch(
+        r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower()
     )
-    said = list(split.said)
-    if asked.task is None and look_like_labels(loaded):
-        said.append(
-            "The targets are a few whole numbers written as decimals, and are read as a regression; --task "
-            "classification reads them as classes."
-        )
-    default = DEFAULT_CLASSIFICATION if split.task == "classification" else DEFAULT_REGRESSION
-    net = begun.network(split.preprocessing, asked.seed, said)
-    if asked.freeze:
-        freeze(net, *asked.freeze)
-    torch.set_num_threads(asked.threads or suitable_threads(net, split.shape, asked.batch_size or 32))
-    directory = run_dir if run_dir is not None else next_run(split.name)
-    try:
-        with follower:
-            fit(
-                net,
-                split.train,
-                split.select,
-                test_set=split.report,
-                epochs=asked.epochs,
-                budget=asked.budget,
-                policy=asked.policy,
-                schedule=asked.schedule,
-                sampler=asked.sampler,
-                objective=make_objective(asked.objective or default, lam=asked.lam),
-                space=asked.search or None,
-                optimizer=asked.optimizer,
-                lr=asked.lr,
-                weight_decay=asked.weight_decay,
-                pretrained=begun.is_pretrained or None,
-                batch_size=asked.batch_size,
-                device=asked.device,
-                keep=asked.keep,
-                seed=asked.seed,
-                run_dir=directory,
-                facts={
-                    "data": asked.data,
-                    "model": begun.model,
-                    **({"weights": begun.fact} if begun.is_pretrained else {}),
-                    "shape": list(split.shape),
-                    "preprocessing": split.preprocessing.to_dict(),
-                    "limit": asked.limit,
-                    "validation": asked.validation,
-                    "weight_decay": asked.weight_decay,
-                    "said": said,
-                    "command": asdict(asked),
-                },
-                listeners=[follower],
-            )
-    except (KeyboardInterrupt, Terminated) as stop:
-        kept = directory if (Path(directory) / FILE).is_file() else None
-        raise Stopped(kept, stop.status if isinstance(stop, Terminated) else 130) from None
-    return directory
+    parts = [float(part or 0) for part in found.groups()] if found and text.strip() else []
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if not seconds > 0:
+        raise InvalidArgument(f"--time {text}: write a time such as 90s, 5m or 1h30m")
+    return seconds
+
+
+def plan(asked: Asked) -> tuple[tuple[str, ...], Mapping[str, float]]:
+    """What would be done, in sentences, and what it would cost; nothing is trained."""
+    from gammatune.preparing import estimate, prepare
+
+    _check(asked, None)
+    prepared = prepare(asked)
+    return prepared.said, {"epochs": prepared.epochs, **estimate(prepared, asked)}
 
 
 def next_run(name: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from gammatune.data.preprocessing import Preprocessing
+from gammatune.data.table_preprocessing import TablePreprocessing
 from gammatune.errors import InvalidArgument
 from gammatune.journal import FILE, WEIGHTS
-from gammatune.loading import Plan, plan_of, weights_of
+from gammatune.loading import Plan, cardinalities_of, plan_of, weights_of
 from gammatune.models import MODELS, make_model
 from gammatune.models.check import check_output
 from gammatune.weights import load_weights
@@ -25,7 +26,7 @@ class Beginning:
     run: Plan | None = None
 
     @property
-    def like(self) -> Preprocessing | None:
+    def like(self) -> Preprocessing | TablePreprocessing | None:
         """How the earlier run prepared its data, which its network needs again."""
         return None if self.run is None else self.run.preprocessing
 
@@ -41,12 +42,15 @@ class Beginning:
         with open(self.weights, "rb") as file:
             return f"{self.weights} (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]})"
 
-    def network(self, preprocessing: Preprocessing, seed: int, said: list[str]) -> nn.Module:
+    def network(
+        self, preprocessing: Preprocessing | TablePreprocessing, seed: int, said: list[str]
+    ) -> nn.Module:
         """The network for data prepared so. said: takes what is told of it.
 
         Raises every error of `make_model` and of `load_weights`, JournalError where the earlier run has no weights.
         """
-        net = make_model(self.model, preprocessing.shape, preprocessing.outputs, seed)
+        codes = cardinalities_of(preprocessing)
+        net = make_model(self.model, preprocessing.shape, preprocessing.outputs, seed, codes)
         check_output(
             net, preprocessing.shape, preprocessing.outputs
         )  # makes the parameters of lazy layers, too

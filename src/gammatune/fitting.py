@@ -485,6 +485,8 @@ class _Start:
             f"No epoch was better than the weights the model came with ({tuner.objective.name} {own:.4g} against "
             f"{other:.4g})"
         )
+
+
 # What is measured, and weighed ----------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gammatune.data.preprocessing import Preprocessing
+from gammatune.data.table_preprocessing import TablePreprocessing, preparing_from_dict
 from gammatune.errors import InvalidArgument, InvalidData, JournalError
 from gammatune.journal import WEIGHTS, replay
 from gammatune.models import make_model
@@ -24,7 +25,7 @@ class Plan:
 
     run: str
     model: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TablePreprocessing
     facts: Mapping[str, Any]
 
 
@@ -37,7 +38,7 @@ def plan_of(run: str) -> Plan:
             f"{WEIGHTS} into your own model instead"
         )
     try:
-        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
+        preprocessing = preparing_from_dict(facts["preprocessing"])
         if not isinstance(facts["model"], str) or tuple(facts["shape"]) != preprocessing.shape:
             raise InvalidData(f"a net {facts['model']!r:.40} for {facts['shape']!r:.40}")
     except (InvalidData, KeyError, TypeError) as error:
@@ -52,7 +53,8 @@ def network(plan: Plan) -> nn.Module:
 
     Raises JournalError: no weights yet, or weights that cannot be read or do not fit; every error of `make_model`.
     """
-    model = make_model(plan.model, plan.preprocessing.shape, plan.preprocessing.outputs, seed=0)
+    preparing = plan.preprocessing
+    model = make_model(plan.model, preparing.shape, preparing.outputs, 0, cardinalities_of(preparing))
     state = weights_of(plan)
     try:
         model.load_state_dict(state)
@@ -62,6 +64,11 @@ def network(plan: Plan) -> nn.Module:
             "was changed"
         ) from error
     return model.eval()
+
+
+def cardinalities_of(preparing: Preprocessing | TablePreprocessing) -> tuple[int, ...]:
+    """How many codes each of the last columns of a table has; none of anything else."""
+    return preparing.cardinalities if isinstance(preparing, TablePreprocessing) else ()
 
 
 def load(run: str) -> nn.Module:

@@ -1,7 +1,8 @@
 """What is chosen where nobody has said anything: net, epochs, patience, by the data alone.
 
 Rules of thumb, one number a line, so that anybody can follow and overrule them; the batch size has its own in
-`gammatune.examples`. All are guesses that were tried on generated tables and on digits, not optimised; docs/design.md.
+`gammatune.examples`. All are guesses that were tried on generated tables and on digits, not optimised;
+docs/design.md.
 """
 
 import math

@@ -46,7 +46,10 @@ def load(
 
 
 def _neither(path: Path) -> str:
-    known = f"give {', '.join(DATA_SETS)}, a table ({', '.join(ENDINGS[:1])}, .parquet), a folder of images, or {LAYOUT}"
+    known = (
+        f"give {', '.join(DATA_SETS)}, a table ({', '.join(ENDINGS[:1])}, .parquet), a folder of images, or "
+    )
+    f"{LAYOUT}"
     if path.suffix.lower() in SPREADSHEETS:
         return (
             f"{path} is a spreadsheet; save it as CSV ('save as' in the spreadsheet program), and give that"

@@ -117,7 +117,8 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, said: list[str])
         if share < 1:
             strange = present[numbers.isna()].astype(str)
             said.append(
-                f"{name} holds numbers, and {len(strange)} values that are none, such as {strange.iloc[0]!r:.40}: they "
+                f"{name} holds numbers, and {len(strange)} values that are none, such as "
+                f"{strange.iloc[0]!r:.40}: they "
                 "count as missing."
             )
         return (

@@ -43,7 +43,8 @@ def load_folder(path: str | Path, *, size: int | None = None, said: list[str]) -
     missing = sorted(set(classes) - {name for name, _ in found["train"]})
     if missing:
         raise InvalidData(
-            f"{path}: there is no image of {missing[0]!r} in {parts['train'].name}, and there is elsewhere; every class "
+            f"{path}: there is no image of {missing[0]!r} in {parts['train'].name}, and there is "
+            f"elsewhere; every class "
             "needs images to train on"
         )
     if len(classes) < 2:
@@ -103,7 +104,8 @@ def read_images(files: Sequence[Path], shape: tuple[int, int], mode: str) -> NDA
     if damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
         raise InvalidData(
-            f"{len(damaged)} of {len(files)} images cannot be read: {'; '.join(damaged[:3])}{more}; remove or replace them"
+            f"{len(damaged)} of {len(files)} images cannot be read: {'; '.join(damaged[:3])}{more}; "
+            f"remove or replace them"
         )
     return found
 
@@ -148,7 +150,8 @@ def _parts(path: Path) -> dict[str, Path]:
     if len(named) != len(folders):
         other = next(folder for folder in folders if folder not in named.values())
         raise InvalidData(
-            f"{path} holds {named['train'].name} and {other.name}; beside train there may be val and test, nothing else"
+            f"{path} holds {named['train'].name} and {other.name}; beside train there may be val and "
+            f"test, nothing else"
         )
     return {part: named[part] for part in PARTS if part in named}
 

@@ -1,4 +1,5 @@
-"""The four files that MNIST and Fashion-MNIST come as: {train,t10k}-{images-idx3,labels-idx1}-ubyte, with .gz or without.
+"""The four files that MNIST and Fashion-MNIST come as: {train,t10k}-{images-idx3,labels-idx1}-ubyte, with .gz
+or without.
 
 images   magic 0x00000803, n, H, W as big-endian 32-bit numbers, then n * H * W bytes
 labels   magic 0x00000801, n, then n bytes                              http://yann.lecun.com/exdb/mnist

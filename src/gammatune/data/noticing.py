@@ -57,7 +57,8 @@ def leaks(
         if reached >= GIVEN_AWAY:
             measure = "balanced accuracy" if preprocessing.task == "classification" else "R2"
             said.append(
-                f"Look at {name}: alone it tells {preprocessing.target} ({measure} {reached:.3f}). If it is only known "
+                f"Look at {name}: alone it tells {preprocessing.target} ({measure} {reached:.3f}). If "
+                f"it is only known "
                 f"once {preprocessing.target} is, leave it out: --drop {name}."
             )
     return said
@@ -79,6 +80,7 @@ def duplicates(train: "pd.DataFrame", report: "pd.DataFrame", names: Sequence[st
     if copies < max(2, 0.01 * len(report)):
         return []
     return [
-        f"{copies} of the {len(report)} rows to report on equal rows that are trained on (in {listed(names)}): if they are "
+        f"{copies} of the {len(report)} rows to report on equal rows that are trained on (in "
+        f"{listed(names)}): if they are "
         "copies the figures flatter."
     ]

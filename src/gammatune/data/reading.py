@@ -1,6 +1,7 @@
 """A table from a file: CSV in the dialects people have, or Parquet.
 
-CSV files differ in what parts the columns (`,` `;` tab `|`), in the decimal point (a comma where columns are parted by
+CSV files differ in what parts the columns (`,` `;` tab `|`), in the decimal point (a comma where columns are
+parted by
 semicolons), in their encoding and in how they write that a value is missing. What was found to be unusual is said.
 """
 
@@ -123,10 +124,9 @@ def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
     """The encoding, and the beginning of the text."""
     import gzip
 
-    opened = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
     try:
-        with opened as stream:
-            content = stream.read()
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except (OSError, EOFError) as error:
         raise InvalidData(f"{path} cannot be read ({_first_line(error)})") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

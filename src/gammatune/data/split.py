@@ -107,7 +107,7 @@ def split_data(
         "select": (data.x_select, data.y_select) if has_select else (data.x_train[select], y[select]),
         "report": (data.x_test, data.y_test) if has_report else (data.x_train[report], y[report]),
     }
-    said.append(sizes(*(len(x) for x, _ in parts.values())))  # type: ignore[arg-type, misc]
+    said.append(sizes(*(len(x) for x, _ in parts.values())))  # type: ignore[arg-type]
     return Split(
         name=data.name,
         **{part: _tensors(preprocessing, x, y) for part, (x, y) in parts.items()},  # type: ignore[arg-type]

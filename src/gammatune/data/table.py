@@ -144,7 +144,8 @@ def read_target(
     distinct = int(values.nunique())
     if distinct == 1:
         raise InvalidData(
-            f"the target {name} is {values.iloc[0]!r:.40} in every row; there is nothing to learn: name another column"
+            f"the target {name} is {values.iloc[0]!r:.40} in every row; there is nothing to learn: "
+            f"name another column"
         )
     whole = is_number and bool((values == values.round()).all())
     told: Task = "regression" if is_number and not (whole and distinct <= CLASSES) else "classification"
@@ -153,7 +154,8 @@ def read_target(
     if chosen == "regression":
         if not is_number:
             raise InvalidData(
-                f"--task regression: the target {name} holds text, such as {values.iloc[0]!r:.40}; it must hold numbers"
+                f"--task regression: the target {name} holds text, such as {values.iloc[0]!r:.40}; it "
+                f"must hold numbers"
             )
         y = values.to_numpy(dtype=np.float64)
         if not np.isfinite(y).all():
@@ -166,7 +168,8 @@ def read_target(
         )
     if distinct > MANY or distinct > len(values) / 2:
         raise InvalidData(
-            f"the target {name} holds {distinct} different values in {len(values)} rows, too many to be classes; name "
+            f"the target {name} holds {distinct} different values in {len(values)} rows, too many to "
+            f"be classes; name "
             "another column with --target" + (", or say --task regression" if is_number else "")
         )
     if whole:
@@ -220,7 +223,8 @@ def split_table(
     )
     if not preprocessing.columns:
         raise InvalidData(
-            f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more columns"
+            f"nothing is left to learn from: the only inputs are dates of one day "
+            f"({table.ordered_by}); give more columns"
         )
     rows = {"train": train, "select": select}
     frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
@@ -298,7 +302,8 @@ def _order(values: "pd.Series[Any]", name: str) -> NDArray[Any]:
             written = date_format(name, values.dropna().astype(str), [])
             if written is None:
                 raise InvalidData(
-                    f"--time-column {name} holds neither dates nor numbers, but {values.iloc[0]!r:.40}; write dates as "
+                    f"--time-column {name} holds neither dates nor numbers, but "
+                    f"{values.iloc[0]!r:.40}; write dates as "
                     "2024-12-31"
                 )
         dates = _dates(values, written)

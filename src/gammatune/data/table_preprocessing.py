@@ -10,7 +10,8 @@ is, and what lies far out ends at 3 or -3. A missing number becomes the median, 
 put beside where the training rows lack some. Quartiles are those of scikit-learn's RobustScaler.
 
 x is one float32 array (n, F): first the numbers, then the categories' codes, so that it goes through every part of
-the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a network that
+the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a
+network that
 knows no codes they become one column a level (`one_hot`).
 """
 
@@ -26,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from gammatune.data.columns import Column, listed
 from gammatune.data.dataset import Label, Task, encode, make_targets
 from gammatune.data.layout import Shape
+from gammatune.data.preprocessing import Preprocessing
 from gammatune.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """format: as in `Column`. parts: what is made of it. centre, scale: of the days since 1970. flagged: see Number."""
+    """format: as in `Column`. parts: what is made of it. centre, scale: of the days since 1970. flagged: see
+    Number."""
 
     name: str
     format: str | None
@@ -142,7 +145,8 @@ class TablePreprocessing:
         lacking = [column.name for column in self.columns if column.name not in frame.columns]
         if lacking:
             raise InvalidData(
-                f"the table lacks the column{'s' if len(lacking) > 1 else ''} {listed(lacking)}, which the network was "
+                f"the table lacks the column{'s' if len(lacking) > 1 else ''} {listed(lacking)}, "
+                f"which the network was "
                 f"trained with; it has {listed(frame.columns)}"
             )
         said = [] if said is None else said
@@ -214,6 +218,13 @@ class TablePreprocessing:
             raise InvalidData("a std is above 0")
 
 
+def preparing_from_dict(saved: Mapping[str, Any]) -> "Preprocessing | TablePreprocessing":
+    """Either kind of preprocessing, as its `to_dict` wrote it. Raises InvalidData."""
+    if isinstance(saved, Mapping) and saved.get("kind") == "table":
+        return TablePreprocessing.from_dict(saved)
+    return Preprocessing.from_dict(saved)
+
+
 def learn_table(
     frame: "pd.DataFrame",
     y: NDArray[Any],
@@ -256,7 +267,8 @@ def _learn_number(name: str, values: NDArray[np.float64]) -> Number:
 
 
 def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median and interquartile range of what is not missing; half the range where three quarters are equal, else 1."""
+    """Median and interquartile range of what is not missing; half the range where three quarters are equal,
+    else 1."""
     from sklearn.preprocessing import RobustScaler
 
     present = values[~np.isnan(values)]

@@ -439,7 +439,9 @@ class _ModuleState:
         archive.check(self._extra_state, f"the extra state of {where}")
         return {
             "class": type(self.module).__qualname__,
-            "children": {key: child and names[id(child)] for key, child in self.children.items()},
+            "children": {
+                key: None if child is None else names[id(child)] for key, child in self.children.items()
+            },
             "links": [name for name, parameter in self._links.items() if parameter is not None],
             "parameters": self._parameters.export(outbound),
             "buffers": {name: b if b is None else outbound(b) for name, b in self._buffers.items()},
@@ -462,7 +464,11 @@ class _ModuleState:
                 f"{owners[0]} has a parameter {_joined(name, key)}, and {owners[1]} has not; {AS_IT_WAS}"
             )
         for key, child in self.children.items():
-            there, ours, own = saved["children"].get(key), child and names[id(child)], _joined(name, key)
+            there, ours, own = (
+                saved["children"].get(key),
+                None if child is None else names[id(child)],
+                _joined(name, key),
+            )
             if there is None or ours is None or there == ours:
                 continue
             other, one, two = (

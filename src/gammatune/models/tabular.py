@@ -4,8 +4,10 @@
     category  code -> a row of a table of embeddings                                  ceil(1.6 k^0.56), at most 16
     all of them side by side -> 3 times (linear, SiLU, dropout) -> linear
 
-The embedding of numbers is that of RealMLP (Holzmüller et al. 2024, 2407.04491, section 3), after Gorishniy et al. 2022
-(2203.05556): a network that sees numbers only through linear maps is slow to learn what happens at thresholds. The size
+The embedding of numbers is that of RealMLP (Holzmüller et al. 2024, 2407.04491, section 3), after Gorishniy et
+al. 2022
+(2203.05556): a network that sees numbers only through linear maps is slow to learn what happens at thresholds.
+The size
 of category embeddings is fastai's rule. Width, depth and dropout are RealMLP's, its other devices are not here.
 """
 
@@ -52,12 +54,8 @@ class Tabular(nn.Module):
         self.numbers = features - len(cardinalities)
         embedded = 0 < self.numbers < MANY
         self.embed_numbers = NumberEmbedding(self.numbers) if embedded else nn.Identity()
-        self.embed_categories = nn.ModuleList(nn.Embedding(k, embedding_size(k)) for k in cardinalities)
-        for embedding in self.embed_categories:
-            nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
-        size = (EMBEDDED if embedded else 1) * self.numbers + sum(
-            e.embedding_dim for e in self.embed_categories
-        )
+        self.embed_categories = nn.ModuleList(category_embedding(k) for k in cardinalities)
+        size = (EMBEDDED if embedded else 1) * self.numbers + sum(map(embedding_size, cardinalities))
         layers: list[nn.Module] = []
         for _ in range(DEPTH):
             layers += [nn.Linear(size, WIDTH), nn.SiLU(), nn.Dropout(DROPOUT)]
@@ -72,9 +70,16 @@ class Tabular(nn.Module):
         return logits
 
 
+def category_embedding(codes: int) -> nn.Module:
+    """Rows of length 1 in the mean, whatever their size."""
+    embedding = nn.Embedding(codes, embedding_size(codes))
+    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
+    return embedding
+
+
 def embedding_size(codes: int) -> int:
     """fastai's rule: min(WIDEST, ceil(1.6 k^0.56))."""
-    return min(WIDEST, math.ceil(1.6 * codes**0.56))
+    return min(WIDEST, math.ceil(1.6 * math.pow(codes, 0.56)))
 
 
 def tabular(shape: tuple[int, ...], outputs: int, cardinalities: Sequence[int] = ()) -> nn.Module:

@@ -112,7 +112,7 @@ def walk(
             why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
             verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers)
             continue
-        if _blew_up(outcome, done.best, floor):
+        if _blew_up(job, outcome, done.best, floor):
             fresh = False
             done.tried.append(outcome)
             if not guard or done.slowed == TRIES or outcome.status == "infeasible":
@@ -222,14 +222,16 @@ def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outc
     return {o.number: done.averaged[o.number] for o in outcomes if o.number in done.averaged}
 
 
-def _blew_up(outcome: Outcome, best: Outcome | None, floor: float) -> bool:
-    """Not finite, or back near where the training began."""
+def _blew_up(job: Job, outcome: Outcome, best: Outcome | None, floor: float) -> bool:
+    """Not finite, or back near where the training began, and worse in every respect: where nearly every example is
+    met a few of them move the logarithm of the loss by much, and the accuracy by less than its standard error."""
     if not outcome.ok or outcome.score is None:
         return True
     if best is None or best.score is None:
         return False
     progress = best.score - floor
-    return progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
+    lost = progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
+    return lost and job.beats(best, outcome)
 
 
 def _slower(job: Job, values: Values) -> Values:

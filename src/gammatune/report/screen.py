@@ -259,3 +259,14 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
     if rollouts and story.begin["policy"] == "greedy":  # of the others the screen has said them
         for line in verdict_lines(story):
             console.print(Text(line, style="dim"))
+
+
+def plan_lines(said: Sequence[str], expected: Mapping[str, float]) -> list[str]:
+    """What `gammatune train --dry-run` prints."""
+    seconds = duration(expected["seconds"])
+    return [
+        *said,
+        f"{int(expected['parameters']):,} parameters, batch size {int(expected['batch_size'])}, "
+        f"{int(expected['epochs'])} epochs of about {duration(expected['seconds_per_epoch'])}.",
+        f"With the search at a budget of {expected['budget']:g}: about {seconds}. Nothing was trained.",
+    ]
