@@ -51,6 +51,11 @@ def with_every_event(content: bytes) -> bytes:
         if event["event"] in ("rollout", "commit", "end"):
             event |= {"asked": [3.5, "inf"], "elapsed": 1.5}
     *course, end, report = lines
+    report |= {
+        "measures": {"auc": [0.9, 0.85, 0.95], "log-loss": [0.5, 0.4, 0.6]},
+        "metric": "auc",
+        "extra": {"level": 0.95, "said": ["a sentence"]},
+    }
     more = [
         end,
         resume_event({"torch": "2.13"}),

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
-from gammatune.objectives import LOSS_FLOOR, OBJECTIVES, make_objective
+from gammatune.measures import RECIPES
+from gammatune.objectives import FOR_METRICS, LOSS_FLOOR, OBJECTIVES, for_metric, make_objective
 
 UNCUT = ["kappa", "kappa11", "kappa12", "kappa12-ratio"]
 KAPPAS = [*UNCUT, *(f"{name}-cut" for name in UNCUT)]
@@ -170,3 +171,58 @@ def test_travels_between_processes(name: str) -> None:
     assert pickle.loads(pickle.dumps(objective)) == objective
     assert objective.name == name
     assert set(objective.needs) <= {"accuracy", "loss", "r2", "mse"}
+
+
+# -- of a measure that is asked for ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "score"),
+    [
+        ("accuracy", "kappa", 0.25 - 4 * math.log(2)),
+        ("f1", "kappa-f1", 0.36 - 4 * math.log(2)),
+        ("mcc", "kappa-mcc", -0.09 - 4 * math.log(2)),
+        ("brier", "log-brier", -math.log(0.2)),
+        ("mae", "log-mae", -math.log(7)),
+        ("r2", "r2", 0.75),
+    ],
+)
+def test_a_measure_takes_the_place_of_the_accuracy_or_of_the_loss(
+    metric: str, name: str, score: float
+) -> None:
+    objective = for_metric(metric, lam=0.25)
+    assert objective.name == name
+    metrics = {
+        "accuracy": 0.5, "loss": 2.0, "f1": 0.6, "mcc": -0.3, "brier": 0.2, "mae": 7.0, "r2": 0.75,
+    }  # fmt: skip
+    assert objective(metrics) == pytest.approx(score, rel=1e-14)
+    assert metric in objective.needs
+
+
+@pytest.mark.parametrize("metric", RECIPES)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_every_measure_has_an_objective_in_which_better_is_more(metric: str, bad: float) -> None:
+    objective, better = for_metric(metric), RECIPES[metric].higher
+    low, high = (objective({"accuracy": 0.5, "loss": 1.0, metric: value}) for value in (0.2, 0.8))
+    assert (high > low) == better
+    assert objective({"accuracy": 0.5, "loss": 1.0, metric: bad}) == -math.inf
+    assert math.isfinite(objective({"accuracy": 0.5, "loss": 1.0, metric: 0.0}))
+    assert objective.name in (*FOR_METRICS, *OBJECTIVES)
+    assert make_objective(objective.name) == objective
+    one, other = ({"accuracy": 0.5, "loss": 1.0, metric: value} for value in (0.2, 0.8))
+    assert objective.beats(one, {**one, metric: 0.2}, 100) is False
+    if len(objective.needs) == 1:
+        assert objective.beats(other, one, 100) == better
+    else:
+        assert objective.beats({**other, "loss": 0.5}, one, 100)
+        assert not objective.beats(other, one, 100)  # the loss is no better
+
+
+def test_rollouts_in_which_the_measure_is_nothing_are_told_apart_by_the_loss() -> None:
+    objective = for_metric("f1")
+    assert objective({"f1": 0.0, "loss": 0.5}) > objective({"f1": 0.0, "loss": 0.6})
+
+
+def test_a_measure_nobody_computed_is_explained() -> None:
+    with pytest.raises(InvalidArgument, match="metric='auc' is asked for"):
+        make_objective("kappa-auc")({"accuracy": 0.5, "loss": 1.0})

@@ -41,6 +41,7 @@ MOST = 10_000  # examples that are resampled (guess: a second's work for ten cla
 LEAST = 1_000  # and at least so many, however many columns there are
 MANY = 100  # columns; beyond it what needs a pass for each of them is measured only where it is asked for
 CHUNK = 2_000_000  # numbers held at once
+ROUNDING = 1e-12  # relative: of a sum of squares that is a difference
 IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (guess)
 
 
@@ -521,7 +522,9 @@ def _some_r2(answers: Answers, w: Counts) -> Floats:
     centred = (answers.targets - answers.targets.mean(axis=0)).reshape(len(answers), -1)
     n = w.sum(axis=1, keepdims=True)
     residual = w @ _errors(answers) ** 2
-    total = w @ centred**2 - (w @ centred) ** 2 / n
+    squares = w @ centred**2
+    total = squares - (w @ centred) ** 2 / n
+    total[total < ROUNDING * squares] = 0  # one example drawn again and again
     constant = (residual == 0).astype(float)  # as scikit-learn has it
     return np.asarray(
         np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), constant).mean(axis=1)

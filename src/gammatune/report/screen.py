@@ -144,7 +144,8 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(f"measured {where}", style="italic"), table]
     if report.get("measures"):
         parts.append(_intervals(report["measures"], report.get("metric")))
-    parts += [Text(line) for line in report.get("extra", {}).get("said", ())]
+    said = report.get("extra", {}).get("said", ())
+    parts += [Text(line) for line in (said if isinstance(said, list) else ()) if isinstance(line, str)]
     return Group(*parts)
 
 
