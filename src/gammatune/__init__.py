@@ -3,6 +3,7 @@
     fit     a model and data in, the trained model and what was found out
     Tuner   the same inside a training loop of your own
     load    the trained network of a run that `gammatune train` made
+    freeze, load_weights   for a network that was trained before
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from gammatune.course import Schedule
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
+    from gammatune.freezing import freeze
     from gammatune.loading import load
     from gammatune.repeating import replay
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
     from gammatune.tuner import Result, Tuner
+    from gammatune.weights import load_weights
 
 __all__ = [
     "Choice",
@@ -37,7 +40,9 @@ __all__ = [
     "doctor",
     "errors",
     "fit",
+    "freeze",
     "load",
+    "load_weights",
     "replay",
 ]
 
@@ -48,7 +53,9 @@ _HOMES = {
     "Run": "gammatune.run",
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
+    "freeze": "gammatune.freezing",
     "load": "gammatune.loading",
+    "load_weights": "gammatune.weights",
     "replay": "gammatune.repeating",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gammatune.doctor_command import doctor
+from gammatune.export_command import export
 
 if TYPE_CHECKING:
     from gammatune.command import Asked
@@ -398,6 +399,7 @@ def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -
 
 
 app.command()(doctor)
+app.command()(export)
 
 
 @app.command()
