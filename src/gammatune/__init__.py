@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gammatune.course import Schedule
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
+    from gammatune.flat import rollouts
     from gammatune.loading import load
     from gammatune.repeating import replay
     from gammatune.run import Run
@@ -39,6 +40,7 @@ __all__ = [
     "fit",
     "load",
     "replay",
+    "rollouts",
 ]
 
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
     "Schedule": "gammatune.course",
     "load": "gammatune.loading",
     "replay": "gammatune.repeating",
+    "rollouts": "gammatune.flat",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",
     "Space": "gammatune.space",
