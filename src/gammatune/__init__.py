@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gammatune.repeating import replay
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
+    from gammatune.tracking import Tracker
     from gammatune.tuner import Result, Tuner
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Space",
+    "Tracker",
     "Tuner",
     "doctor",
     "errors",
@@ -47,6 +49,7 @@ _HOMES = {
     "fit": "gammatune.fitting",
     "FitResult": "gammatune.fitting",
     "Tuner": "gammatune.tuner",
+    "Tracker": "gammatune.tracking",
     "Run": "gammatune.run",
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
