@@ -147,7 +147,8 @@ class _Teller:
                 self.tracker.epoch(place + 1, *self._told_of(place))
         said = self.story.end or {}
         names = ("trained", "evaluated", "seconds", "plain_runs", "plain_epochs")
-        self.tracker.end(how, Cost(*(said[name] for name in names), repeated=said.get("repeated", 0.0)))
+        cost: dict[str, Any] = {name: said[name] for name in names}
+        self.tracker.end(how, Cost(**cost, repeated=said.get("repeated", 0.0)))
 
     def _told_of(self, place: int) -> tuple[dict[str, float], dict[str, Value]]:
         story, outcome = self.story, self.story.course[place]
