@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
     from gammatune.freezing import freeze
+    from gammatune.flat import rollouts
     from gammatune.loading import load
     from gammatune.repeating import replay
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
+    from gammatune.tracking import Tracker
     from gammatune.tuner import Result, Tuner
     from gammatune.weights import load_weights
 
@@ -36,6 +38,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Space",
+    "Tracker",
     "Tuner",
     "doctor",
     "errors",
@@ -44,12 +47,14 @@ __all__ = [
     "load",
     "load_weights",
     "replay",
+    "rollouts",
 ]
 
 _HOMES = {
     "fit": "gammatune.fitting",
     "FitResult": "gammatune.fitting",
     "Tuner": "gammatune.tuner",
+    "Tracker": "gammatune.tracking",
     "Run": "gammatune.run",
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
@@ -57,6 +62,7 @@ _HOMES = {
     "load": "gammatune.loading",
     "load_weights": "gammatune.weights",
     "replay": "gammatune.repeating",
+    "rollouts": "gammatune.flat",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",
     "Space": "gammatune.space",

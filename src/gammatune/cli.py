@@ -363,6 +363,24 @@ def runs(
 
 
 @app.command()
+def rollouts(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    out: Annotated[
+        str | None, typer.Option(help="A file to write: .csv, .parquet or .jsonl. Default: CSV, printed.")
+    ] = None,
+) -> None:
+    """Every rollout of a run as one flat table."""
+    from gammatune.flat import rollouts as table_of
+
+    table = table_of(run)
+    if out is None:
+        print(table.to_csv(), end="")
+        return
+    table.save(out)
+    print(f"{out}: {len(table)} rollouts, {len(table.columns)} columns")
+
+
+@app.command()
 def predict(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     file: Annotated[

@@ -28,7 +28,7 @@ from gammatune.journal import (
     rollout_event,
 )
 from gammatune.ledger import Ledger, units
-from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors
+from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors, last_number
 from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
 from gammatune.records import Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
@@ -44,7 +44,7 @@ Listener: TypeAlias = Callable[[Event], None]
 class Driver:
     """Serves the requests of one policy.
 
-    course, rollouts, verdicts, members: what has come of it, as in `tuner.Result`. ledger: what it cost.
+    course, rollouts, verdicts, decided, members: what has come of it, as in `tuner.Result`. ledger: what it cost.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Driver:
         self.members: dict[int, tuple[Outcome, ...]] = {}
         self.rollouts: list[Outcome] = []
         self.verdicts: list[Verdict] = []
+        self.decided: list[int] = []
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
@@ -209,7 +210,9 @@ class Driver:
                 yield from self._reach(origin)
             else:
                 yield from self._restore(request.fork)
-            outcome = yield from self._train(request, len(self.rollouts), allowance, fresh)
+            outcome = yield from self._train(
+                request, len(self.rollouts), allowance, fresh, origin=last_number(origin)
+            )
             self._stands = self._live = Trained(origin, request, outcome, allowance, fresh)
             self._keep_the_beginning()
         self.rollouts.append(outcome)
@@ -217,10 +220,17 @@ class Driver:
         return outcome
 
     def _train(
-        self, request: Rollout, number: int, allowance: float, fresh: bool, *, again: bool = False
+        self,
+        request: Rollout,
+        number: int,
+        allowance: float,
+        fresh: bool,
+        *,
+        origin: int | None = None,
+        again: bool = False,
     ) -> Generator[Run, None, Outcome]:
         """Let the loop body train, from where the training stands."""
-        run = Run(self._training, request, number, allowance, fresh=fresh, is_repeated=again)
+        run = Run(self._training, request, number, allowance, fresh=fresh, is_repeated=again, origin=origin)
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
@@ -275,9 +285,13 @@ class Driver:
         taken = list(request.outcomes)
         course = self.course[: request.epochs - len(taken)] + taken
         verdicts, members = [*self.verdicts, request.verdict], {**self.members, **request.members}
+        decided = [*self.decided, len(self.rollouts)]
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
-        self._home, self.course, self.verdicts, self.members = self._live, course, verdicts, members
+        self._home, self.course, self.verdicts, self.members, self.decided = (
+            *(self._live, course, verdicts),
+            *(members, decided),
+        )
         self._passed = passed
         if not is_past and hasattr(self._training, "forget_before"):
             self._training.forget_before(request.epochs)

@@ -53,5 +53,9 @@ class MissingExtra(GammatuneError, ImportError):
     """An optional dependency is needed and not installed."""
 
 
+class PluginWarning(UserWarning):
+    """A sampler or policy of another package that is passed over."""
+
+
 class JournalWarning(UserWarning):
     """The journal of a run cannot be written for now; the training goes on."""

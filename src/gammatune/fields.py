@@ -180,6 +180,7 @@ OUTCOME: dict[str, Check] = {
     "length": _length,
     "cut": _flag,
     "role": text,
+    "origin": _or_none(after),
 }
 REPEAT: dict[str, Check] = {
     "rollout": whole,

@@ -396,6 +396,8 @@ def fit(
         metric,
         None if start is None else start.metrics,
         is_start,
+        members=found.members,
+        decided=found.decided,
     )
 
 

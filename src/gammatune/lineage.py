@@ -53,6 +53,11 @@ class Averaged:
 Place: TypeAlias = Beginning | Trained | Averaged
 
 
+def last_number(place: Place) -> int:
+    """The number of the rollout that led there, of an average that of its last member; BEGIN before the first."""
+    return last_number(place.members[-1]) if isinstance(place, Averaged) else place.number
+
+
 def ancestors(place: Place) -> Iterator[Place]:
     """The place itself, where it came from, and so on to the beginning."""
     while True:

@@ -172,6 +172,8 @@ class Outcome:
     seconds: wall time of the rollout, its evaluation included.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
     shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
+    origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
+    training itself began; None in a journal that is older than this field.
     """
 
     number: int
@@ -193,6 +195,7 @@ class Outcome:
     length: Length = Length()
     cut: bool = False
     role: str = ""
+    origin: int | None = None
 
     @property
     def ok(self) -> bool:

@@ -41,6 +41,7 @@ class Run:
         *,
         fresh: bool = False,
         is_repeated: bool = False,
+        origin: int | None = None,
     ) -> None:
         self.epoch = request.epoch
         self.values = request.values
@@ -51,6 +52,7 @@ class Run:
         self.is_repeated = is_repeated
         self._training = training
         self._request = request
+        self._origin = origin
         self.meter = Meter(request.length, request.shape, request.order, fresh, allowance)
         self._started = clock.perf_counter()
         self._metrics: dict[str, float] | None = None
@@ -160,4 +162,5 @@ class Run:
             length=self._request.length,
             cut=meter.cut,
             role=self._request.role,
+            origin=self._origin,
         )

@@ -48,7 +48,7 @@ class Story:
 
     end: how it ended; None while it goes on, also after a later process went on with it.
     torn: the last line was not whole (the run was cut off while writing) and has been left out.
-    members: of the averaged outcomes, by number.
+    decided: of each verdict, how many rollouts there had been. members: of the averaged outcomes, by number.
     resumes: what each later process said when it went on. states: what can be gone on from, by `State.after`.
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
     before the end where there is one. elapsed: seconds since the run began, of all processes together.
@@ -58,6 +58,7 @@ class Story:
     rollouts: list[Outcome] = field(default_factory=list)
     course: list[Outcome] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    decided: list[int] = field(default_factory=list)
     end: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
@@ -145,6 +146,7 @@ class Story:
         self.course = self.course[:kept] + taken
         self.members |= averaged
         self.verdicts.append(decision)
+        self.decided.append(len(self.rollouts))
 
     def _rollout(self, number: Any) -> Outcome:
         place: int = whole(number)

@@ -10,18 +10,20 @@ import operator
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from gammatune import plugins
 from gammatune.continuing import refuse_another_run
 from gammatune.course import Schedule
 from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace
+from gammatune.flat import Table, flatten
 from gammatune.journal import Journal, Story, begin_event, text_of
 from gammatune.ledger import Cost
 from gammatune.objectives import Objective, make_objective, rank
@@ -32,7 +34,7 @@ from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
 from gammatune.records import Metrics, Outcome, Values, Verdict
 from gammatune.run import Run
-from gammatune.samplers import make_sampler
+from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
@@ -65,6 +67,8 @@ class Result:
     course: one outcome per epoch of the training that was kept, whose last weights the model now holds.
     rollouts: every rollout, in order, the kept ones included. verdicts: one per commit.
     schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
+    members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
+    decided: of each verdict, how many rollouts there had been.
     """
 
     course: tuple[Outcome, ...]
@@ -73,6 +77,13 @@ class Result:
     cost: Cost
     seed: int
     schedule: Schedule
+    members: Mapping[int, Sequence[Outcome]] = field(default_factory=dict, kw_only=True)
+    decided: tuple[int, ...] = field(default=(), kw_only=True)
+
+    def table(self) -> Table:
+        """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
+        `save(path)`; the columns are explained in `gammatune.flat`."""
+        return flatten(self.rollouts, self.course, self.members, self.decided)
 
     @property
     def metrics(self) -> Metrics:
@@ -97,13 +108,13 @@ class Tuner:
     evaluations, repeated epochs, all of it; 1.5 for "lookahead", 12 for the others.
     policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
     thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
-    `budget` runs), or a policy of your own; `gammatune.replay` makes one of a course that was found before, which
-    needs neither epochs nor budget.
+    `budget` runs), the name of one that an installed package offers (`gammatune.plugins`), or a policy of your
+    own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
     schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
     rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
     Schedule-Free, gets it without being asked.
-    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), or a function
-    (space, generator) -> sampler. sampler_options: handed to a sampler given by name.
+    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), or of an installed package,
+    or a function (space, generator) -> sampler. sampler_options: handed to a sampler given by name.
     objective: "kappa" (accuracy and loss together) and others (`gammatune.objectives.OBJECTIVES`).
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
     learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
@@ -195,7 +206,8 @@ class Tuner:
             self._begin = begin_event(
                 gammatune=_version(),
                 python=platform.python_version(),
-                versions={name: metadata.version(name) for name in ("numpy", "torch")},
+                versions={name: metadata.version(name) for name in ("numpy", "torch")}
+                | _plugin_versions(policy, sampler),
                 seed=self.seed,
                 epochs=self.epochs,
                 budget=self.budget,
@@ -360,6 +372,8 @@ class Tuner:
             self.cost,
             self.seed,
             found,
+            members=done.members,
+            decided=tuple(done.decided),
         )
 
     # -- inside
@@ -513,8 +527,20 @@ def _policy(policy: str | Policy) -> Policy:
     if callable(policy):
         return policy
     if policy not in POLICIES:
-        raise InvalidArgument(f"policy={policy!r} is not known; choose {' or '.join(map(repr, POLICIES))}")
+        found: Policy = plugins.load("policy", policy, POLICIES)
+        return found
+    plugins.say_shadowed("policy", policy)
     return POLICIES[policy]
+
+
+def _plugin_versions(policy: str | Policy, sampler: str | SamplerFactory) -> dict[str, str]:
+    """Of the packages that the names of policy and sampler stand for, where they are not gammatune's own."""
+    found: dict[str, str] = {}
+    if isinstance(policy, str) and policy not in POLICIES:
+        found |= plugins.version_of("policy", policy)
+    if isinstance(sampler, str) and sampler not in SAMPLERS:
+        found |= plugins.version_of("sampler", sampler)
+    return found
 
 
 def _points(space: Space, budget: float) -> int:
@@ -529,6 +555,8 @@ def _sampler_factory(
 ) -> SamplerFactory:
     if callable(sampler):
         return sampler
+    if sampler in SAMPLERS:
+        plugins.say_shadowed("sampler", sampler)
     make_sampler(
         sampler, space, stream(0, "trial"), **options
     )  # a wrong name or option is said before any training

@@ -87,6 +87,9 @@ def open_course(
         if batches:
             scouts = yield from _scout(job, purse, rates, batches, room, floor)
             tried += scouts
+            if not scouts:
+                why = "no search: the run is to end before one has begun; the values are the optimizer's own"
+                return Opening(job.own, Verdict(why), job.space)
             told = [_observation(o, rates) for o in scouts]
             if any(seen.score is not None for seen in told):
                 centre |= choose(_only(space, rates), told, None, rates, reach=0.0).values

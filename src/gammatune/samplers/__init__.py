@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from gammatune import plugins
 from gammatune.errors import InvalidArgument
 from gammatune.records import Values
 from gammatune.samplers.sampler import Sampler
@@ -148,23 +149,32 @@ SAMPLERS: Mapping[str, Factory] = MappingProxyType(
 def make_sampler(name: str, space: Space, rng: np.random.Generator, **options: Any) -> Sampler:
     """The sampler of that name; the same seed of `rng` gives the same proposals.
 
+    name: one of SAMPLERS, or what an installed package offers (`gammatune.plugins`); ours come first.
     Options: grid takes points (12); gamma, gaussian and gaussian-quadrature take initial (2, or a list of
     values), acquisition ("ei" or "pi") and xi (in standard deviations of the scores); gamma-plugin-a and -b
     take initial, variance ("mean": b_n / a_n, "variance": b_n / (a_n - 1)) and xi; tpe takes initial (10).
-    Raises InvalidArgument for an unknown name or option, MissingExtra where a package is not installed.
+    Raises InvalidArgument for an unknown name or option, MissingExtra where a package is not installed; what the
+    import of a sampler of another package raises goes through.
     """
-    if name not in SAMPLERS:
-        raise InvalidArgument(f"there is no sampler {name!r}; write one of {', '.join(SAMPLERS)}")
-    known = [
-        option.name
-        for option in inspect.signature(SAMPLERS[name]).parameters.values()
-        if option.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    if unknown := sorted(set(options) - set(known)):
+    factory: Factory = SAMPLERS[name] if name in SAMPLERS else plugins.load("sampler", name, SAMPLERS)
+    known = _options(factory)
+    if known is not None and (unknown := sorted(set(options) - set(known))):
         raise InvalidArgument(
             f"the sampler {name} has no option {unknown[0]!r}; it takes {', '.join(known) or 'none'}"
         )
-    return SAMPLERS[name](space, rng, **options)
+    return factory(space, rng, **options)
+
+
+def _options(factory: Factory) -> list[str] | None:
+    """What it takes behind the space and the generator; None where that cannot be told."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except ValueError:  # written in C
+        return None
+    if any(option.kind is inspect.Parameter.VAR_KEYWORD for option in parameters):
+        return None
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [option.name for place, option in enumerate(parameters) if option.kind in named and place >= 2]
 
 
 __all__ = ["SAMPLERS", "Sampler", "make_sampler"]
