@@ -4,6 +4,7 @@
     Tuner   the same inside a training loop of your own
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
+    GammaTunedClassifier, GammaTunedRegressor    `fit` as scikit-learn estimators
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gammatune.course import Schedule
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
+    from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
     from gammatune.repeating import replay
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
@@ -26,6 +28,8 @@ __all__ = [
     "Diagnosis",
     "FitResult",
     "Float",
+    "GammaTunedClassifier",
+    "GammaTunedRegressor",
     "Int",
     "Result",
     "Run",
@@ -48,6 +52,8 @@ _HOMES = {
     "replay": "gammatune.repeating",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",
+    "GammaTunedClassifier": "gammatune.integrations.sklearn",
+    "GammaTunedRegressor": "gammatune.integrations.sklearn",
     "Space": "gammatune.space",
     "Float": "gammatune.space",
     "Int": "gammatune.space",
