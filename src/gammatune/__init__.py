@@ -6,6 +6,7 @@
     freeze, load_weights   for a network that was trained before
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
+    GammaTunedClassifier, GammaTunedRegressor    `fit` as scikit-learn estimators
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gammatune.freezing import freeze
     from gammatune.flat import rollouts
     from gammatune.loading import load
+    from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
     from gammatune.repeating import replay
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
@@ -33,6 +35,8 @@ __all__ = [
     "Diagnosis",
     "FitResult",
     "Float",
+    "GammaTunedClassifier",
+    "GammaTunedRegressor",
     "Int",
     "Result",
     "Run",
@@ -65,6 +69,8 @@ _HOMES = {
     "rollouts": "gammatune.flat",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",
+    "GammaTunedClassifier": "gammatune.integrations.sklearn",
+    "GammaTunedRegressor": "gammatune.integrations.sklearn",
     "Space": "gammatune.space",
     "Float": "gammatune.space",
     "Int": "gammatune.space",

@@ -17,10 +17,11 @@ def suitable_threads(model: nn.Module, shape: tuple[int, ...], batch_size: int) 
 
     shape: of one example. Modes and random streams are left as they were.
     """
+    parameter = next(model.parameters(), torch.empty(0))
     with (
         evaluating(model),
         torch.random.fork_rng(devices=[]),
         FlopCounterMode(display=False) as counter,
     ):
-        model(torch.zeros(1, *shape))
+        model(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     return 1 if counter.get_total_flops() * batch_size < WORTH_THREADS else torch.get_num_threads()

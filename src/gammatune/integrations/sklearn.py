@@ -1,0 +1,396 @@
+"""`fit` as scikit-learn estimators: `GammaTunedClassifier` and `GammaTunedRegressor`.
+
+A thin layer: what scikit-learn asks of data and parameters is checked with its own functions, inputs (and the
+targets of a regression) are standardised, a part is held out to select by, `fit` trains, and what the network says is
+translated back.
+"""
+
+import copy
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from gammatune.data.preprocessing import Preprocessing
+from gammatune.engine.modes import evaluating
+from gammatune.engine.supervised import LossFunction
+from gammatune.engine.threads import suitable_threads
+from gammatune.errors import InvalidArgument
+from gammatune.examples import VALIDATION
+from gammatune.fitting import FitResult, fit
+from gammatune.models import MODELS, make_model
+from gammatune.models.check import check_output
+from gammatune.models.seeded import seeded
+from gammatune.seeds import stream
+
+Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net
+
+FORWARD = 1024  # examples a prediction passes forward at once; bounds memory, changes nothing else
+SEEDS = np.iinfo(np.int32).max  # as scikit-learn draws them
+# A fit seeds the process's random streams and puts them back, so that threads have to wait for each other.
+_one_at_a_time = threading.RLock()
+
+
+def batch_size_for(n: int) -> int:
+    return 32 if n < 5_000 else 64 if n < 20_000 else 128
+
+
+def epochs_for(n: int, batch_size: int) -> int:
+    return int(np.clip(round(2000 * batch_size / n), 10, 100))
+
+
+class _GammaTuned(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share."""
+
+    def __init__(
+        self,
+        module: str | nn.Module | Factory | None = None,
+        *,
+        epochs: int | None = None,
+        budget: float | None = 1.5,
+        optimizer: Any = "adamw",
+        batch_size: int | None = None,
+        objective: Any = None,
+        search: str | Sequence[str] | None = None,
+        validation_fraction: float = VALIDATION,
+        policy: Any = "lookahead",
+        weight_decay: float | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+        device: str | torch.device | None = None,
+        run_dir: str | None = None,
+    ) -> None:
+        self.module = module
+        self.epochs = epochs
+        self.budget = budget
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.objective = objective
+        self.search = search
+        self.validation_fraction = validation_fraction
+        self.policy = policy
+        self.weight_decay = weight_decay
+        self.verbose = verbose
+        self.random_state = random_state
+        self.device = device
+        self.run_dir = run_dir
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled from the CPU, so that a network trained on an accelerator is read where there is none."""
+        state = dict(super().__getstate__())
+        net = state.get("module_")
+        if net is not None and any(p.device.type != "cpu" for p in net.parameters()):
+            state["module_"] = copy.deepcopy(net).cpu()
+        return state
+
+    def _fit(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        outputs: int,
+        seed: int,
+        loss: LossFunction | None,
+        objective: Any,
+        facts: Callable[[], dict[str, Any]],
+    ) -> None:
+        """x (n, f) as they came. y: codes (n,), or targets (n, t), which are standardised here.
+
+        facts: for the journal, asked for once the scalers are there.
+        """
+        said: list[str] = []
+        classify = y.ndim == 1
+        train, select = hold_out(len(x), y if classify else None, self.validation_fraction, seed, said)
+        size = batch_size_for(len(train)) if self.batch_size is None else self.batch_size
+        self.scaler_ = StandardScaler().fit(x[train])
+        if not classify:
+            self.target_scaler_ = StandardScaler().fit(y[train])
+            y = self.target_scaler_.transform(y)
+        epochs = self.epochs
+        if epochs is None:
+            epochs = epochs_for(len(train), size)
+            said.append(f"{epochs} epochs, by the number of examples.")
+        net = self._make(x.shape[1:], outputs, seed)
+        inputs = torch.from_numpy(np.asarray(self.scaler_.transform(x))).to(dtype_of(net))
+        targets = torch.from_numpy(y)
+        with _one_at_a_time, _threads(net, x.shape[1:], size), self._follower() as listeners:
+            result = fit(
+                net,
+                (inputs[train], targets[train]),
+                (inputs[select], targets[select]),
+                epochs=epochs,
+                budget=self.budget,
+                policy=self.policy,
+                objective=objective,
+                space=self.search,
+                loss_fn=loss,
+                optimizer=self.optimizer,
+                weight_decay=self.weight_decay,
+                batch_size=size,
+                device=self.device,
+                seed=seed,
+                run_dir=self.run_dir,
+                facts={**facts(), "said": said},
+                listeners=listeners,
+            )
+        self.module_ = net.eval()
+        self.result_: FitResult = replace(result, said=(*said, *result.said))
+        self.schedule_ = result.schedule
+        self.n_iter_ = len(result.course)
+
+    def _make(self, shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+        given: Any = "auto" if self.module is None else self.module
+        net: Any = given
+        if isinstance(given, str):
+            net = make_model(given, shape, outputs, seed)
+        elif isinstance(given, nn.Module):
+            net = copy.deepcopy(given)
+        elif callable(given):
+            with seeded(seed):
+                net = given(shape, outputs)
+        if not isinstance(net, nn.Module):
+            what = f"module={given!r:.60}" if net is given else f"module= made a {type(net).__name__}"
+            raise InvalidArgument(
+                f"{what}; give a torch.nn.Module, a function (shape, outputs) that makes one, or a name: "
+                f"{', '.join(MODELS)}"
+            )
+        check_output(net, shape, outputs)
+        # a net of ours computes in any precision; what a net of the user's does in its forward pass nobody knows
+        self._widens = given == "auto" or (isinstance(given, str) and given in MODELS)
+        return net
+
+    def _outputs(self, x: ArrayLike) -> Tensor:
+        """What the network says of examples (n, f): (n, outputs), in double precision where it can be had.
+
+        In single precision, what is said of an example would depend in its last digits on the others beside it.
+        """
+        check_is_fitted(self, "module_")
+        x = validate_data(self, x, reset=False, dtype=[np.float64, np.float32])
+        net: nn.Module = self.module_
+        place = next(net.parameters()).device
+        if self._widens and place.type != "mps":  # which has no double precision
+            net = copy.deepcopy(net).double()
+        inputs = torch.from_numpy(np.asarray(self.scaler_.transform(x)))
+        with evaluating(net):
+            parts = [net(part.to(place, dtype_of(net))) for part in inputs.split(FORWARD)]
+        return torch.cat(parts).cpu().double()
+
+    @contextmanager
+    def _follower(self) -> Iterator[list[Any]]:
+        if not self.verbose:
+            yield []
+            return
+        from rich.console import Console
+
+        from gammatune.report.live import PlainLines
+
+        with PlainLines(Console()) as follower:
+            yield [follower]
+
+    def _facts(self, classes: tuple[Any, ...] = ()) -> dict[str, Any]:
+        """What `gammatune predict` and the reports want to know of a run that is kept."""
+        model = "auto" if self.module is None else self.module
+        if (
+            self.run_dir is None
+            or not isinstance(model, str)
+            or not all(type(c) in (int, str) for c in classes)
+        ):
+            return {}
+        target = () if classes else tuple(self.target_scaler_.mean_.tolist())
+        target_std = () if classes else tuple(self.target_scaler_.scale_.tolist())
+        shape = (self.n_features_in_,)
+        preprocessing = Preprocessing(
+            "classification" if classes else "regression",
+            shape,
+            False,
+            tuple(self.scaler_.mean_.tolist()),
+            tuple(self.scaler_.scale_.tolist()),
+            classes,
+            target,
+            target_std,
+        )
+        return {
+            "data": type(self).__name__,
+            "model": model,
+            "shape": list(shape),
+            "preprocessing": preprocessing.to_dict(),
+        }
+
+
+class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
+    """A neural network that finds its learning rate while it trains, as a scikit-learn classifier."""
+
+    def __init__(
+        self,
+        module: str | nn.Module | Factory | None = None,
+        *,
+        epochs: int | None = None,
+        budget: float | None = 1.5,
+        optimizer: Any = "adamw",
+        batch_size: int | None = None,
+        objective: Any = None,
+        search: str | Sequence[str] | None = None,
+        validation_fraction: float = VALIDATION,
+        policy: Any = "lookahead",
+        weight_decay: float | None = None,
+        class_weight: Any = None,
+        verbose: int = 0,
+        random_state: Any = None,
+        device: str | torch.device | None = None,
+        run_dir: str | None = None,
+    ) -> None:
+        super().__init__(
+            module,
+            epochs=epochs,
+            budget=budget,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            objective=objective,
+            search=search,
+            validation_fraction=validation_fraction,
+            policy=policy,
+            weight_decay=weight_decay,
+            verbose=verbose,
+            random_state=random_state,
+            device=device,
+            run_dir=run_dir,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on examples X (n, f) with labels y (n,) of any type, two classes at least; n of 2 or more."""
+        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        x, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds one class only, {self.classes_[0]!r}; a classifier needs examples of two at least"
+            )
+        loss, objective = None, self.objective
+        if self.class_weight is not None:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+            loss = _Weighted(weights / weights[codes].mean())
+            # accuracy, which the default weighs too, counts every example alike
+            objective = "log-loss" if objective is None else objective
+        classes = tuple(self.classes_.tolist())
+        self._fit(x, codes, len(classes), seed, loss, objective, lambda: self._facts(classes))
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities (n, k), one column for each of `classes_`."""
+        return self._outputs(X).softmax(dim=1).numpy()
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable label of each example, (n,)."""
+        codes = self._outputs(X).argmax(dim=1).numpy()
+        return self.classes_[codes]  # type: ignore[no-any-return]
+
+
+class GammaTunedRegressor(RegressorMixin, MultiOutputMixin, _GammaTuned):  # type: ignore[misc]
+    """A neural network that finds its learning rate while it trains, as a scikit-learn regressor."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on examples X (n, f) with targets y (n,) or (n, t); n of 2 or more."""
+        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        x, given = validate_data(
+            *(self, X, y),
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        self._flat = given.ndim == 1
+        targets = np.asarray(given, dtype=np.float64).reshape(len(given), -1)
+        self._fit(x, targets, targets.shape[1], seed, None, self.objective, self._facts)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predictions in the unit of the targets, (n,) or (n, t), as y was."""
+        outputs = self._outputs(X)
+        predicted = self.target_scaler_.inverse_transform(outputs.reshape(len(outputs), -1).numpy())
+        return predicted.ravel() if self._flat else predicted  # type: ignore[no-any-return]
+
+
+class _Weighted(nn.Module):
+    """Cross entropy, every example weighted by its class: mean over the batch of w_c * loss.
+
+    weights: (k,), 0 or more, with a mean of 1 over the examples.
+    """
+
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.weights: Tensor
+        self.register_buffer("weights", torch.from_numpy(weights))
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        losses = nn.functional.cross_entropy(output, target, reduction="none")
+        return (self.weights[target].to(losses.dtype) * losses).mean()
+
+
+# Parts ----------------------------------------------------------------------------------------------------
+
+
+def hold_out(
+    n: int, codes: NDArray[np.int64] | None, fraction: Any, seed: int, said: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the examples to train on and of those to select by, `fraction` of them, one at least.
+
+    codes: (n,) of a classification, whose proportions are kept as well as whole examples allow; no class loses its
+    last example to the selection. Where that leaves nothing to hold out, all examples train and select.
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < float(fraction) < 1:
+        raise InvalidArgument(
+            f"validation_fraction={fraction!r}: give the share to select by, above 0 and below 1, such as 0.2"
+        )
+    order = stream(seed, "validation").permutation(n)
+    held = min(max(round(float(fraction) * n), 1), n - 1)
+    taken = np.zeros(n, dtype=bool)
+    if codes is None:
+        taken[order[:held]] = True
+    else:
+        counts = np.bincount(codes)
+        wanted = held * counts / n
+        quota = np.minimum(np.floor(wanted).astype(int), counts - 1)
+        held = min(held, int((counts - 1).sum()))
+        while quota.sum() < held:
+            short = np.where(quota < counts - 1, wanted - quota, -np.inf)
+            quota[short.argmax()] += 1
+        for code, count in enumerate(quota):
+            taken[order[codes[order] == code][:count]] = True
+    if not taken.any():
+        said.append(
+            f"{n} examples, one a class, are too few to keep some aside: those that train select too."
+        )
+        return np.arange(n), np.arange(n)
+    how = "" if codes is None else ", in the classes' proportions as far as can be"
+    said.append(f"{taken.sum()} of the {n} examples were kept aside to select by{how}.")
+    return np.flatnonzero(~taken), np.flatnonzero(taken)
+
+
+def dtype_of(net: nn.Module) -> torch.dtype:
+    """The kind of float a net computes in."""
+    return next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+
+@contextmanager
+def _threads(net: nn.Module, shape: tuple[int, ...], batch_size: int) -> Iterator[None]:
+    """As many threads as the steps are worth, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(suitable_threads(net, shape, batch_size))
+        yield
+    finally:
+        torch.set_num_threads(before)
