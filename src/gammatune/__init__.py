@@ -4,6 +4,7 @@
     Tuner   the same inside a training loop of your own
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
+    write_report  a run as one HTML page
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
     from gammatune.repeating import replay
+    from gammatune.report.page import write_report
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
     from gammatune.tuner import Result, Tuner
@@ -36,6 +38,7 @@ __all__ = [
     "errors",
     "fit",
     "replay",
+    "write_report",
 ]
 
 _HOMES = {
@@ -46,6 +49,7 @@ _HOMES = {
     "Result": "gammatune.tuner",
     "Schedule": "gammatune.course",
     "replay": "gammatune.repeating",
+    "write_report": "gammatune.report.page",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",
     "Space": "gammatune.space",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gammatune.doctor_command import doctor
+from gammatune.report_command import compare, report
 
 if TYPE_CHECKING:
     from gammatune.command import Asked
@@ -246,6 +247,8 @@ def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -
 
 
 app.command()(doctor)
+app.command()(report)
+app.command()(compare)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`fit`: a model and data in, the trained model and what was found out."""
 
 import inspect
+import os
 import random
 import time as clock
 import warnings
@@ -39,7 +40,7 @@ from gammatune.examples import (
     leaves_one,
     training_loader,
 )
-from gammatune.journal import WEIGHTS, Journal
+from gammatune.journal import WEIGHTS, Event, Journal
 from gammatune.metrics import Classification, Regression, classification, regression
 from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective
 from gammatune.policy.job import Policy
@@ -68,6 +69,12 @@ class FitResult(Result):
     reported_on: str | None
     said: tuple[str, ...]
     seconds: float
+
+    def write_report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the run as one HTML page: see `gammatune.write_report`."""
+        from gammatune.report.page import write_report
+
+        return write_report(self, path)
 
 
 def fit(
@@ -245,10 +252,12 @@ def fit(
             report = _report(training, judged, task) if task.comparable else None
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
+        measured: list[Event] = []
         if report is not None:
             event = {"event": "report", "on": reported_on, "seconds": seconds, **asdict(report)}
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
+            measured.append(event)
             for listener in listeners:
                 listener(event)
     finally:
@@ -269,6 +278,8 @@ def fit(
         reported_on,
         tuple(said),
         seconds,
+        events=(*found.events, *measured),
+        run_dir=found.run_dir,
     )
 
 

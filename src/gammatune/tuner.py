@@ -10,7 +10,7 @@ import operator
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -22,7 +22,7 @@ from gammatune.course import Schedule
 from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace
-from gammatune.journal import Journal, Story, begin_event, text_of
+from gammatune.journal import Event, Journal, Story, begin_event, text_of
 from gammatune.ledger import Cost
 from gammatune.objectives import Objective, make_objective, rank
 from gammatune.policy.greedy import greedy
@@ -62,6 +62,7 @@ class Result:
     course: one outcome per epoch of the training that was kept, whose last weights the model now holds.
     rollouts: every rollout, in order, the kept ones included. verdicts: one per commit.
     schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
+    events: what was told to listeners, as a journal has it; `write_report` makes a page of it. run_dir: where it lies.
     """
 
     course: tuple[Outcome, ...]
@@ -70,6 +71,8 @@ class Result:
     cost: Cost
     seed: int
     schedule: Schedule
+    events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
+    run_dir: str | None = field(default=None, kw_only=True, compare=False)
 
     @property
     def metrics(self) -> Metrics:
@@ -179,7 +182,8 @@ class Tuner:
         self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
         self._multiplier = multiplier
-        self._listeners = list(listeners)
+        self._events: list[Event] = []
+        self._listeners = [self._note, *listeners]
         self._signals = ExitStack()
         self._stopping = self._failed = False
         self._entered = self._begun = self._finished = self._closed = False
@@ -357,9 +361,15 @@ class Tuner:
             self.cost,
             self.seed,
             found,
+            events=tuple(self._events),
+            run_dir=None if self._journal is None else str(self._journal.directory),
         )
 
     # -- inside
+
+    def _note(self, event: Event) -> None:
+        if event["event"] != "start":
+            self._events.append({name: value for name, value in event.items() if name != "past"})
 
     def _say_begin(self) -> None:
         """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""

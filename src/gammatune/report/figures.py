@@ -103,7 +103,7 @@ def rate_picture(story: Story, found: Sequence[Band]) -> str | None:
             if band.name != name:
                 continue
             top, bottom = clipped([(0, y(band.high)), (0, y(band.low))], 26.0, 206.0)
-            edges = [(x(band.start), 0.0), (min(x(band.stop), RIGHT), 0.0)]
+            edges = [(x(min(band.start, epochs)), 0.0), (x(min(band.stop, epochs)), 0.0)]
             picture.area([(a, top[1]) for a, _ in edges], [(a, bottom[1]) for a, _ in edges], f"band b{i + 1}")
         for way in drawn:
             if way.name == name:

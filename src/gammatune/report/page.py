@@ -184,7 +184,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "progress": _progress(story),
         "epochs": _epochs(story),
         "tree": figures.tree_picture(story),
-        "fan": story.begin["policy"] == "greedy",
+        "tried": _TRIED.get(story.begin["policy"], "Each line is one training, from where it began to where it ended."),
         "rollouts": _rollouts(story),
         "views": [
             {
@@ -211,6 +211,16 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "quoted": None if run is None else shlex.quote(str(run)),
         "glossary": GLOSSARY,
     }
+
+
+_TRIED = {
+    "lookahead": "Short trials start from the same initial weights with other learning rates (the number beside the "
+    "name); then the training itself goes its whole way. What is thrown away is what the search costs.",
+    "greedy": "In every epoch each candidate trains from where the epoch before ended; the best is kept, the others "
+    "are thrown away.",
+    "once": "Each line is a whole training at one learning rate (the number beside the name); the one that ended best "
+    "is kept.",
+}
 
 
 def title(story: Story) -> str:
