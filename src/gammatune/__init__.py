@@ -7,6 +7,7 @@
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
     GammaTunedClassifier, GammaTunedRegressor    `fit` as scikit-learn estimators
+    write_report  a run as one HTML page
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from gammatune.course import Schedule
     from gammatune.examination import Diagnosis, doctor
     from gammatune.fitting import FitResult, fit
-    from gammatune.freezing import freeze
     from gammatune.flat import rollouts
-    from gammatune.loading import load
+    from gammatune.freezing import freeze
     from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
+    from gammatune.loading import load
     from gammatune.repeating import replay
+    from gammatune.report.page import write_report
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
     from gammatune.tracking import Tracker
@@ -52,6 +54,7 @@ __all__ = [
     "load_weights",
     "replay",
     "rollouts",
+    "write_report",
 ]
 
 _HOMES = {
@@ -67,6 +70,7 @@ _HOMES = {
     "load_weights": "gammatune.weights",
     "replay": "gammatune.repeating",
     "rollouts": "gammatune.flat",
+    "write_report": "gammatune.report.page",
     "doctor": "gammatune.examination",
     "Diagnosis": "gammatune.examination",
     "GammaTunedClassifier": "gammatune.integrations.sklearn",

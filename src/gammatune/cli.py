@@ -11,6 +11,7 @@ import typer
 
 from gammatune.doctor_command import doctor
 from gammatune.export_command import export
+from gammatune.report_command import compare, report
 
 if TYPE_CHECKING:
     from gammatune.command import Asked
@@ -418,6 +419,8 @@ def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -
 
 app.command()(doctor)
 app.command()(export)
+app.command()(report)
+app.command()(compare)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`fit`: a model and data in, the trained model and what was found out."""
 
 import inspect
+import os
 import random
 import time as clock
 import warnings
@@ -42,7 +43,7 @@ from gammatune.examples import (
     training_loader,
 )
 from gammatune.freezing import trained_in_words
-from gammatune.journal import PREDICTIONS, WEIGHTS, Journal
+from gammatune.journal import PREDICTIONS, WEIGHTS, Event, Journal
 from gammatune.measures import (
     LEVEL,
     RESAMPLES,
@@ -98,6 +99,12 @@ class FitResult(Result):
         if self.is_start and self.start is not None:
             return self.start
         return self.course[-1].metrics if self.course else {}
+
+    def write_report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the run as one HTML page: see `gammatune.write_report`."""
+        from gammatune.report.page import write_report
+
+        return write_report(self, path)
 
 
 def fit(
@@ -358,6 +365,7 @@ def fit(
                 more |= {} if extra is None else extra(answers)
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
+        measured: list[Event] = []
         if report is not None:
             if journal is not None and answers is not None:
                 _save_predictions(answers, journal.directory / PREDICTIONS)
@@ -372,6 +380,7 @@ def fit(
             }
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
+            measured.append(event)
             for listener in listeners:
                 listener(event)
     finally:
@@ -398,6 +407,8 @@ def fit(
         is_start,
         members=found.members,
         decided=found.decided,
+        events=(*found.events, *measured),
+        run_dir=found.run_dir,
     )
 
 

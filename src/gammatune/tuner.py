@@ -24,7 +24,7 @@ from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace
 from gammatune.flat import Table, flatten
-from gammatune.journal import Journal, Story, begin_event, text_of
+from gammatune.journal import Event, Journal, Story, begin_event, text_of
 from gammatune.ledger import Cost
 from gammatune.objectives import Objective, make_objective, rank
 from gammatune.policy.greedy import greedy
@@ -69,6 +69,7 @@ class Result:
     schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
     members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
     decided: of each verdict, how many rollouts there had been.
+    events: what was told to listeners, as a journal has it; `write_report` makes a page of it. run_dir: where it lies.
     """
 
     course: tuple[Outcome, ...]
@@ -84,6 +85,9 @@ class Result:
         """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
         `save(path)`; the columns are explained in `gammatune.flat`."""
         return flatten(self.rollouts, self.course, self.members, self.decided)
+
+    events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
+    run_dir: str | None = field(default=None, kw_only=True, compare=False)
 
     @property
     def metrics(self) -> Metrics:
@@ -193,7 +197,8 @@ class Tuner:
         self._sampler = _sampler_factory(sampler, options, self.space)
         self._keep = keep
         self._multiplier = multiplier
-        self._listeners = list(listeners)
+        self._events: list[Event] = []
+        self._listeners = [self._note, *listeners]
         self._signals = ExitStack()
         self._stopping = self._failed = False
         self._entered = self._begun = self._finished = self._closed = False
@@ -374,9 +379,15 @@ class Tuner:
             found,
             members=done.members,
             decided=tuple(done.decided),
+            events=tuple(self._events),
+            run_dir=None if self._journal is None else str(self._journal.directory),
         )
 
     # -- inside
+
+    def _note(self, event: Event) -> None:
+        if event["event"] != "start":
+            self._events.append({name: value for name, value in event.items() if name != "past"})
 
     def _say_begin(self) -> None:
         """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""

@@ -260,3 +260,16 @@ def test_integrate_sees_every_node_solved() -> None:
     assert solved.square[i] == pytest.approx(base.z @ np.linalg.solve(C, base.z))
     assert np.exp(nodes.log_weight).sum() == pytest.approx(1)
     assert solve(nodes, Matern52, 10.0, base).log_det == pytest.approx(solved.log_det)
+
+
+def test_draws_have_the_mean_and_the_variance_of_the_posterior() -> None:
+    process = GammaProcess(Dataset(np.array([[0.2], [0.5], [0.55], [0.9]]), np.array([0.0, 2.0, 1.9, -1.0])))
+    Z = np.linspace(0.0, 1.0, 21)[:, None]
+    draws = process.sample(Z, 20_000, np.random.default_rng(0))
+    told = process.posterior(Z)
+    sd = np.sqrt(told.variance)
+    assert np.abs(draws.mean(axis=0) - told.mean).max() < 0.05 * sd.max()
+    np.testing.assert_allclose(draws.std(axis=0), sd, rtol=0.08)
+    # drawn together: the difference of two candidates varies as `difference` says
+    apart = process.difference(Z[4:5], Z[5])
+    np.testing.assert_allclose((draws[:, 4] - draws[:, 5]).std(), np.sqrt(apart.variance[0]), rtol=0.08)

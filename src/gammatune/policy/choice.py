@@ -6,11 +6,15 @@ Symbols: n observations, q candidates, d columns of the unit cube.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gammatune.records import Observation, Values
 from gammatune.space import Array, Float, Space
+
+if TYPE_CHECKING:
+    from gammatune.surrogate.gamma import GammaProcess
 
 PESSIMISM = 0.25  # standard deviations taken off the mean (guess): between equals the better known one
 FINE = 241  # candidates on a line: a fortieth of a decade apart over six
@@ -40,34 +44,23 @@ def choose(
     told: at least one with a score. keep: what to compare with. rates: the names of learning rates: they are
     taken in decades, below the lowest that diverged, and no further than `reach` decades outside what was tried.
     """
-    # here, since they bring scipy with them, for which `import gammatune` need not wait
+    # here, since it brings scipy with it, for which `import gammatune` need not wait
     from gammatune.acquisition import log_pi
-    from gammatune.samplers.bayes import dataset
-    from gammatune.surrogate.gamma import GammaProcess
 
     scored = [seen for seen in told if seen.score is not None]
-    ruler = _ruler(space, scored, rates)
-    process = GammaProcess(dataset(ruler, scored))
+    ruler, process = belief(space, told, rates)
     Z = _candidates(ruler, scored)
     legal = np.array([space.contains(_clipped(space, ruler.from_unit(z), rates)) for z in Z])
     for name in rates:
-        tried = [float(seen.values[name]) for seen in scored]
-        cliff = min(
-            (float(s.values[name]) for s in told if s.score is None and float(s.values[name]) > max(tried)),
-            default=math.inf,
-        )
         rate = np.array([float(ruler.from_unit(z)[name]) for z in Z])
-        low, high = min(tried) / 10**reach, max(tried) * 10**reach
-        legal &= (rate >= low) & (rate <= min(high, BELOW_THE_CLIFF * cliff))
-        dimension = space[name]
-        if isinstance(dimension, Float):
-            legal &= (rate >= dimension.low) & (rate <= dimension.high)
+        low, high = limits(space, told, name, reach)
+        legal &= (rate >= low) & (rate <= high)
     Z = Z[legal] if legal.any() else np.array([ruler.to_unit(seen.values) for seen in scored])
-    belief = process.posterior(Z)
-    best = int(np.argmax(belief.mean - PESSIMISM * np.sqrt(belief.variance)))
+    score = process.posterior(Z)
+    best = int(np.argmax(score.mean - PESSIMISM * np.sqrt(score.variance)))
     values = _clipped(space, ruler.from_unit(Z[best]), rates)
     if keep is None:
-        return Chosen(values, None, 0.0, float(np.sqrt(belief.variance[best])))
+        return Chosen(values, None, 0.0, float(np.sqrt(score.variance[best])))
     inside = dict(keep)
     for name in rates:
         dimension = ruler[name]
@@ -80,6 +73,30 @@ def choose(
         float(difference.mean[0]),
         float(np.sqrt(difference.variance[0])),
     )
+
+
+def belief(space: Space, told: Sequence[Observation], rates: Sequence[str]) -> "tuple[Space, GammaProcess]":
+    """What `choose` believes given what was told, at least one of it with a score, and the space it is measured in."""
+    from gammatune.samplers.bayes import dataset
+    from gammatune.surrogate.gamma import GammaProcess
+
+    scored = [seen for seen in told if seen.score is not None]
+    ruler = _ruler(space, scored, rates)
+    return ruler, GammaProcess(dataset(ruler, scored))
+
+
+def limits(space: Space, told: Sequence[Observation], name: str, reach: float = 0.5) -> tuple[float, float]:
+    """The lowest and the highest value of the rate `name` that `choose` takes."""
+    tried = [float(seen.values[name]) for seen in told if seen.score is not None]
+    cliff = min(
+        (float(s.values[name]) for s in told if s.score is None and float(s.values[name]) > max(tried)),
+        default=math.inf,
+    )
+    low, high = min(tried) / 10**reach, min(max(tried) * 10**reach, BELOW_THE_CLIFF * cliff)
+    dimension = space[name]
+    if isinstance(dimension, Float):
+        low, high = max(low, dimension.low), min(high, dimension.high)
+    return low, high
 
 
 def _ruler(space: Space, scored: Sequence[Observation], rates: Sequence[str]) -> Space:

@@ -75,7 +75,7 @@ def open_course(
     """Search from the fork "start" for at most `spend` units. floor: what doing nothing scores."""
     tried: list[Outcome] = []
     rates = rates_of(job.space)
-    space, centre = job.space, dict(job.own)
+    space, centre = job.space, job.own
     before = purse.left
 
     def left() -> float:
@@ -90,15 +90,10 @@ def open_course(
             if not scouts:
                 why = "no search: the run is to end before one has begun; the values are the optimizer's own"
                 return Opening(job.own, Verdict(why), job.space)
-            told = [_observation(o, rates) for o in scouts]
-            if any(seen.score is not None for seen in told):
-                centre |= choose(_only(space, rates), told, None, rates, reach=0.0).values
-            else:  # every one of them diverged: look below the lowest
-                for name in rates:
-                    centre[name] = min(float(o.values[name]) for o in scouts) / 10
+            centre = region(space, job.own, scouts)
             if alone:
                 return _by_scouts(job, purse, centre, tried, rates)
-            space = _window(job.space, rates, centre)
+            space = window(job.space, rates, centre)
             scouted = True
     d = len(job.space.names)
     batches, count = _plan(purse, left(), WANTED + PER_DIMENSION * (d - 1), ENOUGH * d)
@@ -282,8 +277,18 @@ def _only(space: Space, names: list[str]) -> Space:
     return Space({name: space[name] for name in names})
 
 
-def _window(space: Space, rates: list[str], centre: Values) -> Space:
-    """The part of the space about the scouts' choice."""
+def region(space: Space, own: Values, scouts: Sequence[Outcome]) -> Values:
+    """The scouts' choice: the optimizer's own values, with the rates that led furthest."""
+    rates = rates_of(space)
+    told = [_observation(o, rates) for o in scouts]
+    if any(seen.score is not None for seen in told):
+        return {**own, **choose(_only(space, rates), told, None, rates, reach=0.0).values}
+    # every one of them diverged: look below the lowest
+    return {**own, **{name: min(float(o.values[name]) for o in scouts) / 10 for name in rates}}
+
+
+def window(space: Space, rates: list[str], centre: Values) -> Space:
+    """The part of the space about the scouts' choice, in which miniatures are proposed."""
     dimensions = {name: space[name] for name in space.names}
     for name in rates:
         whole, at = space[name], float(centre[name])

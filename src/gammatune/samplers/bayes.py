@@ -119,7 +119,7 @@ class Bayes:
             return None
         if self.history.proposals < self._opening or not self.history.scored:
             return self._space_filling()
-        space, beliefs = self.history.space, self._believe()
+        space, beliefs = self.history.space, self.believe()
         if pending := self.history.pending:
             Z = np.array([space.to_unit(values) for values in pending])
             told = beliefs.data
@@ -157,7 +157,7 @@ class Bayes:
         space, rng = self.history.space, self._rng
         if self._listed is not None:
             Z = self._listed[rng.permutation(len(self._listed))]  # ties fall at random
-            return Z, self._value(beliefs, Z)
+            return Z, self.value(beliefs, Z)
         d = space.columns
         if d == 1:
             Z, widths = np.linspace(0.0, 1.0, LINE)[:, None], (1 / (LINE - 1), 1 / 8 / (LINE - 1))
@@ -167,7 +167,7 @@ class Bayes:
             cloud = (kronecker(CLOUD, d) + rng.random(d)) % 1.0
             Z, widths = np.concatenate([cloud, self._around(top, NEAR, 0.1)]), (0.05, 0.01)
         Z = space.snap(Z)
-        value = self._value(beliefs, Z)
+        value = self.value(beliefs, Z)
         for width in widths:
             centre = Z[int(np.argmax(value))]
             if d == 1:
@@ -175,7 +175,7 @@ class Bayes:
             else:
                 finer = self._around(centre, NEAR // 2, width)
             finer = space.snap(finer)
-            Z, value = np.concatenate([Z, finer]), np.concatenate([value, self._value(beliefs, finer)])
+            Z, value = np.concatenate([Z, finer]), np.concatenate([value, self.value(beliefs, finer)])
         return Z, value
 
     def _around(self, centre: Array, q: int, width: float) -> Array:  # (q, d)
@@ -191,11 +191,12 @@ class Bayes:
                 Z[switch, block] = rng.random((int(switch.sum()), dimension.columns))
         return np.asarray(Z)
 
-    def _value(self, beliefs: Surrogate, Z: Array) -> Array:
+    def value(self, beliefs: Surrogate, Z: Array) -> Array:
+        """The logarithm of what a look at each of Z (q, d) promises under these beliefs, (q,)."""
         value = self._acquisition(beliefs, Z)
         return np.where(np.isnan(value), -np.inf, value)
 
-    def _believe(self) -> Surrogate:
+    def believe(self) -> Surrogate:
         """The surrogate of everything told, built once for each state of knowledge."""
         if self._beliefs is None:
             self._beliefs = self._build(dataset(self.history.space, self.history.told))
@@ -210,6 +211,6 @@ class Bayes:
         scored = self.history.scored
         if not scored:
             return None
-        beliefs = self._believe()
+        beliefs = self.believe()
         means = beliefs.posterior(np.array([self.history.space.to_unit(seen.values) for seen in scored])).mean
         return scored[int(np.argmax(means))].values

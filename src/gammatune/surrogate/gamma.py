@@ -105,6 +105,28 @@ class GammaProcess:
         to_x0 = self.family(self.nodes.lengthscales)(Z, x0[None, :])[self.nodes.row, :, 0]  # (k, q)
         return self._mixture(self._location(c), 2 - 2 * to_x0 - np.sum(half**2, axis=1))  # (8)
 
+    def sample(self, Z: Array, count: int, rng: np.random.Generator) -> Array:  # (count, q)
+        """Draws of f at the candidates Z (q, d) together: a node by its weight, then a precision by (5), then a
+        normal with the covariance k(x, x') + v0 - c(x)' C^-1 c(x').
+
+        Twin: `posterior`, whose mean and variance the draws have (tests/search/test_gamma.py).
+        """
+        c, half = self._project(Z)
+        loc = self._location(c)  # (k, q)
+        drawn = rng.choice(len(self.weights), size=count, p=self.weights / self.weights.sum())
+        scale = (
+            np.sqrt(self.b_n[drawn] / rng.gamma(self.a_n, size=count)) * self.data.spread
+        )  # 1 / sqrt(lambda)
+        standard = rng.standard_normal((count, len(Z)))
+        out = np.empty((count, len(Z)))
+        for k in np.unique(drawn):
+            among = drawn == k
+            prior = self.family(self.nodes.lengthscales[self.nodes.row[k]][None, :])(Z, Z)[0] + self.theta.v0
+            values, vectors = np.linalg.eigh(prior - half[k].T @ half[k])
+            root = vectors * np.sqrt(np.maximum(values, 0.0))  # rounding can leave one just below 0
+            out[among] = loc[k] + scale[among, None] * (standard[among] @ root.T)
+        return out + self.data.centre
+
     def _project(self, Z: Array) -> tuple[Array, Array]:
         return project(self.nodes, self.solved, self.family, self.theta.v0, self.data.X, Z)
 
