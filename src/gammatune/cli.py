@@ -386,18 +386,19 @@ def predict(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="An .npz with x (or x_test), and y (or y_test) if it is known."),
+        typer.Argument(
+            metavar="FILE",
+            help="New examples as the run was trained on: a table, an image or a folder of them, or an .npz with x.",
+        ),
     ],
     out: Annotated[
         str | None, typer.Option(help="Where to write. Default: FILE with the ending .predictions.csv.")
     ] = None,
 ) -> None:
     """Write the predictions of a trained network for new examples, with probabilities, as CSV."""
-    from gammatune.prediction import predict_file
+    from gammatune.prediction import default_out, predict_file
 
-    print(
-        predict_file(run, file, out if out is not None else str(Path(file).with_suffix(".predictions.csv")))
-    )
+    print(predict_file(run, file, out if out is not None else default_out(file)))
 
 
 def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -> None:

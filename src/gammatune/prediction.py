@@ -1,52 +1,167 @@
 """Predictions of a trained run for new examples."""
 
 import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from gammatune.data.folder import ENDINGS, image_files, read_images
 from gammatune.data.npz import load_new
+from gammatune.data.preprocessing import Preprocessing
+from gammatune.data.reading import is_table, read_table
+from gammatune.data.table_preprocessing import TablePreprocessing
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.loading import network, plan_of
 from gammatune.metrics import classification, regression
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
 
-def predict_file(run: str, file: str, out: str) -> str:
-    """Write a CSV of predictions for the examples in `file` (.npz); returns what was done, in words.
+@dataclass(frozen=True, slots=True, eq=False)
+class New:
+    """New examples. x: as the network takes them. y: their targets as they came, where they are known.
 
+    names: columns that say which example a row is about. said: what was unusual, in sentences.
+    """
+
+    x: torch.Tensor
+    y: NDArray[Any] | None = None
+    names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    said: Sequence[str] = ()
+
+
+def predict_file(run: str, file: str, out: str) -> str:
+    """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
+
+    file: what the run was trained on: an .npz, a table, or an image or a folder of them.
     Classification: a column `prediction` with the original labels and one column of probability a class.
-    Regression: a column a target, in its original unit. Where the file has targets too, the sentence says how
-    well they were met.
+    Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns of
+    a table that were left out as identifiers, the names of images. Where the file has targets too, the sentence says
+    how well they were met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
     plan = plan_of(run)
-    preprocessing = plan.preprocessing
-    x, y = load_new(file)
-    inputs = preprocessing.inputs(x)  # looked at before a net is made for what the journal says of them
-    if y is not None and (y.ndim == 0 or len(y) != len(x)):
-        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
-    outputs = _forward(network(plan), inputs)
+    preparing = plan.preprocessing
+    new = _new(file, preparing)
+    outputs = _forward(network(plan), new.x)
     quality = ""
-    if preprocessing.task == "classification":
+    if preparing.task == "classification":
         probabilities = outputs.softmax(dim=1).numpy()
-        labels = preprocessing.labels(probabilities.argmax(axis=1))
-        header = ["prediction", *(f"p({label})" for label in preprocessing.classes)]
+        labels = preparing.labels(probabilities.argmax(axis=1))
+        header = ["prediction", *(f"p({label})" for label in preparing.classes)]
         rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
-        if y is not None:
-            codes = preprocessing.targets(y).numpy()
-            measured = classification(codes, outputs.argmax(dim=1).numpy(), preprocessing.outputs)
+        if new.y is not None:
+            codes = preparing.targets(new.y).numpy()
+            measured = classification(codes, outputs.argmax(dim=1).numpy(), preparing.outputs)
             quality = f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
     else:
-        values = preprocessing.original_targets(outputs.numpy())
-        header = [f"target {i + 1}" for i in range(values.shape[1])]
+        values = preparing.original_targets(outputs.numpy())
+        table = isinstance(preparing, TablePreprocessing)
+        header = ["prediction"] if table else [f"target {i + 1}" for i in range(values.shape[1])]
         rows = [list(map(repr, row.tolist())) for row in values]
-        if y is not None:
-            preprocessing.targets(y)  # refuses what is no target
-            true = np.asarray(y, dtype=np.float64).reshape(len(values), -1)
+        if new.y is not None:
+            preparing.targets(new.y)  # refuses what is no target
+            true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
             quality = f"; R2 {regression(true, values).r2:.4f}"
+    named = [[str(column[i]) for column in new.names.values()] for i in range(len(rows))]
+    _write(out, [*new.names, *header], [[*name, *row] for name, row in zip(named, rows, strict=True)])
+    count = f"{len(rows)} prediction{'s' if len(rows) != 1 else ''}"
+    return "\n".join([*new.said, f"{count} written to {out}{quality}"])
+
+
+def default_out(file: str) -> str:
+    """Where predictions for `file` go: beside it, with the ending .predictions.csv."""
+    path = Path(file).resolve() if Path(file).is_dir() else Path(file)
+    name = path.name.removesuffix(".gz")
+    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions.csv"))
+
+
+# What is to be predicted ----------------------------------------------------------------------------------
+
+
+def _new(file: str, preparing: Preprocessing | TablePreprocessing) -> New:
+    if isinstance(preparing, TablePreprocessing):
+        return _rows(file, preparing)
+    if is_table(file):
+        raise InvalidData(
+            f"{file} is a table, and the network was trained on examples of shape {preparing.shape}"
+        )
+    path = Path(file)
+    if path.is_dir() or path.suffix.lower() in ENDINGS:
+        return _images(path, preparing)
+    x, y = load_new(file)
+    inputs = preparing.inputs(x)  # looked at before a net is made for what the journal says of them
+    if y is not None and (y.ndim == 0 or len(y) != len(x)):
+        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
+    return New(inputs, y)
+
+
+def _rows(file: str, preparing: TablePreprocessing) -> New:
+    if not is_table(file):
+        raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
+    said: list[str] = []
+    frame = read_table(file, said)
+    x = preparing.inputs(frame, said)
+    names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
+    return New(x, _targets(frame, preparing, said), names, said)
+
+
+def _targets(frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[str]) -> NDArray[Any] | None:
+    """The targets of rows, as labels are kept; None where they are not known for every row."""
+    if preparing.target not in frame.columns or frame[preparing.target].isna().all():
+        return None
+    values = frame[preparing.target]
+    if values.isna().any():
+        said.append(f"{preparing.target} is missing in some rows, so how well they are met is not said.")
+        return None
+    if preparing.task == "regression":
+        numbers: NDArray[Any] = values.to_numpy()
+        return numbers
+    kind = type(preparing.classes[0])
+    try:
+        labels = [kind(value) if kind is not bool else str(value) == "True" for value in values.tolist()]
+    except ValueError:
+        labels = values.tolist()
+    return np.asarray(labels)
+
+
+def _images(path: Path, preparing: Preprocessing) -> New:
+    if len(preparing.shape) != 3:
+        raise InvalidData(
+            f"{path} holds images, and the network was trained on rows of {preparing.shape[0]} numbers"
+        )
+    files = image_files(path) if path.is_dir() else [path]
+    if not files:
+        raise InvalidData(f"{path} holds no image ({', '.join(ENDINGS[:4])}, ...)")
+    channels, height, width = preparing.shape
+    pixels = read_images(files, (height, width), "L" if channels == 1 else "RGB")
+    root = path if path.is_dir() else path.parent
+    names = [os.fspath(file.relative_to(root)) for file in files]
+    # in folders called after the classes the truth is known
+    folders = [file.parent.name for file in files]
+    known = path.is_dir() and set(folders) <= {str(label) for label in preparing.classes}
+    return New(preparing.inputs(pixels), np.asarray(folders) if known else None, {"file": names})
+
+
+# Forward, and out -----------------------------------------------------------------------------------------
+
+
+def _forward(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return torch.cat([model(part) for part in x.split(BATCH)])
+
+
+def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     try:
         with open(out, "w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
@@ -56,9 +171,3 @@ def predict_file(run: str, file: str, out: str) -> str:
         raise InvalidArgument(
             f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"
         ) from error
-    return f"{len(rows)} predictions written to {out}{quality}"
-
-
-def _forward(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        return torch.cat([model(part) for part in x.split(BATCH)])

@@ -10,6 +10,7 @@ import math
 TABLE_STEPS = 2_500  # optimizer steps of a training on a table
 TABLE_EPOCHS = (8, 100)
 IMAGE_EPOCHS = 20
+IMAGE_STEPS, MOST_IMAGE_EPOCHS = 700, 100  # where there are so few images that 20 epochs are fewer steps
 MANY_IMAGES, FEWER_EPOCHS = 30_000, 10
 RESNET_FROM = 5_000  # images, where there is an accelerator
 
@@ -22,11 +23,15 @@ def model_for(shape: tuple[int, ...], examples: int, *, table: bool, accelerated
 
 
 def epochs_for(shape: tuple[int, ...], examples: int, batch_size: int, *, table: bool) -> int:
-    """Images 20 times, 10 times from 30,000 on; tables for 2,500 steps, 8 times at least and 100 times at most."""
-    if not table:
-        return FEWER_EPOCHS if len(shape) == 3 and examples >= MANY_IMAGES else IMAGE_EPOCHS
-    least, most = TABLE_EPOCHS
-    return min(max(round(TABLE_STEPS / max(1, math.ceil(examples / batch_size))), least), most)
+    """Tables for 2,500 steps, 8 epochs at least and 100 at most. Everything else 20 epochs, 10 from 30,000 images on,
+    more where that is fewer than 700 steps, 100 at most."""
+    steps = max(1, math.ceil(examples / batch_size))  # an epoch
+    if table:
+        least, most = TABLE_EPOCHS
+        return min(max(round(TABLE_STEPS / steps), least), most)
+    if len(shape) == 3 and examples >= MANY_IMAGES:
+        return FEWER_EPOCHS
+    return min(max(IMAGE_EPOCHS, math.ceil(IMAGE_STEPS / steps)), MOST_IMAGE_EPOCHS)
 
 
 def patience_for(epochs: int) -> int | None:
