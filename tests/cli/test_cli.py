@@ -346,7 +346,7 @@ def test_bad_data_is_one_line(gammatune: Any, arrays: dict[str, Any], message: s
         (("train", "digits", "--model", "nowhere:net"), "nowhere"),
         (("train", "digits", "--optimizer", "speedy"), "choose one of sgd"),
         (("train", "digits", "--sampler", "magic"), "gamma"),
-        (("train", "digits", "--policy", "lazy"), "'lookahead' or 'greedy' or 'once'"),
+        (("train", "digits", "--policy", "lazy"), "write one of lookahead, greedy, once"),
         (("train", "digits", "--schedule", "cosine"), "'linear' or 'constant'"),
         (("train", "digits", "--objective", "joy"), "kappa"),
         (("train", "digits", "--objective", "r2"), "r2"),

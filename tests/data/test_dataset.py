@@ -123,6 +123,9 @@ def test_digits() -> None:
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(InvalidData, match=r"'digit' is no data set; give digits, mnist, .* an .npz with"):
+    with pytest.raises(
+        InvalidData,
+        match=r"'digit' is no data set.*; did you mean digits\?; give digits, mnist, .* an .npz with",
+    ):
         load("digit")
     assert DATA_SETS == ("digits", "mnist", "fashion-mnist", "cifar10")

@@ -46,10 +46,7 @@ def load(
 
 
 def _neither(path: Path) -> str:
-    known = (
-        f"give {', '.join(DATA_SETS)}, a table ({', '.join(ENDINGS[:1])}, .parquet), a folder of images, or "
-    )
-    f"{LAYOUT}"
+    known = f"give {', '.join(DATA_SETS)}, a table ({ENDINGS[0]}, .parquet), a folder of images, or {LAYOUT}"
     if path.suffix.lower() in SPREADSHEETS:
         return (
             f"{path} is a spreadsheet; save it as CSV ('save as' in the spreadsheet program), and give that"

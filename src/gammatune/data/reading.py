@@ -105,12 +105,18 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
         raise InvalidData(
             f"{path} cannot be read as a table ({_first_line(error)}); save it as CSV"
         ) from error
-    if frame.shape[1] == 1 and "\x00" in head:
+    if "\x00" in head:
         raise InvalidData(f"{path} is no text; save the table as CSV (spreadsheets offer it under 'save as')")
-    if not isinstance(frame.index, pd.RangeIndex):
+    more = _fields(head, separator) - frame.shape[1]
+    if more == 1:  # as R writes its row names
+        frame = frame.reset_index(names="row")
+        said.append(
+            f"The rows of {path.name} have one field more than its line of names: the first names the row."
+        )
+    elif more > 1:
         raise InvalidData(
-            f"{path}: rows have more fields than the line of names; give every column a name, or remove what follows "
-            "the last one"
+            f"{path}: rows have {more} fields more than the line of names; give every column a name, or remove what "
+            "follows the last one"
         )
     if all(_is_number(name) for name in frame.columns):
         raise InvalidData(
@@ -155,6 +161,13 @@ def _separator(head: str) -> str:
     if most == 1 and lines:  # ragged everywhere: the one the names are parted by
         best = max(_SEPARATORS, key=lines[0].count)
     return best
+
+
+def _fields(head: str, separator: str) -> int:
+    """How many fields the first row has, behind the line of names."""
+    rows = csv.reader(io.StringIO(head), delimiter=separator)
+    next(rows, [])
+    return len(next(rows, []))
 
 
 def _has_decimal_commas(frame: "pd.DataFrame") -> bool:

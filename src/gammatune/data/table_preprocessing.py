@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CLIP = 3.0  # RealMLP's
+FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
 LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
 UNKNOWN, MISSING = 0, 1  # codes
 
@@ -318,8 +319,9 @@ def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list
 
 def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:
     """RealMLP's robust scaling and smooth clipping; missing stays missing."""
-    u = (values - centre) / scale
-    squashed: NDArray[np.float64] = u / np.sqrt(1 + (u / CLIP) ** 2)
+    far = FAR * scale
+    u = (np.clip(values, centre - far, centre + far) - centre) / scale
+    squashed: NDArray[np.float64] = u / np.hypot(1, u / CLIP)
     return squashed
 
 

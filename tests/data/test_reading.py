@@ -1,0 +1,115 @@
+"""Tables in the dialects people write them."""
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gammatune.data.reading import is_table, read_table
+from gammatune.errors import InvalidData
+
+TEXT = "name,age,city\nAda,36,London\nBo,,Århus\n"
+FRAME = pd.DataFrame({"name": ["Ada", "Bo"], "age": [36.0, None], "city": ["London", "Århus"]})
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_dialects_are_told(tmp_path: Path, separator: str, encoding: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(TEXT.replace(",", separator).encode(encoding))
+    said: list[str] = []
+    pd.testing.assert_frame_equal(read_table(path, said), FRAME)
+    assert bool(said) == (encoding == "cp1252")  # a guess is said
+
+
+def test_decimal_commas_where_semicolons_part_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b;c\n1,5;x, y;3\n-2,25;z;4\n")
+    said: list[str] = []
+    frame = read_table(path, said)
+    assert frame["a"].tolist() == [1.5, -2.25]
+    assert frame["b"].tolist() == ["x, y", "z"]
+    assert said == ["t.csv writes decimals with a comma."]
+
+
+def test_zipped_and_parquet(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(TEXT.encode()))
+    FRAME.to_parquet(tmp_path / "t.parquet")
+    FRAME.set_index("name").to_parquet(tmp_path / "indexed.parquet")
+    for name in ("t.csv.gz", "t.parquet", "indexed.parquet"):
+        pd.testing.assert_frame_equal(read_table(tmp_path / name, []), FRAME)
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "?", "n/a", "NaN", "-", "null"])
+def test_missing_values_in_the_ways_they_are_written(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"a,b\n1,2\n{missing},3\n")
+    assert read_table(path, [])["a"].isna().tolist() == [False, True]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-999, 999), st.text("abc ÄÖ\"'", max_size=8)), min_size=2, max_size=8),
+    st.sampled_from(",;\t|"),
+)
+def test_what_pandas_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str]], separator: str
+) -> None:
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    frame = pd.DataFrame({"n": [n for n, _ in rows], "t": [f"x{t}x" for _, t in rows]})
+    frame.to_csv(path, index=False, sep=separator)
+    back = read_table(path, [])
+    assert back["n"].tolist() == frame["n"].tolist()
+    assert back["t"].tolist() == frame["t"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"a,b\n", "and no rows"),
+        (b"a,b\n1,2\n1,2,3,4\n", "every row needs as many fields"),
+        (b"1.5,2,3\n4,5,6\n", "must hold the names of the columns"),
+        (b"PK\x03\x04rest", "is a spreadsheet"),
+        (b"a,b\n1,2,3,4\n4,5,6,7\n", "2 fields more than the line of names"),
+        (b"a,b\n\x00,2\n", "is no text"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_advice(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidData, match=words) as refused:
+        read_table(path, [])
+    assert "\n" not in str(refused.value)
+
+
+def test_row_names_as_r_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('"a" "b"\n"1" 2 3\n"2" 4 5\n'.replace(" ", ","))
+    said: list[str] = []
+    assert read_table(path, said).to_dict("list") == {"row": [1, 2], "a": [2, 4], "b": [3, 5]}
+    assert "the first names the row" in said[0]
+
+
+def test_a_damaged_parquet_file_and_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InvalidData, match="no Parquet file that can be read"):
+        read_table(tmp_path / "t.parquet", [])
+    with pytest.raises(InvalidData, match="is not there"):
+        read_table(tmp_path / "u.csv", [])
+
+
+def test_names_twice_are_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame([[1, 2]], columns=["a ", "a"])
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InvalidData, match="'a' more than once"):
+        read_table(tmp_path / "t.parquet", [])
+
+
+def test_endings() -> None:
+    assert is_table("A.CSV")
+    assert is_table("a.csv.gz")
+    assert not is_table("a.npz")
