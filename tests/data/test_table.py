@@ -405,8 +405,8 @@ def test_a_column_that_gives_the_answer_away_is_said() -> None:
     frame["noise"] = np.random.default_rng(1).normal(size=300)
     said = split_table(make_table("t", frame, "answer"), seed=0).said
     assert [line for line in said if line.startswith("Look at")] == [
-        "Look at told_on: alone it tells answer (balanced accuracy 1.000). If it is only known once answer is, leave it "
-        "out: --drop told_on."
+        "Look at told_on: alone it tells answer (balanced accuracy 1.000). If it is only known once answer is, "
+        "leave it out: --drop told_on."
     ]
     numbers = people(300).assign(value=lambda f: f.age.fillna(1) * 2.5 + 1e-6 * np.arange(300))
     numbers["price"] = numbers.value / 1.19
