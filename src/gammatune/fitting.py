@@ -46,7 +46,6 @@ from gammatune.freezing import trained_in_words
 from gammatune.journal import PREDICTIONS, WEIGHTS, Event, Journal
 from gammatune.measures import (
     LEVEL,
-    RESAMPLES,
     Answers,
     Measure,
     imbalance,
@@ -363,7 +362,7 @@ def fit(
             if answers is not None:
                 measures, lacking = _measures(answers, scale, metric, seed)
                 said += lacking
-                more = {"level": LEVEL, "resamples": RESAMPLES, "examples": len(answers), "said": lacking}
+                more = {"level": LEVEL, "examples": len(answers), "said": lacking}
                 more |= {} if extra is None else extra(answers)
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"

@@ -16,7 +16,7 @@ never NaN. A class nobody belongs to and nobody is said to belong to is left out
 
 Intervals are percentiles of a bootstrap. It draws for labels from the confusion matrix (the same distribution as
 drawing examples, and its cost does not grow with n), for the others from the examples themselves; of many only some
-(`MOST`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet 1997).
+(`MOST`, `NUMBERS`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet 1997).
 Examples are taken to be independent, which the pixels of an image are not; below some 30 examples any such interval
 is too narrow.
 """
@@ -35,10 +35,14 @@ Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.int64]
 
 RESAMPLES = 1_000
-FEWER = 200  # resamples where there are more than MANY classes or numbers a target
+FEWER = 200  # resamples where there are more than WIDE classes or numbers a target
+WIDE = 20
 LEVEL = 0.95
-MOST = 10_000  # examples that are resampled (guess: a second's work for ten classes)
-LEAST = 1_000  # and at least so many, however many columns there are
+MOST = (
+    10_000  # examples that are resampled, and fewer where there are many columns (guess: some seconds' work)
+)
+NUMBERS = 20_000  # examples times columns
+LEAST = 1_000  # examples, however many columns there are
 MANY = 100  # columns; beyond it what needs a pass for each of them is measured only where it is asked for
 CHUNK = 2_000_000  # numbers held at once
 ROUNDING = 1e-12  # relative: of a sum of squares that is a difference
@@ -389,12 +393,12 @@ def _columns(answers: Answers) -> int:
 
 def _resampled_of(answers: Answers) -> int:
     """How many of the examples are resampled."""
-    return min(len(answers), max(LEAST, MOST * 10 // max(_columns(answers), 10)))
+    return min(len(answers), MOST, max(LEAST, NUMBERS // _columns(answers)))
 
 
 def _drawn(m: int, columns: int, rng: np.random.Generator) -> Iterator[Counts]:
     """w, (b, m), of resamples of m examples; some at a time."""
-    for size in _chunks(RESAMPLES if columns <= MANY else FEWER, m):
+    for size in _chunks(RESAMPLES if columns <= WIDE else FEWER, m):
         places = rng.integers(m, size=(size, m)) + m * np.arange(size)[:, None]
         yield np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
 
@@ -525,16 +529,16 @@ def _some_average_precision(answers: Answers, w: Counts) -> Floats:
 def _each_side(answers: Answers, w: Counts, of: Callable[[Floats, Floats], Floats]) -> Floats:
     """The mean over one class against the rest. of: what (positive, negative) counts at rising probabilities give."""
     assert answers.probabilities is not None
-    columns = []
+    columns, weights = [], w.astype(np.float64)
     for c in _sides(answers):
         scores = answers.probabilities[:, c]
         order = np.argsort(scores, kind="stable")
         steps = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-        drawn = w[:, order]
-        is_one = (answers.targets == c)[order]
-        positive = np.add.reduceat(drawn * is_one, steps, axis=1).astype(float)
-        negative = np.add.reduceat(drawn * ~is_one, steps, axis=1).astype(float)
-        columns.append(of(positive, negative))
+        drawn = np.take(weights, order, axis=1)
+        positive = drawn * (answers.targets == c)[order]
+        if len(steps) < len(order):  # some are tied
+            drawn, positive = (np.add.reduceat(part, steps, axis=1) for part in (drawn, positive))
+        columns.append(of(positive, drawn - positive))
     found = np.stack(columns, axis=1)
     return _mean_where(found, np.isfinite(found))
 
