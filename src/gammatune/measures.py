@@ -16,9 +16,9 @@ never NaN. A class nobody belongs to and nobody is said to belong to is left out
 
 Intervals are percentiles of a bootstrap. It draws for labels from the confusion matrix (the same distribution as
 drawing examples, and its cost does not grow with n), for the others from the examples themselves; of many only some
-(`MOST`, `NUMBERS`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet 1997).
-Examples are taken to be independent, which the pixels of an image are not; below some 30 examples any such interval
-is too narrow.
+(`MOST`, `NUMBERS`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet
+1997). Examples are taken to be independent, which the pixels of an image are not; below some 30 examples any such
+interval is too narrow.
 """
 
 import difflib
