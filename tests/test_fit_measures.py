@@ -231,6 +231,33 @@ def test_unequal_classes_are_said_by_their_names() -> None:
     assert not any("unequal" in line for line in fit(net(3), THREE).said)
 
 
+# -- patience --------------------------------------------------------------------------------------------------
+
+
+def test_an_impatient_run_that_is_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"epochs": 30, "patience": 2, "metric": "f1", "space": ["lr=0.1:1:log"]}
+    straight, model = net(), net()
+    whole = fit(straight, HAZY, **options)
+    assert len(whole.course) < 30
+    assert any("no better score for 2 epochs" in verdict.reason for verdict in whole.verdicts)
+    for count in (3, 7, 2):
+
+        def interrupt(event: Any, left: list[int] = [count]) -> None:  # noqa: B006
+            left[0] -= event["event"] == "rollout" and not event.get("past")
+            if not left[0]:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, HAZY, run_dir=str(tmp_path), listeners=[interrupt], **options)
+        model = net()
+    again = fit(model, HAZY, run_dir=str(tmp_path), **options)
+    assert [o.score for o in again.rollouts] == [o.score for o in whole.rollouts]
+    assert again.schedule == whole.schedule
+    assert again.measures == whole.measures
+    pairs = zip(model.parameters(), straight.parameters(), strict=True)
+    assert all(torch.equal(p, q) for p, q in pairs)
+
+
 # -- the report ------------------------------------------------------------------------------------------------
 
 

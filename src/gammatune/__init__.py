@@ -8,6 +8,7 @@
     doctor  whether a training of your own comes back from a fork as it was
     GammaTunedClassifier, GammaTunedRegressor    `fit` as scikit-learn estimators
     write_report  a run as one HTML page
+    importance  what each column of a table is worth to a model
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gammatune.freezing import freeze
     from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
     from gammatune.loading import load
+    from gammatune.measures import Measure
+    from gammatune.permuting import Importance, importance
     from gammatune.repeating import replay
     from gammatune.report.page import write_report
     from gammatune.run import Run
@@ -39,7 +42,9 @@ __all__ = [
     "Float",
     "GammaTunedClassifier",
     "GammaTunedRegressor",
+    "Importance",
     "Int",
+    "Measure",
     "Result",
     "Run",
     "Schedule",
@@ -50,6 +55,7 @@ __all__ = [
     "errors",
     "fit",
     "freeze",
+    "importance",
     "load",
     "load_weights",
     "replay",
@@ -72,6 +78,9 @@ _HOMES = {
     "rollouts": "gammatune.flat",
     "write_report": "gammatune.report.page",
     "doctor": "gammatune.examination",
+    "importance": "gammatune.permuting",
+    "Importance": "gammatune.permuting",
+    "Measure": "gammatune.measures",
     "Diagnosis": "gammatune.examination",
     "GammaTunedClassifier": "gammatune.integrations.sklearn",
     "GammaTunedRegressor": "gammatune.integrations.sklearn",

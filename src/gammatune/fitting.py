@@ -46,7 +46,6 @@ from gammatune.freezing import trained_in_words
 from gammatune.journal import PREDICTIONS, WEIGHTS, Event, Journal
 from gammatune.measures import (
     LEVEL,
-    RESAMPLES,
     Answers,
     Measure,
     imbalance,
@@ -136,6 +135,7 @@ def fit(
     collate: Callable[[list[Any]], Any] | None = None,
     device: str | torch.device | None = None,
     keep: str = "best",
+    patience: int | None = None,
     seed: int = 0,
     run_dir: str | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -149,8 +149,8 @@ def fit(
     of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
-    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, seed, run_dir,
-    listeners, forks: see `Tuner`. The seed fixes the
+    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, patience, seed,
+    run_dir, listeners, forks: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     metric: a measure by name (`gammatune.measures`: "auc", "f1", "balanced-accuracy", ...; "mae", "rmse", ...), which
     is told of every evaluation and selects: with the loss in kappa, in the place of the accuracy; an error by its
@@ -319,6 +319,7 @@ def fit(
                 objective=objective,
                 space=where,
                 keep=keep,
+                patience=patience,
                 seed=seed,
                 journal=journal,
                 listeners=listeners,
@@ -361,7 +362,7 @@ def fit(
             if answers is not None:
                 measures, lacking = _measures(answers, scale, metric, seed)
                 said += lacking
-                more = {"level": LEVEL, "resamples": RESAMPLES, "examples": len(answers), "said": lacking}
+                more = {"level": LEVEL, "examples": len(answers), "said": lacking}
                 more |= {} if extra is None else extra(answers)
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"

@@ -16,13 +16,13 @@ never NaN. A class nobody belongs to and nobody is said to belong to is left out
 
 Intervals are percentiles of a bootstrap. It draws for labels from the confusion matrix (the same distribution as
 drawing examples, and its cost does not grow with n), for the others from the examples themselves; of many only some
-(`MOST`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet 1997).
-Examples are taken to be independent, which the pixels of an image are not; below some 30 examples any such interval
-is too narrow.
+(`MOST`, `NUMBERS`), and the interval is then narrowed by the square root of their share (Bickel, Götze and van Zwet
+1997). Examples are taken to be independent, which the pixels of an image are not; below some 30 examples any such
+interval is too narrow.
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -35,10 +35,14 @@ Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.int64]
 
 RESAMPLES = 1_000
-FEWER = 200  # resamples where there are more than MANY classes or numbers a target
+FEWER = 200  # resamples where there are more than WIDE classes or numbers a target
+WIDE = 20
 LEVEL = 0.95
-MOST = 10_000  # examples that are resampled (guess: a second's work for ten classes)
-LEAST = 1_000  # and at least so many, however many columns there are
+MOST = (
+    10_000  # examples that are resampled, and fewer where there are many columns (guess: some seconds' work)
+)
+NUMBERS = 20_000  # examples times columns
+LEAST = 1_000  # examples, however many columns there are
 MANY = 100  # columns; beyond it what needs a pass for each of them is measured only where it is asked for
 CHUNK = 2_000_000  # numbers held at once
 ROUNDING = 1e-12  # relative: of a sum of squares that is a difference
@@ -159,7 +163,7 @@ def relevant(answers: Answers) -> list[str]:
     """The measures that a report on these examples holds."""
     task = "classification" if answers.classes else "regression"
     names = [name for name, held in RECIPES.items() if held.task == task]
-    columns = answers.classes or int(np.prod(answers.targets.shape[1:]))
+    columns = _columns(answers)
     return [name for name in names if columns <= MANY or name not in ("auc", "average-precision", "medae")]
 
 
@@ -174,6 +178,28 @@ def measured(
     others = [name for name in defined if name not in labels]
     found = _of_labels(labels, answers, values, rng) | _of_examples(others, answers, values, rng)
     return {name: found[name] for name in defined}, [reason for reason in reasons.values() if reason]
+
+
+def difference(name: str, one: Answers, other: Answers, rng: np.random.Generator) -> Measure | None:
+    """one - other on the same examples, in the same order, with an interval; None where either is `undefined`.
+
+    Every resample holds the same examples for both, so that what makes examples hard for both cancels.
+    """
+    if undefined(name, one) or undefined(name, other):
+        return None
+    found = float(RECIPES[name].value(one)) - float(RECIPES[name].value(other))
+    n, m = len(one), _resampled_of(one)
+    places = np.arange(n) if m == n else np.sort(rng.choice(n, m, replace=False))
+    one, other = one.some(places), other.some(places)
+    middle = found
+    if m < n:
+        here = value(name, one), value(name, other)
+        middle = found if here[0] is None or here[1] is None else here[0] - here[1]
+    drawn = [
+        _of_resamples(name, one, w) - _of_resamples(name, other, w) for w in _drawn(m, _columns(one), rng)
+    ]
+    low, high = _percentiles(np.concatenate(drawn), found, middle, m / n)
+    return Measure(found, low, high)
 
 
 def imbalance(counts: Sequence[int], names: Sequence[Any] | None = None) -> str | None:
@@ -344,24 +370,50 @@ def _of_examples(
 ) -> dict[str, Measure]:
     if not names:
         return {}
-    n, columns = len(answers), answers.classes or int(np.prod(answers.targets.shape[1:]))
-    m = min(n, max(LEAST, MOST * 10 // max(columns, 10)))
-    share, middle = m / n, values
+    n, m = len(answers), _resampled_of(answers)
+    middle = values
     if m < n:
         answers = answers.some(np.sort(rng.choice(n, m, replace=False)))
         known = {name: value(name, answers) for name in names}
         # a class that is rare enough may be left out altogether; the interval is then that of the rest
         middle = {name: values[name] if (v := known[name]) is None else v for name in names}
     drawn: dict[str, list[Floats]] = {name: [] for name in names}
-    for size in _chunks(RESAMPLES if columns <= MANY else FEWER, m):
-        places = rng.integers(m, size=(size, m)) + m * np.arange(size)[:, None]
-        w = np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
+    for w in _drawn(m, _columns(answers), rng):
         for name in names:
             drawn[name].append(RECIPES[name].resampled(answers, w))
     return {
-        name: _interval(name, values[name], np.concatenate(drawn[name]), middle[name], share)
+        name: _interval(name, values[name], np.concatenate(drawn[name]), middle[name], m / n)
         for name in names
     }
+
+
+def _columns(answers: Answers) -> int:
+    return answers.classes or int(np.prod(answers.targets.shape[1:]))
+
+
+def _resampled_of(answers: Answers) -> int:
+    """How many of the examples are resampled."""
+    return min(len(answers), MOST, max(LEAST, NUMBERS // _columns(answers)))
+
+
+def _drawn(m: int, columns: int, rng: np.random.Generator) -> Iterator[Counts]:
+    """w, (b, m), of resamples of m examples; some at a time."""
+    for size in _chunks(RESAMPLES if columns <= WIDE else FEWER, m):
+        places = rng.integers(m, size=(size, m)) + m * np.arange(size)[:, None]
+        yield np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
+
+
+def _of_resamples(name: str, answers: Answers, w: Counts) -> Floats:
+    """The measure of resamples of examples, (b,), whatever it needs."""
+    if RECIPES[name].needs != "labels":
+        return RECIPES[name].resampled(answers, w)
+    from scipy.sparse import csr_array
+
+    pairs = answers.targets.astype(np.int64) * answers.classes + answers.said.astype(np.int64)
+    codes, place = np.unique(pairs, return_inverse=True)
+    into = csr_array((np.ones(len(place)), (place, np.arange(len(place)))), shape=(len(codes), len(place)))
+    cells = _Cells(codes // answers.classes, codes % answers.classes, answers.classes)
+    return RECIPES[name].resampled(cells, np.asarray(into @ w.T).T)
 
 
 def _chunks(resamples: int, width: int) -> list[int]:
@@ -369,19 +421,23 @@ def _chunks(resamples: int, width: int) -> list[int]:
     return [min(most, resamples - done) for done in range(0, resamples, most)]
 
 
-def _interval(
-    name: str, found: float, drawn: Floats, middle: float | None = None, share: float = 1.0
-) -> Measure:
+def _percentiles(drawn: Floats, found: float, middle: float, share: float) -> tuple[float, float]:
     """middle: the value on the `share` of the examples that was resampled."""
     drawn = drawn[np.isfinite(drawn)]
     if not drawn.size:
-        return Measure(found, found, found)
+        return found, found
     tail = 50 * (1 - LEVEL)
     low, high = (float(q) for q in np.percentile(drawn, [tail, 100 - tail]))
-    if share < 1:
-        assert middle is not None
-        low, high = (found + (q - middle) * share**0.5 for q in (low, high))
+    if share == 1:
+        return low, high
+    return found + (low - middle) * share**0.5, found + (high - middle) * share**0.5
+
+
+def _interval(
+    name: str, found: float, drawn: Floats, middle: float | None = None, share: float = 1.0
+) -> Measure:
     held = RECIPES[name]
+    low, high = _percentiles(drawn, found, found if middle is None else middle, share)
     return Measure(found, min(max(low, held.low), held.high), min(max(high, held.low), held.high))
 
 
@@ -473,16 +529,16 @@ def _some_average_precision(answers: Answers, w: Counts) -> Floats:
 def _each_side(answers: Answers, w: Counts, of: Callable[[Floats, Floats], Floats]) -> Floats:
     """The mean over one class against the rest. of: what (positive, negative) counts at rising probabilities give."""
     assert answers.probabilities is not None
-    columns = []
+    columns, weights = [], w.astype(np.float64)
     for c in _sides(answers):
         scores = answers.probabilities[:, c]
         order = np.argsort(scores, kind="stable")
         steps = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-        drawn = w[:, order]
-        is_one = (answers.targets == c)[order]
-        positive = np.add.reduceat(drawn * is_one, steps, axis=1).astype(float)
-        negative = np.add.reduceat(drawn * ~is_one, steps, axis=1).astype(float)
-        columns.append(of(positive, negative))
+        drawn = np.take(weights, order, axis=1)
+        positive = drawn * (answers.targets == c)[order]
+        if len(steps) < len(order):  # some are tied
+            drawn, positive = (np.add.reduceat(part, steps, axis=1) for part in (drawn, positive))
+        columns.append(of(positive, drawn - positive))
     found = np.stack(columns, axis=1)
     return _mean_where(found, np.isfinite(found))
 

@@ -124,6 +124,9 @@ class Tuner:
     learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
     multiplier: the searched lr scales what the user's own scheduler sets.
     keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
+    patience: end the course early, with the short decay that `stop` gives, once so many of its epochs have brought no
+    better score; None: never. The score often rises only as the rate falls towards the end of the schedule, so that
+    a small patience may end a good course. Rollouts do not count.
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
     run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
@@ -154,6 +157,7 @@ class Tuner:
         state: Sequence[Any] = (),
         multiplier: bool = False,
         keep: str = "best",
+        patience: int | None = None,
         seed: int = 0,
         run_dir: str | None = None,
         journal: Journal | None = None,
@@ -176,6 +180,12 @@ class Tuner:
             self.budget = min(self.budget, self.total_epochs / self.epochs)
         if keep not in ("best", "last"):
             raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
+        self._patience = None if patience is None else _whole(patience, "patience", least=1)
+        if patience is not None and (isinstance(policy, Replay) or policy == "once"):
+            raise InvalidArgument(
+                f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; leave "
+                "it out"
+            )
         self.policy = _policy(policy)
         if isinstance(policy, Replay):
             policy.refuse_other_rates(multiplier=multiplier)
@@ -223,6 +233,7 @@ class Tuner:
                 lam=self.objective.lam,
                 space=list(self.space.lines),
                 keep=keep,
+                patience=self._patience,
                 open=self._open,
                 total_epochs=self.total_epochs,
                 seconds=self.time,
@@ -415,6 +426,7 @@ class Tuner:
             shape=self._shape,
             stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
             keep=self._keep,
+            patience=self._patience,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )

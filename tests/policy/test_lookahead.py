@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.errors import AllDiverged
+from gammatune.errors import AllDiverged, InvalidArgument
 from gammatune.records import Values
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuner import Tuner
@@ -170,3 +170,62 @@ def test_what_does_not_fit_at_all_is_said(space: list[str], words: str) -> None:
 
     with pytest.raises(AllDiverged, match=words):
         run(Full(2), space=[*SPACE, *space])
+
+
+# -- patience --------------------------------------------------------------------------------------------------
+
+
+class Saturating(Own):
+    """Its loss is never seen below a floor."""
+
+    floor = 0.1
+
+    def evaluate(self, meter: Any) -> Any:
+        found = super().evaluate(meter)
+        return {"loss": max(self.floor, found["loss"])}
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("policy", ["lookahead", "greedy"])
+def test_patience_ends_a_course_that_brings_nothing_better(policy: str, patience: int) -> None:
+    options: dict[str, Any] = {"epochs": 20, "policy": policy, "budget": 1.5 if policy == "lookahead" else 3}
+    whole = run(Saturating(0.1), **options).result
+    early = run(Saturating(0.1), patience=patience, **options)
+    losses = [outcome.metrics["loss"] for outcome in whole.course]
+    first = losses.index(0.1)
+    length = first + 1 + patience + (policy == "lookahead")  # the decay
+    assert len(early.result.rollouts) < len(whole.rollouts)
+    if policy == "lookahead":
+        stretches = early.result.schedule.stretches
+        assert len(stretches) == length
+        assert stretches[-1].shape(1.0) == 0
+        assert stretches[-1].shape(0.0) == pytest.approx(stretches[-2].shape(1.0))
+        verdict = early.result.verdicts[length - 1].reason
+        assert verdict.startswith(f"no better score for {patience} epoch")
+        assert f"since epoch {first + 1}:" in verdict
+    else:  # the best commit is handed back
+        assert max(outcome.epoch for outcome in early.result.rollouts) == length - 1
+
+
+@pytest.mark.parametrize("policy", ["lookahead", "greedy"])
+def test_patience_that_is_not_needed_changes_nothing(policy: str) -> None:
+    options: dict[str, Any] = {"policy": policy, "budget": 1.5 if policy == "lookahead" else 3}
+    plain, patient = (run(Own(0.05), patience=p, **options).result for p in (None, 2))
+    assert list(plain.schedule) == list(patient.schedule)
+    assert [o.score for o in plain.rollouts] == [o.score for o in patient.rollouts]
+
+
+def test_patience_that_runs_out_with_the_course_changes_nothing() -> None:
+    """There is nothing to be cut short."""
+    options: dict[str, Any] = {"epochs": 10, "schedule": "constant"}
+    whole = run(Saturating(0.1), **options).result
+    first = [outcome.metrics["loss"] for outcome in whole.course].index(0.1)
+    same, shorter = (run(Saturating(0.1), patience=8 - first - less, **options).result for less in (0, 1))
+    assert same.schedule == whole.schedule
+    assert shorter.schedule != whole.schedule
+
+
+@pytest.mark.parametrize("options", [{"patience": 0}, {"patience": 1.5}, {"patience": 2, "policy": "once"}])
+def test_patience_that_cannot_be(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument, match="patience="):
+        run(Own(0.1), **options)

@@ -22,8 +22,13 @@ SPACE = ["lr=1e-6:1e2:log"]
 
 
 class Own(FakeTraining):
+    floor = 0.2  # of the loss: what it learns beyond that is not seen
+
     def own(self, names: Any) -> Values:
         return {"lr": 1e-3}
+
+    def evaluate(self, meter: Any) -> Any:
+        return {name: max(self.floor, value) for name, value in super().evaluate(meter).items()}
 
 
 def training() -> FakeTraining:
@@ -79,6 +84,9 @@ POLICIES: list[dict[str, Any]] = [
     {"policy": "greedy", "budget": 4},
     {"policy": "greedy", "budget": 4, "keep": "last", "sampler": "random"},
     {"policy": "once", "budget": 4},
+    {"patience": 1, "epochs": 9},
+    {"patience": 2, "budget": 8, "epochs": 7},
+    {"patience": 1, "policy": "greedy", "budget": 4, "epochs": 7},
 ]
 
 
@@ -122,6 +130,16 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
         assert len(list(broken.glob("state-*.pt"))) <= 6
     finally:
         checkpoints.SHARE = before
+
+
+@pytest.mark.parametrize("options", [options for options in POLICIES if "patience" in options])
+def test_patience_ends_those_runs_early(tmp_path: Path, options: Any) -> None:
+    tuner = tuner_in(tmp_path, training(), **options)
+    finish(tuner)
+    begun = {outcome.epoch for outcome in tuner.result.course}
+    assert len(begun) < options["epochs"]
+    with pytest.raises(JournalError, match="begun with patience="):
+        tuner_in(tmp_path, training(), **{**options, "patience": None})
 
 
 def test_a_complete_run_is_not_trained_again(tmp_path: Path, always: None) -> None:

@@ -8,6 +8,7 @@ data in another order, and goes on with the average of their weights and optimiz
 cancels, so that a higher rate may be used.
 """
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
@@ -60,6 +61,12 @@ class Walk:
     standing: bool = False
 
     @property
+    def stale(self) -> int:
+        """Epochs since the first that had the best score."""
+        scores = [-math.inf if outcome.score is None else outcome.score for outcome in self.outcomes]
+        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+    @property
     def upto_best(self) -> tuple[Outcome, ...]:
         assert self.best is not None
         return tuple(self.outcomes[: self.outcomes.index(self.best) + 1])
@@ -94,7 +101,10 @@ def walk(
     while epoch < job.epochs and not ending:
         shape = part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs)
         if job.is_ending(seconds):  # a short decay from where the rate stands
-            shape, ending = Shape(((0.0, shape(0.0)), (1.0, 0.0))), True
+            shape, ending = _to_zero(shape), True
+        elif job.patience is not None and done.stale >= job.patience and epoch + 1 < job.epochs:
+            shape, ending = _to_zero(shape), True
+            verdict = _out_of_patience(done)
         fork = ("last" if fresh else peak) if done.outcomes else "start"
         joined: tuple[Outcome, ...] = ()
         if members == 1:
@@ -249,6 +259,20 @@ def _taken_back(outcome: Outcome, times: int, why: Verdict | None) -> Verdict:
     if why is None:
         return Verdict(reason, {"slowed": float(times)})
     return Verdict(f"{why.reason}; {reason}", {**why.numbers, "slowed": float(times)})
+
+
+def _to_zero(shape: Shape) -> Shape:
+    return Shape(((0.0, shape(0.0)), (1.0, 0.0)))
+
+
+def _out_of_patience(done: Walk) -> Verdict:
+    count, best = done.stale, len(done.outcomes) - done.stale
+    epochs = "epoch" if count == 1 else "epochs"
+    return Verdict(
+        f"no better score for {count} {epochs}, since epoch {best}: the rate goes to zero in this one, and the "
+        "course ends with it",
+        {"stale": float(count)},
+    )
 
 
 def _along(job: Job, values: Values, shape: Shape) -> Verdict:

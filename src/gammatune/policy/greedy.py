@@ -11,6 +11,7 @@ runs (the thesis: 2 initial samples and 10 iterations, B = 12).
 Each epoch is chosen by its own result; that is greedy, and loses to a schedule that looks ahead (docs/design.md).
 """
 
+import math
 from collections.abc import Generator
 
 from gammatune.policy.job import Job, all_diverged, refuse_hopeless
@@ -20,6 +21,7 @@ from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
     candidates = job.trials("candidates an epoch")
     peak: Outcome | None = None  # the best commit so far
+    best_score, stale = -math.inf, 0  # epochs since it rose
     last: Outcome | None = None
     for epoch in range(job.epochs):
         yield Fork("master")
@@ -45,7 +47,10 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
         if job.keep == "best" and (peak is None or job.rank(best) > job.rank(peak)):
             peak = best
             yield Fork("peak")
-        if job.is_ending(best.seconds):
+        assert best.score is not None
+        stale = 0 if best.score > best_score else stale + 1
+        best_score = max(best_score, best.score)
+        if job.is_ending(best.seconds) or (job.patience is not None and stale >= job.patience):
             break
     if job.keep == "best" and peak is not None and last is not None and peak is not last:
         yield Commit((), peak.epoch + 1, "peak", _back_to(peak, last))

@@ -30,6 +30,7 @@ class Job:
     the tuple. beats: whether the first is better than the second in every metric that the objective weighs.
     stopping: true once the user asked to end soon (`is_ending` minds the time too). keep: "best" hands back the
     weights of the best commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
+    patience: the course ends early once so many of its epochs have brought no better score; None: it does not.
     """
 
     epochs: int
@@ -44,6 +45,7 @@ class Job:
     keep: str = "best"
     open: bool = False
     seconds_left: Callable[[], float] = lambda: math.inf
+    patience: int | None = None
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.

@@ -190,6 +190,8 @@ def asked_in_words(begin: Mapping[str, Any]) -> str:
         said.append(f"at most {begin['total_epochs']:g} epochs in all")
     if begin.get("seconds") is not None:
         said.append(f"at most {duration(begin['seconds'])}")
+    if begin.get("patience") is not None:
+        said.append(f"patience {begin['patience']}")
     return ", ".join(said)
 
 

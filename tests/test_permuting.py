@@ -1,0 +1,125 @@
+"""Permutation importance: what scikit-learn's finds, groups dealt out as one, the same numbers from the same seed."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LinearRegression
+
+import gammatune
+from gammatune.errors import InvalidArgument, InvalidData
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(400, 4))
+Y = (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
+T = 3 * X[:, 0] + X[:, 2]
+
+
+def test_it_is_that_of_scikit_learn() -> None:
+    """Twin: both average over 40 repeats; they differ by their own noise."""
+    forest = RandomForestClassifier(20, max_depth=5, random_state=0).fit(X[:200], Y[:200])
+    found = gammatune.importance(forest.predict_proba, X[200:], Y[200:], repeats=40)
+    theirs = permutation_importance(forest, X[200:], Y[200:], n_repeats=40, random_state=0)
+    assert found.value == forest.score(X[200:], Y[200:])
+    for feature in found.features:
+        place = int(feature.name.removeprefix("column ")) - 1
+        noise = 4 * theirs.importances_std[place] / math.sqrt(40 / 2)
+        assert feature.mean == pytest.approx(theirs.importances_mean[place], abs=noise + 1e-12)
+        assert feature.std == pytest.approx(theirs.importances_std[place], rel=0.5, abs=1e-3)
+    assert found.features[0].name == "column 1"
+
+
+def test_columns_of_a_group_are_dealt_out_together() -> None:
+    """Two halves of one thing: dealt out apart they would no longer agree."""
+    twice = np.column_stack([X[:, 0], X[:, 0], X[:, 1]])
+
+    def predict(table: Any) -> Any:
+        assert (table[:, 0] == table[:, 1]).all()
+        return table[:, 0]
+
+    found = gammatune.importance(predict, twice, X[:, 0], groups={"one": [0, 1], "rest": [2]}, metric="mae")
+    assert [feature.name for feature in found.features] == ["one", "rest"]
+    assert found.features[0].mean > 0.5
+    assert (found.features[1].mean, found.features[1].std) == (0.0, 0.0)
+
+
+def test_an_error_that_rises_is_a_loss_too_and_units_are_the_targets_own() -> None:
+    model = LinearRegression().fit(X, T)
+    names = ["a", "b", "c", "d"]
+    plain = gammatune.importance(model.predict, X, T, groups=names, metric="mae")
+    scaled = gammatune.importance(model.predict, X, T, groups=names, metric="mae", target_scale=(7.0, 10.0))
+    assert [f.name for f in plain.features[:2]] == ["a", "c"]
+    assert plain.features[0].mean > plain.features[1].mean > 0.5
+    assert scaled.features[0].mean == pytest.approx(10 * plain.features[0].mean)
+    r2 = gammatune.importance(model.predict, X, T, groups=names)
+    assert r2.metric == "r2"
+    assert r2.value == pytest.approx(1)
+    # of a linear model: twice the share of the variance
+    assert r2.features[0].mean == pytest.approx(2 * 9 / 10, rel=0.1)
+
+
+def test_whole_numbers_may_be_a_regression() -> None:
+    count = (10 * T).astype(int)
+    found = gammatune.importance(lambda table: 30 * table[:, 0], X, count)
+    assert found.metric == "r2"
+
+
+def test_the_same_seed_the_same_numbers_whatever_else_is_looked_at() -> None:
+    model = LinearRegression().fit(X, T)
+    one = gammatune.importance(model.predict, X, T, seed=3)
+    assert one == gammatune.importance(model.predict, X, T, seed=3)
+    assert one != gammatune.importance(model.predict, X, T, seed=4)
+    alone = gammatune.importance(model.predict, X, T, seed=3, groups={"column 3": [2]})
+    assert alone.features[0] in one.features
+    assert alone.to_dict()["features"][0]["name"] == "column 3"
+
+
+def test_of_many_examples_a_sample_is_looked_at() -> None:
+    sizes = []
+
+    def predict(table: Any) -> Any:
+        sizes.append(len(table))
+        return table[:, 0]
+
+    found = gammatune.importance(predict, X, X[:, 0], most=50, repeats=3)
+    assert found.examples == 50
+    assert sizes == [50] * (1 + 4 * 3)
+
+
+def test_any_kind_of_column() -> None:
+    table = np.array([["a", 1.0], ["b", 2.0], ["a", 3.0], ["b", 4.0]] * 10, dtype=object)
+    y = (table[:, 0] == "b").astype(int)
+    found = gammatune.importance(lambda t: np.eye(2)[(t[:, 0] == "b").astype(int)], table, y)
+    assert found.features[0].name == "column 1"
+    assert found.features[0].mean > 0.2
+    assert found.features[1].mean == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"inputs": X[:, 0]}, InvalidArgument, "give a table"),
+        ({"targets": Y[:3]}, InvalidArgument, "a target for each row"),
+        ({"repeats": 0}, InvalidArgument, "repeats=0"),
+        ({"groups": ["a"]}, InvalidArgument, "names 1 columns of 4"),
+        ({"groups": {"a": [4]}}, InvalidArgument, "columns from 0 to 3"),
+        ({"groups": {"a": []}}, InvalidArgument, "columns from 0 to 3"),
+        ({"metric": "mae"}, InvalidArgument, "this is a classification"),
+        ({"predict": lambda t: np.eye(2)[:1]}, InvalidArgument, "gave 1 rows for 400"),
+        ({"predict": lambda t: np.ones((400, 1))}, InvalidArgument, "one column a class"),
+        ({"targets": T, "predict": lambda t: np.ones((400, 2))}, InvalidArgument, "give the same shape"),
+        ({"targets": Y * 0, "metric": "auc"}, InvalidData, "belong to class 0"),
+        ({"predict": lambda t: np.full((400, 2), np.nan)}, InvalidData, "not all finite"),
+    ],
+)
+def test_mistakes(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    given: dict[str, Any] = {
+        "predict": lambda t: np.eye(2)[(t[:, 0] > 0).astype(int)],
+        "inputs": X,
+        "targets": Y,
+    }
+    with pytest.raises(error, match=words):
+        gammatune.importance(**(given | options))
