@@ -128,7 +128,7 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False) -> str
         also = f", its columns in {beside}"
     checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {_nearly(apart)}"
     return (
-        f"{path}{also}: {_in_words(details['input'])} to {_in_words(details['output'])}, for any n{checked}"
+        f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}, for any n{checked}"
     )
 
 
