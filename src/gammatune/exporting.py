@@ -115,8 +115,8 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False) -> str
         apart = None if run_again is None else _apart(run_again(tried), expected)
         if apart is not None and not apart <= TOLERANCE:
             raise ModelMismatch(
-                f"the network of {run} says something else once it is exported (by {apart:.2g} of the largest output); "
-                "load it with gammatune.load instead"
+                f"the network of {run} says something else once it is exported (by {apart:.2g} of the largest "
+                "output); load it with gammatune.load instead"
             )
         _put(path, write)
     also = ""
@@ -126,19 +126,19 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False) -> str
             lambda at: at.write_text(json.dumps(details, indent=1, ensure_ascii=False) + "\n", "utf-8"),
         )
         also = f", its columns in {beside}"
-    checked = (
-        ""
-        if apart is None
-        else f"; tried on {EXAMPLES} inputs: {apart:.0e} from torch's, of the largest output"
-    )
+    checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {_nearly(apart)}"
     return (
-        f"{path}{also}: {_in_words(details['input'])} to {_in_words(details['output'])}, for any n{checked}"
+        f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}, for any n{checked}"
     )
+
+
+def _nearly(apart: float) -> str:
+    return "the same as torch's" if apart == 0 else f"{apart:.0e} of the largest output from torch's"
 
 
 def _in_words(side: Mapping[str, Any]) -> str:
-    """'uint8 (n, 1, 28, 28), pixels from 0 to 255'."""
-    return f"{side['dtype']} ({', '.join(map(str, side['shape']))}), {side['words']}"
+    """'pixels from 0 to 255, uint8 (n, 1, 28, 28)'."""
+    return f"{side['words']}, {side['dtype']} ({', '.join(map(str, side['shape']))})"
 
 
 def details_of(plan: Plan, *, raw: bool) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def details_of(plan: Plan, *, raw: bool) -> dict[str, Any]:
     elif known.pixels:
         kind, words = "uint8", "pixels from 0 to 255"
     else:
-        kind, words = "float32", "as the data has them"
+        kind, words = "float32", "inputs as the data has them"
     if raw:
         result = "logits" if classifies else "standardised targets"
     else:
@@ -208,6 +208,7 @@ def _onnx() -> Writer:
             output_names=[details["output"]["name"]],
         )
         assert made is not None
+        _name_the_batch(made.model.graph)
         made.model.metadata_props[KEY] = text
         made.model.metadata_props["classes"] = json.dumps(details["classes"], ensure_ascii=False)
         return lambda at: made.save(str(at), external_data=False), _with_onnxruntime(made)
@@ -216,6 +217,14 @@ def _onnx() -> Writer:
 
 
 WRITERS: Mapping[str, Callable[[], Writer]] = {".pt2": _pt2, ".onnx": _onnx}
+
+
+def _name_the_batch(graph: Any) -> None:
+    """n, where torch has a name of its own for it."""
+    from onnxscript import ir  # type: ignore[import-untyped, unused-ignore]
+
+    for value in (*graph.inputs, *graph.outputs):
+        value.shape = ir.Shape(["n", *value.shape[1:]])
 
 
 def _exported(program: nn.Module, example: Tensor) -> Any:

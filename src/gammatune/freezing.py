@@ -9,7 +9,7 @@ from torch import nn
 from gammatune.engine.modes import stay_in_eval
 from gammatune.errors import InvalidArgument
 
-CLOSE = 3  # names that are proposed where a pattern matches nothing
+CLOSE, MANY = 3, 8  # names that are proposed where a pattern matches nothing: near ones, or any
 
 
 def freeze(model: nn.Module, *patterns: str) -> list[str]:
@@ -32,9 +32,10 @@ def freeze(model: nn.Module, *patterns: str) -> list[str]:
             raise InvalidArgument(_advice(model, pattern))
         chosen |= found
     if all(name in chosen or not parameter.requires_grad for name, parameter in parameters.items()):
+        last = list(parameters)[-1].rpartition(".")[0] or list(parameters)[-1]
         raise InvalidArgument(
-            f"{' and '.join(map(repr, patterns))} freeze all of the model's {len(parameters)} parameter tensors, and "
-            f"nothing is left to train; leave out the last layer, {list(parameters)[-1].rpartition('.')[0] or '*'}"
+            f"freezing {' and '.join(map(repr, patterns))} leaves nothing of the model to train; leave out its last "
+            f"layer, {last}"
         )
     for name in chosen:
         parameters[name].requires_grad_(False)
@@ -66,5 +67,7 @@ def _advice(model: nn.Module, pattern: str) -> str:
     names = [name for name, _ in model.named_parameters()]
     known = dict.fromkeys(part for name in names for part in (*_holders(name), name))
     plain = pattern.rstrip("*").rstrip(".")
-    near = difflib.get_close_matches(plain, known, n=CLOSE, cutoff=0.4) or [*known][:CLOSE]
-    return f"{pattern!r} names none of the model's {len(names)} parameters; it has {', '.join(near)}"
+    near = difflib.get_close_matches(plain, known, n=CLOSE, cutoff=0.5)
+    near = near or list(dict.fromkeys(name.partition(".")[0] for name in names))
+    more = ", ..." if len(near) > MANY else ""
+    return f"{pattern!r} names none of the model's {len(names)} parameters; it has {', '.join(near[:MANY])}{more}"

@@ -102,9 +102,10 @@ def read(path: Path) -> Mapping[str, object]:
     except (
         Exception
     ) as error:  # zip, pickle, torch and safetensors each have their own kinds for a damaged file
+        why = first_line(error).partition(". ")[0]
         raise InvalidArgument(
-            f"{path} cannot be read as weights ({first_line(error)}); write it with torch.save(model.state_dict(), "
-            "path), which holds tensors and nothing else"
+            f"{path} cannot be read as weights ({why}); write it with torch.save(model.state_dict(), path), which "
+            "holds tensors and nothing else"
         ) from error
     if not isinstance(found, Mapping):
         raise InvalidArgument(
@@ -127,14 +128,14 @@ def first_line(error: Exception) -> str:
 
 
 def _read_safetensors(path: Path) -> Mapping[str, object]:
+    if not path.exists():
+        raise FileNotFoundError(path)
     try:
         from safetensors.torch import load_file  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise MissingExtra(
             f"{path} is read by the package safetensors, which is not installed: pip install safetensors"
         ) from None
-    if not path.exists():
-        raise FileNotFoundError(path)
     found: Mapping[str, object] = load_file(path)
     return found
 
