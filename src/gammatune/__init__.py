@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gammatune.loading import load
     from gammatune.repeating import replay
     from gammatune.report.page import write_report
+    from gammatune.report.progress import progress
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
     from gammatune.tracking import Tracker
@@ -52,6 +53,7 @@ __all__ = [
     "freeze",
     "load",
     "load_weights",
+    "progress",
     "replay",
     "rollouts",
     "write_report",
@@ -68,6 +70,7 @@ _HOMES = {
     "freeze": "gammatune.freezing",
     "load": "gammatune.loading",
     "load_weights": "gammatune.weights",
+    "progress": "gammatune.report.progress",
     "replay": "gammatune.repeating",
     "rollouts": "gammatune.flat",
     "write_report": "gammatune.report.page",
