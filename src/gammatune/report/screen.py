@@ -17,6 +17,7 @@ from gammatune.report.words import (
     asked_in_words,
     at_an_edge,
     cost_in_words,
+    day_in_words,
     duration,
     in_order,
     is_open,
@@ -25,6 +26,7 @@ from gammatune.report.words import (
     number,
     place_in_range,
     rates_of,
+    size_in_words,
     values_in_words,
     way,
 )
@@ -208,21 +210,36 @@ def verdict_lines(story: Story) -> list[str]:
 def runs_table(directory: Path) -> Table:
     """The runs below a directory, the damaged ones included."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("run", "data", "model", "policy", "sampler", "epochs", "measured", "cost", "state"):
-        table.add_column(title)
+    titles = (
+        "run",
+        "begun",
+        "data",
+        "model",
+        "weights",
+        "policy",
+        "sampler",
+        "epochs",
+        "measured",
+        "cost",
+        "state",
+    )
+    for title in titles:
+        table.add_column(title, justify="right" if title == "parameters" else "left")
     for path in sorted(directory.glob(f"*/{FILE}"), key=_natural):
         try:
             story = replay(path)
         except JournalError as error:
-            _row(table, path.parent.name, *[""] * 7, str(error))
+            _row(table, path.parent.name, *[""] * (len(titles) - 2), str(error))
             continue
         begin, facts = story.begin, story.begin["facts"]
         state = "unfinished" if story.end is None else story.end["how"]
         _row(
             table,
             path.parent.name,
+            day_in_words(begin.get("time")),
             str(facts.get("data", "")),
             str(facts.get("model", "")),
+            size_in_words(facts.get("parameters")),
             begin["policy"],
             begin["sampler"],
             str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
