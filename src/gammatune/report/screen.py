@@ -42,6 +42,10 @@ FIRST = (
     "r2",
     "mae",
 )  # the one that was asked for before all
+RUN_COLUMNS = (
+    "run", "begun", "data", "model", "parameters", "policy", "sampler", "epochs", "measured", "cost", "state",
+)  # fmt: skip
+DEFAULTS = {"policy": "lookahead", "sampler": "gamma"}
 BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
@@ -208,46 +212,46 @@ def verdict_lines(story: Story) -> list[str]:
 
 
 def runs_table(directory: Path) -> Table:
-    """The runs below a directory, the damaged ones included."""
+    """The runs below a directory, the damaged ones included; without the columns that say nothing of any of them."""
+    rows = [_of_run(path) for path in sorted(directory.glob(f"*/{FILE}"), key=_natural)]
+    titles = [title for title in RUN_COLUMNS if any(row.get(title) for row in rows)]
+    for title, default in DEFAULTS.items():
+        if title in titles and all(row.get(title, default) == default for row in rows):
+            titles.remove(title)
     table = Table(box=None, padding=(0, 2, 0, 0))
-    titles = (
-        "run",
-        "begun",
-        "data",
-        "model",
-        "weights",
-        "policy",
-        "sampler",
-        "epochs",
-        "measured",
-        "cost",
-        "state",
-    )
     for title in titles:
-        table.add_column(title, justify="right" if title == "parameters" else "left")
-    for path in sorted(directory.glob(f"*/{FILE}"), key=_natural):
-        try:
-            story = replay(path)
-        except JournalError as error:
-            _row(table, path.parent.name, *[""] * (len(titles) - 2), str(error))
-            continue
-        begin, facts = story.begin, story.begin["facts"]
-        state = "unfinished" if story.end is None else story.end["how"]
-        _row(
-            table,
-            path.parent.name,
-            day_in_words(begin.get("time")),
-            str(facts.get("data", "")),
-            str(facts.get("model", "")),
-            size_in_words(facts.get("parameters")),
-            begin["policy"],
-            begin["sampler"],
-            str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
-            _measured(story),
-            "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0],
-            state,
+        table.add_column(
+            title,
+            justify="right" if title == "parameters" else "left",
+            no_wrap=title in ("run", "parameters", "epochs"),
+            min_width={"begun": 10, "measured": 8, "state": 8}.get(title),  # as wide as their longest words
+            overflow="fold",
         )
+    for row in rows:
+        _row(table, *(row.get(title, "") for title in titles))
     return table
+
+
+def _of_run(path: Path) -> dict[str, str]:
+    """The row of a journal, by column."""
+    try:
+        story = replay(path)
+    except JournalError as error:
+        return {"run": path.parent.name, "state": str(error)}
+    begin, facts = story.begin, story.begin["facts"]
+    return {
+        "run": path.parent.name,
+        "begun": day_in_words(begin.get("time")),
+        "data": str(facts.get("data", "")),
+        "model": str(facts.get("model", "")),
+        "parameters": size_in_words(facts.get("parameters")),
+        "policy": begin["policy"],
+        "sampler": begin["sampler"],
+        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
+        "measured": _measured(story),
+        "cost": "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0],
+        "state": "unfinished" if story.end is None else story.end["how"],
+    }
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
