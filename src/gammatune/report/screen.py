@@ -43,7 +43,7 @@ FIRST = (
     "mae",
 )  # the one that was asked for before all
 RUN_COLUMNS = (
-    "run", "begun", "data", "model", "parameters", "policy", "sampler", "epochs", "measured", "cost", "state",
+    "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
 )  # fmt: skip
 DEFAULTS = {"policy": "lookahead", "sampler": "gamma"}
 BAR = 12  # characters; so that the final table fits a terminal of 80 columns
@@ -219,12 +219,15 @@ def runs_table(directory: Path) -> Table:
         if title in titles and all(row.get(title, default) == default for row in rows):
             titles.remove(title)
     table = Table(box=None, padding=(0, 2, 0, 0))
+    whole = {"run", "params", "epochs"}
+    if max((len(row["state"]) for row in rows), default=0) < 12:  # no sentence on what is damaged
+        whole.add("state")
     for title in titles:
         table.add_column(
             title,
-            justify="right" if title == "parameters" else "left",
-            no_wrap=title in ("run", "parameters", "epochs"),
-            min_width={"begun": 10, "measured": 8, "state": 8}.get(title),  # as wide as their longest words
+            justify="right" if title == "params" else "left",
+            no_wrap=title in whole,
+            min_width=10 if title == "begun" else None,  # a day is not folded
             overflow="fold",
         )
     for row in rows:
@@ -239,17 +242,18 @@ def _of_run(path: Path) -> dict[str, str]:
     except JournalError as error:
         return {"run": path.parent.name, "state": str(error)}
     begin, facts = story.begin, story.begin["facts"]
+    cost = "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0]
     return {
         "run": path.parent.name,
         "begun": day_in_words(begin.get("time")),
         "data": str(facts.get("data", "")),
         "model": str(facts.get("model", "")),
-        "parameters": size_in_words(facts.get("parameters")),
+        "params": size_in_words(facts.get("parameters")),
         "policy": begin["policy"],
         "sampler": begin["sampler"],
         "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
         "measured": _measured(story),
-        "cost": "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0],
+        "cost": cost.removesuffix(" a plain run"),
         "state": "unfinished" if story.end is None else story.end["how"],
     }
 
