@@ -278,7 +278,7 @@ def test_a_run_that_committed_nothing_is_shown(tmp_path: Path) -> None:
     assert "the run has not ended" in text(final_screen(story, None))
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "journal.jsonl").write_bytes(OLD.read_bytes())
-    assert "2.59 x a plain run" in text(runs_table(tmp_path), 160)
+    assert "2.59 x  " in text(runs_table(tmp_path), 160)
 
 
 def told(number: int, score: float | None, **fields: Any) -> Outcome:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gammatune.permuting import Importance, importance
     from gammatune.repeating import replay
     from gammatune.report.page import write_report
+    from gammatune.report.progress import progress
     from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
     from gammatune.tracking import Tracker
@@ -58,6 +59,7 @@ __all__ = [
     "importance",
     "load",
     "load_weights",
+    "progress",
     "replay",
     "rollouts",
     "write_report",
@@ -74,6 +76,7 @@ _HOMES = {
     "freeze": "gammatune.freezing",
     "load": "gammatune.loading",
     "load_weights": "gammatune.weights",
+    "progress": "gammatune.report.progress",
     "replay": "gammatune.repeating",
     "rollouts": "gammatune.flat",
     "write_report": "gammatune.report.page",

@@ -19,6 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
+from gammatune.cards import line, number
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
@@ -60,6 +61,7 @@ from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
 from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
+from gammatune.report.progress import listeners_for
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space
@@ -68,7 +70,7 @@ from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, 
 WIDE = Float(1e-6, 10.0, log=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FitResult(Result):
     """A `Result`, and how good the weights handed back are.
 
@@ -104,6 +106,32 @@ class FitResult(Result):
         from gammatune.report.page import write_report
 
         return write_report(self, path)
+
+    def __repr__(self) -> str:
+        """In one line; all of it would be hundreds."""
+        told = ""
+        if isinstance(self.report, Classification):
+            told = f"accuracy {number(self.report.accuracy)} on the {self.reported_on} data"
+        elif self.report is not None:
+            told = f"R2 {number(self.report.r2)} on the {self.reported_on} data"
+        return f"<FitResult: {line(self.course, len(self.rollouts), self.cost, told)}>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        if self.report is None:
+            return self._card([], "", self.said)
+        told = [
+            (name, f"{number(m.value)} [{number(m.low)}, {number(m.high)}]")
+            for name, m in sorted(self.measures.items(), key=lambda item: item[0] != self.metric)
+        ] or [
+            (name, number(value)) for name, value in asdict(self.report).items() if isinstance(value, float)
+        ]
+        where = (
+            "on data it neither trained on nor selected by"
+            if self.reported_on == "test"
+            else "on the data it was selected by: expect less on new data"
+        )
+        return self._card(told, where + (", with 95 % intervals" if self.measures else ""), self.said)
 
 
 def fit(
@@ -141,6 +169,7 @@ def fit(
     facts: Mapping[str, Any] | None = None,
     extra: Callable[[Answers], Mapping[str, Any]] | None = None,
     listeners: Sequence[Listener] = (),
+    progress: bool | None = None,
     forks: str = "device",
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
@@ -172,6 +201,8 @@ def fit(
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
     facts: kept in the first line of the journal. extra: called once after the search with what the model says of
     the report's examples; the mapping it returns is kept in the journal's report event as "extra".
+    progress: whether to show how far it is, on the standard output; None does where somebody watches, in a notebook
+    or on a terminal, and is silent in a pipe, where True writes a line a commit.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
@@ -181,6 +212,7 @@ def fit(
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
     """
     started = clock.perf_counter()
+    listeners = listeners_for(progress, listeners)
     said: list[str] = []
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")

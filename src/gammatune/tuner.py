@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 
 from gammatune import plugins
+from gammatune.cards import Measured, card, line
 from gammatune.continuing import refuse_another_run
 from gammatune.course import Schedule
 from gammatune.driver import Driver, Listener
@@ -60,7 +61,7 @@ FEW_DECADES = (
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result:
     """What a run found.
 
@@ -69,7 +70,7 @@ class Result:
     schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
     members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
     decided: of each verdict, how many rollouts there had been.
-    events: what was told to listeners, as a journal has it; `write_report` makes a page of it. run_dir: where it lies.
+    events: what was told to listeners, as a journal has it; `write_report` makes a page of it. run_dir: its place.
     """
 
     course: tuple[Outcome, ...]
@@ -80,14 +81,33 @@ class Result:
     schedule: Schedule
     members: Mapping[int, Sequence[Outcome]] = field(default_factory=dict, kw_only=True)
     decided: tuple[int, ...] = field(default=(), kw_only=True)
+    events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
+    run_dir: str | None = field(default=None, kw_only=True, compare=False)
 
     def table(self) -> Table:
         """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
         `save(path)`; the columns are explained in `gammatune.flat`."""
         return flatten(self.rollouts, self.course, self.members, self.decided)
 
-    events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
-    run_dir: str | None = field(default=None, kw_only=True, compare=False)
+    def __repr__(self) -> str:
+        """In one line; all of it would be hundreds."""
+        return f"<Result: {line(self.course, len(self.rollouts), self.cost)}>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        return self._card([], "", [])
+
+    def _card(self, measured: Measured, where: str, said: Sequence[str]) -> str:
+        return card(
+            course=self.course,
+            schedule=self.schedule,
+            verdicts=self.verdicts,
+            cost=self.cost,
+            rollouts=len(self.rollouts),
+            measured=measured,
+            where=where,
+            said=said,
+        )
 
     @property
     def metrics(self) -> Metrics:

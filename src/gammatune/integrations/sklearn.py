@@ -144,6 +144,7 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
                 run_dir=self.run_dir,
                 facts={**facts(), "said": said},
                 listeners=listeners,
+                progress=False,  # `verbose` says it
             )
         self.module_ = net.eval()
         self.result_: FitResult = replace(result, said=(*said, *result.said))

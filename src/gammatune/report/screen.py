@@ -17,6 +17,7 @@ from gammatune.report.words import (
     asked_in_words,
     at_an_edge,
     cost_in_words,
+    day_in_words,
     duration,
     in_order,
     is_open,
@@ -25,6 +26,7 @@ from gammatune.report.words import (
     number,
     place_in_range,
     rates_of,
+    size_in_words,
     values_in_words,
     way,
 )
@@ -40,6 +42,10 @@ FIRST = (
     "r2",
     "mae",
 )  # the one that was asked for before all
+RUN_COLUMNS = (
+    "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
+)  # fmt: skip
+DEFAULTS = {"policy": "lookahead", "sampler": "gamma"}
 BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
@@ -206,31 +212,50 @@ def verdict_lines(story: Story) -> list[str]:
 
 
 def runs_table(directory: Path) -> Table:
-    """The runs below a directory, the damaged ones included."""
+    """The runs below a directory, the damaged ones included; without the columns that say nothing of any of them."""
+    rows = [_of_run(path) for path in sorted(directory.glob(f"*/{FILE}"), key=_natural)]
+    titles = [title for title in RUN_COLUMNS if any(row.get(title) for row in rows)]
+    for title, default in DEFAULTS.items():
+        if title in titles and all(row.get(title, default) == default for row in rows):
+            titles.remove(title)
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("run", "data", "model", "policy", "sampler", "epochs", "measured", "cost", "state"):
-        table.add_column(title)
-    for path in sorted(directory.glob(f"*/{FILE}"), key=_natural):
-        try:
-            story = replay(path)
-        except JournalError as error:
-            _row(table, path.parent.name, *[""] * 7, str(error))
-            continue
-        begin, facts = story.begin, story.begin["facts"]
-        state = "unfinished" if story.end is None else story.end["how"]
-        _row(
-            table,
-            path.parent.name,
-            str(facts.get("data", "")),
-            str(facts.get("model", "")),
-            begin["policy"],
-            begin["sampler"],
-            str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
-            _measured(story),
-            "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0],
-            state,
+    whole = {"run", "params", "epochs"}
+    if max((len(row["state"]) for row in rows), default=0) < 12:  # no sentence on what is damaged
+        whole.add("state")
+    for title in titles:
+        table.add_column(
+            title,
+            justify="right" if title == "params" else "left",
+            no_wrap=title in whole,
+            min_width=10 if title == "begun" else None,  # a day is not folded
+            overflow="fold",
         )
+    for row in rows:
+        _row(table, *(row.get(title, "") for title in titles))
     return table
+
+
+def _of_run(path: Path) -> dict[str, str]:
+    """The row of a journal, by column."""
+    try:
+        story = replay(path)
+    except JournalError as error:
+        return {"run": path.parent.name, "state": str(error)}
+    begin, facts = story.begin, story.begin["facts"]
+    cost = "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0]
+    return {
+        "run": path.parent.name,
+        "begun": day_in_words(begin.get("time")),
+        "data": str(facts.get("data", "")),
+        "model": str(facts.get("model", "")),
+        "params": size_in_words(facts.get("parameters")),
+        "policy": begin["policy"],
+        "sampler": begin["sampler"],
+        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
+        "measured": _measured(story),
+        "cost": cost.removesuffix(" a plain run"),
+        "state": "unfinished" if story.end is None else story.end["how"],
+    }
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

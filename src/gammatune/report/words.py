@@ -1,5 +1,6 @@
 """How numbers, candidates and courses are written for people."""
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -170,6 +171,23 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
+
+
+def day_in_words(time: Any) -> str:
+    """'2026-11-23 15:52', by the clock on the wall here; empty where it is not known. time: as a journal has it."""
+    try:
+        return f"{datetime.datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
+    except (TypeError, ValueError, OverflowError, OSError):  # nobody looked at it as the journal was read
+        return ""
+
+
+def size_in_words(parameters: Any) -> str:
+    """'4,810', '1.2 M': the numbers that a model learns; empty where they were not counted."""
+    if not isinstance(parameters, int) or isinstance(parameters, bool) or parameters < 0:
+        return ""
+    if parameters < 100_000:
+        return f"{parameters:,}"
+    return f"{parameters / 1e6:.1f} M" if parameters < 999_950_000 else f"{parameters / 1e9:.1f} G"
 
 
 def is_open(begin: Mapping[str, Any]) -> bool:
