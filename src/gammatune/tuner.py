@@ -70,7 +70,7 @@ class Result:
     schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
     members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
     decided: of each verdict, how many rollouts there had been.
-    events: what was told to listeners, as a journal has it; `write_report` makes a page of it. run_dir: its place.
+    events: what was told to listeners, as a journal has it. run_dir: where that lies.
     """
 
     course: tuple[Outcome, ...]

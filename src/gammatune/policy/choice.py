@@ -76,7 +76,7 @@ def choose(
 
 
 def belief(space: Space, told: Sequence[Observation], rates: Sequence[str]) -> "tuple[Space, GammaProcess]":
-    """What `choose` believes given what was told, at least one of it with a score, and the space it is measured in."""
+    """What `choose` believes given what was told, at least one of it with a score, and the space it is taken in."""
     from gammatune.samplers.bayes import dataset
     from gammatune.surrogate.gamma import GammaProcess
 

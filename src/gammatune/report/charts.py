@@ -153,7 +153,7 @@ class Picture:
             return
         s = size
         paths = {
-            "cross": f"M{x - s:.1f} {y - s:.1f}L{x + s:.1f} {y + s:.1f}M{x - s:.1f} {y + s:.1f}L{x + s:.1f} {y - s:.1f}",
+            "cross": f"M{x - s:.1f} {y - s:.1f}l{2 * s:g} {2 * s:g}m{-2 * s:g} 0l{2 * s:g} {-2 * s:g}",
             "plus": f"M{x - s:.1f} {y:.1f}H{x + s:.1f}M{x:.1f} {y - s:.1f}V{y + s:.1f}",
             "square": f"M{x - s:.1f} {y - s:.1f}h{2 * s:g}v{2 * s:g}h{-2 * s:g}Z",
             "triangle": f"M{x:.1f} {y + s:.1f}L{x - s:.1f} {y - s:.1f}H{x + s:.1f}Z",

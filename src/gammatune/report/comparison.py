@@ -13,7 +13,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.journal import Story, replay
 from gammatune.report import figures, page
 from gammatune.report.charts import Axis, Picture, number
-from gammatune.report.findings import Z95, Findings, load_findings
+from gammatune.report.findings import Z95, Findings, load_findings, square
 from gammatune.report.words import cost_in_words, duration, is_open
 
 MOST = 8  # runs: as many as there are dashes and marks to tell them apart
@@ -49,8 +49,8 @@ def write_comparison(runs: Sequence[str | os.PathLike[str]], path: str | os.Path
     """Write a page that shows runs beside each other, and say where it lies.
 
     runs: 2 to MOST run directories.
-    Raises JournalError: no run there. InvalidArgument: fewer or more of them, one given twice, a classification beside
-    a regression, or a path that cannot be written. MissingExtra: jinja2 is not installed.
+    Raises JournalError: no run there. InvalidArgument: fewer or more of them, one given twice, a classification
+    beside a regression, or a path that cannot be written. MissingExtra: jinja2 is not installed.
     """
     return page.write(path, page.render("compare.html.j2", comparison(_read(runs))))
 
@@ -72,8 +72,8 @@ def _read(runs: Sequence[str | os.PathLike[str]]) -> list[One]:
     tasks = {one.task: one.name for one in done if one.task}
     if len(tasks) > 1:
         raise InvalidArgument(
-            f"{tasks['classification']} is a classification and {tasks['regression']} a regression, whose measures have "
-            "nothing in common; compare runs of one kind"
+            f"{tasks['classification']} is a classification and {tasks['regression']} a regression, whose measures "
+            "have nothing in common; compare runs of one kind"
         )
     return done
 
@@ -97,7 +97,7 @@ def comparison(runs: Sequence[One]) -> dict[str, Any]:
         "warnings": _warnings(runs),
         "table_rows": _table(runs),
         "pairs": pairs,
-        "pair_rows": [[p["names"], p["difference"], p["interval"], p["words"]] for p in pairs],
+        "pair_rows": [[p["names"], p["difference"], p["interval"], p["so"]] for p in pairs],
         "parts": list(zip("ABCDEF", figures.PARTS, strict=True)),
         "differences": _differences(runs),
         "rate": _rates(runs),
@@ -172,15 +172,23 @@ def _pair(one: One, other: One) -> dict[str, str] | None:
     scale, unit = (100.0, " points") if percent else (1.0, "")
     shown = f"{scale * mean:+.2f}{unit}"
     between = f"{scale * (mean - half):+.2f} to {scale * (mean + half):+.2f}"
-    if mean - half > 0 or mean + half < 0:
+    real = mean - half > 0 or mean + half < 0
+    if real:
         better = one.name if mean > 0 else other.name
         words = f"On the same {len(a):,} examples {better} is better by more than chance explains ({between}{unit})."
     else:
         words = (
-            f"On the same {len(a):,} examples the difference ({shown}; 95 % interval {between}) is no more than chance "
-            "may bring: do not prefer one for it."
+            f"On the same {len(a):,} examples the difference ({shown}; 95 % interval {between}) is no more than "
+            "chance may bring: do not prefer one for it."
         )
-    return {"names": f"{one.name} − {other.name}", "difference": shown, "interval": between, "words": words}
+    so = "more than chance explains" if real else "may be chance"
+    return {
+        "names": f"{one.name} − {other.name}",
+        "difference": shown,
+        "interval": between,
+        "so": so,
+        "words": words,
+    }
 
 
 def _gain(one: One) -> Any:
@@ -218,8 +226,8 @@ def _warnings(runs: Sequence[One]) -> list[str]:
         )
     elif len({str(f["data_digest"]) for f in facts if f.get("data_digest") is not None}) > 1:
         said.append(
-            "The runs trained or selected on different examples (another split, or other files): part of the difference "
-            "comes from that."
+            "The runs trained or selected on different examples (another split, or other files): part of the "
+            "difference comes from that."
         )
     if words := differs(_reported):
         said.append(f"They were reported on different parts or numbers of examples ({words}).")
@@ -244,7 +252,7 @@ def _reported(one: One) -> str | None:
     report = one.story.report
     if report is None:
         return None
-    confusion = page.square(report.get("confusion"))
+    confusion = square(report.get("confusion"))
     count = f", {sum(map(sum, confusion))} examples" if confusion else ""
     return ("unseen" if report["on"] == "test" else "selected by") + count
 
@@ -307,8 +315,8 @@ def _asked(story: Story) -> dict[str, str]:
     held: dict[str, Any] = {
         name: begin.get(name)
         for name in (
-            "policy", "sampler", "sampler_options", "objective", "lam", "epochs", "budget", "space", "schedule", "keep",
-            "total_epochs", "seconds", "multiplier",
+            "policy", "sampler", "sampler_options", "objective", "lam", "epochs", "budget", "space", "schedule",
+            "keep", "total_epochs", "seconds", "multiplier",
         )
     }  # fmt: skip
     held |= {n: v for n, v in facts.items() if n not in UNTOLD and isinstance(v, (str, int, float, bool))}
@@ -354,11 +362,10 @@ def _marks(picture: Picture, one: One, points: Sequence[tuple[float, float]]) ->
 
 
 def _metrics(runs: Sequence[One]) -> list[str | None]:
-    names: list[str | None] = list(dict.fromkeys(n for one in runs for n in figures.metrics_of(one.story)))[
-        :4
-    ]
+    names: list[str | None] = [None]  # the objective
+    names[:0] = list(dict.fromkeys(n for one in runs for n in figures.metrics_of(one.story)))[:4]
     same = len({(one.story.begin["objective"], one.story.begin.get("lam")) for one in runs}) == 1
-    return [*names, None] if same else names
+    return names if same else names[:-1]
 
 
 def _progress(runs: Sequence[One], metric: str | None, name: str) -> str | None:
@@ -402,5 +409,5 @@ def _costs(runs: Sequence[One]) -> str | None:
                 letter = "ABCDEF"[figures.PARTS.index(part.name)]
                 picture.text(x(at + width / 2), top + 26, letter, "letter", "middle")
             at += width
-    picture.across(x, 12.0 + 36 * len(found), "plain runs" if plain else "examples trained on", count=4)
+    picture.across(x, 12.0 + 36 * len(found), "plain runs" if plain else "examples' worth", count=4)
     return picture.svg()

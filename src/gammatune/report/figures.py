@@ -1,4 +1,4 @@
-"""The pictures of a run: each function takes what a journal or a file says and gives an SVG, or None without matter."""
+"""The pictures of a run: each function takes what a journal or a file says and gives an SVG, or None."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from gammatune.report.lanes import Lane, Node, course_lane, lanes
 from gammatune.report.surfaces import Band, Slice, View
 from gammatune.report.words import in_order, is_open, rates_of, values_in_words
 
-LEFT, RIGHT = 46.0, WIDTH - 8  # where pictures begin and end
+LEFT, RIGHT = 46.0, WIDTH - 14  # where pictures begin and end
 FEW = 60  # nodes of a line that are still marked one by one
 MOST_LANES = 48
 MOST_POINTS = 1000  # of a scatter
@@ -519,7 +519,7 @@ def cost_picture(story: Story) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Of the examples whose best class has a probability in [low, high): how many, its mean, and how many were right."""
+    """Examples whose best class has a probability in [low, high): how many, its mean, and the share of right ones."""
 
     low: float
     high: float

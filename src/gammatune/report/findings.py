@@ -1,4 +1,4 @@
-"""What a network said of the report part, as its run directory keeps it: predictions, and pictures of the worst mistakes.
+"""What a network said of the report part, as its run directory keeps it: predictions, pictures of its mistakes.
 
     predictions.npz  probabilities (n, k) and targets (n,) codes, or predictions (n, t) and targets (n, t)
     pictures.npz     index (m,) into the report part, pictures uint8 (m, H, W) or (m, H, W, 3)
@@ -56,7 +56,7 @@ def load_findings(run: Path | None) -> Findings:
 
 def _arrays(path: Path, problems: list[str]) -> dict[str, NDArray[Any]] | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         return None

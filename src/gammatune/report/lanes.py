@@ -13,7 +13,7 @@ from gammatune.schedules import STILL
 
 @dataclass(slots=True)
 class Node:
-    """fate: "kept" (part of the course), "tried" (thrown away), "diverged" or "infeasible". members: averaged by it."""
+    """fate: "kept" (part of the course), "tried" (thrown away), "diverged", "infeasible". members: averaged by it."""
 
     outcome: Outcome
     fate: str
@@ -65,7 +65,7 @@ def lanes(story: Story) -> list[Lane]:
     counts: dict[str, int] = {}
     for outcome in story.rollouts:
         role = outcome.role
-        if role == "survey":
+        if role == "survey" or (outcome.shape == STILL and not pending):
             continue
         if _is_member(outcome, pending):
             pending.append(outcome)
@@ -75,10 +75,13 @@ def lanes(story: Story) -> list[Lane]:
         if role in ("scout", "miniature", "candidate"):
             counts[role] = counts.get(role, 0) + 1
             done.append(Lane(role, f"{role} {counts[role]}", outcome.epoch, [node]))
-        elif done and done[-1].name == (role or "rollout") and _goes_on(done[-1], outcome, role):
+        elif done and _goes_on(done[-1], outcome):
             done[-1].nodes.append(node)
-        else:
-            done.append(Lane("walk" if role else "rollout", role or "rollout", outcome.epoch, [node]))
+        elif role:
+            done.append(Lane("walk", role, outcome.epoch, [node]))
+        else:  # of a policy of one's own, or of an older journal
+            counts[""] = counts.get("", 0) + 1
+            done.append(Lane("rollout", f"training {counts['']}", outcome.epoch, [node]))
     return done
 
 
@@ -103,7 +106,7 @@ def _fate(outcome: Outcome, kept: set[int]) -> str:
     return "tried" if outcome.ok else outcome.status
 
 
-def _goes_on(lane: Lane, outcome: Outcome, role: str) -> bool:
-    if role:
-        return True  # an epoch that was taken back is one of the same walk
-    return outcome.epoch == lane.nodes[-1].outcome.epoch + 1
+def _goes_on(lane: Lane, outcome: Outcome) -> bool:
+    if outcome.role:
+        return lane.name == outcome.role  # an epoch that was taken back is one of the same walk
+    return lane.what == "rollout" and outcome.epoch == lane.nodes[-1].outcome.epoch + 1

@@ -236,16 +236,21 @@ _TRIED = {
     "name); then the training itself goes its whole way. What is thrown away is what the search costs.",
     "greedy": "In every epoch each candidate trains from where the epoch before ended; the best is kept, the others "
     "are thrown away.",
-    "once": "Each line is a whole training at one learning rate (the number beside the name); the one that ended best "
-    "is kept.",
+    "once": "Each line is a whole training at one learning rate (the number beside the name); the one that ended "
+    "best is kept.",
 }
 
 
 def title(story: Story) -> str:
     facts = story.begin["facts"]
-    data, model = facts.get("data"), facts.get("model")
-    named = " · ".join(str(part) for part in (data, model) if part)
+    named = " · ".join(str(part) for part in (data_name(story), facts.get("model")) if part)
     return named or "A training"
+
+
+def data_name(story: Story) -> str:
+    """The data as people call it: a file without the way to it."""
+    data = str(story.begin["facts"].get("data") or "")
+    return Path(data).name or data
 
 
 def status(story: Story) -> str:
@@ -274,13 +279,13 @@ def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
 
 def _what(story: Story) -> str:
     facts = story.begin["facts"]
-    size, data, model = facts.get("parameters"), facts.get("data"), facts.get("model")
+    size, data, model = facts.get("parameters"), data_name(story), facts.get("model")
     named = f"A neural network ({model}" if model else "A neural network (of your own"
     named += f", {size:,} weights)" if isinstance(size, int) and not isinstance(size, bool) else ")"
     done = "was trained" if story.course else "was to be trained"
     count = facts.get("train")
     examples = f"{count:,} examples" if isinstance(count, int) and not isinstance(count, bool) else ""
-    on = " of ".join(part for part in (examples, str(data or "")) if part)
+    on = " of ".join(part for part in (examples, data) if part)
     return f"{named} {done}{f' on {on}' if on else ''} while its learning rate was looked for."
 
 
@@ -301,7 +306,8 @@ def _quality(story: Story) -> str:
         return _quality_of_labels(report, where) + ("" if unseen else _FLATTERED)
     r2 = float(report["r2"])
     if not math.isfinite(r2) or r2 <= 0:
-        said = f"On {where} its predictions are no better than always saying the mean (R² {number(r2)}): it did not learn."
+        said = f"On {where} its predictions are no better than always saying the mean (R² {number(r2)}): "
+        said += "it did not learn."
     else:
         said = f"On {where} it explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})."
     return said + ("" if unseen else _FLATTERED)
@@ -325,14 +331,12 @@ def _quality_of_labels(report: Mapping[str, Any], where: str) -> str:
         f"It is right for {right:,} of {count:,} {where}: {100 * accuracy:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
     )
+    naming = f"Always naming the most frequent class would be right for {100 * most:.1f} %"
     if high <= most:
-        return f"{said} Always naming the most frequent class would be right more often ({100 * most:.1f} %): it did not learn."
+        return f"{said} {naming}, which is more: it did not learn."
     if low <= most:
-        return (
-            f"{said} Always naming the most frequent class would be right for {100 * most:.1f} %, which is no clear "
-            "difference: it has hardly learnt."
-        )
-    return f"{said} Always naming the most frequent class would be right for {100 * most:.1f} %."
+        return f"{said} {naming}, which is no clear difference: it has hardly learnt."
+    return f"{said} {naming}."
 
 
 def _how(story: Story, run: Path | None) -> str:
@@ -468,7 +472,9 @@ def _interval(report: Mapping[str, Any], name: str) -> tuple[float, float] | Non
     if not isinstance(held, Sequence) or isinstance(held, str) or len(held) != 3:
         return None
     low, high = _float(held[1]), _float(held[2])
-    return None if low is None or high is None else (low, high)
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return low, high
 
 
 def _float(value: Any) -> float | None:
@@ -616,8 +622,8 @@ def _tail_words(story: Story) -> str:
     if not beyond:
         return ""
     return (
-        f"It was trained for {len(beyond)} more epochs, which made it worse; the weights of epoch {len(story.course)} "
-        "were handed back. What followed is drawn thin and dotted."
+        f"It was trained for {len(beyond)} more epochs, which made it worse; the weights of epoch "
+        f"{len(story.course)} were handed back. What followed is drawn thin and dotted."
     )
 
 

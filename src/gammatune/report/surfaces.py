@@ -27,6 +27,7 @@ MOST_VIEWS = 40  # on a page; of more searches or rollouts some are left out, ev
 MOST_SLICES = 4  # dimensions shown
 DRAWS = 400  # of the score as a whole, for the interval of the best rate
 BAND = 0.95
+MODELLESS = ("grid", "random", "tabu", "tpe")  # samplers without a surrogate that can be asked
 MARGIN = 0.35  # decades shown beyond what was tried
 
 
@@ -157,9 +158,9 @@ def _of_lookahead(story: Story, space: Space) -> list[Search]:
             Search("scouts", narrow, narrow, scouts, chosen, None if miniatures else used, sampler=False)
         )
     if miniatures:
-        chosen = None if used is None else {n: numbers.get(f"{n} of rollouts", v) for n, v in used.items()}
+        best = None if used is None else {n: numbers.get(f"{n} of rollouts", v) for n, v in used.items()}
         searched = space if centre is None else window(space, rates, centre)
-        found.append(Search("miniatures", searched, space, miniatures, chosen, used))
+        found.append(Search("miniatures", searched, space, miniatures, best, used))
     return found
 
 
@@ -233,7 +234,7 @@ def _view(story: Story, search: Search, count: int) -> View:
         _slice(ruler, surrogate, asked, search, told, name, held) for name in search.names[:MOST_SLICES]
     ]
     used = search.used if last else None
-    return View(_title(search, count), _words(search, count), slices, following, chosen, used, last)
+    return View(_title(search, count), _words(story, search, count), slices, following, chosen, used, last)
 
 
 def _rank(seen: Observation) -> float:
@@ -243,7 +244,7 @@ def _rank(seen: Observation) -> float:
 def _sampler_of(story: Story, search: Search) -> Bayes | None:
     """The run's sampler, where it is one that believes something."""
     options = story.begin.get("sampler_options") or {}
-    if story.begin["sampler"] in ("tpe", "random", "grid", "tabu"):
+    if story.begin["sampler"] in MODELLESS:
         return None
     try:
         made: Any = make_sampler(
@@ -276,17 +277,15 @@ def _slice(
     dimension = ruler[name]
     seen = [(one.values[name], one.score) for one in told]
     options = tuple(dimension.options) if isinstance(dimension, Choice) else None
-    at: list[Any]
-    if options is not None:
-        at = list(options)
-    else:
-        at = _along(search, name)
+    at: list[Any] = list(options) if options is not None else list(_along(search, name))
     inside = {n: _clip(ruler, n, held[n]) for n in ruler.names}
     Z = np.array([ruler.to_unit({**inside, name: _clip(ruler, name, x)}) for x in at])
     with np.errstate(all="ignore"):
         score = surrogate.posterior(Z)
         mean, sd = score.mean, np.sqrt(np.maximum(score.variance, 0.0))
-        promise = None if asked is None else _relative(asked.value(surrogate, Z))
+        promise = (
+            None if asked is None else _relative(_inside(search.space[name], at, asked.value(surrogate, Z)))
+        )
     # a band of two standard deviations of a Student-t with many degrees of freedom; near enough to 95 % from six
     low, high = mean - 1.96 * sd, mean + 1.96 * sd
     return Slice(
@@ -326,6 +325,11 @@ def _clip(space: Space, name: str, value: Any) -> Any:
     return value if isinstance(dimension, Choice) else min(max(value, dimension.low), dimension.high)
 
 
+def _inside(dimension: Any, at: Sequence[Any], logs: Array) -> Array:
+    """Nothing is promised where nothing is proposed."""
+    return np.where([dimension.contains(x) for x in at], logs, -np.inf)
+
+
 def _relative(logs: Array) -> list[float]:
     """The promise of each point as a share of the largest."""
     top = float(np.max(logs))
@@ -345,11 +349,17 @@ def _title(search: Search, count: int) -> str:
     return f"Epoch {search.epoch + 1}: after {count} of {n} candidates"
 
 
-def _words(search: Search, count: int) -> str:
+def _words(story: Story, search: Search, count: int) -> str:
     if count < len(search.told):
         following = search.told[count]
         tried = ", ".join(f"{n} {_short(following.values[n])}" for n in search.names)
-        return f"Next it tried {tried}."
+        if search.what == "scouts":
+            return f"Next it tried {tried}, a stride from what was tried before."
+        if story.begin["sampler"] in MODELLESS:
+            return f"Next it tried {tried}."
+        if _is_spread(story, search, count):
+            return f"Next it tried {tried}, to spread the first looks; what was promised did not decide yet."
+        return f"Next it tried {tried}, where most was promised."
     if search.chosen is None:
         return "Nothing was chosen by it."
     chosen = ", ".join(f"{n} {_short(search.chosen[n])}" for n in search.names if n in search.chosen)
@@ -363,6 +373,14 @@ def _words(search: Search, count: int) -> str:
         used = ", ".join(f"{n} {_short(search.used[n])}" for n in search.names if n in search.used)
         return f"Chosen: {chosen}. Since the real training is longer, it used {used}."
     return f"Chosen: {chosen}."
+
+
+def _is_spread(story: Story, search: Search, count: int) -> bool:
+    """Whether the sampler still spread its proposals over the range when it was asked after `count` rollouts."""
+    options = story.begin.get("sampler_options") or {}
+    initial = options.get("initial", 2)  # the samplers' own default
+    given = (2 if rates_of(search.space) else 1) if search.what == "miniatures" else 0  # by the policy
+    return count - given < (len(initial) if isinstance(initial, list) else int(initial))
 
 
 def _short(value: Any) -> str:
