@@ -1,0 +1,217 @@
+"""The documentation site: it builds without a warning, asks nothing of the network, leads nowhere that is not there,
+names everything public, and what its pages show runs.
+
+A line `% since: train --target` in front of a block lets it wait until the command line has that command or option.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import typer
+
+import gammatune
+from gammatune.cli import app
+
+pytest.importorskip("sphinx", reason="needs the extra `docs`")
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT / "docs" / "site"
+PAGES = sorted(SITE.glob("*.md"))
+SCRIPT = Path(sys.executable).parent / "gammatune"
+BLOCK = re.compile(
+    r"(?:^% since: (?P<since>[^\n]*)\n)?^```(?P<kind>python|sh)\n(?P<body>.*?)^```$", re.M | re.S
+)
+COMMANDS = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+# The site ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as `make docs` builds it: a warning, or a name that leads nowhere, is an error."""
+    out = tmp_path_factory.mktemp("site")
+    call = [sys.executable, "-m", "sphinx", "-W", "-n", "-q", "-E", "-b", "html", "-d", str(out / "doctrees")]
+    done = subprocess.run([*call, str(SITE), str(out / "html")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out / "html"
+
+
+@dataclass
+class Page(HTMLParser):
+    """ids: what can be linked to. links: where it leads. fetched: what a browser loads to show it."""
+
+    ids: set[str] = field(default_factory=set)
+    links: list[str] = field(default_factory=list)
+    fetched: list[str] = field(default_factory=list)
+    math: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value for name, value in attrs if value is not None}
+        self.math += tag == "math"
+        if "id" in given:
+            self.ids.add(given["id"])
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if tag == "link" and "href" in given:
+            self.fetched.append(given["href"])
+        self.fetched += [
+            given[name] for name in ("src", "srcset", "data", "poster", "action") if name in given
+        ]
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, Page]:
+    found = {}
+    for path in site.rglob("*.html"):
+        page = Page()
+        page.feed(path.read_text(encoding="utf-8"))
+        found[path.relative_to(site).as_posix()] = page
+    assert len(found) > 15
+    return found
+
+
+def test_nothing_is_asked_of_the_network(site: Path, pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        for address in page.fetched:
+            assert not urlsplit(address).scheme, f"{name} loads {address}"
+            assert not urlsplit(address).netloc, f"{name} loads {address}"
+    for path in site.rglob("*.css"):
+        for address in re.findall(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)", path.read_text()):
+            assert not re.match(r"(https?:)?//", "".join(address)), f"{path.name} loads {address}"
+    for path in site.rglob("*.svg"):
+        assert not re.search(r"(href|src)=.https?://", path.read_text()), path.name
+
+
+def test_formulas_need_no_script(pages: dict[str, Page]) -> None:
+    assert pages["how-it-works.html"].math > 30
+
+
+def test_links_lead_somewhere(site: Path, pages: dict[str, Page]) -> None:
+    checked = 0
+    for name, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (site / name).parent / unquote(parts.path) if parts.path else site / name
+            assert target.resolve().is_file(), f"{name} leads to {link}"
+            other = target.resolve().relative_to(site.resolve()).as_posix()
+            if parts.fragment and other in pages and parts.fragment != "":
+                assert unquote(parts.fragment) in pages[other].ids, f"{name} leads to {link}"
+            checked += 1
+    assert checked > 500
+
+
+# Nothing is left out -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def names(site: Path) -> dict[str, set[str]]:
+    """What can be looked up, by kind: "py:class" and so on."""
+    from sphinx.util.inventory import InventoryFile
+
+    found = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
+    return {kind: set(entries) for kind, entries in found.items()}
+
+
+def test_every_public_name_is_in_the_reference(names: dict[str, set[str]]) -> None:
+    known = set().union(*(entries for kind, entries in names.items() if kind.startswith("py:")))
+    expected = {f"gammatune.{name}" for name in gammatune.__all__}
+    for module in pkgutil.iter_modules(gammatune.__path__, "gammatune."):
+        if module.ispkg:
+            package = importlib.import_module(module.name)
+            expected |= {f"{module.name}.{name}" for name in getattr(package, "__all__", ())}
+    for name, thing in vars(gammatune.errors).items():
+        if inspect.isclass(thing):
+            expected.add(f"gammatune.errors.{name}")
+    assert not sorted(expected - known)
+
+
+def test_every_command_and_option_is_in_the_reference(names: dict[str, set[str]]) -> None:
+    known = names["std:cmdoption"]
+    assert len(COMMANDS) > 5
+    for name, command in COMMANDS.items():
+        for parameter in command.params:
+            flags = [flag for flag in (*parameter.opts, *parameter.secondary_opts) if flag.startswith("--")]
+            for flag in flags if not getattr(parameter, "hidden", False) else []:
+                assert f"gammatune-{name}.{flag}" in known
+
+
+# What the pages show runs --------------------------------------------------------------------------------
+
+
+def has(since: str) -> bool:
+    """Whether the command line has a command, or a command's option: "report", "train --target"."""
+    name, *options = since.split()
+    return name in COMMANDS and set(options) <= {flag for p in COMMANDS[name].params for flag in p.opts}
+
+
+def run_python(bodies: list[str], where: Path) -> None:
+    if bodies:
+        (where / "page.py").write_text("\n".join(bodies))
+        call = [sys.executable, "-W", "error", "page.py"]
+        done = subprocess.run(call, cwd=where, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def run_shell(line: str, where: Path) -> None:
+    program, *arguments = shlex.split(line, comments=True)
+    if program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        asked = re.findall(r"\w+", re.search(r"\[(.*)\]", arguments[-1]).group(1))  # type: ignore[union-attr]
+        assert set(asked) <= set(extras), line
+        return
+    call = ["make", "-n", *arguments] if program == "make" else [str(SCRIPT), *arguments]
+    assert program in ("make", "gammatune"), line
+    done = subprocess.run(call, cwd=ROOT if program == "make" else where, capture_output=True, text=True)
+    assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_blocks_of_a_page(page: Path, tmp_path: Path) -> None:
+    """In the order of the page, in one directory; Python blocks up to the next shell block in one process."""
+    waiting, pending = [], []
+    for block in BLOCK.finditer(page.read_text()):
+        if block["since"] and not has(block["since"]):
+            waiting.append(block["since"])
+        elif block["kind"] == "python":
+            pending.append(block["body"])
+        else:
+            run_python(pending, tmp_path)
+            pending = []
+            for line in block["body"].splitlines():
+                if line.split("#")[0].strip():
+                    run_shell(line, tmp_path)
+    run_python(pending, tmp_path)
+    if waiting:
+        pytest.skip(f"the rest runs; these wait for: {', '.join(waiting)}")
+
+
+def test_there_are_blocks() -> None:
+    kinds = [block["kind"] for page in PAGES for block in BLOCK.finditer(page.read_text())]
+    assert kinds.count("python") >= 15
+    assert kinds.count("sh") >= 8
+
+
+def test_only_blocks_that_run_look_as_if_they_did() -> None:
+    """A block in another language would be passed over: output is `text`, and everything else is named here."""
+    for page in PAGES:
+        fences = re.findall(r"^```(.+)$", page.read_text(), re.M)
+        strange = [
+            name for name in fences if name not in ("python", "sh", "text") and not name.startswith("{")
+        ]
+        assert not strange, f"{page.name}: {strange}"
