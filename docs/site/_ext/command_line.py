@@ -3,13 +3,12 @@
 from typing import Any
 
 import typer
+from docstrings import as_text
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.nodes import nested_parse_with_titles
-
-from docstrings import _rst
 
 
 def commands() -> dict[str, Any]:
@@ -43,12 +42,12 @@ def _lines(name: str, command: Any) -> list[str]:
     lines = [name, "-" * len(name), "", f".. program:: gammatune {name}", ""]
     lines += ["::", "", f"    gammatune {name} {usage}{' [options]' if options else ''}".rstrip(), ""]
     for paragraph in about:
-        lines += [_rst(paragraph), ""]
+        lines += [as_text(paragraph), ""]
     for argument in arguments:
         lines += [
             f".. option:: {_value(argument)}",
             "",
-            f"    {_rst((argument.help or '') + _default(argument))}",
+            f"    {as_text((argument.help or '') + _default(argument))}",
             "",
         ]
     for option in options:
@@ -60,7 +59,7 @@ def _lines(name: str, command: Any) -> list[str]:
         lines += [
             f".. option:: {taking}",
             "",
-            f"    {_rst((option.help or '') + often + needed + _default(option))}",
+            f"    {as_text((option.help or '') + often + needed + _default(option))}",
             "",
         ]
     return lines

@@ -5,6 +5,7 @@ begin with the names of parameters ("epochs, budget: what they are."). Those bec
 "Raises"; `one backtick` is code.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -27,7 +28,7 @@ def _escaped(text: str) -> str:
     return ERROR.sub(r":py:obj:`~gammatune.errors.\1`", text)
 
 
-def _rst(text: str) -> str:
+def as_text(text: str) -> str:
     """A paragraph, with what is special to reStructuredText escaped outside of code."""
     parts = CODE.split(" ".join(text.split()))
     out = []
@@ -62,9 +63,9 @@ def _paragraph(lines: list[str], names: set[str]) -> list[str]:
             head, colon, rest = piece.partition(": ")
             if colon and all(word in names for word in head.split(", ")):
                 bold = ", ".join(f"**{word}**" for word in head.split(", "))
-                out += [f"- {bold}: {_rst(rest)}"]
+                out += [f"- {bold}: {as_text(rest)}"]
             else:
-                out += ["", _rst(piece)]
+                out += ["", as_text(piece)]
         out.append("")
     return out
 
@@ -108,10 +109,8 @@ def _names(thing: Any) -> set[str]:
             names |= {field.name for field in dataclasses.fields(thing)}
         init = vars(thing).get("__init__")
         names |= set(init.__code__.co_names) if inspect.isfunction(init) else set()
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         names |= set(inspect.signature(thing).parameters)
-    except (TypeError, ValueError):
-        pass
     return names
 
 

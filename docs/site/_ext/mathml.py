@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers show without any script: TeX is converted by docutils while the site is built."""
+"""Formulas as MathML, which browsers show without a script: docutils converts the TeX while the site is built."""
 
 import re
 from typing import Any
