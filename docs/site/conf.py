@@ -40,7 +40,10 @@ toc_object_entries_show_parents = "hide"
 # but for type variables and aliases, which autodoc writes out as they stand.
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|npt|nn|scipy|typing|collections|os|pathlib|datetime|types)\..*"),
-    (r"py:.*", r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|array)"),
+    (
+        r"py:.*",
+        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike)",
+    ),
     (r"py:.*", r"(dict|list|tuple)\[.*"),  # cut out of an annotation at its comma
 ]
 

@@ -11,13 +11,23 @@ import inspect
 import re
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sphinx.application import Sphinx
+from sphinx.util.typing import stringify_annotation
 
 from gammatune import errors
 
 BREAK = re.compile(r"(?<=[.)]) (?=Raises \w|Twin: |Source: |Attributes: )")
 CODE = re.compile(r"`+([^`]+)`+")
 SPECIAL = re.compile(r"([\\*|])|(?<=\w)(_)(?=\W|$)")
+NUMBERED = re.compile(r"^(?=\(?(?:\d+|[a-zA-Z])[.)] )")  # a list to reStructuredText
+UNWRITABLE = re.compile(r"<function [\w.]*(?:<lambda>)?>|<factory>")
+CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")
+SHORT = {
+    stringify_annotation(ArrayLike, mode="smart"): "ArrayLike",
+    stringify_annotation(NDArray[np.float64], mode="smart"): "Array",
+}
 LINKS = {"Tuner", "fit", "Result", "FitResult", "Schedule", "Run", "Space", "Diagnosis"}
 ERRORS = {name for name, thing in vars(errors).items() if inspect.isclass(thing)}
 ERROR = re.compile(r"\b(" + "|".join(sorted(ERRORS)) + r")\b")
@@ -39,7 +49,7 @@ def as_text(text: str) -> str:
             out.append(f":py:obj:`~gammatune.{part}`")
         else:
             out.append(f"``{part}``")
-    return "".join(out)
+    return NUMBERED.sub(r"\\", "".join(out))
 
 
 def _named(text: str, names: set[str]) -> list[str]:
@@ -60,12 +70,13 @@ def _paragraph(lines: list[str], names: set[str]) -> list[str]:
     text, out = " ".join(" ".join(lines).split()), []
     for part in BREAK.split(text):
         for piece in _named(part, names):
+            piece = re.sub(r";$", ".", piece)
             head, colon, rest = piece.partition(": ")
             if colon and all(word in names for word in head.split(", ")):
                 bold = ", ".join(f"**{word}**" for word in head.split(", "))
                 out += [f"- {bold}: {as_text(rest)}"]
             else:
-                out += ["", as_text(piece)]
+                out += ["", as_text(piece), ""]
         out.append("")
     return out
 
@@ -114,10 +125,25 @@ def _names(thing: Any) -> set[str]:
     return names
 
 
+def _signature(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None] | None:
+    """Without what is no Python, so that it can be laid out, and without what nobody writes."""
+    if signature is None:
+        return None
+    if getattr(thing, "_is_protocol", False):
+        return "", returns
+    for long, short in SHORT.items():
+        signature = signature.replace(long, short)
+        returns = returns and returns.replace(long, short)
+    return CLASS.sub(r"\1", UNWRITABLE.sub("...", signature)), returns
+
+
 def _process(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     lines[:] = as_rst(lines, _names(thing))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
