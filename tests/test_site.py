@@ -1,7 +1,8 @@
 """The documentation site: it builds without a warning, asks nothing of the network, leads nowhere that is not there,
 names everything public, and what its pages show runs.
 
-A line `% since: train --target` in front of a block lets it wait until the command line has that command or option.
+A line `% since: train --target` in front of a block lets it wait until the command line has that command or option,
+`% since: gammatune.load` until there is that name.
 """
 
 import importlib
@@ -155,7 +156,9 @@ def test_every_command_and_option_is_in_the_reference(names: dict[str, set[str]]
 
 
 def has(since: str) -> bool:
-    """Whether the command line has a command, or a command's option: "report", "train --target"."""
+    """Whether there is a command, a command's option or a name: "report", "train --target", "gammatune.load"."""
+    if since.startswith("gammatune."):
+        return since.removeprefix("gammatune.") in gammatune.__all__
     name, *options = since.split()
     return name in COMMANDS and set(options) <= {flag for p in COMMANDS[name].params for flag in p.opts}
 

@@ -19,7 +19,15 @@ author = "The gammatune authors"
 project_copyright = author
 version = release = _project["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "mathml", "docstrings", "command_line", "journal_fields"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "mathml",
+    "docstrings",
+    "command_line",
+    "front_door",
+    "journal_fields",
+]
 exclude_patterns = ["_ext", "_static"]
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
@@ -36,9 +44,10 @@ python_use_unqualified_type_names = True
 maximum_signature_line_length = 72
 add_module_names = False
 toc_object_entries_show_parents = "hide"
-# Types of other projects: their documentation is not at hand without network. Names of our own are all looked up,
-# but for type variables and aliases, which autodoc writes out as they stand.
+# What a page names must be there (role obj). Types in signatures (role class) may be those of other projects, whose
+# documentation is not at hand without network, or of ours that are no part of the reference.
 nitpick_ignore_regex = [
+    (r"py:class", r"gammatune\..*"),
     (r"py:.*", r"(torch|numpy|np|npt|nn|scipy|typing|collections|os|pathlib|datetime|types)\..*"),
     (
         r"py:.*",

@@ -44,7 +44,8 @@ def as_text(text: str) -> str:
     out = []
     for place, part in enumerate(parts):
         if place % 2 == 0:
-            out.append(_escaped(part))
+            # what is marked ends at a letter only behind an empty escape
+            out.append(("\\ " if place and part[:1].isalnum() else "") + _escaped(part))
         elif part in LINKS:
             out.append(f":py:obj:`~gammatune.{part}`")
         else:

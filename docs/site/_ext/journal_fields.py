@@ -23,7 +23,7 @@ class JournalFields(Directive):
             "report": [],
             "note": ["text"],
         }
-        held["report"] = sorted({*fields.LABELS, *fields.NUMBERS})
+        held["report"] = sorted({*fields.LABELS, *fields.NUMBERS, *fields.MEASURED})
         listing = nodes.definition_list()
         for event, names in held.items():
             listing += nodes.definition_list_item(
