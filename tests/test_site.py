@@ -156,7 +156,10 @@ def test_every_command_and_option_is_in_the_reference(names: dict[str, set[str]]
 
 
 def has(since: str) -> bool:
-    """Whether there is a command, a command's option or a name: "report", "train --target", "gammatune.load"."""
+    """Whether there is a command, a command's option or a name: "report", "train --target", "gammatune.load"; of
+    several, parted by commas, all."""
+    if "," in since:
+        return all(has(one.strip()) for one in since.split(","))
     if since.startswith("gammatune."):
         return since.removeprefix("gammatune.") in gammatune.__all__
     name, *options = since.split()
