@@ -22,7 +22,9 @@ import pytest
 import typer
 
 import gammatune
+from gammatune import rules
 from gammatune.cli import app
+from gammatune.models import tabular
 
 pytest.importorskip("sphinx", reason="needs the extra `docs`")
 
@@ -205,6 +207,15 @@ def test_blocks_of_a_page(page: Path, tmp_path: Path) -> None:
     run_python(pending, tmp_path)
     if waiting:
         pytest.skip(f"the rest runs; these wait for: {', '.join(waiting)}")
+
+
+def test_the_rules_of_choice_are_those_of_the_code() -> None:
+    page = (SITE / "choosing.md").read_text()
+    for number in (rules.TABLE_STEPS, rules.IMAGE_STEPS, rules.MANY_IMAGES, rules.RESNET_FROM, tabular.WIDTH):
+        assert f"{number:,}" in page
+    least, most = rules.TABLE_EPOCHS
+    assert f"{least} at least, {most} at most" in page
+    assert f"{rules.IMAGE_EPOCHS}, and for" in page
 
 
 def test_there_are_blocks() -> None:

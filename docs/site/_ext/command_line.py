@@ -50,7 +50,11 @@ def _lines(name: str, command: Any) -> list[str]:
             f"    {as_text((argument.help or '') + _default(argument))}",
             "",
         ]
-    for option in options:
+    panel = ""
+    for option in sorted(options, key=lambda o: not getattr(o, "rich_help_panel", None)):  # the unnamed last
+        panel, before = str(getattr(option, "rich_help_panel", None) or "Other"), panel
+        if panel != before and any(getattr(o, "rich_help_panel", None) for o in options):
+            lines += [f"**{panel}**", ""]
         flags = [*option.opts, *option.secondary_opts]
         value = _value(option)
         taking = ", ".join(f"{flag} {value}".rstrip() for flag in flags)

@@ -1,8 +1,8 @@
 """The contract of a sampler as a battery of tests: inherit `SamplerContract`, say how to make yours, run pytest.
 
-    class TestMine(SamplerContract):
-        def make(self, space, rng):
-            return MySampler(space, rng)
+class TestMine(SamplerContract):
+    def make(self, space, rng):
+        return MySampler(space, rng)
 """
 
 from collections.abc import Hashable
