@@ -31,7 +31,6 @@ pytest.importorskip("sphinx", reason="needs the extra `docs`")
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "docs" / "site"
 PAGES = sorted(SITE.glob("*.md"))
-SCRIPT = Path(sys.executable).parent / "gammatune"
 BLOCK = re.compile(
     r"(?:^% since: (?P<since>[^\n]*)\n)?^```(?P<kind>python|sh)\n(?P<body>.*?)^```$", re.M | re.S
 )
@@ -168,43 +167,59 @@ def has(since: str) -> bool:
     return name in COMMANDS and set(options) <= {flag for p in COMMANDS[name].params for flag in p.opts}
 
 
-def run_python(bodies: list[str], where: Path) -> None:
-    if bodies:
-        (where / "page.py").write_text("\n".join(bodies))
-        call = [sys.executable, "-W", "error", "page.py"]
-        done = subprocess.run(call, cwd=where, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+# One process a page: torch is loaded once, and the names of one block are there for the next, as in a notebook.
+HEAD = """
+import shlex, sys
+from gammatune.cli import main
+names = {"__name__": "__main__"}
+
+def python(body, line):
+    exec(compile(body, f"block at line {line} of the page", "exec"), names)
+
+def shell(command):
+    sys.argv = shlex.split(command, comments=True)
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, command
+"""
 
 
-def run_shell(line: str, where: Path) -> None:
+def check_other_command(line: str) -> None:
+    """make's are asked for, as those of the README are; what pip would install must be on offer."""
     program, *arguments = shlex.split(line, comments=True)
-    if program == "pip":
-        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        asked = re.findall(r"\w+", re.search(r"\[(.*)\]", arguments[-1]).group(1))  # type: ignore[union-attr]
-        assert set(asked) <= set(extras), line
+    if program == "make":
+        done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
         return
-    call = ["make", "-n", *arguments] if program == "make" else [str(SCRIPT), *arguments]
-    assert program in ("make", "gammatune"), line
-    done = subprocess.run(call, cwd=ROOT if program == "make" else where, capture_output=True, text=True)
-    assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert program == "pip", line
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    asked = re.search(r"\[(.*)\]", arguments[-1])
+    assert asked is not None
+    assert set(asked.group(1).split(",")) <= set(extras), line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_blocks_of_a_page(page: Path, tmp_path: Path) -> None:
-    """In the order of the page, in one directory; Python blocks up to the next shell block in one process."""
-    waiting, pending = [], []
-    for block in BLOCK.finditer(page.read_text()):
+    """In the order of the page, in one directory."""
+    text = page.read_text()
+    waiting, steps = [], []
+    for block in BLOCK.finditer(text):
         if block["since"] and not has(block["since"]):
             waiting.append(block["since"])
         elif block["kind"] == "python":
-            pending.append(block["body"])
+            steps.append(f"python({block['body']!r}, {text[: block.start('body')].count(chr(10)) + 1})")
         else:
-            run_python(pending, tmp_path)
-            pending = []
-            for line in block["body"].splitlines():
-                if line.split("#")[0].strip():
-                    run_shell(line, tmp_path)
-    run_python(pending, tmp_path)
+            for line in filter(None, (line.split("#")[0].strip() for line in block["body"].splitlines())):
+                if line.startswith("gammatune "):
+                    steps.append(f"shell({line!r})")
+                else:
+                    check_other_command(line)
+    if steps:
+        (tmp_path / "page.py").write_text("\n".join([HEAD, *steps]))
+        call = [sys.executable, "-W", "error", "page.py"]
+        done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     if waiting:
         pytest.skip(f"the rest runs; these wait for: {', '.join(waiting)}")
 
