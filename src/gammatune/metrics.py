@@ -1,4 +1,4 @@
-"""The measures of the thesis (section 6 of its digest): how good a classifier or a regression is.
+"""The measures of the thesis: how good a classifier or a regression is.
 
     TP, TN, FP, FN   true and false positives and negatives of one class against the rest, in examples
     C                confusion matrix, (k, k): C[i, j] examples of class i that were called class j

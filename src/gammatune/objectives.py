@@ -5,7 +5,7 @@
     lambda  in (0, 1], here `lam`
 
 The kappa of the thesis weighs both together; its formulas (11) and (12) are lost in the extracted text, so
-each is a reading (docs: the thesis, digested):
+each is a reading (docs/method.md):
 
     kappa11        M_a   - lambda log(M_l)           (11) [reading]
     kappa12        M_a^2 - log(M_l) / lambda         (12) scaled [reading, default]: M_l weighs more

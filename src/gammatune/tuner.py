@@ -151,6 +151,7 @@ class Tuner:
     run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
     What one raises ends the run as an error of the loop body does.
+    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again.
     forks: "host" holds the copies of weights and optimizer state in the CPU's memory, for a model that leaves no
     room for them on its accelerator ("device"); going back is slower then.
 

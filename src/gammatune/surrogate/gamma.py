@@ -44,7 +44,7 @@ from gammatune.surrogate.quadrature import Solved, ThetaPrior, integrate, projec
 
 @dataclass(frozen=True, slots=True)
 class PrecisionPrior:
-    """lambda ~ Gamma(a0, rate b0), in units of the standardised score; DESIGN 5's prototype values."""
+    """lambda ~ Gamma(a0, rate b0), in units of the standardised score (guesses)."""
 
     a0: float = 2.0
     b0: float = 1.0

@@ -276,7 +276,7 @@ class Mixture:
 
     @property
     def variance(self) -> Array:  # (q,)
-        """sum p [variance + (m - mbar)^2] (DESIGN 5)."""
+        """sum p [variance + (m - mbar)^2]."""
         return np.asarray(self.weights @ (self.parts.variance + (self.parts.loc - self.mean) ** 2))
 
 

@@ -3,7 +3,7 @@
 Symbols: n observations, q candidates, d dimensions, k nodes; theta = (lengthscales (d,), rho), rho the ratio of
 the noise variance to the signal variance; v0 the variance of the constant level, W the diagonal noise.
 
-    C = K + v0 11' + rho W,    c(x) = k(X, x) + v0 1                       (DESIGN 5)
+    C = K + v0 11' + rho W,    c(x) = k(X, x) + v0 1
 
 Weights are log prior densities corrected for how the nodes were placed; a surrogate adds its log evidence.
 """
@@ -36,7 +36,7 @@ class ThetaPrior:
 
     lengthscale: median of each lengthscale in one dimension; times sqrt(d) in d (points of a cube lie that much
     further apart: Hvarfner et al. 2024, arXiv 2402.02229). rho: median noise-to-signal variance ratio.
-    *_spread: standard deviations of the natural logarithms. v0: variance of the level (DESIGN 5's prototype).
+    *_spread: standard deviations of the natural logarithms. v0: variance of the level (guess).
     Medians and spreads began as guesses and were held against random functions (experiments/surrogate_prior.py):
     0.03 for rho lost to every smaller value; 0.001 is the largest that the even smaller ones do not clearly beat.
     """
@@ -76,7 +76,7 @@ def grid_nodes(prior: ThetaPrior) -> Nodes:
     """12 lengthscales times 6 rho for one dimension, evenly spaced in logarithms.
 
     They span 2.5 and 2 prior standard deviations either way; cells of equal size, so the weight is the prior
-    density. 12 x 6: DESIGN 5; doubling both moves suggestions less than the candidates lie apart (tests).
+    density. 12 x 6 (guess): doubling both moves suggestions less than the candidates lie apart (tests).
     """
     scale, noise = np.linspace(-2.5, 2.5, 12), np.linspace(-2.0, 2.0, 6)
     centre, spread = prior.centre(1), prior.spread(1)

@@ -1,8 +1,8 @@
 """The contract of a policy as a battery of tests: inherit `PolicyContract`, say how to make yours, run pytest.
 
-class TestMine(PolicyContract):
-    def make(self):
-        return my_policy  # or its name, where it is installed
+    class TestMine(PolicyContract):
+        def make(self):
+            return my_policy  # or its name, where it is installed
 
 No network is trained: `FakeTraining` stands in for one, whose best learning rate is known.
 """
