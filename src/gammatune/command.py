@@ -1,15 +1,17 @@
 """What `gammatune train` does: data by name or file, a net by name, and the run that comes of them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.journal import FILE, replay
 
 if TYPE_CHECKING:
+    from gammatune.measures import Answers
+    from gammatune.preparing import Prepared
     from gammatune.report.live import Follower
 
 RUNS = "runs"
@@ -121,6 +123,8 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 lr=asked.lr,
                 weight_decay=asked.weight_decay,
                 pretrained=True if prepared.weights is not None else None,
+                patience=prepared.patience,
+                extra=_judge(asked, prepared) if prepared.is_table and asked.compare else None,
                 batch_size=asked.batch_size,
                 device=asked.device,
                 keep=asked.keep,
@@ -162,6 +166,14 @@ def _check(asked: Asked, run_dir: str | None) -> None:
         raise InvalidArgument(f"--class-weights {asked.class_weights}: write balanced, or leave it out")
     if asked.patience is not None and asked.patience < 0:
         raise InvalidArgument(f"--patience {asked.patience}: give a number of epochs; 0 trains to the end")
+
+
+def _judge(asked: Asked, prepared: "Prepared") -> "Callable[[Answers], Mapping[str, Any]]":
+    from gammatune.judging import judge
+
+    return judge(
+        prepared.split, prepared.net, metric=asked.metric, class_weights=asked.class_weights, seed=asked.seed
+    )
 
 
 def _as_begun(asked: Asked, run_dir: str | None) -> Asked:

@@ -200,7 +200,8 @@ def fit(
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set,
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
     facts: kept in the first line of the journal. extra: called once after the search with what the model says of
-    the report's examples; the mapping it returns is kept in the journal's report event as "extra".
+    the report's examples; the mapping it returns is kept in the journal's report event as "extra", and its sentences
+    under "said" are shown.
     progress: whether to show how far it is, on the standard output; None does where somebody watches, in a notebook
     or on a terminal, and is silent in a pipe, where True writes a line a commit.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
@@ -395,7 +396,9 @@ def fit(
                 measures, lacking = _measures(answers, scale, metric, seed)
                 said += lacking
                 more = {"level": LEVEL, "examples": len(answers), "said": lacking}
-                more |= {} if extra is None else extra(answers)
+                if extra is not None:
+                    added = dict(extra(answers))
+                    more |= added | {"said": [*lacking, *added.get("said", ())]}
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
         measured: list[Event] = []

@@ -44,9 +44,9 @@ def predict_file(run: str, file: str, out: str) -> str:
 
     file: what the run was trained on: an .npz, a table, or an image or a folder of them.
     Classification: a column `prediction` with the original labels and one column of probability a class.
-    Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns of
-    a table that were left out as identifiers, the names of images. Where the file has targets too, the sentence says
-    how well they were met.
+    Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns
+    of a table that were left out as identifiers, the names of images. Where the file has targets too, the sentence
+    says how well they were met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
