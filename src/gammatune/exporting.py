@@ -54,15 +54,15 @@ class Prepared(nn.Module):
         super().__init__()
         known = plan.preprocessing
         self.network = net
-        self.pixels = prepares and known.pixels
-        self.prepares = prepares
         self.classifies = known.task == "classification"
-        moments = {"target_mean": known.target_mean, "target_std": known.target_std}
-        if prepares:
+        self.prepares = prepares and isinstance(known, Preprocessing)
+        self.pixels = False
+        if prepares and isinstance(known, Preprocessing):
+            self.pixels = known.pixels
             per_channel = (len(known.mean),) + (1,) * (len(known.shape) - 1)  # (C, 1, 1) or (F,)
             for name, values in (("mean", known.mean), ("std", known.std)):
                 self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(per_channel))
-        for name, values in moments.items():
+        for name, values in (("target_mean", known.target_mean), ("target_std", known.target_std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ def details_of(plan: Plan, *, raw: bool) -> dict[str, Any]:
     classifies = known.task == "classification"
     if raw or is_table:
         kind, words = "float32", "encoded columns" if is_table else "standardised inputs"
-    elif known.pixels:
+    elif isinstance(known, Preprocessing) and known.pixels:
         kind, words = "uint8", "pixels from 0 to 255"
     else:
         kind, words = "float32", "inputs as the data has them"
