@@ -256,7 +256,7 @@ def test_no_better_than_guessing_is_said(worse: float, flower_run: Path, tmp_pat
             return event
         right = round(60 * worse)
         confusion = [[right, 20 - right, 0], [20, 0, 0], [0, 20, 0]]
-        return event | {"accuracy": worse, "confusion": confusion}
+        return event | {"accuracy": worse, "confusion": confusion, "measures": {}}
 
     text = page_of(rewrite(flower_run, tmp_path / "run", guess), tmp_path).text
     assert ("it did not learn" if worse < 0.3 else "hardly learnt") in text
@@ -339,7 +339,7 @@ def test_other_facts_than_expected_do_no_harm(flower_run: Path, tmp_path: Path) 
                 event["facts"] |= dict.fromkeys(names, value)
                 event["versions"] = value
             if event["event"] == "report":
-                event |= {"confusion": value, "measures": value, "extra": value, "metric": value}
+                event |= {"confusion": value}
             return event
 
         run = rewrite(flower_run, tmp_path / "run", change)
@@ -351,20 +351,30 @@ def test_other_facts_than_expected_do_no_harm(flower_run: Path, tmp_path: Path) 
 
 
 def test_intervals_of_the_journal_are_taken_before_our_own(flower_run: Path, tmp_path: Path) -> None:
-    story = replay(flower_run)
-    assert [m.interval != "" for m in measures(story)] == [True, False, False, False, False]
+    def older(event: dict[str, Any]) -> dict[str, Any]:
+        return {n: v for n, v in event.items() if n not in ("measures", "metric", "extra")}
+
+    story = replay(rewrite(flower_run, tmp_path / "older", older))
+    assert [m.name for m in measures(story) if m.interval] == ["Accuracy"]  # by its counts
 
     def add(event: dict[str, Any]) -> dict[str, Any]:
-        told = {"accuracy": [0.9, 0.81, 0.97], "auc": [0.95, 0.9, "nan"], "own <b>": [1, 0, 2], "bad": "x"}
-        return event | {"measures": told} if event["event"] == "report" else event
+        told = {"accuracy": [0.9, 0.81, 0.97], "auc": [0.95, 0.9, 0.99], "own <b>": [1.5, 0.0, 2.0]}
+        extra = {"said": ["one class is rare"]}
+        new = {"measures": told, "metric": "auc", "extra": extra}
+        return event | new if event["event"] == "report" else event
 
-    told = replay(rewrite(flower_run, tmp_path / "run", add))
+    run = rewrite(flower_run, tmp_path / "run", add)
+    told = replay(run)
     shown = {m.name: (m.value, m.interval) for m in measures(told)}
     assert shown["Accuracy"] == ("90.0 %", "81.0 % to 97.0 %")
-    assert shown["AUC"] == ("0.950", "")
-    assert shown["own <b>"] == ("1.000", "0.000 to 2.000")
+    assert shown["AUC"] == ("0.950", "0.900 to 0.990")
+    assert shown["own <b>"] == ("1.500", "0.000 to 2.000")
+    assert measures(told)[0].name == "AUC"  # what was asked for stands first
     assert MEASURES["mcc"][0] in shown
     assert "(95 % interval 81.0 to 97.0 %)" in " ".join(verdict(told, load_findings(None), None))
+    page = page_of(run, tmp_path)
+    assert "one class is rare" in page.text
+    assert "own <b>" in page.text
 
 
 # -- the commands ----------------------------------------------------------------------------------------------

@@ -49,6 +49,10 @@ NAME = "report.html"  # in the run directory, where no other is given
 TABLE_CLASSES = 15  # more of them make a confusion matrix a picture
 MOST_CONFUSED = 12  # pairs listed beside that
 MOST_TARGETS = 3  # scatters of a regression
+FEW_CLASSES, WIDE_LABEL = (
+    4,
+    12,
+)  # of so few classes, labels of so many characters stand in the table on a phone
 LONG_LABEL = 3  # characters: longer ones stand in a key below a confusion matrix
 
 MEASURES = {  # title, and what it means
@@ -60,10 +64,32 @@ MEASURES = {  # title, and what it means
     "r2": ("R²", "share of the targets' variation that is explained: 1 all of it, 0 none"),
     "mse": ("MSE", "mean squared error"),
     "rmse": ("RMSE", "root of the mean squared error: a typical error, in the target's unit"),
+    "balanced-accuracy": (
+        "Balanced accuracy",
+        "share of each class that was found, averaged over the classes",
+    ),
     "auc": ("AUC", "probability that a case of the class is ranked above one that is not"),
-    "f1": ("F1", "harmonic mean of precision and sensitivity"),
+    "f1": ("F1", "harmonic mean of precision and recall"),
+    "precision": ("Precision", "share of what was put into a class that belongs there"),
+    "recall": ("Recall", "share of a class that was found"),
+    "average-precision": ("Average precision", "precision, averaged over all thresholds"),
+    "log-loss": ("Log loss", "how wrong and how unsure the probabilities are; lower is better"),
+    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
     "mae": ("MAE", "mean absolute error, in the target's unit"),
+    "medae": ("Median error", "half of the predictions are closer than that, in the target's unit"),
+    "mape": ("MAPE", "mean error as a share of the true value"),
 }
+FIRST = (
+    "accuracy",
+    "balanced-accuracy",
+    "f1",
+    "auc",
+    "mcc",
+    "r2",
+    "mae",
+    "rmse",
+)  # the others are folded away
+LIKE = {"sensitivity": "balanced-accuracy"}  # the same by another name
 
 GLOSSARY = (
     (
@@ -378,6 +404,7 @@ def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
     said += _edges(story)
     if story.torn:
         said.append("The last line of the journal was torn and has been left out.")
+    said += [str(line) for line in _listed(_mapping((story.report or {}).get("extra")).get("said"))]
     return [*said, *found.problems]
 
 
@@ -432,6 +459,7 @@ class Measure:
     meaning: str
     value: str
     interval: str
+    is_first: bool = True  # not folded away
 
 
 def measures(story: Story) -> list[Measure]:
@@ -440,9 +468,11 @@ def measures(story: Story) -> list[Measure]:
     if report is None:
         return []
     named = _mapping(report.get("measures"))
-    names = [*named, *(n for n in MEASURES if n in report and n not in named)]
+    names = [*named, *(n for n in MEASURES if n in report and n not in named and LIKE.get(n) not in named)]
+    asked = report.get("metric")
+    shown = [name for name in FIRST if name in names] or names
     done = []
-    for name in names:
+    for name in sorted(names, key=lambda n: (n != asked, shown.index(n) if n in shown else len(shown))):
         triple = _interval(report, name)
         held = named.get(name)
         value = (
@@ -455,11 +485,22 @@ def measures(story: Story) -> list[Measure]:
             count = sum(map(sum, confusion))
             triple = wilson(sum(row[i] for i, row in enumerate(confusion)), count) if count else None
         heading, meaning = MEASURES.get(name, (name, ""))
-        if name == "mse" and "preprocessing" in story.begin["facts"]:
+        if name == asked:
+            meaning += " (asked for)"
+        if name == "mse" and name not in named and "preprocessing" in story.begin["facts"]:
             meaning += " of the targets divided by their standard deviation"
-        percent = name in ("accuracy", "sensitivity", "specificity")
+        percent = name in (
+            "accuracy",
+            "balanced-accuracy",
+            "sensitivity",
+            "specificity",
+            "precision",
+            "recall",
+            "mape",
+        )
         interval = "" if triple is None else f"{_as(triple[0], percent)} to {_as(triple[1], percent)}"
-        done.append(Measure(heading, meaning, _as(value, percent), interval))
+        is_first = name in shown or name == asked
+        done.append(Measure(heading, meaning, _as(value, percent), interval, is_first))
     return done
 
 
@@ -510,7 +551,7 @@ def _confusion(confusion: list[list[int]] | None, labels: Sequence[str]) -> dict
         ),
         reverse=True,
     )
-    long = any(len(label) > LONG_LABEL for label in labels[:k])
+    long = any(len(label) > (WIDE_LABEL if k <= FEW_CLASSES else LONG_LABEL) for label in labels[:k])
     heads = [str(i + 1) for i in range(k)] if long else list(labels[:k])
     rows = []
     for i, row in enumerate(confusion):
@@ -702,10 +743,10 @@ def command(facts: Mapping[str, Any]) -> str | None:
     words = ["gammatune", "train", asked["data"]]
     for name, value in asked.items():
         option = f"--{str(name).replace('_', '-')}"
-        if name == "data" or value is None or value is False:
+        if name == "data" or value is None:
             continue
-        if value is True:
-            words.append(option)
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
         else:
             for one in value if isinstance(value, list) else [value]:
                 words += [option, str(one)]
