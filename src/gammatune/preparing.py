@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from gammatune.data import load
+from gammatune.data import SPREADSHEETS, load
 from gammatune.data.columns import kinds_asked
 from gammatune.data.dataset import look_like_labels
 from gammatune.data.reading import is_table
@@ -113,7 +113,11 @@ def prepare(asked: Options) -> Prepared:
     """Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training."""
     said: list[str] = []
     table = is_table(asked.data)
-    if not table and (wrong := [name for name in FOR_TABLES if getattr(asked, name)]):
+    if (
+        not table
+        and not _is_spreadsheet(asked.data)
+        and (wrong := [name for name in FOR_TABLES if getattr(asked, name)])
+    ):
         raise InvalidArgument(
             f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), "
             f"and {asked.data} is "
@@ -175,6 +179,10 @@ def estimate(prepared: Prepared, asked: Options) -> Mapping[str, float]:
         "budget": budget,
         "seconds": per_epoch * prepared.epochs * budget,
     }
+
+
+def _is_spreadsheet(data: str) -> bool:
+    return data.lower().endswith(SPREADSHEETS)  # which has advice of its own
 
 
 # Data -----------------------------------------------------------------------------------------------------

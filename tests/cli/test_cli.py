@@ -18,30 +18,6 @@ FAST = ("--epochs", "1", "--model", "mlp", "--limit", "200")
 GREEDY = ("--policy", "greedy", "--budget", "3")
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-class Said:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def gammatune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["gammatune", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        code = ended.value.code
-        return Said(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return run
-
-
 def write(path: str, **arrays: Any) -> str:
     np.savez(path, **arrays)
     return path

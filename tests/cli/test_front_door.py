@@ -1,0 +1,199 @@
+"""Tables and folders of images from the command line: trained, shown, predicted, gone on with."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from gammatune.journal import replay
+
+FAST = ("--epochs", "2", "--budget", "4")
+
+
+def survey(n: int = 160, seed: int = 0) -> pd.DataFrame:
+    """Who answers yes: the older ones, and those from Ulm."""
+    r = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "person": [f"p{i:04d}" for i in range(n)],
+            "age": np.where(np.arange(n) % 9 == 0, np.nan, r.integers(18, 80, n)),
+            "region": r.choice(["Ulm", "Bonn", "Kiel"], n),
+            "income": r.lognormal(10, 0.5, n).round(),
+            "asked": pd.date_range("2023-01-01", periods=n).strftime("%d.%m.%Y"),
+        }
+    )
+    frame["answer"] = np.where((frame.age.fillna(40) > 50) | (frame.region == "Ulm"), "yes", "no")
+    return frame
+
+
+def pictures(root: str, count: int = 12) -> str:
+    for value, name in ((60, "dark"), (190, "light")):
+        folder = Path(root) / name
+        folder.mkdir(parents=True)
+        for i in range(count):
+            pixels = np.random.default_rng(i).integers(0, 50, (10, 10, 3)) + value
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    return root
+
+
+def test_a_table_from_training_to_predictions(gammatune: Any) -> None:
+    survey().to_csv("survey.csv", index=False)
+    said = gammatune("train", "survey.csv", "--target", "answer")
+    assert said.code == 0
+    for words in (
+        "answer is one of 2 classes (no, yes): a classification.",
+        "2 numbers: age, income.",
+        "Not used: person (differs in every row, as an identifier does)",
+        "The net is tabular, by the data.",
+        "HistGradientBoosting reaches",
+        "95 % interval",
+        "Needed most",
+    ):
+        assert words in said.out
+    new = survey(40, seed=1)
+    new.drop(columns=["answer"]).to_csv("new.csv", index=False)
+    said = gammatune("predict", "runs/survey-1", "new.csv")
+    assert said.out == "40 predictions written to new.predictions.csv\n"
+    rows = list(csv.DictReader(Path("new.predictions.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["person", "prediction", "p(no)", "p(yes)"]
+    assert [row["person"] for row in rows] == new.person.tolist()
+    right = np.mean([row["prediction"] == answer for row, answer in zip(rows, new.answer, strict=True)])
+    assert right > 0.8
+    new.to_csv("known.csv", index=False)
+    said = gammatune("predict", "runs/survey-1", "known.csv")
+    assert f"accuracy {100 * right:.2f} %" in said.out
+    event = replay("runs/survey-1").report
+    assert event is not None
+    assert {feature["name"] for feature in event["extra"]["importance"]["features"]} == {
+        "age", "region", "income", "asked"
+    }  # fmt: skip
+
+
+def test_a_regression_in_the_unit_of_its_target(gammatune: Any) -> None:
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": r.normal(size=300), "z": r.choice(["a", "b"], 300)})
+    frame["price"] = 1000 + 200 * frame.x + np.where(frame.z == "a", 50, 0)
+    frame.to_parquet("t.parquet")
+    said = gammatune("train", "t.parquet", "--target", "price", "--metric", "mae", "--json", "--no-compare")
+    event = json.loads(said.out)["report"]
+    assert event["metric"] == "mae"
+    assert event["measures"]["mae"][0] < 60  # of prices that differ by 200
+    assert "rivals" not in event["extra"]
+    gammatune("predict", "runs/t-1", "t.parquet", "--out", "said.csv")
+    told = pd.read_csv("said.csv")["prediction"]
+    assert np.abs(told - frame.price).mean() < 60
+
+
+def test_folders_of_images(gammatune: Any) -> None:
+    said = gammatune("train", pictures("zoo"), *FAST)
+    assert said.code == 0
+    assert "24 images of 10 x 10 pixels, in colour, 2 classes by folder." in said.out
+    said = gammatune("predict", "runs/zoo-1", "zoo")
+    assert "24 predictions written to" in said.out
+    assert "accuracy" in said.out  # the folders are called after the classes
+    assert gammatune("predict", "runs/zoo-1", "zoo/dark/3.png").code == 0
+    rows = list(csv.DictReader(Path("zoo/dark/3.predictions.csv").read_text().splitlines()))
+    assert rows[0]["file"] == "3.png"
+
+
+def test_the_worst_mistakes_are_kept_as_pictures(gammatune: Any) -> None:
+    r = np.random.default_rng(0)
+    x = r.integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
+    np.savez("noise.npz", x_train=x[:60], y_train=np.arange(60) % 3, x_test=x[60:], y_test=np.arange(60) % 3)
+    gammatune("train", "noise.npz", *FAST)
+    with np.load("runs/noise-1/pictures.npz") as kept, np.load("runs/noise-1/predictions.npz") as told:
+        index, p, y = kept["index"], told["probabilities"], told["targets"]
+        np.testing.assert_array_equal(kept["pictures"], x[60:][index])
+    wrong = p.argmax(1) != y
+    assert wrong[index].all()
+    assert len(index) == min(24, wrong.sum())
+    certainty = p.max(1)[index]
+    assert (np.diff(certainty) <= 0).all()
+    assert certainty[-1] >= np.sort(p.max(1)[wrong])[::-1][: len(index)][-1]
+
+
+def test_a_dry_run_trains_nothing(gammatune: Any) -> None:
+    survey().to_csv("survey.csv", index=False)
+    said = gammatune("train", "survey.csv", "--target", "answer", "--dry-run")
+    assert said.code == 0
+    assert "102 examples train" in said.out
+    assert "Nothing was trained." in said.out
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("model", ["mlp", "tabular"])
+def test_other_nets_and_options_for_tables(gammatune: Any, model: str) -> None:
+    frame = survey()
+    frame["house"] = np.arange(len(frame)) // 2
+    frame.to_csv("survey.csv", index=False)
+    survey(50, seed=2).assign(house=0).to_csv("later.csv", index=False)
+    said = gammatune(
+        *("train", "survey.csv", "--target", "answer", "--model", model, *FAST, "--no-compare"),
+        *("--class-weights", "balanced", "--metric", "auc", "--drop", "income", "--column", "age=category"),
+        *("--test", "later.csv", "--group", "house"),
+    )
+    assert said.code == 0
+    assert "50 report the result" in said.out
+    assert "Rows of one house stay together" in said.out
+    assert gammatune("predict", "runs/survey-1", "later.csv").code == 0
+
+
+def test_the_order_of_time(gammatune: Any) -> None:
+    survey().sample(frac=1, random_state=0).to_csv("survey.csv", index=False)
+    said = gammatune(
+        "train", "survey.csv", "--target", "answer", "--time-column", "asked", *FAST, "--no-compare"
+    )
+    assert "held out to report on, the latest ones" in said.out
+
+
+def test_a_limit_on_time_shortens_the_training(gammatune: Any) -> None:
+    r = np.random.default_rng(0)
+    pd.DataFrame(r.normal(size=(6000, 12)), columns=[f"x{i}" for i in range(12)]).assign(
+        y=r.choice(["a", "b"], 6000)
+    ).to_csv("t.csv", index=False)
+    said = gammatune("train", "t.csv", "--target", "y", "--time", "2s", "--no-compare")
+    assert said.code == 0
+    assert "The time allows" in said.out
+    story = replay("runs/t-1")
+    assert story.end is not None
+    assert story.end["seconds"] < 10  # machines are noisy; without the limit it is half a minute
+    # the same call goes on with it, though the clock would choose another length today
+    again = gammatune(
+        "train", "t.csv", "--target", "y", "--time", "2s", "--no-compare", "--run-dir", "runs/t-1"
+    )
+    assert again.code == 0
+    said = gammatune("train", "t.csv", "--target", "y", "--time", "0.001s", "--no-compare")
+    assert "more than the time allows" in said.err
+
+
+def test_a_table_is_gone_on_with(gammatune: Any) -> None:
+    """Resuming a complete run trains nothing, and tells the same."""
+    survey().to_csv("survey.csv", index=False)
+    gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    before = torch.load("runs/survey-1/weights.pt", weights_only=True)
+    rollouts = len(replay("runs/survey-1").rollouts)
+    assert gammatune("resume", "runs/survey-1").code == 0
+    after = torch.load("runs/survey-1/weights.pt", weights_only=True)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert len(replay("runs/survey-1").rollouts) == rollouts
+
+
+def test_checkpoints_hold_nets_for_tables(gammatune: Any, recwarn: pytest.WarningsRecorder) -> None:
+    frame = survey()[["age", "income", "answer"]]  # no categories: an empty list of embeddings
+    frame.to_csv("survey.csv", index=False)
+    assert gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare").code == 0
+    assert any(Path("runs/survey-1").glob("state-*.pt"))
+
+
+def test_few_members_of_a_class_are_said(gammatune: Any) -> None:
+    survey().assign(answer=["rare"] * 8 + ["often"] * 152).to_csv("survey.csv", index=False)
+    said = gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    assert "rare" in said.out
+    assert "often" in said.out
+    assert "balanced-accuracy" in said.out
