@@ -108,6 +108,17 @@ def test_a_resample_is_measured_as_the_examples_it_holds(name: str, k: int, n: i
         ) or (k > 2 and name in ("auc", "average-precision") and len(np.unique(drawn.targets)) < k)  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["auc", "average-precision"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_tied_probabilities_count_half_in_resamples_too(name: str, k: int) -> None:
+    answers = classified(60, k, grid=1)
+    assert answers.probabilities is not None
+    assert len(np.unique(answers.probabilities[:, 1])) < 40
+    w = np.random.default_rng(0).multinomial(60, [1 / 60] * 60, size=4)
+    for one, weights in zip(RECIPES[name].resampled(answers, w), w, strict=True):
+        assert one == pytest.approx(value(name, answers.some(np.repeat(np.arange(60), weights))))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(NUMBERS), st.integers(1, 3), st.integers(3, 40), st.integers(0, 10**6))
 def test_a_resampled_regression_likewise(name: str, t: int, n: int, seed: int) -> None:
