@@ -11,6 +11,7 @@ from gammatune.journal import FILE, replay
 
 if TYPE_CHECKING:
     from gammatune.measures import Answers
+    from gammatune.objectives import Objective
     from gammatune.preparing import Prepared
     from gammatune.report.live import Follower
 
@@ -88,7 +89,6 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.fitting import fit
-    from gammatune.objectives import make_objective
     from gammatune.pictures import write_pictures
     from gammatune.preparing import prepare
     from gammatune.signals import Terminated
@@ -98,9 +98,6 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     prepared = prepare(asked)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
-    objective = asked.objective or (
-        None if asked.lam == DEFAULT_LAM or asked.metric else _default(split.task)
-    )
     try:
         with follower:
             fit(
@@ -114,7 +111,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 policy=asked.policy,
                 schedule=asked.schedule,
                 sampler=asked.sampler,
-                objective=None if objective is None else make_objective(objective, lam=asked.lam),
+                objective=_objective(asked, split.task),
                 metric=asked.metric,
                 class_weights=asked.class_weights,
                 target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
@@ -186,10 +183,17 @@ def _as_begun(asked: Asked, run_dir: str | None) -> Asked:
     return begun
 
 
-def _default(task: str) -> str:
-    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION
+def _objective(asked: Asked, task: str) -> "Objective | None":
+    """What was asked for; None leaves it to `fit`, which goes by the metric or the task."""
+    from gammatune.measures import recipe
+    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, for_metric, make_objective
 
-    return DEFAULT_CLASSIFICATION if task == "classification" else DEFAULT_REGRESSION
+    if asked.objective is None and asked.lam == DEFAULT_LAM:
+        return None
+    if asked.objective is None and asked.metric is not None:
+        return for_metric(recipe(asked.metric, task).name, lam=asked.lam)
+    default = DEFAULT_CLASSIFICATION if task == "classification" else DEFAULT_REGRESSION
+    return make_objective(asked.objective or default, lam=asked.lam)
 
 
 def seconds_in(text: str | None) -> float | None:

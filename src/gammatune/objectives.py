@@ -88,6 +88,7 @@ FOR_METRICS: tuple[str, ...] = (*_SQUARED, *_ERRORS)
 _SINGLE = {**_PLAIN, **_ERRORS}
 
 OBJECTIVES: tuple[str, ...] = (*_PLAIN, *_KAPPAS, *(f"{name}-cut" for name in _KAPPAS))
+OVERFITTED = 1.5  # times the loss [guess]
 DEFAULT_CLASSIFICATION = "kappa"
 DEFAULT_REGRESSION = "log-loss"
 
@@ -147,6 +148,13 @@ class Objective:
         share = other[self.weighed]  # of a measure other than the accuracy its error is a guess
         error = math.sqrt(max(0.0, share * (1 - share)) / max(examples, 1))
         return one[self.weighed] > share + error and one["loss"] < other["loss"]
+
+    def overfitted(self, later: Metrics, earlier: Metrics) -> bool:
+        """Whether more training only made the errors more certain: `later` is no better in the accuracy, or what
+        stands in its place, and much worse in the loss."""
+        if self.name in _SINGLE:
+            return False
+        return later[self.weighed] <= earlier[self.weighed] and later["loss"] > OVERFITTED * earlier["loss"]
 
     def _check(self, metrics: Metrics) -> None:
         missing = [m for m in self.needs if m not in metrics]

@@ -443,6 +443,7 @@ class Tuner:
             rank=self._rank,
             space=self.space,
             beats=self._beats,
+            overfitted=self._overfitted,
             own=self._own_values(),
             shape=self._shape,
             stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
@@ -462,6 +463,11 @@ class Tuner:
         if all(name in outcome.metrics for outcome in (one, other) for name in needs):
             return self.objective.beats(one.metrics, other.metrics, other.evaluated)
         return one.score > other.score  # a score of the user's own
+
+    def _overfitted(self, later: Outcome, earlier: Outcome) -> bool:
+        needs = self.objective.needs
+        known = later.ok and all(name in o.metrics for o in (later, earlier) for name in needs)
+        return known and self.objective.overfitted(later.metrics, earlier.metrics)
 
     def _own_values(self) -> Values:
         """What the optimizer came with, where that lies in the space; the middle of the space else."""

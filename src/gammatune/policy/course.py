@@ -153,16 +153,18 @@ def walk(
 
 
 def _ended_below(job: Job, done: Walk) -> bool:
-    """Whether an earlier epoch was clearly better than the last in every respect that the objective weighs.
+    """Whether an earlier epoch was clearly better than the last in every respect that the objective weighs, or is as
+    good in what is counted and the last has a far greater loss.
 
     The schedule aims at its end, where the loss of an overconfident net often rises while it still makes fewer
     errors, and the best of many noisy scores is a lucky one: handing back the best single score costs some 5 % of
     the error (docs/diary.md).
     """
     assert done.best is not None
-    return (
-        job.keep == "best" and done.best is not done.outcomes[-1] and job.beats(done.best, done.outcomes[-1])
-    )
+    best, last = done.best, done.outcomes[-1]
+    if job.keep != "best" or best is last:
+        return False
+    return job.beats(best, last) or job.overfitted(last, best)
 
 
 def _averaged(
@@ -196,7 +198,7 @@ def settle(job: Job, first: Walk) -> Steps:
     if first.standing and first.best is first.outcomes[-1]:
         return
     epochs = len(first.upto_best)
-    reason = f"the last epoch ended below epoch {epochs} in every respect; that one is handed back"
+    reason = f"the last epoch ended below epoch {epochs}; that one is handed back"
     if first.best is first.outcomes[-1]:
         reason = f"what followed epoch {epochs} blew up; that one is handed back"
     assert first.best.score is not None

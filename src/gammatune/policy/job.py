@@ -28,6 +28,7 @@ class Job:
     searched. own: the values the optimizer came with, as far as they lie in the space; the middle of it else.
     shape: what the learning rate is multiplied by along the course. rank: higher is better; ties fall through
     the tuple. beats: whether the first is better than the second in every metric that the objective weighs.
+    overfitted: whether the first, later than the second, is no better in what is counted and much worse in the loss.
     stopping: true once the user asked to end soon (`is_ending` minds the time too). keep: "best" hands back the
     weights of the best commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
     patience: the course ends early once so many of its epochs have brought no better score; None: it does not.
@@ -39,6 +40,7 @@ class Job:
     rank: Rank
     space: Space
     beats: Callable[[Outcome, Outcome], bool] = lambda a, b: (a.score or 0.0) > (b.score or 0.0)
+    overfitted: Callable[[Outcome, Outcome], bool] = lambda later, earlier: False
     own: Values = field(default_factory=dict)
     shape: Shape = field(default_factory=linear)
     stopping: Callable[[], bool] = lambda: False
