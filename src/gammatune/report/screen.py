@@ -218,7 +218,7 @@ def runs_table(directory: Path) -> Table:
     for title, default in DEFAULTS.items():
         if title in titles and all(row.get(title, default) == default for row in rows):
             titles.remove(title)
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     whole = {"run", "params", "epochs"}
     if max((len(row["state"]) for row in rows), default=0) < 12:  # no sentence on what is damaged
         whole.add("state")
