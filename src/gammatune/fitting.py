@@ -61,7 +61,6 @@ from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
 from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
-from gammatune.report.progress import listeners_for
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space
@@ -212,6 +211,9 @@ def fit(
     Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
     """
+    # here, since rich comes with it, for which an import need not wait
+    from gammatune.report.progress import listeners_for
+
     started = clock.perf_counter()
     listeners = listeners_for(progress, listeners)
     said: list[str] = []

@@ -218,8 +218,8 @@ def runs_table(directory: Path) -> Table:
     for title, default in DEFAULTS.items():
         if title in titles and all(row.get(title, default) == default for row in rows):
             titles.remove(title)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    whole = {"run", "params", "epochs"}
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    whole = {"run", "begun", "params", "epochs"}
     if max((len(row["state"]) for row in rows), default=0) < 12:  # no sentence on what is damaged
         whole.add("state")
     for title in titles:
@@ -227,7 +227,6 @@ def runs_table(directory: Path) -> Table:
             title,
             justify="right" if title == "params" else "left",
             no_wrap=title in whole,
-            min_width=10 if title == "begun" else None,  # a day is not folded
             overflow="fold",
         )
     for row in rows:

@@ -174,9 +174,9 @@ def duration(seconds: float) -> str:
 
 
 def day_in_words(time: Any) -> str:
-    """'2026-11-23 15:52', by the clock on the wall here; empty where it is not known. time: as a journal has it."""
+    """'2026-11-23', by the calendar on the wall here; empty where it is not known. time: as a journal has it."""
     try:
-        return f"{datetime.datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
+        return f"{datetime.datetime.fromisoformat(time).astimezone():%Y-%m-%d}"
     except (TypeError, ValueError, OverflowError, OSError):  # nobody looked at it as the journal was read
         return ""
 
