@@ -25,6 +25,7 @@ from gammatune.models import MODELS, make_model
 CLASSES = ("ant", "bee", "cat")
 SHAPES = {
     "mlp": (5,),
+    "tabular": (5,),
     "alexnet": (3, 8, 8),
     "googlenet": (3, 8, 8),
     "keras-cnn": (3, 12, 12),

@@ -86,6 +86,7 @@ def test_going_on_from_a_run_on_other_classes(gammatune: Any) -> None:
     moments = [json.loads(Path(f"runs/{run}/journal.jsonl").read_text().splitlines()[0])["facts"]["preprocessing"]
                for run in ("low-1", "high-1")]  # fmt: skip
     assert moments[0]["mean"] == moments[1]["mean"]
+    assert moments[0]["std"] == moments[1]["std"]
     assert moments[1]["classes"] == [3, 4, 5]
 
     assert gammatune("predict", "runs/high-1", "high.npz")[0] == 0  # with the earlier run out of the way, too
