@@ -309,8 +309,7 @@ def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
     if rival.is_worse:
         return f"The network is better than {TREES_NAME} ({reached}) by {by}."
     return (
-        f"{TREES_NAME} reaches {reached}, level with the network's {mine:.3g} (its lead {rival.ahead:.2g} "
-        f"[{rival.low:.2g}, {rival.high:.2g}])."
+        f"{TREES_NAME} reaches {reached}: level with the network ({mine:.3g}), within what chance may bring."
     )
 
 

@@ -148,7 +148,8 @@ def read_target(
             f"name another column"
         )
     whole = is_number and bool((values == values.round()).all())
-    told: Task = "regression" if is_number and not (whole and distinct <= CLASSES) else "classification"
+    few = distinct <= min(CLASSES, len(values) / 2)
+    told: Task = "regression" if is_number and not (whole and few) else "classification"
     chosen = task or told
     other = "" if task else "; --task classification reads it otherwise"
     if chosen == "regression":

@@ -32,6 +32,8 @@ from gammatune.report.words import (
 )
 from gammatune.space import parse
 
+# In per cent; others are numbers of their own kind.
+SHARES = ("accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc")
 SHOWN = 4  # measures with their intervals, which fit beside each other
 FIRST = (
     "accuracy",
@@ -162,10 +164,18 @@ def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> R
     table.add_column()
     for name in names:
         table.add_column(Text(name), justify="right")
-    found = [measures[name] for name in names]
-    _row(table, "", *(f"{at:.3g}" for at, _, _ in found))
-    _row(table, "95 % interval", *(f"{low:.3g} – {high:.3g}" for _, low, high in found))
+    _row(table, "", *(_value(name, measures[name][0]) for name in names))
+    _row(table, "95 % interval", *(_interval(name, measures[name]) for name in names))
     return table
+
+
+def _value(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name in SHARES else f"{value:.3g}"
+
+
+def _interval(name: str, measure: Sequence[float]) -> str:
+    _, low, high = measure
+    return f"{100 * low:.1f} – {100 * high:.1f} %" if name in SHARES else f"{low:.3g} – {high:.3g}"
 
 
 def ending(story: Story, run_dir: str | None) -> list[str]:

@@ -1,0 +1,289 @@
+"""Ten real sets by the one-line command with its defaults, beside what else one line gives.
+
+    python benchmarks/front_door.py --data FOLDER [--seeds 3] [--only iris,mnist] [--out results/front_door.json]
+
+    iris, wine, breast-cancer, digits, diabetes, linnerud    scikit-learn's own, as CSV files
+    digits-images     the same digits as images, an .npz
+    fashion-mnist     Debian's package dataset-fashion-mnist, a folder of idx files
+    mnist, cifar10    FOLDER/mnist.npz and FOLDER/cifar10_{train,test}_jpeg.npz
+
+Images: 5,000 of the training examples, for all methods (`--limit 5000`), reported on the sets' own test parts;
+tables: a fifth is held out, the same rows for all methods. gammatune sets a fifth of what is left aside to select by;
+the others are handed both parts.
+
+    gammatune     `gammatune train SET`, nothing else said but the target, the seed and the limit
+    boosting      HistGradientBoosting, scikit-learn's defaults
+    linear        LogisticRegression (max_iter 1000), or Ridge, behind a StandardScaler
+    mlp           MLPClassifier or MLPRegressor, scikit-learn's defaults, behind a StandardScaler
+    flaml         FLAML's AutoML over LightGBM, forests and linear models, given the seconds that gammatune took
+                  (at least 5), where it is installed
+
+Quality is accuracy, or R2 for a regression. Seconds are those of the training; gammatune's are those of the whole
+command too, imports and all. One thread each. Results are written as they come.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from machine import machine
+from sklearn import datasets
+
+HERE = Path(__file__).resolve().parent
+LIMIT = 5_000
+FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
+LEAST_SECONDS = 5.0  # for FLAML
+TABLES: Mapping[str, tuple[Callable[..., Any], str]] = {
+    "iris": (datasets.load_iris, "target"),
+    "wine": (datasets.load_wine, "target"),
+    "breast-cancer": (datasets.load_breast_cancer, "target"),
+    "digits": (datasets.load_digits, "target"),
+    "diabetes": (datasets.load_diabetes, "target"),
+    "linnerud": (datasets.load_linnerud, "Weight"),
+}
+IMAGES = ("digits-images", "fashion-mnist", "mnist", "cifar10")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="a folder with mnist.npz and CIFAR-10 as JPEGs")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="names, parted by commas")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "front_door.json")
+    asked = parser.parse_args()
+    names = asked.only.split(",") if asked.only else [*TABLES, *IMAGES]
+    cells: list[dict[str, Any]] = json.loads(asked.out.read_text())["cells"] if asked.out.exists() else []
+    done = {(cell["set"], cell["method"], cell["seed"]) for cell in cells}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            if (file := prepare(name, Path(folder), asked.data)) is None:
+                print(f"{name}: its files are not here; left out")
+                continue
+            for seed in range(asked.seeds):
+                for cell in compare(name, file, seed, Path(folder), done):
+                    cells.append(cell)
+                    print(json.dumps(cell), flush=True)
+                    asked.out.write_text(json.dumps(result(asked, cells), indent=1) + "\n")
+    asked.out.write_text(json.dumps(result(asked, cells), indent=1) + "\n")
+    asked.out.with_suffix(".md").write_text(table(cells))
+    print(table(cells))
+
+
+def prepare(name: str, folder: Path, data: Path | None) -> Path | None:
+    """The set as a user has it: a CSV file, an .npz, or a folder; None where it is not here."""
+    if name in TABLES:
+        load, _ = TABLES[name]
+        frame = load(as_frame=True).frame
+        if name in ("iris", "wine", "breast-cancer"):
+            frame["target"] = [str(load().target_names[code]) for code in frame["target"]]
+        frame.to_csv(path := folder / f"{name}.csv", index=False)
+        return path
+    if name == "digits-images":
+        digits = datasets.load_digits()
+        pixels = (digits.images * 15.9375).astype(np.uint8)
+        np.savez_compressed(path := folder / "digits-images.npz", x_train=pixels, y_train=digits.target)
+        return path
+    if name == "fashion-mnist":
+        return FASHION if FASHION.is_dir() else None
+    if data is None:
+        return None
+    if name == "mnist":
+        return path if (path := data / "mnist.npz").is_file() else None
+    sources = [data / f"cifar10_{part}_jpeg.npz" for part in ("train", "test")]
+    if not all(source.is_file() for source in sources):
+        return None
+    path = folder / "cifar10.npz"
+    command(["data", *map(str, sources), "--out", str(path)])
+    return path
+
+
+def command(arguments: list[str]) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "gammatune.cli", *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def compare(name: str, file: Path, seed: int, folder: Path, done: set[Any]) -> Any:
+    """A cell for each method that is not done yet."""
+    limit = [] if name in TABLES else ["--limit", str(LIMIT)]
+    target = ["--target", TABLES[name][1]] if name in TABLES else []
+    began = time.perf_counter()
+    cell = {"set": name, "seed": seed}
+    seconds = LEAST_SECONDS
+    if (name, "gammatune", seed) not in done:
+        run = folder / f"run-{name}-{seed}"
+        said = command(
+            [
+                "train",
+                str(file),
+                *target,
+                *limit,
+                "--seed",
+                str(seed),
+                "--no-compare",
+                "--json",
+                "--run-dir",
+                str(run),
+            ]
+        )
+        whole = time.perf_counter() - began
+        story = json.loads(said)
+        report = story["report"]
+        seconds = max(seconds, story["end"]["seconds"])
+        yield {
+            **cell,
+            "method": "gammatune",
+            "quality": report.get("accuracy", report.get("r2")),
+            "seconds": round(story["end"]["seconds"], 2),
+            "seconds_whole": round(whole, 2),
+            "model": story["begin"]["facts"]["model"],
+            "epochs": story["begin"]["epochs"],
+            "failed": story["failed"],
+        }
+    x, y, x_report, y_report, classify = arrays(name, file, seed)
+    for method, make in rivals(classify, seconds, seed).items():
+        if (name, method, seed) in done:
+            continue
+        began = time.perf_counter()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that they did not converge is theirs to say
+                quality = float(make(x, y, x_report, y_report))
+        except Exception as error:  # a failure is a result
+            yield {
+                **cell,
+                "method": method,
+                "quality": None,
+                "error": f"{type(error).__name__}: {error}"[:200],
+            }
+            continue
+        yield {**cell, "method": method, "quality": quality, "seconds": round(time.perf_counter() - began, 2)}
+
+
+def arrays(name: str, file: Path, seed: int) -> tuple[Any, Any, Any, Any, bool]:
+    """(training x, y, report x, y, whether it is a classification): the very rows that the command takes."""
+    from gammatune.data import load
+    from gammatune.data.split import divide
+    from gammatune.data.table import load_table
+
+    if name in TABLES:
+        table = load_table(file, TABLES[name][1])
+        x, y = table.frame.to_numpy(dtype=np.float64), table.y.reshape(-1)
+        classify = table.task == "classification"
+        train, select, report = divide(len(y), name=name, seed=seed, said=[], labels=y if classify else None)
+        taken = np.concatenate([train, select])
+        return x[taken], y[taken], x[report], y[report], classify
+    data = load(file)
+    x, y = data.x_train.reshape(len(data.x_train), -1), data.y_train
+    train, select, report = divide(
+        len(y), name=name, seed=seed, said=[], labels=y, limit=LIMIT, report=data.x_test is None
+    )
+    taken = np.concatenate([train, select])
+    if data.x_test is None or data.y_test is None:
+        return x[taken], y[taken], x[report], y[report], True
+    return x[taken], y[taken], data.x_test.reshape(len(data.x_test), -1), data.y_test, True
+
+
+def rivals(classify: bool, seconds: float, seed: int) -> dict[str, Callable[..., float]]:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    boosting = (HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor)(
+        random_state=seed
+    )
+    linear = LogisticRegression(max_iter=1000) if classify else Ridge()
+    mlp = (MLPClassifier if classify else MLPRegressor)(random_state=seed)
+
+    def scored(model: Any) -> Callable[..., float]:
+        return lambda x, y, x_report, y_report: model.fit(x, y).score(x_report, y_report)
+
+    found = {
+        "boosting": scored(boosting),
+        "linear": scored(make_pipeline(StandardScaler(), linear)),
+        "mlp": scored(make_pipeline(StandardScaler(), mlp)),
+    }
+    try:
+        from flaml import AutoML
+    except ImportError:
+        return found
+
+    def flaml(x: Any, y: Any, x_report: Any, y_report: Any) -> float:
+        model = AutoML()
+        model.fit(
+            x,
+            y,
+            task="classification" if classify else "regression",
+            time_budget=seconds,
+            metric="accuracy" if classify else "r2",
+            estimator_list=["lgbm", "rf", "extra_tree", "lrl1"] if classify else ["lgbm", "rf", "extra_tree"],
+            seed=seed,
+            verbose=0,
+            n_jobs=1,
+        )
+        told = model.predict(x_report)
+        if classify:
+            return float(np.mean(np.asarray(told) == y_report))
+        from sklearn.metrics import r2_score
+
+        return float(r2_score(y_report, told))
+
+    return found | {"flaml": flaml}
+
+
+def result(asked: Any, cells: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "command": f"python benchmarks/front_door.py --data FOLDER --seeds {asked.seeds}",
+        "machine": machine("torch", "numpy", "scikit-learn", "pandas", "flaml", "lightgbm"),
+        "limit": LIMIT,
+        "cells": cells,
+    }
+
+
+def table(cells: list[dict[str, Any]]) -> str:
+    """Mean over seeds, standard deviation, and seconds; the best of a row in bold, failures counted."""
+    methods = list(dict.fromkeys(cell["method"] for cell in cells))
+    lines = [
+        "Accuracy in per cent (R2 x 100 for diabetes and linnerud): mean ± standard deviation over seeds (seconds).",
+        "",
+        f"| set | {' | '.join(methods)} |",
+        f"|{'---|' * (len(methods) + 1)}",
+    ]
+    for name in dict.fromkeys(cell["set"] for cell in cells):
+        means: dict[str, float] = {}
+        words: dict[str, str] = {}
+        for method in methods:
+            of = [cell for cell in cells if cell["set"] == name and cell["method"] == method]
+            values = [100 * cell["quality"] for cell in of if cell.get("quality") is not None]
+            if not values:
+                words[method] = "failed" if of else ""
+                continue
+            means[method] = statistics.mean(values)
+            spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+            failed = f", {len(of) - len(values)} failed" if len(values) < len(of) else ""
+            took = statistics.mean(cell["seconds"] for cell in of if "seconds" in cell)
+            words[method] = f"{means[method]:.1f}{spread} ({took:.1f} s{failed})"
+        best = max(means.values())
+        shown = [f"**{words[m]}**" if means.get(m) == best else words[m] for m in methods]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
