@@ -3,18 +3,25 @@
 #   make demo    trains on the digits that ship with scikit-learn and shows the result
 #   make test    runs every check: lint, format, types, import order, tests
 #
+# make docs builds the documentation, make benchmarks measures.
+#
 # Each makes .venv and installs into it what it needs, once.
 
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test benchmarks clean
+.PHONY: demo test docs benchmarks clean
 
 demo: .venv/installed
 	.venv/bin/gammatune train digits
 
 test: .venv/installed-dev
 	scripts/check
+
+# The documentation, into build/docs; needs no network once it is installed.
+docs: .venv/installed-docs
+	.venv/bin/python -m sphinx -W -n -q -b html docs/site build/docs
+	@echo "build/docs/index.html"
 
 # The measurements of benchmarks/ (minutes, on an otherwise idle machine).
 benchmarks: .venv/installed-bench
@@ -30,6 +37,10 @@ benchmarks: .venv/installed-bench
 .venv/installed: .venv/python pyproject.toml constraints.txt
 	@echo "Installing gammatune and what it needs (torch is large) ..."
 	$(PIP) -e ".[tables,images,report]"
+	@touch $@
+
+.venv/installed-docs: .venv/installed
+	$(PIP) -e ".[docs]"
 	@touch $@
 
 .venv/installed-dev: .venv/installed

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -33,8 +35,24 @@ def test_python_block_of_the_readme(number: int, tmp_path: Path) -> None:
     assert python("block.py", cwd=tmp_path).strip()
 
 
+def what_a_reader_has(folder: Path) -> None:
+    """The table and the photographs that the README speaks of."""
+    rng = np.random.default_rng(0)
+    age, region = rng.integers(18, 80, 150), rng.choice(["north", "south"], 150)
+    answer = np.where((age > 45) ^ (region == "north"), "yes", "no")
+    lines = [f"{a},{r},{y}" for a, r, y in zip(age, region, answer, strict=True)]
+    (folder / "survey.csv").write_text("\n".join(["age,region,answer", *lines]))
+    (folder / "new.csv").write_text("age,region\n30,north\n70,south\n")
+    for shade, name in ((70, "cats"), (160, "dogs")):
+        (folder / "photographs" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 60, (20, 16 + i, 3)) + shade
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / "photographs" / name / f"{i}.jpg")
+
+
 def test_shell_blocks_of_the_readme(tmp_path: Path) -> None:
     """gammatune commands are run as they stand, in order; make's are asked for (CI runs them for real)."""
+    what_a_reader_has(tmp_path)
     commands = [
         line.split(" #")[0].strip() for kind, body in BLOCKS if kind == "sh" for line in body.splitlines()
     ]
