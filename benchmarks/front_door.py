@@ -7,7 +7,7 @@
     fashion-mnist     Debian's package dataset-fashion-mnist, a folder of idx files
     mnist, cifar10    FOLDER/mnist.npz and FOLDER/cifar10_{train,test}_jpeg.npz
 
-Images: 5,000 of the training examples, for all methods (`--limit 5000`), reported on the sets' own test parts;
+Images: 2,000 of the training examples, for all methods (`--limit 2000`), reported on the sets' own test parts;
 tables: a fifth is held out, the same rows for all methods. gammatune sets a fifth of what is left aside to select by;
 the others are handed both parts.
 
@@ -42,7 +42,7 @@ from machine import machine
 from sklearn import datasets
 
 HERE = Path(__file__).resolve().parent
-LIMIT = 5_000
+LIMIT = 2_000
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 LEAST_SECONDS = 5.0  # for FLAML
 TABLES: Mapping[str, tuple[Callable[..., Any], str]] = {

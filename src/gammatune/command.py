@@ -89,6 +89,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.fitting import fit
+    from gammatune.leaving import leave
     from gammatune.pictures import write_pictures
     from gammatune.preparing import prepare
     from gammatune.signals import Terminated
@@ -144,6 +145,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 listeners=[follower],
             )
         write_pictures(directory, split)
+        leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
         raise Stopped(kept, stop.status if isinstance(stop, Terminated) else 130) from None

@@ -11,8 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gammatune.course import Schedule
 from gammatune.journal import replay
 
+LEFT = ("schedule", "preprocessing", "measures")
 FAST = ("--epochs", "2", "--budget", "4")
 
 
@@ -56,6 +58,11 @@ def test_a_table_from_training_to_predictions(gammatune: Any) -> None:
         "Needed most",
     ):
         assert words in said.out
+    told = {name: json.loads(Path("runs/survey-1", f"{name}.json").read_text()) for name in LEFT}
+    assert told["preprocessing"]["target"] == "answer"
+    assert told["measures"]["measures"]["accuracy"][0] == told["measures"]["accuracy"]
+    found = Path("runs/survey-1/schedule.json").read_text()
+    assert Schedule.from_json(found) == replay("runs/survey-1").schedule
     new = survey(40, seed=1)
     new.drop(columns=["answer"]).to_csv("new.csv", index=False)
     said = gammatune("predict", "runs/survey-1", "new.csv")
