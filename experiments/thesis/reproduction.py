@@ -30,6 +30,19 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 CACHE = HERE / ".cache"
 
+# Files that share cells: one process runs those of a line, in this order, so that no cell is computed twice. Lines
+# that take longest come first (seconds in results/*.json). Every other file has its own cells or none.
+SHARED: tuple[tuple[str, ...], ...] = (
+    ("table7", "fig21"),
+    ("table1",),
+    ("table6", "fig20"),
+    (
+        *("table4", "table5", "table8", "table9", "table10", "table11"),
+        *("fig2", "fig14", "fig15", "fig16", "fig17", "fig18", "fig19"),
+    ),
+    ("fig3", "fig4", "fig5", "fig6", "fig11", "fig12", "fig13"),
+)
+
 Scale = Literal["smoke", "small", "full"]
 Verdict = Literal["holds", "does not hold", "cannot be told"]
 ALPHA = 0.05
@@ -213,6 +226,13 @@ class Report:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def together(names: Sequence[str]) -> list[list[str]]:
+    """The names in lines that different processes may run; see `SHARED`."""
+    lines = [[name for name in line if name in names] for line in SHARED]
+    alone = [[name] for name in names if not any(name in line for line in SHARED)]
+    return [line for line in (*lines, *alone) if line]
 
 
 def reproduce(module: Any, asked: Asked) -> Report:

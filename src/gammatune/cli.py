@@ -464,6 +464,7 @@ def reproduce(
     out: Annotated[
         str | None, typer.Option(help="Where results go. Default: beside the experiments.")
     ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes at a time.")] = 1,
 ) -> None:
     """Make a figure or table of the thesis again, ours beside the thesis's."""
     from gammatune.errors import InvalidArgument
@@ -472,7 +473,7 @@ def reproduce(
 
     if not names and not every:
         raise InvalidArgument(f"name a figure or table, or write --all: {', '.join(known())}")
-    run(names or [], scale, seeds, data, out)
+    run(names or [], scale, seeds, data, out, jobs)
 
 
 def main() -> None:

@@ -12,10 +12,23 @@ from pathlib import Path
 import pytest
 
 from gammatune.reproduce_command import folder, names
+from gammatune.reproduce_command import reproduce as run_command
 
 sys.path.insert(0, str(folder()))
 
-from reproduction import Asked, Cells, Claim, Paired, Report, Sample, judged, paired, reproduce
+from reproduction import (
+    SHARED,
+    Asked,
+    Cells,
+    Claim,
+    Paired,
+    Report,
+    Sample,
+    judged,
+    paired,
+    reproduce,
+    together,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 VERDICTS = {"holds", "does not hold", "cannot be told"}
@@ -24,6 +37,29 @@ matplotlib_here = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None,
     reason="needs matplotlib: pip install 'gammatune[figures]'",
 )
+
+
+def test_no_two_processes_compute_the_same_cells():
+    """Every name once; those that share cells in one line, in whatever order they are asked for."""
+    for asked in (names(), list(reversed(names())), ["fig21", "fig9", "table7"]):
+        lines = together(asked)
+        assert sorted(name for line in lines for name in line) == sorted(asked)
+    assert together(["fig21", "fig9", "table7"]) == [["table7", "fig21"], ["fig9"]]
+    for line in SHARED:
+        assert set(line) <= set(names())
+        for name in line:  # whoever opens the same file of cells is in the same line
+            text = (folder() / f"{name}.py").read_text()
+            if "mnist_small" in text:
+                assert "table4" in line
+
+
+@matplotlib_here
+def test_processes_give_what_one_gives(tmp_path):
+    wanted = ["fig9", "fig3", "fig10"]
+    one = run_command(wanted, "smoke", 2, None, str(tmp_path / "one"))
+    two = run_command(wanted, "smoke", 2, None, str(tmp_path / "two"), jobs=2)
+    assert [r.name for r in two] == wanted
+    assert [(r.rows, r.claims, r.notes) for r in one] == [(r.rows, r.claims, r.notes) for r in two]
 
 
 # Every figure and table -----------------------------------------------------------------------------------
