@@ -84,7 +84,8 @@ def _parquet(path: Path) -> "pd.DataFrame":
     named = [name for name in frame.index.names if name is not None]
     if named and not set(named) & set(frame.columns):  # else the columns are what is meant
         frame = frame.reset_index()
-    decimals = [name for name in frame.columns[frame.dtypes == object] if _holds_decimals(frame[name])]
+    objects = [name for name, kind in frame.dtypes.items() if kind == "object"]
+    decimals = [name for name in objects if _holds_decimals(frame[name])]
     return frame.astype(dict.fromkeys(decimals, "float64"))
 
 

@@ -434,7 +434,7 @@ def find(texts: Sequence[str], known: Sequence[str]) -> list[int | None]:
 
 
 def codes_of(name: str, target: str, values: "pd.Series[Any]", classes: Sequence[Label]) -> NDArray[np.int64]:
-    """The index in `classes` of each label. name: of the table. Raises InvalidData at a label that is none of them."""
+    """The index in `classes` of each label. name: of the table. Raises InvalidData at one that is none of them."""
     places, distinct = _texts(values)
     found = find(distinct, [written(label) for label in classes])
     unknown = [text for text, place in zip(distinct, found, strict=True) if place is None]
