@@ -9,6 +9,7 @@ from torch import nn
 
 from gammatune.data.split import Split
 from gammatune.data.table_preprocessing import TablePreprocessing
+from gammatune.errors import InvalidData
 from gammatune.measures import Answers
 from gammatune.permuting import Importance, importance
 from gammatune.rivals import compare
@@ -45,14 +46,14 @@ def judge(
             class_weights=class_weights,
             **options,
         )
-        needed = importance(
-            lambda x: _predict(net, x, preparing.task), *report, groups=dict(preparing.spans), **options
-        )
-        return {
-            "rivals": beside.to_dict(),
-            "importance": needed.to_dict(),
-            "said": [*beside.said, *_in_words(needed)],
-        }
+        told = {"rivals": beside.to_dict(), "said": [*beside.said]}
+        try:
+            needed = importance(
+                lambda x: _predict(net, x, preparing.task), *report, groups=dict(preparing.spans), **options
+            )
+        except InvalidData:  # of the measure, which has no value there; `compare` has said so
+            return told
+        return told | {"importance": needed.to_dict(), "said": [*beside.said, *_in_words(needed)]}
 
     return look
 

@@ -15,7 +15,7 @@ from gammatune.data.folder import ENDINGS, image_files, read_images
 from gammatune.data.npz import load_new
 from gammatune.data.preprocessing import Preprocessing
 from gammatune.data.reading import is_table, read_table
-from gammatune.data.table_preprocessing import TablePreprocessing
+from gammatune.data.table_preprocessing import TablePreprocessing, codes_of
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.loading import network, plan_of
 from gammatune.metrics import classification, regression
@@ -112,11 +112,14 @@ def _rows(file: str, preparing: TablePreprocessing) -> New:
     said: list[str] = []
     frame = read_table(file, said)
     x = preparing.inputs(frame, said)
+    said += preparing.misread(frame)
     names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
-    return New(x, _targets(frame, preparing, said), names, said)
+    return New(x, _targets(Path(file).name, frame, preparing, said), names, said)
 
 
-def _targets(frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[str]) -> NDArray[Any] | None:
+def _targets(
+    name: str, frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[str]
+) -> NDArray[Any] | None:
     """The targets of rows, as labels are kept; None where they are not known for every row."""
     if preparing.target not in frame.columns or frame[preparing.target].isna().all():
         return None
@@ -127,12 +130,8 @@ def _targets(frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[st
     if preparing.task == "regression":
         numbers: NDArray[Any] = values.to_numpy()
         return numbers
-    kind = type(preparing.classes[0])
-    try:
-        labels = [kind(value) if kind is not bool else str(value) == "True" for value in values.tolist()]
-    except ValueError:
-        labels = values.tolist()
-    return np.asarray(labels)
+    codes = codes_of(name, preparing.target, values, preparing.classes)
+    return np.asarray(preparing.labels(codes))
 
 
 def _images(path: Path, preparing: Preprocessing) -> New:
@@ -149,8 +148,10 @@ def _images(path: Path, preparing: Preprocessing) -> New:
     names = [os.fspath(file.relative_to(root)) for file in files]
     # in folders called after the classes the truth is known
     folders = [file.parent.name for file in files]
-    known = path.is_dir() and set(folders) <= {str(label) for label in preparing.classes}
-    return New(preparing.inputs(pixels), np.asarray(folders) if known else None, {"file": names})
+    labels = {str(label): label for label in preparing.classes}
+    known = path.is_dir() and set(folders) <= set(labels)
+    y = np.asarray([labels[folder] for folder in folders]) if known else None
+    return New(preparing.inputs(pixels), y, {"file": names})
 
 
 # Forward, and out -----------------------------------------------------------------------------------------

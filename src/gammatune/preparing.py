@@ -19,7 +19,7 @@ from gammatune.data.columns import kinds_asked
 from gammatune.data.dataset import look_like_labels
 from gammatune.data.reading import is_table
 from gammatune.data.split import Split, split_data
-from gammatune.data.table import as_test, load_table, split_table
+from gammatune.data.table import load_table, load_test, split_table
 from gammatune.data.table_preprocessing import TablePreprocessing
 from gammatune.engine.threads import suitable_threads
 from gammatune.errors import InvalidArgument
@@ -213,7 +213,7 @@ def _split_table(asked: Options, begun: Any, said: list[str]) -> Split:
     if asked.test is not None:
         if not is_table(asked.test):
             raise InvalidArgument(f"--test {asked.test}: give a table, as the data is")
-        test = as_test(table, load_table(asked.test, asked.target, task=table.task, kinds=kinds))
+        test = load_test(asked.test, table)
     knows_codes = asked.model == "auto" or embeds_categories(asked.model)
     return split_table(
         table,

@@ -204,3 +204,47 @@ def test_few_members_of_a_class_are_said(gammatune: Any) -> None:
     assert "rare" in said.out
     assert "often" in said.out
     assert "balanced-accuracy" in said.out
+
+
+def test_a_measure_without_a_value_on_the_report_ends_no_run(gammatune: Any) -> None:
+    frame = survey()
+    frame.loc[120:, "answer"] = "no"  # the latest fifth is of one class
+    frame.to_csv("survey.csv", index=False)
+    said = gammatune(
+        "train", "survey.csv", "--target", "answer", "--time-column", "asked", "--metric", "auc", *FAST
+    )
+    assert said.code == 0
+    assert "was not compared with other models: auc has no value" in said.out
+    event = replay("runs/survey-1").report
+    assert event is not None
+    assert "importance" not in event["extra"]
+
+
+def test_a_small_file_to_report_on(gammatune: Any) -> None:
+    survey().to_csv("survey.csv", index=False)
+    survey(1, seed=3).drop(columns=["person", "income"]).to_csv("last.csv", index=False)
+    said = gammatune(
+        *("train", "survey.csv", "--target", "answer", "--test", "last.csv", "--drop", "income"), *FAST
+    )
+    assert said.code == 0
+    assert "1 report the result" in said.out
+
+
+def test_new_values_that_are_none_are_said(gammatune: Any) -> None:
+    survey().to_csv("survey.csv", index=False)
+    gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    survey(3).astype({"income": object}).assign(income=["10", "much", None]).to_csv("new.csv", index=False)
+    said = gammatune("predict", "runs/survey-1", "new.csv")
+    assert "1 of 2 values of income are no numbers, such as 'much': they count as missing." in said.out
+
+
+def test_labels_that_are_numbers_are_known_from_folders(gammatune: Any) -> None:
+    r = np.random.default_rng(0)
+    x = r.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    np.savez("noise.npz", x_train=x, y_train=np.arange(40) % 2)
+    gammatune("train", "noise.npz", *FAST)
+    Path("new/1").mkdir(parents=True)
+    Image.fromarray(x[1]).save("new/1/a.png")
+    said = gammatune("predict", "runs/noise-1", "new")
+    assert said.code == 0
+    assert "accuracy" in said.out

@@ -1,6 +1,7 @@
 """Tables in the dialects people write them."""
 
 import gzip
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -107,6 +108,38 @@ def test_names_twice_are_refused(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "t.parquet")
     with pytest.raises(InvalidData, match="'a' more than once"):
         read_table(tmp_path / "t.parquet", [])
+
+
+@pytest.mark.parametrize("names", ["a,b,a", "a,b, a"])
+def test_names_twice_in_text_are_refused(tmp_path: Path, names: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{names}\n1,2,3\n4,5,6\n")
+    with pytest.raises(InvalidData, match="'a' more than once"):
+        read_table(tmp_path / "t.csv", [])
+
+
+def test_rows_that_end_in_a_separator(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n1;2,5;\n3;4,5;\n")
+    said: list[str] = []
+    frame = read_table(tmp_path / "t.csv", said)
+    assert frame.to_dict("list") == {"a": [1, 3], "b": [2.5, 4.5]}
+    assert "The rows of t.csv end in a separator, which its line of names does not." in said
+
+
+def test_lines_that_end_as_on_an_old_macintosh(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a,b\r1,2\r3,4\r")
+    assert read_table(tmp_path / "t.csv", []).to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_decimals_of_parquet_are_numbers(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [Decimal("1.5"), None], "b": ["x", "y"]}).to_parquet(tmp_path / "t.parquet")
+    frame = read_table(tmp_path / "t.parquet", [])
+    assert frame.a.dtype == "float64"
+    assert frame.a[0] == 1.5
+
+
+def test_an_index_called_as_a_column(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([5, 6], name="a")).to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", []).a.tolist() == [1, 2]
 
 
 def test_endings() -> None:

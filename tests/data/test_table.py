@@ -100,6 +100,43 @@ def test_kinds_asked_for_win_over_what_is_told() -> None:
         make_table("t", frame, "answer", kinds={"city": "number"})
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (pd.Series([1, 2, 3] * 20, dtype="category"), "category"),  # whoever made it one knows
+        (pd.Series([1, 2, None] * 20, dtype="Int64"), "number"),
+        (pd.Series([True, False, None] * 20, dtype="boolean"), "category"),
+        (pd.Series(["a", "b", None] * 20, dtype="string"), "category"),
+        (pd.Series(pd.date_range("2020-01-01", periods=60, tz="Europe/Berlin")), "date"),
+        (pd.Series(["9999-12-31", "2020-01-01", "1066-10-14"] * 20), "date"),  # beyond what nanoseconds reach
+    ],
+)
+def test_types_of_pandas_are_read_and_encoded_alike_row_by_row(values: Any, kind: str) -> None:
+    frame = people().assign(x=values)
+    table = make_table("t", frame, "answer", kinds={"since": "drop"})
+    assert {c.name: c.kind for c in table.columns}["x"] == kind
+    made = split_table(table, seed=0).preprocessing
+    assert isinstance(made, TablePreprocessing)
+    every = made.inputs(frame)
+    assert torch.isfinite(every).all()
+    torch.testing.assert_close(made.inputs(frame.iloc[[5]]), every[[5]], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["timestamp[ns][pyarrow]", "date32[day][pyarrow]"])
+def test_dates_as_arrow_has_them(kind: str) -> None:
+    pytest.importorskip("pyarrow")
+    plain = people().assign(x=pd.date_range("2020-01-01", periods=N))
+    arrow = plain.assign(x=plain.x.astype(kind))
+    made = split_table(make_table("t", arrow, "answer"), seed=0).preprocessing
+    assert isinstance(made, TablePreprocessing)
+    torch.testing.assert_close(made.inputs(arrow), made.inputs(plain))
+
+
+def test_numbers_beyond_all_measure_do_not_overflow() -> None:
+    frame = people().assign(x=[1e308, -1e308, 3.0] * 20)
+    assert torch.isfinite(split_table(make_table("t", frame, "answer"), seed=0).train.x).all()
+
+
 # The target -----------------------------------------------------------------------------------------------
 
 
@@ -125,6 +162,28 @@ def test_the_task_can_be_said() -> None:
     assert make_table("t", frame, "y", task="regression").task == "regression"
     with pytest.raises(InvalidData, match="must hold numbers"):
         make_table("t", frame.assign(y=["a", "b"] * 10), "y", task="regression")
+
+
+def test_a_column_asked_for_says_the_task_of_the_target() -> None:
+    frame = pd.DataFrame({"x": np.arange(20) % 7, "y": [1, 2] * 10})
+    assert make_table("t", frame, "y", kinds={"y": "number"}).task == "regression"
+    halves = frame.assign(y=frame.y / 4)
+    assert make_table("t", halves, "y", kinds={"y": "category"}).task == "classification"
+    with pytest.raises(InvalidArgument, match="contradict each other"):
+        make_table("t", frame, "y", task="classification", kinds={"y": "number"})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([np.inf, 1.0, 2.0], "infinite"),  # whole numbers but for one
+        ([[1], [2], [1]], "no class and no number"),
+        ([1j, 2j, 3j], "complex"),
+    ],
+)
+def test_a_target_that_cannot_be_predicted(values: list[Any], words: str) -> None:
+    with pytest.raises(InvalidData, match=words):
+        make_table("t", pd.DataFrame({"x": np.arange(60) % 7, "y": values * 20}), "y")
 
 
 def test_rows_without_a_target_are_left_out_and_said() -> None:
@@ -355,6 +414,26 @@ def test_parts_are_disjoint_and_leave_nothing_out(n: int, seed: int, by_group: b
         assert train.max() <= select.min() <= select.max() <= report.min()
 
 
+@pytest.mark.parametrize("limit", [2, 10, 30, 46, 47])
+def test_a_limit_of_rows_in_groups(limit: int) -> None:
+    groups, said = np.arange(60) % 5, list[str]()
+    train, select, report = divide(60, name="t", seed=0, said=said, groups=groups, limit=limit)
+    assert not {*groups[train]} & {*groups[select]}
+    assert f"Only {len(train) + len(select)} of 48 training examples are used." in said
+    assert len(report) == 12
+
+
+def test_rows_without_a_group() -> None:
+    frame = people().assign(home=[None, "a", "b", "c"] * 15)
+    split = split_table(make_table("t", frame, "answer", group="home"), seed=0)
+    assert "15 rows have no home: they stay together too." in split.said
+
+
+def test_groups_and_times_at_once_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match="give one of them"):
+        make_table("t", people(), "answer", group="city", time="since")
+
+
 def test_groups_and_times_of_a_table() -> None:
     frame = people().assign(household=np.arange(N) // 3)
     table = make_table("t", frame, "answer", group="household")
@@ -386,17 +465,61 @@ def test_only_the_training_rows_teach_the_encoding() -> None:
 
 
 def test_a_file_of_its_own_to_report_on() -> None:
-    table, other = make_table("t", people(), "answer"), make_table("u", people(30, seed=1), "answer")
-    split = split_table(table, seed=0, test=as_test(table, other))
+    table = make_table("t", people(), "answer", kinds={"city": "drop"})
+    split = split_table(table, seed=0, test=as_test(table, "u", people(30, seed=1)))
     assert len(split.report.x) == 30
     assert len(split.train.x) + len(split.select.x) == N
-    with pytest.raises(InvalidData, match="never shows"):
-        as_test(table, make_table("u", people().assign(answer=["maybe", "no"] * 30), "answer"))
-    fewer = make_table("u", people().assign(answer=["yes", "no"] * 30).iloc[:40], "answer")
-    assert as_test(table, fewer).classes == table.classes
+    with pytest.raises(InvalidData, match="'maybe', which the training data never shows; known: no, yes"):
+        as_test(table, "u", people().assign(answer=["maybe", "no"] * 30))
+    with pytest.raises(InvalidArgument, match="no column answer, the target"):
+        as_test(table, "u", people().drop(columns=["answer"]))
+
+
+def test_a_file_to_report_on_may_be_small_and_lack_what_is_not_used() -> None:
+    table = make_table("t", people(), "answer", kinds={"city": "drop"})
+    few = people().assign(answer="yes").drop(columns=["city", "person_id"]).iloc[:1]
+    split = split_table(table, seed=0, test=as_test(table, "u", few))
+    assert split.report.x.shape == (1, *split.shape)
+    assert split.report.y.tolist() == [1]
+
+
+def test_a_file_to_report_on_is_read_as_the_training_rows_were() -> None:
+    n = np.arange(60)
+    frame = pd.DataFrame({"x": n % 7, "z": n % 11, "y": pd.Series([True, False, None] * 20, dtype=object)})
+    table = make_table("t", frame, "y")
+    assert table.classes == (False, True)  # a missing one beside them makes no text of truth values
+    test = as_test(table, "u", pd.DataFrame({"x": [1, 2], "z": [1, 2], "y": [True, False]}))
+    assert test.y.tolist() == [1, 0]
+    codes = make_table("t", frame.assign(y=["01", "2", "b"] * 20), "y")
+    assert as_test(codes, "u", frame.assign(y=[1, 2] * 30)).y[:2].tolist() == [0, 1]
+    said = split_table(
+        table, seed=0, test=as_test(table, "u.csv", frame.assign(x=["a", *map(str, n[1:])]))
+    ).said
+    assert "u.csv: 20 of 60 rows have no y and are left out." in said
+    assert "1 of 40 values of x are no numbers, such as 'a': they count as missing." in said
+    prices = make_table("t", frame.assign(y=n / 7), "y")
+    assert as_test(prices, "u", frame.assign(y=["1.5"] * 60)).y[0] == [1.5]
+    with pytest.raises(InvalidData, match="'cheap', which is no number"):
+        as_test(prices, "u", frame.assign(y="cheap"))
 
 
 # Noticed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rare", ["fraud", 1000.5])
+def test_where_nearly_all_answers_are_one_no_column_gives_it_away(rare: Any) -> None:
+    r = np.random.default_rng(0)
+    for seed in range(8):
+        y = np.where(r.permutation(100) < 2, rare, "ok" if rare == "fraud" else 0.5)
+        frame = pd.DataFrame({"x": r.normal(size=100), "z": r.normal(size=100), "y": y})
+        table = make_table("t", frame, "y", task="classification" if rare == "fraud" else "regression")
+        assert not [line for line in split_table(table, seed=seed).said if line.startswith("Look at")]
+
+
+def test_many_classes_of_few_rows_bring_no_warning() -> None:
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": r.normal(size=(100)), "z": r.normal(size=100), "y": r.integers(0, 30, 100)})
+    split_table(make_table("t", frame.astype({"y": str}), "y", task="classification"), seed=0)
 
 
 def test_a_column_that_gives_the_answer_away_is_said() -> None:
@@ -420,3 +543,62 @@ def test_rows_in_two_parts_are_said() -> None:
     assert any("equal rows that are trained on" in line for line in said)
     said = split_table(make_table("t", people(240), "answer"), seed=0).said
     assert not any("equal rows" in line for line in said)
+
+
+# Read otherwise -------------------------------------------------------------------------------------------
+
+
+def learned_as(values: Any, kind: str) -> TablePreprocessing:
+    frame = pd.DataFrame({"x": values, "z": np.arange(60) % 7, "y": ["a", "b"] * 30})
+    made = split_table(make_table("t", frame, "y", kinds={"x": kind}), seed=0).preprocessing  # type: ignore[dict-item]
+    assert isinstance(made, TablePreprocessing)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("trained", "new"),
+    [
+        (["01", "2", "b"], [1, 2]),  # where no letter stands in the column, pandas reads numbers
+        ([1, 2, 3], ["01", "2"]),
+        ([1.5, 2.0, 3.0], ["1.50", "2"]),
+        (["1.0", "2.0", "b"], [1.0, 2.0]),
+        ([True, False, None], ["TRUE", "false"]),
+        (["true", "false", "perhaps"], [True, False]),
+        ([1234567890123456, 1234567890123457, 5], [1234567890123456.0, 1234567890123457.0]),
+    ],
+)
+def test_levels_are_met_again_as_they_are_read(trained: list[Any], new: list[Any]) -> None:
+    made = learned_as(pd.Series(trained * 20, dtype=object).infer_objects(), "category")
+    said: list[str] = []
+    codes = made.inputs(pd.DataFrame({"x": new, "z": 0}), said)[:, -1].tolist()
+    before = made.inputs(pd.DataFrame({"x": pd.Series(trained[:2], dtype=object), "z": 0}))[:, -1].tolist()
+    assert codes == before
+    assert min(codes) >= 2
+    assert len(set(codes)) == 2
+    assert said == []
+
+
+def test_levels_that_are_read_alike_are_kept_apart() -> None:
+    made = learned_as(["1", "01", "b"] * 20, "category")
+    codes = made.inputs(pd.DataFrame({"x": ["1", "01", "001"], "z": 0}))[:, -1].tolist()
+    assert codes[2] == UNKNOWN
+    assert len(set(codes)) == 3
+
+
+def test_new_numbers_and_dates_that_are_none_are_said() -> None:
+    made = learned_as([f"{d:02d}.01.2020" for d in range(1, 31)] * 2, "date")
+    new = pd.DataFrame({"x": ["2020-01-05", "05.01.2020", None], "z": ["1", "two", "1"]})
+    assert made.misread(new) == [
+        "1 of 2 values of x are no dates written as %d.%m.%Y, such as '2020-01-05': they count as missing.",
+        "1 of 3 values of z are no numbers, such as 'two': they count as missing.",
+    ]
+    dates = pd.DataFrame({"x": pd.to_datetime(["2020-01-05"]), "z": [1]})
+    assert made.misread(dates) == []
+    torch.testing.assert_close(made.inputs(dates), made.inputs(dates.assign(x="05.01.2020")))
+
+
+def test_a_date_is_no_number() -> None:
+    made = learned_as(np.arange(60.0), "number")
+    dates = pd.DataFrame({"x": pd.to_datetime(["2020-01-05"]), "z": [1]})
+    assert made.misread(dates)[0].startswith("1 of 1 values of x are no numbers")
+    assert made.inputs(dates)[0, 0] == 0  # the median

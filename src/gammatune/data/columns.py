@@ -111,7 +111,12 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, said: list[str])
         return Column(name, "drop", "holds neither numbers nor text nor dates")
     if distinct <= 1:
         return _constant(name, present)
-    numbers = pd.to_numeric(present, errors="coerce")
+    if isinstance(present.dtype, pd.CategoricalDtype):
+        return Column(name, "category")
+    sample = present.iloc[:: max(1, len(present) // 1000)]  # tells most texts from numbers at once
+    numbers = pd.to_numeric(sample, errors="coerce")
+    if numbers.notna().mean() > MOSTLY / 2:
+        numbers = pd.to_numeric(present, errors="coerce")
     share = float(numbers.notna().mean())
     if share >= MOSTLY:
         if share < 1:
@@ -126,8 +131,6 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, said: list[str])
             if _counts_rows(name, numbers.dropna(), rows)
             else Column(name, "number")
         )
-    if isinstance(present.dtype, pd.CategoricalDtype):
-        return Column(name, "category")
     text = present.astype(str)
     if written := date_format(name, text, said):
         return Column(name, "date", format=written)

@@ -7,6 +7,8 @@ semicolons), in their encoding and in how they write that a value is missing. Wh
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +52,20 @@ def read_table(path: str | Path, said: list[str]) -> "pd.DataFrame":
         raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
     frame = _parquet(path) if str(path).lower().endswith(PARQUET_ENDINGS) else _text(path, said)
     frame.columns = [str(name).strip() for name in frame.columns]
-    twice = sorted({name for name in frame.columns if list(frame.columns).count(name) > 1})
-    if twice:
-        raise InvalidData(
-            f"{path} has the column {twice[0]!r} more than once; give every column a name of its own"
-        )
+    _refuse_twice(path, frame.columns)
     if frame.empty:
         raise InvalidData(
             f"{path} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
         )
     return frame
+
+
+def _refuse_twice(path: Path, names: Iterable[str]) -> None:
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise InvalidData(
+            f"{path} has the column {twice[0]!r} more than once; give every column a name of its own"
+        )
 
 
 def _parquet(path: Path) -> "pd.DataFrame":
@@ -75,9 +81,19 @@ def _parquet(path: Path) -> "pd.DataFrame":
         raise InvalidData(
             f"{path} is no Parquet file that can be read ({_first_line(error)}); write it anew"
         ) from error
-    if frame.index.nlevels > 1 or frame.index.name is not None:
+    named = [name for name in frame.index.names if name is not None]
+    if named and not set(named) & set(frame.columns):  # else the columns are what is meant
         frame = frame.reset_index()
-    return frame
+    objects = [name for name, kind in frame.dtypes.items() if kind == "object"]
+    decimals = [name for name in objects if _holds_decimals(frame[name])]
+    return frame.astype(dict.fromkeys(decimals, "float64"))
+
+
+def _holds_decimals(values: Any) -> bool:
+    import pandas as pd
+
+    # of two columns of one name, which are refused, there is a table here
+    return values.ndim == 1 and pd.api.types.infer_dtype(values, skipna=True) == "decimal"
 
 
 def _text(path: Path, said: list[str]) -> "pd.DataFrame":
@@ -94,8 +110,9 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
     }
     try:
         frame = pd.read_csv(path, **options)
-        if separator == ";" and _has_decimal_commas(frame):
-            frame = pd.read_csv(path, decimal=",", **options)
+        decimal = "," if separator == ";" and _has_decimal_commas(frame) else "."
+        if decimal == ",":
+            frame = pd.read_csv(path, decimal=decimal, **options)
             said.append(f"{path.name} writes decimals with a comma.")
     except pd.errors.ParserError as error:
         raise InvalidData(
@@ -107,8 +124,12 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
         ) from error
     if "\x00" in head:
         raise InvalidData(f"{path} is no text; save the table as CSV (spreadsheets offer it under 'save as')")
-    more = _fields(head, separator) - frame.shape[1]
-    if more == 1:  # as R writes its row names
+    names, more = _names(head, separator), _fields(head, separator) - frame.shape[1]
+    _refuse_twice(path, names)
+    if more == 1 and frame.iloc[:, -1].isna().all():
+        frame = pd.read_csv(path, index_col=False, decimal=decimal, **options)
+        said.append(f"The rows of {path.name} end in a separator, which its line of names does not.")
+    elif more == 1:  # as R writes its row names
         frame = frame.reset_index(names="row")
         said.append(
             f"The rows of {path.name} have one field more than its line of names: the first names the row."
@@ -163,11 +184,19 @@ def _separator(head: str) -> str:
     return best
 
 
+def _names(head: str, separator: str) -> list[str]:
+    """What the columns are called, but for those without a name; pandas would number those of one name."""
+    rows = csv.reader(io.StringIO(head, newline=None), delimiter=separator, skipinitialspace=True)
+    named = next((row for row in rows if row), [])
+    return [name.strip() for name in named if name.strip()]
+
+
 def _fields(head: str, separator: str) -> int:
     """How many fields the first row has, behind the line of names."""
-    rows = csv.reader(io.StringIO(head), delimiter=separator)
-    next(rows, [])
-    return len(next(rows, []))
+    rows = csv.reader(io.StringIO(head, newline=None), delimiter=separator, skipinitialspace=True)
+    filled = (row for row in rows if row)
+    next(filled, [])
+    return len(next(filled, []))
 
 
 def _has_decimal_commas(frame: "pd.DataFrame") -> bool:

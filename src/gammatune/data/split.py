@@ -9,6 +9,7 @@ Parts are drawn at random in the classes' proportions, or whole groups at a time
 examples train, later ones select, the last ones report.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -164,8 +165,9 @@ def divide(
         )
         said.append(f"{name} has no test part: {len(held)} examples were held out to report on{how}.")
     if limit is not None and limit < len(pool):
-        said.append(f"Only {limit} of {len(pool)} training examples are used.")
-        _, pool = part_off(pool, limit, "limit")
+        _, kept = part_off(pool, limit, "limit")
+        said.append(f"Only {len(kept)} of {len(pool)} training examples are used.")
+        pool = kept
     elif limit is not None and limit > len(pool):
         said.append(f"There are only {len(pool)} training examples, fewer than the limit of {limit}.")
     if validation is None:
@@ -198,19 +200,24 @@ class _Parting:
             return pool[:-count], pool[-count:]
         chance = int(stream(self.seed, "split", part).integers(2**32))
         if self.groups is not None:
-            return self._whole_groups(pool, count, chance)
+            return self._whole_groups(pool, count, chance, least=2 if part == "limit" else 1)
         return self._at_random(pool, count, chance, part)
 
-    def _whole_groups(self, pool: Indices, count: int, chance: int) -> tuple[Indices, Indices]:
+    def _whole_groups(self, pool: Indices, count: int, chance: int, least: int) -> tuple[Indices, Indices]:
+        """least: groups that are taken; of what is taken by the limit a part selects."""
         from sklearn.model_selection import GroupShuffleSplit
 
         assert self.groups is not None
         groups = self.groups[pool]
-        if len(np.unique(groups)) < 2:
+        there = len(np.unique(groups))
+        if there < 2:
             raise InvalidData(
                 f"all examples are of one group, {groups[0]!r:.40}, and cannot be split by it; give more groups"
             )
-        splitter = GroupShuffleSplit(1, test_size=count / len(pool), random_state=chance)
+        if there <= least:
+            return pool[:0], pool
+        taken = min(max(math.ceil(there * count / len(pool)), least), there - 1)
+        splitter = GroupShuffleSplit(1, test_size=taken, random_state=chance)
         rest, part = next(splitter.split(pool, groups=groups))
         return pool[rest], pool[part]
 

@@ -16,7 +16,7 @@ from gammatune.data.dataset import Label, Task
 from gammatune.data.noticing import duplicates, leaks
 from gammatune.data.reading import read_table
 from gammatune.data.split import VALIDATION, Part, Split, divide, sizes
-from gammatune.data.table_preprocessing import _dates, learn_table
+from gammatune.data.table_preprocessing import _dates, _numbers, codes_of, learn_table
 from gammatune.errors import InvalidArgument, InvalidData
 
 if TYPE_CHECKING:
@@ -92,17 +92,14 @@ def make_table(
             _require(frame, column, option)
             if column == target:
                 raise InvalidArgument(f"{option} {column}: that is the target; name another column")
-    empty = frame[target].isna()
-    if empty.any():
-        if empty.all():
-            raise InvalidData(
-                f"the target {target} holds no value in any row; name another column with --target"
-            )
-        said.append(f"{int(empty.sum())} of {len(frame)} rows have no {target} and are left out.")
-        frame = frame[~empty].reset_index(drop=True)
+    if group is not None and time is not None:
+        raise InvalidArgument(
+            "--group and --time-column each say how the parts are made; give one of them, or the latest rows as a "
+            "file of their own with --test"
+        )
+    frame = _with_target(frame, target, said)
     kinds = dict(kinds or {})
-    if kinds.pop(target, None) not in (None, "number", "category"):
-        raise InvalidArgument(f"{target} is the target, and is a number or a category")
+    task = _task_asked(target, task, kinds.pop(target, None))
     found, y, classes, why = read_target(target, frame[target], task)
     said.append(why)
     order = None if time is None else _order(frame[time], time)
@@ -114,6 +111,8 @@ def make_table(
     )
     if group is not None:
         said.append(f"Rows of one {group} stay together, and {group} is no input.")
+        if alone := int(frame[group].isna().sum()):
+            said.append(f"{alone} rows have no {group}: they stay together too.")
     if time is not None:
         said.append(
             f"The rows are taken in the order of {time}: the latest report, those before them select."
@@ -127,7 +126,7 @@ def make_table(
         classes,
         tuple(c for c in columns if c.kind != "drop"),
         (*dropped, *([group] if group is not None else [])),
-        None if group is None else frame[group].astype(str).to_numpy(),
+        None if group is None else np.array([str(value) for value in frame[group].tolist()]),
         order,
         time,
         tuple(said),
@@ -141,7 +140,16 @@ def read_target(
     import pandas as pd
 
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    distinct = int(values.nunique())
+    try:
+        distinct = int(values.nunique())
+    except TypeError as error:  # lists, mappings
+        raise InvalidData(
+            f"the target {name} holds {values.iloc[0]!r:.40}, which is no class and no number; name another column"
+        ) from error
+    if pd.api.types.is_complex_dtype(values):
+        raise InvalidData(f"the target {name} holds complex numbers; give real ones")
+    if is_number and not np.isfinite(values.to_numpy(dtype=np.float64)).all():
+        raise InvalidData(f"the target {name} holds infinite values; drop or correct those rows")
     if distinct == 1:
         raise InvalidData(
             f"the target {name} is {values.iloc[0]!r:.40} in every row; there is nothing to learn: "
@@ -159,8 +167,6 @@ def read_target(
                 f"must hold numbers"
             )
         y = values.to_numpy(dtype=np.float64)
-        if not np.isfinite(y).all():
-            raise InvalidData(f"the target {name} holds infinite values; drop or correct those rows")
         return (
             chosen,
             y[:, None],
@@ -234,6 +240,8 @@ def split_table(
         (table.frame.iloc[report], table.y[report]) if test is None else (test.frame, test.y)
     )
     said.append(sizes(*(len(frame) for frame in frames.values())))
+    if test is not None:
+        said += [*test.said, *preprocessing.misread(test.frame)]
     said += leaks(frames["train"], ys["train"], table.columns, preprocessing)
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
@@ -243,25 +251,70 @@ def split_table(
     )
 
 
-def as_test(table: Table, other: Table) -> Table:
-    """`other`, rows to report on, with the codes of `table`'s classes.
+def load_test(path: str | Path, table: Table) -> Table:
+    """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
+    said: list[str] = []
+    frame = read_table(path, said)
+    test = as_test(table, Path(path).name, frame)
+    return replace(test, said=(*said, *test.said))
 
-    Raises InvalidData: another task, or a label that the training rows never show.
+
+def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
+    """Rows to report on, with the codes of `table`'s classes. They may be few, and all of one class.
+
+    Raises InvalidArgument: no column of targets. InvalidData: no target of the kind, or a label that the training
+    rows never show.
     """
-    if other.task != table.task:
-        raise InvalidData(
-            f"{other.name} reads {table.target} as a {other.task} and {table.name} as a {table.task}; say --task"
+    said: list[str] = []
+    if table.target not in frame.columns:
+        raise InvalidArgument(
+            f"--test {name}: there is no column {table.target}, the target; it has {listed(frame.columns)}"
         )
+    frame = _with_target(frame, table.target, said)
+    values = frame[table.target]
+    y: NDArray[Any]
     if table.task == "regression":
-        return other
-    codes = {label: code for code, label in enumerate(table.classes)}
-    if unknown := [label for label in other.classes if label not in codes]:
-        raise InvalidData(
-            f"{other.name} holds {table.target} {unknown[0]!r}, which {table.name} never shows; known: "
-            f"{listed(map(str, table.classes))}"
-        )
-    y = np.array([codes[other.classes[code]] for code in other.y.tolist()], dtype=np.int64)
-    return replace(other, y=y, classes=table.classes)
+        y = _numbers(values)[:, None]
+        if np.isnan(y).any():
+            raise InvalidData(
+                f"{name} holds {table.target} {values[np.isnan(y[:, 0])].iloc[0]!r:.40}, which is no number"
+            )
+    else:
+        y = codes_of(name, table.target, values, table.classes)
+    return replace(
+        table,
+        name=name,
+        frame=frame.drop(columns=[table.target]),
+        y=y,
+        groups=None,
+        times=None,
+        said=tuple(f"{name}: {line}" for line in said),
+    )
+
+
+def _with_target(frame: "pd.DataFrame", target: str, said: list[str]) -> "pd.DataFrame":
+    """Without the rows that have no target."""
+    empty = frame[target].isna()
+    if not empty.any():
+        return frame
+    if empty.all():
+        raise InvalidData(f"the target {target} holds no value in any row; name another column with --target")
+    said.append(f"{int(empty.sum())} of {len(frame)} rows have no {target} and are left out.")
+    rest = frame[~empty].reset_index(drop=True)
+    # truth values beside which one was missing
+    return rest.assign(**{target: rest[target].infer_objects()})
+
+
+def _task_asked(target: str, task: Task | None, kind: Kind | None) -> Task | None:
+    """--column TARGET=KIND says of the target what --task says."""
+    if kind is None:
+        return task
+    meant: dict[Kind, Task] = {"category": "classification", "number": "regression"}
+    if kind not in meant:
+        raise InvalidArgument(f"{target} is the target, and is a number or a category")
+    if task not in (None, meant[kind]):
+        raise InvalidArgument(f"--task {task} and --column {target}={kind} contradict each other; give one")
+    return meant[kind]
 
 
 def _encoded(preprocessing: Any, frame: "pd.DataFrame", y: NDArray[Any], said: list[str]) -> Part:

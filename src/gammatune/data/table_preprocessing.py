@@ -7,7 +7,10 @@
 
 The map of numbers is the one of RealMLP (Holzmüller et al. 2024, 2407.04491, appendix A.1): the bulk is left as it
 is, and what lies far out ends at 3 or -3. A missing number becomes the median, and a column that says so (0 or 1) is
-put beside where the training rows lack some. Quartiles are those of scikit-learn's RobustScaler.
+put beside where the training rows lack some.
+
+A file may be read in other types than the one trained on: '01' as the number 1 where no letter stands in the column,
+'true' as a truth value. Levels and labels that are not met as they were written are therefore met as they are read.
 
 x is one float32 array (n, F): first the numbers, then the categories' codes, so that it goes through every part of
 the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a
@@ -16,8 +19,11 @@ knows no codes they become one column a level (`one_hot`).
 """
 
 import math
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Number as AnyNumber
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -37,6 +43,8 @@ CLIP = 3.0  # RealMLP's
 FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
 LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
 UNKNOWN, MISSING = 0, 1  # codes
+LARGEST = 1e100  # of a number: beyond it, ranges of ranges overflow
+_NUMERAL = re.compile(r"[+-]?(\d{1,300}|\d+\.\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 Part: TypeAlias = Literal["trend", "month", "weekday", "hour"]
 CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
@@ -154,6 +162,24 @@ class TablePreprocessing:
         parts = [_encode(column, frame[column.name], self.one_hot, said) for column in self.columns]
         return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
 
+    def misread(self, frame: "pd.DataFrame") -> list[str]:
+        """A sentence on every column of numbers or dates that holds values which are none, and count as missing."""
+        said = []
+        for column in self.columns:
+            values = frame[column.name].dropna()
+            if isinstance(column, Category) or not len(values):
+                continue
+            if isinstance(column, Number):
+                strange, kind = values[np.isnan(_numbers(values))], "numbers"
+            else:
+                strange, kind = values[_dates(values, column.format).isna()], _in_format(column)
+            if len(strange):
+                said.append(
+                    f"{len(strange)} of {len(values)} values of {column.name} are no {kind}, such as "
+                    f"{written(strange.iloc[0])!r:.40}: they count as missing."
+                )
+        return said
+
     def targets(self, y: ArrayLike) -> torch.Tensor:
         """Labels (n,) as int64 codes (n,), or targets (n,) as standardised float32 (n, 1)."""
         if self.task == "classification":
@@ -270,22 +296,22 @@ def _learn_number(name: str, values: NDArray[np.float64]) -> Number:
 def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
     """Median and interquartile range of what is not missing; half the range where three quarters are equal,
     else 1."""
-    from sklearn.preprocessing import RobustScaler
-
     present = values[~np.isnan(values)]
     if not len(present):
         return 0.0, 1.0
-    scaler = RobustScaler().fit(present[:, None])
     scale = float(np.subtract(*np.quantile(present, (0.75, 0.25))))
     if not scale > 0:
         scale = float(np.ptp(present)) / 2 or 1.0
-    return float(scaler.center_[0]), scale
+    return float(np.median(present)), scale
 
 
 def _learn_category(name: str, values: "pd.Series[Any]") -> Category:
-    counts = _texts(values).dropna().value_counts()
+    places, distinct = _texts(values)
+    counts: Counter[str] = Counter()
+    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
+        counts[text] += int(count)
     # of equal counts by name, so that nothing depends on the order of rows
-    levels = sorted(counts.index, key=lambda level: (-counts[level], level))[:LEVELS]
+    levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
     return Category(name, tuple(levels))
 
 
@@ -346,42 +372,95 @@ def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
 
 
 def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArray[np.int64]:
-    text = _texts(values)
-    known = {level: code for code, level in enumerate(column.levels, start=2)}
-    codes = text.map(known).to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = text.isna().to_numpy()
-    strange = np.isnan(codes) & ~missing
-    if strange.any():
+    places, distinct = _texts(values)
+    found = [-1 if place is None else place for place in find(distinct, column.levels)]
+    coded = np.array([UNKNOWN if place < 0 else place + 2 for place in found] + [MISSING], dtype=np.int64)
+    codes: NDArray[np.int64] = coded[places]  # the place of what is missing is -1, the last
+    strange = np.flatnonzero(codes == UNKNOWN)
+    if len(strange):
         said.append(
-            f"{int(strange.sum())} values of {column.name} were not among the levels learned, such as "
-            f"{text[strange].iloc[0]!r:.40}: they count as unknown."
+            f"{len(strange)} values of {column.name} were not among the levels learned, such as "
+            f"{distinct[places[strange[0]]]!r:.40}: they count as unknown."
         )
-    return np.where(missing, MISSING, np.where(np.isnan(codes), UNKNOWN, codes)).astype(np.int64)
+    return codes
 
 
 def _numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
     """As numbers; what is none, or infinite, is missing."""
     import pandas as pd
 
+    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+        return np.full(len(values), np.nan)  # pandas would count their ticks
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    return numbers.clip(-LARGEST, LARGEST)
 
 
-def _texts(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """As text; 3.0 is '3', since whole numbers become decimals where a file lacks one."""
+def _texts(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
+    """As text: the place of each value in a list of the different ones, -1 where it is missing; and the list."""
     import pandas as pd
 
-    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
-        return values.map(
-            lambda value: value if isinstance(value, str) else str(value), na_action="ignore"
-        ).astype(object)
-    return values.map(lambda value: f"{value:.12g}", na_action="ignore").astype(object)
+    try:
+        places, distinct = pd.factorize(values)
+    except TypeError:  # lists, mappings
+        places, distinct = pd.factorize(values.map(str, na_action="ignore"))
+    return places.astype(np.int64), [written(value) for value in distinct.tolist()]
+
+
+def written(value: Any) -> str:
+    """A level or a label as text. 3.0 is '3', since whole numbers become decimals where a file lacks one."""
+    if isinstance(value, (str, bool)) or not isinstance(value, AnyNumber):
+        return str(value)
+    try:
+        return str(int(value)) if value == int(value) else f"{value:.12g}"
+    except (TypeError, ValueError, OverflowError):  # complex, infinite
+        return str(value)
+
+
+def find(texts: Sequence[str], known: Sequence[str]) -> list[int | None]:
+    """Where in `known` each text stands; None where it does not.
+
+    What is not there as it is written is looked for as it is read, as a number or a truth value, where only one of
+    those known is read so.
+    """
+    exact = {text: place for place, text in enumerate(known)}
+    missed = {text for text in texts if text not in exact}
+    if not missed:
+        return [exact[text] for text in texts]
+    readings = [_read(text) for text in known]
+    counts = Counter(readings)
+    by_reading = {reading: place for place, reading in enumerate(readings) if counts[reading] == 1}
+    return [by_reading.get(_read(text)) if text in missed else exact[text] for text in texts]
+
+
+def codes_of(name: str, target: str, values: "pd.Series[Any]", classes: Sequence[Label]) -> NDArray[np.int64]:
+    """The index in `classes` of each label. name: of the table. Raises InvalidData at one that is none of them."""
+    places, distinct = _texts(values)
+    found = find(distinct, [written(label) for label in classes])
+    unknown = [text for text, place in zip(distinct, found, strict=True) if place is None]
+    if unknown:
+        raise InvalidData(
+            f"{name} holds {target} {unknown[0]!r:.40}, which the training data never shows; known: "
+            f"{listed(map(str, classes))}"
+        )
+    return np.array(found, dtype=np.int64)[places]
+
+
+def _read(text: str) -> str:
+    """'1' of '01' and of '1.0', 'True' of 'TRUE': alike for all that a reader of tables may take for the same."""
+    bare = text.strip()
+    if bare.lower() in ("true", "false"):
+        return bare.capitalize()
+    if not _NUMERAL.fullmatch(bare):
+        return bare
+    return str(int(bare)) if bare.lstrip("+-").isdigit() else written(float(bare))
 
 
 def _dates(values: "pd.Series[Any]", written: str | None) -> "pd.Series[Any]":
+    """Without a time zone, in UTC where there was one; what is no date is missing."""
     import pandas as pd
 
-    if written is None and pd.api.types.is_datetime64_any_dtype(values):
+    if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
         dates = values
     else:
         dates = pd.to_datetime(values.astype(object), format=written or "ISO8601", errors="coerce", utc=True)
@@ -390,11 +469,14 @@ def _dates(values: "pd.Series[Any]", written: str | None) -> "pd.Series[Any]":
 
 def _days(dates: "pd.Series[Any]") -> NDArray[np.float64]:
     """Days since 1970; NaN where missing."""
-    import pandas as pd
-
-    elapsed = (dates - pd.Timestamp(0)).dt.total_seconds() / (24 * 3600)
-    days: NDArray[np.float64] = elapsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    # whole seconds, since nanoseconds end in 2262, and people write 9999-12-31
+    seconds = dates.to_numpy().astype("datetime64[s]")
+    days: NDArray[np.float64] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / (24 * 3600))
     return days
+
+
+def _in_format(column: Date) -> str:
+    return "dates" if column.format in (None, "ISO8601") else f"dates written as {column.format}"
 
 
 def _column(saved: Mapping[str, Any]) -> Encoded:
