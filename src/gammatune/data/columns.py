@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from gammatune.data.reading import CODE
 from gammatune.errors import InvalidArgument, InvalidData
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ KINDS: tuple[Kind, ...] = ("number", "category", "date", "drop")
 MOSTLY = 0.95  # of the values present must be of a kind for the column to be [guess]
 IDENTIFYING = 0.95  # distinct values among those present that make text an identifier [guess]
 FEWEST = 20  # rows below which nothing is called an identifier by counting [guess]
+ONCE = 0.5  # of the rows hold a value that no other row has: nothing is learned of it [guess]
 SENTENCE = 4.0  # words in the mean that make text free text [guess]
 
 _NAMED_ID = re.compile(
@@ -113,6 +115,10 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, said: list[str])
         return _constant(name, present)
     if isinstance(present.dtype, pd.CategoricalDtype):
         return Column(name, "category")
+    codes = present.astype(str).str.fullmatch(CODE)
+    if codes.any() and present.astype(str).str.fullmatch(r"\d+").mean() >= MOSTLY:
+        said.append(f"{name} holds codes such as {present[codes].iloc[0]}: a category.")
+        return _category_or_identifier(name, present.astype(str), rows)
     sample = present.iloc[:: max(1, len(present) // 1000)]  # tells most texts from numbers at once
     numbers = pd.to_numeric(sample, errors="coerce")
     if numbers.notna().mean() > MOSTLY / 2:
@@ -134,13 +140,23 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, said: list[str])
     text = present.astype(str)
     if written := date_format(name, text, said):
         return Column(name, "date", format=written)
+    return _category_or_identifier(name, text, rows)
+
+
+def _category_or_identifier(name: str, text: "pd.Series[Any]", rows: int) -> Column:
     words = float(text.str.count(" ").mean()) + 1
-    if rows >= FEWEST and distinct / len(present) >= IDENTIFYING:
+    counts = text.value_counts()
+    if rows >= FEWEST and len(counts) / len(text) >= IDENTIFYING:
         if words >= SENTENCE:
             return Column(name, "drop", "is free text, which is not read")
         return Column(name, "drop", "differs in every row, as an identifier does")
-    if words >= 2 * SENTENCE and distinct / len(present) > 0.5:
-        return Column(name, "drop", "is free text, which is not read")
+    if rows >= FEWEST and float((counts == 1).sum()) / len(text) > ONCE:
+        what = (
+            "is free text, which is not read"
+            if words >= SENTENCE / 2
+            else "has a value of its own in most rows"
+        )
+        return Column(name, "drop", what)
     return Column(name, "category")
 
 

@@ -22,10 +22,12 @@ PARQUET_ENDINGS = (".parquet", ".pq")
 ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS)
 
 # What people write where a value is missing, beside what pandas knows ("", NA, N/A, NaN, null, None, ...).
-MISSING = ("?", "-", "--", ".", "n.a.", "N.A.")  # guess
+MISSING = ("?", "-", "--", ".", "n.a.", "N.A.", "k.A.", "k. A.", "keine Angabe", "no answer")  # guess
 _SAMPLE = 64 * 1024  # bytes looked at to tell the dialect
 _SEPARATORS = ",;\t|"
-_DECIMAL_COMMA = r"[+-]?\d+,\d+"
+_DECIMAL_COMMA = r"\s*[+-]?\d+,\d+\s*"
+_NUMBER = r"\s*[+-]?\d+(,\d+)?\s*"  # in a file with decimal commas
+CODE = r"0\d+"  # a number would lose the zero: postal codes, keys
 
 
 def is_table(path: str | Path) -> bool:
@@ -106,14 +108,10 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
         "encoding": encoding,
         "na_values": list(MISSING),
         "skipinitialspace": True,
-        "low_memory": False,
+        "dtype": str,  # what is a number is told of the whole column, the same in every file
     }
     try:
         frame = pd.read_csv(path, **options)
-        decimal = "," if separator == ";" and _has_decimal_commas(frame) else "."
-        if decimal == ",":
-            frame = pd.read_csv(path, decimal=decimal, **options)
-            said.append(f"{path.name} writes decimals with a comma.")
     except pd.errors.ParserError as error:
         raise InvalidData(
             f"{path} is not a table: {_first_line(error)}; every row needs as many fields as the line of names"
@@ -127,7 +125,7 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
     names, more = _names(head, separator), _fields(head, separator) - frame.shape[1]
     _refuse_twice(path, names)
     if more == 1 and frame.iloc[:, -1].isna().all():
-        frame = pd.read_csv(path, index_col=False, decimal=decimal, **options)
+        frame = pd.read_csv(path, index_col=False, **options)
         said.append(f"The rows of {path.name} end in a separator, which its line of names does not.")
     elif more == 1:  # as R writes its row names
         frame = frame.reset_index(names="row")
@@ -144,7 +142,31 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
             f"the first line of {path} holds numbers ({', '.join(map(str, frame.columns[:4]))}); it must hold the "
             "names of the columns"
         )
-    return frame
+    if separator == ";" and _decimal_points(frame):
+        said.append(f"{path.name} writes decimals with a comma.")
+    return frame.apply(_number_where_all_are)
+
+
+def _decimal_points(frame: "pd.DataFrame") -> bool:
+    """Decimal commas replaced in columns that hold mostly numbers, whatever words stand between; whether there were any."""
+    found = False
+    for name in frame.columns:
+        text = frame[name]
+        decimal = text.str.fullmatch(_DECIMAL_COMMA, na=False)
+        if decimal.any() and text.dropna().str.fullmatch(_NUMBER).mean() > 0.5:
+            frame[name] = text.where(~decimal, text.str.replace(",", ".", regex=False))
+            found = True
+    return found
+
+
+def _number_where_all_are(text: "pd.Series[Any]") -> "pd.Series[Any]":
+    import pandas as pd
+
+    sample = text.iloc[:: max(1, len(text) // 100)].dropna()
+    if pd.to_numeric(sample, errors="coerce").isna().any() or text.str.fullmatch(CODE, na=False).any():
+        return text
+    numbers = pd.to_numeric(text, errors="coerce")
+    return text if (numbers.isna() & text.notna()).any() else numbers
 
 
 def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
@@ -165,7 +187,9 @@ def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        said.append(f"{path.name} is not in UTF-8 and was read as Windows-1252: look at its special letters.")
+        said.append(
+            f"{path.name} is not in UTF-8 and was read as Windows-1252: check its special letters below."
+        )
         return "cp1252", content[:_SAMPLE].decode("cp1252", errors="replace")
     return "utf-8-sig", content[:_SAMPLE].decode("utf-8-sig", errors="ignore")
 
@@ -197,17 +221,6 @@ def _fields(head: str, separator: str) -> int:
     filled = (row for row in rows if row)
     next(filled, [])
     return len(next(filled, []))
-
-
-def _has_decimal_commas(frame: "pd.DataFrame") -> bool:
-    for name in frame.columns:
-        column = frame[name].dropna()
-        if len(column) and column.dtype.kind not in "iufbM":
-            text = column.astype(str)
-            numbers = text.str.fullmatch(_DECIMAL_COMMA) | text.str.fullmatch(r"[+-]?\d+")
-            if numbers.all() and text.str.contains(",").any():
-                return True
-    return False
 
 
 def _is_number(name: Any) -> bool:
