@@ -72,8 +72,8 @@ def test_a_network_that_learned_nothing_is_told_so() -> None:
 
 def test_a_regression_in_its_own_unit() -> None:
     answers = Answers(T[REPORT], T[REPORT] + 0.5)
-    plain = compare(answers, *parts(T), metric="mae")
-    scaled = compare(answers, *parts(T), metric="mae", target_scale=([5.0], [10.0]))
+    plain = compare(answers, *parts(T), metric="mae", seconds=60)
+    scaled = compare(answers, *parts(T), metric="mae", target_scale=([5.0], [10.0]), seconds=60)
     assert plain.network == pytest.approx(0.5)
     assert scaled.network == pytest.approx(5)
     assert scaled.rivals[0].ahead == pytest.approx(10 * plain.rivals[0].ahead)

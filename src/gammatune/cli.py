@@ -60,6 +60,14 @@ def train(
     target: Annotated[
         str | None, typer.Option(help="The column to predict.", rich_help_panel="Tables")
     ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            help="Of two labels the one whose finding counts in f1, precision, recall. Default: yes, true, 1, "
+            "..., or the rarer one.",
+            rich_help_panel="Tables",
+        ),
+    ] = None,
     test: Annotated[
         str | None,
         typer.Option(
@@ -290,6 +298,7 @@ def train(
         weights=weights,
         freeze=freeze,
         target=target,
+        positive=positive,
         metric=metric,
         class_weights=class_weights,
         group=group,

@@ -48,6 +48,7 @@ class Asked:
     weights: str | None = None
     freeze: list[str] | None = None
     target: str | None = None
+    positive: str | None = None
     metric: str | None = None
     class_weights: str | None = None
     group: str | None = None

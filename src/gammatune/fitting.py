@@ -65,6 +65,7 @@ from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space
 
+FEW = 20  # examples reported on, below which figures are hardly worth printing [guess]
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
 
@@ -256,7 +257,7 @@ def fit(
             "The model's outputs cannot be compared with the targets one to one: only the loss is scored, and "
             "there is no report."
         )
-    elif task.classify and class_weights is None:
+    elif task.classify and class_weights is None and metric in (None, "accuracy"):
         counts = class_counts(train_set, task.classes)
         if counts is not None and (unequal := imbalance(counts.tolist(), _class_names(facts, task.classes))):
             said.append(unequal)
@@ -264,7 +265,7 @@ def fit(
         metric = _metric(metric, task, val_set, scale)
         if objective is None:
             objective = for_metric(metric)
-            said.append(_selecting(objective, task))
+            said.append(_selecting(objective, task, _class_names(facts, task.classes)))
     select_loss = loss_fn
     if weights is not None:
         loss_fn = WeightedCrossEntropy(weights.to(place, dtype))
@@ -396,6 +397,11 @@ def fit(
             more: dict[str, Any] = {}
             if answers is not None:
                 measures, lacking = _measures(answers, scale, metric, seed)
+                if len(answers) < FEW:
+                    lacking = [
+                        f"Only {len(answers)} examples report: these figures say next to nothing.",
+                        *lacking,
+                    ]
                 said += lacking
                 more = {"level": LEVEL, "examples": len(answers), "said": lacking}
                 if extra is not None:
@@ -501,7 +507,9 @@ def _device(given: str | torch.device | None) -> torch.device:
         return torch.empty(0, device=given).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first_line = str(error).splitlines()[0]
-        raise InvalidArgument(f"device={given!r} cannot be used ({first_line}); try device='cpu'") from error
+        raise InvalidArgument(
+            f"device={given!r} cannot be used ({first_line:.60}); write cpu, cuda, cuda:1 or mps"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,9 +570,9 @@ def _metric(name: str, task: Task, val_set: Any, scale: Scale | None) -> str:
     return found.name
 
 
-def _selecting(objective: Objective, task: Task) -> str:
+def _selecting(objective: Objective, task: Task, names: Sequence[str]) -> str:
     what = objective.needs[0]
-    how = "class 1 is the positive one" if task.classes == 2 else "the mean over the classes"
+    how = f"of class {names[1]}" if task.classes == 2 else "the mean over the classes"
     about = (
         f" ({how})"
         if task.classify and what not in ("accuracy", "balanced-accuracy", "mcc", "log-loss", "brier")

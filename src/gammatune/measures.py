@@ -187,8 +187,11 @@ def _not_surer(measure: Measure, found: Recipe, n: int) -> Measure:
     None wrong among n leaves an error of 3 / n possible at 95 % ("rule of three", Hanley and Lippman-Hand 1983); of
     measures other than the accuracy that is a guess.
     """
-    if found.higher and found.high == 1 and measure.low == measure.high == 1:
-        return replace(measure, low=max(found.low, 1 - 3 / n))
+    if found.higher and found.high == 1 and measure.low == measure.high:
+        if measure.low == 1:
+            return replace(measure, low=max(found.low, 1 - 3 / n))
+        if measure.high == found.low:  # all wrong
+            return replace(measure, high=min(1.0, found.low + 3 / n))
     return measure
 
 
@@ -227,8 +230,8 @@ def imbalance(counts: Sequence[int], names: Sequence[Any] | None = None) -> str 
     listed = ", ".join(f"{count} of class {name}" for count, name in shown)
     return (
         f"The classes are unequal: {listed}{' (the smallest)' if len(held) > 4 else ''}. Accuracy says little of the "
-        "small ones; select by another measure (metric balanced-accuracy, f1 or average-precision) or weigh the "
-        "classes (class weights balanced)."
+        "small ones; ask for another measure (--metric balanced-accuracy, f1 or average-precision; metric= in "
+        "Python) or weigh the classes (--class-weights balanced; class_weights=)."
     )
 
 

@@ -33,7 +33,7 @@ from gammatune.tuner import default_budget
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]
-FOR_TABLES = ("target", "group", "time_column", "test", "drop", "column")
+FOR_TABLES = ("target", "positive", "group", "time_column", "test", "drop", "column")
 
 
 class Options(Protocol):
@@ -73,6 +73,8 @@ class Options(Protocol):
     def threads(self) -> int | None: ...
     @property
     def target(self) -> str | None: ...
+    @property
+    def positive(self) -> str | None: ...
     @property
     def group(self) -> str | None: ...
     @property
@@ -206,7 +208,8 @@ def _split_table(asked: Options, begun: Any, said: list[str]) -> Split:
         )
     kinds = kinds_asked(asked.column or (), asked.drop or ())
     options: dict[str, Any] = {
-        "task": asked.task, "kinds": kinds, "group": asked.group, "time": asked.time_column
+        "task": asked.task, "kinds": kinds, "group": asked.group, "time": asked.time_column,
+        "positive": asked.positive,
     }  # fmt: skip
     table = load_table(asked.data, asked.target, **options)
     test = None

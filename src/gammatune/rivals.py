@@ -21,6 +21,7 @@ from gammatune.seeds import stream
 Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # inputs (n, d), NaN where missing; targets
 
 SECONDS = 5.0
+RANKS = 0.7  # of the auc, from which on a network has plainly learnt something [guess]
 TREES = 1_000  # rounds of boosting at most
 ROWS = 200_000  # training examples the trees are given at most (guess: some seconds for 50 columns)
 CATEGORIES = 255  # what HistGradientBoosting can tell apart in a column
@@ -118,7 +119,7 @@ def compare(
         rival = Rival(name, its, ahead, low, high, spent, rounds, hurried)
         rivals.append(rival)
         if sentence := _sentence(found.name, mine, rival):
-            said.append(sentence)
+            said.append(sentence + _but_it_ranks(found.name, rival, scaled))
     return Comparison(found.name, mine, tuple(rivals), tuple(said))
 
 
@@ -300,7 +301,7 @@ def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
             return None
         return (
             f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
-            f"{mine:.3g}): by this measure it has learned nothing."
+            f"{mine:.3g}): by this measure it has learnt nothing."
         )
     cut_off = ", cut off by the clock" if rival.hurried else ""
     reached = f"{metric} {rival.value:.3g} in {rival.seconds:.1f} s{cut_off}"
@@ -310,6 +311,19 @@ def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
         return f"The network is better than {TREES_NAME} ({reached}) by {by}."
     return (
         f"{TREES_NAME} reaches {reached}: level with the network ({mine:.3g}), within what chance may bring."
+    )
+
+
+def _but_it_ranks(metric: str, rival: Rival, network: Answers) -> str:
+    """Where the network always says the common class, and yet knows which examples are likelier of the other."""
+    if rival.name == TREES_NAME or not network.classes or metric == "auc" or undefined("auc", network):
+        return ""
+    auc = value("auc", network)
+    if auc is None or auc < RANKS:
+        return ""
+    return (
+        f" But it tells the likelier examples from others (auc {auc:.3g}): --metric balanced-accuracy or "
+        "--class-weights balanced make use of that."
     )
 
 

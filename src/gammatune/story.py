@@ -166,6 +166,8 @@ def replay(run: str | os.PathLike[str]) -> Story:
     Raises JournalError: no journal there, or a line that is not an event (a torn last line is forgiven).
     """
     path = Path(run)
+    if path.is_file() and path.suffix != Path(FILE).suffix:
+        raise JournalError(f"{path} is no run; name the folder of one, such as runs/{path.stem}-1")
     path = path / FILE if path.is_dir() else path
     story, _ = read(path)
     if not story.begin:
@@ -183,9 +185,10 @@ def read(path: Path) -> tuple[Story, int]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise JournalError(
-            f"there is no run at {path.parent if path.name == FILE else path} (no {FILE} in it)"
-        ) from None
+        place = path.parent if path.name == FILE else path
+        meant = Path("runs") / place.name
+        hint = f"; did you mean {meant}?" if (meant / FILE).is_file() and meant != place else ""
+        raise JournalError(f"there is no run at {place} (no {FILE} in it){hint}") from None
     except OSError as error:
         raise JournalError(f"cannot read {path}: {error.strerror or error}") from error
     *lines, rest = content.split(b"\n")

@@ -36,6 +36,17 @@ def test_decimal_commas_where_semicolons_part_the_columns(tmp_path: Path) -> Non
     assert said == ["t.csv writes decimals with a comma."]
 
 
+def test_decimal_commas_beside_words(tmp_path: Path) -> None:
+    """A number is read the same whatever else stands in its file."""
+    path = tmp_path / "t.csv"
+    for rows in (["3,9", "2,5"], ["3,9", "weiss nicht", "2,5"], ["3,9", "4", "", "2,5"]):
+        path.write_text("id;v;zip\n" + "".join(f"x;{row};01234\n" for row in rows))
+        column = read_table(path, [])["v"]
+        assert pd.to_numeric(column, errors="coerce").dropna().tolist()[0] == 3.9
+        assert pd.to_numeric(column, errors="coerce").dropna().tolist()[-1] == 2.5
+        assert read_table(path, [])["zip"].tolist() == ["01234"] * len(rows)
+
+
 def test_zipped_and_parquet(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(TEXT.encode()))
     FRAME.to_parquet(tmp_path / "t.parquet")

@@ -157,6 +157,56 @@ def test_the_task_is_told_from_the_target(values: list[Any], task: str, classes:
     assert any("a classification" in line or "a regression" in line for line in table.said)
 
 
+@pytest.mark.parametrize(
+    ("labels", "positive", "classes"),
+    [
+        (["yes", "no"], None, ("no", "yes")),
+        (["ja", "nein"], None, ("nein", "ja")),
+        (["fraud", "ok", "ok"], None, ("ok", "fraud")),  # the rarer
+        (["ok", "zero", "ok"], None, ("ok", "zero")),
+        (["a", "b"], None, ("a", "b")),
+        (["a", "b"], "a", ("b", "a")),
+        ([0, 1, 1], None, (0, 1)),
+        ([0, 1], "0", (1, 0)),
+        ([True, False], "False", (True, False)),
+    ],
+)
+def test_of_two_labels_one_is_the_event(
+    labels: list[Any], positive: str | None, classes: tuple[Any, ...]
+) -> None:
+    frame = pd.DataFrame({"x": np.arange(12) % 5, "y": (labels * 12)[:12]})
+    table = make_table("t", frame, "y", positive=positive)
+    assert table.classes == classes
+    assert [table.classes[code] for code in table.y] == (labels * 12)[:12]
+    assert f"{classes[1]} is the positive one" in table.said[0]
+
+
+def test_a_positive_label_that_is_none() -> None:
+    frame = pd.DataFrame({"x": np.arange(12) % 5, "y": ["a", "b", "c"] * 4})
+    with pytest.raises(InvalidArgument, match="--positive a: y has the labels a, b, c"):
+        make_table("t", frame, "y", positive="a")
+    with pytest.raises(InvalidArgument, match="--positive d"):
+        make_table("t", frame.assign(y=["a", "b"] * 6), "y", positive="d")
+
+
+def test_dates_are_no_target() -> None:
+    days = pd.date_range("2024-01-01", periods=N)
+    for values in (days, days.strftime("%d.%m.%Y")):
+        with pytest.raises(InvalidData, match="holds dates"):
+            make_table("t", people().assign(answer=values), "answer")
+
+
+def test_codes_with_leading_zeros_are_categories() -> None:
+    said: list[str] = []
+    assert tell("zip", pd.Series(["07305", "10115", "20095"] * 10), said).kind == "category"
+    assert said == ["zip holds codes such as 07305: a category."]
+
+
+def test_texts_that_hardly_repeat_teach_nothing() -> None:
+    values = [f"all well {i}" for i in range(40)] + ["nothing"] * 15
+    assert tell("remark", pd.Series(values), []).kind == "drop"
+
+
 def test_the_task_can_be_said() -> None:
     frame = pd.DataFrame({"x": np.arange(20) % 7, "y": [1, 2] * 10})
     assert make_table("t", frame, "y", task="regression").task == "regression"

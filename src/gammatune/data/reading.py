@@ -95,7 +95,7 @@ def _holds_decimals(values: Any) -> bool:
     import pandas as pd
 
     # of two columns of one name, which are refused, there is a table here
-    return values.ndim == 1 and pd.api.types.infer_dtype(values, skipna=True) == "decimal"
+    return bool(values.ndim == 1 and pd.api.types.infer_dtype(values, skipna=True) == "decimal")
 
 
 def _text(path: Path, said: list[str]) -> "pd.DataFrame":
@@ -148,7 +148,7 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
 
 
 def _decimal_points(frame: "pd.DataFrame") -> bool:
-    """Decimal commas replaced in columns that hold mostly numbers, whatever words stand between; whether there were any."""
+    """Replace decimal commas in columns that hold mostly numbers, whatever words stand between; whether any."""
     found = False
     for name in frame.columns:
         text = frame[name]

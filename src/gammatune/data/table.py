@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.data.columns import Column, Kind, listed, look_at
+from gammatune.data.columns import Column, Kind, date_format, listed, look_at
 from gammatune.data.dataset import Label, Task
 from gammatune.data.noticing import duplicates, leaks
 from gammatune.data.reading import read_table
@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 
 CLASSES = 20  # distinct whole numbers that are still classes [guess]
 MANY = 1000  # classes; more were never meant [guess]
+# Of two labels, the one that is the event: it gets code 1, of which f1, precision, recall and the like are told.
+POSITIVE = (
+    "yes",
+    "y",
+    "true",
+    "t",
+    "1",
+    "positive",
+    "pos",
+    "ja",
+    "oui",
+    "si",
+    "sí",
+    "sim",
+    "evet",
+    "是",
+    "예",
+)
 USUAL_TARGETS = ("target", "label", "class", "y", "outcome", "answer")
 
 
@@ -58,12 +76,13 @@ def load_table(
     kinds: Mapping[str, Kind] | None = None,
     group: str | None = None,
     time: str | None = None,
+    positive: str | None = None,
 ) -> Table:
     """The table in a file. The arguments, and what is raised, are those of `make_table`, and of `read_table`."""
     said: list[str] = []
     frame = read_table(path, said)
     name = Path(path).name.partition(".")[0]
-    table = make_table(name, frame, target, task=task, kinds=kinds, group=group, time=time)
+    table = make_table(name, frame, target, task=task, kinds=kinds, group=group, time=time, positive=positive)
     return replace(table, said=(*said, *table.said))
 
 
@@ -76,12 +95,13 @@ def make_table(
     kinds: Mapping[str, Kind] | None = None,
     group: str | None = None,
     time: str | None = None,
+    positive: str | None = None,
 ) -> Table:
     """A table from a frame.
 
     target: the column to predict. task: None tells it from the target. kinds: what columns are, where that is not to
     be told from their values. group: the column whose equal values stay in one part. time: the column whose later
-    values select and report.
+    values select and report. positive: of two labels the one that is the event (see `POSITIVE`).
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     said: list[str] = []
@@ -100,7 +120,7 @@ def make_table(
     frame = _with_target(frame, target, said)
     kinds = dict(kinds or {})
     task = _task_asked(target, task, kinds.pop(target, None))
-    found, y, classes, why = read_target(target, frame[target], task)
+    found, y, classes, why = read_target(target, frame[target], task, positive)
     said.append(why)
     order = None if time is None else _order(frame[time], time)
     leave = [target, *([group] if group is not None else [])]
@@ -134,7 +154,7 @@ def make_table(
 
 
 def read_target(
-    name: str, values: "pd.Series[Any]", task: Task | None
+    name: str, values: "pd.Series[Any]", task: Task | None, positive: str | None = None
 ) -> tuple[Task, NDArray[Any], tuple[Label, ...], str]:
     """The task, targets as in `Table`, classes, and the sentence that says how the target was read."""
     import pandas as pd
@@ -173,6 +193,13 @@ def read_target(
             (),
             f"{name} holds numbers from {y.min():g} to {y.max():g}: a regression{other}.",
         )
+    if pd.api.types.is_datetime64_any_dtype(values) or (
+        not is_number and date_format(name, values.astype(str), []) is not None
+    ):
+        raise InvalidData(
+            f"the target {name} holds dates, such as {values.iloc[0]!s:.20}, which are not predicted; name another "
+            "column"
+        )
     if distinct > MANY or distinct > len(values) / 2:
         raise InvalidData(
             f"the target {name} holds {distinct} different values in {len(values)} rows, too many to "
@@ -183,12 +210,36 @@ def read_target(
         values = values.astype(np.int64)
     elif not pd.api.types.is_bool_dtype(values):
         values = values.map(str)
-    classes = tuple(sorted(set(values.tolist())))
+    classes = _in_order(name, values, positive)
     codes = {label: code for code, label in enumerate(classes)}
     y = np.array([codes[label] for label in values.tolist()], dtype=np.int64)
     other = "; --task regression reads it otherwise" if is_number and task is None else ""
     said = f"{name} is one of {len(classes)} classes ({listed(map(str, classes))}): a classification{other}."
+    if len(classes) == 2:
+        said += f" {classes[1]} is the positive one; --positive LABEL says otherwise."
     return chosen, y, classes, said
+
+
+def _in_order(name: str, values: "pd.Series[Any]", positive: str | None) -> tuple[Label, ...]:
+    """The labels, sorted; of two the positive one last: the one asked for, or named so, or the rarer."""
+    counts = values.value_counts()
+    classes = sorted(counts.index.tolist())
+    if positive is not None:
+        chosen = [label for label in classes if str(label) == positive]
+        if len(classes) != 2 or not chosen:
+            raise InvalidArgument(
+                f"--positive {positive}: {name} has the labels {listed(map(str, classes))}; of two labels name one"
+            )
+    elif len(classes) == 2 and isinstance(classes[0], str):
+        chosen = [label for label in classes if label.strip().lower() in POSITIVE]
+        chosen = (
+            chosen
+            if len(chosen) == 1
+            else [min(classes, key=lambda label: (counts[label], label != classes[1]))]
+        )
+    else:
+        return tuple(classes)
+    return (*(label for label in classes if label != chosen[0]), chosen[0])
 
 
 def split_table(
@@ -345,8 +396,6 @@ def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: boo
 def _order(values: "pd.Series[Any]", name: str) -> NDArray[Any]:
     """Numbers by which rows follow each other. Raises InvalidData where a row has none."""
     import pandas as pd
-
-    from gammatune.data.columns import date_format
 
     if pd.api.types.is_numeric_dtype(values):
         found: NDArray[Any] = values.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -22,6 +22,7 @@ from gammatune.report.words import (
     is_routine,
     metrics_in_words,
     number,
+    objective_in_words,
     place_in_range,
     stretch_in_words,
     values_in_words,
@@ -68,6 +69,7 @@ class Progressing:
                 self.story.tell(event)
                 self._started = time.perf_counter()
                 self.space = parse(*event["space"])
+                self._scale = objective_in_words(str(event["objective"]))
                 self.epochs = int(event["epochs"])
                 self.policy = str(event["policy"])
                 self.expected = expected(self.policy, float(event["budget"]), self.space)
@@ -192,7 +194,7 @@ class Progressing:
         return f" (mean of {len(members)})" if members else ""
 
     def measured(self, outcome: Outcome) -> str:
-        score = "" if outcome.score is None else f", {self.story.begin['objective']} {number(outcome.score)}"
+        score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
         return metrics_in_words(outcome.metrics) + score
 
     def resumed_in_words(self) -> str:
@@ -244,7 +246,8 @@ class PlainLines(Progressing):
             return
         values = values_in_words(self.run.values)
         if self._walk != self._told:
-            rollouts = f", after {len(self.recent)} rollouts" if self._walk == "course" else ""
+            count = len(self.recent)
+            rollouts = f", after {count} rollout{'s' if count > 1 else ''}" if self._walk == "course" else ""
             self._say(f"{self._walk}: {values}{rollouts}")
             self._told = self._walk
 

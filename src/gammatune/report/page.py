@@ -37,6 +37,7 @@ from gammatune.report.words import (
     is_open,
     is_routine,
     metrics_in_words,
+    objective_in_words,
     stretch_in_words,
     values_in_words,
 )
@@ -205,7 +206,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
     labels = labels_of(story, found)
     confusion = square((story.report or {}).get("confusion"))
     seen = surfaces(story)
-    scale = str(story.begin["objective"])
+    scale = objective_in_words(str(story.begin["objective"]))
     return {
         "title": title(story),
         "status": status(story),
@@ -689,7 +690,10 @@ def _epochs(story: Story) -> dict[str, Any]:
                 "" if outcome.score is None else f"{outcome.score:.4g}",
             ]
         )
-    return {"heads": ["epoch", "chosen", *names, str(story.begin["objective"])], "rows": rows}
+    return {
+        "heads": ["epoch", "chosen", *names, objective_in_words(str(story.begin["objective"]))],
+        "rows": rows,
+    }
 
 
 def _rollouts(story: Story) -> list[list[str]]:

@@ -31,6 +31,11 @@ def metrics_in_words(metrics: Metrics) -> str:
     return ", ".join(f"{name} {metrics[name]:.4f}" for name in in_order(metrics))
 
 
+def objective_in_words(name: str) -> str:
+    """'-log loss' for log-loss, which is higher for a better network; other objectives as they are called."""
+    return f"-log {name.removeprefix('log-')}" if name.startswith("log-") else name
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """The names of metrics, the ones everybody looks at first."""
     first = ("accuracy", "r2", "loss")
