@@ -95,7 +95,7 @@ def _holds_decimals(values: Any) -> bool:
     import pandas as pd
 
     # of two columns of one name, which are refused, there is a table here
-    return values.ndim == 1 and pd.api.types.infer_dtype(values, skipna=True) == "decimal"
+    return values.ndim == 1 and str(pd.api.types.infer_dtype(values, skipna=True)) == "decimal"
 
 
 def _text(path: Path, said: list[str]) -> "pd.DataFrame":

@@ -412,7 +412,8 @@ def written(value: Any) -> str:
     if isinstance(value, (str, bool)) or not isinstance(value, AnyNumber):
         return str(value)
     try:
-        return str(int(value)) if value == int(value) else f"{value:.12g}"
+        whole = int(value)  # type: ignore[call-overload]
+        return str(whole) if value == whole else f"{value:.12g}"
     except (TypeError, ValueError, OverflowError):  # complex, infinite
         return str(value)
 
