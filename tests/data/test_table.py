@@ -637,13 +637,14 @@ def test_levels_that_are_read_alike_are_kept_apart() -> None:
 
 def test_new_numbers_and_dates_that_are_none_are_said() -> None:
     made = learned_as([f"{d:02d}.01.2020" for d in range(1, 31)] * 2, "date")
-    new = pd.DataFrame({"x": ["2020-01-05", "05.01.2020", None], "z": ["1", "two", "1"]})
+    new = pd.DataFrame({"x": ["01/05/2020", "05.01.2020", "2020-01-05"], "z": ["1", "two", "1"]})
     assert made.misread(new) == [
-        "1 of 2 values of x are no dates written as %d.%m.%Y, such as '2020-01-05': they count as missing.",
+        "1 of 3 values of x are no dates written as %d.%m.%Y, such as '01/05/2020': they count as missing.",
         "1 of 3 values of z are no numbers, such as 'two': they count as missing.",
     ]
     dates = pd.DataFrame({"x": pd.to_datetime(["2020-01-05"]), "z": [1]})
     assert made.misread(dates) == []
+    torch.testing.assert_close(made.inputs(dates), made.inputs(dates.assign(x="2020-01-05 00:00")))
     torch.testing.assert_close(made.inputs(dates), made.inputs(dates.assign(x="05.01.2020")))
 
 

@@ -412,7 +412,8 @@ def written(value: Any) -> str:
     if isinstance(value, (str, bool)) or not isinstance(value, AnyNumber):
         return str(value)
     try:
-        return str(int(value)) if value == int(value) else f"{value:.12g}"
+        whole = int(value)  # type: ignore[call-overload]
+        return str(whole) if value == whole else f"{value:.12g}"
     except (TypeError, ValueError, OverflowError):  # complex, infinite
         return str(value)
 
@@ -463,7 +464,11 @@ def _dates(values: "pd.Series[Any]", written: str | None) -> "pd.Series[Any]":
     if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
         dates = values
     else:
-        dates = pd.to_datetime(values.astype(object), format=written or "ISO8601", errors="coerce", utc=True)
+        values = values.astype(object)
+        dates = pd.to_datetime(values, format=written or "ISO8601", errors="coerce", utc=True)
+        if written not in (None, "ISO8601"):  # nobody takes 2024-12-31 for another day
+            left = values.where(dates.isna() & values.astype(str).str.match(r"\s*\d{4}-\d\d-\d\d"))
+            dates = dates.fillna(pd.to_datetime(left, format="ISO8601", errors="coerce", utc=True))
     return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
 
 
