@@ -123,3 +123,17 @@ def test_mistakes(options: dict[str, Any], error: type[Exception], words: str) -
     }
     with pytest.raises(error, match=words):
         gammatune.importance(**(given | options))
+
+
+def test_the_columns_of_a_group_are_dealt_out_together_and_each_keeps_its_own_values() -> None:
+    seen = []
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        seen.append(x.copy())
+        return x[:, 0]
+
+    x = np.arange(40.0).reshape(20, 2)  # the second number of a row is one more than the first
+    gammatune.importance(predict, x, x[:, 0], groups={"both": [0, 1]}, repeats=1)
+    dealt = seen[1]
+    assert not np.array_equal(dealt, x)
+    np.testing.assert_array_equal(dealt[:, 1], dealt[:, 0] + 1)

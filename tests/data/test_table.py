@@ -653,3 +653,17 @@ def test_a_date_is_no_number() -> None:
     dates = pd.DataFrame({"x": pd.to_datetime(["2020-01-05"]), "z": [1]})
     assert made.misread(dates)[0].startswith("1 of 1 values of x are no numbers")
     assert made.inputs(dates)[0, 0] == 0  # the median
+
+
+def test_levels_met_equally_often_are_in_the_order_of_their_names() -> None:
+    for order in (["b", "a", "c"], ["c", "b", "a"]):
+        frame = pd.DataFrame({"x": order * 20})
+        columns = [tell("x", frame.x, [])]
+        made = learn_table(
+            frame, np.arange(60) % 2, task="classification", columns=columns, target="y", classes=("p", "q")
+        )
+        assert made.columns[0].levels == ("a", "b", "c")  # type: ignore[union-attr]
+
+
+def test_among_few_rows_text_that_always_differs_is_no_identifier() -> None:
+    assert tell("x", pd.Series([f"code{i}" for i in range(19)]), []).kind == "category"
