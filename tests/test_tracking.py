@@ -121,7 +121,7 @@ def check(tuner: Tuner, notes: Notes) -> None:
         {"policy": taking_back, "budget": 9},
         {"training": FakeTraining(examples=1000, steps=100, best_lr=0.5, cliff=0.6), "budget": 5},
     ],
-    ids=str,
+    ids=["default", "walks", "greedy", "once", "taken back", "cliff"],
 )
 def test_only_the_course_on_the_main_axis(options: dict[str, Any]) -> None:
     check(*run(**options))
