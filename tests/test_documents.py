@@ -1,5 +1,6 @@
 """Every example and every block of the README runs; what the documents name exists."""
 
+import json
 import re
 import subprocess
 import sys
@@ -85,6 +86,25 @@ def test_the_overhead_benchmark_in_small(tmp_path: Path) -> None:
     out = tmp_path / "overhead.json"
     python(str(ROOT / "benchmarks" / "overhead.py"), "--quick", "--out", str(out), cwd=tmp_path)
     assert out.exists()
+
+
+def test_the_ten_sets_in_small(tmp_path: Path) -> None:
+    out = tmp_path / "front_door.json"
+    table = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "benchmarks" / "front_door.py",
+            *("--only", "iris", "--seeds", "1", "--out", str(out)),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert table.returncode == 0, table.stderr
+    cells = json.loads(out.read_text())["cells"]
+    assert {"gammatune", "boosting", "linear", "mlp"} <= {cell["method"] for cell in cells}
+    assert cells[0]["quality"] > 0.7
+    assert "| iris |" in table.stdout
 
 
 @pytest.fixture
