@@ -100,7 +100,7 @@ def parameter(distribution: BaseDistribution) -> Parameter | None:
                     Int(0, (high - low) // step), lambda x: (x - low) // step, lambda i: low + i * step
                 )
             case CategoricalDistribution(choices=choices):
-                numbers = [x for x in choices if type(x) in (int, float) and math.isfinite(float(x))]
+                numbers = [x for x in choices if type(x) in (int, float) and math.isfinite(x)]  # type: ignore[arg-type]
                 if len(numbers) == len(choices):
                     order = np.argsort(np.array(numbers, dtype=np.float64), kind="stable").tolist()
                     names: tuple[Value, ...] = tuple(range(len(choices)))
@@ -216,6 +216,8 @@ class GammaSampler(BaseSampler):
     seen before are drawn at random. Raises InvalidArgument, a ValueError, for studies of several objectives.
     """
 
+    _surrogate = GammaProcess  # the ablation of benchmarks/bo takes another
+
     def __init__(
         self,
         *,
@@ -296,7 +298,7 @@ class GammaSampler(BaseSampler):
         claims = [_inward(parameters, _claimed(seen)) for seen in running]
 
         search = Conditional(
-            space, stream(self._seed, "optuna", trial.number), GammaProcess, expected_improvement()
+            space, stream(self._seed, "optuna", trial.number), type(self)._surrogate, expected_improvement()
         )
         for observation in _kept(told):
             search.tell(observation)
