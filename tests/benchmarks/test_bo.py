@@ -1,16 +1,20 @@
 """The comparison of Optuna's samplers runs, writes as it goes, and its problems have the minima they claim."""
 
 import json
+import runpy
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path[:0] = [str(ROOT / "bo"), str(ROOT)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "bo"))
 
 import problems as functions
+
+COMMAND = Path(functions.__file__).with_name("run.py")
 
 
 @pytest.mark.parametrize("problem", functions.problems(quick=True), ids=lambda problem: problem.name)
@@ -34,11 +38,6 @@ def test_no_point_lies_below_the_minimum(problem):
 
 
 def test_the_command_writes_what_it_shows(tmp_path, monkeypatch, capsys):
-    import warnings
-
-    import optuna
-    import run
-
     out = tmp_path / "bo.json"
     words = [
         "run.py",
@@ -55,7 +54,7 @@ def test_the_command_writes_what_it_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", words)
     before = optuna.logging.get_verbosity()
     with warnings.catch_warnings():
-        run.main()
+        runpy.run_path(str(COMMAND), run_name="__main__")
     optuna.logging.set_verbosity(before)
     written = json.loads(out.read_text())
     assert len(written["runs"]) == 4
