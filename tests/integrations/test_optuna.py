@@ -25,6 +25,7 @@ from optuna.trial import TrialState, create_trial
 from gammatune.errors import InvalidArgument, MissingExtra
 from gammatune.integrations import optuna as ours
 from gammatune.integrations.optuna import MOST, GammaSampler, fenced, parameter, scored
+from gammatune.records import Observation
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "optuna_study.py"
 LR = FloatDistribution(1e-6, 10.0, log=True)
@@ -148,7 +149,16 @@ def test_startup_trials_fill_the_space_from_the_first():
     assert np.diff([x[-1] - 1, *x]).max() < 0.3, "no gap on the circle as eight random points have"
 
 
-def test_a_large_study_stays_quick():
+def test_a_large_study_is_thinned_and_keeps_its_best():
+    seen = [Observation({"x": i}, None if i % 7 == 0 else float(i % 100)) for i in range(4 * MOST)]
+    kept = ours._kept(seen)
+    assert len(kept) == MOST
+    assert sum(each.score is not None and each.score >= 90 for each in kept) >= MOST // 3
+    assert {each.values["x"] // 100 for each in kept} == set(range(4 * MOST // 100))
+    assert ours._kept(seen[:MOST]) == seen[:MOST]
+
+
+def test_a_large_study_is_searched_too():
     rng = np.random.default_rng(0)
     study = optuna.create_study(sampler=GammaSampler(seed=0))
     for _ in range(2 * MOST):
@@ -185,13 +195,14 @@ def test_workers_at_the_same_moment_and_of_the_same_seed_differ(monkeypatch):
 
 
 def test_an_enqueued_trial_counts_as_what_it_is():
+    """Not as what was proposed for it, even before it asks for its parameters."""
     study = study_of(curve, 5)
-    best = GammaSampler(seed=0).sample_relative(study, study.ask(), {"lr": LR})["lr"]
+    _ = study.ask().relative_params
+    sixth = study.ask({"lr": LR}).params["lr"]
     study = study_of(curve, 5)
-    study.enqueue_trial({"lr": best})
-    queued = study.ask()
-    _ = queued.relative_params  # proposed, and not what it will use
-    assert abs(math.log10(study.ask({"lr": LR}).params["lr"] / best)) > 1e-3
+    study.enqueue_trial({"lr": sixth})
+    _ = study.ask().relative_params
+    assert abs(math.log10(study.ask({"lr": LR}).params["lr"] / sixth)) > 1e-3
 
 
 def storages(kind, directory):

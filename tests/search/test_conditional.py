@@ -42,7 +42,7 @@ def test_branches_within_branches():
         {
             "net": Choice(("cnn", "mlp")),
             "layers": Int(1, 3),
-            "norm": Choice(("batch", "none")),
+            "norm": Choice(("batch", "none", "layer")),
             "momentum": Float(0.0, 1.0),
         }
     )
@@ -52,11 +52,13 @@ def test_branches_within_branches():
     sampler.tell(Observation({"net": "cnn", "norm": "batch", "momentum": 0.1}, 1.0))
     whole = {"net": "cnn", "layers": 1, "norm": "batch", "momentum": 0.8}
     kept = [space.from_unit(sampler.seen(space.to_unit(whole | change)[None])[0]) for change in (
-        {}, {"norm": "none"}, {"net": "mlp"}
+        {}, {"norm": "none"}, {"net": "mlp"}, {"norm": "layer", "layers": 2}
     )]  # fmt: skip
     default = sampler.whole({})
     assert kept[0] == whole | {"layers": default["layers"]}
     assert kept[1] == whole | {"norm": "none", "layers": default["layers"], "momentum": default["momentum"]}
+    assert kept[3]["net"] == "cnn", "an option never tried: still the branch it belongs to"
+    assert (kept[3]["norm"], kept[3]["layers"]) == ("layer", default["layers"])
     assert kept[2] == {**default, "net": "mlp", "layers": 1}
 
 
