@@ -121,7 +121,7 @@ class Bayes:
             return self._space_filling()
         space, beliefs = self.history.space, self.believe()
         if pending := self.history.pending:
-            Z = np.array([space.to_unit(values) for values in pending])
+            Z = self.seen(np.array([space.to_unit(values) for values in pending]))
             told = beliefs.data
             beliefs = self._build(told.extended(Z, beliefs.posterior(Z).mean, np.ones(len(Z))))
         Z, value = self._search(beliefs)
@@ -130,6 +130,26 @@ class Bayes:
             if self.history.is_new(values):
                 return self.history.ask(values)
         return self._space_filling()
+
+    def draw(self) -> Values | None:
+        """Where one draw of the scores from the posterior is highest ("Thompson sampling"): for workers that propose
+        at the same moment and cannot know of each other's candidate. A new candidate where there is one, else one
+        told before, so that an exhausted space goes on being measured where that may pay.
+
+        The surrogate must have `sample`, as the Gamma process has. Source: Thompson 1933; for parallel workers
+        Kandasamy et al. 2018 (arXiv 1705.09236).
+        """
+        if not self.history.scored:
+            return self._space_filling()
+        space, beliefs = self.history.space, self.believe()
+        Z = self._candidates(beliefs)
+        if (
+            self._listed is None and space.columns == 1
+        ):  # the line is the same for all workers: each shakes it
+            Z = space.snap(np.clip(Z + (self._rng.random(Z.shape) - 0.5) / (LINE - 1), 0.0, 1.0))
+        drawn = beliefs.sample(self.seen(Z), 1, self._rng)[0]  # type: ignore[attr-defined]
+        ranked = [space.from_unit(Z[i]) for i in np.argsort(-drawn, kind="stable")]
+        return self.history.ask(next(filter(self.history.is_new, ranked), ranked[0]))
 
     def _space_filling(self) -> Values | None:
         space = self.history.space
@@ -154,20 +174,12 @@ class Bayes:
 
     def _search(self, beliefs: Surrogate) -> tuple[Array, Array]:
         """Candidates (q, d) and the logarithm of their value (q,), coarse first, then finer about the best."""
-        space, rng = self.history.space, self._rng
-        if self._listed is not None:
-            Z = self._listed[rng.permutation(len(self._listed))]  # ties fall at random
-            return Z, self.value(beliefs, Z)
-        d = space.columns
-        if d == 1:
-            Z, widths = np.linspace(0.0, 1.0, LINE)[:, None], (1 / (LINE - 1), 1 / 8 / (LINE - 1))
-        else:
-            X = beliefs.data.X
-            top = X[int(np.argmax(beliefs.posterior(X).mean))]
-            cloud = (kronecker(CLOUD, d) + rng.random(d)) % 1.0
-            Z, widths = np.concatenate([cloud, self._around(top, NEAR, 0.1)]), (0.05, 0.01)
-        Z = space.snap(Z)
+        space, d = self.history.space, self.history.space.columns
+        Z = self._candidates(beliefs)
         value = self.value(beliefs, Z)
+        if self._listed is not None:
+            return Z, value
+        widths = (1 / (LINE - 1), 1 / 8 / (LINE - 1)) if d == 1 else (0.05, 0.01)
         for width in widths:
             centre = Z[int(np.argmax(value))]
             if d == 1:
@@ -177,6 +189,18 @@ class Bayes:
             finer = space.snap(finer)
             Z, value = np.concatenate([Z, finer]), np.concatenate([value, self.value(beliefs, finer)])
         return Z, value
+
+    def _candidates(self, beliefs: Surrogate) -> Array:  # (q, d)
+        """What is considered at first: all of a small space, a line, or a cloud and what lies near the best."""
+        space, rng, d = self.history.space, self._rng, self.history.space.columns
+        if self._listed is not None:
+            return np.asarray(self._listed[rng.permutation(len(self._listed))])  # ties fall at random
+        if d == 1:
+            return space.snap(np.linspace(0.0, 1.0, LINE)[:, None])
+        X = beliefs.data.X
+        top = X[int(np.argmax(beliefs.posterior(X).mean))]
+        cloud = (kronecker(CLOUD, d) + rng.random(d)) % 1.0
+        return space.snap(np.concatenate([cloud, self._around(top, NEAR, 0.1)]))
 
     def _around(self, centre: Array, q: int, width: float) -> Array:  # (q, d)
         """Normal steps about a point, their size log-uniform within a factor 10 below `width`, each in a random
@@ -193,8 +217,12 @@ class Bayes:
 
     def value(self, beliefs: Surrogate, Z: Array) -> Array:
         """The logarithm of what a look at each of Z (q, d) promises under these beliefs, (q,)."""
-        value = self._acquisition(beliefs, Z)
+        value = self._acquisition(beliefs, self.seen(Z))
         return np.where(np.isnan(value), -np.inf, value)
+
+    def seen(self, Z: Array) -> Array:  # (q, d)
+        """The candidates as the surrogate sees them: here as they are."""
+        return Z
 
     def believe(self) -> Surrogate:
         """The surrogate of everything told, built once for each state of knowledge."""
