@@ -19,6 +19,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_fit": ("keras", ("-W", "ignore::DeprecationWarning")),  # how Keras makes NumPy arrays of tensors
     "lightning_fit": ("lightning", ("-W", "ignore")),  # few workers, PyTorch's own deprecations, ...
+    "transformers_train": ("transformers", ("-W", "ignore")),
 }
 SCRIPT = Path(sys.executable).parent / "gammatune"
 
