@@ -54,15 +54,21 @@ class Tensors:
         self._storage: list[Tensor] = []  # and an alias of each over it
         self._copies: list[Tensor] = []
         self._adding: list[Tensor] = []
+        self._added: set[int] = (
+            set()
+        )  # a tied weight, or one that Keras keeps with layer and model, is copied once
 
     def begin(self) -> None:
         self._adding = []
+        self._added = set()
 
     def add(self, tensor: Tensor) -> Tensor:
         """Register a tensor; what is returned is to be linked where it stood."""
         if tensor.layout != torch.strided:
             return tensor.clone()  # sparse: see `_fresh`
-        self._adding.append(tensor)
+        if id(tensor) not in self._added:
+            self._added.add(id(tensor))
+            self._adding.append(tensor)
         return tensor
 
     def copy(self) -> None:

@@ -1,0 +1,91 @@
+"""What the frameworks' integrations share: one course, followed by the user's callbacks and loggers as it is trained.
+
+A framework's callbacks expect a training that goes forwards, and look at the model while it does. So only rollouts
+that are the course itself are shown to them, and the policy is one that trains the course as such: `one_walk`. The
+end of an epoch is told when the epoch is committed, with the training standing there. An epoch that blew up is never
+told to its end; where the guard goes back further than to the last commit, the epochs trained again are told again,
+under their own numbers.
+"""
+
+from typing import Any, Protocol
+
+from gammatune.errors import InvalidArgument
+from gammatune.events import Event
+from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION
+from gammatune.policy.job import Job, Policy, Steps
+from gammatune.policy.lookahead import lookahead
+from gammatune.run import Run
+from gammatune.tuner import Result, Tuner
+
+BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
+
+
+def one_walk(job: Job) -> Steps:
+    """The lookahead policy without further walks: what they find is known only when they have ended."""
+    yield from lookahead(job, factors=(), averages=())
+
+
+def followed_policy(policy: str | Policy) -> Policy:
+    """Raises InvalidArgument for a policy under which nobody can tell the course while it is trained."""
+    if policy == "lookahead":
+        return one_walk
+    if isinstance(policy, str):
+        raise InvalidArgument(
+            f"policy={policy!r} knows which rollouts were the course only afterwards, so that callbacks and loggers "
+            "could not follow it; leave it out ('lookahead'), or write the loop yourself with gammatune.Tuner"
+        )
+    return policy
+
+
+def default_objective(names: object) -> str:
+    """Of a validation that gives metrics of these names."""
+    return DEFAULT_CLASSIFICATION if "accuracy" in names else DEFAULT_REGRESSION  # type: ignore[operator]
+
+
+class Shown(Protocol):
+    """A training whose course is shown to callbacks."""
+
+    @property
+    def stopped(self) -> bool:
+        """A callback has asked to end."""
+
+    def show(self, run: Run | None) -> None:
+        """What is trained next is the course (`run`), or is shown to nobody."""
+
+    def committed(self, run: Run, reason: str) -> None:
+        """The epoch that was shown last has become part of the course, and the training stands at its end."""
+
+
+class Follower:
+    """A listener that tells a training of its commits, and the loop that drives it."""
+
+    def __init__(self, training: Shown) -> None:
+        self._training = training
+        self._shown: Run | None = None
+
+    def __call__(self, event: Event) -> None:
+        run = self._shown
+        if event["event"] == "commit" and run is not None and run.number in event["rollouts"]:
+            self._shown = None
+            self._training.committed(run, event["verdict"]["reason"])
+
+    def train(self, tuner: Tuner) -> Result:
+        """Train to the end, or until a callback asks to stop: the weights are then those of the last commit."""
+        with tuner:
+            for run in tuner:
+                if self._training.stopped:
+                    break
+                shown = run if run.is_course and not run.is_repeated else None
+                self._training.show(shown)
+                run.advance()
+                run.report(**run.evaluate())
+                self._shown = shown
+        return tuner.result
+
+
+def refuse_space(names: Any) -> None:
+    """Raises InvalidArgument where more is searched than an integration can set."""
+    if others := [name for name in names if name != "lr"]:
+        raise InvalidArgument(
+            f"{', '.join(others)} cannot be searched here, only lr; write the loop yourself with gammatune.Tuner"
+        )

@@ -1,0 +1,412 @@
+"""`model.fit` of Keras 3 (torch backend), with the learning rate found on the way.
+
+    import os; os.environ["KERAS_BACKEND"] = "torch"
+    import gammatune.integrations.keras as gamma_keras
+
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    result = gamma_keras.fit(model, x, y, validation_data=(x_val, y_val), epochs=20)
+
+Batches come from Keras's own iterator, steps from the model's `train_function` (so from a `train_step` of one's own),
+scores from `model.evaluate`; the rate is set in the optimizer's learning-rate variable, in place. A fork holds every
+variable of the model, its metrics, its optimizer and its seed generators. With control rollouts a run ends bit for
+bit where `model.fit` does.
+
+What is not taken, each with a sentence: other backends, a `LearningRateSchedule`, callbacks that set the rate,
+`BackupAndRestore`, `jit_compile=True`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import BatchSampler, DataLoader
+
+from gammatune.engine.batches import TAPE_BYTES, restorable
+from gammatune.engine.modes import evaluating
+from gammatune.engine.torch_loop import TorchLoop, lr_of
+from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.integrations.following import (
+    BUDGET,
+    Follower,
+    default_objective,
+    followed_policy,
+    refuse_space,
+)
+from gammatune.ledger import Meter
+from gammatune.objectives import Objective, plain_number
+from gammatune.policy.job import Policy
+from gammatune.records import Metrics, Values
+from gammatune.run import Run
+from gammatune.tuner import Result, Tuner, around, as_space
+
+if TYPE_CHECKING:
+    import keras
+
+# What sets the rate, or goes back in time, beside us; by name, since Keras is imported late.
+REFUSED = {
+    "LearningRateScheduler": "sets the learning rate, and so does gammatune",
+    "ReduceLROnPlateau": "sets the learning rate, and so does gammatune",
+    "BackupAndRestore": "does not know of rollouts; gammatune keeps a run that can be gone on with in run_dir=",
+}
+SEEDS = 2**31  # of a seed generator: its state is int32
+
+
+def fit(
+    model: "keras.Model",
+    x: Any = None,
+    y: Any = None,
+    *,
+    epochs: int,
+    batch_size: int | None = None,
+    verbose: str | int = "auto",
+    callbacks: Any = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool | str = True,
+    class_weight: Mapping[int, float] | None = None,
+    sample_weight: Any = None,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    budget: float = BUDGET,
+    policy: str | Policy = "lookahead",
+    objective: str | Objective | None = None,
+    space: Any = None,
+    tape_bytes: int = TAPE_BYTES,
+    listeners: Sequence[Any] = (),
+    **options: Any,
+) -> Result:
+    """Train a compiled model as `model.fit` does, and find its learning rate while doing so.
+
+    The first block of arguments is that of `model.fit`. Callbacks see the course only, and `model.history` is filled
+    as usual; a callback that sets `model.stop_training` ends the run at the last whole epoch.
+    Validation data are needed: a rate is chosen by them. Keep others to report on.
+    budget: the ceiling on all compute, in multiples of the plain run. objective: "kappa" where the compiled metrics
+    have an "accuracy", else "log-loss". space: what is searched, twelve decades around the optimizer's own rate if
+    left out; only lr. tape_bytes: of batches kept where data (a generator, a PyDataset) cannot be drawn again.
+    options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
+
+    Afterwards the optimizer holds the rate that the course ended with, near zero on the default schedule.
+    Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
+    """
+    keras = _keras()
+    _refuse(model, callbacks)
+    policy = followed_policy(policy)
+    from keras.src.backend.torch.trainer import TorchEpochIterator  # what `model.fit` itself draws from
+    from keras.src.trainers.data_adapters import array_slicing
+
+    if validation_split and validation_data is None:
+        (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
+            (x, y, sample_weight), validation_split=validation_split
+        )
+    if validation_data is None:
+        raise InvalidArgument(
+            "a learning rate is chosen by how well the model does on data it is not trained on: give "
+            "validation_data= or validation_split="
+        )
+    drawn = TorchEpochIterator(
+        x=x,
+        y=y,
+        sample_weight=sample_weight,
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        shuffle=shuffle,
+        class_weight=class_weight,
+    )
+    model._symbolic_build(iterator=drawn)
+    drawn.reset()
+    told = keras.callbacks.CallbackList(
+        callbacks,
+        add_history=True,
+        add_progbar=verbose != 0,
+        verbose=verbose,
+        epochs=epochs,
+        steps=drawn.num_batches,
+        model=model,
+    )
+    val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+    scored = {
+        "x": val_x,
+        "y": val_y,
+        "sample_weight": val_weight,
+        "batch_size": validation_batch_size or batch_size,
+        "steps": validation_steps,
+        "verbose": 0,
+        "return_dict": True,
+    }
+    model.stop_training = False
+    model.make_train_function()  # before any fork, which knows the model's attributes
+    model.make_test_function()
+    training = _Training(model, _loader(drawn), scored, told, tape_bytes, aloud=verbose != 0)
+    follower = Follower(training)
+    searched = as_space({"lr": around(lr_of(training.mirror))} if space is None else space)
+    refuse_space(searched.names)
+    if objective is None:
+        objective = default_objective(model.get_metrics_result())
+    tuner = Tuner(
+        training=training,
+        epochs=epochs,
+        budget=budget,
+        policy=policy,
+        objective=objective,
+        space=searched,
+        listeners=[*listeners, follower],
+        **options,
+    )
+    told.on_train_begin()
+    result = follower.train(tuner)
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    model.stop_training = training.stopped
+    told.on_train_end(logs=training.logs)
+    return result
+
+
+# The training ---------------------------------------------------------------------------------------------
+
+
+class _Training(TorchLoop):
+    """A `Trainable` over a Keras model.
+
+    loader: batches as `train_step` takes them. scored: the arguments of `model.evaluate`. told: the callbacks.
+    """
+
+    def __init__(
+        self, model: Any, loader: Any, scored: Mapping[str, Any], told: Any, tape_bytes: int, *, aloud: bool
+    ) -> None:
+        import keras
+
+        optimizer = model.optimizer
+        self._inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+        self.mirror = _Mirror([v.value for v in model.trainable_weights], optimizer.learning_rate.value)
+        self._seeds = _seed_generators(model)
+        super().__init__(
+            model,
+            self.mirror,
+            ["lr"],
+            state=[*_unknown_to_torch(model), _Rest(model, self._seeds, self.mirror), _GlobalSeeds()],
+            tape_bytes=tape_bytes,
+        )
+        self._model = model
+        self._loader = loader
+        self._scored = scored
+        self._callbacks = told
+        self._unheard = keras.callbacks.Callback()  # does nothing
+        self._aloud = aloud
+        self._shown: Run | None = None
+        self.stopped = False
+        self.logs: dict[str, Any] = {}  # of the epoch shown last
+        # what a hook is for an optimizer of torch's: gradients are there, and nothing has moved
+        apply = self._inner.apply
+        vars(self._inner)["apply"] = lambda *args, **kwargs: self.mirror.step(lambda: apply(*args, **kwargs))
+
+    def show(self, run: Run | None) -> None:
+        self._shown = run
+
+    def committed(self, run: Run, reason: str) -> None:
+        self._callbacks.on_epoch_end(run.epoch, self.logs)
+        if self._aloud and run.epoch == 0:
+            print(f"gammatune: lr {run.values['lr']:.3g}; {reason}")
+        self.stopped |= bool(self._model.stop_training)
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        model = self._model
+        told = self._unheard if self._shown is None else self._callbacks
+        model.reset_metrics()
+        told.on_epoch_begin(epoch)
+        model.train()
+        logs: Any = {}
+        for step, batch in enumerate(self.batches(self._loader, epoch, meter)):
+            told.on_train_batch_begin(step)
+            logs = model.train_function([batch])
+            told.on_train_batch_end(step, logs)
+            if self._shown is not None and model.stop_training:
+                self.stopped = True
+                break
+        if self._shown is not None:
+            measured = model.get_metrics_result()
+            same = isinstance(logs, dict) and logs.keys() == measured.keys()
+            self.logs = dict(measured if same else logs)  # those of a train_step of one's own as they are
+        model.eval()
+
+    def evaluate(self, meter: Meter) -> Metrics:
+        model = self._model
+        told = None if self._shown is None else self._callbacks
+        test = model.test_function
+
+        def counting(data: Any) -> Any:
+            meter.evaluated += _examples(data[0])
+            return test(data)
+
+        model.test_function = counting
+        try:
+            with evaluating(model):
+                logs = model.evaluate(**self._scored, callbacks=told)
+        finally:
+            model.test_function = test
+        if self._shown is not None:
+            self.logs |= {f"val_{name}": value for name, value in logs.items()}
+        return {name: plain_number(name, value) for name, value in logs.items()}
+
+    def reorder(self, seed: int, *names: int) -> None:
+        super().reorder(seed, *names)
+        assert self._order is not None
+        for generator in self._seeds:
+            fresh = [int(self._order.integers(SEEDS)), 0]
+            generator.state.assign(np.array(fresh, dtype=generator.state.dtype))
+
+    def close(self) -> None:
+        vars(self._inner).pop("apply", None)
+        super().close()
+
+
+class _Mirror(Optimizer):
+    """A Keras optimizer as one of torch's: the model's weights, and the very tensor that holds its learning rate.
+
+    `step` is called with the Keras optimizer's own step, which is what trains.
+    """
+
+    def __init__(self, weights: list[Tensor], lr: Tensor) -> None:
+        super().__init__(weights, {"lr": lr})
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        closure()
+
+
+class _Rest(nn.Module):
+    """Every variable that the model does not have as its parameter: of its optimizer, metrics and seed generators."""
+
+    def __init__(self, model: Any, seeds: Sequence[Any], mirror: _Mirror) -> None:
+        super().__init__()
+        known = {id(tensor) for tensor in (*model.parameters(), mirror.param_groups[0]["lr"])}
+        variables = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
+        for variable in (*variables, *(generator.state for generator in seeds)):
+            tensor = variable.value
+            if id(tensor) not in known:
+                known.add(id(tensor))
+                self.register_buffer(str(len(self._buffers)), tensor)
+
+
+class _GlobalSeeds:
+    """The generator that Keras draws from where a layer has none; it is made when it is first needed."""
+
+    def state_dict(self) -> dict[str, Any]:
+        made = self._made()
+        return {"state": None if made is None else made.state.numpy().tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        from keras.src.backend.common import global_state
+        from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
+
+        if state["state"] is None:
+            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+        else:
+            made = global_seed_generator()
+            made.state.assign(np.array(state["state"], dtype=made.state.dtype))
+
+    def _made(self) -> Any:
+        from keras.src.backend.common import global_state
+        from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+        return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+
+
+def _unknown_to_torch(model: Any) -> list[nn.Module]:
+    """Layers that Keras keeps in lists, where torch does not find them; they may count, or hold buffers."""
+    known = set(map(id, model.modules()))
+    return [layer for layer in model._flatten_layers() if id(layer) not in known]
+
+
+def _seed_generators(model: Any) -> list[Any]:
+    return [g for layer in model._flatten_layers() for g in getattr(layer, "_seed_generators", ())]
+
+
+# Data -----------------------------------------------------------------------------------------------------
+
+
+def _loader(drawn: Any) -> Any:
+    """Keras's own batches: drawn again after each restore where they follow from torch's streams, else taped."""
+    inner = drawn._get_iterator()
+    if isinstance(inner, DataLoader) and drawn.steps_per_epoch is None and restorable(inner):
+        sampler = inner.batch_sampler
+        if type(sampler) is BatchSampler and not inner.num_workers:
+            return _Again(inner, drawn)
+    return _Drawn(drawn)
+
+
+class _Drawn:
+    """An epoch of Keras's iterator a pass."""
+
+    def __init__(self, drawn: Any) -> None:
+        self._drawn = drawn
+
+    def __iter__(self) -> Iterator[Any]:
+        return (data[0] for _, _, data in self._drawn)
+
+
+class _Again(DataLoader[Any]):
+    """The same, known to the engine by what it draws from."""
+
+    def __init__(self, inner: DataLoader[Any], drawn: Any) -> None:
+        super().__init__(
+            inner.dataset,
+            batch_sampler=inner.batch_sampler,
+            collate_fn=inner.collate_fn,
+            generator=inner.generator,
+        )
+        self._keras = drawn
+
+    def __iter__(self) -> Any:
+        return (data[0] for _, _, data in self._keras)
+
+
+def _examples(batch: Any) -> int:
+    from keras import tree
+
+    return int(next(array for array in tree.flatten(batch) if array is not None).shape[0])
+
+
+# Arguments ------------------------------------------------------------------------------------------------
+
+
+def _keras() -> Any:
+    try:
+        import keras
+    except ImportError as error:
+        raise MissingExtra(
+            "Keras is not installed; install it with: pip install 'gammatune[keras]'"
+        ) from error
+    if (backend := keras.config.backend()) != "torch":
+        raise InvalidArgument(
+            f"Keras runs on {backend} here, and gammatune steers trainings of torch: set the environment variable "
+            "KERAS_BACKEND=torch before keras is imported"
+        )
+    return keras
+
+
+def _refuse(model: Any, callbacks: Any) -> None:
+    import keras
+
+    if not isinstance(model, keras.Model) or not model.compiled:
+        raise InvalidArgument(
+            f"the model ({type(model).__name__}) is not a compiled Keras model: call model.compile(optimizer=..., "
+            "loss=...) first"
+        )
+    if not isinstance(model.optimizer.learning_rate, keras.Variable):
+        raise ConflictingControl(
+            "the optimizer's learning rate is a schedule or a function, and gammatune finds one itself: compile with "
+            "a number, such as keras.optimizers.Adam(1e-3)"
+        )
+    if model.jit_compile:
+        raise InvalidArgument(
+            "jit_compile=True hides the optimizer's steps; compile the model with jit_compile=False"
+        )
+    given = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
+    for callback in keras.tree.flatten(given or []):
+        for name, why in REFUSED.items():
+            if isinstance(callback, getattr(keras.callbacks, name)):
+                raise ConflictingControl(f"the callback {name} {why}; leave it out")
+
+
+__all__ = ["fit"]

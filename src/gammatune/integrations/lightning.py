@@ -1,0 +1,469 @@
+"""`trainer.fit` of Lightning 2, with the learning rate found on the way.
+
+    from gammatune.integrations import lightning as gamma_lightning
+
+    trainer = lightning.Trainer(max_epochs=20, callbacks=[ModelCheckpoint(monitor="val_loss")])
+    result = gamma_lightning.fit(trainer, module, train_loader, val_loader)
+
+A callback cannot re-enter its trainer, so this goes the other way: `trainer.fit` sets everything up as always, and
+where it would loop over epochs the tuner does. An epoch of the course is Lightning's own epoch, so that precision,
+gradient accumulation and clipping, `val_check_interval`, hooks, loggers, checkpoints and early stopping mean what
+they mean. A rollout is the same epoch loop with callbacks taken away, loggers that write nothing, no validation in
+the middle, and the trainer's counters put back afterwards. A validation in the middle of an epoch is not in the cost.
+
+What is not taken, each with a sentence: several optimizers, manual optimization, learning-rate schedulers, strategies
+over several devices, several training loaders or one without a length, `max_steps`, `limit_train_batches`, callbacks
+that take part in the training (stochastic weight averaging, fine-tuning, accumulation schedules, ...).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data import DataLoader
+
+from gammatune.engine.batches import TAPE_BYTES, restorable
+from gammatune.engine.streams import StreamStates
+from gammatune.engine.torch_loop import TorchLoop, lr_of
+from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.integrations.following import (
+    BUDGET,
+    Follower,
+    default_objective,
+    followed_policy,
+    refuse_space,
+)
+from gammatune.ledger import Meter
+from gammatune.objectives import Objective, plain_number
+from gammatune.policy.job import Policy
+from gammatune.records import Metrics, Values
+from gammatune.run import Run
+from gammatune.tuner import Result, Tuner, around, as_space
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+# Callbacks that take part in the training, whose state no fork holds.
+REFUSED = (
+    "StochasticWeightAveraging",
+    "WeightAveraging",
+    "GradientAccumulationScheduler",
+    "BaseFinetuning",
+    "ModelPruning",
+    "LearningRateFinder",
+    "BatchSizeFinder",
+)
+LOSSES = ("val_loss", "val/loss", "valid_loss", "validation_loss", "loss")
+ACCURACIES = ("val_acc", "val_accuracy", "val/acc", "val/accuracy", "valid_acc", "accuracy", "acc")
+
+
+def fit(
+    trainer: "Trainer",
+    model: "LightningModule",
+    train_dataloaders: Any = None,
+    val_dataloaders: Any = None,
+    datamodule: Any = None,
+    *,
+    loss: str | None = None,
+    accuracy: str | None = None,
+    budget: float = BUDGET,
+    policy: str | Policy = "lookahead",
+    objective: str | Objective | None = None,
+    space: Any = None,
+    tape_bytes: int = TAPE_BYTES,
+    listeners: Sequence[Any] = (),
+    **options: Any,
+) -> Result:
+    """Train for `trainer.max_epochs` as `trainer.fit` does, and find the learning rate while doing so.
+
+    Callbacks and loggers see the course only; where an epoch of it blows up and is taken back, they have seen that.
+    loss, accuracy: what `validation_step` logs them as; where they are left out, "val_loss", "val_acc" and the like
+    are looked for. The loss is needed. objective: "kappa" where there is an accuracy, else "log-loss".
+    budget: the ceiling on all compute, in multiples of the plain run. space: what is searched, twelve decades around
+    the optimizer's own rate if left out; only lr. tape_bytes: of batches kept where a loader cannot draw them again.
+    options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
+
+    Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
+    """
+    try:
+        import lightning.pytorch as pl
+    except ImportError as error:
+        raise MissingExtra(
+            "Lightning is not installed; install it with: pip install 'gammatune[lightning]'"
+        ) from error
+    _refuse(pl, trainer, model)
+    asked = {
+        "budget": budget,
+        "policy": followed_policy(policy),
+        "objective": objective,
+        "space": space,
+        "listeners": listeners,
+        **options,
+    }
+    loop = trainer.fit_loop
+    results: list[Result] = []
+
+    def run() -> None:
+        """What `trainer.fit` calls in the place of its loop over epochs."""
+        loop.setup_data()
+        if loop.skip:
+            return
+        loop.reset()
+        loop.on_run_start()
+        results.append(_search(trainer, (loss, accuracy), tape_bytes, asked))
+        loop._restarting = False
+        loop.on_run_end()
+
+    vars(loop)["run"] = run
+    try:
+        trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)
+    finally:
+        del vars(loop)["run"]
+    if not results:
+        raise InvalidArgument(
+            "there is nothing to train: the trainer has no batches, or has run its epochs already"
+        )
+    return results[0]
+
+
+def _search(
+    trainer: Any, named: tuple[str | None, str | None], tape_bytes: int, asked: dict[str, Any]
+) -> Result:
+    _refuse_what_was_configured(trainer)
+    training = _Training(trainer, named, tape_bytes)
+    follower = Follower(training)
+    searched = asked.pop("space")
+    searched = as_space({"lr": around(lr_of(trainer.optimizers[0]))} if searched is None else searched)
+    refuse_space(searched.names)
+    if asked["objective"] is None:
+        asked["objective"] = default_objective(training.trial())
+    asked["listeners"] = [*asked["listeners"], follower]
+    tuner = Tuner(training=training, epochs=trainer.max_epochs, space=searched, **asked)
+    return follower.train(tuner)
+
+
+# The training ---------------------------------------------------------------------------------------------
+
+
+class _Training(TorchLoop):
+    """A `Trainable` over a trainer in the midst of `fit`. named: loss and accuracy, as they are logged."""
+
+    def __init__(self, trainer: Any, named: tuple[str | None, str | None], tape_bytes: int) -> None:
+        self._trainer = trainer
+        self._loop = loop = trainer.fit_loop
+        self._named = named
+        self._loader = _batches_of(trainer)
+        self._shown: Run | None = None
+        self._scored: tuple[int, Any] | None = (
+            None  # the last validation: after how many batches, what was logged
+        )
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        self._progress = _Counters(loop)
+        state = [self._progress, *([] if scaler is None else [scaler])]
+        super().__init__(
+            trainer.lightning_module, trainer.optimizers[0], ["lr"], state=state, tape_bytes=tape_bytes
+        )
+        validate = loop.epoch_loop.val_loop.run
+
+        def noting() -> Any:
+            logged = validate()
+            self._scored = loop.epoch_loop.batch_progress.total.ready, logged
+            return logged
+
+        vars(loop.epoch_loop.val_loop)["run"] = noting
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self._trainer.should_stop and self._loop._can_stop_early)
+
+    def show(self, run: Run | None) -> None:
+        self._shown = run
+
+    def committed(self, run: Run, reason: str) -> None:
+        if run.epoch == 0:
+            from lightning.pytorch.utilities import rank_zero_info
+
+            rank_zero_info(f"gammatune: lr {run.values['lr']:.3g}; {reason}")
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        loop, planned = self._loop, meter.length.batches(len(self._loader))
+        batches = self.batches(self._loader, epoch, meter)
+        self._scored = None
+        with self._heard(in_epoch=True):
+            while planned > 0 and not meter.ended:
+                count = min(planned, len(self._loader))
+                planned -= count
+                loop.max_batches = count
+                try:
+                    loop.on_advance_start()
+                    loop.epoch_loop.run(_Fetcher(batches, count))
+                    loop.on_advance_end()
+                finally:
+                    loop.max_batches = len(self._loader)
+                if self._shown is not None and self.stopped:
+                    break
+            if not planned:
+                next(batches, None)  # to its end, where the examples of an epoch are counted
+
+    def evaluate(self, meter: Meter) -> Metrics:
+        trainer, epoch_loop = self._trainer, self._loop.epoch_loop
+        meter.evaluated += _examples(trainer)
+        at = epoch_loop.batch_progress.total.ready
+        if self._scored is None or self._scored[0] != at:
+            # the trainer's own validation, if it had one, was not at the end of the epoch
+            streams, counters = StreamStates([], cuda=True), self._progress.state_dict()
+            with self._heard(in_epoch=False, silent=True):
+                self._validate()
+            self._progress.load_state_dict(counters)
+            streams.restore()
+        assert self._scored is not None
+        logged = {name: value for part in self._scored[1] for name, value in part.items()}
+        return self._metrics(logged)
+
+    def trial(self) -> Metrics:
+        """The metrics of a validation that leaves no trace."""
+        self.capture("trial")
+        try:
+            return self.evaluate(Meter())
+        finally:
+            self.restore("trial")
+            del self._forks["trial"], self._unmet["trial"]
+
+    def close(self) -> None:
+        vars(self._loop.epoch_loop.val_loop).pop("run", None)
+        super().close()
+
+    def _validate(self) -> None:
+        """As the epoch loop does it."""
+        trainer = self._trainer
+        trainer.validating = True
+        try:
+            trainer.fit_loop.epoch_loop.val_loop.run()
+        finally:
+            trainer.training = True
+
+    def _metrics(self, logged: Mapping[str, Any]) -> Metrics:
+        metrics = {name: plain_number(name, value) for name, value in logged.items()}
+        loss, accuracy = self._named
+        loss = loss or next((name for name in LOSSES if name in metrics), None)
+        accuracy = accuracy or next((name for name in ACCURACIES if name in metrics), None)
+        if loss is None or any(name is not None and name not in metrics for name in (loss, accuracy)):
+            raise InvalidArgument(
+                f"validation_step logs {', '.join(metrics) or 'nothing'}, and a loss is needed to choose a learning "
+                "rate by: self.log('val_loss', ...), or say which it is with loss='name' (and accuracy='name')"
+            )
+        named = {"loss": metrics[loss]} | ({} if accuracy is None else {"accuracy": metrics[accuracy]})
+        return metrics | named
+
+    @contextmanager
+    def _heard(self, *, in_epoch: bool, silent: bool = False) -> Iterator[None]:
+        """Nobody hears what is trained inside, unless it is shown."""
+        if self._shown is not None and not silent:
+            yield
+            return
+        from lightning.pytorch.loggers.logger import DummyLogger
+        from lightning.pytorch.trainer.connectors.logger_connector.logger_connector import _LoggerConnector
+
+        trainer, epoch_loop = self._trainer, self._loop.epoch_loop
+        val_loop = epoch_loop.val_loop
+        kept = trainer.callbacks, trainer.loggers, trainer._logger_connector, trainer.should_stop
+        results = epoch_loop._results, val_loop._results
+        trainer.callbacks, trainer.loggers = [], [DummyLogger() for _ in kept[1]]
+        trainer._logger_connector = _LoggerConnector(trainer)
+        epoch_loop._results, val_loop._results = (
+            type(results[0])(training=True),
+            type(results[1])(training=False),
+        )
+        if in_epoch:
+            vars(epoch_loop)["_should_check_val_fx"] = lambda fetcher: False
+        try:
+            yield
+        finally:
+            vars(epoch_loop).pop("_should_check_val_fx", None)
+            epoch_loop._results, val_loop._results = results
+            trainer.callbacks, trainer.loggers, trainer._logger_connector, trainer.should_stop = kept
+
+
+class _Fetcher:
+    """The next `count` batches, as the epoch loop of Lightning asks for them."""
+
+    def __init__(self, batches: Iterator[Any], count: int) -> None:
+        self._batches, self._count = batches, count
+        self.fetched = 0
+
+    def __iter__(self) -> "_Fetcher":
+        return self
+
+    def __next__(self) -> tuple[Any, int, int]:
+        if self.done:
+            raise StopIteration
+        batch = next(self._batches)
+        self.fetched += 1
+        return batch, self.fetched - 1, 0
+
+    @property
+    def done(self) -> bool:
+        return self.fetched >= self._count
+
+
+class _Counters:
+    """Epochs, batches and steps that the loops of a trainer count; they go back with a fork."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        steps = loop.epoch_loop
+        self._trackers = (
+            loop.epoch_progress,
+            steps.batch_progress,
+            steps.automatic_optimization.optim_progress,
+            steps.val_loop.batch_progress,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        progress = [one.state_dict() for one in self._trackers]
+        return {"progress": progress, "stepped": self._loop.epoch_loop._batches_that_stepped}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for one, saved in zip(self._trackers, state["progress"], strict=True):
+            one.load_state_dict(saved)
+        self._loop.epoch_loop._batches_that_stepped = state["stepped"]
+
+
+# Data -----------------------------------------------------------------------------------------------------
+
+
+def _batches_of(trainer: Any) -> Any:
+    """The trainer's training loader, drawn from as Lightning does."""
+    loader = trainer.train_dataloader
+    is_one = hasattr(loader, "__iter__") and not isinstance(loader, (dict, list, tuple))
+    if not is_one or trainer.fit_loop.max_batches == float("inf"):
+        raise InvalidArgument(
+            f"the training data are a {type(loader).__name__}; give one loader that has a length (not a "
+            "collection of loaders, nor an iterable data set without __len__)"
+        )
+    again = isinstance(loader, DataLoader) and loader.batch_sampler is not None and restorable(loader)
+    return _Again(loader, trainer) if again else _Drawn(loader, trainer)
+
+
+class _Drawn:
+    """A pass takes as many batches as the loader has, and never asks for one more, as Lightning's.
+
+    Lightning makes the iterator of the first epoch when it sets up the data, so that the random number this draws
+    has been drawn before.
+    """
+
+    def __init__(self, loader: Any, trainer: Any) -> None:
+        self._source, self._trainer = loader, trainer
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __iter__(self) -> Iterator[Any]:
+        return _begun(self._source, self._trainer)
+
+
+class _Again(DataLoader[Any]):
+    """The same over a `DataLoader` whose order follows from torch's streams, which the engine knows it by."""
+
+    def __init__(self, loader: DataLoader[Any], trainer: Any) -> None:
+        super().__init__(
+            loader.dataset,
+            batch_sampler=loader.batch_sampler,
+            collate_fn=loader.collate_fn,
+            generator=loader.generator,
+        )
+        self._source, self._trainer = loader, trainer
+
+    def __iter__(self) -> Any:
+        return _begun(self._source, self._trainer)
+
+
+def _begun(loader: Any, trainer: Any) -> Iterator[Any]:
+    generator = getattr(loader, "generator", None)
+    before = StreamStates([] if generator is None else [generator])
+    batches = iter(loader)
+    if trainer.current_epoch == 0:
+        before.restore()
+    return islice(batches, len(loader))
+
+
+def _examples(trainer: Any) -> int:
+    """How many a validation takes."""
+    val_loop = trainer.fit_loop.epoch_loop.val_loop
+    val_loop.setup_data()
+    total = 0
+    for loader, batches in zip(val_loop._combined_loader.flattened, val_loop._max_batches, strict=True):
+        size = getattr(loader, "batch_size", None) or 1
+        data = getattr(loader, "dataset", None)
+        held = len(data) if isinstance(data, Sized) else batches * size
+        total += int(min(batches * size, held))
+    return total
+
+
+# Refusals -------------------------------------------------------------------------------------------------
+
+
+def _refuse(pl: Any, trainer: Any, model: Any) -> None:
+    """What can be told before `fit` has begun."""
+    from lightning.pytorch import callbacks
+    from lightning.pytorch.strategies import SingleDeviceStrategy
+
+    if not isinstance(trainer, pl.Trainer) or not isinstance(model, pl.LightningModule):
+        raise InvalidArgument(
+            f"fit takes a lightning.pytorch.Trainer and a LightningModule, not {type(trainer).__name__} and "
+            f"{type(model).__name__}"
+        )
+    if not isinstance(trainer.strategy, SingleDeviceStrategy) or trainer.world_size > 1:
+        raise InvalidArgument(
+            f"{type(trainer.strategy).__name__} trains on several devices, where a rollout cannot be taken back yet: "
+            "use Trainer(devices=1)"
+        )
+    if not model.automatic_optimization:
+        raise InvalidArgument(
+            "manual optimization steps by itself, so that a rollout cannot be told from the course: use automatic "
+            "optimization, or write the loop yourself with gammatune.Tuner"
+        )
+    if trainer.max_epochs is None or trainer.max_epochs < 1 or trainer.max_steps != -1:
+        raise InvalidArgument(
+            f"max_epochs={trainer.max_epochs}, max_steps={trainer.max_steps}: the length of a course is counted in "
+            "epochs; write Trainer(max_epochs=20)"
+        )
+    for name, usual in (
+        ("limit_train_batches", 1.0),
+        ("overfit_batches", 0.0),
+        ("fast_dev_run", False),
+        ("reload_dataloaders_every_n_epochs", 0),
+    ):
+        if (value := getattr(trainer, name)) != usual:
+            raise InvalidArgument(f"Trainer({name}={value!r}) changes what an epoch is; leave it out")
+    known = tuple(kind for name in REFUSED if (kind := getattr(callbacks, name, None)) is not None)
+    for callback in trainer.callbacks:
+        if isinstance(callback, known):
+            raise ConflictingControl(
+                f"the callback {type(callback).__name__} takes part in the training, and rollouts are trained "
+                "without callbacks: leave it out"
+            )
+
+
+def _refuse_what_was_configured(trainer: Any) -> None:
+    """What is known once Lightning has set up the training."""
+    if len(trainer.optimizers) != 1:
+        raise InvalidArgument(
+            f"configure_optimizers returns {len(trainer.optimizers)} optimizers, and one is steered here; write the "
+            "loop yourself with gammatune.Tuner, which takes several"
+        )
+    if trainer.lr_scheduler_configs:
+        kind = type(trainer.lr_scheduler_configs[0].scheduler).__name__
+        raise ConflictingControl(
+            f"configure_optimizers returns a {kind}, which sets the learning rate, and so does gammatune: return the "
+            "optimizer alone"
+        )
+    if not trainer.enable_validation:
+        raise InvalidArgument(
+            "a learning rate is chosen by how well the model does on data it is not trained on: give a "
+            "validation_step and validation data"
+        )
+
+
+__all__ = ["fit"]

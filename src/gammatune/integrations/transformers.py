@@ -1,0 +1,420 @@
+"""`trainer.train` of Transformers, with the learning rate found on the way.
+
+    from gammatune.integrations import transformers as gamma_transformers
+
+    trainer = transformers.Trainer(model, args, train_dataset=..., eval_dataset=..., compute_metrics=...)
+    result = gamma_transformers.train(trainer)
+
+A callback cannot re-enter its trainer, so this goes the other way: `trainer.train` sets everything up as always, and
+where it would run its epochs the tuner does. An epoch of the course is the trainer's own, so that its
+`training_step`, `compute_loss`, collators, accumulation, clipping, precision, callbacks, logs, evaluations and
+checkpoints mean what they mean. A rollout is the same epoch without callbacks, and the trainer's counters are put
+back afterwards.
+
+The `lr_scheduler_type` of the arguments is not used: the rate follows the schedule that was found, and the trainer
+logs it as "learning_rate". What is not taken, each with a sentence: a scheduler that was handed in, `max_steps`,
+several devices, data without a length, optimizers that set their own rate.
+"""
+
+import contextlib
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import BatchSampler, DataLoader
+
+from gammatune.engine.batches import TAPE_BYTES
+from gammatune.engine.modes import evaluating
+from gammatune.engine.streams import StreamStates
+from gammatune.engine.torch_loop import TorchLoop, lr_of
+from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.integrations.following import (
+    BUDGET,
+    Follower,
+    default_objective,
+    followed_policy,
+    refuse_space,
+)
+from gammatune.ledger import Meter
+from gammatune.objectives import Objective, plain_number
+from gammatune.policy.job import Policy
+from gammatune.records import Metrics, Values
+from gammatune.run import Run
+from gammatune.tuner import Result, Tuner, around, as_space
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+logger = logging.getLogger(__name__)
+
+# Samplers whose order follows from torch's streams, or from seed and epoch.
+TRUSTED = ("SequentialSampler", "RandomSampler", "SeedableRandomSampler", "LengthGroupedSampler")
+CLOCKED = ("_runtime", "_per_second", "_preparation_time")  # of an evaluation: no measures
+ORDERS = 100_003  # what the epoch of a seeded sampler is moved by for another order; guess: more than any has
+
+
+def train(
+    trainer: "Trainer",
+    *,
+    loss: str = "eval_loss",
+    accuracy: str | None = None,
+    budget: float = BUDGET,
+    policy: str | Policy = "lookahead",
+    objective: str | Objective | None = None,
+    space: Any = None,
+    tape_bytes: int = TAPE_BYTES,
+    listeners: Sequence[Any] = (),
+    **options: Any,
+) -> Result:
+    """Train for `args.num_train_epochs` as `trainer.train` does, and find the learning rate while doing so.
+
+    Callbacks and logs see the course only; where an epoch of it blows up and is taken back, they have seen that.
+    loss, accuracy: what `evaluate` calls them; an accuracy that is left out is "eval_accuracy" where
+    `compute_metrics` gives one. objective: "kappa" where there is an accuracy, else "log-loss".
+    budget: the ceiling on all compute, in multiples of the plain run. space: what is searched, twelve decades around
+    `args.learning_rate` if left out; only lr. tape_bytes: of batches kept where data cannot be drawn again.
+    options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
+
+    Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtra(
+            "Transformers is not installed; install it with: pip install 'gammatune[transformers]'"
+        ) from error
+    _refuse(transformers, trainer)
+    asked = {
+        "budget": budget,
+        "policy": followed_policy(policy),
+        "objective": objective,
+        "space": space,
+        "listeners": listeners,
+        **options,
+    }
+    if trainer.args.lr_scheduler_type != "constant":
+        logger.warning(
+            "gammatune: lr_scheduler_type=%r is not used; the learning rate follows the schedule that is found",
+            str(getattr(trainer.args.lr_scheduler_type, "value", trainer.args.lr_scheduler_type)),
+        )
+    run_epoch = trainer._run_epoch
+    results: list[Result] = []
+
+    def run(**arguments: Any) -> None:
+        """What `trainer.train` calls in the place of its first epoch, and of all others."""
+        training = _Training(trainer, run_epoch, arguments, (loss, accuracy), tape_bytes)
+        results.append(_search(trainer, training, asked))
+        trainer.control.should_training_stop = True
+
+    vars(trainer)["_run_epoch"] = run
+    followed: Any = _Followed(trainer)
+    trainer.lr_scheduler, trainer._created_lr_scheduler = followed, False
+    try:
+        trainer.train()
+    finally:
+        del vars(trainer)["_run_epoch"]
+        trainer.lr_scheduler = None
+    return results[0]
+
+
+def _search(trainer: Any, training: "_Training", asked: dict[str, Any]) -> Result:
+    follower = Follower(training)
+    searched = asked.pop("space")
+    searched = as_space({"lr": around(lr_of(trainer.optimizer.optimizer))} if searched is None else searched)
+    refuse_space(searched.names)
+    if asked["objective"] is None:
+        asked["objective"] = default_objective(training.trial())
+    asked["listeners"] = [*asked["listeners"], follower]
+    tuner = Tuner(training=training, epochs=int(trainer.args.num_train_epochs), space=searched, **asked)
+    return follower.train(tuner)
+
+
+# The training ---------------------------------------------------------------------------------------------
+
+
+class _Training(TorchLoop):
+    """A `Trainable` over a trainer in the midst of `train`.
+
+    run_epoch: the trainer's own; arguments: those it was to be called with for its first epoch. named: loss and
+    accuracy, as `evaluate` calls them.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        run_epoch: Any,
+        arguments: Mapping[str, Any],
+        named: tuple[str, str | None],
+        tape_bytes: int,
+    ) -> None:
+        self._trainer, self._run_epoch, self._arguments, self._named = trainer, run_epoch, arguments, named
+        self._loader = _batches_of(trainer, arguments["train_dataloader"])
+        self._progress = _Counters(trainer)
+        self.stopped = False
+        self._shown: Run | None = None
+        self._begun = False  # the trainer has told its callbacks of its first epoch
+        self._scored: tuple[int, Mapping[str, Any]] | None = (
+            None  # the last evaluation: after which step, what it said
+        )
+        scaler = trainer.accelerator.scaler
+        super().__init__(
+            arguments["model"],
+            trainer.optimizer.optimizer,
+            ["lr"],
+            state=[self._progress, *([] if scaler is None else [scaler])],
+            tape_bytes=tape_bytes,
+        )
+        evaluate = trainer.evaluate
+
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            metrics = evaluate(*args, **kwargs)
+            self._scored = trainer.state.global_step, metrics
+            return metrics
+
+        vars(trainer)["evaluate"] = noting
+
+    def show(self, run: Run | None) -> None:
+        self._shown = run
+
+    def committed(self, run: Run, reason: str) -> None:
+        if run.epoch == 0:
+            logger.warning("gammatune: lr %.3g; %s", run.values["lr"], reason)
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        trainer, loader = self._trainer, self._loader
+        planned, whole = meter.length.batches(len(loader)), len(loader)
+        batches = self.batches(loader, epoch, meter)
+        self._scored = None
+        trainer.control.should_training_stop = (
+            False  # as the last epoch sets it, which may have been taken back
+        )
+        with contextlib.nullcontext() if self._shown is not None else self._unheard():
+            while planned > 0 and not meter.ended:
+                count = min(planned, whole)
+                planned -= count
+                if self._shown is None or self._begun:
+                    handler = trainer.callback_handler
+                    trainer.control = handler.on_epoch_begin(trainer.args, trainer.state, trainer.control)
+                self._begun |= self._shown is not None
+                every = trainer.args.gradient_accumulation_steps
+                given = {
+                    "epoch": epoch,
+                    "train_dataloader": _Pass(batches, loader, trainer, meter.order),
+                    "steps_in_epoch": count,
+                    "num_update_steps_per_epoch": -(-count // every),
+                }
+                self._run_epoch(**{**self._arguments, **given})
+                epoch += 1
+            if self._shown is not None:
+                state = trainer.state
+                self.stopped = trainer.control.should_training_stop and state.global_step < state.max_steps
+            if not planned:
+                next(batches, None)  # to its end, where the examples of an epoch are counted
+
+    def evaluate(self, meter: Meter) -> Metrics:
+        trainer = self._trainer
+        meter.evaluated += _examples(trainer.eval_dataset)
+        if self._scored is None or self._scored[0] != trainer.state.global_step:
+            # the trainer's own evaluation, if it had one, was not at the end of the epoch
+            streams = StreamStates([], cuda=True)
+            with self._unheard(), evaluating(self._arguments["model"]):
+                trainer.evaluate()
+            streams.restore()
+        assert self._scored is not None
+        return self._metrics(self._scored[1])
+
+    def trial(self) -> Metrics:
+        """The metrics of an evaluation that leaves no trace."""
+        self.capture("trial")
+        try:
+            return self.evaluate(Meter())
+        finally:
+            self.restore("trial")
+            del self._forks["trial"], self._unmet["trial"]
+
+    def close(self) -> None:
+        vars(self._trainer).pop("evaluate", None)
+        super().close()
+
+    def _metrics(self, said: Mapping[str, Any]) -> Metrics:
+        kept = {name: value for name, value in said.items() if name != "epoch" and not name.endswith(CLOCKED)}
+        metrics = {name: plain_number(name, value) for name, value in kept.items()}
+        loss, accuracy = self._named
+        accuracy = accuracy or ("eval_accuracy" if "eval_accuracy" in metrics else None)
+        if any(name is not None and name not in metrics for name in (loss, accuracy)):
+            raise InvalidArgument(
+                f"evaluate says {', '.join(metrics) or 'nothing'}, and a loss is needed to choose a learning rate "
+                "by: give the evaluation data labels, or say which it is with loss='name' (and accuracy='name')"
+            )
+        return (
+            metrics | {"loss": metrics[loss]} | ({} if accuracy is None else {"accuracy": metrics[accuracy]})
+        )
+
+    @contextlib.contextmanager
+    def _unheard(self) -> Iterator[None]:
+        """No callback hears what is trained or evaluated inside, and nothing is logged, evaluated or saved."""
+        trainer = self._trainer
+        kept = trainer.callback_handler, trainer.control, trainer.state.log_history
+        trainer.callback_handler, trainer.control = copy.copy(kept[0]), type(kept[1])()
+        trainer.callback_handler.callbacks = []
+        trainer.state.log_history = []
+        try:
+            yield
+        finally:
+            trainer.callback_handler, trainer.control, trainer.state.log_history = kept
+
+
+class _Counters:
+    """What a trainer counts while it trains; it goes back with a fork."""
+
+    STATE = ("epoch", "global_step", "num_input_tokens_seen", "total_flos")
+    OWN = ("_total_loss_scalar", "_globalstep_last_logged", "current_flos")
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    def state_dict(self) -> dict[str, Any]:
+        trainer = self._trainer
+        kept = {name: getattr(trainer.state, name) for name in self.STATE}
+        kept |= {name: getattr(trainer, name) for name in self.OWN}
+        return kept | {"_tr_loss": float(trainer._tr_loss)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        trainer = self._trainer
+        for name in self.STATE:
+            setattr(trainer.state, name, state[name])
+        for name in self.OWN:
+            setattr(trainer, name, state[name])
+        trainer._tr_loss = torch.tensor(state["_tr_loss"], device=trainer.args.device)
+
+
+class _Followed:
+    """In the place of the trainer's scheduler: it says what the rate is, and sets nothing."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    def step(self, *args: Any) -> None:
+        """The rate is set elsewhere."""
+
+    def get_last_lr(self) -> list[float]:
+        return [float(group["lr"]) for group in self._trainer.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """There is none."""
+
+
+# Data -----------------------------------------------------------------------------------------------------
+
+
+def _batches_of(trainer: Any, loader: Any) -> Any:
+    sampler = getattr(loader, "batch_sampler", None)
+    again = (
+        isinstance(loader, DataLoader)
+        and type(sampler) is BatchSampler
+        and type(sampler.sampler).__name__ in TRUSTED
+        and not loader.persistent_workers
+    )
+    return _Again(loader) if again else _Drawn(loader)
+
+
+class _Drawn:
+    """A pass over the trainer's loader in the order of an epoch, as it takes it: never asking for one batch more."""
+
+    def __init__(self, loader: Any) -> None:
+        self.source, self.epoch = loader, 0
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[Any]:
+        return _drawn(self.source, self.epoch)
+
+
+class _Again(DataLoader[Any]):
+    """The same, known to the engine as one that can be drawn again."""
+
+    def __init__(self, loader: Any) -> None:
+        sampler = loader.batch_sampler
+        super().__init__(loader.dataset, batch_size=sampler.batch_size, drop_last=sampler.drop_last)
+        self.source, self.epoch = loader, 0
+
+    def __iter__(self) -> Any:
+        return _drawn(self.source, self.epoch)
+
+
+def _drawn(loader: Any, epoch: int) -> Iterator[Any]:
+    if hasattr(loader, "set_epoch"):
+        loader.set_epoch(epoch)
+    return islice(iter(loader), len(loader))
+
+
+class _Pass:
+    """The next batches of a run, as the trainer's epoch asks for them."""
+
+    def __init__(self, batches: Iterator[Any], loader: Any, trainer: Any, order: int) -> None:
+        self._batches, self._loader, self._trainer, self._order = batches, loader, trainer, order
+
+    def set_epoch(self, epoch: int) -> None:
+        self._loader.epoch = epoch + self._order * ORDERS
+
+    def __iter__(self) -> "_Pass":
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._batches)
+        except StopIteration:  # it diverged, or the budget is spent
+            self._trainer.control.should_epoch_stop = True
+            raise
+
+
+def _examples(data: Any) -> int:
+    if isinstance(data, Mapping):
+        return sum(map(_examples, data.values()))
+    return len(data) if isinstance(data, Sized) else 0
+
+
+# Refusals -------------------------------------------------------------------------------------------------
+
+
+def _refuse(transformers: Any, trainer: Any) -> None:
+    if not isinstance(trainer, transformers.Trainer):
+        raise InvalidArgument(f"train takes a transformers.Trainer, not {type(trainer).__name__}")
+    args = trainer.args
+    if trainer.lr_scheduler is not None and not trainer._created_lr_scheduler:
+        raise ConflictingControl(
+            f"a {type(trainer.lr_scheduler).__name__} was handed to the trainer, which sets the learning rate, and "
+            "so does gammatune: write optimizers=(optimizer, None)"
+        )
+    if args.max_steps > 0 or args.num_train_epochs != int(args.num_train_epochs) or args.num_train_epochs < 1:
+        raise InvalidArgument(
+            f"max_steps={args.max_steps}, num_train_epochs={args.num_train_epochs}: the length of a course is "
+            "counted in whole epochs; write TrainingArguments(num_train_epochs=3)"
+        )
+    if args.world_size > 1 or args.n_gpu > 1 or trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
+        raise InvalidArgument(
+            "several devices train here, where a rollout cannot be taken back yet: make one visible "
+            "(CUDA_VISIBLE_DEVICES=0), without DeepSpeed or FSDP"
+        )
+    if args.auto_find_batch_size:
+        raise InvalidArgument("auto_find_batch_size=True begins the training anew; leave it out")
+    if trainer.train_dataset is None or not isinstance(trainer.train_dataset, Sized):
+        raise InvalidArgument("the training data have no length; give a train_dataset with __len__")
+    if trainer.eval_dataset is None:
+        raise InvalidArgument(
+            "a learning rate is chosen by how well the model does on data it is not trained on: give an eval_dataset"
+        )
+    if args.optim in ("lomo", "adalomo") or "relative_step=True" in (args.optim_args or ""):
+        raise ConflictingControl(
+            f"the optimizer {args.optim} sets its own rate; use another, such as adamw_torch"
+        )
+
+
+__all__ = ["train"]
