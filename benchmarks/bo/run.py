@@ -101,6 +101,17 @@ def table(rows: Iterable[dict[str, Any]], chosen: list[Problem]) -> list[dict[st
     return out
 
 
+def document(written: dict[str, Any]) -> str:
+    """JSON with a line for each entry of a list."""
+    parts = []
+    for name, value in written.items():
+        text = json.dumps(value)
+        if isinstance(value, list):
+            text = "[\n" + ",\n".join("  " + json.dumps(each) for each in value) + "\n ]"
+        parts.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def show(lines: list[dict[str, Any]]) -> None:
     shown = None
     for line in lines:
@@ -137,7 +148,7 @@ def main() -> None:
     def write() -> None:
         rewritten = out.with_suffix(".part")
         lines = table(rows, chosen)
-        rewritten.write_text(json.dumps({**about, "table": lines, "runs": rows}, indent=1) + "\n")
+        rewritten.write_text(document({**about, "table": lines, "runs": rows}))
         rewritten.replace(out)
 
     run(chosen[0], "gamma", 10**6)  # imports and first calls
