@@ -12,7 +12,7 @@ import torch
 
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra, NotRestorable
 from gammatune.integrations.keras import fit
-from gammatune.records import Length, Rollout
+from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -338,6 +338,38 @@ def test_gone_on_with(tmp_path: Any) -> None:
     parts = run(tmp_path / "parts")
     for one, other in zip(whole.weights, parts.weights, strict=True):
         assert np.array_equal(one.numpy(), other.numpy())
+
+
+def blowing_up(job: Any) -> Any:
+    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
+    yield Fork("home")
+    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
+        for rate in rates:
+            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
+        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+        yield Fork("home")
+
+
+def test_an_epoch_that_is_taken_back() -> None:
+    """It has no end, and the one in its place is told under the same number."""
+    recorder, model = Recorder(), make("SGD")
+    result = fit(
+        model,
+        X[TRAIN],
+        Y[TRAIN],
+        validation_data=(X[SELECT], Y[SELECT]),
+        epochs=3,
+        verbose=0,
+        callbacks=[recorder],
+        policy=blowing_up,
+        space=["lr=1e-4:1e31:log"],
+        budget=50,
+    )
+    assert [outcome.status for outcome in result.rollouts] == ["ok", "diverged", "ok", "ok"]
+    epochs = [(name, at) for name, at, _ in recorder.heard if "_epoch_" in name]
+    begin, end = "on_epoch_begin", "on_epoch_end"
+    assert epochs == [(begin, 0), (end, 0), (begin, 1), (begin, 1), (end, 1), (begin, 2), (end, 2)]
+    assert int(model.optimizer.iterations) == 6
 
 
 def attempt(model: Any = None, **options: Any) -> None:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
 from gammatune.integrations.lightning import fit
-from gammatune.records import Length, Rollout
+from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -296,6 +296,27 @@ def test_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="pulled the plug"):
         train("parts", callbacks=[Fail()])
     assert same(whole, train("parts"))
+
+
+def blowing_up(job: Any) -> Any:
+    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
+    yield Fork("home")
+    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
+        for rate in rates:
+            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
+        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+        yield Fork("home")
+
+
+def test_an_epoch_that_is_taken_back() -> None:
+    """It has been seen, and the one in its place is told with the same counters."""
+    recorder = Recorder()
+    trainer, model = trainer_of(max_epochs=3, callbacks=[recorder]), Net(torch.optim.SGD)
+    result = fit(trainer, model, *loaders(), policy=blowing_up, space=["lr=1e-4:1e31:log"], budget=50)
+    assert [outcome.status for outcome in result.rollouts] == ["ok", "diverged", "ok", "ok"]
+    starts = [counters[:2] for name, counters, _ in recorder.heard if name == "on_train_epoch_start"]
+    assert starts == [(0, 0), (1, 4), (1, 4), (2, 8)]
+    assert (trainer.current_epoch, trainer.global_step, model.calls) == (3, 12, 12)
 
 
 def attempt(model: Any = None, data: Any = None, options: Any = None, **asked: Any) -> None:

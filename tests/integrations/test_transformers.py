@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
 from gammatune.integrations.transformers import train
-from gammatune.records import Length, Rollout
+from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -249,6 +249,27 @@ def test_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="pulled the plug"):
         run("parts", Fail())
     assert same(whole, run("parts"))
+
+
+def blowing_up(job: Any) -> Any:
+    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
+    yield Fork("home")
+    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
+        for rate in rates:
+            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
+        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+        yield Fork("home")
+
+
+def test_an_epoch_that_is_taken_back(tmp_path: Path) -> None:
+    """It has been seen, and the one in its place is told with the same counters, the last one too."""
+    recorder = Recorder()
+    trainer = make(tmp_path, [recorder], num_train_epochs=3, optim="sgd")
+    result = train(trainer, policy=blowing_up, space=["lr=1e-4:1e31:log"], budget=50)
+    assert [outcome.status for outcome in result.rollouts] == ["ok", "diverged", "ok", "ok"]
+    begins = [(step, epoch) for name, step, epoch, _ in recorder.heard if name == "on_epoch_begin"]
+    assert begins == [(0, 0), (8, 1), (8, 1), (16, 2)]
+    assert (trainer.state.global_step, trainer.state.epoch) == (24, 3)
 
 
 class Unsized(IterableDataset[Any]):

@@ -1,10 +1,9 @@
 """What the frameworks' integrations share: one course, followed by the user's callbacks and loggers as it is trained.
 
 A framework's callbacks expect a training that goes forwards, and look at the model while it does. So only rollouts
-that are the course itself are shown to them, and the policy is one that trains the course as such: `one_walk`. The
-end of an epoch is told when the epoch is committed, with the training standing there. An epoch that blew up is never
-told to its end; where the guard goes back further than to the last commit, the epochs trained again are told again,
-under their own numbers.
+that are the course itself are shown to them, and the policy is one that trains the course as such: `one_walk`. What
+the guard takes back they have seen all the same (of Keras's all but the end of the epoch that blew up); what is
+trained in its place is told again, under the same numbers, and the framework's own counters have gone back too.
 """
 
 from typing import Any, Protocol
