@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import asked, events, flowers, keep_predictions
+from small_runs import asked, events, flowers, keep_predictions
 
 from gammatune.cli import main
 from gammatune.command import train

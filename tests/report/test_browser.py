@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import tuned
+from small_runs import tuned
 
 from gammatune.report.comparison import write_comparison
 from gammatune.report.page import write_report

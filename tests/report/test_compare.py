@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import keep_predictions, rewrite
+from small_runs import keep_predictions, rewrite
 from test_page import Read
 
 from gammatune.errors import InvalidArgument, JournalError

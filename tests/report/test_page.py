@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import events, rewrite, tuned
+from small_runs import events, rewrite, tuned
 
 import gammatune
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra
