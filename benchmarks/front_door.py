@@ -23,6 +23,7 @@ command too, imports and all. One thread each. Results are written as they come.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -250,10 +251,14 @@ def rivals(classify: bool, seconds: float, seed: int) -> dict[str, Callable[...,
 def result(asked: Any, cells: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "command": f"python benchmarks/front_door.py --data FOLDER --seeds {asked.seeds}",
-        "machine": machine("torch", "numpy", "scikit-learn", "pandas", "flaml", "lightgbm"),
+        "machine": machine("torch", "numpy", "scikit-learn", "pandas", *installed("flaml", "lightgbm")),
         "limit": LIMIT,
         "cells": cells,
     }
+
+
+def installed(*packages: str) -> list[str]:
+    return [name for name in packages if importlib.util.find_spec(name) is not None]
 
 
 def table(cells: list[dict[str, Any]]) -> str:

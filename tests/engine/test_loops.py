@@ -621,7 +621,7 @@ def test_lazy_parameters_are_named() -> None:
         ({"epochs": 2.5}, "epochs=2.5"),
         ({"budget": -1}, "budget=-1"),
         ({"budget": float("nan")}, "budget=nan"),
-        ({"policy": "best"}, "'greedy' or 'once'"),
+        ({"policy": "best"}, "write one of lookahead, greedy, once"),
         ({"sampler": "magic"}, "gamma"),
         ({"objective": "happiness"}, "kappa"),
         ({"keep": "some"}, "'best' or 'last'"),
