@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 SEEDS = 2**32  # what every generator behind it takes
-DEFAULT_LAM = 0.5  # as gammatune.objectives has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,13 @@ def _as_begun(asked: Asked, run_dir: str | None) -> Asked:
 def _objective(asked: Asked, task: str) -> "Objective | None":
     """What was asked for; None leaves it to `fit`, which goes by the metric or the task."""
     from gammatune.measures import recipe
-    from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, for_metric, make_objective
+    from gammatune.objectives import (
+        DEFAULT_CLASSIFICATION,
+        DEFAULT_LAM,
+        DEFAULT_REGRESSION,
+        for_metric,
+        make_objective,
+    )
 
     if asked.objective is None and asked.lam == DEFAULT_LAM:
         return None

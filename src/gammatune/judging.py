@@ -9,6 +9,7 @@ from torch import nn
 
 from gammatune.data.split import Split
 from gammatune.data.table_preprocessing import TablePreprocessing
+from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.measures import Answers
 from gammatune.permuting import Importance, importance
@@ -61,15 +62,10 @@ def judge(
 def _predict(net: nn.Module, x: Any, task: str) -> Any:
     """Probabilities or standardised targets of rows (n, F)."""
     device = next(net.parameters()).device
-    training = net.training
-    net.eval()
-    try:
-        with torch.no_grad():
-            rows = torch.as_tensor(np.ascontiguousarray(x, dtype=np.float32)).to(device)
-            said = torch.cat([net(part) for part in rows.split(BATCH)])
-            return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy()
-    finally:
-        net.train(training)
+    rows = torch.as_tensor(np.ascontiguousarray(x, dtype=np.float32)).to(device)
+    with evaluating(net):
+        said = torch.cat([net(part) for part in rows.split(BATCH)])
+    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy()
 
 
 def _in_words(found: Importance) -> list[str]:

@@ -48,8 +48,6 @@ class Options(Protocol):
     @property
     def freeze(self) -> list[str] | None: ...
     @property
-    def optimizer(self) -> str: ...
-    @property
     def epochs(self) -> int | None: ...
     @property
     def budget(self) -> float | None: ...
@@ -57,8 +55,6 @@ class Options(Protocol):
     def policy(self) -> str: ...
     @property
     def batch_size(self) -> int | None: ...
-    @property
-    def search(self) -> list[str] | None: ...
     @property
     def limit(self) -> int | None: ...
     @property
@@ -173,7 +169,7 @@ def estimate(prepared: Prepared, asked: Options) -> Mapping[str, float]:
     """What the job costs, without doing it: seconds_per_epoch, measured in a few steps on a copy of the net, and
     seconds for all of it."""
     per_epoch = _seconds_per_epoch(prepared.net, prepared.split, prepared.batch_size, asked.device)
-    budget = default_budget(asked.policy) if asked.budget is None else asked.budget
+    budget = _budget(asked)
     return {
         "parameters": sum(p.numel() for p in prepared.net.parameters()),
         "batch_size": prepared.batch_size,
@@ -231,11 +227,15 @@ def _split_table(asked: Options, begun: Any, said: list[str]) -> Split:
 # Time -----------------------------------------------------------------------------------------------------
 
 
+def _budget(asked: Options) -> float:
+    return default_budget(asked.policy) if asked.budget is None else asked.budget
+
+
 def _within(asked: Options, epochs: int, net: nn.Module, split: Split, size: int, said: list[str]) -> int:
     """As many epochs as the time allows."""
     assert asked.time is not None
     per_epoch = _seconds_per_epoch(net, split, size, asked.device)
-    budget = default_budget(asked.policy) if asked.budget is None else asked.budget
+    budget = _budget(asked)
     possible = math.floor(SLACK * asked.time / (per_epoch * budget))
     if possible < 1:
         raise InvalidArgument(

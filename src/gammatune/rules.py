@@ -15,7 +15,9 @@ MANY_IMAGES, FEWER_EPOCHS = 30_000, 10
 RESNET_FROM = 5_000  # images, where there is an accelerator
 
 
-def model_for(shape: tuple[int, ...], examples: int, *, table: bool, accelerated: bool) -> str:
+def model_for(
+    shape: tuple[int, ...], examples: int = 0, *, table: bool = False, accelerated: bool = False
+) -> str:
     """tabular for tables, mlp for other rows of numbers; for images cnn, on an accelerator resnet from 5,000 on."""
     if len(shape) == 3:
         return "resnet" if accelerated and examples >= RESNET_FROM else "cnn"

@@ -8,13 +8,16 @@ trained in its place is told again, under the same numbers, and the framework's 
 
 from typing import Any, Protocol
 
+from gammatune.engine.torch_loop import TorchLoop, lr_of
 from gammatune.errors import InvalidArgument
 from gammatune.events import Event
+from gammatune.ledger import Meter
 from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION
 from gammatune.policy.job import Job, Policy, Steps
 from gammatune.policy.lookahead import lookahead
+from gammatune.records import Metrics
 from gammatune.run import Run
-from gammatune.tuner import Result, Tuner
+from gammatune.tuner import Result, Tuner, around, as_space
 
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
@@ -53,6 +56,49 @@ class Shown(Protocol):
 
     def committed(self, run: Run, reason: str) -> None:
         """The epoch that was shown last has become part of the course, and the training stands at its end."""
+
+
+class ShownLoop(TorchLoop):
+    """What trainings whose epochs are a framework's own have in common."""
+
+    _shown: Run | None = None
+
+    def show(self, run: Run | None) -> None:
+        self._shown = run
+
+    def evaluate(self, meter: Meter) -> Metrics:
+        """On the framework's own validation data."""
+        raise NotImplementedError
+
+    def trial(self) -> Metrics:
+        """The metrics of an evaluation that leaves no trace."""
+        self.capture("trial")
+        try:
+            return self.evaluate(Meter())
+        finally:
+            self.restore("trial")
+            del self._forks["trial"], self._unmet["trial"]
+
+
+def search(
+    training: Any, optimizer: Any, epochs: int, *, space: Any, objective: Any, listeners: Any, **options: Any
+) -> Result:
+    """Train a `ShownLoop` over so many epochs, followed by whoever looks on.
+
+    optimizer: whose rate is searched around, where no space is given. options: those of `Tuner`.
+    """
+    follower = Follower(training)
+    searched = as_space({"lr": around(lr_of(optimizer))} if space is None else space)
+    refuse_space(searched.names)
+    tuner = Tuner(
+        training=training,
+        epochs=epochs,
+        space=searched,
+        objective=default_objective(training.trial()) if objective is None else objective,
+        listeners=[*listeners, follower],
+        **options,
+    )
+    return follower.train(tuner)
 
 
 class Follower:

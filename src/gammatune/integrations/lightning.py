@@ -25,21 +25,14 @@ from torch.utils.data import DataLoader
 
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.streams import StreamStates
-from gammatune.engine.torch_loop import TorchLoop, lr_of
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import (
-    BUDGET,
-    Follower,
-    default_objective,
-    followed_policy,
-    refuse_space,
-)
+from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, search
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
 from gammatune.records import Metrics, Values
 from gammatune.run import Run
-from gammatune.tuner import Result, Tuner, around, as_space
+from gammatune.tuner import Result
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -132,21 +125,13 @@ def _search(
 ) -> Result:
     _refuse_what_was_configured(trainer)
     training = _Training(trainer, named, tape_bytes)
-    follower = Follower(training)
-    searched = asked.pop("space")
-    searched = as_space({"lr": around(lr_of(trainer.optimizers[0]))} if searched is None else searched)
-    refuse_space(searched.names)
-    if asked["objective"] is None:
-        asked["objective"] = default_objective(training.trial())
-    asked["listeners"] = [*asked["listeners"], follower]
-    tuner = Tuner(training=training, epochs=trainer.max_epochs, space=searched, **asked)
-    return follower.train(tuner)
+    return search(training, trainer.optimizers[0], trainer.max_epochs, **asked)
 
 
 # The training ---------------------------------------------------------------------------------------------
 
 
-class _Training(TorchLoop):
+class _Training(ShownLoop):
     """A `Trainable` over a trainer in the midst of `fit`. named: loss and accuracy, as they are logged."""
 
     def __init__(self, trainer: Any, named: tuple[str | None, str | None], tape_bytes: int) -> None:
@@ -154,7 +139,6 @@ class _Training(TorchLoop):
         self._loop = loop = trainer.fit_loop
         self._named = named
         self._loader = _batches_of(trainer)
-        self._shown: Run | None = None
         self._scored: tuple[int, Any] | None = (
             None  # the last validation: after how many batches, what was logged
         )
@@ -176,9 +160,6 @@ class _Training(TorchLoop):
     @property
     def stopped(self) -> bool:
         return bool(self._trainer.should_stop and self._loop._can_stop_early)
-
-    def show(self, run: Run | None) -> None:
-        self._shown = run
 
     def committed(self, run: Run, reason: str) -> None:
         if run.epoch == 0:
@@ -220,15 +201,6 @@ class _Training(TorchLoop):
         assert self._scored is not None
         logged = {name: value for part in self._scored[1] for name, value in part.items()}
         return self._metrics(logged)
-
-    def trial(self) -> Metrics:
-        """The metrics of a validation that leaves no trace."""
-        self.capture("trial")
-        try:
-            return self.evaluate(Meter())
-        finally:
-            self.restore("trial")
-            del self._forks["trial"], self._unmet["trial"]
 
     def close(self) -> None:
         vars(self._loop.epoch_loop.val_loop).pop("run", None)

@@ -29,21 +29,14 @@ from torch.utils.data import BatchSampler, DataLoader
 from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.modes import evaluating
 from gammatune.engine.streams import StreamStates
-from gammatune.engine.torch_loop import TorchLoop, lr_of
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import (
-    BUDGET,
-    Follower,
-    default_objective,
-    followed_policy,
-    refuse_space,
-)
+from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, search
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
 from gammatune.records import Metrics, Values
 from gammatune.run import Run
-from gammatune.tuner import Result, Tuner, around, as_space
+from gammatune.tuner import Result
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -106,7 +99,9 @@ def train(
     def run(**arguments: Any) -> None:
         """What `trainer.train` calls in the place of its first epoch, and of all others."""
         training = _Training(trainer, run_epoch, arguments, (loss, accuracy), tape_bytes)
-        results.append(_search(trainer, training, asked))
+        epochs = int(trainer.args.num_train_epochs)
+        accelerated: Any = trainer.optimizer
+        results.append(search(training, accelerated.optimizer, epochs, **asked))
         trainer.control.should_training_stop = True
 
     vars(trainer)["_run_epoch"] = run
@@ -120,22 +115,10 @@ def train(
     return results[0]
 
 
-def _search(trainer: Any, training: "_Training", asked: dict[str, Any]) -> Result:
-    follower = Follower(training)
-    searched = asked.pop("space")
-    searched = as_space({"lr": around(lr_of(trainer.optimizer.optimizer))} if searched is None else searched)
-    refuse_space(searched.names)
-    if asked["objective"] is None:
-        asked["objective"] = default_objective(training.trial())
-    asked["listeners"] = [*asked["listeners"], follower]
-    tuner = Tuner(training=training, epochs=int(trainer.args.num_train_epochs), space=searched, **asked)
-    return follower.train(tuner)
-
-
 # The training ---------------------------------------------------------------------------------------------
 
 
-class _Training(TorchLoop):
+class _Training(ShownLoop):
     """A `Trainable` over a trainer in the midst of `train`.
 
     run_epoch: the trainer's own; arguments: those it was to be called with for its first epoch. named: loss and
@@ -154,7 +137,6 @@ class _Training(TorchLoop):
         self._loader = _batches_of(trainer, arguments["train_dataloader"])
         self._progress = _Counters(trainer)
         self.stopped = False
-        self._shown: Run | None = None
         self._begun = False  # the trainer has told its callbacks of its first epoch
         self._scored: tuple[int, Mapping[str, Any]] | None = (
             None  # the last evaluation: after which step, what it said
@@ -175,9 +157,6 @@ class _Training(TorchLoop):
             return metrics
 
         vars(trainer)["evaluate"] = noting
-
-    def show(self, run: Run | None) -> None:
-        self._shown = run
 
     def committed(self, run: Run, reason: str) -> None:
         if run.epoch == 0:
@@ -225,15 +204,6 @@ class _Training(TorchLoop):
             streams.restore()
         assert self._scored is not None
         return self._metrics(self._scored[1])
-
-    def trial(self) -> Metrics:
-        """The metrics of an evaluation that leaves no trace."""
-        self.capture("trial")
-        try:
-            return self.evaluate(Meter())
-        finally:
-            self.restore("trial")
-            del self._forks["trial"], self._unmet["trial"]
 
     def close(self) -> None:
         vars(self._trainer).pop("evaluate", None)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument
+from gammatune.rules import model_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +42,7 @@ def make_model(
     passed on as it is.
     """
     if name == "auto":
-        name = automatic(shape)
+        name = model_for(shape)
     module_named = ":" in name and name[0] not in ":."
     if name not in MODELS and not module_named:
         raise InvalidArgument(
@@ -63,11 +64,6 @@ def make_model(
     if not isinstance(model, nn.Module):
         raise InvalidArgument(f"{name} must return a torch.nn.Module, got {type(model).__name__}")
     return model
-
-
-def automatic(shape: tuple[int, ...], *, table: bool = False) -> str:
-    """The net for examples of `shape`: cnn for images, tabular for tables, mlp for other rows of numbers."""
-    return "cnn" if len(shape) == 3 else "tabular" if table else "mlp"
 
 
 def embeds_categories(name: str) -> bool:
