@@ -376,9 +376,11 @@ def test_help_is_instant_and_imports_no_torch() -> None:
 
 def test_importing_costs_next_to_nothing_beside_torch() -> None:
     code = (
-        "import time\n"
+        "import gc, time\n"
         "began = time.perf_counter()\n"
         "import torch\n"
+        # the garbage collector walks all of torch's objects at some point, for 0.1 s: they are not ours
+        "gc.freeze()\n"
         "started = time.perf_counter()\n"
         "import gammatune\n"
         "gammatune.Tuner, gammatune.fit, gammatune.Space\n"
@@ -388,7 +390,7 @@ def test_importing_costs_next_to_nothing_beside_torch() -> None:
         float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
         for _ in range(3)
     ]
-    assert min(shares) < 0.2
+    assert min(shares) < 0.2, shares
 
 
 def test_the_tuner_itself_imports_no_torch() -> None:
