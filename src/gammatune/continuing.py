@@ -12,7 +12,7 @@ from gammatune.journal import Event, text_of
 ASKED = (
     "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "sampler", "sampler_options",
     "objective", "lam", "space", "multiplier", "keep",
-    "patience",
+    "patience", "at_once",
 )  # fmt: skip
 FACTS = (
     "data", "train", "limit", "validation", "batch_size", "model", "parameters", "optimizer",

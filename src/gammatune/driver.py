@@ -8,13 +8,15 @@ as there is; rollouts that lie between are trained once more (`Run.is_repeated`)
 import math
 import time as clock
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from gammatune.checkpoints import Checkpoints
+from gammatune.crew import Crew, Task
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import JournalError, JournalWarning
 from gammatune.journal import (
@@ -31,7 +33,7 @@ from gammatune.ledger import Ledger, units
 from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors, last_number
 from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
-from gammatune.records import Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
+from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
 from gammatune.run import Run
 
 ROUNDING = 1e-9  # of a sum of examples held against a ceiling
@@ -57,6 +59,7 @@ class Driver:
         seed: int,
         journal: Journal | None,
         listeners: Sequence[Listener],
+        crew: Crew | None = None,
     ) -> None:
         self.course: list[Outcome] = []
         self.members: dict[int, tuple[Outcome, ...]] = {}
@@ -72,6 +75,9 @@ class Driver:
         self._journal = journal
         self._listeners = list(listeners)
         self._checkpoints = None if journal is None else Checkpoints(journal, training)
+        self._crew = crew
+        self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
+        self._under_way: dict[int, Task] = {}  # what the crew trains
         self._told: Outcome | None = None
         # Where the training stands, and where the policy believes it does; the same but while nothing is trained.
         begin = Beginning()
@@ -83,6 +89,7 @@ class Driver:
         self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
         self._pools: dict[str, list[Place]] = {}
         self._pooled: dict[str, list[Place]] = {}
+        self._sent: Place | None = None  # the fork that the crew has
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
         self._going_on: dict[str, Any] | None = None  # the event that says so, until it is said
@@ -145,6 +152,8 @@ class Driver:
                 match request:
                     case Rollout():
                         reply = yield from self._roll(request)
+                    case Ahead():
+                        yield from self._ahead(request)
                     case Fork(name):
                         self._fork(name)
                     case Pool(name, count):
@@ -193,9 +202,9 @@ class Driver:
 
     def _roll(self, request: Rollout) -> Generator[Run, None, Outcome]:
         origin = self._live if request.fork is None else self._forks[request.fork]
-        values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
-        request = replace(request, values=values)
-        allowance = self._allowance()
+        request = _plain(request)
+        number = len(self.rollouts)
+        allowance = self._shares.pop(number) if number in self._shares else self._allowance()
         fresh = request.epoch < self._passed
         outcome = self._past.next_rollout()
         if outcome is not None:
@@ -204,19 +213,58 @@ class Driver:
             self.clock.pass_event()
             self.tell_listeners(rollout_event(outcome) | {"past": True})
             self._live = Trained(origin, request, outcome, allowance, fresh)
+        elif number in self._under_way:
+            outcome = self._await(request, number)
+            self._live = Trained(origin, request, outcome, allowance, fresh)
         else:
             yield from self._fill_pools()
             if request.fork is None:
                 yield from self._reach(origin)
             else:
                 yield from self._restore(request.fork)
-            outcome = yield from self._train(
-                request, len(self.rollouts), allowance, fresh, origin=last_number(origin)
-            )
+            outcome = yield from self._train(request, number, allowance, fresh, origin=last_number(origin))
             self._stands = self._live = Trained(origin, request, outcome, allowance, fresh)
             self._keep_the_beginning()
         self.rollouts.append(outcome)
         self.ledger.charge(outcome)
+        return outcome
+
+    def _ahead(self, request: Ahead) -> Generator[Run, None, None]:
+        """Share what may be spent among rollouts that are chosen together, and hand them to the crew.
+
+        Each gets an equal share: what one of them leaves over is not known before all have ended.
+        """
+        rollouts, first = [_plain(each) for each in request.rollouts], len(self.rollouts)
+        share = self._allowance(len(rollouts))
+        self._shares = {first + i: share for i in range(len(rollouts))}
+        fork = rollouts[0].fork
+        assert fork is not None
+        assert all(each.fork == fork for each in rollouts)
+        known = self._past.rollouts_left
+        if self._crew is None or known >= len(rollouts):
+            return
+        yield from self._restore(fork)
+        self._keep_the_beginning()
+        origin = last_number(self._forks[fork])
+        tasks = [
+            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed)
+            for i, each in enumerate(rollouts[known:], start=known)
+        ]
+        self._stands = None  # a crew may train in place
+        anew, self._sent = self._sent is not self._forks[fork], self._forks[fork]
+        self._crew.begin(self._training, fork, tasks, self._objective, keep=request.keep, anew=anew)
+        self._under_way = {task.number: task for task in tasks}
+
+    def _await(self, request: Rollout, number: int) -> Outcome:
+        """What came of a rollout that the crew trains."""
+        assert self._crew is not None
+        task = self._under_way.pop(number)
+        assert task.request == request, "the policy asks for another rollout than it said it would"
+        self._announce()
+        run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
+        self.tell_listeners({"event": "start", "run": run})
+        outcome = self._crew.outcome(number)
+        self.write(rollout_event(outcome, asked=self.clock.said(), elapsed=self.clock.elapsed))
         return outcome
 
     def _train(
@@ -305,9 +353,9 @@ class Driver:
         if fork is not None and self._held.get(fork) is self._home:
             self._checkpoint(fork, self._home)
 
-    def _allowance(self) -> float:
-        """The units the next rollout may train with: what is left, less its own evaluation."""
-        left = self.ledger.left(self._budget)
+    def _allowance(self, count: int = 1) -> float:
+        """The units each of the next `count` rollouts may train with: what is left, less their own evaluation."""
+        left = self.ledger.left(self._budget) / count
         evaluated = next((o.evaluated for o in reversed(self.rollouts) if o.evaluated), 0)
         return left - units(0, evaluated) + ROUNDING * abs(left)
 
@@ -350,9 +398,15 @@ class Driver:
         if (name := self._fork_with(place)) is not None:
             self._go_back(name, place)
             return True
-        if isinstance(place, Averaged) or self._checkpoints is None:
+        if isinstance(place, Averaged):
             return False
-        if place.number not in self._checkpoints.known:
+        if self._crew is not None and isinstance(place, Trained):
+            stood, self._stands = self._stands, None
+            if self._crew.stand(self._training, place.number):
+                self._stands = place
+                return True
+            self._stands = stood  # nothing has moved
+        if self._checkpoints is None or place.number not in self._checkpoints.known:
             return False
         stood, self._stands = self._stands, None
         if not self._checkpoints.load(place.number):
@@ -475,11 +529,15 @@ class Past:
     """What the journal has of a run that is gone on with, one event after the other."""
 
     def __init__(self, story: Story | None) -> None:
-        self._rollouts: Iterator[Outcome] = iter(story.rollouts if story else ())
+        self._rollouts = deque(story.rollouts if story else ())
         self._commits = len(story.verdicts) if story else 0
 
+    @property
+    def rollouts_left(self) -> int:
+        return len(self._rollouts)
+
     def next_rollout(self) -> Outcome | None:
-        return next(self._rollouts, None)
+        return self._rollouts.popleft() if self._rollouts else None
 
     def next_commit(self) -> bool:
         """Whether the commit that is asked for now has been made."""
@@ -528,6 +586,12 @@ class Clock:
         """The next event of the past has been told."""
         if self._past:
             self._past.pop(0)
+
+
+def _plain(request: Rollout) -> Rollout:
+    """With Python's numbers for NumPy's, so that a journal can hold them."""
+    values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
+    return replace(request, values=values)
 
 
 def _lost() -> JournalError:

@@ -49,12 +49,20 @@ class DamagedCheckpoint(GammatuneError):
     """A checkpoint that is missing, is not what was written, or cannot be read."""
 
 
+class WorkerLost(GammatuneError, RuntimeError):
+    """A rollout that was begun several times, and lost each time with the worker that trained it."""
+
+
 class MissingExtra(GammatuneError, ImportError):
     """An optional dependency is needed and not installed."""
 
 
 class PluginWarning(UserWarning):
     """A sampler or policy of another package that is passed over."""
+
+
+class WorkerWarning(UserWarning):
+    """A worker was lost; another does its work."""
 
 
 class JournalWarning(UserWarning):

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
 from gammatune.cards import line, number
+from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
@@ -65,6 +66,9 @@ from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space
 
+AT_ONCE = (
+    4  # rollouts chosen together where they can be trained so (guess: a decision has four or a few more)
+)
 FEW = 20  # examples reported on, below which figures are hardly worth printing [guess]
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
@@ -171,6 +175,9 @@ def fit(
     listeners: Sequence[Listener] = (),
     progress: bool | None = None,
     forks: str = "device",
+    parallel: str | None = None,
+    workers: int | None = None,
+    at_once: int | None = None,
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
@@ -204,6 +211,10 @@ def fit(
     under "said" are shown.
     progress: whether to show how far it is, on the standard output; None does where somebody watches, in a notebook
     or on a terminal, and is silent in a pipe, where True writes a line a commit.
+    parallel: "ray" trains the rollouts of one decision beside each other, in the processes of a Ray cluster: of one
+    on this machine for as long as it takes, of the one this process is connected to, or of "ray:ADDRESS". workers:
+    how many at most; None: as many as there is room for. at_once: how many rollouts are chosen together, 1 if nothing
+    is parallel, else 4: on it and on the seed the result depends, not on how many work.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
@@ -316,7 +327,8 @@ def fit(
         said.append("A last batch of an epoch that would hold one example is left out.")
     else:
         raise InvalidArgument("batch_size is searched, so train_set must be a set or arrays, not a loader")
-    training = Supervised(
+    build = partial(
+        Supervised,
         model,
         stepper,
         where.names,
@@ -332,6 +344,8 @@ def fit(
         metric=metric,
         scale=scale,
     )
+    crew = _crew(parallel, workers, build, place)  # before the training puts its hooks on the optimizer
+    training = build()
     start: _Start | None = None
     is_start = False
     journal: Journal | None = None
@@ -359,6 +373,8 @@ def fit(
                 seed=seed,
                 journal=journal,
                 listeners=listeners,
+                crew=crew,
+                at_once=at_once if at_once is not None else 1 if crew is None else AT_ONCE,
                 facts={
                     "model": type(model).__name__,
                     "parameters": sum(p.numel() for p in model.parameters()),
@@ -498,6 +514,23 @@ def _optimizer(
             "loop yourself with gammatune.Tuner"
         )
     return stepper, around(lr_of([stepper]), policy, near=near)
+
+
+def _crew(
+    parallel: str | None, workers: int | None, build: Callable[[], Supervised], device: torch.device
+) -> Crew | None:
+    if parallel is None:
+        if workers is not None:
+            raise InvalidArgument(f"workers={workers!r} goes with parallel='ray'")
+        return None
+    kind, _, address = parallel.partition(":")
+    if kind != "ray":
+        raise InvalidArgument(
+            f"parallel={parallel!r}: write 'ray', or 'ray:ADDRESS' for a cluster that is there"
+        )
+    from gammatune.crew.ray import RayCrew
+
+    return RayCrew(build, device, address=address or None, workers=workers)
 
 
 def _device(given: str | torch.device | None) -> torch.device:

@@ -124,6 +124,18 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """The next rollouts, in the order in which they will be asked for, whatever comes of any: they may be trained
+    at the same time.
+
+    rollouts: all from one fork, named. keep: the policy may fork or pool where one of them ends.
+    """
+
+    rollouts: tuple[Rollout, ...]
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Take the training as it stands into the mean kept under `name`, as its `count`-th member (from 1)."""
 
@@ -155,7 +167,7 @@ class Commit:
     members: Mapping[int, tuple["Outcome", ...]] = field(default_factory=dict)
 
 
-Request: TypeAlias = Fork | Rollout | Pool | Average | Commit
+Request: TypeAlias = Fork | Rollout | Ahead | Pool | Average | Commit
 
 
 # What comes back ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from gammatune import plugins
 from gammatune.cards import Measured, card, line
 from gammatune.continuing import refuse_another_run
 from gammatune.course import Schedule
+from gammatune.crew import Crew
 from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace
@@ -152,6 +153,9 @@ class Tuner:
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
     What one raises ends the run as an error of the loop body does.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again.
+    at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of; with
+    more of them each knows less, and a crew can train them at the same time. 1 if not said.
+    crew: who does (`gammatune.crew`), for a training that is driven.
     forks: "host" holds the copies of weights and optimizer state in the CPU's memory, for a model that leaves no
     room for them on its accelerator ("device"); going back is slower then.
 
@@ -186,6 +190,8 @@ class Tuner:
         listeners: Sequence[Listener] = (),
         tape_bytes: int = 2**30,
         forks: str = "device",
+        at_once: int = 1,
+        crew: Crew | None = None,
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
         self.time = None if time is None else _positive(time, "time")
@@ -207,6 +213,9 @@ class Tuner:
                 f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; leave "
                 "it out"
             )
+        self._at_once = _whole(at_once, "at_once", least=1)
+        if crew is not None and training is None:
+            raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
         self.policy = _policy(policy)
         if isinstance(policy, Replay):
             policy.refuse_other_rates(multiplier=multiplier)
@@ -255,6 +264,7 @@ class Tuner:
                 space=list(self.space.lines),
                 keep=keep,
                 patience=self._patience,
+                at_once=self._at_once,
                 open=self._open,
                 total_epochs=self.total_epochs,
                 seconds=self.time,
@@ -279,7 +289,10 @@ class Tuner:
                 seed=self.seed,
                 journal=self._journal,
                 listeners=self._listeners,
+                crew=crew,
             )
+            if crew is not None:
+                opened.callback(crew.close)
             self._runs = self._driver.runs(self.policy, self._job(), self._say_begin)
             opened.callback(self._runs.close)
             self._past = None if self._journal is None else self._journal.past
@@ -449,6 +462,7 @@ class Tuner:
             stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
             keep=self._keep,
             patience=self._patience,
+            at_once=self._at_once,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )

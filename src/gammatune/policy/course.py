@@ -9,10 +9,10 @@ cancels, so that a higher rate may be used.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from gammatune.policy.job import Job, Steps
+from gammatune.policy.job import Job, Steps, ahead
 from gammatune.policy.memory import fit_in, size_of
 from gammatune.policy.opening import rates_of
 from gammatune.policy.purse import Purse
@@ -114,7 +114,11 @@ def walk(
             outcome = reply
             purse.pay(outcome)
         else:
-            outcome, joined = yield from _averaged(purse, values, epoch, fork, shape, members, role)
+            rollouts = [
+                Rollout(values, epoch, fork, shape=shape, order=order, scored=False, role=role)
+                for order in reversed(range(members))  # 0 last: its random streams and counters are kept
+            ]
+            outcome, joined = yield from _averaged(job, purse, rollouts)
         seconds = outcome.seconds + sum(member.seconds for member in joined)
         if is_course and outcome.status == "infeasible":
             space, values = fit_in(space, values, outcome)
@@ -168,13 +172,15 @@ def _ended_below(job: Job, done: Walk) -> bool:
 
 
 def _averaged(
-    purse: Purse, values: Values, epoch: int, fork: str, shape: Shape, members: int, role: str
+    job: Job, purse: Purse, rollouts: Sequence[Rollout]
 ) -> Generator[Request, Outcome | None, tuple[Outcome, tuple[Outcome, ...]]]:
-    """One epoch, `members` times, and the score of the average of those that did not diverge."""
+    """One epoch as often as there are rollouts, and the score of the average of those that did not diverge."""
     joined: list[Outcome] = []
     lost: Outcome | None = None
-    for order in reversed(range(members)):  # 0 last: its random streams and counters are the ones kept
-        member = yield Rollout(values, epoch, fork, shape=shape, order=order, scored=False, role=role)
+    for number, rollout in enumerate(rollouts):
+        if number % job.at_once == 0:
+            yield from ahead(rollouts[number : number + job.at_once], keep=True)
+        member = yield rollout
         assert member is not None
         purse.pay(member)
         if member.ok:
@@ -186,7 +192,9 @@ def _averaged(
         assert lost is not None
         return lost, ()
     yield Average("mean")
-    outcome = yield Rollout(values, epoch, None, length=Length(0.0, least=1), shape=STILL, role=role)
+    first = rollouts[0]
+    length = Length(0.0, least=1)
+    outcome = yield Rollout(first.values, first.epoch, None, length=length, shape=STILL, role=first.role)
     assert outcome is not None
     purse.pay(outcome)
     return outcome, tuple(joined)

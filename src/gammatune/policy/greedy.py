@@ -14,7 +14,7 @@ Each epoch is chosen by its own result; that is greedy, and loses to a schedule 
 import math
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, all_diverged, refuse_hopeless
+from gammatune.policy.job import Job, ahead, all_diverged, refuse_hopeless
 from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 
 
@@ -29,17 +29,21 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
         tried: list[Outcome] = []
         best: Outcome | None = None
         while len(tried) < candidates and not (best and job.is_ending(tried[-1].seconds)):
-            values = sampler.ask()
-            if values is None:  # the space is exhausted
+            asked = (sampler.ask() for _ in range(min(job.at_once, candidates - len(tried))))
+            proposed = [values for values in asked if values is not None]
+            if not proposed:  # the space is exhausted
                 break
-            outcome = yield Rollout(values, epoch, fork="master", role="candidate")
-            assert outcome is not None
-            refuse_hopeless(outcome, job.where)
-            sampler.tell(outcome.observation)
-            tried.append(outcome)
-            if outcome.ok and (best is None or job.rank(outcome) > job.rank(best)):
-                best = outcome
-                yield Fork("best copy")
+            rollouts = [Rollout(values, epoch, fork="master", role="candidate") for values in proposed]
+            yield from ahead(rollouts, keep=True)
+            for rollout in rollouts:
+                outcome = yield rollout
+                assert outcome is not None
+                refuse_hopeless(outcome, job.where)
+                sampler.tell(outcome.observation)
+                tried.append(outcome)
+                if outcome.ok and (best is None or job.rank(outcome) > job.rank(best)):
+                    best = outcome
+                    yield Fork("best copy")
         if best is None:
             raise all_diverged(tried, job.where)
         yield Commit((best,), epoch + 1, "best copy", determinant(tried, best))

@@ -1,12 +1,12 @@
 """What a policy is told of the work before it begins."""
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Outcome, Request, Shape, Values
+from gammatune.records import Ahead, Outcome, Request, Rollout, Shape, Values
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import linear
 from gammatune.space import Space
@@ -32,6 +32,7 @@ class Job:
     stopping: true once the user asked to end soon (`is_ending` minds the time too). keep: "best" hands back the
     weights of the best commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
     patience: the course ends early once so many of its epochs have brought no better score; None: it does not.
+    at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of.
     """
 
     epochs: int
@@ -48,6 +49,7 @@ class Job:
     open: bool = False
     seconds_left: Callable[[], float] = lambda: math.inf
     patience: int | None = None
+    at_once: int = 1
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.
@@ -69,6 +71,12 @@ class Job:
                 "uses 12), or policy='lookahead', which takes any budget of 1 or more"
             )
         return int(self.budget)
+
+
+def ahead(rollouts: Sequence[Rollout], *, keep: bool = False) -> Iterator[Ahead]:
+    """Say, where there is more than one, that these will be asked for; see `records.Ahead`."""
+    if len(rollouts) > 1:
+        yield Ahead(tuple(rollouts), keep)
 
 
 def refuse_hopeless(outcome: Outcome, where: str) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from gammatune.ledger import units
 from gammatune.policy.choice import Chosen, choose
-from gammatune.policy.job import Job
+from gammatune.policy.job import Job, ahead
 from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.purse import Purse
 from gammatune.records import Length, Observation, Outcome, Request, Rollout, Values, Verdict
@@ -174,21 +174,38 @@ def _scout(
                 return between
         return None
 
-    while not job.is_ending() and (decades := next_one()) is not None and room >= purse.price(batches):
-        values = {n: float(job.own[n]) * 10**decades for n in rates}
-        outcome = yield Rollout(
-            {**job.own, **values},
-            0,
-            "start",
-            length=Length(0.0, batches, batches),
-            shape=job.shape,
-            role="scout",
-        )
-        assert outcome is not None
-        purse.pay(outcome)
-        room -= units(outcome.trained, outcome.evaluated)
-        done.append(outcome)
-        scores[decades] = -math.inf if outcome.score is None else outcome.score
+    def next_ones() -> list[float]:
+        """As many as are tried at once and can be paid; those not yet heard of count as if they had diverged."""
+        most = min(job.at_once, int(room / purse.price(batches)))
+        if not scores and most > 1:  # about the own rate, since nothing says which way is up
+            rungs = [0.0, *(sign * k * STRIDE for k in range(1, most) for sign in (1, -1))]
+            return [rung for rung in rungs if inside(rung)][:most]
+        wanted: list[float] = []
+        while len(wanted) < most and (decades := next_one()) is not None:
+            wanted.append(decades)
+            scores[decades] = -math.inf
+        return wanted
+
+    while not job.is_ending() and (wanted := next_ones()):
+        rollouts = [
+            Rollout(
+                {**job.own, **{n: float(job.own[n]) * 10**decades for n in rates}},
+                0,
+                "start",
+                length=Length(0.0, batches, batches),
+                shape=job.shape,
+                role="scout",
+            )
+            for decades in wanted
+        ]
+        yield from ahead(rollouts)
+        for decades, rollout in zip(wanted, rollouts, strict=True):
+            outcome = yield rollout
+            assert outcome is not None
+            purse.pay(outcome)
+            room -= units(outcome.trained, outcome.evaluated)
+            done.append(outcome)
+            scores[decades] = -math.inf if outcome.score is None else outcome.score
     return done
 
 
@@ -207,29 +224,34 @@ def _search(
     length = equal_samples(job, batches, purse.batches)
     done: list[Outcome] = []
     while len(done) < count and not (any(o.ok for o in done) and job.is_ending()):
-        values = first.pop(0) if first else sampler.ask()
-        if values is None or left() < purse.price(batches):
+        wanted = min(job.at_once, count - len(done), int(left() / purse.price(batches)))
+        asked = (first.pop(0) if first else sampler.ask() for _ in range(wanted))
+        rollouts = [
+            Rollout({**job.own, **values}, 0, "start", length=length, shape=job.shape, role="miniature")
+            for values in asked
+            if values is not None
+        ]
+        if not rollouts:
             break
-        outcome = yield Rollout(
-            {**job.own, **values},
-            0,
-            "start",
-            length=length,
-            shape=job.shape,
-            role="miniature",
-        )
-        assert outcome is not None
-        purse.pay(outcome)
-        done.append(outcome)
-        if outcome.status == "infeasible":  # no fault of the rate: search on among sizes that fit
+        yield from ahead(rollouts)
+        for rollout in rollouts:
+            outcome = yield rollout
+            assert outcome is not None
+            purse.pay(outcome)
+            done.append(outcome)
+            seen = _observation(outcome, space.names)
+            if not space.contains(seen.values):
+                continue  # of a size that did not fit a moment ago
+            if outcome.status != "infeasible":
+                sampler.tell(seen)
+                continue
+            # no fault of the rate: search on among sizes that fit
             space = fit_in(space, job.own, outcome)[0]
             first = [values for values in first if space.contains(values)]
             sampler = job.sampler(decision, space)
-            for seen in done:
-                if seen.status != "infeasible":
-                    sampler.tell(_observation(seen, space.names))
-        else:
-            sampler.tell(_observation(outcome, space.names))
+            for earlier in (_observation(o, space.names) for o in done if o.status != "infeasible"):
+                if space.contains(earlier.values):
+                    sampler.tell(earlier)
     return done
 
 
