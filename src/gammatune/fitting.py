@@ -344,7 +344,9 @@ def fit(
         metric=metric,
         scale=scale,
     )
-    crew = _crew(parallel, workers, build, place)  # before the training puts its hooks on the optimizer
+    crew = _crew(
+        parallel, workers, policy, build, place
+    )  # before the training puts its hooks on the optimizer
     training = build()
     start: _Start | None = None
     is_start = False
@@ -517,7 +519,11 @@ def _optimizer(
 
 
 def _crew(
-    parallel: str | None, workers: int | None, build: Callable[[], Supervised], device: torch.device
+    parallel: str | None,
+    workers: int | None,
+    policy: str | Policy,
+    build: Callable[[], Supervised],
+    device: torch.device,
 ) -> Crew | None:
     if parallel is None:
         if workers is not None:
@@ -527,6 +533,10 @@ def _crew(
     if kind != "ray":
         raise InvalidArgument(
             f"parallel={parallel!r}: write 'ray', or 'ray:ADDRESS' for a cluster that is there"
+        )
+    if policy == "once" or isinstance(policy, Replay):
+        raise InvalidArgument(
+            f"parallel={parallel!r}: policy={policy!r} trains one rollout after the other; leave parallel= out"
         )
     from gammatune.crew.ray import RayCrew
 

@@ -7,6 +7,8 @@ back to it as a single process would. The states in which rollouts end stay wher
 
 import logging
 import os
+import re
+import sys
 import tempfile
 import warnings
 from collections import Counter, deque
@@ -208,7 +210,8 @@ class RayCrew:
             self._came[task.number] = self._ray.get(done)
         except self._ray.exceptions.RayTaskError as error:
             cause = error.cause
-            cause.add_note(f"It was raised in a worker, in rollout {task.number}:\n{error.traceback_str}")
+            there = re.sub("\x1b\\[\\d+m", "", str(error))  # in colours
+            cause.add_note(f"It was raised in a worker, in rollout {task.number}:\n{there}")
             self._came[task.number] = cause
         except self._ray.exceptions.RayActorError as error:
             self._replace(task, error)
@@ -237,8 +240,9 @@ class RayCrew:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a process sets for all of torch, as far as it changes the numbers."""
+    """What a process has set for itself: where modules lie, and of torch what changes the numbers."""
 
+    path: tuple[str, ...]
     threads: int
     dtype: torch.dtype
     deterministic: bool
@@ -247,6 +251,7 @@ class Settings:
     @classmethod
     def here(cls) -> "Settings":
         return cls(
+            tuple(sys.path),
             torch.get_num_threads(),
             torch.get_default_dtype(),
             torch.are_deterministic_algorithms_enabled(),
@@ -254,6 +259,7 @@ class Settings:
         )
 
     def apply(self) -> None:
+        sys.path += [place for place in self.path if place not in sys.path]
         torch.set_num_threads(self.threads)
         torch.set_default_dtype(self.dtype)
         torch.use_deterministic_algorithms(self.deterministic)

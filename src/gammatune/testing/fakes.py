@@ -5,12 +5,17 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from gammatune.crew import Task, train
 from gammatune.errors import DamagedCheckpoint
 from gammatune.ledger import Meter
-from gammatune.records import Metrics, Values
+from gammatune.objectives import Objective
+from gammatune.records import Metrics, Outcome, Values
 
 
 @dataclass
@@ -122,3 +127,76 @@ class FakeTraining:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass
+class FakeCrew:
+    """A `Crew` of one worker, a second training made by `make`, that takes tasks up in the order of `turn`.
+
+    forgets: rollouts whose ends cannot be had any more, by number. begun: the forks that were sent.
+    """
+
+    make: Callable[[], Any]
+    turn: Callable[[Sequence[Task]], Sequence[Task]] = tuple
+    forgets: frozenset[int] = frozenset()
+    begun: list[str] = field(default_factory=list)
+    trained: list[int] = field(default_factory=list)
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._worker: Any = None
+        self._came: dict[int, Outcome | Exception] = {}
+        self._ends: dict[int, tuple[Path, str]] = {}
+
+    def begin(
+        self,
+        training: Any,
+        fork: str,
+        tasks: Sequence[Task],
+        objective: Objective,
+        *,
+        keep: bool,
+        anew: bool,
+    ) -> None:
+        if anew:
+            self.begun.append(fork)
+            self._ends.clear()
+            self._worker = self.make()
+            sent = self._path("fork")
+            self._worker.load(sent, training.save(fork, sent))
+            self._worker.capture("fork")
+        self._came.clear()
+        for task in self.turn(tasks):
+            self._worker.restore("fork")
+            try:
+                self._came[task.number] = train(self._worker, task, objective)
+            except Exception as error:  # raised where it is asked for, as from another process
+                self._came[task.number] = error
+            self.trained.append(task.number)
+            if keep and task.number not in self.forgets:
+                self._worker.capture("end")
+                end = self._path(f"end {task.number}")
+                self._ends[task.number] = end, self._worker.save("end", end)
+
+    def outcome(self, number: int) -> Outcome:
+        came = self._came.pop(number)
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    def stand(self, training: Any, number: int) -> bool:
+        if number not in self._ends:
+            return False
+        training.load(*self._ends[number])
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+        if self._directory is not None:
+            self._directory.cleanup()
+
+    def _path(self, name: str) -> Path:
+        if self._directory is None:
+            self._directory = tempfile.TemporaryDirectory()
+        return Path(self._directory.name) / name

@@ -16,7 +16,7 @@ import pytest
 from gammatune.errors import AllDiverged
 from gammatune.policy.job import Policy
 from gammatune.records import Outcome
-from gammatune.testing.fakes import FakeTraining
+from gammatune.testing.fakes import FakeCrew, FakeTraining
 from gammatune.tuner import Tuner
 
 SPACE = ["lr=1e-4:1:log"]
@@ -89,6 +89,16 @@ class PolicyContract:
             again, later = self.run(run_dir=directory)
             assert _timeless(again) == _timeless(whole)
             assert later.loss == training.loss
+
+    @pytest.mark.parametrize("at_once", [2, 5])
+    def test_a_crew_changes_nothing(self, at_once: int) -> None:
+        alone, training = self.run(at_once=at_once)
+        crew = FakeCrew(self.training, lambda tasks: tasks[::-1])
+        together, other = self.run(at_once=at_once, crew=crew)
+        assert _timeless(together) == _timeless(alone)
+        assert other.loss == training.loss
+        assert together.cost.plain_runs == pytest.approx(alone.cost.plain_runs)
+        assert together.cost.repeated == 0
 
     def test_candidates_that_blow_up_are_survived(self) -> None:
         tuner, training = self.run(self.training(best_lr=0.05, cliff=0.2))

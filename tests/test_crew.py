@@ -1,0 +1,178 @@
+"""A crew trains what a policy says is next; nothing of it is to be seen in the result."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gammatune.crew import Task
+from gammatune.errors import InvalidArgument, JournalError
+from gammatune.ledger import Meter
+from gammatune.records import Ahead, Fork, Rollout, Values
+from gammatune.testing.fakes import FakeCrew, FakeTraining
+from gammatune.tuner import Tuner
+
+POLICIES: list[dict[str, Any]] = [
+    {"policy": "lookahead", "budget": 1.5, "epochs": 6},
+    {"policy": "lookahead", "budget": 7.0, "epochs": 3},
+    {"policy": "greedy", "budget": 5.0, "epochs": 3},
+    {"policy": "once", "budget": 3.0, "epochs": 2},
+]
+
+
+class Left(Exception):
+    """The loop is left."""
+
+
+def run(
+    training: FakeTraining, *, leave_at: int | None = None, **options: Any
+) -> tuple[Tuner, list[Any], list[float]]:
+    """The tuner, its rollouts without their times, and what the training has lived through."""
+    with Tuner(training=training, space=["lr=1e-5:10:log"], **options) as tuner:
+        for one in tuner:
+            if one.number == leave_at:
+                raise Left
+            one.advance()
+            one.report(**one.evaluate())
+    rollouts = [replace(outcome, seconds=0.0) for outcome in tuner.result.rollouts]
+    return tuner, rollouts, training.progress
+
+
+@given(
+    options=st.sampled_from(POLICIES),
+    at_once=st.integers(2, 6),
+    seed=st.integers(0, 3),
+    best=st.floats(-3, 0),
+    cliff=st.floats(0.3, 1.5),
+    order=st.randoms(use_true_random=False),
+    forgets=st.frozensets(st.integers(0, 40)),
+)
+@settings(max_examples=60, deadline=None)
+def test_only_the_seed_and_how_many_are_chosen_together_count(
+    options: dict[str, Any],
+    at_once: int,
+    seed: int,
+    best: float,
+    cliff: float,
+    order: random.Random,
+    forgets: frozenset[int],
+) -> None:
+    """Whatever the order in which rollouts end, and whatever is lost on the way."""
+
+    def make() -> FakeTraining:
+        return FakeTraining(best_lr=10**best, cliff=10 ** (best + cliff), examples=1000, steps=100)
+
+    def any_order(tasks: Sequence[Task]) -> list[Task]:
+        return order.sample(tasks, len(tasks))
+
+    options = {**options, "seed": seed, "at_once": at_once}
+    alone, rollouts, lived = run(make(), **options)
+    crew = FakeCrew(make, any_order, forgets)
+    together, same_rollouts, same_life = run(make(), crew=crew, **options)
+    assert same_rollouts == rollouts
+    assert same_life == lived
+    assert together.result.schedule == alone.result.schedule
+    assert together.result.verdicts == alone.result.verdicts
+    assert crew.closed
+    assert bool(crew.trained) == (options["policy"] != "once")
+    # once for all that begin from one fork, however many are chosen together
+    assert (
+        len(crew.begun) == len(set(crew.begun)) or options["policy"] != "lookahead" or options["budget"] > 2
+    )
+
+
+@given(options=st.sampled_from(POLICIES[:3]), at_once=st.integers(2, 5), share=st.floats(0.05, 0.95))
+@settings(max_examples=25, deadline=None)
+def test_a_run_with_a_crew_is_gone_on_with(options: dict[str, Any], at_once: int, share: float) -> None:
+    """Left in the midst of a decision too: what was told is not trained again."""
+
+    def make() -> FakeTraining:
+        return FakeTraining(examples=1000, steps=100)
+
+    def crew() -> FakeCrew:
+        return FakeCrew(make, lambda tasks: tasks[::-1])
+
+    _, rollouts, lived = run(make(), crew=crew(), at_once=at_once, **options)
+    leave_at = int(share * len(rollouts))
+    count = 0
+
+    def listen(event: Any) -> None:
+        nonlocal count
+        if event["event"] == "rollout" and not event.get("past"):
+            count += 1
+            if count == leave_at:
+                raise Left
+
+    with TemporaryDirectory() as home:
+        options = {**options, "at_once": at_once, "run_dir": str(Path(home) / "run")}
+        if leave_at:
+            with pytest.raises(Left):
+                run(make(), crew=crew(), listeners=[listen], **options)
+        second = crew()
+        _, again, alive = run(make(), crew=second, **options)
+        assert again == rollouts
+        assert alive == lived
+        assert all(number >= leave_at for number in second.trained)
+        with pytest.raises(JournalError, match="at_once=1"):
+            run(make(), **{**options, "at_once": 1})
+
+
+def test_a_crew_is_told_of_equal_shares_of_what_is_left() -> None:
+    told: list[Task] = []
+
+    def listen(tasks: Sequence[Task]) -> Sequence[Task]:
+        told.extend(tasks)
+        return tasks
+
+    def policy(job: Any) -> Any:
+        yield Fork("start")
+        yield Rollout({"lr": 0.1}, 0, None)  # an epoch and a validation pass: 100 + 30 / 3 units of 3 x 110
+        yield Fork("here")
+        rollouts = tuple(Rollout({"lr": 0.1 * k}, 0, "here") for k in (1, 2))
+        yield Ahead(rollouts)
+        yield rollouts[0]
+        yield rollouts[1]
+
+    run(FakeTraining(), policy=policy, epochs=1, budget=3.0, at_once=2, crew=FakeCrew(FakeTraining, listen))
+    assert [task.allowance for task in told] == [pytest.approx((330 - 110) / 2 - 10)] * 2
+    assert [task.number for task in told] == [1, 2]
+
+
+class Faulty(FakeTraining):
+    """The user's code, which fails at a low rate."""
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        if float(values["lr"]) < 1e-3:
+            raise ZeroDivisionError("in the user's loss")
+        super().advance(epoch, values, meter)
+
+
+def test_what_the_users_code_raises_comes_out_and_the_weights_go_back() -> None:
+    training, crew = FakeTraining(), FakeCrew(Faulty)
+    with pytest.raises(ZeroDivisionError, match="user's loss"):
+        run(training, policy="greedy", epochs=2, budget=6.0, sampler="grid", at_once=6, crew=crew)
+    assert training.progress == []
+    assert crew.closed
+
+
+def test_a_policy_that_asks_for_something_else_than_it_said_is_told_so() -> None:
+    def policy(job: Any) -> Any:
+        yield Fork("here")
+        yield Ahead((Rollout({"lr": 0.1}, 0, "here"), Rollout({"lr": 0.2}, 0, "here")))
+        yield Rollout({"lr": 0.3}, 0, "here")
+
+    with pytest.raises(AssertionError, match="another rollout"):
+        run(FakeTraining(), policy=policy, epochs=1, budget=3.0, crew=FakeCrew(FakeTraining))
+
+
+def test_a_crew_needs_a_training_that_can_be_driven() -> None:
+    with pytest.raises(InvalidArgument, match="crew= trains by itself"):
+        Tuner(model=object(), optimizer=object(), epochs=1, crew=FakeCrew(FakeTraining))  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="at_once=0"):
+        Tuner(training=FakeTraining(), space=["lr=0.1:1:log"], epochs=1, at_once=0)

@@ -1,0 +1,221 @@
+"""Rollouts on Ray: whoever trains them, and whatever happens to a worker, the result is the same to the bit."""
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import gammatune
+from gammatune.crew import Task
+from gammatune.errors import InvalidArgument, WorkerLost, WorkerWarning
+from gammatune.records import Length, Rollout
+
+ray = pytest.importorskip("ray", reason="needs Ray: pip install 'gammatune[ray]'")
+
+from gammatune.crew.ray import RayCrew  # noqa: E402
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),  # one cluster for all of them
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Two places for workers, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+    torch.set_num_threads(before)
+
+
+def data() -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 12)).astype(np.float32)
+    y = (X @ rng.standard_normal((12, 3))).argmax(axis=1)
+    return (X[:400], y[:400]), (X[400:], y[400:])
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(12, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.2), nn.Linear(24, 3))
+
+
+def fit(model: nn.Module | None = None, **options: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    model = net() if model is None else model
+    train, val = data()
+    given = {"epochs": 3, "batch_size": 20, "progress": False, "optimizer": "sgd"} | options
+    result = gammatune.fit(model, train, val, **given)
+    return result, {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def timeless(result: Any) -> list[Any]:
+    return [replace(outcome, seconds=0.0) for outcome in result.rollouts]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(("workers", "budget"), [(1, 2.5), (2, 7.0)], ids=["opening", "averages"])
+def test_it_is_the_same_run_to_the_bit_however_many_work(workers: int, budget: float) -> None:
+    alone, weights = fit(at_once=4, budget=budget)
+    together, same = fit(parallel="ray", workers=workers, budget=budget)
+    assert timeless(together) == timeless(alone)
+    assert together.schedule == alone.schedule
+    assert together.cost.repeated == 0
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
+    assert ray.is_initialized()  # a cluster that was there before stays
+
+
+class Mortal(nn.Module):
+    """Kills the process it is in, if that is not the first, until a file says that this has happened."""
+
+    def __init__(self, sign: Path, forever: bool = False) -> None:
+        super().__init__()
+        self.net = net()
+        self.sign, self.forever, self.home = sign, forever, os.getpid()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if os.getpid() != self.home and self.training and (self.forever or not self.sign.exists()):
+            self.sign.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.net(x)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_killed_in_the_midst_of_a_rollout_is_replaced(tmp_path: Path) -> None:
+    alone, weights = fit(Mortal(tmp_path / "never"), at_once=4, budget=2.5)
+    with pytest.warns(WorkerWarning, match="begins again in another"):
+        together, same = fit(Mortal(tmp_path / "sign"), parallel="ray", workers=1, budget=2.5)
+    assert timeless(together) == timeless(alone)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_that_always_die_end_the_run_with_the_reason_and_the_weights_back(tmp_path: Path) -> None:
+    model = Mortal(tmp_path / "sign", forever=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with warnings.catch_warnings(), pytest.raises(WorkerLost, match="begun 3 times"):
+        warnings.simplefilter("ignore", WorkerWarning)
+        fit(model, parallel="ray", workers=1, budget=2.5)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Faulty(nn.Module):
+    """The user's own mistake, met in a worker first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.home = net(), os.getpid()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if os.getpid() != self.home:
+            raise ZeroDivisionError("in the user's forward")
+        return self.net(x)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_the_users_code_raises_in_a_worker_is_raised_with_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError, match="user's forward") as caught:
+        fit(Faulty(), parallel="ray", workers=1, budget=2.5)
+    assert "in forward" in "".join(caught.value.__notes__)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_is_gone_on_with_in_the_midst_of_a_decision(tmp_path: Path) -> None:
+    alone, weights = fit(at_once=4, policy="greedy", budget=5.0)
+    heard = 0
+
+    def listen(event: Any) -> None:
+        nonlocal heard
+        heard += event["event"] == "rollout"
+        if heard == 7 and not event.get("past"):
+            raise KeyboardInterrupt
+
+    options = {"parallel": "ray", "policy": "greedy", "budget": 5.0, "run_dir": str(tmp_path / "run")}
+    with pytest.raises(KeyboardInterrupt):
+        fit(listeners=[listen], **options)
+    together, same = fit(**options)
+    assert timeless(together) == timeless(alone)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
+    from functools import partial
+
+    from gammatune.engine.supervised import Supervised, default_loss
+    from gammatune.examples import as_set, forward_loader, training_loader
+    from gammatune.objectives import make_objective
+
+    train, val = (as_set(part, "set", torch.float32) for part in data())
+    model = net()
+    build = partial(
+        Supervised,
+        *(model, torch.optim.SGD(model.parameters(), 0.1), ["lr"]),
+        train=training_loader(train, 20, None),
+        select=forward_loader(val, 20, None),
+        loss=default_loss(True),
+        classify=True,
+        device=torch.device("cpu"),
+    )
+    crew = RayCrew(build, torch.device("cpu"), workers=2)
+    training = build()
+    training.capture("start")
+    length = Length(0.0, 4, 4)
+    tasks = [
+        Task(k, Rollout({"lr": 0.01 * (k + 1)}, 0, "start", length=length), 1e9, False, -1, 0)
+        for k in range(6)
+    ]
+    objective = make_objective("kappa")
+    crew.begin(training, "start", tasks[:3], objective, keep=True, anew=True)
+    outcomes = [crew.outcome(k) for k in range(3)]
+    sent = crew.sent
+    weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    assert weights < sent < weights + 60_000  # the random streams, and what the format needs
+    crew.begin(training, "start", tasks[3:], objective, keep=True, anew=False)
+    outcomes += [crew.outcome(k) for k in range(3, 6)]
+    assert crew.sent == sent
+    assert crew.returned == 0  # the states stay where they are until one is asked for
+    assert len({outcome.score for outcome in outcomes}) == 6
+    assert crew.stand(training, 1)
+    assert crew.returned == pytest.approx(sent, rel=0.2)
+    assert (
+        dict(training.score(forward_loader(val, 20, None)))["loss"] != outcomes[1].metrics["loss"]
+    )  # in training mode
+    assert not crew.stand(training, 9)
+    crew.close()
+    training.close()
+
+
+def test_without_a_cluster_one_is_there_for_as_long_as_it_takes() -> None:
+    if ray.is_initialized():
+        ray.shutdown()
+    alone, _ = fit(at_once=4, budget=2.5)
+    together, _ = fit(parallel="ray", workers=1, budget=2.5)
+    assert timeless(together) == timeless(alone)
+    assert not ray.is_initialized()
+
+
+def test_what_cannot_be_is_refused_before_any_training() -> None:
+    for options, said in (
+        ({"parallel": "dask"}, "parallel='dask'"),
+        ({"workers": 2}, "goes with parallel"),
+        ({"parallel": "ray", "workers": 0}, "workers=0"),
+        ({"parallel": "ray", "policy": "once"}, "policy='once'"),
+    ):
+        with pytest.raises(InvalidArgument, match=said):
+            fit(**options)
+    model = net()
+    model.lock = threading.Lock()  # type: ignore[assignment]
+    with pytest.raises(InvalidArgument, match="cannot be pickled"):
+        fit(model, parallel="ray")
