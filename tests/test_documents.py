@@ -18,6 +18,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # examples of packages that are not installed everywhere: (module, what Python is told of its own warnings)
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_fit": ("keras", ("-W", "ignore::DeprecationWarning")),  # how Keras makes NumPy arrays of tensors
+    "ray_rollouts": ("ray", ("-W", "ignore")),
     "lightning_fit": ("lightning", ("-W", "ignore")),  # few workers, PyTorch's own deprecations, ...
     "transformers_train": ("transformers", ("-W", "ignore")),
 }

@@ -1,5 +1,6 @@
 """Rollouts on Ray: whoever trains them, and whatever happens to a worker, the result is the same to the bit."""
 
+import json
 import os
 import signal
 import threading
@@ -219,3 +220,17 @@ def test_what_cannot_be_is_refused_before_any_training() -> None:
     model.lock = threading.Lock()  # type: ignore[assignment]
     with pytest.raises(InvalidArgument, match="cannot be pickled"):
         fit(model, parallel="ray")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_command_trains_on_ray_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from gammatune.cli import app
+
+    shown = []
+    for options in (["--at-once", "3"], ["--at-once", "3", "--parallel", "ray", "--workers", "1"]):
+        directory = str(tmp_path / str(len(shown)))
+        given = ["train", "digits", "--limit", "300", "--epochs", "3", "--json", "--run-dir", directory]
+        app([*given, *options], standalone_mode=False)
+        told = json.loads(capsys.readouterr().out)
+        shown.append((told["report"]["confusion"], told["schedule"]))
+    assert shown[0] == shown[1]

@@ -262,6 +262,27 @@ def train(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads. Default: 1 where steps are small, else torch's.")
     ] = None,
+    parallel: Annotated[
+        str | None,
+        typer.Option(
+            help="ray: several rollouts at a time, in processes of their own; ray:ADDRESS: on that cluster.",
+            rich_help_panel="Several processes",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes. Default: as many as there is room for.", rich_help_panel="Several processes"
+        ),
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            help="Rollouts chosen together; the result depends on it, not on --workers. Default: 4 with --parallel, "
+            "else 1.",
+            rich_help_panel="Several processes",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
@@ -310,6 +331,9 @@ def train(
         time=seconds_in(time),
         patience=patience,
         compare=compare,
+        parallel=parallel,
+        workers=workers,
+        at_once=at_once,
     )
     if dry_run:
         from gammatune.command import plan

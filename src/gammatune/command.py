@@ -59,6 +59,9 @@ class Asked:
     time: float | None = None
     patience: int | None = None
     compare: bool = True
+    parallel: str | None = None
+    workers: int | None = None
+    at_once: int | None = None
 
     @classmethod
     def of_run(cls, run: str) -> "Asked":
@@ -125,6 +128,9 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 extra=_judge(asked, prepared) if prepared.is_table and asked.compare else None,
                 batch_size=asked.batch_size,
                 device=asked.device,
+                parallel=asked.parallel,
+                workers=asked.workers,
+                at_once=asked.at_once,
                 keep=asked.keep,
                 seed=asked.seed,
                 run_dir=directory,
