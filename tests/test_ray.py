@@ -234,3 +234,20 @@ def test_the_command_trains_on_ray_too(tmp_path: Path, capsys: pytest.CaptureFix
         told = json.loads(capsys.readouterr().out)
         shown.append((told["report"]["confusion"], told["schedule"]))
     assert shown[0] == shown[1]
+
+
+def test_a_machine_smaller_than_a_worker_takes_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew = RayCrew(net, torch.device("cpu"))
+    on_gpus = RayCrew(net, torch.device("cuda"))
+
+    def look(nodes: list[dict[str, float]], crew: RayCrew = crew) -> tuple[dict[str, float], int]:
+        monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": each} for each in nodes])
+        crew._look_round()
+        return crew._needs, crew._room
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    assert look([{"CPU": 2.0}]) == ({"CPU": 2.0}, 1)
+    assert look([{"CPU": 8.0}, {"CPU": 6.0}, {"memory": 1.0}]) == ({"CPU": 4.0}, 3)
+    assert look([{"CPU": 8.0, "GPU": 3.0}], on_gpus) == ({"CPU": 4.0, "GPU": 1.0}, 2)
+    with pytest.raises(InvalidArgument, match="the cluster has none"):
+        look([{"CPU": 8.0}], on_gpus)

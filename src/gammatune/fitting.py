@@ -344,6 +344,12 @@ def fit(
         metric=metric,
         scale=scale,
     )
+    if at_once is None:
+        at_once = 1 if parallel is None else AT_ONCE
+    if parallel is not None:
+        said.append(
+            f"Rollouts of one decision are chosen {at_once} at a time, and trained beside each other."
+        )
     crew = _crew(
         parallel, workers, policy, build, place
     )  # before the training puts its hooks on the optimizer
@@ -376,7 +382,7 @@ def fit(
                 journal=journal,
                 listeners=listeners,
                 crew=crew,
-                at_once=at_once if at_once is not None else 1 if crew is None else AT_ONCE,
+                at_once=at_once,
                 facts={
                     "model": type(model).__name__,
                     "parameters": sum(p.numel() for p in model.parameters()),

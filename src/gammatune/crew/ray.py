@@ -75,7 +75,7 @@ class RayCrew:
         self._ray = ray
         self._address = address
         self._most = workers
-        self._needs = {"num_cpus": torch.get_num_threads(), "num_gpus": int(device.type == "cuda")}
+        self._cuda = device.type == "cuda"
         self._settings = Settings.here()
         try:
             self._recipe: Any = pickle.dumps(recipe)  # type: ignore[no-untyped-call]
@@ -85,6 +85,8 @@ class RayCrew:
                 "open files, locks and connections out of the data sets, the model and the loss"
             ) from error
         self._started = False  # a cluster, which has to be stopped
+        self._needs: dict[str, float] = {}  # of a worker, as Ray calls resources
+        self._room = 0  # how many workers there can be
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, Task]] = {}  # by the reference of what will come of it
         self._waiting: deque[Task] = deque()
@@ -169,6 +171,7 @@ class RayCrew:
             self._started = True
         if not isinstance(self._recipe, ray.ObjectRef):
             self._recipe = ray.put(self._recipe)
+            self._look_round()
 
     def _store(self, training: Forkable, fork: str) -> State:
         content, checksum = _saved(training, fork)
@@ -179,7 +182,7 @@ class RayCrew:
         """Give work to whoever has none, and take on more while there is room and work."""
         while self._waiting:
             if not self._idle:
-                if self.workers >= self._room():
+                if self.workers >= self._room:
                     return
                 self._idle.append(self._new_worker())
             task, worker = self._waiting.popleft(), self._idle.pop()
@@ -190,19 +193,27 @@ class RayCrew:
 
     def _new_worker(self) -> Any:
         # a task that dies with its worker is begun anew here, where it is known how often that has happened
-        return (
-            self._ray.remote(Worker)
-            .options(**self._needs, max_restarts=0)
-            .remote(self._recipe, self._settings)
-        )
+        needs = {"num_cpus": self._needs["CPU"], "num_gpus": self._needs.get("GPU", 0)}
+        return self._ray.remote(Worker).options(**needs, max_restarts=0).remote(self._recipe, self._settings)
 
-    def _room(self) -> int:
-        """The workers there can be."""
-        has = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
-        room = has.get("CPU", 1) / self._needs["num_cpus"]
-        if self._needs["num_gpus"]:
-            room = min(room, has.get("GPU", 0))
-        return max(1, int(room if self._most is None else min(room, self._most)))
+    def _look_round(self) -> None:
+        """How many workers the cluster has room for, and what each of them needs."""
+        nodes = self._ray.nodes()  # type: ignore[no-untyped-call]
+        machines = [node["Resources"] for node in nodes if node["Alive"]]
+        # one with fewer processors than a worker has threads takes one worker all the same
+        most = max(machine.get("CPU", 0.0) for machine in machines)
+        self._needs = {"CPU": min(float(torch.get_num_threads()), most)} | (
+            {"GPU": 1.0} if self._cuda else {}
+        )
+        room = sum(
+            int(min(machine.get(kind, 0.0) / need for kind, need in self._needs.items() if need))
+            for machine in machines
+        )
+        if not room:
+            raise InvalidArgument(
+                "parallel='ray' trains on GPUs, one for each worker, and the cluster has none; give device='cpu'"
+            )
+        self._room = room if self._most is None else min(room, self._most)
 
     def _take(self, done: Any, worker: Any, task: Task) -> None:
         """Note what came of a task, and let its worker go on with another."""
