@@ -15,7 +15,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 import gammatune
-from gammatune.engine import archive, supervised
+from gammatune import files
+from gammatune.engine import supervised
 from gammatune.engine.supervised import WeightedCrossEntropy
 from gammatune.errors import InvalidArgument, InvalidData, JournalError, JournalWarning
 from gammatune.examples import class_counts
@@ -324,7 +325,7 @@ def test_a_report_on_one_class_says_what_has_no_value() -> None:
 
 
 def test_a_full_disk_keeps_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole_file = archive.whole_file
+    whole_file = files.whole_file
 
     def full(path: Path, save: Any) -> None:
         def writing(file: BinaryIO) -> None:
@@ -333,7 +334,7 @@ def test_a_full_disk_keeps_the_result(tmp_path: Path, monkeypatch: pytest.Monkey
 
         whole_file(path, writing if path.name == PREDICTIONS else save)
 
-    monkeypatch.setattr(archive, "whole_file", full)
+    monkeypatch.setattr(files, "whole_file", full)
     with pytest.warns(JournalWarning, match=r"predictions.*No space left"):
         result = fit(net(), RARE, run_dir=str(tmp_path))
     assert result.measures

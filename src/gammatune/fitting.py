@@ -44,6 +44,7 @@ from gammatune.examples import (
     leaves_one,
     training_loader,
 )
+from gammatune.files import whole_file_of_run
 from gammatune.freezing import trained_in_words
 from gammatune.journal import PREDICTIONS, WEIGHTS, Event, Journal
 from gammatune.measures import (
@@ -745,15 +746,7 @@ def _save_predictions(answers: Answers, path: Path) -> None:
         if answers.classes
         else {"predictions": answers.said, "targets": answers.targets}
     )
-    try:
-        archive.whole_file(path, lambda file: np.savez(file, **said))
-    except OSError as error:
-        warnings.warn(
-            f"cannot write the predictions to {path} ({error.strerror or error}). Free the disk, and run the same "
-            "again: what is on disk is not trained again",
-            JournalWarning,
-            stacklevel=3,
-        )
+    whole_file_of_run(path, lambda file: np.savez(file, **said), "the predictions")
 
 
 @contextmanager

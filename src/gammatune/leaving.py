@@ -8,11 +8,11 @@ The journal holds all of it, and is what gammatune itself reads.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gammatune.files import whole_file_of_run
 from gammatune.journal import replay
 
 SCHEDULE, PREPROCESSING, MEASURES = "schedule.json", "preprocessing.json", "measures.json"
@@ -30,6 +30,5 @@ def leave(run: str) -> None:
 
 
 def _put(path: Path, content: Mapping[str, Any]) -> None:
-    half = path.with_name(f".{path.name}.half")
-    half.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(half, path)
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    whole_file_of_run(path, lambda file: file.write(text.encode()), path.stem)

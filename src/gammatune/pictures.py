@@ -6,7 +6,6 @@
 The worst first: those where the most probability was given to a wrong class.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from gammatune.data.preprocessing import Preprocessing
 from gammatune.data.split import Split
+from gammatune.files import whole_file_of_run
 from gammatune.journal import PREDICTIONS
 
 PICTURES = "pictures.npz"
@@ -34,10 +34,10 @@ def write_pictures(directory: str | Path, split: Split) -> None:
     if not len(index):
         return
     path = Path(directory) / PICTURES
-    half = path.with_name(f".{path.name}.half")
-    with half.open("wb") as stream:
-        np.savez_compressed(stream, index=index, pictures=as_bytes(split.report.x[index].numpy(), preparing))
-    os.replace(half, path)
+    pictures = as_bytes(split.report.x[index].numpy(), preparing)
+    whole_file_of_run(
+        path, lambda file: np.savez_compressed(file, index=index, pictures=pictures), "the pictures"
+    )
 
 
 def worst(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.int64]:

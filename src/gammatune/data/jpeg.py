@@ -9,7 +9,6 @@ Decoding needs Pillow (the extra `images`), which is imported only then.
 """
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from gammatune.data.dataset import Data, make_data
 from gammatune.data.npz import read_arrays
 from gammatune.data.openml import OPENML_SETS, load_openml
 from gammatune.errors import InvalidData, MissingExtra
+from gammatune.files import whole_file
 
 KEYS = ("bytes", "offsets", "labels")
 
@@ -42,17 +42,12 @@ def convert(sources: Sequence[str | Path], out: str | Path) -> Data:
     arrays = {"x_train": data.x_train, "y_train": classes[data.y_train]}
     if data.x_test is not None and data.y_test is not None:
         arrays |= {"x_test": data.x_test, "y_test": classes[data.y_test]}
-    half = out.with_name(f".{out.name}.half")
     try:
-        with half.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
-        os.replace(half, out)
+        whole_file(out, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
     except OSError as error:
         raise InvalidData(
             f"{out} cannot be written ({error.strerror or error}); name another place"
         ) from error
-    finally:
-        half.unlink(missing_ok=True)
     return data
 
 

@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import struct
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -27,6 +26,7 @@ import torch
 from torch import Tensor
 
 from gammatune.errors import DamagedCheckpoint, NotRestorable
+from gammatune.files import whole_file
 
 Node: TypeAlias = Any  # what JSON can say
 
@@ -50,8 +50,7 @@ LAYOUTS = {tag: layout for layout, (tag, _, _) in COMPRESSED.items()}
 def write(path: Path, tree: Any) -> str:
     """Put a tree into a file and return the SHA-256 of the file, in hexadecimal.
 
-    The file is written beside its place (`.part`), made durable, then renamed: whatever happens, there is the old
-    file or the new one. Raises NotRestorable where the tree holds what a file cannot, OSError as it comes.
+    Raises NotRestorable where the tree holds what a file cannot, OSError as it comes.
     """
     skeleton, tensors = _encoded(tree, "the checkpoint")
     return put(
@@ -71,23 +70,6 @@ def put(path: Path, content: Any) -> str:
 
     whole_file(path, save)
     return sums[0]
-
-
-def whole_file(path: Path, save: Callable[[BinaryIO], None]) -> None:
-    """A file that `save` writes, durable, whole or not at all; as `write` says."""
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            save(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-    _make_durable(path.parent)
 
 
 def read(path: Path, checksum: str) -> Any:
@@ -179,16 +161,6 @@ def _sha256(file: BinaryIO) -> str:
     while chunk := file.read(CHUNK):
         sha.update(chunk)
     return sha.hexdigest()
-
-
-def _make_durable(directory: Path) -> None:
-    """A renamed file survives a power cut only when its directory is on disk too; Windows has no such call."""
-    with contextlib.suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 # To JSON and tensors, and back --------------------------------------------------------------------------------
