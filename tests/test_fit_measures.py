@@ -21,6 +21,7 @@ from gammatune.engine.supervised import WeightedCrossEntropy
 from gammatune.errors import InvalidArgument, InvalidData, JournalError, JournalWarning
 from gammatune.examples import class_counts
 from gammatune.journal import PREDICTIONS, replay
+from gammatune.leaving import MEASURES, leave
 from gammatune.measures import Answers
 from gammatune.report.screen import show
 
@@ -340,6 +341,23 @@ def test_a_full_disk_keeps_the_result(tmp_path: Path, monkeypatch: pytest.Monkey
     assert result.measures
     assert not list(tmp_path.glob("predictions*"))
     assert replay(tmp_path).report is not None
+
+
+def test_what_a_run_leaves_beside_its_journal_is_left_out_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(net(), RARE, run_dir=str(tmp_path))
+
+    def full(path: Path, save: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "whole_file", full)
+        with pytest.warns(JournalWarning, match=r"cannot write measures.*No space left"):
+            leave(str(tmp_path))
+    assert not (tmp_path / MEASURES).exists()
+    leave(str(tmp_path))
+    assert (tmp_path / MEASURES).exists()
 
 
 def test_measures_in_the_journal_are_looked_at(tmp_path: Path) -> None:
