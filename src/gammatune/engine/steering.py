@@ -52,9 +52,12 @@ class Steering:
                 self._ratios(name)  # raises where the name cannot be set
         self._hooks = []
         for index, optimizer in enumerate(self._optimizers):
-            self._hooks.append(optimizer.register_step_pre_hook(self._before(index)))
+            # A compiled step calls them and does not look into them, or it would be compiled for each rollout's meter.
+            before = torch.compiler.disable(self._before(index))  # type: ignore[no-untyped-call]
+            self._hooks.append(optimizer.register_step_pre_hook(before))
             if multiplier:
-                self._hooks.append(optimizer.register_step_post_hook(self._after(index)))
+                after = torch.compiler.disable(self._after(index))  # type: ignore[no-untyped-call]
+                self._hooks.append(optimizer.register_step_post_hook(after))
 
     def apply(self, values: Values, meter: Meter) -> None:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
@@ -144,8 +147,10 @@ class Steering:
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
-            # A fused optimizer is called even where GradScaler found an overflow, and skips by itself.
-            if "found_inf" in vars(optimizer) and optimizer.found_inf.item() > 0:  # type: ignore[attr-defined]
+            # A fused optimizer is called even where GradScaler found an overflow, and skips by itself. On an
+            # accelerator nobody waits to hear of it, so that such a step is counted there.
+            overflow: Tensor | None = vars(optimizer).get("found_inf")
+            if overflow is not None and overflow.is_cpu and overflow.item() > 0:
                 return
             meter.steps += 1
             if len(optimizer.param_groups) > len(self._bases[index]):
@@ -159,7 +164,7 @@ class Steering:
                     )
             if self._multiplier:
                 self._lend(index)
-            if not meter.diverged and sentinel.diverged():
+            if not meter.diverged and sentinel.diverged(overflow):
                 meter.diverged = True
                 meter.note = f"the gradient was not finite at step {meter.steps}"
 
@@ -234,9 +239,9 @@ class Steering:
 
 
 def _base_of(group: dict[str, Any]) -> dict[str, Any]:
-    """A group's numbers as they are now; a tensor among them is copied, since it is written into later."""
+    """A group's numbers as they are now; a rate that is a tensor is read, since it is written into later."""
     return {
-        k: v.clone() if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
+        k: float(v) if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
     }
 
 

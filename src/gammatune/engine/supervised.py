@@ -112,31 +112,40 @@ class Supervised(TorchLoop):
         return self.measure(lambda: self.score(self._select), meter)
 
     def score(self, loader: Loader) -> Mapping[str, float]:
-        """Metrics over a loader with the model as it stands; the caller sets the mode."""
-        total, examples, right, answers = 0.0, 0, 0, 0
+        """Metrics over a loader with the model as it stands; the caller sets the mode.
+
+        What a batch says stays on its device until all have been seen: an accelerator is waited for once.
+        """
+        losses: list[Tensor] = []  # the mean of each batch
+        sizes: list[int] = []
+        right: list[Tensor] = []
+        answers = 0
         errors = _Errors()
         heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
         for batch in loader:
             inputs, targets = self._pair(batch)
             output = self._model(inputs)
-            size = len(targets)
-            total += self._select_loss(output, targets).item() * size
-            examples += size
+            # clones: a captured graph writes its outputs again and again into the same place
+            losses.append(self._select_loss(output, targets).detach().reshape(()).clone())
+            sizes.append(len(targets))
             if not self._comparable:
                 continue
             if heard is not None:
                 heard.add(output, targets)
             if self._classify:
-                right += int((output.argmax(dim=1) == targets).sum())
+                right.append((output.argmax(dim=1) == targets).sum())
                 answers += targets.numel()  # one an example, or one a pixel
             else:
                 errors.add(*_columns(output, targets))
-        if not examples:
+        if not sum(sizes):
             raise InvalidData("there is nothing to select by: the validation set is empty")
-        metrics = {"loss": total / examples}
+        total = 0.0
+        for mean, size in zip(_read(losses), sizes, strict=True):
+            total += mean * size
+        metrics = {"loss": total / sum(sizes)}
         if not self._comparable:
             return metrics
-        metrics |= {"accuracy": right / answers} if self._classify else errors.metrics
+        metrics |= {"accuracy": sum(_read(right)) / answers} if self._classify else errors.metrics
         if heard is not None:
             assert self._metric is not None
             metrics[self._metric] = self._measured(self._metric, heard.answers)
@@ -180,7 +189,7 @@ class Supervised(TorchLoop):
 
 
 class _Heard:
-    """What a model said, batch after batch, on the CPU."""
+    """What a model said, batch after batch, on the CPU, or on its way there from a GPU."""
 
     def __init__(self, probabilities: bool, *, numbers: bool = False) -> None:
         self._numbers = numbers
@@ -189,33 +198,51 @@ class _Heard:
         self._held = 0  # numbers in the probabilities
         self._targets: list[Tensor] = []
         self._said: list[Tensor] = []
-        self._probabilities: list[Tensor] = []
+        self._scores: list[Tensor] = []  # (n, k) each
+        self._waited_for: set[torch.device] = set()
 
     def add(self, output: Tensor, targets: Tensor) -> None:
         output = output.detach()
         if self._numbers:
-            said, targets = _columns(output, targets)
-        else:
-            self._classes = output.shape[1]
-            said, targets = output.argmax(dim=1).flatten(), targets.flatten()
-            self._held += output.numel() * self._wanted
-            if self._held > MOST:
-                self._wanted = False
-                self._probabilities.clear()
-            if self._wanted:
-                rows = output.movedim(1, -1).reshape(-1, self._classes)
-                self._probabilities.append(_probabilities(rows.cpu()))
-        self._said.append(said.cpu())
-        self._targets.append(targets.cpu())
+            self._said.append(self._brought(output))
+            self._targets.append(self._brought(targets))
+            return
+        self._classes = output.shape[1]
+        self._held += output.numel() * self._wanted
+        if self._held > MOST:
+            self._wanted = False
+            self._scores.clear()
+        if self._wanted:
+            self._scores.append(self._brought(output.movedim(1, -1).reshape(-1, self._classes)))
+        self._said.append(self._brought(output.argmax(dim=1).flatten()))
+        self._targets.append(self._brought(targets.flatten()))
+
+    def _brought(self, tensor: Tensor) -> Tensor:
+        if tensor.is_cuda:
+            self._waited_for.add(tensor.device)
+        return tensor.to("cpu", non_blocking=tensor.is_cuda, copy=True)  # into pinned memory
 
     @property
     def answers(self) -> Answers:
+        for device in self._waited_for:
+            torch.cuda.synchronize(device)
+        said, targets = self._said, self._targets
+        if self._numbers:
+            pairs = [_columns(*pair) for pair in zip(said, targets, strict=True)]
+            said, targets = [one for one, _ in pairs], [one for _, one in pairs]
+        scores = [_probabilities(each) for each in self._scores]
         return Answers(
-            targets=torch.cat(self._targets).numpy(),
-            said=torch.cat(self._said).numpy(),
+            targets=torch.cat(targets).numpy(),
+            said=torch.cat(said).numpy(),
             classes=self._classes,
-            probabilities=torch.cat(self._probabilities).numpy() if self._probabilities else None,
+            probabilities=torch.cat(scores).numpy() if scores else None,
         )
+
+
+def _read(numbers: Sequence[Tensor]) -> list[Any]:
+    """Scalars of one kind, brought from their device in one piece."""
+    read: list[Any] = torch.stack(list(numbers)).cpu().tolist()
+    return read
 
 
 def _probabilities(output: Tensor) -> Tensor:
@@ -262,9 +289,10 @@ class _Errors:
 
 
 def _columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as (n, m) in double precision: m numbers an example, whatever shape they come in."""
+    """Both as (n, m) in double precision, which MPS has not: m numbers an example, whatever shape they come in."""
     rows = len(target)
-    return output.reshape(rows, -1).double(), target.reshape(rows, -1).double()
+    precise = torch.float32 if output.device.type == "mps" else torch.float64
+    return output.reshape(rows, -1).to(precise), target.reshape(rows, -1).to(precise)
 
 
 def to_device(item: Any, device: torch.device) -> Any:
