@@ -174,7 +174,7 @@ def fit(
     extra: Callable[[Answers], Mapping[str, Any]] | None = None,
     listeners: Sequence[Listener] = (),
     progress: bool | None = None,
-    forks: str = "device",
+    forks: str = "auto",
     parallel: str | None = None,
     workers: int | None = None,
     at_once: int | None = None,
@@ -354,6 +354,7 @@ def fit(
         parallel, workers, policy, build, place
     )  # before the training puts its hooks on the optimizer
     training = build()
+    said += training.said
     start: _Start | None = None
     is_start = False
     journal: Journal | None = None

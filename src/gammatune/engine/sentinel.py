@@ -77,7 +77,9 @@ class Sentinel:
                 if overflow is not None:
                     bad = bad & (overflow == 0).to(bad.device, non_blocking=True)
                 # a model may lie on several devices
-                self._flag = bad if self._flag is None else self._flag | bad.to(self._flag.device, non_blocking=True)
+                self._flag = (
+                    bad if self._flag is None else self._flag | bad.to(self._flag.device, non_blocking=True)
+                )
         return (self._steps == 1 or self._steps % READ_EVERY == 0) and self.finally_diverged()
 
     def _with_gradient(self) -> list[Tensor]:

@@ -26,6 +26,10 @@ from gammatune.ledger import Meter
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE
 
+# What a rate of Adam's is multiplied by in the place of 0. Compiled or capturable, torch's Adam divides by the rate,
+# so that 0 makes NaN of a weight that has had no gradient yet. Of all float32 only 0 is moved by it, to no effect.
+STILL = 1e-30
+
 
 class Steering:
     """Holds the optimizers' hooks from birth until `close`."""
@@ -52,11 +56,11 @@ class Steering:
                 self._ratios(name)  # raises where the name cannot be set
         self._hooks = []
         for index, optimizer in enumerate(self._optimizers):
-            # A compiled step calls them and does not look into them, or it would be compiled for each rollout's meter.
-            before = torch.compiler.disable(self._before(index))  # type: ignore[no-untyped-call]
+            # A compiled step calls them and does not look into them, or it would be compiled for every rollout.
+            before = torch.compiler.disable(self._before(index))
             self._hooks.append(optimizer.register_step_pre_hook(before))
             if multiplier:
-                after = torch.compiler.disable(self._after(index))  # type: ignore[no-untyped-call]
+                after = torch.compiler.disable(self._after(index))
                 self._hooks.append(optimizer.register_step_post_hook(after))
 
     def apply(self, values: Values, meter: Meter) -> None:
@@ -87,7 +91,7 @@ class Steering:
         self._bent = multiplier
         if not self._multiplier:
             for group, lr in self._straight:
-                _set(group, "lr", lr * multiplier)
+                _set(group, "lr", lr * _above_zero(multiplier, group))
             self._expect()
 
     def _set_all(self) -> None:
@@ -118,7 +122,7 @@ class Steering:
             self._straight = [(g, _number(g["lr"])) for o in self._optimizers for g in o.param_groups]
             if self._bent != 1.0:
                 for group, lr in self._straight:
-                    _set(group, "lr", lr * self._bent)
+                    _set(group, "lr", lr * _above_zero(self._bent, group))
         self._expect()
 
     def _expect(self) -> None:
@@ -185,7 +189,7 @@ class Steering:
             _put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
         for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
-            _put(group, "lr", lr * factor)
+            _put(group, "lr", lr * _above_zero(factor, group))
         self._lent[index] = lent
 
     # -- which groups a name means
@@ -243,6 +247,11 @@ def _base_of(group: dict[str, Any]) -> dict[str, Any]:
     return {
         k: float(v) if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
     }
+
+
+def _above_zero(multiplier: float, group: dict[str, Any]) -> float:
+    """What to multiply a group's rate by; never 0 for Adam and AdamW."""
+    return multiplier or (STILL if "amsgrad" in group else 0.0)
 
 
 def _split(name: str) -> tuple[str, int | None]:

@@ -73,7 +73,7 @@ class Supervised(TorchLoop):
         comparable: bool = True,
         device: torch.device,
         state: Sequence[Any] = (),
-        forks: str = "device",
+        forks: str = "auto",
         select_loss: LossFunction | None = None,
         metric: str | None = None,
         scale: Scale | None = None,
