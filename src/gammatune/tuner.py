@@ -278,6 +278,9 @@ class Tuner:
                 model, optimizer, self.space, state, multiplier, tape_bytes, forks
             )
             opened.callback(self._training.close)
+            if training is None and (said := getattr(self._training, "said", ())):
+                told = self._begin["facts"]
+                self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
             if hasattr(self._training, "structure"):
                 self._begin["structure"] = self._training.structure()
             self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
