@@ -1,0 +1,366 @@
+"""Several trainings of one small network in one pass: as many as there are candidates, each with values of its own.
+
+A small network leaves a GPU idle: each of its kernels is over before the next has been launched. K members that
+differ in nothing but their numbers share the launches (`torch.func.vmap`), so that K rollouts take little longer than
+one, until the device is full.
+
+    K, k     members, one of them        P   trained numbers of one member
+    theta    (K, P) weights              g   (K, P) gradients of the mean losses
+    eta      (K, 1) or (K, P) rates; as are the other options, one number a member, or one a member and group
+
+All trained tensors lie in one matrix theta, and those the network sees are views of it, so that an update takes a
+handful of kernels however many tensors there are. The update rules are those of `torch.optim`: SGD with momentum
+(Sutskever et al. 2013 as torch has it), Adam (Kingma and Ba 2015, algorithm 1), AdamW (Loshchilov and Hutter 2019,
+algorithm 2). Twin: tests/engine/test_stacked.py trains the members one after the other with torch's own.
+
+Members see the same batches and draw the same random numbers (dropout masks), as rollouts from one fork do. A member
+that diverges goes on in NaN and harms no other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import Optimizer
+
+from gammatune.engine.sentinel import BLOW_UP, GROWTH, READ_EVERY
+from gammatune.errors import InvalidArgument
+
+Group: TypeAlias = Mapping[str, Any]  # the options of one parameter group
+
+ONE_BY_ONE = "train them one after the other"
+KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+
+
+def at_rates(optimizer: Optimizer, rates: Sequence[float]) -> list[list[dict[str, Any]]]:
+    """The options of members that differ in the rate alone; it is that of the first group, whose ratio to the others
+    stays."""
+    groups = optimizer.param_groups
+    first = float(groups[0]["lr"])
+    ratios = [1.0 if group is groups[0] else float(group["lr"]) / first for group in groups]
+    return [
+        [_options(group) | {"lr": rate * ratio} for group, ratio in zip(groups, ratios, strict=True)]
+        for rate in rates
+    ]
+
+
+def options_of(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The options of one member: those the optimizer has now."""
+    return [_options(group) for group in optimizer.param_groups]
+
+
+def _options(group: Group) -> dict[str, Any]:
+    return {key: float(v) if isinstance(v, Tensor) else v for key, v in group.items() if key != "params"}
+
+
+class Stack:
+    """K members, begun from a network and an optimizer as they stand, which are not moved before `put`.
+
+    loss: (output, target) -> mean loss, a scalar. members: the options of each, group by group (`at_rates`).
+
+    Raises InvalidArgument where the members cannot be trained in one pass: another optimizer than SGD, Adam or AdamW
+    of torch.optim, options that have no rule here, parameters of no module or of several kinds; and at the first step
+    where the network does what cannot be batched (nn.LSTM and its kin, BatchNorm with momentum=None, control flow by
+    numbers) or leaves a trained parameter out.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss: Callable[[Any, Any], Tensor],
+        members: Sequence[Sequence[Group]],
+    ) -> None:
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._rule = _Rule.of(optimizer, members)
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._trained = [p for group in optimizer.param_groups for p in group["params"]]
+        self._refuse(names)
+        self.count = len(members)
+        self.theta = torch.cat([p.detach().flatten() for p in self._trained]).repeat(self.count, 1)
+        views = self.theta.split([p.numel() for p in self._trained], dim=1)
+        self._leaves = {
+            names[id(p)]: view.view(self.count, *p.shape).detach().requires_grad_()
+            for p, view in zip(self._trained, views, strict=True)
+        }
+        self._still = {n: p.detach() for n, p in model.named_parameters() if n not in self._leaves}
+        self._buffers = {
+            name: buffer.expand(self.count, *buffer.shape).clone() for name, buffer in model.named_buffers()
+        }
+        self._rule.begin(self.theta, self._trained, optimizer)
+        self.steps = 0
+        # of each member: the step at which it diverged, 0 while it has not; and the sum beyond which it has
+        self._diverged = torch.zeros(self.count, dtype=torch.long, device=self.theta.device)
+        self._limit: Tensor | None = None
+
+    # -- training and looking
+
+    def step(self, inputs: Any, targets: Any, multiplier: float = 1.0) -> None:
+        """One step of all members on one batch, every rate times `multiplier`; modes are the model's."""
+        with _told(self._model):
+            losses = self._mapped(self._one_loss, inputs, targets)
+            gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()), allow_unused=True)
+        unused = [name for name, g in zip(self._leaves, gradients, strict=True) if g is None]
+        if unused:
+            raise InvalidArgument(
+                f"the loss does not depend on {unused[0]}, or several rollouts at once cannot follow how: leave it out "
+                f"of the optimizer, or {ONE_BY_ONE}"
+            )
+        with torch.no_grad():
+            g = torch.cat([g.reshape(self.count, -1) for g in gradients if g is not None], dim=1)
+            self.steps += 1
+            self._watch(g.sum(dim=1).abs())
+            self._rule.step(g, multiplier)
+
+    def outputs(self, inputs: Any) -> Tensor:
+        """What every member says of a batch, (K, n, ...); no gradients, modes are the model's."""
+        with torch.no_grad(), _told(self._model):
+            return self._mapped(self._one_output, inputs)
+
+    @property
+    def is_due(self) -> bool:
+        """The divergence flags are to be read after this step: on an accelerator that waits for it."""
+        return self.theta.is_cpu or self.steps % READ_EVERY == 0
+
+    def diverged(self) -> list[int]:
+        """Of each member: the step (from 1) at which its gradient was not finite or blew up; 0 where it did not."""
+        steps: list[int] = self._diverged.cpu().tolist()
+        return steps
+
+    # -- members
+
+    def state(self, k: int) -> dict[str, Tensor]:
+        """Weights and buffers of a member by name, as copies."""
+        rows = {**self._leaves, **self._buffers}
+        return {name: tensor.detach()[k].clone() for name, tensor in rows.items()} | self._still
+
+    def put(self, k: int) -> None:
+        """Make the network and the optimizer, options left alone, what a member is; gradients are dropped."""
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                if name in self._leaves:
+                    parameter.copy_(self._leaves[name][k])
+            for name, buffer in self._model.named_buffers():
+                buffer.copy_(self._buffers[name][k])
+        self._optimizer.zero_grad()
+        self._rule.put(k, self._trained, self._optimizer)
+
+    # -- inside
+
+    def _one_output(self, weights: Any, buffers: Any, inputs: Any) -> Tensor:
+        said: Tensor = functional_call(self._model, ({**weights, **self._still}, buffers), (inputs,))
+        return said
+
+    def _one_loss(self, weights: Any, buffers: Any, inputs: Any, targets: Any) -> Tensor:
+        return self._loss(self._one_output(weights, buffers, inputs), targets)
+
+    def _mapped(self, function: Callable[..., Tensor], *batch: Any) -> Tensor:
+        """The function of every member's weights and buffers, and of the batch that they share."""
+        dims = (0, 0, *[None] * len(batch))
+        mapped: Tensor = vmap(function, in_dims=dims, randomness="same")(self._leaves, self._buffers, *batch)
+        return mapped
+
+    def _watch(self, size: Tensor) -> None:
+        limit = torch.full_like(size, float("inf")) if self._limit is None else self._limit
+        bad = ~(size < limit)  # not >=: NaN compares false
+        self._diverged = torch.where((self._diverged == 0) & bad, self.steps, self._diverged)
+        if self._limit is None:
+            self._limit = (GROWTH * size).clamp_min(BLOW_UP)
+
+    def _refuse(self, names: Mapping[int, str]) -> None:
+        kind = type(self._optimizer).__name__
+        if any(id(p) not in names for p in self._trained):
+            raise InvalidArgument(
+                f"{kind} trains a parameter that is not the model's, which several rollouts at once would share: "
+                f"{ONE_BY_ONE}"
+            )
+        kinds = {(p.dtype, p.device) for p in self._trained}
+        if len(kinds) != 1 or any(p.is_complex() for p in self._trained):
+            told = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+            raise InvalidArgument(
+                f"the trained parameters are of several kinds ({told}), and several rollouts at once need one: "
+                f"{ONE_BY_ONE}"
+            )
+        if any(not p.requires_grad for p in self._trained):
+            raise InvalidArgument(
+                f"{kind} holds parameters that are frozen; leave them out of it, or {ONE_BY_ONE}"
+            )
+
+
+# Update rules ---------------------------------------------------------------------------------------------
+
+
+class _Rule:
+    """An optimizer on theta (K, P). Options are float64, (K, groups), spread over the numbers of their group."""
+
+    keys: tuple[str, ...]  # of the optimizer's state, one (K, P) each
+
+    @staticmethod
+    def of(optimizer: Optimizer, members: Sequence[Sequence[Group]]) -> "_Rule":
+        kind = type(optimizer)
+        if kind not in KINDS:
+            raise InvalidArgument(
+                f"several rollouts at once are trained with SGD, Adam or AdamW of torch.optim, not with "
+                f"{kind.__name__}: {ONE_BY_ONE}"
+            )
+        if not members:
+            raise InvalidArgument("there is no member to train: give the options of one at least")
+        for option in ("amsgrad", "maximize", "differentiable"):
+            if any(group.get(option) for member in members for group in member):
+                raise InvalidArgument(
+                    f"{kind.__name__} with {option}=True has no rule for several rollouts at once: {ONE_BY_ONE}"
+                )
+        return (
+            _SGD(members) if kind is torch.optim.SGD else _Adam(members, decoupled=kind is torch.optim.AdamW)
+        )
+
+    def __init__(self, members: Sequence[Sequence[Group]]) -> None:
+        self._members = members
+        self.state: dict[str, Tensor] = {}
+
+    def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        self.theta = theta
+        sizes = [sum(p.numel() for p in group["params"]) for group in optimizer.param_groups]
+        where = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+        self._group = None if len(sizes) == 1 else where.to(theta.device)
+        self._precise = torch.float32 if theta.device.type == "mps" else torch.float64
+        states = [optimizer.state.get(p, {}) for p in trained]
+        for key in self.keys:
+            found = [state.get(key) for state in states]
+            if any((a is None) != (b is None) for a in found for b in found):
+                raise InvalidArgument(
+                    f"some parameters of {type(optimizer).__name__} have been trained and others not: {ONE_BY_ONE}"
+                )
+            if found[0] is not None:
+                self.state[key] = torch.cat([value.flatten() for value in found]).repeat(len(theta), 1)
+
+    def option(self, key: str) -> Tensor:
+        """(K, groups)"""
+        rows = [[float(_option(group, key)) for group in member] for member in self._members]
+        return torch.tensor(rows, dtype=self._precise).to(self.theta.device)
+
+    def spread(self, option: Tensor) -> Tensor:
+        """(K, groups) -> (K, 1) or (K, P), in the precision of theta."""
+        option = option.to(self.theta.dtype)
+        return option if self._group is None else option[:, self._group]
+
+    def step(self, g: Tensor, multiplier: float) -> None:
+        raise NotImplementedError
+
+    def put(self, k: int, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        sizes = [p.numel() for p in trained]
+        for key, value in self.state.items():
+            for p, row in zip(trained, value[k].split(sizes), strict=True):
+                optimizer.state[p][key] = row.view(p.shape).clone()
+
+
+def _option(group: Group, key: str) -> Any:
+    return group["betas"][int(key[-1]) - 1] if key in ("beta1", "beta2") else group[key]
+
+
+class _SGD(_Rule):
+    keys = ("momentum_buffer",)
+
+    def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        super().begin(theta, trained, optimizer)
+        groups = [group for member in self._members for group in member]
+        nesterov = {bool(group["nesterov"]) for group in groups}
+        if len(nesterov) > 1:
+            raise InvalidArgument(f"some groups of SGD have Nesterov momentum and others not: {ONE_BY_ONE}")
+        self._nesterov = nesterov == {True}
+        self._decays = any(group["weight_decay"] for group in groups)
+        self._has_momentum = any(group["momentum"] for group in groups)
+        momentum = self.option("momentum")
+        self._eta = self.option("lr")
+        self._mu = self.spread(momentum)
+        self._fresh = self.spread(
+            1 - self.option("dampening") * (momentum != 0)
+        )  # the weight of a new gradient
+        self._lambda = self.spread(self.option("weight_decay"))
+
+    def step(self, g: Tensor, multiplier: float) -> None:
+        if self._decays:
+            g = g + self._lambda * self.theta
+        if self._has_momentum:
+            if "momentum_buffer" in self.state:
+                v = self.state["momentum_buffer"]
+                v.mul_(self._mu).addcmul_(g, self._fresh.expand_as(g))
+            else:
+                v = self.state["momentum_buffer"] = g.clone()
+            g = g + self._mu * v if self._nesterov else v
+        self.theta.sub_(self.spread(self._eta * multiplier) * g)
+
+
+class _Adam(_Rule):
+    keys = "exp_avg", "exp_avg_sq"
+
+    def __init__(self, members: Sequence[Sequence[Group]], *, decoupled: bool) -> None:
+        super().__init__(members)
+        self._decoupled = decoupled
+
+    def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        super().begin(theta, trained, optimizer)
+        for key in self.keys:
+            self.state.setdefault(key, torch.zeros_like(theta))
+        steps = {float(optimizer.state[p]["step"]) if optimizer.state.get(p) else 0.0 for p in trained}
+        if len(steps) != 1:
+            raise InvalidArgument(
+                f"some parameters of {type(optimizer).__name__} have taken more steps than others: {ONE_BY_ONE}"
+            )
+        self._t = steps.pop()
+        self._eta = self.option("lr")
+        self._decay = self.option("weight_decay")
+        self._beta1, self._beta2 = self.option("beta1"), self.option("beta2")
+        self._fresh1, self._fresh2 = self.spread(1 - self._beta1), self.spread(1 - self._beta2)
+        self._eps = self.spread(self.option("eps"))
+        self._decays = any(group["weight_decay"] for member in self._members for group in member)
+
+    def step(self, g: Tensor, multiplier: float) -> None:
+        self._t += 1
+        eta = self._eta * multiplier
+        if self._decays and self._decoupled:
+            self.theta.mul_(self.spread(1 - eta * self._decay))
+        elif self._decays:
+            g = g + self.spread(self._decay) * self.theta
+        m, v = self.state["exp_avg"], self.state["exp_avg_sq"]
+        m.lerp_(g, self._fresh1.expand_as(g))
+        v.mul_(1 - self._fresh2).addcmul_(g, self._fresh2 * g)
+        m_hat = self.spread(eta / (1 - self._beta1**self._t))  # what m is multiplied by, the rate included
+        v_hat = self.spread((1 - self._beta2**self._t).rsqrt())
+        self.theta.sub_(m_hat * m / (v.sqrt() * v_hat + self._eps))
+
+    def put(self, k: int, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        super().put(k, trained, optimizer)
+        on_device = [
+            g.get("capturable") or g.get("fused") for g in optimizer.param_groups for _ in g["params"]
+        ]
+        for p, there in zip(trained, on_device, strict=True):
+            optimizer.state[p]["step"] = torch.tensor(self._t, device=p.device if there else "cpu")
+
+
+# Telling what cannot be batched ---------------------------------------------------------------------------
+
+
+@contextmanager
+def _told(model: nn.Module) -> Iterator[None]:
+    """An error of batching says which model it is that cannot be batched, and why; any other goes through."""
+    # Fused attention has no batched form on the CPU, a fused encoder layer nowhere: torch would fall back to a loop.
+    plain = nullcontext() if torch.cuda.is_available() else sdpa_kernel(SDPBackend.MATH)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        with plain:
+            yield
+    except (RuntimeError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        if not any(word in why for word in ("vmap", "Batching rule", "functorch")):
+            raise
+        raise InvalidArgument(
+            f"several rollouts of {type(model).__name__} cannot be trained in one pass ({why:.100}): {ONE_BY_ONE}"
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
