@@ -27,7 +27,7 @@ from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
-from gammatune.engine.sentinel import BLOW_UP, GROWTH, READ_EVERY
+from gammatune.engine.sentinel import BLOW_UP, GROWTH, READ_EVERY, TURN
 from gammatune.errors import InvalidArgument
 
 Group: TypeAlias = Mapping[str, Any]  # the options of one parameter group
@@ -93,9 +93,11 @@ class Stack:
         }
         self._rule.begin(self.theta, self._trained, optimizer)
         self.steps = 0
+        last_first = range(len(self._trained))[::-1]
+        self._watched = sorted(last_first, key=lambda index: self._trained[index].numel())
         # of each member: the step at which it diverged, 0 while it has not; and the sum beyond which it has
         self._diverged = torch.zeros(self.count, dtype=torch.long, device=self.theta.device)
-        self._limit: Tensor | None = None
+        self._limit = self.theta.new_full((self.count,), float("inf"))
 
     # -- training and looking
 
@@ -107,14 +109,14 @@ class Stack:
         unused = [name for name, g in zip(self._leaves, gradients, strict=True) if g is None]
         if unused:
             raise InvalidArgument(
-                f"the loss does not depend on {unused[0]}, or several rollouts at once cannot follow how: leave it out "
-                f"of the optimizer, or {ONE_BY_ONE}"
+                f"the loss does not depend on {unused[0]}, or several rollouts at once cannot follow how: leave it "
+                f"out of the optimizer, or {ONE_BY_ONE}"
             )
         with torch.no_grad():
-            g = torch.cat([g.reshape(self.count, -1) for g in gradients if g is not None], dim=1)
+            rows = [g.reshape(self.count, -1) for g in gradients if g is not None]
             self.steps += 1
-            self._watch(g.sum(dim=1).abs())
-            self._rule.step(g, multiplier)
+            self._watch(rows)
+            self._rule.step(torch.cat(rows, dim=1), multiplier)
 
     def outputs(self, inputs: Any) -> Tensor:
         """What every member says of a batch, (K, n, ...); no gradients, modes are the model's."""
@@ -164,12 +166,16 @@ class Stack:
         mapped: Tensor = vmap(function, in_dims=dims, randomness="same")(self._leaves, self._buffers, *batch)
         return mapped
 
-    def _watch(self, size: Tensor) -> None:
-        limit = torch.full_like(size, float("inf")) if self._limit is None else self._limit
-        bad = ~(size < limit)  # not >=: NaN compares false
-        self._diverged = torch.where((self._diverged == 0) & bad, self.steps, self._diverged)
-        if self._limit is None:
+    def _watch(self, gradients: Sequence[Tensor]) -> None:
+        """Look at the gradients, (K, numbers) each, that `Sentinel` looks at in this step, and as it does."""
+        size = gradients[self._watched[0]].sum(dim=1).abs()
+        bad = ~(size < self._limit)  # not >=: NaN compares false
+        if self.steps == 1 and size.is_cpu:
             self._limit = (GROWTH * size).clamp_min(BLOW_UP)
+        if self.steps % TURN == 0:
+            other = gradients[self._watched[self.steps // TURN % len(gradients)]]
+            bad = bad | ~other.sum(dim=1).isfinite()
+        self._diverged = torch.where((self._diverged == 0) & bad, self.steps, self._diverged)
 
     def _refuse(self, names: Mapping[int, str]) -> None:
         kind = type(self._optimizer).__name__

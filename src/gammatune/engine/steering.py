@@ -94,6 +94,11 @@ class Steering:
                 _set(group, "lr", lr * _above_zero(multiplier, group))
             self._expect()
 
+    @property
+    def bent(self) -> float:
+        """What the learning rates are multiplied by at present."""
+        return self._bent
+
     def _set_all(self) -> None:
         for bases, optimizer in zip(self._bases, self._optimizers, strict=True):
             # a group added on the way: its base is what it was added with

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
 from gammatune.engine.modes import evaluating, has_mode, into_training
+from gammatune.engine.stacked import Stack, options_of
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
@@ -111,45 +112,64 @@ class Supervised(TorchLoop):
         Raises InvalidData where that has no value on them."""
         return self.measure(lambda: self.score(self._select), meter)
 
-    def score(self, loader: Loader) -> Mapping[str, float]:
-        """Metrics over a loader with the model as it stands; the caller sets the mode.
-
-        What a batch says stays on its device until all have been seen: an accelerator is waited for once.
-        """
-        losses: list[Tensor] = []  # the mean of each batch
-        sizes: list[int] = []
-        right: list[Tensor] = []
-        answers = 0
-        errors = _Errors()
-        heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
+    def score(self, loader: Loader) -> Metrics:
+        """Metrics over a loader with the model as it stands; the caller sets the mode."""
+        tally = self._tally()
         for batch in loader:
             inputs, targets = self._pair(batch)
-            output = self._model(inputs)
-            # clones: a captured graph writes its outputs again and again into the same place
-            losses.append(self._select_loss(output, targets).detach().reshape(()).clone())
-            sizes.append(len(targets))
-            if not self._comparable:
-                continue
-            if heard is not None:
-                heard.add(output, targets)
-            if self._classify:
-                right.append((output.argmax(dim=1) == targets).sum())
-                answers += targets.numel()  # one an example, or one a pixel
-            else:
-                errors.add(*_columns(output, targets))
-        if not sum(sizes):
-            raise InvalidData("there is nothing to select by: the validation set is empty")
-        total = 0.0
-        for mean, size in zip(_read(losses), sizes, strict=True):
-            total += mean * size
-        metrics = {"loss": total / sum(sizes)}
-        if not self._comparable:
-            return metrics
-        metrics |= {"accuracy": sum(_read(right)) / answers} if self._classify else errors.metrics
-        if heard is not None:
-            assert self._metric is not None
-            metrics[self._metric] = self._measured(self._metric, heard.answers)
-        return metrics
+            tally.add(self._model(inputs), targets)
+        return tally.metrics
+
+    # -- several rollouts in one pass
+
+    def advance_all(self, epoch: int, values: Sequence[Values], meters: Sequence[Meter]) -> Stack:
+        """What `apply` and `advance` do, for each of `values` and its meter, from where the training stands.
+
+        The training stays there; where each of them ends is a member of the stack (`Stack.put`). meters: of one
+        length, shape, order and allowance. Raises what `Stack` raises.
+        """
+        members = []
+        for each, meter in zip(values, meters, strict=True):
+            self.apply(each, meter)
+            members.append(options_of(self._optimizer))
+        lead = meters[-1]
+        into_training(self._model)
+        stack = Stack(self._model, self._optimizer, self._loss, members)
+        passed = []  # examples and batches after each step
+        for batch in self.batches(self._train, epoch, lead):
+            inputs, targets = self._pair(batch)
+            stack.step(inputs, targets, self._steering.bent)
+            passed.append((lead.trained, lead.batches))
+            lead.diverged = stack.is_due and all(stack.diverged())
+        for meter, step in zip(meters, stack.diverged(), strict=True):
+            meter.steps = step or len(passed)
+            meter.trained, meter.batches = passed[meter.steps - 1] if passed else (0, 0)
+            meter.epoch_batches, meter.epoch_examples = lead.epoch_batches, lead.epoch_examples
+            meter.cut, meter.diverged = lead.cut and not step, bool(step)
+            meter.note = f"the gradient was not finite at step {step}" if step else lead.note
+        return stack
+
+    def evaluate_all(self, stack: Stack, meters: Sequence[Meter]) -> list[Metrics]:
+        """What `evaluate` says, of each member; of one that has diverged nothing."""
+        alive = [meter for meter in meters if not meter.diverged]
+        tallies = {id(meter): self._tally() for meter in alive}
+
+        def first() -> Metrics:
+            for batch in self._select:
+                inputs, targets = self._pair(batch)
+                for meter, output in zip(meters, stack.outputs(inputs), strict=True):
+                    if id(meter) in tallies:
+                        tallies[id(meter)].add(output, targets)
+            return tallies[id(alive[0])].metrics
+
+        if alive:
+            before = alive[0].evaluated
+            self.measure(first, alive[0])
+            for meter in alive[1:]:
+                meter.evaluated += alive[0].evaluated - before
+        return [tallies[id(meter)].metrics if id(meter) in tallies else {} for meter in meters]
+
+    # -- inside
 
     def answers(self, loader: Loader) -> Answers:
         """What the model says of a loader's examples, in eval mode; numbers as the network sees them.
@@ -162,6 +182,10 @@ class Supervised(TorchLoop):
                 inputs, targets = self._pair(batch)
                 heard.add(self._model(inputs), targets)
         return heard.answers
+
+    def _tally(self) -> "_Tally":
+        heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
+        return _Tally(self, heard)
 
     def _listening(self, needs: str) -> "_Heard":
         return _Heard(needs == "probabilities") if self._classify else _Heard(False, numbers=True)
@@ -186,6 +210,53 @@ class Supervised(TorchLoop):
                 "gammatune.Tuner with a loop of your own"
             )
         return to_device(batch[0], self._device), to_device(batch[1], self._device)
+
+
+class _Tally:
+    """What one model says of batches, added up; it stays on its device until the metrics are asked for."""
+
+    def __init__(self, training: Supervised, heard: "_Heard | None") -> None:
+        self._of = training
+        self._heard = heard
+        self._losses: list[Tensor] = []  # the mean of each batch
+        self._sizes: list[int] = []
+        self._right: list[Tensor] = []
+        self._answers = 0  # one an example, or one a pixel
+        self._errors = _Errors()
+
+    def add(self, output: Tensor, targets: Tensor) -> None:
+        of = self._of
+        # clones: a captured graph writes its outputs again and again into the same place
+        self._losses.append(of._select_loss(output, targets).detach().reshape(()).clone())
+        self._sizes.append(len(targets))
+        if not of._comparable:
+            return
+        if self._heard is not None:
+            self._heard.add(output, targets)
+        if of._classify:
+            self._right.append((output.argmax(dim=1) == targets).sum())
+            self._answers += targets.numel()
+        else:
+            self._errors.add(*_columns(output, targets))
+
+    @property
+    def metrics(self) -> Metrics:
+        of = self._of
+        if not sum(self._sizes):
+            raise InvalidData("there is nothing to select by: the validation set is empty")
+        total = 0.0
+        for mean, size in zip(_read(self._losses), self._sizes, strict=True):
+            total += mean * size
+        metrics = {"loss": total / sum(self._sizes)}
+        if not of._comparable:
+            return metrics
+        metrics |= (
+            {"accuracy": sum(_read(self._right)) / self._answers} if of._classify else self._errors.metrics
+        )
+        if self._heard is not None:
+            assert of._metric is not None
+            metrics[of._metric] = of._measured(of._metric, self._heard.answers)
+        return metrics
 
 
 class _Heard:
