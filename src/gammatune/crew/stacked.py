@@ -107,8 +107,8 @@ def _alike(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     """Those that differ in nothing but values of the optimizer, together."""
     groups: list[tuple[Any, list[Task]]] = []
     for task in tasks:
-        request = replace(task.request, values={BATCH_SIZE: task.request.values.get(BATCH_SIZE)}, role="")
-        kind = request, task.allowance, task.fresh, task.seed
+        request = replace(task.request, values={}, role="")
+        kind = request, task.request.values.get(BATCH_SIZE), task.allowance, task.fresh, task.seed
         for known, group in groups:
             if known == kind:
                 group.append(task)

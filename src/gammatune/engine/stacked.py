@@ -19,6 +19,7 @@ that diverges goes on in NaN and harms no other.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import torch
@@ -31,6 +32,7 @@ from gammatune.engine.sentinel import BLOW_UP, GROWTH, READ_EVERY, TURN
 from gammatune.errors import InvalidArgument
 
 Group: TypeAlias = Mapping[str, Any]  # the options of one parameter group
+Of: TypeAlias = Callable[[Group], float]  # an option of a group
 
 ONE_BY_ONE = "train them one after the other"
 KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
@@ -82,6 +84,7 @@ class Stack:
         self._refuse(names)
         self.count = len(members)
         self.theta = torch.cat([p.detach().flatten() for p in self._trained]).repeat(self.count, 1)
+        self._g = torch.empty_like(self.theta)
         views = self.theta.split([p.numel() for p in self._trained], dim=1)
         self._leaves = {
             names[id(p)]: view.view(self.count, *p.shape).detach().requires_grad_()
@@ -116,7 +119,7 @@ class Stack:
             rows = [g.reshape(self.count, -1) for g in gradients if g is not None]
             self.steps += 1
             self._watch(rows)
-            self._rule.step(torch.cat(rows, dim=1), multiplier)
+            self._rule.step(torch.cat(rows, dim=1, out=self._g), multiplier)
 
     def outputs(self, inputs: Any) -> Tensor:
         """What every member says of a batch, (K, n, ...); no gradients, modes are the model's."""
@@ -244,15 +247,20 @@ class _Rule:
             if found[0] is not None:
                 self.state[key] = torch.cat([value.flatten() for value in found]).repeat(len(theta), 1)
 
-    def option(self, key: str) -> Tensor:
+    def options(self, of: Of) -> Tensor:
         """(K, groups)"""
-        rows = [[float(_option(group, key)) for group in member] for member in self._members]
+        rows = [[float(of(group)) for group in member] for member in self._members]
         return torch.tensor(rows, dtype=self._precise).to(self.theta.device)
 
-    def spread(self, option: Tensor) -> Tensor:
+    def spread(self, options: Tensor) -> Tensor:
         """(K, groups) -> (K, 1) or (K, P), in the precision of theta."""
-        option = option.to(self.theta.dtype)
-        return option if self._group is None else option[:, self._group]
+        options = options.to(self.theta.dtype)
+        return options if self._group is None else options[:, self._group]
+
+    def number(self, of: Of) -> float | Tensor:
+        """An option that does not change on the way: one number where all agree, else spread."""
+        numbers = {float(of(group)) for member in self._members for group in member}
+        return numbers.pop() if len(numbers) == 1 else self.spread(self.options(of))
 
     def step(self, g: Tensor, multiplier: float) -> None:
         raise NotImplementedError
@@ -264,8 +272,8 @@ class _Rule:
                 optimizer.state[p][key] = row.view(p.shape).clone()
 
 
-def _option(group: Group, key: str) -> Any:
-    return group["betas"][int(key[-1]) - 1] if key in ("beta1", "beta2") else group[key]
+def _add(into: Tensor, numbers: Tensor, weight: float | Tensor) -> None:
+    into.add_(numbers, alpha=weight) if isinstance(weight, float) else into.addcmul_(numbers, weight)
 
 
 class _SGD(_Rule):
@@ -280,25 +288,26 @@ class _SGD(_Rule):
         self._nesterov = nesterov == {True}
         self._decays = any(group["weight_decay"] for group in groups)
         self._has_momentum = any(group["momentum"] for group in groups)
-        momentum = self.option("momentum")
-        self._eta = self.option("lr")
-        self._mu = self.spread(momentum)
-        self._fresh = self.spread(
-            1 - self.option("dampening") * (momentum != 0)
-        )  # the weight of a new gradient
-        self._lambda = self.spread(self.option("weight_decay"))
+        self._eta = self.options(itemgetter("lr"))
+        self._lambda = self.number(itemgetter("weight_decay"))
+        self._mu = self.number(itemgetter("momentum"))
+        # the weight of a new gradient
+        self._new = self.number(lambda group: 1 - group["dampening"] * (group["momentum"] != 0))
 
     def step(self, g: Tensor, multiplier: float) -> None:
         if self._decays:
-            g = g + self._lambda * self.theta
+            _add(g, self.theta, self._lambda)
         if self._has_momentum:
             if "momentum_buffer" in self.state:
                 v = self.state["momentum_buffer"]
-                v.mul_(self._mu).addcmul_(g, self._fresh.expand_as(g))
+                _add(v.mul_(self._mu), g, self._new)
             else:
                 v = self.state["momentum_buffer"] = g.clone()
-            g = g + self._mu * v if self._nesterov else v
-        self.theta.sub_(self.spread(self._eta * multiplier) * g)
+            if self._nesterov:
+                _add(g, v, self._mu)
+            else:
+                g = v
+        self.theta.addcmul_(g, self.spread(self._eta * -multiplier))
 
 
 class _Adam(_Rule):
@@ -318,12 +327,16 @@ class _Adam(_Rule):
                 f"some parameters of {type(optimizer).__name__} have taken more steps than others: {ONE_BY_ONE}"
             )
         self._t = steps.pop()
-        self._eta = self.option("lr")
-        self._decay = self.option("weight_decay")
-        self._beta1, self._beta2 = self.option("beta1"), self.option("beta2")
-        self._fresh1, self._fresh2 = self.spread(1 - self._beta1), self.spread(1 - self._beta2)
-        self._eps = self.spread(self.option("eps"))
+        self._eta = self.options(itemgetter("lr"))
+        betas: list[Of] = [lambda group: group["betas"][0], lambda group: group["betas"][1]]
+        new: list[Of] = [lambda group: 1 - group["betas"][0], lambda group: 1 - group["betas"][1]]
+        self._beta1, self._beta2 = map(self.options, betas)
+        self._new1, self._new2 = map(self.number, new)
+        self._old2 = self.number(betas[1])
+        self._eps = self.number(itemgetter("eps"))
         self._decays = any(group["weight_decay"] for member in self._members for group in member)
+        self._decay = self.options(itemgetter("weight_decay"))
+        self._lambda = self.number(itemgetter("weight_decay"))
 
     def step(self, g: Tensor, multiplier: float) -> None:
         self._t += 1
@@ -331,13 +344,14 @@ class _Adam(_Rule):
         if self._decays and self._decoupled:
             self.theta.mul_(self.spread(1 - eta * self._decay))
         elif self._decays:
-            g = g + self.spread(self._decay) * self.theta
+            _add(g, self.theta, self._lambda)
         m, v = self.state["exp_avg"], self.state["exp_avg_sq"]
-        m.lerp_(g, self._fresh1.expand_as(g))
-        v.mul_(1 - self._fresh2).addcmul_(g, self._fresh2 * g)
-        m_hat = self.spread(eta / (1 - self._beta1**self._t))  # what m is multiplied by, the rate included
+        m.lerp_(g, self._new1)
+        _add(v.mul_(self._old2), g.square_(), self._new2)
+        eta_hat = self.spread(eta / (1 - self._beta1**self._t))  # the rate, and what corrects the bias of m
         v_hat = self.spread((1 - self._beta2**self._t).rsqrt())
-        self.theta.sub_(m_hat * m / (v.sqrt() * v_hat + self._eps))
+        down = v.sqrt().mul_(v_hat).add_(self._eps)
+        self.theta.addcmul_(torch.div(m, down, out=down), -eta_hat)
 
     def put(self, k: int, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
         super().put(k, trained, optimizer)
