@@ -65,7 +65,7 @@ def begun(
     """A model and its optimizer after some steps of their own."""
     torch.manual_seed(0)
     model = make().double()
-    parameters: Any = [p for p in model.parameters() if p.requires_grad]
+    parameters: Any = list(model.parameters())
     if groups:
         parameters = [{"params": parameters[:2]}, {"params": parameters[2:], "lr": 0.02, "weight_decay": 0.1}]
     optimizer = kind(parameters, lr=0.01, **options)
@@ -91,7 +91,7 @@ def bent(step: int) -> float:
 
 
 def everything(model: nn.Module, optimizer: Any) -> list[Tensor]:
-    state = [optimizer.state[p] for group in optimizer.param_groups for p in group["params"]]
+    state = [optimizer.state.get(p, {}) for group in optimizer.param_groups for p in group["params"]]
     return [
         *(p.detach().clone() for p in model.parameters()),
         *(b.clone() for b in model.buffers()),

@@ -59,6 +59,10 @@ def _options(group: Group) -> dict[str, Any]:
     return {key: float(v) if isinstance(v, Tensor) else v for key, v in group.items() if key != "params"}
 
 
+def _trained(group: Group) -> list[Tensor]:
+    return [parameter for parameter in group["params"] if parameter.requires_grad]
+
+
 class Stack:
     """K members, begun from a network and an optimizer as they stand, which are not moved before `put`.
 
@@ -80,7 +84,7 @@ class Stack:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._rule = _Rule.of(optimizer, members)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
-        self._trained = [p for group in optimizer.param_groups for p in group["params"]]
+        self._trained = [p for group in optimizer.param_groups for p in _trained(group)]
         self._refuse(names)
         self.count = len(members)
         self.theta = torch.cat([p.detach().flatten() for p in self._trained]).repeat(self.count, 1)
@@ -140,8 +144,8 @@ class Stack:
 
     def state(self, k: int) -> dict[str, Tensor]:
         """Weights and buffers of a member by name, as copies."""
-        rows = {**self._leaves, **self._buffers}
-        return {name: tensor.detach()[k].clone() for name, tensor in rows.items()} | self._still
+        own = {name: rows.detach()[k].clone() for name, rows in {**self._leaves, **self._buffers}.items()}
+        return own | {name: parameter.clone() for name, parameter in self._still.items()}
 
     def put(self, k: int) -> None:
         """Make the network and the optimizer, options left alone, what a member is; gradients are dropped."""
@@ -194,10 +198,6 @@ class Stack:
                 f"the trained parameters are of several kinds ({told}), and several rollouts at once need one: "
                 f"{ONE_BY_ONE}"
             )
-        if any(not p.requires_grad for p in self._trained):
-            raise InvalidArgument(
-                f"{kind} holds parameters that are frozen; leave them out of it, or {ONE_BY_ONE}"
-            )
 
 
 # Update rules ---------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class _Rule:
 
     def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
         self.theta = theta
-        sizes = [sum(p.numel() for p in group["params"]) for group in optimizer.param_groups]
+        sizes = [sum(p.numel() for p in _trained(group)) for group in optimizer.param_groups]
         where = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
         self._group = None if len(sizes) == 1 else where.to(theta.device)
         self._precise = torch.float32 if theta.device.type == "mps" else torch.float64
@@ -355,11 +355,10 @@ class _Adam(_Rule):
 
     def put(self, k: int, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
         super().put(k, trained, optimizer)
-        on_device = [
-            g.get("capturable") or g.get("fused") for g in optimizer.param_groups for _ in g["params"]
-        ]
-        for p, there in zip(trained, on_device, strict=True):
-            optimizer.state[p]["step"] = torch.tensor(self._t, device=p.device if there else "cpu")
+        for group in optimizer.param_groups:
+            for p in _trained(group):
+                device = p.device if group.get("capturable") or group.get("fused") else "cpu"
+                optimizer.state[p]["step"] = torch.tensor(self._t, device=device)
 
 
 # Telling what cannot be batched ---------------------------------------------------------------------------
