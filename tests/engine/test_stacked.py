@@ -274,3 +274,26 @@ def test_the_users_own_error_goes_through() -> None:
     stack = Stack(model, optimizer, nn.functional.cross_entropy, at_rates(optimizer, RATES))
     with pytest.raises(RuntimeError, match="Expected size"):
         stack.step(*batches(1)[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="asks CUDA itself who waits for it")
+def test_on_a_gpu_as_one_after_the_other_and_without_waiting() -> None:
+    make, kind, options = CASES["adamw"]
+    model, optimizer = begun(make, kind, options, before=0, groups=False)
+    model.cuda()
+    members = at_rates(optimizer, RATES)
+    stack = Stack(model, optimizer, nn.functional.cross_entropy, members)
+    data = [(x.cuda(), y.cuda()) for x, y in batches()]
+    stack.step(*data[0], bent(0))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step, (x, y) in enumerate(data[1:], start=1):
+            stack.step(x, y, bent(step))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for k, member in enumerate(members):
+        twin, own = begun(make, kind, options, before=0, groups=False)
+        plain(twin, own, batches(), member)
+        stack.put(k)
+        near = [tensor.cpu() for tensor in everything(model, optimizer)]
+        torch.testing.assert_close(near, everything(twin, own), rtol=1e-6, atol=1e-8)
