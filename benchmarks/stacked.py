@@ -8,7 +8,8 @@ each with torch's own optimizer (its default implementation on the device), with
 device is waited for at the start and the end of each. Medians and quartiles of `n` timings, in milliseconds a step of
 all K; ratio is in a row over stacked: above 1 the pass is faster.
 
-One thread on a CPU; there nothing is to be expected but the saved Python of small steps.
+On a CPU one thread, and the processor's time, which other programs do not lengthen by waiting; there nothing is to be
+expected but the saved Python of small steps. On a GPU the time of the clock.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from gammatune.models import make_model
 
 MEMBERS = (1, 2, 4, 8, 16)
 BATCH = 64
+ENOUGH = 0.3  # seconds to time at once; fewer steps where they take longer
 
 
 class Transformer(nn.Module):
@@ -61,7 +63,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-def compare(name: str, members: int, device: torch.device, *, steps: int, n: int) -> dict[str, Any]:
+def compare(name: str, members: int, device: torch.device, *, most: int, n: int) -> dict[str, Any]:
     """One row of the table."""
     make, shape = NETS[name]
     torch.manual_seed(0)
@@ -74,6 +76,8 @@ def compare(name: str, members: int, device: torch.device, *, steps: int, n: int
     rates = [10 ** (-4 + 2 * k / members) for k in range(members)]
     stack = Stack(model, optimizer, nn.functional.cross_entropy, at_rates(optimizer, rates))
 
+    steps = 1
+
     def in_a_row() -> None:
         for model, optimizer in zip(models, optimizers, strict=True):
             for _ in range(steps):
@@ -85,12 +89,14 @@ def compare(name: str, members: int, device: torch.device, *, steps: int, n: int
         for _ in range(steps):
             stack.step(x, y)
 
-    times: dict[str, list[float]] = {"in_a_row": [], "stacked": []}
-    for repeat in range(n + 1):
-        for kind, body in (("in_a_row", in_a_row), ("stacked", stacked)):
-            elapsed = timed(body, device) / steps * 1e3
-            if repeat:  # the first is the warm-up
-                times[kind].append(elapsed)
+    bodies = {"in_a_row": in_a_row, "stacked": stacked}
+    for _ in range(2):  # the warm-up
+        slowest = max(timed(body, device) for body in bodies.values())
+    steps = max(1, min(most, int(ENOUGH / slowest)))
+    times: dict[str, list[float]] = {kind: [] for kind in bodies}
+    for _ in range(n):
+        for kind, body in bodies.items():
+            times[kind].append(timed(body, device) / steps * 1e3)
     return {
         "net": name,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -105,11 +111,12 @@ def compare(name: str, members: int, device: torch.device, *, steps: int, n: int
 
 def timed(body: Callable[[], None], device: torch.device) -> float:
     """Seconds."""
+    now = time.process_time if device.type == "cpu" else time.perf_counter
     wait(device)
-    started = time.perf_counter()
+    started = now()
     body()
     wait(device)
-    return time.perf_counter() - started
+    return now() - started
 
 
 def wait(device: torch.device) -> None:
@@ -127,12 +134,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(arguments.device)
-    steps, n = (3, 2) if arguments.quick else (20, 15)
+    most, n = (3, 2) if arguments.quick else (20, 11)
     rows = []
     print(f"{'net':20} {'K':>3} {'in a row':>12} {'stacked':>12} {'ratio':>7}")
     for name in NETS:
         for members in MEMBERS:
-            row = compare(name, members, device, steps=steps, n=n)
+            row = compare(name, members, device, most=most, n=n)
             rows.append(row)
             print(
                 f"{name:20} {members:3} {row['in_a_row_ms']:9.3f} ms {row['stacked_ms']:9.3f} ms "

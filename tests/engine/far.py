@@ -50,7 +50,7 @@ class Far(Tensor):
         to_host = torch.device(kwargs.get("device", "meta")).type == "cpu"
         if "device" in kwargs:
             kwargs["device"] = torch.device("cpu")
-        waits = not (kwargs.get("non_blocking") or (name == "copy_" and len(args) > 2 and args[2]))
+        waits = not (kwargs.get("non_blocking") or (name in COPIES and len(args) > 2 and args[2]))
         into_host = (name == "_to_copy" and to_host) or (
             name in ("copy_", "_foreach_copy_") and not isinstance(tree_leaves(args)[0], Far)
         )

@@ -31,6 +31,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free) - cached, 2**40))
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 100 + cached)
         monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 100)
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
 
     return says
 
