@@ -34,7 +34,7 @@ from gammatune.errors import InvalidArgument
 Group: TypeAlias = Mapping[str, Any]  # the options of one parameter group
 Of: TypeAlias = Callable[[Group], float]  # an option of a group
 
-ONE_BY_ONE = "train them one after the other"
+ONE_BY_ONE = "train them one after the other, without parallel='vmap'"
 KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
@@ -192,10 +192,10 @@ class Stack:
                 f"{ONE_BY_ONE}"
             )
         kinds = {(p.dtype, p.device) for p in self._trained}
-        if len(kinds) != 1 or any(p.is_complex() for p in self._trained):
-            told = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+        if len(kinds) != 1 or not {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}:
+            told = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds)) or "none"
             raise InvalidArgument(
-                f"the trained parameters are of several kinds ({told}), and several rollouts at once need one: "
+                f"several rollouts at once need trained parameters of one kind, float32 or float64, not {told}: "
                 f"{ONE_BY_ONE}"
             )
 
@@ -223,9 +223,10 @@ class _Rule:
                 raise InvalidArgument(
                     f"{kind.__name__} with {option}=True has no rule for several rollouts at once: {ONE_BY_ONE}"
                 )
-        return (
-            _SGD(members) if kind is torch.optim.SGD else _Adam(members, decoupled=kind is torch.optim.AdamW)
-        )
+        if kind is torch.optim.SGD:
+            return _SGD(members)
+        decoupled = any(group.get("decoupled_weight_decay") for group in members[0])  # from torch 2.7 on
+        return _Adam(members, decoupled=decoupled or kind is torch.optim.AdamW)
 
     def __init__(self, members: Sequence[Sequence[Group]]) -> None:
         self._members = members
@@ -240,7 +241,7 @@ class _Rule:
         states = [optimizer.state.get(p, {}) for p in trained]
         for key in self.keys:
             found = [state.get(key) for state in states]
-            if any((a is None) != (b is None) for a in found for b in found):
+            if len({value is None for value in found}) > 1:
                 raise InvalidArgument(
                     f"some parameters of {type(optimizer).__name__} have been trained and others not: {ONE_BY_ONE}"
                 )
@@ -269,7 +270,15 @@ class _Rule:
         sizes = [p.numel() for p in trained]
         for key, value in self.state.items():
             for p, row in zip(trained, value[k].split(sizes), strict=True):
-                optimizer.state[p][key] = row.view(p.shape).clone()
+                _set(optimizer.state[p], key, row.view(p.shape))
+
+
+def _set(state: dict[str, Any], key: str, numbers: Tensor) -> None:
+    """In place where there is a tensor already, since a compiled step may hold on to it."""
+    if isinstance(state.get(key), Tensor):
+        state[key].copy_(numbers)
+    else:
+        state[key] = numbers.clone()
 
 
 def _add(into: Tensor, numbers: Tensor, weight: float | Tensor) -> None:
@@ -358,7 +367,7 @@ class _Adam(_Rule):
         for group in optimizer.param_groups:
             for p in _trained(group):
                 device = p.device if group.get("capturable") or group.get("fused") else "cpu"
-                optimizer.state[p]["step"] = torch.tensor(self._t, device=device)
+                _set(optimizer.state[p], "step", torch.tensor(self._t, device=device))
 
 
 # Telling what cannot be batched ---------------------------------------------------------------------------
