@@ -265,7 +265,8 @@ def train(
     parallel: Annotated[
         str | None,
         typer.Option(
-            help="ray: several rollouts at a time, in processes of their own; ray:ADDRESS: on that cluster.",
+            help="ray: several rollouts at a time, in processes of their own; ray:ADDRESS: on that cluster; vmap: in "
+            "one batched pass, for small networks on a GPU.",
             rich_help_panel="Several processes",
         ),
     ] = None,

@@ -175,7 +175,7 @@ def fit(
     extra: Callable[[Answers], Mapping[str, Any]] | None = None,
     listeners: Sequence[Listener] = (),
     progress: bool | None = None,
-    forks: str = "device",
+    forks: str = "auto",
     parallel: str | None = None,
     workers: int | None = None,
     at_once: int | None = None,
@@ -214,8 +214,9 @@ def fit(
     or on a terminal, and is silent in a pipe, where True writes a line a commit.
     parallel: "ray" trains the rollouts of one decision beside each other, in the processes of a Ray cluster: of one
     on this machine for as long as it takes, of the one this process is connected to, or of "ray:ADDRESS". workers:
-    how many at most; None: as many as there is room for. at_once: how many rollouts are chosen together, 1 if nothing
-    is parallel, else 4: on it and on the seed the result depends, not on how many work.
+    how many at most; None: as many as there is room for. "vmap" trains them in one batched pass, for small networks
+    on a GPU (`gammatune.engine.stacked`); the result is the same up to rounding. at_once: how many rollouts are
+    chosen together, 1 if nothing is parallel, else 4: on it and on the seed the result depends, not on how many work.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
@@ -355,6 +356,7 @@ def fit(
         parallel, workers, policy, build, place
     )  # before the training puts its hooks on the optimizer
     training = build()
+    said += training.said
     start: _Start | None = None
     is_start = False
     journal: Journal | None = None
@@ -537,14 +539,20 @@ def _crew(
             raise InvalidArgument(f"workers={workers!r} goes with parallel='ray'")
         return None
     kind, _, address = parallel.partition(":")
-    if kind != "ray":
+    if kind != "ray" and parallel != "vmap":
         raise InvalidArgument(
-            f"parallel={parallel!r}: write 'ray', or 'ray:ADDRESS' for a cluster that is there"
+            f"parallel={parallel!r}: write 'ray', 'ray:ADDRESS' for a cluster that is there, or 'vmap'"
         )
     if policy == "once" or isinstance(policy, Replay):
         raise InvalidArgument(
             f"parallel={parallel!r}: policy={policy!r} trains one rollout after the other; leave parallel= out"
         )
+    if parallel == "vmap":
+        if workers is not None:
+            raise InvalidArgument(f"workers={workers!r} goes with parallel='ray'; parallel='vmap' has none")
+        from gammatune.crew.stacked import StackedCrew
+
+        return StackedCrew()
     from gammatune.crew.ray import RayCrew
 
     return RayCrew(build, device, address=address or None, workers=workers)

@@ -156,8 +156,8 @@ class Tuner:
     at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of; with
     more of them each knows less, and a crew can train them at the same time. 1 if not said.
     crew: who does (`gammatune.crew`), for a training that is driven.
-    forks: "host" holds the copies of weights and optimizer state in the CPU's memory, for a model that leaves no
-    room for them on its accelerator ("device"); going back is slower then.
+    forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
+    memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -189,7 +189,7 @@ class Tuner:
         facts: Mapping[str, Any] | None = None,
         listeners: Sequence[Listener] = (),
         tape_bytes: int = 2**30,
-        forks: str = "device",
+        forks: str = "auto",
         at_once: int = 1,
         crew: Crew | None = None,
     ) -> None:
@@ -278,6 +278,9 @@ class Tuner:
                 model, optimizer, self.space, state, multiplier, tape_bytes, forks
             )
             opened.callback(self._training.close)
+            if training is None and (said := getattr(self._training, "said", ())):
+                told = self._begin["facts"]
+                self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
             if hasattr(self._training, "structure"):
                 self._begin["structure"] = self._training.structure()
             self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))

@@ -684,7 +684,7 @@ def test_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert_same(plain_[0], host[0])
     assert_same(plain_[0], host[1])
-    with pytest.raises(InvalidArgument, match="'disk': write 'device' or 'host'"):
+    with pytest.raises(InvalidArgument, match="'disk': write 'auto', 'device' or 'host'"):
         loop_of(control.Training("SGD"), forks="disk")
     # another device: meta is the one that is always there, and nothing can be copied out of it
     copied: list[Any] = []

@@ -54,11 +54,18 @@ def test_no_gradient_at_all() -> None:
 
 def test_on_an_accelerator_the_flag_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path of an accelerator, walked on the CPU: nothing is read between the readings."""
-    _, sentinel = watched({"2.bias": math.nan})
+    model, sentinel = watched()
     monkeypatch.setattr(torch.Tensor, "is_cpu", property(lambda self: False))
-    said = [sentinel.diverged() for _ in range(READ_EVERY)]
-    assert said == [False] * (READ_EVERY - 1) + [True]
+    assert not sentinel.diverged()
+    model[2].bias.grad.fill_(math.nan)
+    said = [sentinel.diverged() for _ in range(READ_EVERY - 1)]
+    assert said == [False] * (READ_EVERY - 2) + [True]
     sentinel.reset()
     assert not sentinel.finally_diverged()
+    assert sentinel.diverged()  # before any update: it is the data or the loss
+    sentinel.reset()
+    model[2].bias.grad.fill_(0.0)
     sentinel.diverged()
+    model[2].bias.grad.fill_(math.nan)
+    assert not sentinel.diverged()
     assert sentinel.finally_diverged()

@@ -2,12 +2,14 @@
 
 A loss that is NaN or infinite makes every gradient non-finite, so the smallest gradient tells it in the very
 step, for some two microseconds (benchmarks/overhead.py). An overflow that spares that tensor is met in turn:
-every `TURN` steps one other gradient is looked at. On an accelerator the flag stays on the device and is read
-every `READ_EVERY` steps, so that no step waits for it.
+every `TURN` steps one other gradient is looked at. On an accelerator the flag stays on the device and is read after
+a rollout's first step, where data that are not finite show, and then every `READ_EVERY` steps, so that none of the
+others waits for it.
 """
 
 import math
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -42,8 +44,10 @@ class Sentinel:
         self._flag: Tensor | None = None  # on an accelerator: true once something was bad
         self._steps = 0
 
-    def diverged(self) -> bool:
-        """Look at the gradients of this step; on an accelerator, at the flag when it is due."""
+    def diverged(self, overflow: Tensor | None = None) -> bool:
+        """Look at the gradients of this step; on an accelerator, at the flag when it is due.
+
+        overflow: there, above 0 where the optimizer skips this step by itself, whatever the gradients."""
         if not self._parameters:
             self._parameters = self._with_gradient()
             if not self._parameters:
@@ -53,7 +57,7 @@ class Sentinel:
         watched = self._parameters[0].grad
         other = self._parameters[steps // TURN % len(self._parameters)].grad if steps % TURN == 0 else None
         if watched is None or not self._on_cpu:
-            return self._on_the_device(watched, other)
+            return self._on_the_device(watched, other, overflow=overflow)
         size = _size(watched)
         diverged = not size < self._limit  # not (x < limit) rather than x >= limit: NaN compares false
         if steps == 1:
@@ -64,12 +68,19 @@ class Sentinel:
         """Read the flag at the end of a rollout, whatever the step."""
         return self._flag is not None and bool(self._flag.item())
 
-    def _on_the_device(self, *gradients: Tensor | None) -> bool:
+    def _on_the_device(self, *gradients: Tensor | None, overflow: Tensor | None) -> bool:
+        if any(g is not None and g.is_cuda for g in gradients) and torch.cuda.is_current_stream_capturing():
+            return False  # nothing can be read, and a graph that is replayed calls no hook
         for gradient in gradients:
             if gradient is not None:
                 bad = ~gradient.sum().isfinite()
-                self._flag = bad if self._flag is None else self._flag | bad
-        return self._steps % READ_EVERY == 0 and self.finally_diverged()
+                if overflow is not None:
+                    bad = bad & (overflow == 0).to(bad.device, non_blocking=True)
+                # a model may lie on several devices
+                self._flag = (
+                    bad if self._flag is None else self._flag | bad.to(self._flag.device, non_blocking=True)
+                )
+        return (self._steps == 1 or self._steps % READ_EVERY == 0) and self.finally_diverged()
 
     def _with_gradient(self) -> list[Tensor]:
         groups = self._optimizer.param_groups

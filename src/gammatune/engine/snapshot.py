@@ -85,6 +85,9 @@ class Tensors:
                     for k, tensor in enumerate(self._storage)
                 ]
             _copy(self._copies, self._storage)
+        if self._host:
+            for device in {tensor.device for tensor in self._storage if tensor.is_cuda}:
+                torch.cuda.synchronize(device)  # once for all that is on its way
 
     def _room(self, tensor: Tensor) -> Tensor:
         """Where to copy a tensor to."""
@@ -125,7 +128,8 @@ class Tensors:
 
 def _copy(into: list[Tensor], out_of: list[Tensor]) -> None:
     if into:
-        torch._foreach_copy_(into, out_of)  # one call for all: a small net has many small tensors
+        # one call for all, since a small net has many small tensors; whoever copies from a GPU waits himself
+        torch._foreach_copy_(into, out_of, non_blocking=True)
 
 
 class Snapshot:

@@ -26,6 +26,10 @@ from gammatune.ledger import Meter
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE
 
+# What a rate of Adam's is multiplied by in the place of 0. Compiled or capturable, torch's Adam divides by the rate,
+# so that 0 makes NaN of a weight that has had no gradient yet. Of all float32 only 0 is moved by it, to no effect.
+STILL = 1e-30
+
 
 class Steering:
     """Holds the optimizers' hooks from birth until `close`."""
@@ -52,9 +56,12 @@ class Steering:
                 self._ratios(name)  # raises where the name cannot be set
         self._hooks = []
         for index, optimizer in enumerate(self._optimizers):
-            self._hooks.append(optimizer.register_step_pre_hook(self._before(index)))
+            # A compiled step calls them and does not look into them, or it would be compiled for every rollout.
+            before = torch.compiler.disable(self._before(index))
+            self._hooks.append(optimizer.register_step_pre_hook(before))
             if multiplier:
-                self._hooks.append(optimizer.register_step_post_hook(self._after(index)))
+                after = torch.compiler.disable(self._after(index))
+                self._hooks.append(optimizer.register_step_post_hook(after))
 
     def apply(self, values: Values, meter: Meter) -> None:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
@@ -84,8 +91,13 @@ class Steering:
         self._bent = multiplier
         if not self._multiplier:
             for group, lr in self._straight:
-                _set(group, "lr", lr * multiplier)
+                _set(group, "lr", lr * _above_zero(multiplier, group))
             self._expect()
+
+    @property
+    def bent(self) -> float:
+        """What the learning rates are multiplied by at present."""
+        return self._bent
 
     def _set_all(self) -> None:
         for bases, optimizer in zip(self._bases, self._optimizers, strict=True):
@@ -115,7 +127,7 @@ class Steering:
             self._straight = [(g, _number(g["lr"])) for o in self._optimizers for g in o.param_groups]
             if self._bent != 1.0:
                 for group, lr in self._straight:
-                    _set(group, "lr", lr * self._bent)
+                    _set(group, "lr", lr * _above_zero(self._bent, group))
         self._expect()
 
     def _expect(self) -> None:
@@ -144,8 +156,10 @@ class Steering:
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
-            # A fused optimizer is called even where GradScaler found an overflow, and skips by itself.
-            if "found_inf" in vars(optimizer) and optimizer.found_inf.item() > 0:  # type: ignore[attr-defined]
+            # A fused optimizer is called even where GradScaler found an overflow, and skips by itself. On an
+            # accelerator nobody waits to hear of it, so that such a step is counted there.
+            overflow: Tensor | None = vars(optimizer).get("found_inf")
+            if overflow is not None and overflow.is_cpu and overflow.item() > 0:
                 return
             meter.steps += 1
             if len(optimizer.param_groups) > len(self._bases[index]):
@@ -159,7 +173,7 @@ class Steering:
                     )
             if self._multiplier:
                 self._lend(index)
-            if not meter.diverged and sentinel.diverged():
+            if not meter.diverged and sentinel.diverged(overflow):
                 meter.diverged = True
                 meter.note = f"the gradient was not finite at step {meter.steps}"
 
@@ -180,7 +194,7 @@ class Steering:
             _put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
         for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
-            _put(group, "lr", lr * factor)
+            _put(group, "lr", lr * _above_zero(factor, group))
         self._lent[index] = lent
 
     # -- which groups a name means
@@ -234,10 +248,15 @@ class Steering:
 
 
 def _base_of(group: dict[str, Any]) -> dict[str, Any]:
-    """A group's numbers as they are now; a tensor among them is copied, since it is written into later."""
+    """A group's numbers as they are now; a rate that is a tensor is read, since it is written into later."""
     return {
-        k: v.clone() if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
+        k: float(v) if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
     }
+
+
+def _above_zero(multiplier: float, group: dict[str, Any]) -> float:
+    """What to multiply a group's rate by; never 0 for Adam and AdamW."""
+    return multiplier or (STILL if "amsgrad" in group else 0.0)
 
 
 def _split(name: str) -> tuple[str, int | None]:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
 from gammatune.engine.modes import evaluating, has_mode, into_training
+from gammatune.engine.stacked import Stack, options_of
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
@@ -73,7 +74,7 @@ class Supervised(TorchLoop):
         comparable: bool = True,
         device: torch.device,
         state: Sequence[Any] = (),
-        forks: str = "device",
+        forks: str = "auto",
         select_loss: LossFunction | None = None,
         metric: str | None = None,
         scale: Scale | None = None,
@@ -111,36 +112,64 @@ class Supervised(TorchLoop):
         Raises InvalidData where that has no value on them."""
         return self.measure(lambda: self.score(self._select), meter)
 
-    def score(self, loader: Loader) -> Mapping[str, float]:
+    def score(self, loader: Loader) -> Metrics:
         """Metrics over a loader with the model as it stands; the caller sets the mode."""
-        total, examples, right, answers = 0.0, 0, 0, 0
-        errors = _Errors()
-        heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
+        tally = self._tally()
         for batch in loader:
             inputs, targets = self._pair(batch)
-            output = self._model(inputs)
-            size = len(targets)
-            total += self._select_loss(output, targets).item() * size
-            examples += size
-            if not self._comparable:
-                continue
-            if heard is not None:
-                heard.add(output, targets)
-            if self._classify:
-                right += int((output.argmax(dim=1) == targets).sum())
-                answers += targets.numel()  # one an example, or one a pixel
-            else:
-                errors.add(*_columns(output, targets))
-        if not examples:
-            raise InvalidData("there is nothing to select by: the validation set is empty")
-        metrics = {"loss": total / examples}
-        if not self._comparable:
-            return metrics
-        metrics |= {"accuracy": right / answers} if self._classify else errors.metrics
-        if heard is not None:
-            assert self._metric is not None
-            metrics[self._metric] = self._measured(self._metric, heard.answers)
-        return metrics
+            tally.add(self._model(inputs), targets)
+        return tally.metrics
+
+    # -- several rollouts in one pass
+
+    def advance_all(self, epoch: int, values: Sequence[Values], meters: Sequence[Meter]) -> Stack:
+        """What `apply` and `advance` do, for each of `values` and its meter, from where the training stands.
+
+        The training stays there; where each of them ends is a member of the stack (`Stack.put`). meters: of one
+        length, shape, order and allowance. Raises what `Stack` raises.
+        """
+        members = []
+        for each, meter in zip(values, meters, strict=True):
+            self.apply(each, meter)
+            members.append(options_of(self._optimizer))
+        lead = meters[-1]
+        into_training(self._model)
+        stack = Stack(self._model, self._optimizer, self._loss, members)
+        passed = []  # examples and batches after each step
+        for batch in self.batches(self._train, epoch, lead):
+            inputs, targets = self._pair(batch)
+            stack.step(inputs, targets, self._steering.bent)
+            passed.append((lead.trained, lead.batches))
+            lead.diverged = stack.is_due and all(stack.diverged())
+        for meter, step in zip(meters, stack.diverged(), strict=True):
+            meter.steps = step or len(passed)
+            meter.trained, meter.batches = passed[meter.steps - 1] if passed else (0, 0)
+            meter.epoch_batches, meter.epoch_examples = lead.epoch_batches, lead.epoch_examples
+            meter.cut, meter.diverged = lead.cut and not step, bool(step)
+            meter.note = f"the gradient was not finite at step {step}" if step else lead.note
+        return stack
+
+    def evaluate_all(self, stack: Stack, meters: Sequence[Meter]) -> list[Metrics]:
+        """What `evaluate` says, of each member; of one that has diverged nothing."""
+        alive = [meter for meter in meters if not meter.diverged]
+        tallies = {id(meter): self._tally() for meter in alive}
+
+        def first() -> Metrics:
+            for batch in self._select:
+                inputs, targets = self._pair(batch)
+                for meter, output in zip(meters, stack.outputs(inputs), strict=True):
+                    if id(meter) in tallies:
+                        tallies[id(meter)].add(output, targets)
+            return tallies[id(alive[0])].metrics
+
+        if alive:
+            before = alive[0].evaluated
+            self.measure(first, alive[0])
+            for meter in alive[1:]:
+                meter.evaluated += alive[0].evaluated - before
+        return [tallies[id(meter)].metrics if id(meter) in tallies else {} for meter in meters]
+
+    # -- inside
 
     def answers(self, loader: Loader) -> Answers:
         """What the model says of a loader's examples, in eval mode; numbers as the network sees them.
@@ -153,6 +182,10 @@ class Supervised(TorchLoop):
                 inputs, targets = self._pair(batch)
                 heard.add(self._model(inputs), targets)
         return heard.answers
+
+    def _tally(self) -> "_Tally":
+        heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
+        return _Tally(self, heard)
 
     def _listening(self, needs: str) -> "_Heard":
         return _Heard(needs == "probabilities") if self._classify else _Heard(False, numbers=True)
@@ -179,8 +212,55 @@ class Supervised(TorchLoop):
         return to_device(batch[0], self._device), to_device(batch[1], self._device)
 
 
+class _Tally:
+    """What one model says of batches, added up; it stays on its device until the metrics are asked for."""
+
+    def __init__(self, training: Supervised, heard: "_Heard | None") -> None:
+        self._of = training
+        self._heard = heard
+        self._losses: list[Tensor] = []  # the mean of each batch
+        self._sizes: list[int] = []
+        self._right: list[Tensor] = []
+        self._answers = 0  # one an example, or one a pixel
+        self._errors = _Errors()
+
+    def add(self, output: Tensor, targets: Tensor) -> None:
+        of = self._of
+        # clones: a captured graph writes its outputs again and again into the same place
+        self._losses.append(of._select_loss(output, targets).detach().reshape(()).clone())
+        self._sizes.append(len(targets))
+        if not of._comparable:
+            return
+        if self._heard is not None:
+            self._heard.add(output, targets)
+        if of._classify:
+            self._right.append((output.argmax(dim=1) == targets).sum())
+            self._answers += targets.numel()
+        else:
+            self._errors.add(*_columns(output, targets))
+
+    @property
+    def metrics(self) -> Metrics:
+        of = self._of
+        if not sum(self._sizes):
+            raise InvalidData("there is nothing to select by: the validation set is empty")
+        total = 0.0
+        for mean, size in zip(_read(self._losses), self._sizes, strict=True):
+            total += mean * size
+        metrics = {"loss": total / sum(self._sizes)}
+        if not of._comparable:
+            return metrics
+        metrics |= (
+            {"accuracy": sum(_read(self._right)) / self._answers} if of._classify else self._errors.metrics
+        )
+        if self._heard is not None:
+            assert of._metric is not None
+            metrics[of._metric] = of._measured(of._metric, self._heard.answers)
+        return metrics
+
+
 class _Heard:
-    """What a model said, batch after batch, on the CPU."""
+    """What a model said, batch after batch, on the CPU, or on its way there from a GPU."""
 
     def __init__(self, probabilities: bool, *, numbers: bool = False) -> None:
         self._numbers = numbers
@@ -189,33 +269,51 @@ class _Heard:
         self._held = 0  # numbers in the probabilities
         self._targets: list[Tensor] = []
         self._said: list[Tensor] = []
-        self._probabilities: list[Tensor] = []
+        self._scores: list[Tensor] = []  # (n, k) each
+        self._waited_for: set[torch.device] = set()
 
     def add(self, output: Tensor, targets: Tensor) -> None:
         output = output.detach()
         if self._numbers:
-            said, targets = _columns(output, targets)
-        else:
-            self._classes = output.shape[1]
-            said, targets = output.argmax(dim=1).flatten(), targets.flatten()
-            self._held += output.numel() * self._wanted
-            if self._held > MOST:
-                self._wanted = False
-                self._probabilities.clear()
-            if self._wanted:
-                rows = output.movedim(1, -1).reshape(-1, self._classes)
-                self._probabilities.append(_probabilities(rows.cpu()))
-        self._said.append(said.cpu())
-        self._targets.append(targets.cpu())
+            self._said.append(self._brought(output))
+            self._targets.append(self._brought(targets))
+            return
+        self._classes = output.shape[1]
+        self._held += output.numel() * self._wanted
+        if self._held > MOST:
+            self._wanted = False
+            self._scores.clear()
+        if self._wanted:
+            self._scores.append(self._brought(output.movedim(1, -1).reshape(-1, self._classes)))
+        self._said.append(self._brought(output.argmax(dim=1).flatten()))
+        self._targets.append(self._brought(targets.flatten()))
+
+    def _brought(self, tensor: Tensor) -> Tensor:
+        if tensor.is_cuda:
+            self._waited_for.add(tensor.device)
+        return tensor.to("cpu", non_blocking=tensor.is_cuda, copy=True)  # into pinned memory
 
     @property
     def answers(self) -> Answers:
+        for device in self._waited_for:
+            torch.cuda.synchronize(device)
+        said, targets = self._said, self._targets
+        if self._numbers:
+            pairs = [_columns(*pair) for pair in zip(said, targets, strict=True)]
+            said, targets = [one for one, _ in pairs], [one for _, one in pairs]
+        scores = [_probabilities(each) for each in self._scores]
         return Answers(
-            targets=torch.cat(self._targets).numpy(),
-            said=torch.cat(self._said).numpy(),
+            targets=torch.cat(targets).numpy(),
+            said=torch.cat(said).numpy(),
             classes=self._classes,
-            probabilities=torch.cat(self._probabilities).numpy() if self._probabilities else None,
+            probabilities=torch.cat(scores).numpy() if scores else None,
         )
+
+
+def _read(numbers: Sequence[Tensor]) -> list[Any]:
+    """Scalars of one kind, brought from their device in one piece."""
+    read: list[Any] = torch.stack(list(numbers)).cpu().tolist()
+    return read
 
 
 def _probabilities(output: Tensor) -> Tensor:
@@ -262,9 +360,10 @@ class _Errors:
 
 
 def _columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as (n, m) in double precision: m numbers an example, whatever shape they come in."""
+    """Both as (n, m) in double precision, which MPS has not: m numbers an example, whatever shape they come in."""
     rows = len(target)
-    return output.reshape(rows, -1).double(), target.reshape(rows, -1).double()
+    precise = torch.float32 if output.device.type == "mps" else torch.float64
+    return output.reshape(rows, -1).to(precise), target.reshape(rows, -1).to(precise)
 
 
 def to_device(item: Any, device: torch.device) -> Any:

@@ -32,7 +32,7 @@ from gammatune.engine.batches import (
     streams_of,
     versions,
 )
-from gammatune.engine.capacity import give_up, out_of_memory
+from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import Steering
@@ -56,7 +56,8 @@ class TorchLoop:
     state_dict and load_state_dict.
     names: the hyperparameters that will be searched.
     forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
-    CPU's memory, where a model leaves no room for copies on its accelerator; going back is slower then.
+    CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
+    them (`capacity.place_for_forks`), and `said` says so.
     """
 
     def __init__(
@@ -68,11 +69,8 @@ class TorchLoop:
         state: Sequence[Any] = (),
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
-        forks: str = "device",
+        forks: str = "auto",
     ) -> None:
-        if forks not in ("device", "host"):
-            raise InvalidArgument(f"forks={forks!r}: write 'device' or 'host'")
-        self._on_host = forks == "host"
         self._modules = _listed(model, nn.Module, "model")
         self._optimizers = _listed(optimizer, Optimizer, "optimizer")
         self._streams: list[Stream] = []
@@ -98,12 +96,18 @@ class TorchLoop:
         self._counters: list[RemovableHandle] = []  # hooks on the models while they are evaluated
         self._values: Values = {}
         self._order: np.random.Generator | None = None  # starts the streams of a run with an order of its own
+        self._place = place_for_forks(forks, self._modules, self._optimizers)
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What was chosen, in sentences."""
+        return (self._place.said,) if self._place.said else ()
 
     # -- Forkable
 
     def capture(self, fork: str) -> None:
-        snapshot = self._forks.setdefault(fork, Snapshot(host=self._on_host))
+        snapshot = self._forks.setdefault(fork, Snapshot(host=self._place.host))
         snapshot.capture(self._modules, self._optimizers, self._extras, self._streams)
         self._unmet[fork] = self._pending
 
