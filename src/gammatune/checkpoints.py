@@ -13,21 +13,24 @@ from pathlib import Path
 
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import DamagedCheckpoint, JournalWarning, NotRestorable
-from gammatune.journal import Journal, State, gone_event, state_event
+from gammatune.journal import Echo, Journal, State, gone_event, state_event
 from gammatune.lineage import BEGIN
+from gammatune.ranks import SINGLE, Ranks, beside
 
 SHARE = 0.05  # of the time: more is not spent on writing (guess)
 LAST = 2  # states of the course that are kept: one good one, should the other be damaged
 
 
 class Checkpoints:
-    """journal: of the run; its directory takes the files. training: one that can `save` and `load`.
+    """journal: of the run; its directory takes the files. training: one that can `save` and `load`. ranks: each
+    writes its own file of a state (`files_of`), and all take the same way here.
 
     known: what lies there, by the number of the rollout after which it was (`State.after`).
     """
 
-    def __init__(self, journal: Journal, training: Forkable) -> None:
+    def __init__(self, journal: Journal | Echo, training: Forkable, ranks: Ranks = SINGLE) -> None:
         self._journal = journal
+        self._ranks = ranks
         self._training = training
         self._can = hasattr(training, "save") and hasattr(training, "load")
         self._outage = False
@@ -41,7 +44,9 @@ class Checkpoints:
     @property
     def are_due(self) -> bool:
         """Whether the next state of the course is to be written, or time is better spent on training."""
-        return self._can and clock.perf_counter() >= self._next
+        return self._can and self._ranks.agree(
+            "writes a checkpoint", lambda: clock.perf_counter() >= self._next
+        )
 
     def save(self, fork: str, after: int, held: Collection[int] = ()) -> None:
         """Write a fork as the state after a rollout. held: other states whose files must stay.
@@ -82,12 +87,17 @@ class Checkpoints:
     def is_sound(self, after: int) -> bool:
         """Whether the file is what was written; said aloud, and forgotten, where it is not."""
         state = self.known[after]
-        path = self._journal.directory / state.file
-        try:
-            with path.open("rb") as file:
-                sound = hashlib.file_digest(file, "sha256").hexdigest() == state.sha256
-        except OSError:
-            sound = False
+        path = beside(self._journal.directory / state.file, self._ranks.rank)
+
+        def is_mine() -> bool:
+            try:
+                with path.open("rb") as file:  # the first rank's file knows the checksums of the others
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError:
+                return False
+            return self._ranks.rank > 0 or found == state.sha256
+
+        sound = all(self._ranks.each("reads a checkpoint", is_mine))
         if not sound:
             self._warn(f"the checkpoint {state.file} is damaged or gone")
             self.forget(after)
@@ -110,12 +120,12 @@ class Checkpoints:
         self._course = [number for number in self._course if number != after]
 
     def _retire(self, keep: set[int]) -> None:
-        if self._journal.pending:
+        if self._ranks.agree("writes a checkpoint", lambda: bool(self._journal.pending)):
             return  # the journal on disk may still name only the older ones
         for after in [number for number in self.known if number not in keep]:
             self._journal.append(gone_event(after))
             with contextlib.suppress(OSError):
-                (self._journal.directory / self.known[after].file).unlink()
+                beside(self._journal.directory / self.known[after].file, self._ranks.rank).unlink()
             self.forget(after)
 
     def _remove_strays(self) -> None:
@@ -123,7 +133,7 @@ class Checkpoints:
         named = {state.file for state in self.known.values()}
         directory = Path(self._journal.directory)
         for path in [*directory.glob("state-*.pt"), *directory.glob("state-*.pt.part")]:
-            if path.name not in named:
+            if f"{path.name.partition('.')[0]}.pt" not in named or path.suffix == ".part":
                 with contextlib.suppress(OSError):
                     path.unlink()
 

@@ -2,10 +2,10 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gammatune.errors import JournalError, JournalWarning
+from gammatune.errors import InvalidArgument, JournalError, JournalWarning
 from gammatune.journal import Event, text_of
 
 # Another value of these is another run: every decision would be taken otherwise.
@@ -32,6 +32,7 @@ def refuse_another_run(past: Event, asked: Event) -> None:
     asked = json.loads(text_of(asked))  # as the journal has it
     pairs = [(name, past.get(name, MISSING), asked.get(name)) for name in ASKED]
     pairs += _in("facts", FACTS, past, asked)
+    pairs.append(("ranks", past.get("ranks", 1), asked.get("ranks", 1)))
     names = dict.fromkeys([*past.get("structure", {}), *asked.get("structure", {})])
     if "structure" in past:
         pairs += [(name, past["structure"].get(name), asked.get("structure", {}).get(name)) for name in names]
@@ -55,6 +56,23 @@ def refuse_another_run(past: Event, asked: Event) -> None:
             JournalWarning,
             stacklevel=4,
         )
+
+
+def refuse_unlike(asked: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InvalidArgument, naming the first difference, where the ranks, in order, do not ask for one run."""
+    for rank, other in enumerate(asked):
+        for name, value in asked[0].items():
+            if other[name] == value:
+                continue
+            if name == "weights":
+                raise InvalidArgument(
+                    f"rank {rank} begins with other weights than rank 0: wrap the model in DistributedDataParallel, "
+                    "which hands rank 0's to all, or load the same weights on every rank before"
+                )
+            raise InvalidArgument(
+                f"rank {rank} was called with {_words(name, other[name])}, rank 0 with {_words(name, value)}: call "
+                "the tuner alike on every rank, or with ranks='off' where each trains a model of its own"
+            )
 
 
 def _in(

@@ -20,6 +20,7 @@ from gammatune.crew import Crew, Task
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import JournalError, JournalWarning
 from gammatune.journal import (
+    Echo,
     Event,
     Journal,
     Repeat,
@@ -33,6 +34,7 @@ from gammatune.ledger import Ledger, units
 from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors, last_number
 from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
+from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
 from gammatune.run import Run
 
@@ -57,9 +59,10 @@ class Driver:
         epochs: int,
         budget: float,
         seed: int,
-        journal: Journal | None,
+        journal: Journal | Echo | None,
         listeners: Sequence[Listener],
         crew: Crew | None = None,
+        ranks: Ranks = SINGLE,
     ) -> None:
         self.course: list[Outcome] = []
         self.members: dict[int, tuple[Outcome, ...]] = {}
@@ -74,7 +77,8 @@ class Driver:
         self._seed = seed
         self._journal = journal
         self._listeners = list(listeners)
-        self._checkpoints = None if journal is None else Checkpoints(journal, training)
+        self._ranks = ranks
+        self._checkpoints = None if journal is None else Checkpoints(journal, training, ranks)
         self._crew = crew
         self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
         self._under_way: dict[int, Task] = {}  # what the crew trains
@@ -169,7 +173,8 @@ class Driver:
 
     def tell(self, run: Run) -> Outcome:
         """Take in what `run.report` said; it is on disk when this returns."""
-        self._told = run.outcome(self._objective)
+        run.pool(self._ranks)
+        self._told = self._ranks.agree("reports", lambda: run.outcome(self._objective))
         if not run.is_repeated:
             self.write(rollout_event(self._told, asked=self.clock.said(), elapsed=self.clock.elapsed))
         return self._told
@@ -178,6 +183,18 @@ class Driver:
     def is_home(self) -> bool:
         """The training stands where the course ends."""
         return self._stands is self._home
+
+    def part(self) -> None:
+        """No other rank can be waited for any more: nothing is read or written that takes all of them."""
+        if self._ranks.world > 1:
+            self._checkpoints = None
+
+    def write_off(self, run: Run, note: str) -> None:
+        """A run that does not fit into memory, and with which this process ends: it is not to be tried again."""
+        run.meter.infeasible, run.meter.note = True, run.meter.note or note
+        with run.attempt():
+            pass
+        self.write(rollout_event(run.outcome(self._objective), elapsed=self.clock.elapsed))
 
     def go_home(self) -> None:
         """Put the training where the course ends; where that has not been reached again, as near as there is."""

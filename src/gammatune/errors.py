@@ -53,6 +53,17 @@ class WorkerLost(GammatuneError, RuntimeError):
     """A rollout that was begun several times, and lost each time with the worker that trained it."""
 
 
+class RankFailed(GammatuneError, RuntimeError):
+    """Another process of a training in several has ended, or does something else than this one.
+
+    infeasible: because its memory ran out.
+    """
+
+    def __init__(self, said: str, *, infeasible: bool = False) -> None:
+        super().__init__(said)
+        self.infeasible = infeasible
+
+
 class MissingExtra(GammatuneError, ImportError):
     """An optional dependency is needed and not installed."""
 

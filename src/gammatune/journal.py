@@ -36,6 +36,7 @@ __all__ = [
     "FORMAT",
     "PREDICTIONS",
     "WEIGHTS",
+    "Echo",
     "Event",
     "Journal",
     "Repeat",
@@ -275,6 +276,25 @@ class Journal:
         if file is not None:
             with contextlib.suppress(OSError):
                 file.close()
+
+
+class Echo:
+    """The journal of another process: what it says is known here, and nothing is written.
+
+    directory: made with the first event, for the checkpoints of this process.
+    """
+
+    pending = 0
+
+    def __init__(self, directory: str | os.PathLike[str], past: Story | None) -> None:
+        self.directory = Path(directory)
+        self.past = past
+
+    def append(self, event: Event) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        pass
 
 
 def _why(error: OSError) -> str:

@@ -21,6 +21,7 @@ class Meter:
     every batch.
     fresh: the course has passed these epochs, and what was kept of their batches is gone: they are drawn anew.
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
+    told: every rank knows that it has ended.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 
@@ -38,6 +39,7 @@ class Meter:
     diverged: bool = False
     infeasible: bool = False
     cut: bool = False
+    told: bool = False
     note: str = ""
 
     @property

@@ -3,15 +3,29 @@
 import math
 import time as clock
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from gammatune.engine.trainable import Forkable
 from gammatune.errors import InvalidArgument, MissingReport
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
+from gammatune.ranks import Ranks
 from gammatune.records import Metrics, Outcome, Rollout, Status
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one rank has seen and said of a run."""
+
+    metrics: Mapping[str, float] | None
+    score: float | None
+    evaluated: int
+    diverged: bool
+    infeasible: bool
+    note: str
 
 
 class Run:
@@ -120,6 +134,33 @@ class Run:
         self._score = None if score is None else plain_number("score", score)
         self._metrics = numbers
 
+    def pool(self, ranks: Ranks) -> None:
+        """Make one of what the ranks have seen and said of this run.
+
+        A metric is the mean over the ranks that report it, weighted by the examples that each evaluated (each alike
+        where none were counted): exact for means over examples, such as accuracy and loss.
+        """
+        meter = self.meter
+        own = _Said(
+            *(self._metrics, self._score, meter.evaluated, meter.diverged, meter.infeasible, meter.note)
+        )
+        told = ranks.each("reports", lambda: own)
+        meter.evaluated = sum(one.evaluated for one in told)
+        meter.diverged = any(one.diverged for one in told)
+        meter.infeasible = any(one.infeasible for one in told)
+        meter.note = next((one.note for one in (own, *told) if one.note), "")
+        if any(one.metrics is None for one in told):
+            self._metrics = None
+            return
+        weights = [one.evaluated for one in told] if meter.evaluated else [1] * len(told)
+        names = dict.fromkeys(name for one in told for name in one.metrics or ())
+        self._metrics = {
+            name: _mean([(one.metrics or {}).get(name) for one in told], weights) for name in names
+        }
+        self._score = (
+            _mean([one.score for one in told], weights) if any(o.score is not None for o in told) else None
+        )
+
     def outcome(self, objective: Objective) -> Outcome:
         if self._metrics is None:
             raise MissingReport(
@@ -164,3 +205,15 @@ class Run:
             role=self._request.role,
             origin=self._origin,
         )
+
+
+def _mean(values: Sequence[float | None], weights: Sequence[float]) -> float:
+    """Of those that are there; to the bit where all are alike, as after a reduction of the user's own."""
+    there = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    first = there[0][0]
+    if all(value == first for value, _ in there):
+        return first
+    total = sum(weight for _, weight in there)
+    if not total:  # who counted the examples has not reported this
+        return sum(value for value, _ in there) / len(there)
+    return sum(value * weight for value, weight in there if weight) / total

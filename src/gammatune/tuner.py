@@ -5,9 +5,11 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 `Tuner` is sugar over the two.
 """
 
+import json
 import math
 import operator
 import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,21 +21,23 @@ import numpy as np
 
 from gammatune import plugins
 from gammatune.cards import Measured, card, line
-from gammatune.continuing import refuse_another_run
+from gammatune.continuing import ASKED, refuse_another_run, refuse_unlike
 from gammatune.course import Schedule
 from gammatune.crew import Crew
 from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace
+from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, RankFailed
 from gammatune.flat import Table, flatten
-from gammatune.journal import Event, Journal, Story, begin_event, text_of
+from gammatune.journal import Echo, Event, Journal, Story, begin_event, text_of
 from gammatune.ledger import Cost
 from gammatune.objectives import Objective, make_objective, rank
+from gammatune.policy.agreed import agreed
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
 from gammatune.policy.lookahead import lookahead
 from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
+from gammatune.ranks import PATIENCE, SINGLE, Ranks
 from gammatune.records import Metrics, Outcome, Values, Verdict
 from gammatune.run import Run
 from gammatune.samplers import SAMPLERS, make_sampler
@@ -158,6 +162,9 @@ class Tuner:
     crew: who does (`gammatune.crew`), for a training that is driven.
     forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
     memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
+    ranks: where torch.distributed trains one model in several processes, each runs this loop over its share of the
+    data, rank 0 decides, and examples are counted over all of them. None: the processes of the default group, where
+    one is initialised; a process group; or "off": this process trains a model of its own.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -192,6 +199,7 @@ class Tuner:
         forks: str = "auto",
         at_once: int = 1,
         crew: Crew | None = None,
+        ranks: Any = None,
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
         self.time = None if time is None else _positive(time, "time")
@@ -244,10 +252,14 @@ class Tuner:
         self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
         with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
+            self._ranks = _ranks(ranks)
+            opened.callback(self._ranks.close)
+            opened.push(self._tell_the_others)
+            held: Journal | Echo | None = journal
             if journal is None and run_dir is not None:
-                journal = Journal(run_dir, resume=True)
-                opened.callback(journal.close)
-            self._journal = journal
+                held = self._open_journal(run_dir)
+                opened.callback(held.close)
+            self._journal = held
             self._begin = begin_event(
                 gammatune=_version(),
                 python=platform.python_version(),
@@ -275,7 +287,8 @@ class Tuner:
             text_of(self._begin)  # what the journal cannot hold is said now
             # late, since it puts hooks on the optimizer
             self._training: Forkable = training or _torch_training(
-                model, optimizer, self.space, state, multiplier, tape_bytes, forks
+                *(model, optimizer, self.space, state, multiplier, tape_bytes, forks),
+                self._ranks,
             )
             opened.callback(self._training.close)
             if training is None and (said := getattr(self._training, "said", ())):
@@ -283,6 +296,9 @@ class Tuner:
                 self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
             if hasattr(self._training, "structure"):
                 self._begin["structure"] = self._training.structure()
+            if self._ranks.world > 1:
+                self._begin["ranks"] = self._ranks.world
+                refuse_unlike(self._ranks.each("begins the run", self._beginning))
             self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
             self._driver = Driver(
                 self._training,
@@ -293,10 +309,11 @@ class Tuner:
                 journal=self._journal,
                 listeners=self._listeners,
                 crew=crew,
+                ranks=self._ranks,
             )
             if crew is not None:
                 opened.callback(crew.close)
-            self._runs = self._driver.runs(self.policy, self._job(), self._say_begin)
+            self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
             opened.callback(self._runs.close)
             self._past = None if self._journal is None else self._journal.past
             if self._past is not None:
@@ -317,16 +334,22 @@ class Tuner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the run. An error of the body goes on unchanged; the weights are at the last commit."""
+        """Close the run. An error of the body goes on unchanged; the weights are at the last commit.
+
+        Raises RankFailed where the error comes of another rank's end."""
         try:
             if not self._finished:
+                fault = self._leave(error)
                 self.current = None
                 self._driver.go_home()
                 self._driver.keep()
                 if self._begun:
+                    kind = kind if fault is None else RankFailed
                     how = "stopped" if kind is None else f"failed: {kind.__name__}"
                     how = "interrupted" if kind in (KeyboardInterrupt, Terminated) else how
-                    self._say_end(how, error)
+                    self._say_end(how, fault or error)
+                if fault is not None:
+                    raise fault from error
         finally:
             self._closed = True
             with self._signals, self._opened:  # each is closed, whatever becomes of the others
@@ -345,6 +368,30 @@ class Tuner:
                 f"The run is kept in {self._journal.directory}; the same call, with the same run directory, goes on "
                 "with it."
             )
+
+    def _leave(self, error: BaseException | None) -> RankFailed | None:
+        """Part from the other ranks before the course is complete; what ended the run, where one of them did."""
+        if self._ranks.world == 1:
+            return None
+        run = self.current
+        fault: RankFailed | None = None
+        if error is not None:
+            fault = self._ranks.fault(error, infeasible=run is not None and run.meter.infeasible)
+            if run is not None and (run.meter.infeasible or getattr(fault or error, "infeasible", False)):
+                self._driver.write_off(run, str(fault or error))
+        else:
+            try:
+                self._ranks.sum("leaves the loop", patience=PATIENCE)
+                return None
+            except RankFailed as failed:
+                fault = failed
+            except TimeoutError:
+                fault = RankFailed(
+                    "this rank has left the loop, and the others go on: break at the same place in all"
+                )
+                self._ranks.fault(InvalidArgument("it has left the loop before the others"))
+        self._driver.part()
+        return fault
 
     def __iter__(self) -> Iterator[Run]:
         while (run := self.ask()) is not None:
@@ -384,6 +431,7 @@ class Tuner:
                 self._driver.tell_listeners(ended)
             else:
                 self._driver.write(self._end_event("complete"))
+            self._ranks.sum("leaves the loop")  # nobody ends while another still listens
         self.current = run
         return run
 
@@ -391,6 +439,7 @@ class Tuner:
         """Take in what `run.report` said. Raises MissingReport where it said nothing."""
         if run is not self.current:
             raise InvalidArgument("tell takes the run that ask gave last")
+        self._stopping = any(self._ranks.each("reports", lambda: self._stopping))
         outcome = self._driver.tell(run)
         self.current = None
         return outcome
@@ -436,6 +485,30 @@ class Tuner:
     def _note(self, event: Event) -> None:
         if event["event"] != "start":
             self._events.append({name: value for name, value in event.items() if name != "past"})
+
+    def _open_journal(self, run_dir: str) -> Journal | Echo:
+        """Of rank 0; the others know what it says."""
+        found: list[Journal] = []
+
+        def open_it() -> Story | None:
+            found.append(Journal(run_dir, resume=True))
+            return found[0].past
+
+        past = self._ranks.agree("begins the run", open_it)
+        return found[0] if found else Echo(run_dir, past)
+
+    def _beginning(self) -> dict[str, Any]:
+        """What must be alike on all ranks."""
+        weights = self._training.weights_digest() if hasattr(self._training, "weights_digest") else None
+        asked: dict[str, Any] = json.loads(text_of(self._begin))
+        return {**{name: asked.get(name) for name in (*ASKED, "structure")}, "weights": weights}
+
+    def _tell_the_others(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """They wait for this rank, which is about to raise."""
+        if error is not None:
+            self._ranks.fault(error)
 
     def _say_begin(self) -> None:
         """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""
@@ -528,6 +601,7 @@ def _torch_training(
     multiplier: bool,
     tape_bytes: int,
     forks: str,
+    ranks: Ranks,
 ) -> Forkable:
     from gammatune.engine.torch_loop import TorchLoop
 
@@ -537,7 +611,17 @@ def _torch_training(
         multiplier=multiplier,
         tape_bytes=tape_bytes,
         forks=forks,
+        ranks=ranks,
     )
+
+
+def _ranks(given: Any) -> Ranks:
+    """Without torch where nobody has imported it: then there is no process group either."""
+    if given is None and "torch" not in sys.modules:
+        return SINGLE
+    from gammatune.engine.gang import ranks_of
+
+    return ranks_of(given)
 
 
 def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:

@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     SequentialSampler,
@@ -31,11 +32,15 @@ Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
 TAPE_BYTES = 2**30  # guess: what a workstation can spare
 DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
+FAR = 10**6  # epochs; no course is as long
 FEW = 64  # longer lists hold data, not parts (guess)
 
 
-# Samplers that draw from torch's streams and keep nothing from one epoch to the next.
-TRUSTED = (SequentialSampler, RandomSampler, SubsetRandomSampler, WeightedRandomSampler, BatchSampler)
+# Samplers that draw from torch's streams, or from the epoch they are told, and keep nothing from one to the next.
+TRUSTED = (
+    *(SequentialSampler, RandomSampler, SubsetRandomSampler, WeightedRandomSampler, BatchSampler),
+    DistributedSampler,
+)
 
 
 def restorable(loader: Loader, trusted: Sequence[Any] = ()) -> bool:
@@ -153,6 +158,12 @@ class Epoch:
     items: int
     size: int | None = None
 
+    def first(self, batches: int) -> int:
+        """The items in so many batches, of those that there are."""
+        if batches >= self.batches:
+            return self.items
+        return batches * self.size if self.size is not None else round(self.items * batches / self.batches)
+
     def examples(self, batches: int, seen: int) -> int:
         """How many examples an epoch has, given that so many batches from its start on held `seen`.
 
@@ -178,13 +189,22 @@ def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> Epoch:
     return Epoch(batches, batches, 1)
 
 
-def in_order(loader: Loader, order: int, *names: int) -> Iterator[Any]:
-    """One pass over a restorable loader; a list's in the order that belongs to `order`, where that is above 0, and
-    to `names`. That of a `DataLoader` follows from its random streams."""
+def in_order(loader: Loader, order: int, epoch: int, nth: int) -> Iterator[Any]:
+    """One pass over a restorable loader, the nth of an epoch; a list's in the order that belongs to `order`, where
+    that is above 0, and to both. That of a `DataLoader` follows from its random streams, or from the epoch."""
     if order and isinstance(loader, (list, tuple)):
-        permuted = stream(order, "list", *names).permutation(len(loader))
+        permuted = stream(order, "list", epoch, nth).permutation(len(loader))
         return (loader[index] for index in permuted)
+    tell_epoch(loader, epoch, order)
     return iter(loader)
+
+
+def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
+    """Tell samplers that draw their order from the epoch, such as `DistributedSampler`, which epoch of the course it
+    is. order: above 0 another order, the same on every rank."""
+    for sampler in _samplers(loader) if isinstance(loader, DataLoader) else []:
+        if callable(set_epoch := getattr(sampler, "set_epoch", None)):
+            set_epoch(epoch + order * FAR)
 
 
 class Tape:
@@ -237,6 +257,7 @@ class Tape:
         """
         key = epoch, nth
         if fresh and not isinstance(self._loader, Iterator):
+            tell_epoch(self._loader, epoch)
             yield from self._play_fresh(stream(order, "tape", epoch, nth) if order else None)
             return
         if order:
@@ -252,6 +273,7 @@ class Tape:
                 yield _clone(draws[index].batch)
             return
         if key not in self._passes:
+            tell_epoch(self._loader, epoch)
             self._passes[key] = self._open()
         else:
             self._passes[key].started.restore_if_moved()
@@ -345,6 +367,8 @@ class Tape:
             saved, start, befores = kept.get(number, (None, self._starts.get(number), []))
             if number not in begun:
                 _restore(start)
+                if saved is not None:
+                    tell_epoch(self._loader, saved["key"][0])
                 begun[number] = self._open()
                 if saved is not None:
                     self._passes[tuple(saved["key"])] = begun[number]

@@ -3,13 +3,15 @@
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.hooks import RemovableHandle
@@ -38,8 +40,9 @@ from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import Steering
 from gammatune.engine.streams import Stream, kind_of, reseed, set_state, start_anew
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
-from gammatune.ledger import Meter
+from gammatune.ledger import Meter, units
 from gammatune.objectives import plain_number
+from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.records import FLAT, Metrics, Values
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE
@@ -58,6 +61,8 @@ class TorchLoop:
     forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
     CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
     them (`capacity.place_for_forks`), and `said` says so.
+    ranks: the processes that train this model together. Each keeps the forks of its own state, and its own file of a
+    checkpoint; a batch is taken where all have one, and ends the run where that is over for one of them.
     """
 
     def __init__(
@@ -70,13 +75,16 @@ class TorchLoop:
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
         forks: str = "auto",
+        ranks: Ranks = SINGLE,
     ) -> None:
+        self._ranks = ranks
         self._modules = _listed(model, nn.Module, "model")
         self._optimizers = _listed(optimizer, Optimizer, "optimizer")
         self._streams: list[Stream] = []
         self._extras: list[Any] = []
         for item in state:
             self._sort_in(item, multiplier=multiplier)
+        self._uneven = False  # it has been said
         self._given = len(self._streams)  # those after them are loaders', met on the way
         self._refuse_unseen_schedulers(multiplier)
         self._refuse_nothing_to_train()
@@ -146,21 +154,49 @@ class TorchLoop:
 
     def save(self, fork: str, path: Path) -> str:
         """See `Storable`. Raises NotRestorable where the fork holds what a file cannot, naming it."""
-        loaders = [met.export(self._forks[fork], self._tapes.get(key)) for key, met in self._met.items()]
-        return archive.write(path, {"fork": self._exported(fork), "loaders": [*loaders, *self._unmet[fork]]})
+        rank = self._ranks.rank
+
+        def write(**more: Any) -> str:
+            loaders = [met.export(self._forks[fork], self._tapes.get(key)) for key, met in self._met.items()]
+            tree = {"fork": self._exported(fork), "loaders": [*loaders, *self._unmet[fork]], **more}
+            return archive.write(beside(path, rank), tree)
+
+        if self._ranks.world == 1:
+            return write()
+        # rank 0's file has the checksums of the others, and so vouches for them
+        _, *others = self._ranks.each("writes a checkpoint", lambda: write() if rank else "")
+        return self._ranks.agree("writes a checkpoint", lambda: write(ranks=others))
 
     def load(self, path: Path, checksum: str) -> None:
         """See `Storable`. Raises InvalidArgument, naming the first difference, where the model, the optimizer or what
         was handed in as state is not made as it was when the file was written; nothing has moved then.
 
         Loaders are known again when they are met, by the order in which that happened and by what they are."""
-        saved = archive.read(path, checksum)
-        if not isinstance(saved, dict) or not {"fork", "loaders"} <= saved.keys():
-            raise DamagedCheckpoint(
-                f"{Path(path).name} is a file of gammatune and holds no fork of a training"
+        rank = self._ranks.rank
+        first: list[Saved] = []
+
+        def checksums() -> list[str]:
+            first.append(_read(path, checksum))
+            others: list[str] = list(first[0].get("ranks", []))
+            if len(others) + 1 != self._ranks.world:
+                raise InvalidArgument(
+                    f"{path.name} was written by {len(others) + 1} processes, and {self._ranks.world} read it; go on "
+                    "with as many"
+                )
+            return others
+
+        def adopt() -> None:
+            first.append(_read(beside(path, rank), others[rank - 1]) if rank else first.pop())
+            given = self._streams[: self._given]
+            adopted.append(
+                Snapshot.adopted(first[0]["fork"], self._modules, self._optimizers, self._extras, given)
             )
-        given = self._streams[: self._given]
-        Snapshot.adopted(saved["fork"], self._modules, self._optimizers, self._extras, given).restore()
+
+        adopted: list[Snapshot] = []
+        others = self._ranks.agree("reads a checkpoint", checksums)
+        self._ranks.each("reads a checkpoint", adopt)
+        saved = first[0]
+        adopted[0].restore()
         self._order = None
         self._pending = tuple(sorted(saved["loaders"], key=lambda loader: loader["number"]))
         for met in self._met.values():
@@ -183,7 +219,13 @@ class TorchLoop:
         saved = self._exported(fork)
         tables = ("tensors", "streams")  # where things were, and streams
         content = {name: part for name, part in saved.items() if name not in tables}
-        return archive.digest({**content, "own streams": saved["streams"]["own"]})
+        own = archive.digest({**content, "own streams": saved["streams"]["own"]})
+        digests = self._ranks.each("writes a checkpoint", lambda: own)
+        return own if len(digests) == 1 else archive.digest(digests)
+
+    def weights_digest(self) -> str:
+        """A checksum of the parameters alone, which processes that train one model have alike."""
+        return archive.digest([p.detach() for module in self._modules for p in module.parameters()])
 
     def own(self, names: Sequence[str]) -> Values:
         """The values the optimizers came with, of those of `names` that they have."""
@@ -210,7 +252,9 @@ class TorchLoop:
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
         known = again or passes is None or meter.shape != FLAT
-        plain = self._epoch_of(loader, again, epoch, examples) if known else Epoch(0, 0)
+        plain = (
+            self._of_all(partial(self._epoch_of, loader, again, epoch, examples)) if known else Epoch(0, 0)
+        )
         if known and not plain.batches:
             raise empty_loader(loader)
         planned = meter.length.batches(plain.batches) if known else 0
@@ -232,12 +276,7 @@ class TorchLoop:
                 else self._tape_for(loader).play(epoch + ahead, nth, meter.order, fresh=meter.fresh)
             )
             started = done
-            for batch in source:
-                size = examples(batch)
-                if meter.units + size > meter.allowance:
-                    meter.cut = True
-                    meter.note = "the budget was spent before the rollout had ended"
-                    break
+            for batch, size in self._paid(source, examples, meter):
                 meter.trained += size
                 meter.batches += 1
                 if known:
@@ -265,6 +304,72 @@ class TorchLoop:
         if not meter.diverged and self._steering.diverged_at_last():
             meter.diverged = True
             meter.note = "the gradient was not finite near the end of the rollout"
+        if not meter.told:
+            self._share(meter)
+
+    def _paid(
+        self, source: Iterable[Any], examples: Callable[[Any], int], meter: Meter
+    ) -> Iterator[tuple[Any, int]]:
+        """The batches of a pass, as far as every rank has one and the allowance goes, each with the number of its
+        examples, those of all ranks together."""
+        for batch in source:
+            size, evaluated, ready = self._share(meter, examples(batch), ready=True)
+            if not ready:
+                return
+            if units(meter.trained, evaluated) + size > meter.allowance:
+                meter.cut = True
+                meter.note = "the budget was spent before the rollout had ended"
+                return
+            yield batch, size
+        self._share(meter)
+
+    def _share(
+        self, meter: Meter, size: int = 0, *, ready: bool = False, patience: float | None = None
+    ) -> tuple[int, int, bool]:
+        """What all ranks know before a batch: the examples in it, those evaluated so far, and whether all have one.
+        Where the run is over for one of them it is for all."""
+        world = self._ranks.world
+        if world == 1:
+            return size, meter.evaluated, ready
+        there, total, evaluated, diverged, infeasible = self._ranks.sum(
+            "takes a batch",
+            *(ready, size, meter.evaluated, meter.diverged, meter.infeasible),
+            patience=patience,
+        )
+        if diverged or infeasible:
+            meter.told = True
+            if not meter.ended:
+                meter.note = f"of {world} ranks " + (
+                    f"{infeasible:.0f} had no memory left"
+                    if infeasible
+                    else f"{diverged:.0f} had a gradient that was not finite"
+                )
+            meter.diverged |= diverged > 0
+            meter.infeasible |= infeasible > 0
+        elif 0 < there < world:
+            self._say_uneven()
+        return int(total), int(evaluated), there == world and not meter.told
+
+    def _of_all(self, measure: Callable[[], Epoch]) -> Epoch:
+        """The epoch of all ranks together, which ends with the shortest."""
+        epochs = self._ranks.each("begins to pass over a loader", measure)
+        batches = min(epoch.batches for epoch in epochs)
+        if any(epoch.batches > batches for epoch in epochs):
+            self._say_uneven()
+        return Epoch(
+            batches,
+            sum(epoch.first(batches) for epoch in epochs),
+            None if any(epoch.size is None for epoch in epochs) else sum(epoch.size or 0 for epoch in epochs),
+        )
+
+    def _say_uneven(self) -> None:
+        if not self._uneven:
+            self._uneven = True
+            warnings.warn(
+                "the ranks have not the same number of batches: an epoch ends with the shortest. A "
+                "DistributedSampler gives all as many",
+                stacklevel=5,
+            )
 
     @contextmanager
     def attempting(self, meter: Meter) -> Iterator[None]:
@@ -283,6 +388,14 @@ class TorchLoop:
                 raise
             meter.infeasible = True
             meter.note = give_up(error, self._optimizers)
+            try:
+                self._share(meter, patience=PATIENCE)
+            except TimeoutError:
+                error.add_note(
+                    "Other ranks have memory left, and wait in the midst of a step, so that the run must end. It has "
+                    "noted that this batch size does not fit: the same call goes on without it"
+                )
+                raise error from None
 
     def forget_before(self, epoch: int) -> None:
         """The course has passed this point: drop the batches kept for rollouts before it."""
@@ -296,7 +409,8 @@ class TorchLoop:
 
         The examples it passes through the models are counted unless the caller says how many they are.
         """
-        counts = [0] * len(self._modules)
+        modules = [_unwrapped(module) for module in self._modules]
+        counts = [0] * len(modules)
 
         def count(index: int) -> Callable[..., None]:
             def before_forward(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -305,7 +419,7 @@ class TorchLoop:
             return before_forward
 
         try:
-            for index, model in enumerate(self._modules if examples is None else []):
+            for index, model in enumerate(modules if examples is None else []):
                 self._counters.append(model.register_forward_pre_hook(count(index), with_kwargs=True))
             with evaluating(*self._modules, optimizers=self._optimizers):
                 metrics = function()
@@ -517,6 +631,18 @@ def _claimed(met: _Met, unmet: tuple[Saved, ...]) -> tuple[Saved | None, tuple[S
                 )
             return saved, unmet[:index] + unmet[index + 1 :]
     return None, unmet
+
+
+def _read(path: Path, checksum: str) -> Saved:
+    saved = archive.read(path, checksum)
+    if not isinstance(saved, dict) or not {"fork", "loaders"} <= saved.keys():
+        raise DamagedCheckpoint(f"{path.name} is a file of gammatune and holds no fork of a training")
+    return saved
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """What DistributedDataParallel wraps: an evaluation may do without the wrapper, which waits for other ranks."""
+    return module.module if isinstance(module, DistributedDataParallel) else module
 
 
 def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
