@@ -56,9 +56,6 @@ class Ranks(Protocol):
         """Of the error with which this rank ends the run: what ended it elsewhere, where it comes of that. Else
         the others are told of it. infeasible: memory ran out."""
 
-    def close(self) -> None:
-        """Let go of the others."""
-
 
 MOST = 5  # numbers that `Ranks.sum` takes
 PATIENCE = 10.0  # seconds that a rank which ends before the others waits for them to do the same (guess)
@@ -86,9 +83,6 @@ class Single:
 
     def fault(self, error: BaseException, *, infeasible: bool = False) -> RankFailed | None:
         return None
-
-    def close(self) -> None:
-        pass
 
 
 SINGLE = Single()

@@ -253,7 +253,6 @@ class Tuner:
         self.current: Run | None = None
         with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
             self._ranks = _ranks(ranks)
-            opened.callback(self._ranks.close)
             opened.push(self._tell_the_others)
             held: Journal | Echo | None = journal
             if journal is None and run_dir is not None:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import pickle
 import time as clock
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, get_args
@@ -46,15 +47,15 @@ class Gang:
             raise InvalidArgument(
                 "this torch has no gloo, over which the ranks agree; install one that has, or pass ranks='off'"
             )
-        members = dist.get_process_group_ranks(group)
+        members = tuple(dist.get_process_group_ranks(group))
         self._first = members[0]
-        self._group = dist.new_group(
-            members, timeout=_timeout(group), backend="gloo", use_local_synchronization=True
-        )
+        self._group, number = _control_group(members, _timeout(group))
         self.rank = dist.get_rank(self._group)
         self.world = len(members)
         store = dist.distributed_c10d._get_default_store()
-        self._store = dist.distributed_c10d.PrefixStore(f"gammatune/{self._group.group_name}", store)
+        self._store = dist.distributed_c10d.PrefixStore(
+            f"gammatune/{self._group.group_name}/{number}", store
+        )
         self._vector = torch.zeros(len(STEPS) + MOST, dtype=torch.float64)
 
     # -- Ranks
@@ -106,10 +107,6 @@ class Gang:
         note = {"what": f"{type(error).__name__}: {said}".rstrip(": "), "infeasible": infeasible}
         self._post(f"failed/{self.rank}", json.dumps(note))
         return None
-
-    def close(self) -> None:
-        with contextlib.suppress(Exception):  # the user may have ended all groups
-            dist.destroy_process_group(self._group)
 
     # -- inside
 
@@ -167,6 +164,25 @@ class Gang:
     def _post(self, key: str, text: str) -> None:
         with contextlib.suppress(Exception):
             self._store.set(key, text)
+
+
+# Groups for control messages that torch still has, and how many gangs each has served. They are kept: gloo finds the
+# others by the name of the group, and a second group of a name finds where the first one was.
+_control_groups: "weakref.WeakKeyDictionary[dist.ProcessGroup, tuple[tuple[int, ...], int]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _control_group(members: tuple[int, ...], waits: timedelta | None) -> "tuple[dist.ProcessGroup, int]":
+    """A group of these members on the CPU, and the number of the gang that it serves, the same on every rank."""
+    alive = dist.distributed_c10d._world.pg_map
+    for group, (known, number) in list(_control_groups.items()):
+        if known == members and group in alive:
+            _control_groups[group] = known, number + 1
+            return group, number + 1
+    made = dist.new_group(list(members), timeout=waits, backend="gloo", use_local_synchronization=True)
+    _control_groups[made] = members, 0
+    return made, 0
 
 
 def _is_of_the_line(error: BaseException) -> bool:

@@ -1,0 +1,416 @@
+"""What the ranks of `world.py` do: each case is called on every rank, and answers what its test looks at."""
+
+import copy
+import random
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+from gammatune.errors import GammatuneError
+from gammatune.records import Length, Rollout
+from gammatune.schedules import linear
+from gammatune.testing.control import control_rollouts
+from gammatune.tuner import Tuner
+
+GENERATOR = torch.Generator().manual_seed(1)
+X = torch.randn(96, 6, generator=GENERATOR)
+Y = (X.sum(dim=1) > 0).long()
+V = torch.randn(40, 6, generator=GENERATOR)
+W = (V.sum(dim=1) > 0).long()
+DATA = TensorDataset(X, Y)
+EPOCHS = 3
+SIZE = 8  # of a batch, on one rank
+
+
+def net(kind: str = "plain") -> nn.Module:
+    torch.manual_seed(5)
+    middle = {"plain": [], "noisy": [nn.BatchNorm1d(8), nn.Dropout(0.3)]}[kind]
+    return nn.Sequential(nn.Linear(6, 8), *middle, nn.Tanh(), nn.Linear(8, 2))
+
+
+def seeded(rank: int) -> None:
+    """The streams of the ranks differ, as dropout's should."""
+    random.seed(rank)
+    np.random.seed(rank)  # noqa: NPY002
+    torch.manual_seed(rank)
+
+
+def shares(rank: int, world: int) -> DataLoader[Any]:
+    sampler: DistributedSampler[Any] = DistributedSampler(DATA, world, rank, shuffle=True, seed=3)
+    return DataLoader(DATA, SIZE, sampler=sampler)
+
+
+def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(model(x), y).backward()
+    optimizer.step()
+
+
+def validate(model: nn.Module, rank: int = 0, world: int = 1) -> dict[str, float]:
+    """Of a rank's share of the data to select by."""
+    inner = model.module if isinstance(model, DDP) else model
+    x, y = V[rank::world], W[rank::world]
+    output = inner(x)
+    return {
+        "loss": nn.functional.cross_entropy(output, y).item(),
+        "accuracy": (output.argmax(dim=1) == y).double().mean().item(),
+    }
+
+
+def sgd(model: nn.Module, lr: float = 0.1) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+
+
+def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """All that the rest of a training depends on."""
+    return {
+        "model": copy.deepcopy(model.state_dict()),
+        "optimizer": copy.deepcopy(optimizer.state_dict()["state"]),
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
+        "python": random.getstate(),
+    }
+
+
+def plain(rank: int, world: int, directory: Path, *, kind: str = "noisy", **options: Any) -> dict[str, Any]:
+    """What everybody writes."""
+    seeded(rank)
+    model = DDP(net(kind), **options)
+    optimizer = sgd(model)
+    loader = shares(rank, world)
+    for epoch in range(EPOCHS):
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        model.train()
+        for x, y in loader:
+            step(model, optimizer, x, y)
+    return state(model, optimizer)
+
+
+def controlled(
+    rank: int, world: int, directory: Path, *, kind: str = "noisy", **options: Any
+) -> dict[str, Any]:
+    """The same, disturbed by control rollouts."""
+    seeded(rank)
+    model = DDP(net(kind), **options)
+    optimizer = sgd(model)
+    loader = shares(rank, world)
+    disturbances = [
+        {"lr": 1.0},
+        Rollout({"lr": 0.5}, 0, None, length=Length(1.4), shape=linear(), order=1),
+    ]
+    policy = control_rollouts({"lr": 0.1}, disturbances)
+    tuner = Tuner(
+        model=model, optimizer=optimizer, epochs=EPOCHS, budget=99, policy=policy, schedule="constant"
+    )
+    with tuner:
+        for run in tuner:
+            model.train()
+            for x, y in run.batches(loader):
+                step(model, optimizer, x, y)
+            run.report(**run.evaluate(lambda: validate(model, rank, world)))
+    return {"state": state(model, optimizer), "result": tuner.result}
+
+
+# With more than two ranks DDP sums in another order once it has rebuilt its buckets, which it does behind the first
+# step of a process, but not where it looks for unused parameters.
+
+
+def plain_of_four(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    return plain(rank, world, directory, find_unused_parameters=True)
+
+
+def controlled_of_four(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    return controlled(rank, world, directory, find_unused_parameters=True)
+
+
+# Whole runs -------------------------------------------------------------------------------------------------
+
+
+def tuned(
+    rank: int,
+    world: int,
+    *,
+    model: nn.Module | None = None,
+    body: Any = step,
+    evaluate: Any = None,
+    loader: Any = None,
+    every: int = 1,
+    **options: Any,
+) -> tuple[Tuner, dict[str, Any]]:
+    """The default policy over DDP; the tuner, and what is left behind."""
+    seeded(rank)
+    model = DDP(net("noisy")) if model is None else model
+    optimizer = sgd(model)
+    loader = shares(rank, world) if loader is None else loader
+    tuner = Tuner(model=model, optimizer=optimizer, **{"epochs": EPOCHS, "budget": 2, **options})
+    with tuner:
+        for run in tuner:
+            model.train()
+            for x, y in run.batches(loader):
+                body(model, optimizer, x, y)
+            run.report(**run.evaluate(evaluate or (lambda: validate(model, rank, world))))
+    return tuner, state(model, optimizer)
+
+
+def whole(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    tuner, left = tuned(rank, world)
+    return {"result": tuner.result, "left": left}
+
+
+def alone(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """The same by one process with the batches of all, and by all: without noise, one search up to rounding."""
+    parts = [shares(other, world) for other in range(world)]
+    batches = []
+    for part in parts:
+        part.sampler.set_epoch(0)  # type: ignore[attr-defined]
+    for together in zip(*parts, strict=True):
+        batches.append([torch.cat(column) for column in zip(*together, strict=True)])
+    own = list(parts[rank])
+    common: dict[str, Any] = {"budget": 8}
+    many, _ = tuned(rank, world, model=DDP(net()), loader=own, **common)
+    model = net()
+    one, _ = tuned(
+        *(0, 1), model=model, loader=batches, ranks="off", evaluate=lambda: validate(model), **common
+    )
+    return {"many": many.result, "one": one.result}
+
+
+def apart(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """No gradient is exchanged; one rank's is NaN where the rate is above 1."""
+    model = net()
+    steps = []
+
+    def body(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+        steps[-1] += 1
+        poison = rank == world - 1 and optimizer.param_groups[0]["lr"] > 1 and steps[-1] == 2
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        (loss * float("nan") if poison else loss).backward()
+        optimizer.step()
+
+    seeded(rank)
+    optimizer = sgd(model)
+    policy = control_rollouts({"lr": 0.1}, [{"lr": 5.0}, {"lr": 0.2}])
+    with Tuner(model=model, optimizer=optimizer, epochs=2, budget=99, policy=policy, schedule="constant") as t:
+        for run in t:
+            steps.append(0)
+            for x, y in run.batches(shares_of_all[rank]):
+                body(model, optimizer, x, y)
+            run.report(**run.evaluate(lambda: validate(model, rank, world)))
+    return {"result": t.result, "steps": steps}
+
+
+shares_of_all = [
+    [(X[i : i + SIZE], Y[i : i + SIZE]) for i in range(rank * 24, rank * 24 + 24, SIZE)] for rank in range(4)
+]
+
+
+def uneven(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """The ranks have not as many batches."""
+    model = DDP(net())
+    loader = [(X[:SIZE], Y[:SIZE])] * (3 + rank)
+    taken = []
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        tuner, _ = tuned(rank, world, model=model, loader=loader)
+    return {
+        "result": tuner.result,
+        "taken": taken,
+        "heard": [str(one.message) for one in heard if "same number" in str(one.message)],
+    }
+
+
+def accumulated(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """Two batches a step, the gradients exchanged with the second alone; plain, and under the tuner."""
+    left = []
+    outcomes: Any = ()
+    for is_tuned in (False, True):
+        seeded(rank)
+        model = DDP(net("noisy"), gradient_as_bucket_view=True)
+        optimizer = sgd(model)
+        loader = shares(rank, world)
+
+        def over(batches: Any, model: Any = model, optimizer: Any = optimizer) -> None:
+            model.train()
+            for number, (x, y) in enumerate(batches):
+                if number % 2 == 0:
+                    with model.no_sync():
+                        nn.functional.cross_entropy(model(x), y).backward()
+                    continue
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+        if not is_tuned:
+            for epoch in range(EPOCHS):
+                loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+                over(loader)
+        else:
+            policy = control_rollouts({"lr": 0.1}, [{"lr": 1.0}])
+            given = {"model": model, "optimizer": optimizer, "policy": policy}
+            with Tuner(**given, epochs=EPOCHS, budget=99, schedule="constant") as tuner:
+                for run in tuner:
+                    over(run.batches(loader))
+                    run.report(**run.evaluate(lambda model=model: validate(model, rank, world)))
+            outcomes = tuner.result.rollouts
+        left.append(state(model, optimizer))
+    return {"plain": left[0], "tuned": left[1], "rollouts": outcomes}
+
+
+def reported(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """What ranks report, made one."""
+    model = DDP(net())
+    optimizer = sgd(model)
+    found = []
+    policy = control_rollouts({"lr": 0.1}, [])
+    with Tuner(model=model, optimizer=optimizer, epochs=3, budget=9, policy=policy, objective="loss") as tuner:
+        for run in tuner:
+            for x, y in run.batches(shares(rank, world)):
+                step(model, optimizer, x, y)
+            inner = model.module
+            if run.number == 0:  # weighted by the examples
+                run.evaluate(lambda: inner(V[: 1 + rank]) is None or {})
+                run.report(loss=float(rank))
+            elif run.number == 1:  # the first rank alone
+                if rank == 0:
+                    run.report(**run.evaluate(lambda: inner(V[:7]) is None or {"loss": 3.25}))
+                else:
+                    run.report()
+            else:  # without a count
+                run.report(loss=0.1, other=float(rank))
+            found.append(run.seen)
+    return {"rollouts": tuner.result.rollouts, "seen": found}
+
+
+def refused(rank: int, world: int, directory: Path) -> dict[str, str]:
+    """What is asked for is not alike; afterwards the group is as good as new."""
+    said = {}
+    model = DDP(net())
+
+    def attempt(name: str, **options: Any) -> None:
+        try:
+            Tuner(**{"model": model, "optimizer": sgd(model), "epochs": 2, **options})
+        except GammatuneError as error:
+            said[name] = f"{type(error).__name__}: {error}"
+
+    attempt("epochs", epochs=2 + rank)
+    attempt("seed", seed=rank)
+    attempt("space", space=[f"lr=1e-3:{rank + 1}:log"])
+    other = net()
+    with torch.no_grad():
+        next(other.parameters()).add_(rank)
+    attempt("weights", model=other, optimizer=sgd(other))
+    attempt("ranks", ranks="of")
+    attempt("fine")
+    return said
+
+
+def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """Ways to end that all ranks take together."""
+    found: dict[str, Any] = {}
+    try:
+        tuned(rank, world, model=DDP(net()), space=["lr=1e15:1e18:log"])
+    except GammatuneError as error:
+        found["diverged"] = type(error).__name__
+    model = DDP(net())
+    optimizer = sgd(model)
+    with Tuner(model=model, optimizer=optimizer, epochs=50, budget=2) as tuner:
+        for run in tuner:
+            for x, y in run.batches(shares(rank, world)):
+                step(model, optimizer, x, y)
+            run.report(**run.evaluate(lambda: validate(model, rank, world)))
+            if run.is_course and rank == world - 1:
+                tuner.stop()  # one rank alone asks for it
+    found["stopped"] = len(tuner.result.course)
+    home = None
+    with Tuner(model=model, optimizer=optimizer, epochs=9, budget=2) as tuner:
+        for run in tuner:
+            for x, y in run.batches(shares(rank, world)):
+                step(model, optimizer, x, y)
+            run.report(**run.evaluate(lambda: validate(model, rank, world)))
+            if run.is_course:
+                break
+    found["broken"] = (tuner.is_home, len(tuner.result.rollouts))
+    return found
+
+
+def clocked(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """The time decides, and only one clock."""
+    tuner, left = tuned(rank, world, epochs=None, budget=None, time=0.5 + rank * 0)
+    return {"result": tuner.result, "left": left}
+
+
+def without_memory(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """All ranks run out of it at once: the candidate does not fit, and the run goes on."""
+    model = DDP(net())
+    optimizer = sgd(model)
+    loaders = {}
+
+    def make(size: int) -> Any:
+        sampler: DistributedSampler[Any] = DistributedSampler(DATA, world, rank, seed=3)
+        return loaders.setdefault(size, DataLoader(DATA, size, sampler=sampler))
+
+    space = ["lr=1e-3:1:log", "batch_size=4,8,16"]
+    with Tuner(model=model, optimizer=optimizer, epochs=2, budget=6, space=space, policy="greedy") as tuner:
+        for run in tuner:
+            with run.attempt():
+                for x, y in run.batches(make):
+                    if len(x) > 8:
+                        raise torch.OutOfMemoryError("out of memory: tried to allocate too much")
+                    step(model, optimizer, x, y)
+                run.report(**run.evaluate(lambda: validate(model, rank, world)))
+    return {"rollouts": tuner.result.rollouts}
+
+
+def orders(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """Which examples a rollout sees, by epoch and order; with workers that persist, on a tape."""
+    seen: dict[str, Any] = {}
+    numbered = TensorDataset(torch.arange(24.0).reshape(-1, 1))
+    for name in ("plain", "tape"):
+        sampler: DistributedSampler[Any] = DistributedSampler(numbered, world, rank, seed=4)
+        loader: Any = DataLoader(numbered, 2, sampler=sampler)
+        wrapped = loader if name == "plain" else Unknown(loader)
+        model = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0001)
+        disturbances = [{"lr": 0.0002}, Rollout({"lr": 0.0001}, 0, None, order=1)]
+        policy = control_rollouts({"lr": 0.0001}, disturbances)
+        given = {"model": model, "optimizer": optimizer, "policy": policy, "objective": "loss"}
+        taken = []
+        with Tuner(**given, epochs=2, budget=99, schedule="constant") as tuner:
+            for run in tuner:
+                own = []
+                for (x,) in run.batches(loader if name == "plain" else wrapped):
+                    own += x.flatten().tolist()
+                    model(x).sum().backward()
+                    dist.all_reduce(model.weight.grad)
+                    optimizer.step()
+                taken.append(own)
+                run.report(loss=1.0)
+        seen[name] = taken
+        by_hand = []
+        for epoch in range(2):
+            sampler.set_epoch(epoch)
+            by_hand.append([number for (x,) in loader for number in x.flatten().tolist()])
+        seen[f"{name} by hand"] = by_hand
+    return seen
+
+
+class Unknown(DataLoader):  # type: ignore[type-arg]
+    """A loader whose order nobody can restore, as one with workers that persist."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        super().__init__(loader.dataset, 2, sampler=Sampling(loader.sampler))
+
+
+class Sampling(DistributedSampler):  # type: ignore[type-arg]
+    """Of a class that is not known to keep nothing."""
+
+    def __init__(self, like: Any) -> None:
+        super().__init__(like.dataset, like.num_replicas, like.rank, seed=like.seed)
