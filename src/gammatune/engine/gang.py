@@ -53,9 +53,7 @@ class Gang:
         self.rank = dist.get_rank(self._group)
         self.world = len(members)
         store = dist.distributed_c10d._get_default_store()
-        self._store = dist.distributed_c10d.PrefixStore(
-            f"gammatune/{self._group.group_name}/{number}", store
-        )
+        self._store = dist.distributed_c10d.PrefixStore(f"gammatune/{self._group.group_name}/{number}", store)
         self._vector = torch.zeros(len(STEPS) + MOST, dtype=torch.float64)
 
     # -- Ranks
@@ -85,10 +83,11 @@ class Gang:
         vector[STEPS.index(step)] = 1
         for index, number in enumerate(numbers, start=len(STEPS)):
             vector[index] = number
-        with self._line():
-            work = dist.all_reduce(vector, group=self._group, async_op=patience is not None)
-            if patience is not None:
-                self._await(work, patience)
+        if patience is None:
+            with self._line():
+                dist.all_reduce(vector, group=self._group)
+        else:
+            self._sum_soon(vector, patience)
         summed: list[float] = vector.tolist()
         if summed[STEPS.index(step)] != self.world:
             self._out_of_step(step)
@@ -102,7 +101,7 @@ class Gang:
         if isinstance(error, RankFailed):
             return None
         if _is_of_the_line(error):
-            return self._lost(error)
+            return self._lost()
         said = (str(error).splitlines() or [""])[0]
         note = {"what": f"{type(error).__name__}: {said}".rstrip(": "), "infeasible": infeasible}
         self._post(f"failed/{self.rank}", json.dumps(note))
@@ -110,14 +109,16 @@ class Gang:
 
     # -- inside
 
-    def _await(self, work: Any, patience: float) -> None:
-        until = clock.monotonic() + patience
-        while not work.is_completed():
-            if clock.monotonic() > until:
-                self._vector = self._vector.clone()  # the other one may be written into yet
-                raise TimeoutError
-            clock.sleep(LOOK)
-        work.wait()
+    def _sum_soon(self, vector: torch.Tensor, patience: float) -> None:
+        options = dist.distributed_c10d.AllreduceOptions()
+        options.reduceOp = dist.ReduceOp.SUM
+        options.timeout = timedelta(seconds=patience)
+        try:
+            self._group.allreduce([vector], options).wait()
+        except RuntimeError as error:
+            if "Timed out" in str(error):
+                raise TimeoutError from error
+            raise self._lost() from error
 
     def _out_of_step(self, step: Step) -> None:
         steps: list[Any] = [None] * self.world
@@ -134,9 +135,9 @@ class Gang:
         try:
             yield
         except RuntimeError as error:
-            raise self._lost(error) from error
+            raise self._lost() from error
 
-    def _lost(self, error: BaseException) -> RankFailed:
+    def _lost(self) -> RankFailed:
         """What has become of the others, by their notes; a rank that has left none is named when all that still run
         had the time to notice."""
         self._post(f"lost/{self.rank}", "")
@@ -157,9 +158,11 @@ class Gang:
                 clock.sleep(LOOK)
         except Exception:  # the store has gone with the process that held it
             silent = []
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        whose = f"rank {' and '.join(map(str, silent))} of {self.world} has" if silent else "another rank has"
-        return RankFailed(f"{whose} ended, or hangs, without a word ({first:.160})")
+        whose = f"rank {' and '.join(map(str, silent))} of {self.world}" if silent else "another rank"
+        return RankFailed(
+            f"{whose} has ended, or does not answer, and has said nothing: look at its output, and whether it was "
+            "killed"
+        )
 
     def _post(self, key: str, text: str) -> None:
         with contextlib.suppress(Exception):

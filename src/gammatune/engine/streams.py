@@ -110,11 +110,14 @@ def set_state(stream: Stream, state: Any) -> None:
         stream.setstate(state)
 
 
-def reseed(streams: Iterable[Stream], source: np.random.Generator) -> None:
-    """Start the global streams, and these, anew from numbers that `source` draws."""
-    random.seed(_draw(source))
-    np.random.seed(_draw(source))  # noqa: NPY002
-    torch.manual_seed(_draw(source))  # CUDA's too
+def reseed(
+    streams: Iterable[Stream], source: np.random.Generator, globally: np.random.Generator | None = None
+) -> None:
+    """Start the global streams, and these, anew from numbers that `source` draws. globally: for the global ones."""
+    common = source if globally is None else globally
+    random.seed(_draw(common))
+    np.random.seed(_draw(common))  # noqa: NPY002
+    torch.manual_seed(_draw(common))  # CUDA's too
     for stream in streams:
         start_anew(stream, source)
 

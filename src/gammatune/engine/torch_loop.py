@@ -38,7 +38,15 @@ from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import Steering
-from gammatune.engine.streams import Stream, kind_of, reseed, set_state, start_anew
+from gammatune.engine.streams import (
+    Stream,
+    StreamStates,
+    kind_of,
+    reseed,
+    set_state,
+    start_anew,
+    state_of,
+)
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.ledger import Meter, units
 from gammatune.objectives import plain_number
@@ -131,8 +139,18 @@ class TorchLoop:
         self._steering.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:
-        self._order = stream(seed, "order", *names)
-        reseed(self._streams, self._order)
+        if self._ranks.world == 1:
+            self._order = stream(seed, "order", *names)
+            reseed(self._streams, self._order)
+            return
+        # Streams that the ranks have alike may share out the data, those that differ may draw it: both stay so.
+        own = archive.digest([state_of(each) for each in self._streams])
+        told = self._ranks.each(
+            "asks what comes next", lambda: (own, archive.digest(StreamStates([]).export()))
+        )
+        whose = [() if len(set(digests)) == 1 else (self._ranks.rank,) for digests in zip(*told, strict=True)]
+        self._order = stream(seed, "order", *names, *whose[0])
+        reseed(self._streams, self._order, stream(seed, "order", *names, "global", *whose[1]))
 
     def pool(self, name: str, count: int) -> None:
         if count == 1:

@@ -1,7 +1,9 @@
 """What the ranks of `world.py` do: each case is called on every rank, and answers what its test looks at."""
 
 import copy
+import os
 import random
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -81,8 +83,8 @@ def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 def plain(rank: int, world: int, directory: Path, *, kind: str = "noisy", **options: Any) -> dict[str, Any]:
     """What everybody writes."""
-    seeded(rank)
     model = DDP(net(kind), **options)
+    seeded(rank)
     optimizer = sgd(model)
     loader = shares(rank, world)
     for epoch in range(EPOCHS):
@@ -97,8 +99,8 @@ def controlled(
     rank: int, world: int, directory: Path, *, kind: str = "noisy", **options: Any
 ) -> dict[str, Any]:
     """The same, disturbed by control rollouts."""
-    seeded(rank)
     model = DDP(net(kind), **options)
+    seeded(rank)
     optimizer = sgd(model)
     loader = shares(rank, world)
     disturbances = [
@@ -145,8 +147,8 @@ def tuned(
     **options: Any,
 ) -> tuple[Tuner, dict[str, Any]]:
     """The default policy over DDP; the tuner, and what is left behind."""
-    seeded(rank)
     model = DDP(net("noisy")) if model is None else model
+    seeded(rank)
     optimizer = sgd(model)
     loader = shares(rank, world) if loader is None else loader
     tuner = Tuner(model=model, optimizer=optimizer, **{"epochs": EPOCHS, "budget": 2, **options})
@@ -198,7 +200,9 @@ def apart(rank: int, world: int, directory: Path) -> dict[str, Any]:
     seeded(rank)
     optimizer = sgd(model)
     policy = control_rollouts({"lr": 0.1}, [{"lr": 5.0}, {"lr": 0.2}])
-    with Tuner(model=model, optimizer=optimizer, epochs=2, budget=99, policy=policy, schedule="constant") as t:
+    with Tuner(
+        model=model, optimizer=optimizer, epochs=2, budget=99, policy=policy, schedule="constant"
+    ) as t:
         for run in t:
             steps.append(0)
             for x, y in run.batches(shares_of_all[rank]):
@@ -216,13 +220,11 @@ def uneven(rank: int, world: int, directory: Path) -> dict[str, Any]:
     """The ranks have not as many batches."""
     model = DDP(net())
     loader = [(X[:SIZE], Y[:SIZE])] * (3 + rank)
-    taken = []
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         tuner, _ = tuned(rank, world, model=model, loader=loader)
     return {
         "result": tuner.result,
-        "taken": taken,
         "heard": [str(one.message) for one in heard if "same number" in str(one.message)],
     }
 
@@ -232,8 +234,8 @@ def accumulated(rank: int, world: int, directory: Path) -> dict[str, Any]:
     left = []
     outcomes: Any = ()
     for is_tuned in (False, True):
-        seeded(rank)
         model = DDP(net("noisy"), gradient_as_bucket_view=True)
+        seeded(rank)
         optimizer = sgd(model)
         loader = shares(rank, world)
 
@@ -270,17 +272,18 @@ def reported(rank: int, world: int, directory: Path) -> dict[str, Any]:
     optimizer = sgd(model)
     found = []
     policy = control_rollouts({"lr": 0.1}, [])
-    with Tuner(model=model, optimizer=optimizer, epochs=3, budget=9, policy=policy, objective="loss") as tuner:
+    with Tuner(
+        model=model, optimizer=optimizer, epochs=3, budget=9, policy=policy, objective="loss"
+    ) as tuner:
         for run in tuner:
             for x, y in run.batches(shares(rank, world)):
                 step(model, optimizer, x, y)
-            inner = model.module
             if run.number == 0:  # weighted by the examples
-                run.evaluate(lambda: inner(V[: 1 + rank]) is None or {})
+                run.evaluate(lambda: model.module(V[: 1 + rank]) is None or {})
                 run.report(loss=float(rank))
             elif run.number == 1:  # the first rank alone
                 if rank == 0:
-                    run.report(**run.evaluate(lambda: inner(V[:7]) is None or {"loss": 3.25}))
+                    run.report(**run.evaluate(lambda: model.module(V[:7]) is None or {"loss": 3.25}))
                 else:
                     run.report()
             else:  # without a count
@@ -316,7 +319,8 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
     """Ways to end that all ranks take together."""
     found: dict[str, Any] = {}
     try:
-        tuned(rank, world, model=DDP(net()), space=["lr=1e15:1e18:log"])
+        flaw = float("nan") if rank == world - 1 else 1.0  # of one rank's data
+        tuned(rank, world, model=DDP(net()), loader=[(flaw * X[:SIZE], Y[:SIZE])] * 3)
     except GammatuneError as error:
         found["diverged"] = type(error).__name__
     model = DDP(net())
@@ -329,7 +333,6 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
             if run.is_course and rank == world - 1:
                 tuner.stop()  # one rank alone asks for it
     found["stopped"] = len(tuner.result.course)
-    home = None
     with Tuner(model=model, optimizer=optimizer, epochs=9, budget=2) as tuner:
         for run in tuner:
             for x, y in run.batches(shares(rank, world)):
@@ -343,7 +346,7 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
 
 def clocked(rank: int, world: int, directory: Path) -> dict[str, Any]:
     """The time decides, and only one clock."""
-    tuner, left = tuned(rank, world, epochs=None, budget=None, time=0.5 + rank * 0)
+    tuner, left = tuned(rank, world, epochs=None, budget=None, time=0.5)
     return {"result": tuner.result, "left": left}
 
 
@@ -365,6 +368,98 @@ def without_memory(rank: int, world: int, directory: Path) -> dict[str, Any]:
                     if len(x) > 8:
                         raise torch.OutOfMemoryError("out of memory: tried to allocate too much")
                     step(model, optimizer, x, y)
+                run.report(**run.evaluate(lambda: validate(model, rank, world)))
+    return {"rollouts": tuner.result.rollouts}
+
+
+def kept(
+    rank: int,
+    world: int,
+    directory: Path,
+    *,
+    name: str = "run",
+    fault: Any = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """A run with a journal. fault: called with the run and the batch's number, in the midst of a step."""
+    seen = []
+
+    def body(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+        seen[-1][1] += 1
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        if fault is not None:
+            fault(*seen[-1])
+        loss.backward()
+        optimizer.step()
+
+    def start(event: Any) -> None:
+        if event["event"] == "start":
+            seen.append([event["run"], 0])
+
+    given = {"run_dir": str(directory / name), "budget": 5, "listeners": [start], **options}
+    tuner, left = tuned(rank, world, body=body, **given)
+    fresh = [run.number for run, _ in seen]
+    return {"result": tuner.result, "left": left, "fresh": fresh}
+
+
+def reference(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    return kept(rank, world, directory, name="undisturbed")
+
+
+def raising(rank: int, world: int, directory: Path) -> None:
+    def fault(run: Any, batch: int) -> None:
+        if rank == 1 and run.number == 3:
+            raise ValueError("there is a flaw in the data of this rank")
+
+    kept(rank, world, directory, fault=fault)
+
+
+def killed(rank: int, world: int, directory: Path) -> None:
+    def fault(run: Any, batch: int) -> None:
+        if rank == 1 and run.is_course and run.epoch == 1 and batch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    kept(rank, world, directory, fault=fault)
+
+
+def breaking(rank: int, world: int, directory: Path) -> None:
+    """One rank leaves the loop, and the others go on."""
+    model = DDP(net())
+    optimizer = sgd(model)
+    with Tuner(
+        model=model, optimizer=optimizer, epochs=9, budget=2, run_dir=str(directory / "left")
+    ) as tuner:
+        for run in tuner:
+            if rank == 1 and run.number == 2:
+                break
+            for x, y in run.batches(shares(rank, world)):
+                step(model, optimizer, x, y)
+            run.report(**run.evaluate(lambda: validate(model, rank, world)))
+
+
+def crowded(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """One rank alone runs out of memory, in the midst of a step."""
+    model = DDP(net())
+    optimizer = sgd(model)
+    loaders: dict[int, Any] = {}
+
+    def make(size: int) -> Any:
+        sampler: DistributedSampler[Any] = DistributedSampler(DATA, world, rank, seed=3)
+        return loaders.setdefault(size, DataLoader(DATA, size, sampler=sampler))
+
+    space = ["lr=1e-3:1:log", "batch_size=4,8,16"]
+    given: dict[str, Any] = {"space": space, "policy": "greedy", "run_dir": str(directory / "crowded")}
+    with Tuner(model=model, optimizer=optimizer, epochs=2, budget=6, **given) as tuner:
+        for run in tuner:
+            with run.attempt():
+                for x, y in run.batches(make):
+                    optimizer.zero_grad()
+                    loss = nn.functional.cross_entropy(model(x), y)
+                    if rank == 1 and len(x) > 8:
+                        raise torch.OutOfMemoryError("out of memory: tried to allocate too much")
+                    loss.backward()
+                    optimizer.step()
                 run.report(**run.evaluate(lambda: validate(model, rank, world)))
     return {"rollouts": tuner.result.rollouts}
 
