@@ -12,6 +12,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
@@ -130,6 +132,44 @@ def plain_of_four(rank: int, world: int, directory: Path) -> dict[str, Any]:
 
 def controlled_of_four(rank: int, world: int, directory: Path) -> dict[str, Any]:
     return controlled(rank, world, directory, find_unused_parameters=True)
+
+
+def spread(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """FSDP: parameters, gradients and the optimizer's state are spread over the ranks; plain, and under the tuner."""
+    mesh = init_device_mesh("cpu", (world,))
+    left: list[Any] = []
+    outcomes: Any = ()
+    for is_tuned in (False, True):
+        model = net()
+        fully_shard(model[0], mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        seeded(rank)
+        loader = shares(rank, world)
+        if is_tuned:
+            policy = control_rollouts({"lr": 0.01}, [{"lr": 1.0}, {"lr": 0.1}])
+            given: dict[str, Any] = {"model": model, "optimizer": optimizer, "policy": policy}
+            given |= {"run_dir": str(directory / "spread"), "epochs": EPOCHS, "budget": 99}
+            with warnings.catch_warnings(record=True) as heard, Tuner(**given, schedule="constant") as tuner:
+                warnings.simplefilter("always")
+                for run in tuner:
+                    for x, y in run.batches(loader):
+                        step(model, optimizer, x, y)
+                    run.report(**run.evaluate(lambda model=model: validate(model, rank, world)))
+            outcomes = tuner.result.rollouts
+            left.append([str(one.message) for one in heard])
+        else:
+            for epoch in range(EPOCHS):
+                loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+                for x, y in loader:
+                    step(model, optimizer, x, y)
+                with torch.no_grad():
+                    validate(model, rank, world)
+        model.reshard()  # after the evaluation whole parameters stand in the place of some
+        shards = [parameter.to_local().detach() for parameter in model.parameters()]  # type: ignore[attr-defined]
+        moments = [entry["exp_avg"].to_local() for entry in optimizer.state.values()]
+        left.append([shards, moments])
+    return {"plain": left[0], "tuned": left[2], "heard": left[1], "rollouts": outcomes}
 
 
 # Whole runs -------------------------------------------------------------------------------------------------

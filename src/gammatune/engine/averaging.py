@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gammatune.engine.shards import local
+
 Key: TypeAlias = tuple[Any, ...]  # whose it is, and where it stands there
 
 
@@ -24,7 +26,7 @@ def averaged_tensors(modules: Iterable[nn.Module], optimizers: Iterable[Optimize
         if isinstance(value, Tensor):
             if value.is_floating_point() and value.layout == torch.strided and id(value) not in seen:
                 seen.add(id(value))
-                found[key] = value.detach()
+                found[key] = local(value).detach()
         elif isinstance(value, dict):
             for name in value:
                 if name != "step":

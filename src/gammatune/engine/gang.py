@@ -111,7 +111,6 @@ class Gang:
 
     def _sum_soon(self, vector: torch.Tensor, patience: float) -> None:
         options = dist.distributed_c10d.AllreduceOptions()
-        options.reduceOp = dist.ReduceOp.SUM
         options.timeout = timedelta(seconds=patience)
         try:
             self._group.allreduce([vector], options).wait()

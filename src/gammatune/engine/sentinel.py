@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gammatune.engine.shards import local
+
 TURN = 8  # steps; guess: a sum over a tensor costs 7 us beside a small net's step, shared by eight
 FEW = 64  # numbers; so few are faster read as a list than summed by torch
 READ_EVERY = 8  # steps; guess: at most eight wasted steps against one synchronisation
@@ -27,6 +29,12 @@ def _size(gradient: Tensor) -> float:
     if gradient.ndim == 1 and len(gradient) <= FEW:
         return float(abs(sum(gradient.tolist())))
     return float(abs(gradient.sum().item()))
+
+
+def _gradient(parameter: Tensor) -> Tensor | None:
+    """What this process holds of it."""
+    gradient = parameter.grad
+    return None if gradient is None else local(gradient)
 
 
 class Sentinel:
@@ -54,8 +62,10 @@ class Sentinel:
                 return False
             self._on_cpu = self._parameters[0].is_cpu
         steps = self._steps = self._steps + 1
-        watched = self._parameters[0].grad
-        other = self._parameters[steps // TURN % len(self._parameters)].grad if steps % TURN == 0 else None
+        watched = _gradient(self._parameters[0])
+        other = (
+            _gradient(self._parameters[steps // TURN % len(self._parameters)]) if steps % TURN == 0 else None
+        )
         if watched is None or not self._on_cpu:
             return self._on_the_device(watched, other, overflow=overflow)
         size = _size(watched)

@@ -32,6 +32,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from gammatune.engine import archive
+from gammatune.engine.shards import is_spread, local, settle
 from gammatune.engine.streams import Stream, StreamStates, kind_of
 from gammatune.engine.transfer import AS_IT_WAS, Inbound, Outbound, first_difference, mapped, overlaps
 from gammatune.errors import InvalidArgument, NotRestorable
@@ -73,12 +74,12 @@ class Tensors:
 
     def copy(self) -> None:
         """Copy the numbers out, into the buffers of the fork before this one where they fit."""
-        pointers = [tensor.data_ptr() for tensor in self._adding]
+        pointers = [local(tensor).data_ptr() for tensor in self._adding]
         known = len(pointers) == len(self._pointers) and all(map(operator.is_, self._adding, self._live))
         with torch.no_grad():
             if not known or pointers != self._pointers:
                 self._live, self._pointers = self._adding, pointers
-                self._storage = [tensor.detach() for tensor in self._live]
+                self._storage = [local(tensor).detach() for tensor in self._live]
                 old = dict(enumerate(self._copies))
                 self._copies = [
                     old[k] if k in old and self._fits(old[k], tensor) else self._room(tensor)
@@ -103,8 +104,8 @@ class Tensors:
     def put_back(self) -> None:
         with torch.no_grad():
             for tensor, pointer, storage in zip(self._live, self._pointers, self._storage, strict=True):
-                if tensor.data_ptr() != pointer:  # someone exchanged the storage under it
-                    tensor.data = storage
+                if (held := local(tensor)).data_ptr() != pointer:  # someone exchanged the storage under it
+                    held.data = storage
             _copy(self._storage, self._copies)
 
     def captured(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -148,6 +149,8 @@ class Snapshot:
         extras: Iterable[Any],
         streams: Iterable[Stream],
     ) -> None:
+        modules = list(modules)
+        settle(modules)
         tensors = self._tensors
         tensors.begin()
         states = _States(modules, optimizers, tensors)
@@ -169,6 +172,7 @@ class Snapshot:
         return self._streams.kept(stream)
 
     def restore(self) -> None:
+        self._states.settle()
         self._states.link()
         self._tensors.put_back()
         for extra, state_dict in self._extras:
@@ -182,6 +186,10 @@ class Snapshot:
         that are known by their position here; who knows the others asks `state_of`.
         Raises NotRestorable where the training keeps what a file cannot hold.
         """
+        if any(is_spread(tensor) for tensor, _, _ in self._tensors.captured()):
+            raise NotRestorable(
+                "a parameter is spread over several processes (fully_shard), which a checkpoint cannot hold yet"
+            )
         outbound = Outbound(self._tensors.captured())
         extras = []
         for extra, state_dict in self._extras:
@@ -258,6 +266,9 @@ class _States:
         self._optimizers += [_OptimizerState(optimizer, tensors, found) for optimizer in inner]
         loose = [p for o in (*optimizers, *inner) for group in o.param_groups for p in group["params"]]
         self._loose = _Parameters([p for p in loose if id(p) not in found.parameters], tensors)
+
+    def settle(self) -> None:
+        settle(self._roots)
 
     def link(self) -> None:
         for module in self._modules:

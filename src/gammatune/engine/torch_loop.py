@@ -36,6 +36,7 @@ from gammatune.engine.batches import (
 )
 from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
+from gammatune.engine.shards import is_spread, refuse_flat
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import Steering
 from gammatune.engine.streams import (
@@ -96,6 +97,7 @@ class TorchLoop:
         self._given = len(self._streams)  # those after them are loaders', met on the way
         self._refuse_unseen_schedulers(multiplier)
         self._refuse_nothing_to_train()
+        refuse_flat(self._modules)
         self._searches_batch_size = BATCH_SIZE in names
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._factories: dict[int, int] = {}  # in the order they were met
@@ -242,8 +244,10 @@ class TorchLoop:
         return own if len(digests) == 1 else archive.digest(digests)
 
     def weights_digest(self) -> str:
-        """A checksum of the parameters alone, which processes that train one model have alike."""
-        return archive.digest([p.detach() for module in self._modules for p in module.parameters()])
+        """A checksum of the parameters alone, which processes that train one model have alike; but for those that
+        are spread over them."""
+        parameters = [p for module in self._modules for p in module.parameters() if not is_spread(p)]
+        return archive.digest([p.detach() for p in parameters])
 
     def own(self, names: Sequence[str]) -> Values:
         """The values the optimizers came with, of those of `names` that they have."""
