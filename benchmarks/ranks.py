@@ -1,0 +1,146 @@
+"""What the agreement of several processes costs: a step of plain DDP against one under the tuner.
+
+    python benchmarks/ranks.py [--quick] [--out benchmarks/results/ranks.json]
+
+Two processes, one thread each, gloo over the loopback. The same loop body over the same batches, plain and under the
+tuner, alternating epoch by epoch; rank 0 tells its times. Three nets: a small one, whose step is nearly all exchange
+of gradients, a middle one, and a step that idles up to 20 ms, as one that computes would.
+
+    extra      the difference a step, tuned - plain, in microseconds: median and quartiles over epochs
+    exchange   the one sum over the ranks that each batch costs, alone
+    decision   from `report` to the next run's first batch
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from machine import machine
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+import gammatune
+from gammatune.engine.gang import Gang
+
+WORLD = 2
+NETS = {
+    "small": (64, 0.0),
+    "middle": (512, 0.0),
+    "20 ms a step": (64, 0.02),
+}  # width, seconds a step takes at least
+
+
+def measure(rank: int, meeting: str, steps: int, epochs: int, out: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORLD)
+    found: dict[str, Any] = {name: step(*net, steps, epochs) for name, net in NETS.items()}
+    gang = Gang()
+    times = []
+    for _ in range(steps * epochs):
+        began = time.perf_counter()
+        gang.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
+        times.append((time.perf_counter() - began) * 1e6)
+    found["exchange_us"] = spread(times)
+    if rank == 0:
+        Path(out).write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+    )
+    model = DistributedDataParallel(net)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    steps = steps if not seconds else max(5, steps // 10)
+    data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(steps)]
+
+    def body(source: Any) -> float:
+        began = time.perf_counter()
+        for x, y in source:
+            started = time.perf_counter()
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            time.sleep(max(0.0, seconds - (time.perf_counter() - started)))
+        return (time.perf_counter() - began) / steps * 1e6
+
+    def plain() -> float:
+        hooks = optimizer._optimizer_step_pre_hooks.copy()
+        optimizer._optimizer_step_pre_hooks.clear()
+        try:
+            return body(data)
+        finally:
+            optimizer._optimizer_step_pre_hooks.update(hooks)
+
+    plain_times: list[float] = []
+    tuned_times: list[float] = []
+    decisions: list[float] = []
+    ended: float | None = None
+    given: dict[str, Any] = {"epochs": epochs, "budget": 2, "policy": "greedy", "sampler": "random"}
+    with gammatune.Tuner(model=model, optimizer=optimizer, space=["lr=1e-5:1e-3:log"], **given) as tuner:
+        for run in tuner:
+            if ended is not None:
+                decisions.append((time.perf_counter() - ended) * 1e3)
+            plain_times.append(plain())
+            tuned_times.append(body(run.batches(data)))
+            ended = time.perf_counter()
+            run.report(score=1.0)
+    differences = [tuned - bare for bare, tuned in zip(plain_times, tuned_times, strict=True)]
+    return {
+        "plain_us": spread(plain_times),
+        "tuned_us": spread(tuned_times),
+        "extra_us": spread(differences),
+        "decision_ms": spread(decisions),
+        "steps_an_epoch": steps,
+        "epochs": len(differences),
+    }
+
+
+def spread(numbers: list[float]) -> dict[str, float]:
+    low, middle, high = statistics.quantiles(numbers, n=4)
+    return {"lower_quartile": low, "median": middle, "upper_quartile": high}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    steps, epochs = (20, 4) if arguments.quick else (200, 30)
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as directory:
+        out = f"{directory}/found.json"
+        given = (f"{directory}/meeting", steps, epochs, out)
+        processes = [context.Process(target=measure, args=(rank, *given)) for rank in range(WORLD)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        found = json.loads(Path(out).read_text())
+    for name in NETS:
+        extra, bare = found[name]["extra_us"], found[name]["plain_us"]
+        print(
+            f"{name}: plain DDP {bare['median']:.0f} us a step, under the tuner {extra['median']:+.0f} us "
+            f"({extra['lower_quartile']:+.0f} .. {extra['upper_quartile']:+.0f}), a decision "
+            f"{found[name]['decision_ms']['median']:.1f} ms"
+        )
+    print(f"one sum over the ranks: {found['exchange_us']['median']:.0f} us")
+    if arguments.out:
+        told = {"machine": machine("torch", "numpy"), "processes": WORLD, "backend": "gloo", **found}
+        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
