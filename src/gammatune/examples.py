@@ -1,5 +1,6 @@
 """Examples in every form `fit` takes them, made into sets and loaders."""
 
+import math
 import operator
 import zlib
 from collections.abc import Callable, Sequence
@@ -12,8 +13,10 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
+    Sampler,
     SequentialSampler,
     Subset,
     TensorDataset,
@@ -22,6 +25,7 @@ from torch.utils.data import (
 
 from gammatune.engine.batches import Loader
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.ranks import SINGLE, Ranks
 from gammatune.seeds import stream
 
 Examples: TypeAlias = Dataset[Any] | Loader | tuple[Any, Any]  # a set, a loader, or a pair of arrays
@@ -103,32 +107,64 @@ def hold_out(train_set: Any, seed: int, said: list[str]) -> tuple[Any, Any]:
     return rest, val
 
 
-def training_loader(data: Any, size: int, collate: Collate) -> Loader:
-    """Batches of `size` in random order, without a last batch of one (see `leaves_one`)."""
-    return _loader(data, size, collate, shuffle=True, drop_last=leaves_one(data, size))
+def training_loader(data: Any, size: int, collate: Collate, ranks: Ranks = SINGLE, seed: int = 0) -> Loader:
+    """Batches of `size` in random order, without a last batch of one (see `leaves_one`).
+
+    ranks: of a set each has a share, drawn anew every epoch; by the seed, and padded to be as large as the others'.
+    """
+    order: Sampler[int] | None = None
+    if ranks.world > 1 and count(data) is not None:
+        order = DistributedSampler(data, ranks.world, ranks.rank, seed=seed)
+    drop_last = leaves_one(data, size, ranks.world)
+    return _loader(data, size, collate, order, shuffle=True, drop_last=drop_last)
 
 
-def forward_loader(data: Any, size: int, collate: Collate) -> Loader:
-    """All examples in their order, `size` or more at a time."""
+def forward_loader(data: Any, size: int, collate: Collate, ranks: Ranks = SINGLE) -> Loader:
+    """All examples in their order, `size` or more at a time. ranks: of a set each has a share."""
+    if ranks.world > 1 and count(data) is not None:
+        data = _share(data, ranks)
     return _loader(data, max(size, FORWARD), collate, shuffle=False, drop_last=False)
 
 
-def _loader(data: Any, size: int, collate: Collate, *, shuffle: bool, drop_last: bool) -> Loader:
+def _share(data: Any, ranks: Ranks) -> Any:
+    """Every `world`-th example: of all ranks together each once."""
+    n = len(data)
+    if n < ranks.world:
+        raise InvalidData(
+            f"{n} examples cannot be shared out among {ranks.world} processes; give more, or fewer processes"
+        )
+    if isinstance(data, TensorDataset):
+        return TensorDataset(*(tensor[ranks.rank :: ranks.world] for tensor in data.tensors))
+    return Subset(data, range(ranks.rank, n, ranks.world))
+
+
+def _loader(
+    data: Any,
+    size: int,
+    collate: Collate,
+    order: Sampler[int] | None = None,
+    *,
+    shuffle: bool,
+    drop_last: bool,
+) -> Loader:
     if not isinstance(data, Dataset):
         return data  # type: ignore[no-any-return]  # a loader already
     if isinstance(data, TensorDataset) and collate is None:
         # one indexing operation a batch instead of one an example
-        order = RandomSampler(data) if shuffle else SequentialSampler(data)
+        order = order or (RandomSampler(data) if shuffle else SequentialSampler(data))
         return DataLoader(data, sampler=BatchSampler(order, size, drop_last=drop_last), batch_size=None)
     if count(data) is None:
         return DataLoader(data, batch_size=size, collate_fn=collate)
-    return DataLoader(data, batch_size=size, shuffle=shuffle, collate_fn=collate, drop_last=drop_last)
+    given: dict[str, Any] = {"shuffle": shuffle} if order is None else {"sampler": order}
+    return DataLoader(data, batch_size=size, collate_fn=collate, drop_last=drop_last, **given)
 
 
-def leaves_one(data: Any, size: int) -> bool:
-    """Whether the last batch would hold one example, which batch normalisation cannot train on."""
+def leaves_one(data: Any, size: int, world: int = 1) -> bool:
+    """Whether the last batch would hold one example, which batch normalisation cannot train on. world: the processes
+    that share the examples out, as `DistributedSampler` does."""
     n = count(data)
-    return n is not None and n > size and n % size == 1
+    own = None if n is None else math.ceil(n / world)
+    return own is not None and own > size and own % size == 1
 
 
 def count(data: Any) -> int | None:
@@ -176,8 +212,9 @@ def digest(sets: Sequence[Any]) -> str | None:
     return f"{found:08x}" if seen else None
 
 
-def batch_size_for(train_set: Any, given: Any, said: list[str]) -> int:
-    """The one given; else 32 for small sets, 64, then 128: some dozens of steps an epoch at least (guess)."""
+def batch_size_for(train_set: Any, given: Any, said: list[str], world: int = 1) -> int:
+    """The one given; else 32 for small sets, 64, then 128: some dozens of steps an epoch at least (guess). world: of
+    processes that share it."""
     if given is not None:
         try:
             size = operator.index(given)  # NumPy's whole numbers too
@@ -188,6 +225,8 @@ def batch_size_for(train_set: Any, given: Any, said: list[str]) -> int:
         return size
     n = count(train_set)
     size = 64 if n is None else 32 if n < 5_000 else 64 if n < 20_000 else 128
+    size = max(1, size // world)
     if isinstance(train_set, Dataset):
-        said.append(f"The batch size is {size}, by the number of training examples.")
+        each = f" on each of {world} processes" if world > 1 else ""
+        said.append(f"The batch size is {size}{each}, by the number of training examples.")
     return size

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
@@ -24,8 +25,10 @@ from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.gang import ranks_of
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
+from gammatune.engine.shards import is_spread
 from gammatune.engine.snapshot import refuse_without_numbers
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Scale, Supervised, WeightedCrossEntropy, default_loss
@@ -46,7 +49,7 @@ from gammatune.examples import (
 )
 from gammatune.files import whole_file_of_run
 from gammatune.freezing import trained_in_words
-from gammatune.journal import PREDICTIONS, WEIGHTS, Event, Journal
+from gammatune.journal import PREDICTIONS, WEIGHTS, Echo, Event, Journal
 from gammatune.measures import (
     LEVEL,
     Answers,
@@ -61,11 +64,12 @@ from gammatune.metrics import Classification, Regression, classification, regres
 from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, for_metric, rank
 from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
+from gammatune.ranks import Ranks
 from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
-from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space
+from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space, open_journal
 
 AT_ONCE = (
     4  # rollouts chosen together where they can be trained so (guess: a decision has four or a few more)
@@ -179,6 +183,7 @@ def fit(
     parallel: str | None = None,
     workers: int | None = None,
     at_once: int | None = None,
+    ranks: Any = None,
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
@@ -217,6 +222,9 @@ def fit(
     how many at most; None: as many as there is room for. "vmap" trains them in one batched pass, for small networks
     on a GPU (`gammatune.engine.stacked`); the result is the same up to rounding. at_once: how many rollouts are
     chosen together, 1 if nothing is parallel, else 4: on it and on the seed the result depends, not on how many work.
+    ranks: as in `Tuner`: where torch.distributed is initialised, every process calls this with the same arguments,
+    each on a device of its own. The model is wrapped in DistributedDataParallel meanwhile, sets are shared out, batch
+    sizes are those of one process, and a loader must give each its own share.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
@@ -229,7 +237,8 @@ def fit(
     from gammatune.report.progress import listeners_for
 
     started = clock.perf_counter()
-    listeners = listeners_for(progress, listeners)
+    ranks = ranks_of(ranks)
+    listeners = listeners_for(progress if ranks.rank == 0 else False, listeners)
     said: list[str] = []
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")
@@ -246,9 +255,9 @@ def fit(
         space = policy.space
     asked = None if space is None else as_space(space)
     searches_size = asked is not None and BATCH_SIZE in asked.names
-    size = batch_size_for(train_set, batch_size, [] if searches_size else said)
-    select = forward_loader(val_set, size, collate)
-    judged = select if test is None else forward_loader(test, size, collate)
+    size = batch_size_for(train_set, batch_size, [] if searches_size else said, ranks.world)
+    select = forward_loader(val_set, size, collate, ranks)
+    judged = select if test is None else forward_loader(test, size, collate, ranks)
 
     for parameter in model.parameters():
         # those without a shape yet are made by the first batch that is tried
@@ -321,17 +330,20 @@ def fit(
             said.append(f"The learning rate stays at {lr_of(stepper):.3g}; search lr too to have it chosen.")
     train: Any
     if not searches_size:
-        train = training_loader(train_set, size, collate)
-        if leaves_one(train_set, size):
+        train = training_loader(train_set, size, collate, ranks, seed)
+        if leaves_one(train_set, size, ranks.world):
             said.append("The last batch of an epoch would hold one example, and is left out.")
     elif isinstance(train_set, Dataset):
-        train = partial(training_loader, train_set, collate=collate)
+        train = partial(training_loader, train_set, collate=collate, ranks=ranks, seed=seed)
         said.append("A last batch of an epoch that would hold one example is left out.")
     else:
         raise InvalidArgument("batch_size is searched, so train_set must be a set or arrays, not a loader")
+    trained = _wrapped(model, ranks, place)
+    if trained is not model:
+        said.append(f"{ranks.world} processes train the model together, each on its share of the examples.")
     build = partial(
         Supervised,
-        model,
+        trained,
         stepper,
         where.names,
         train=train,
@@ -345,6 +357,7 @@ def fit(
         select_loss=select_loss,
         metric=metric,
         scale=scale,
+        ranks=ranks,
     )
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE
@@ -359,14 +372,14 @@ def fit(
     said += training.said
     start: _Start | None = None
     is_start = False
-    journal: Journal | None = None
+    journal: Journal | Echo | None = None
     tuner: Tuner | None = None
     try:
         # Closed here too: where the tuner is refused, or cannot begin, nobody else takes the hooks off.
-        with closing(training), _seeded(seed):
+        with closing(training), _seeded(seed, ranks.rank):
             if pretrained:
                 start = _Start.of(model, training, select)
-            journal = None if run_dir is None else Journal(run_dir, resume=True)
+            journal = None if run_dir is None else open_journal(run_dir, ranks)
             tuner = Tuner(
                 training=training,
                 epochs=epochs,
@@ -386,6 +399,7 @@ def fit(
                 listeners=listeners,
                 crew=crew,
                 at_once=at_once,
+                ranks=ranks,
                 facts={
                     "model": type(model).__name__,
                     "parameters": sum(p.numel() for p in model.parameters()),
@@ -438,7 +452,7 @@ def fit(
         reported_on = None if report is None else "selection" if test is None else "test"
         measured: list[Event] = []
         if report is not None:
-            if journal is not None and answers is not None:
+            if isinstance(journal, Journal) and answers is not None:
                 _save_predictions(answers, journal.directory / PREDICTIONS)
             event = {
                 "event": "report",
@@ -457,7 +471,8 @@ def fit(
     finally:
         if journal is not None:
             journal.close()
-            if tuner is not None and tuner.result.course and tuner.is_home:
+            is_first = isinstance(journal, Journal)
+            if is_first and tuner is not None and tuner.result.course and tuner.is_home:
                 # after an error or Ctrl-C too: the model is back at its last commit, and is not lost
                 _save(model, journal.directory / WEIGHTS)
     found = tuner.result
@@ -481,6 +496,19 @@ def fit(
         events=(*found.events, *measured),
         run_dir=found.run_dir,
     )
+
+
+def _wrapped(model: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:
+    """The model with its gradients exchanged between the processes that train it."""
+    if ranks.world == 1:
+        return model
+    if isinstance(model, DistributedDataParallel) or any(map(is_spread, model.parameters())):
+        raise InvalidArgument(
+            f"fit wraps the model itself where several processes train it, and was given a {type(model).__name__}: "
+            "give it as it was before, or write the loop yourself with gammatune.Tuner"
+        )
+    places = None if device.type == "cpu" else [device]
+    return DistributedDataParallel(model, device_ids=places, process_group=getattr(ranks, "group", None))
 
 
 # Model and optimizer --------------------------------------------------------------------------------------
@@ -758,10 +786,10 @@ def _save_predictions(answers: Answers, path: Path) -> None:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """The global streams set by the seed, and put back to where they were."""
+def _seeded(seed: int, rank: int) -> Iterator[None]:
+    """The global streams set by the seed, those of each process to others, and put back to where they were."""
     before = StreamStates([], cuda=True)
-    numbers = stream(seed, "training").integers(2**31, size=3).tolist()
+    numbers = stream(seed, "training", *([rank] if rank else [])).integers(2**31, size=3).tolist()
     try:
         random.seed(numbers[0])
         np.random.seed(numbers[1])  # noqa: NPY002 - the user's data sets may draw from it

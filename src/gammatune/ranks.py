@@ -19,6 +19,7 @@ Step: TypeAlias = Literal[
     "asks what comes next",
     "begins to pass over a loader",
     "takes a batch",
+    "evaluates",
     "reports",
     "writes a checkpoint",
     "reads a checkpoint",

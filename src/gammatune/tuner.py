@@ -192,7 +192,7 @@ class Tuner:
         patience: int | None = None,
         seed: int = 0,
         run_dir: str | None = None,
-        journal: Journal | None = None,
+        journal: Journal | Echo | None = None,
         facts: Mapping[str, Any] | None = None,
         listeners: Sequence[Listener] = (),
         tape_bytes: int = 2**30,
@@ -252,11 +252,11 @@ class Tuner:
         self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
         with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
-            self._ranks = _ranks(ranks)
+            self._ranks = _ranks(ranks, crew)
             opened.push(self._tell_the_others)
             held: Journal | Echo | None = journal
             if journal is None and run_dir is not None:
-                held = self._open_journal(run_dir)
+                held = open_journal(run_dir, self._ranks)
                 opened.callback(held.close)
             self._journal = held
             self._begin = begin_event(
@@ -485,17 +485,6 @@ class Tuner:
         if event["event"] != "start":
             self._events.append({name: value for name, value in event.items() if name != "past"})
 
-    def _open_journal(self, run_dir: str) -> Journal | Echo:
-        """Of rank 0; the others know what it says."""
-        found: list[Journal] = []
-
-        def open_it() -> Story | None:
-            found.append(Journal(run_dir, resume=True))
-            return found[0].past
-
-        past = self._ranks.agree("begins the run", open_it)
-        return found[0] if found else Echo(run_dir, past)
-
     def _beginning(self) -> dict[str, Any]:
         """What must be alike on all ranks."""
         weights = self._training.weights_digest() if hasattr(self._training, "weights_digest") else None
@@ -614,13 +603,31 @@ def _torch_training(
     )
 
 
-def _ranks(given: Any) -> Ranks:
+def open_journal(run_dir: str, ranks: Ranks) -> Journal | Echo:
+    """That of a run which begins or is gone on with; rank 0 writes it, the others know what it says."""
+    found: list[Journal] = []
+
+    def open_it() -> Story | None:
+        found.append(Journal(run_dir, resume=True))
+        return found[0].past
+
+    past = ranks.agree("begins the run", open_it)
+    return found[0] if found else Echo(run_dir, past)
+
+
+def _ranks(given: Any, crew: Crew | None) -> Ranks:
     """Without torch where nobody has imported it: then there is no process group either."""
     if given is None and "torch" not in sys.modules:
         return SINGLE
     from gammatune.engine.gang import ranks_of
 
-    return ranks_of(given)
+    found = ranks_of(given)
+    if crew is not None and found.world > 1:
+        raise InvalidArgument(
+            f"a crew trains rollouts beside each other, and {found.world} processes train each of them together: "
+            "take one of the two, or pass ranks='off'"
+        )
+    return found
 
 
 def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:

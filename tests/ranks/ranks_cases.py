@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from gammatune.errors import GammatuneError
+from gammatune.fitting import fit
 from gammatune.records import Length, Rollout
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
@@ -29,6 +30,7 @@ Y = (X.sum(dim=1) > 0).long()
 V = torch.randn(40, 6, generator=GENERATOR)
 W = (V.sum(dim=1) > 0).long()
 DATA = TensorDataset(X, Y)
+SLOPE = torch.randn(6, 2, generator=GENERATOR)
 EPOCHS = 3
 SIZE = 8  # of a batch, on one rank
 
@@ -549,3 +551,44 @@ class Sampling(DistributedSampler):  # type: ignore[type-arg]
 
     def __init__(self, like: Any) -> None:
         super().__init__(like.dataset, like.num_replicas, like.rank, seed=like.seed)
+
+
+# fit -----------------------------------------------------------------------------------------------------------
+
+
+def fitted(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """A classification and a regression by `fit`, and what one process says of the weights that come of them."""
+    found: dict[str, Any] = {}
+    place = directory / "fitted"
+    for name, targets, more in (
+        ("labels", (Y, W), {"metric": "auc"}),
+        ("numbers", (X @ SLOPE, V @ SLOPE), {}),
+    ):
+        model = net("noisy")
+        sets = (X, targets[0]), (V, targets[1])
+        given: dict[str, Any] = {"epochs": EPOCHS, "budget": 4, "batch_size": SIZE, **more}
+        given["run_dir"] = str(place / name)
+        result = fit(model, *sets, **given)
+        again = fit(net("noisy"), *sets, **given)
+        model.eval()
+        with torch.no_grad():
+            output = model(V)
+        told = next(o.metrics for o in reversed(result.course))
+        found[name] = {
+            "told": told,
+            "counted": [(o.trained, o.evaluated, o.epoch_examples) for o in result.course],
+            "report": result.report,
+            "output": output,
+            "targets": targets[1],
+            "kept": torch.load(place / name / "weights.pt") if rank == 0 else None,
+            "weights": model.state_dict(),
+            "said": result.said,
+            "again": (again.course == result.course, again.report == result.report),
+            "files": sorted(path.name for path in (place / name).iterdir()),
+        }
+    found["refused"] = ""
+    try:
+        fit(DDP(net()), (X, Y), (V, W), epochs=1)
+    except GammatuneError as error:
+        found["refused"] = str(error)
+    return found

@@ -9,10 +9,11 @@ import pytest
 import torch
 from ranks_cases import EPOCHS
 from ranks_world import finish, run, said, start
+from sklearn.metrics import r2_score, roc_auc_score
 
 Found = list[dict[str, Any]]
 
-COMMON = ("whole", "alone", "apart", "uneven", "reported", "orders")
+COMMON = ("whole", "alone", "apart", "uneven", "reported", "orders", "spread", "fitted")
 OF_TWO = ("plain", "controlled", "accumulated", "refused", "ended", "clocked", "without_memory", "reference")
 OF_FOUR = ("plain_of_four", "controlled_of_four")
 
@@ -65,6 +66,14 @@ def test_control_rollouts_change_nothing_on_any_of_two_ranks(two: Found) -> None
 def test_control_rollouts_change_nothing_on_any_of_four_ranks(four: Found) -> None:
     for found in four:
         assert same(found["plain_of_four"], found["controlled_of_four"]["state"])
+
+
+def test_control_rollouts_change_nothing_under_fsdp(both: Found) -> None:
+    for found in both:
+        assert same(found["spread"]["plain"], found["spread"]["tuned"])
+        assert {outcome.trained for outcome in found["spread"]["rollouts"]} == {96}
+        (heard,) = found["spread"]["heard"]
+        assert "no checkpoints are written" in heard  # and that is said
 
 
 def test_accumulated_gradients_are_exchanged_and_counted_as_in_a_plain_loop(two: Found) -> None:
@@ -154,6 +163,28 @@ def test_a_size_that_fits_on_no_rank_is_a_candidate_that_does_not_fit(two: Found
     outcomes = two[1]["without_memory"]["rollouts"]
     assert {o.values["batch_size"] for o in outcomes if o.status == "infeasible"} == {16}
     assert {o.values["batch_size"] for o in outcomes if o.ok} <= {4, 8}
+
+
+def test_fit_shares_out_its_sets_and_speaks_of_all(both: Found) -> None:
+    for found in both:
+        case = found["fitted"]
+        for name in ("labels", "numbers"):
+            held = case[name]
+            assert set(held["counted"]) == {(96, 40, 96)}
+            assert held["again"] == (True, True)  # the same call goes on with what is complete
+            assert same(held["weights"], both[0]["fitted"][name]["kept"])  # buffers and all, on every rank
+            assert f"{len(both)} processes train the model together" in " ".join(held["said"])
+            assert {"weights.pt", "predictions.npz", "journal.jsonl"} <= set(held["files"])
+        told, output, targets = (case["labels"][key] for key in ("told", "output", "targets"))
+        assert math.isclose(
+            told["loss"], torch.nn.functional.cross_entropy(output, targets).item(), rel_tol=1e-5
+        )
+        assert math.isclose(told["accuracy"], (output.argmax(1) == targets).double().mean().item())
+        assert math.isclose(told["auc"], roc_auc_score(targets, output.softmax(1)[:, 1]), rel_tol=1e-5)
+        assert case["labels"]["report"].accuracy == told["accuracy"]
+        told, output, targets = (case["numbers"][key] for key in ("told", "output", "targets"))
+        assert math.isclose(told["r2"], r2_score(targets, output), rel_tol=1e-4)
+        assert "as it was before" in case["refused"]
 
 
 # Ends ---------------------------------------------------------------------------------------------------------

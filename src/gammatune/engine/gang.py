@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from gammatune.errors import InvalidArgument, RankFailed
-from gammatune.ranks import MOST, SINGLE, Ranks, Step
+from gammatune.ranks import MOST, SINGLE, Ranks, Single, Step
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ SILENCE = 3.0  # seconds in which a rank that still runs notices that another ha
 def ranks_of(given: Any) -> Ranks:
     """None: those of the default process group where one is initialised, else this process alone; "off": this
     process alone; or a process group."""
+    if isinstance(given, (Gang, Single)):
+        return given
     if given is not None and given != "off" and not isinstance(given, dist.ProcessGroup):
         raise InvalidArgument(
             f"ranks={given!r:.60}: give a process group of torch.distributed, 'off' where each process trains a "
@@ -40,13 +42,17 @@ def ranks_of(given: Any) -> Ranks:
 
 
 class Gang:
-    """The ranks of a process group (None: the default one), whose every member makes one at the same time."""
+    """The ranks of a process group (None: the default one), whose every member makes one at the same time.
+
+    group: that one, over which gradients travel.
+    """
 
     def __init__(self, group: "dist.ProcessGroup | None" = None) -> None:
         if not dist.is_gloo_available():
             raise InvalidArgument(
                 "this torch has no gloo, over which the ranks agree; install one that has, or pass ranks='off'"
             )
+        self.group = group
         members = tuple(dist.get_process_group_ranks(group))
         self._first = members[0]
         self._group, number = _control_group(members, _timeout(group))

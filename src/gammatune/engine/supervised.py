@@ -1,19 +1,24 @@
 """A supervised PyTorch training that can be driven: one epoch, one score."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.stacked import Stack, options_of
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.engine.torch_loop import TorchLoop, unwrapped
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
 from gammatune.measures import RECIPES, Answers, undefined, value
+from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Metrics, Values
 
 LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
@@ -58,7 +63,8 @@ class Supervised(TorchLoop):
     told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    device: where batches go. state, forks: see `TorchLoop`.
+    device: where batches go. state, forks, ranks: see `TorchLoop`; of several ranks each scores its own examples, and
+    what is told is of all of them.
     """
 
     def __init__(
@@ -78,10 +84,12 @@ class Supervised(TorchLoop):
         select_loss: LossFunction | None = None,
         metric: str | None = None,
         scale: Scale | None = None,
+        ranks: Ranks = SINGLE,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
-        super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks)
+        super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks, ranks=ranks)
         self._model = model
+        self._forward = unwrapped(model)  # without a gradient to exchange
         self._optimizer = optimizer
         self._train = train
         self._select = select
@@ -114,10 +122,11 @@ class Supervised(TorchLoop):
 
     def score(self, loader: Loader) -> Metrics:
         """Metrics over a loader with the model as it stands; the caller sets the mode."""
+        self._share_buffers()
         tally = self._tally()
         for batch in loader:
             inputs, targets = self._pair(batch)
-            tally.add(self._model(inputs), targets)
+            tally.add(self._forward(inputs), targets)
         return tally.metrics
 
     # -- several rollouts in one pass
@@ -171,17 +180,38 @@ class Supervised(TorchLoop):
 
     # -- inside
 
+    def _share_buffers(self) -> None:
+        """Running statistics are those of rank 0, as in the next step of training: one net is scored."""
+        model = self._model
+        if isinstance(model, DistributedDataParallel) and model.broadcast_buffers:
+            first = dist.get_global_rank(model.process_group, 0)
+            for buffer in model.module.buffers():
+                dist.broadcast(buffer, first, group=model.process_group)
+
+    def _of_all_ranks(self, heard: "_Heard") -> Answers:
+        if self._ranks.world == 1:
+            return heard.answers
+        told = self._ranks.each("evaluates", lambda: heard.answers)
+        kept = [each.probabilities for each in told if each.probabilities is not None]
+        return Answers(
+            np.concatenate([each.targets for each in told]),
+            np.concatenate([each.said for each in told]),
+            told[0].classes,
+            np.concatenate(kept) if len(kept) == len(told) else None,
+        )
+
     def answers(self, loader: Loader) -> Answers:
         """What the model says of a loader's examples, in eval mode; numbers as the network sees them.
 
         Of a classification flat: (n,), one an example or one a pixel; probabilities where there is room for them.
         """
+        self._share_buffers()
         heard = self._listening("probabilities" if self._classify else "numbers")
         with evaluating(self._model, optimizers=[self._optimizer]):
             for batch in loader:
                 inputs, targets = self._pair(batch)
-                heard.add(self._model(inputs), targets)
-        return heard.answers
+                heard.add(self._forward(inputs), targets)
+        return self._of_all_ranks(heard)
 
     def _tally(self) -> "_Tally":
         heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
@@ -241,22 +271,52 @@ class _Tally:
 
     @property
     def metrics(self) -> Metrics:
+        """Of all ranks together."""
         of = self._of
-        if not sum(self._sizes):
+        sums = self.sums
+        if of._ranks.world > 1:
+            sums = _Sums.of(of._ranks.each("evaluates", lambda: sums))
+        if not sums.examples:
             raise InvalidData("there is nothing to select by: the validation set is empty")
-        total = 0.0
-        for mean, size in zip(_read(self._losses), self._sizes, strict=True):
-            total += mean * size
-        metrics = {"loss": total / sum(self._sizes)}
+        metrics = {"loss": sums.loss / sums.examples}
         if not of._comparable:
             return metrics
-        metrics |= (
-            {"accuracy": sum(_read(self._right)) / self._answers} if of._classify else self._errors.metrics
-        )
+        metrics |= {"accuracy": sums.right / sums.answers} if of._classify else sums.errors.metrics
         if self._heard is not None:
             assert of._metric is not None
-            metrics[of._metric] = of._measured(of._metric, self._heard.answers)
+            metrics[of._metric] = of._measured(of._metric, of._of_all_ranks(self._heard))
         return metrics
+
+    @property
+    def sums(self) -> "_Sums":
+        sums = _Sums(examples=sum(self._sizes), answers=self._answers, errors=self._errors)
+        for mean, size in zip(_read(self._losses), self._sizes, strict=True):
+            sums.loss += mean * size
+        sums.right = sum(_read(self._right))
+        return sums
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What a tally comes to, on the CPU."""
+
+    loss: float = 0.0
+    examples: int = 0
+    right: int = 0
+    answers: int = 0
+    errors: "_Errors" = field(default_factory=lambda: _Errors())
+
+    @classmethod
+    def of(cls, ranks: Sequence["_Sums"]) -> "_Sums":
+        """Of all together, added up in one order everywhere."""
+        joined = cls()
+        for each in ranks:
+            joined.loss += each.loss
+            joined.examples += each.examples
+            joined.right += each.right
+            joined.answers += each.answers
+            joined.errors.join(each.errors)
+        return joined
 
 
 class _Heard:
@@ -312,7 +372,7 @@ class _Heard:
 
 def _read(numbers: Sequence[Tensor]) -> list[Any]:
     """Scalars of one kind, brought from their device in one piece."""
-    read: list[Any] = torch.stack(list(numbers)).cpu().tolist()
+    read: list[Any] = torch.stack(list(numbers)).cpu().tolist() if numbers else []
     return read
 
 
@@ -350,6 +410,20 @@ class _Errors:
         self.residual = self.residual + (output - target).square().sum(dim=0)
         self.sum = self.sum + centred.sum(dim=0)
         self.square = self.square + centred.square().sum(dim=0)
+
+    def join(self, other: "_Errors") -> None:
+        """Those of other examples too, whose targets were counted from another row."""
+        if other.origin is None:
+            return
+        residual, total, square, origin = (
+            part.cpu() for part in (other.residual, other.sum, other.square, other.origin)
+        )
+        self.origin = origin if self.origin is None else self.origin
+        apart = origin - self.origin
+        self.n += other.n
+        self.residual = self.residual + residual
+        self.square = self.square + square + 2 * apart * total + other.n * apart.square()
+        self.sum = self.sum + total + other.n * apart
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -431,7 +431,7 @@ class TorchLoop:
 
         The examples it passes through the models are counted unless the caller says how many they are.
         """
-        modules = [_unwrapped(module) for module in self._modules]
+        modules = [unwrapped(module) for module in self._modules]
         counts = [0] * len(modules)
 
         def count(index: int) -> Callable[..., None]:
@@ -662,7 +662,7 @@ def _read(path: Path, checksum: str) -> Saved:
     return saved
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
     """What DistributedDataParallel wraps: an evaluation may do without the wrapper, which waits for other ranks."""
     return module.module if isinstance(module, DistributedDataParallel) else module
 
