@@ -79,7 +79,7 @@ class Run:
 
     @property
     def seen(self) -> int:
-        """Training examples seen so far in this run."""
+        """Training examples seen so far in this run, by all processes that train the model."""
         return self.meter.trained
 
     def batches(self, loader: Any, *, examples: Callable[[Any], int] | None = None) -> Iterator[Any]:
@@ -125,7 +125,12 @@ class Run:
             self._metrics = {}
 
     def report(self, *, score: float | None = None, **metrics: float) -> None:
-        """What came of this run: metrics for the objective, or a `score` of your own (higher is better)."""
+        """What came of this run: metrics for the objective, or a `score` of your own (higher is better).
+
+        Where several processes train the model each reports what it saw of its share, or nothing, and the mean
+        counts, weighted by the examples that each passed through the model in `evaluate`: exact for accuracy and
+        loss. What is no mean over examples (an AUC, an F1) is to be made of all answers before, and reported alike.
+        """
         if self._metrics is not None:
             raise InvalidArgument(
                 f"run {self.number} has been reported already; report once at the end of the body"

@@ -10,6 +10,7 @@ import math
 import operator
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -248,7 +249,7 @@ class Tuner:
         self._events: list[Event] = []
         self._listeners = [self._note, *listeners]
         self._signals = ExitStack()
-        self._stopping = self._failed = False
+        self._stopping = self._failed = self._compared = False
         self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
         with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
@@ -438,7 +439,9 @@ class Tuner:
         """Take in what `run.report` said. Raises MissingReport where it said nothing."""
         if run is not self.current:
             raise InvalidArgument("tell takes the run that ask gave last")
-        self._stopping = any(self._ranks.each("reports", lambda: self._stopping))
+        if self._ranks.world > 1:
+            self._stopping = any(self._ranks.each("reports", lambda: self._stopping))
+            self._look_whether_parted(run)
         outcome = self._driver.tell(run)
         self.current = None
         return outcome
@@ -484,6 +487,18 @@ class Tuner:
     def _note(self, event: Event) -> None:
         if event["event"] != "start":
             self._events.append({name: value for name, value in event.items() if name != "past"})
+
+    def _look_whether_parted(self, run: Run) -> None:
+        """Once, after the first stretch of the course: whether gradients are exchanged."""
+        if self._compared or not run.is_course or not hasattr(self._training, "weights_digest"):
+            return
+        self._compared = True
+        if len(set(self._ranks.each("reports", self._training.weights_digest))) > 1:
+            warnings.warn(
+                "the ranks began with the same weights and have others now: each trains a model of its own, and that "
+                "of rank 0 is scored and kept. Wrap the model in DistributedDataParallel, or pass ranks='off'",
+                stacklevel=3,
+            )
 
     def _beginning(self) -> dict[str, Any]:
         """What must be alike on all ranks."""

@@ -242,15 +242,15 @@ def apart(rank: int, world: int, directory: Path) -> dict[str, Any]:
     seeded(rank)
     optimizer = sgd(model)
     policy = control_rollouts({"lr": 0.1}, [{"lr": 5.0}, {"lr": 0.2}])
-    with Tuner(
-        model=model, optimizer=optimizer, epochs=2, budget=99, policy=policy, schedule="constant"
-    ) as t:
-        for run in t:
+    given: dict[str, Any] = {"model": model, "optimizer": optimizer, "policy": policy, "schedule": "constant"}
+    with warnings.catch_warnings(record=True) as heard, Tuner(epochs=2, budget=99, **given) as tuner:
+        warnings.simplefilter("always")
+        for run in tuner:
             steps.append(0)
             for x, y in run.batches(shares_of_all[rank]):
                 body(model, optimizer, x, y)
             run.report(**run.evaluate(lambda: validate(model, rank, world)))
-    return {"result": t.result, "steps": steps}
+    return {"result": tuner.result, "steps": steps, "heard": [str(one.message) for one in heard]}
 
 
 shares_of_all = [
@@ -269,6 +269,16 @@ def uneven(rank: int, world: int, directory: Path) -> dict[str, Any]:
         "result": tuner.result,
         "heard": [str(one.message) for one in heard if "same number" in str(one.message)],
     }
+
+
+def cut_short(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """The budget ends a rollout, while the ranks' batches are not as large."""
+    model = DDP(net())
+    size = SIZE - 2 * rank
+    loader = [(X[i * size : i * size + size], Y[i * size : i * size + size]) for i in range(6)]
+    policy = control_rollouts({"lr": 0.1}, [{"lr": 0.2}])
+    tuner, _ = tuned(rank, world, model=model, loader=loader, policy=policy, epochs=2, budget=1.7)
+    return {"rollouts": tuner.result.rollouts}
 
 
 def accumulated(rank: int, world: int, directory: Path) -> dict[str, Any]:
@@ -367,6 +377,15 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
         found["diverged"] = type(error).__name__
     model = DDP(net())
     optimizer = sgd(model)
+    try:
+        with Tuner(model=model, optimizer=optimizer, epochs=2) as tuner:
+            for run in tuner:
+                for x, y in run.batches(shares(rank, world)):
+                    step(model, optimizer, x, y)
+                if rank == 0:
+                    run.report(score=1.0)
+    except GammatuneError as error:
+        found["silent"] = type(error).__name__
     with Tuner(model=model, optimizer=optimizer, epochs=50, budget=2) as tuner:
         for run in tuner:
             for x, y in run.batches(shares(rank, world)):
@@ -551,6 +570,23 @@ class Sampling(DistributedSampler):  # type: ignore[type-arg]
 
     def __init__(self, like: Any) -> None:
         super().__init__(like.dataset, like.num_replicas, like.rank, seed=like.seed)
+
+
+def reference_of_four(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    model = DDP(net("noisy"), find_unused_parameters=True)
+    return kept(rank, world, directory, name="undisturbed", model=model)
+
+
+def raising_of_four(rank: int, world: int, directory: Path) -> None:
+    def fault(run: Any, batch: int) -> None:
+        if rank == 1 and run.is_course and run.epoch == 1 and batch == 2:
+            raise ValueError("there is a flaw in the data of this rank")
+
+    kept(rank, world, directory, fault=fault, model=DDP(net("noisy"), find_unused_parameters=True))
+
+
+def kept_of_four(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    return kept(rank, world, directory, model=DDP(net("noisy"), find_unused_parameters=True))
 
 
 # fit -----------------------------------------------------------------------------------------------------------

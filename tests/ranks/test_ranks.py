@@ -13,9 +13,9 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 Found = list[dict[str, Any]]
 
-COMMON = ("whole", "alone", "apart", "uneven", "reported", "orders", "spread", "fitted")
+COMMON = ("whole", "alone", "apart", "uneven", "cut_short", "reported", "orders", "spread", "fitted")
 OF_TWO = ("plain", "controlled", "accumulated", "refused", "ended", "clocked", "without_memory", "reference")
-OF_FOUR = ("plain_of_four", "controlled_of_four")
+OF_FOUR = ("plain_of_four", "controlled_of_four", "reference_of_four")
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +136,8 @@ def test_where_one_diverges_all_stop_within_a_step(both: Found) -> None:
         outcomes = found["apart"]["result"].rollouts
         assert [o.status for o in outcomes] == ["diverged", "ok", "ok"] * 2
         assert found["apart"]["steps"] == [2, 3, 3] * 2
+        (heard,) = found["apart"]["heard"]  # once: nobody exchanges gradients there
+        assert "each trains a model of its own" in heard
     assert "not finite" in both[0]["apart"]["result"].rollouts[0].note
 
 
@@ -145,6 +147,14 @@ def test_an_epoch_ends_with_the_shortest_and_that_is_said_once(both: Found) -> N
         (heard,) = found["uneven"]["heard"]
         assert "DistributedSampler" in heard
     assert both[0]["uneven"]["result"].course[0].epoch_examples == 3 * 8 * len(both)
+
+
+def test_the_budget_ends_a_rollout_at_one_batch_on_all(both: Found) -> None:
+    for found in both:
+        outcomes = found["cut_short"]["rollouts"]
+        assert outcomes == both[0]["cut_short"]["rollouts"]
+        assert [o.cut for o in outcomes] == [False, False, False, True]
+        assert outcomes[0].trained == 6 * sum(8 - 2 * rank for rank in range(len(both)))
 
 
 def test_reports_are_made_one(both: Found) -> None:
@@ -204,6 +214,7 @@ def test_ranks_that_do_not_ask_alike_are_refused_on_all(two: Found) -> None:
 def test_ends_that_all_take_together(two: Found) -> None:
     for found in two:
         assert found["ended"]["diverged"] == "AllDiverged"
+        assert found["ended"]["silent"] == "MissingReport"
         assert found["ended"]["stopped"] < 50
         assert found["ended"]["broken"][0]
     assert two[0]["ended"] == two[1]["ended"]
@@ -232,10 +243,16 @@ def test_a_rank_that_raises_and_one_that_is_killed_end_the_run_and_it_goes_on_to
     assert last(tmp_path / "run")["how"] == "complete"
 
 
-def test_where_one_of_four_ranks_raises_three_say_which(tmp_path: Path) -> None:
-    assert finish(start(tmp_path, ["raising"], 4)) == [1] * 4
+def test_where_one_of_four_ranks_raises_three_say_which_and_the_run_goes_on(
+    four: Found, tmp_path: Path
+) -> None:
+    assert finish(start(tmp_path, ["raising_of_four"], 4)) == [1] * 4
     for rank, heard in enumerate(said(tmp_path, 4)):
         assert ("RankFailed: rank 1 of 4 has ended with ValueError" in heard) == (rank != 1)
+    for found, undisturbed in zip(run(tmp_path, ["kept_of_four"], 4), four, strict=True):
+        assert same(found["kept_of_four"]["left"], undisturbed["reference_of_four"]["left"])
+        assert told(found["kept_of_four"]["result"]) == told(undisturbed["reference_of_four"]["result"])
+        assert len(found["kept_of_four"]["fresh"]) < len(undisturbed["reference_of_four"]["fresh"])
 
 
 def test_a_rank_that_leaves_the_loop_alone_is_named(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ rank that fails leaves a note in the store, by which the others say what has hap
 
 import contextlib
 import json
+import os
 import pickle
 import time as clock
-import weakref
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, get_args
 
@@ -44,7 +45,7 @@ def ranks_of(given: Any) -> Ranks:
 class Gang:
     """The ranks of a process group (None: the default one), whose every member makes one at the same time.
 
-    group: that one, over which gradients travel.
+    group: that one, over which gradients travel. Raises RankFailed where the others do not come.
     """
 
     def __init__(self, group: "dist.ProcessGroup | None" = None) -> None:
@@ -54,32 +55,31 @@ class Gang:
             )
         self.group = group
         members = tuple(dist.get_process_group_ranks(group))
-        self._first = members[0]
-        self._group, number = _control_group(members, _timeout(group))
-        self.rank = dist.get_rank(self._group)
-        self.world = len(members)
-        store = dist.distributed_c10d._get_default_store()
-        self._store = dist.distributed_c10d.PrefixStore(f"gammatune/{self._group.group_name}/{number}", store)
+        self.rank, self.world = members.index(dist.get_rank()), len(members)
+        self._store = _store_for(members)
+        try:
+            self._line: Any = dist.ProcessGroupGloo(self._store, self.rank, self.world, _timeout(group))
+        except RuntimeError as error:
+            raise RankFailed(
+                f"of {self.world} ranks not all have begun a tuner: every rank must, or pass ranks='off' where this "
+                "process trains a model of its own"
+            ) from error
         self._vector = torch.zeros(len(STEPS) + MOST, dtype=torch.float64)
 
     # -- Ranks
 
     def agree(self, step: Step, decide: Callable[[], T]) -> T:
         own = _Answer(decide) if self.rank == 0 else None
-        answer = [None if own is None else own.data]
         self.sum(step)
-        with self._line():
-            dist.broadcast_object_list(answer, src=self._first, group=self._group)
-        found: T = (own or _Answer.of(answer[0], 0)).get()
+        data = self._from_the_first(b"" if own is None else own.data)
+        found: T = (own or _Answer.of(data, 0)).get()
         return found
 
     def each(self, step: Step, act: Callable[[], T]) -> list[T]:
         own = _Answer(act)
         self.sum(step)
-        data: list[Any] = [None] * self.world
-        with self._line():
-            dist.all_gather_object(data, own.data, group=self._group)
-        answers = [own if rank == self.rank else _Answer.of(said, rank) for rank, said in enumerate(data)]
+        told = self._from_all(own.data)
+        answers = [own if rank == self.rank else _Answer.of(data, rank) for rank, data in enumerate(told)]
         own.get()  # of several errors each rank raises its own
         return [answer.get() for answer in answers]
 
@@ -89,11 +89,15 @@ class Gang:
         vector[STEPS.index(step)] = 1
         for index, number in enumerate(numbers, start=len(STEPS)):
             vector[index] = number
-        if patience is None:
-            with self._line():
-                dist.all_reduce(vector, group=self._group)
-        else:
-            self._sum_soon(vector, patience)
+        options = dist.AllreduceOptions()
+        if patience is not None:
+            options.timeout = timedelta(seconds=patience)
+        try:
+            self._line.allreduce([vector], options).wait()
+        except RuntimeError as error:
+            if patience is not None and "Timed out" in str(error):
+                raise TimeoutError from error
+            raise self._lost() from error
         summed: list[float] = vector.tolist()
         if summed[STEPS.index(step)] != self.world:
             self._out_of_step(step)
@@ -115,28 +119,39 @@ class Gang:
 
     # -- inside
 
-    def _sum_soon(self, vector: torch.Tensor, patience: float) -> None:
-        options = dist.distributed_c10d.AllreduceOptions()
-        options.timeout = timedelta(seconds=patience)
-        try:
-            self._group.allreduce([vector], options).wait()
-        except RuntimeError as error:
-            if "Timed out" in str(error):
-                raise TimeoutError from error
-            raise self._lost() from error
+    def _from_the_first(self, data: bytes) -> bytes:
+        """What rank 0 sends."""
+        length = torch.tensor([len(data)])
+        with self._listening():
+            self._line.broadcast(length, 0).wait()
+            content = _content(data, int(length))
+            self._line.broadcast(content, 0).wait()
+        return content.numpy().tobytes()
+
+    def _from_all(self, data: bytes) -> list[bytes]:
+        """What every rank sends, by rank."""
+        lengths = torch.zeros(self.world, dtype=torch.int64)
+        with self._listening():
+            self._line.allgather([list(lengths.split(1))], [torch.tensor([len(data)])]).wait()
+            own = _content(data, int(lengths.max()))
+            contents = [torch.empty_like(own) for _ in range(self.world)]
+            self._line.allgather([contents], [own]).wait()
+        return [
+            content[:length].numpy().tobytes()
+            for content, length in zip(contents, lengths.tolist(), strict=True)
+        ]
 
     def _out_of_step(self, step: Step) -> None:
-        steps: list[Any] = [None] * self.world
-        with self._line():
-            dist.all_gather_object(steps, step, group=self._group)
-        said = ", ".join(f"rank {rank} {other}" for rank, other in enumerate(steps))
+        said = ", ".join(
+            f"rank {rank} {other.decode()}" for rank, other in enumerate(self._from_all(step.encode()))
+        )
         raise RankFailed(
             f"the ranks are not in step: {said}. Every rank must run the same loop: the same calls of run.batches, "
             "run.evaluate and run.report, and break at the same place"
         )
 
     @contextlib.contextmanager
-    def _line(self) -> Any:
+    def _listening(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
@@ -174,23 +189,24 @@ class Gang:
             self._store.set(key, text)
 
 
-# Groups for control messages that torch still has, and how many gangs each has served. They are kept: gloo finds the
-# others by the name of the group, and a second group of a name finds where the first one was.
-_control_groups: "weakref.WeakKeyDictionary[dist.ProcessGroup, tuple[tuple[int, ...], int]]" = (
-    weakref.WeakKeyDictionary()
-)
+_served: Counter[tuple[int, ...]] = Counter()  # gangs that members have made, the same number on all of them
 
 
-def _control_group(members: tuple[int, ...], waits: timedelta | None) -> "tuple[dist.ProcessGroup, int]":
-    """A group of these members on the CPU, and the number of the gang that it serves, the same on every rank."""
-    alive = dist.distributed_c10d._world.pg_map
-    for group, (known, number) in list(_control_groups.items()):
-        if known == members and group in alive:
-            _control_groups[group] = known, number + 1
-            return group, number + 1
-    made = dist.new_group(list(members), timeout=waits, backend="gloo", use_local_synchronization=True)
-    _control_groups[made] = members, 0
-    return made, 0
+def _store_for(members: tuple[int, ...]) -> Any:
+    """A part of the store of torch.distributed that no other gang uses, nor has used before torchrun restarted the
+    processes: gloo would look for them where their predecessors were."""
+    _served[members] += 1
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    name = f"gammatune/{restarts}/{'-'.join(map(str, members))}/{_served[members]}"
+    return dist.distributed_c10d.PrefixStore(name, dist.distributed_c10d._get_default_store())
+
+
+def _content(data: bytes, length: int) -> torch.Tensor:
+    """(length,) bytes, the first of which are these."""
+    content = torch.zeros(length, dtype=torch.uint8)
+    if data:
+        content[: len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    return content
 
 
 def _is_of_the_line(error: BaseException) -> bool:
@@ -201,14 +217,15 @@ def _is_of_the_line(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("gloo" in said or "Connection closed by peer" in said)
 
 
-def _timeout(group: "dist.ProcessGroup | None") -> timedelta | None:
-    """As long as the group itself waits; None where it does not say."""
+def _timeout(group: "dist.ProcessGroup | None") -> timedelta:
+    """As long as the group itself waits; torch's default where it does not say."""
     found = dist.distributed_c10d._get_default_group() if group is None else group
     for device in ("cpu", "cuda"):
         with contextlib.suppress(RuntimeError, AttributeError):
             waits = found._get_backend(torch.device(device)).options._timeout
-            return waits if isinstance(waits, timedelta) else None
-    return None
+            if isinstance(waits, timedelta):
+                return waits
+    return dist.default_pg_timeout
 
 
 class _Answer:
@@ -236,6 +253,8 @@ class _Answer:
         value, error = pickle.loads(data)
         if isinstance(error, str):
             error = RankFailed(f"rank {rank} has ended with {error}")
+        elif error is not None:
+            error.add_note(f"This was raised on rank {rank}.")
         found.data, found._value, found._error = data, value, error
         return found
 

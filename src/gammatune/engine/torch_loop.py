@@ -36,7 +36,7 @@ from gammatune.engine.batches import (
 )
 from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
-from gammatune.engine.shards import is_spread, refuse_flat
+from gammatune.engine.shards import is_spread, refuse_flat, settle
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
 from gammatune.engine.steering import Steering
 from gammatune.engine.streams import (
@@ -246,6 +246,7 @@ class TorchLoop:
     def weights_digest(self) -> str:
         """A checksum of the parameters alone, which processes that train one model have alike; but for those that
         are spread over them."""
+        settle(self._modules)
         parameters = [p for module in self._modules for p in module.parameters() if not is_spread(p)]
         return archive.digest([p.detach() for p in parameters])
 
