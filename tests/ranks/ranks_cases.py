@@ -41,6 +41,10 @@ def net(kind: str = "plain") -> nn.Module:
     return nn.Sequential(nn.Linear(6, 8), *middle, nn.Tanh(), nn.Linear(8, 2))
 
 
+# Once, in the server that forks the processes: the first optimizer makes torch import its compiler, for seconds.
+torch.optim.SGD(net().parameters(), lr=0.1)
+
+
 def seeded(rank: int) -> None:
     """The streams of the ranks differ, as dropout's should."""
     random.seed(rank)

@@ -10,20 +10,32 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 SECONDS = 60  # that a rank waits for another before it gives up: a hang is an error, and no long one
 
+HERE = str(Path(__file__).parent)
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["ranks_cases"])
 
 
+def serve() -> None:
+    """Start the server, if it does not run. It finds what it is to import by the environment alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        forkserver.ensure_running()
+
+
 def start(directory: Path, cases: Sequence[str], world: int) -> list[BaseProcess]:
     """One process a rank, which meet by a file in the directory. What they say is in RANK.txt."""
+    serve()
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "meeting").unlink(missing_ok=True)
     processes = [CONTEXT.Process(target=live, args=(directory, rank, world, cases)) for rank in range(world)]
