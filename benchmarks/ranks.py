@@ -7,13 +7,17 @@ tuner, alternating epoch by epoch; rank 0 tells its times. Three nets: a small o
 of gradients, a middle one, and a step that idles up to 20 ms, as one that computes would.
 
     extra      the difference a step, tuned - plain, in microseconds: median and quartiles over epochs
+    cpu        the same of the processor's time of one process, which depends less on what else the machine does
     exchange   the one sum over the ranks that each batch costs, alone
     decision   from `report` to the next run's first batch
+
+On a machine with other work every exchange waits for the scheduler; the load is noted beside the result.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -64,17 +68,18 @@ def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
     steps = steps if not seconds else max(5, steps // 10)
     data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(steps)]
 
-    def body(source: Any) -> float:
-        began = time.perf_counter()
+    def body(source: Any) -> tuple[float, float]:
+        began, used = time.perf_counter(), time.process_time()
         for x, y in source:
             started = time.perf_counter()
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
             time.sleep(max(0.0, seconds - (time.perf_counter() - started)))
-        return (time.perf_counter() - began) / steps * 1e6
+        spent = time.perf_counter() - began, time.process_time() - used
+        return spent[0] / steps * 1e6, spent[1] / steps * 1e6
 
-    def plain() -> float:
+    def plain() -> tuple[float, float]:
         hooks = optimizer._optimizer_step_pre_hooks.copy()
         optimizer._optimizer_step_pre_hooks.clear()
         try:
@@ -82,8 +87,8 @@ def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
         finally:
             optimizer._optimizer_step_pre_hooks.update(hooks)
 
-    plain_times: list[float] = []
-    tuned_times: list[float] = []
+    plain_times: list[tuple[float, float]] = []
+    tuned_times: list[tuple[float, float]] = []
     decisions: list[float] = []
     ended: float | None = None
     given: dict[str, Any] = {"epochs": epochs, "budget": 2, "policy": "greedy", "sampler": "random"}
@@ -95,14 +100,16 @@ def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
             tuned_times.append(body(run.batches(data)))
             ended = time.perf_counter()
             run.report(score=1.0)
-    differences = [tuned - bare for bare, tuned in zip(plain_times, tuned_times, strict=True)]
+    both = list(zip(plain_times, tuned_times, strict=True))
     return {
-        "plain_us": spread(plain_times),
-        "tuned_us": spread(tuned_times),
-        "extra_us": spread(differences),
+        "plain_us": spread([bare for bare, _ in plain_times]),
+        "tuned_us": spread([tuned for tuned, _ in tuned_times]),
+        "extra_us": spread([tuned[0] - bare[0] for bare, tuned in both]),
+        "plain_cpu_us": spread([cpu for _, cpu in plain_times]),
+        "extra_cpu_us": spread([tuned[1] - bare[1] for bare, tuned in both]),
         "decision_ms": spread(decisions),
         "steps_an_epoch": steps,
-        "epochs": len(differences),
+        "epochs": len(both),
     }
 
 
@@ -118,7 +125,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    steps, epochs = (20, 4) if arguments.quick else (200, 30)
+    steps, epochs = (20, 4) if arguments.quick else (100, 12)
+    before = os.getloadavg()[0]
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as directory:
         out = f"{directory}/found.json"
@@ -130,15 +138,16 @@ def main() -> None:
             process.join()
         found = json.loads(Path(out).read_text())
     for name in NETS:
-        extra, bare = found[name]["extra_us"], found[name]["plain_us"]
+        extra, cpu, bare = (found[name][key] for key in ("extra_us", "extra_cpu_us", "plain_us"))
         print(
             f"{name}: plain DDP {bare['median']:.0f} us a step, under the tuner {extra['median']:+.0f} us "
-            f"({extra['lower_quartile']:+.0f} .. {extra['upper_quartile']:+.0f}), a decision "
-            f"{found[name]['decision_ms']['median']:.1f} ms"
+            f"({extra['lower_quartile']:+.0f} .. {extra['upper_quartile']:+.0f}; of the processor "
+            f"{cpu['median']:+.0f}), a decision {found[name]['decision_ms']['median']:.1f} ms"
         )
     print(f"one sum over the ranks: {found['exchange_us']['median']:.0f} us")
     if arguments.out:
-        told = {"machine": machine("torch", "numpy"), "processes": WORLD, "backend": "gloo", **found}
+        load = {"load_before": before, "load_after": os.getloadavg()[0]}
+        told = {"machine": machine("torch", "numpy"), "processes": WORLD, "backend": "gloo", **load, **found}
         arguments.out.write_text(json.dumps(told, indent=1) + "\n")
 
 

@@ -221,7 +221,7 @@ def alone(rank: int, world: int, directory: Path) -> dict[str, Any]:
     for together in zip(*parts, strict=True):
         batches.append([torch.cat(column) for column in zip(*together, strict=True)])
     own = list(parts[rank])
-    common: dict[str, Any] = {"budget": 8}
+    common: dict[str, Any] = {"budget": 6}
     many, _ = tuned(rank, world, model=DDP(net()), loader=own, **common)
     model = net()
     one, _ = tuned(
@@ -390,7 +390,7 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
                     run.report(score=1.0)
     except GammatuneError as error:
         found["silent"] = type(error).__name__
-    with Tuner(model=model, optimizer=optimizer, epochs=50, budget=2) as tuner:
+    with Tuner(model=model, optimizer=optimizer, epochs=20, budget=2) as tuner:
         for run in tuner:
             for x, y in run.batches(shares(rank, world)):
                 step(model, optimizer, x, y)

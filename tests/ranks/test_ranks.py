@@ -215,7 +215,7 @@ def test_ends_that_all_take_together(two: Found) -> None:
     for found in two:
         assert found["ended"]["diverged"] == "AllDiverged"
         assert found["ended"]["silent"] == "MissingReport"
-        assert found["ended"]["stopped"] < 50
+        assert found["ended"]["stopped"] < 20
         assert found["ended"]["broken"][0]
     assert two[0]["ended"] == two[1]["ended"]
 
