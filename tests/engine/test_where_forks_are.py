@@ -10,7 +10,8 @@ from far import Far, taken_away
 from torch import nn
 
 import gammatune
-from gammatune.engine.capacity import COPIES, SHARE, place_for_forks
+from gammatune.engine import torch_loop
+from gammatune.engine.capacity import COPIES, SHARE, Place, place_for_forks
 from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import InvalidArgument
 
@@ -94,3 +95,13 @@ def test_the_journal_says_that_forks_are_on_the_host(gpu: Any, tmp_path: Path) -
             run.report(score=0.0)
     begin = json.loads((tmp_path / "run" / "journal.jsonl").read_text().splitlines()[0])
     assert "are kept in the CPU's memory" in begin["facts"]["said"][0]
+
+
+def test_fit_says_it_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = Place(host=True, said="Forks are kept in the CPU's memory.")
+    monkeypatch.setattr(torch_loop, "place_for_forks", lambda *_: place)
+    data = torch.randn(20, 3), torch.randn(20, 2)
+    result = gammatune.fit(nn.Linear(3, 2), data, data, epochs=1, run_dir=str(tmp_path / "run"))
+    begin = json.loads((tmp_path / "run" / "journal.jsonl").read_text().splitlines()[0])
+    assert place.said in result.said
+    assert begin["facts"]["said"].count(place.said) == 1
