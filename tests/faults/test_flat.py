@@ -28,8 +28,9 @@ def test_a_long_search_stays_as_large_as_it_began(
     first, *_, last = memory.search(rollouts, tmp_path if kept else None, traced=traced)
     assert last["tensors"] <= first["tensors"] + 8
     assert last["open"] <= first["open"]
-    assert last["files"] <= first["files"] + 1
-    assert last["kib"] <= 1.5 * first["kib"] + 1
+    # when a state is written is a matter of time: how many there are varies, up to what docs/robustness.md says
+    assert last["files"] <= 7 + 1
+    assert last["kib"] / max(1, last["files"]) <= 1.1 * first["kib"] / max(1, first["files"]) + 1
     assert last["rss"] - first["rss"] < 0.02 * rollouts  # MiB: below 20 KiB a rollout
     assert last["traced"] - first["traced"] < 0.005 * rollouts  # 5 KiB
     sys.modules.pop("memory")
