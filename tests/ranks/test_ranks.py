@@ -136,6 +136,7 @@ def test_where_one_diverges_all_stop_within_a_step(both: Found) -> None:
         outcomes = found["apart"]["result"].rollouts
         assert [o.status for o in outcomes] == ["diverged", "ok", "ok"] * 2
         assert found["apart"]["steps"] == [2, 3, 3] * 2
+        assert outcomes[0].evaluated == 0  # on no rank
         (heard,) = found["apart"]["heard"]  # once: nobody exchanges gradients there
         assert "each trains a model of its own" in heard
     assert "not finite" in both[0]["apart"]["result"].rollouts[0].note
