@@ -27,6 +27,8 @@ docs: .venv/installed-docs
 benchmarks: .venv/installed-bench
 	.venv/bin/python benchmarks/overhead.py
 	.venv/bin/python benchmarks/suggestion.py
+	.venv/bin/python benchmarks/ranks.py
+	.venv/bin/python benchmarks/stacked.py
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
