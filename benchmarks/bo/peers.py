@@ -13,7 +13,7 @@ ordered list), and options without order. A loss is minimised; inf is a trial th
                       (optimize_acqf_discrete: a one-hot relaxation would ask for points that do not exist)
     sklearn           GaussianProcessRegressor, constant x Matern 5/2 (a width a column) + white noise, targets
                       normalised, 2 restarts of its own optimiser; EI over 2,048 Sobol points and 512 near the best,
-                      the best five polished by L-BFGS; options one-hot; 2 Sobol points first
+                      the best two polished by L-BFGS; options one-hot; 2 Sobol points first
     smac              SMAC's HyperparameterOptimizationFacade (random forest, log EI), deterministic, as it comes
                       but for its first design: n / 4 Sobol points, its own bound
 
@@ -225,7 +225,7 @@ class Sklearn(Encoded):
                 lambda u: -log_ei(u[None, :])[0], Z[i], method="L-BFGS-B", bounds=[(0.0, 1.0)] * d,
                 options={"maxiter": 20},
             )
-            for i in np.argsort(-value)[:5]
+            for i in np.argsort(-value)[:2]
         ]  # fmt: skip
         return self.decode(min(tops, key=lambda top: float(top.fun)).x)
 

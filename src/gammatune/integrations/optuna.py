@@ -298,7 +298,7 @@ class GammaSampler(BaseSampler):
         claims = [_inward(parameters, _claimed(seen)) for seen in running]
 
         search = Conditional(
-            space, stream(self._seed, "optuna", trial.number), type(self)._surrogate, expected_improvement()
+            space, stream(self._seed, "optuna", trial.number), self._surrogate, expected_improvement()
         )
         for observation in _kept(told):
             search.tell(observation)

@@ -21,6 +21,7 @@ LISTABLE = 1024  # points of a finite space that are all considered
 LINE = 65  # candidates on the line in one dimension, before refinement
 CLOUD = 256  # quasi-random candidates in more dimensions
 NEAR = 128  # candidates around the best so far, in more dimensions
+FINER = (0.05, 0.01)  # widths of the rounds about the most valuable candidate, in more dimensions
 SWITCH = 0.3  # probability that a candidate near the best has another option of an unordered choice (guess)
 
 
@@ -179,7 +180,7 @@ class Bayes:
         value = self.value(beliefs, Z)
         if self._listed is not None:
             return Z, value
-        widths = (1 / (LINE - 1), 1 / 8 / (LINE - 1)) if d == 1 else (0.05, 0.01)
+        widths = (1 / (LINE - 1), 1 / 8 / (LINE - 1)) if d == 1 else FINER
         for width in widths:
             centre = Z[int(np.argmax(value))]
             if d == 1:

@@ -25,6 +25,7 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 
 JITTER = 1e-10  # the first jitter tried, relative to the diagonal of C
 ROUND = 64  # nodes a round in two or more dimensions: a guess
+KEPT = 32  # of them for the posterior
 NEGLIGIBLE = (
     1e-4  # nodes lighter than this share of the heaviest are left out: they cost time and say nothing
 )
@@ -160,6 +161,17 @@ class Solved:
         )
 
 
+    def joined(self, other: "Solved") -> "Solved":
+        """The nodes of both."""
+        return Solved(
+            np.concatenate([self.inverse, other.inverse]),
+            np.concatenate([self.log_det, other.log_det]),
+            np.concatenate([self.alpha, other.alpha]),
+            np.concatenate([self.square, other.square]),
+            max(self.jitter, other.jitter),
+        )
+
+
 LogEvidence: TypeAlias = Callable[[Solved], Array]  # of every node, (k,)
 
 
@@ -174,15 +186,34 @@ def integrate(
     """
     if data.d == 1:
         nodes = grid_nodes(prior)
+        solved = solve(nodes, family, prior.v0, data)
     else:
         standard, first = first_nodes(prior, data.d)
-        nodes = adaptive_nodes(prior, data.d, standard, log_evidence(solve(first, family, prior.v0, data)))
-    solved = solve(nodes, family, prior.v0, data)
+        solved = solve(first, family, prior.v0, data)
+        nodes = adaptive_nodes(prior, data.d, standard, log_evidence(solved))
+        fresh = np.arange(ROUND, len(nodes.rho))
+        solved = solved.joined(solve(nodes.keep(fresh, nodes.log_weight[fresh]), family, prior.v0, data))
     log_weight = nodes.log_weight + log_evidence(solved)
     total = float(special.logsumexp(log_weight))
-    chosen = np.flatnonzero(log_weight >= log_weight.max() + np.log(NEGLIGIBLE))
-    log_weight = log_weight[chosen] - special.logsumexp(log_weight[chosen])
+    if data.d == 1:
+        chosen = np.flatnonzero(log_weight >= log_weight.max() + np.log(NEGLIGIBLE))
+        log_weight = log_weight[chosen] - special.logsumexp(log_weight[chosen])
+    else:
+        chosen, log_weight = thinned(log_weight - total)
     return nodes.keep(chosen, log_weight), solved.keep(chosen), total
+
+
+def thinned(log_weight: Array) -> tuple[Indices, Array]:
+    """At most KEPT nodes for all of them, and the logarithms of their weights: systematic resampling.
+
+    Node i stands as often as the marks (j + 1/2) / KEPT fall into its share of the line, so that a heavy node keeps
+    its weight to 1 / KEPT and of the light ones every so-and-so-many-th stands for its neighbours in the
+    quasi-random order (Kitagawa 1996). log_weight: normalised, (k,).
+    """
+    line = np.cumsum(np.exp(log_weight))
+    marks = (np.arange(KEPT) + 0.5) / KEPT * line[-1]
+    chosen, times = np.unique(np.searchsorted(line, marks), return_counts=True)
+    return chosen, np.log(times / KEPT)
 
 
 def solve(nodes: Nodes, family: KernelFamily, v0: float, data: Dataset) -> Solved:
