@@ -11,6 +11,7 @@ Run:  python benchmarks/bo/curves.py          (about ten minutes on one core; go
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import sys
@@ -71,7 +72,7 @@ def mlp(*widths: int) -> Net:
     def make(inputs: int, outputs: int) -> nn.Module:
         sizes = [inputs, *widths, outputs]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         return nn.Sequential(*layers[:-1])
 
@@ -159,7 +160,9 @@ def load(name: str) -> Data:
     )  # fmt: skip
 
 
-def optimizer(name: str, net: nn.Module, lr: float, decay: float | None, drag: float | None) -> torch.optim.Optimizer:
+def optimizer(
+    name: str, net: nn.Module, lr: float, decay: float | None, drag: float | None
+) -> torch.optim.Optimizer:
     weights = list(net.parameters())
     match name:
         case "sgd":
@@ -198,7 +201,9 @@ def train(curve: Curve, point: dict[str, float], seed: int) -> tuple[float, floa
         if not np.isfinite(final):
             return None
         wrong = (
-            float("nan") if data.classes == 1 else float((net(data.X_out).argmax(1) != data.y_out).float().mean())
+            float("nan")
+            if data.classes == 1
+            else float((net(data.X_out).argmax(1) != data.y_out).float().mean())
         )
     return final, wrong
 
@@ -228,12 +233,18 @@ def document(about: dict[str, object], curves: list[dict[str, object]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=15.0, help="of processor time; no curve begins after it")
+    parser.add_argument(
+        "--minutes", type=float, default=15.0, help="of processor time; no curve begins after it"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     torch.set_num_threads(1)
     curves = json.loads(args.out.read_text())["curves"] if args.out.exists() else []
-    about = {"command": "python benchmarks/bo/curves.py", "seeds": SEEDS, **machine("torch", "numpy", "scikit-learn")}
+    about = {
+        "command": "python benchmarks/bo/curves.py",
+        "seeds": SEEDS,
+        **machine("torch", "numpy", "scikit-learn"),
+    }
     for curve in CURVES:
         if any(known["name"] == curve.name for known in curves):
             continue

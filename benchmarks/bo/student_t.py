@@ -36,7 +36,7 @@ TRIALS, AT = 12, (5, 8, 12)
 
 class Search(Encoded):
     def __init__(self, problem_space: dict, seed: int, student: bool) -> None:
-        super().__init__(problem_space, seed, startup=2, onehot=False)
+        super().__init__(problem_space, seed, startup=2)
         self._student, self._seed = student, seed
 
     def ask(self) -> Params:
@@ -96,13 +96,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    chosen = [p for p in measured.problems() if p.group.startswith("lr")]
+    chosen = measured.problems(("lr-1d", "lr-2d"))
     chosen += [p for p in tuning.problems() if p.group == "cube"]
     pairs = {}
     with quiet():
         for problem in chosen:
             for seed in range(args.seeds):
-                pairs[problem.name, problem.group, seed] = [run(problem, seed, student) for student in (False, True)]
+                pairs[problem.name, problem.group, seed] = [
+                    run(problem, seed, student) for student in (False, True)
+                ]
             print(problem.name, flush=True)
     lines = []
     for group in dict.fromkeys(group for _, group, _ in pairs):
@@ -112,7 +114,8 @@ def main() -> None:
             at = np.stack([pair[:, n - 1] for pair in these.values()])
             mean, low, high = interval(np.column_stack([at, at[:, 1] - at[:, 0]]), names)
             lines.append({
-                "group": group, "n": n, "runs": len(at), "log_ei": round(mean[0], 4), "student_t_ei": round(mean[1], 4),
+                "group": group, "n": n, "runs": len(at),
+                "log_ei": round(mean[0], 4), "student_t_ei": round(mean[1], 4),
                 "difference": [round(float(x), 4) for x in (mean[2], low[2], high[2])],
             })  # fmt: skip
             print(lines[-1])

@@ -4,11 +4,19 @@
     3 and 5 dimensions with and without noise, shifted test functions that are not in COCO's suites (Branin, Hartmann
     3-D and 6-D, Ackley, Michalewicz, Styblinski-Tang), synthetic tables of ordered lists and of options
 
-Every variant is a set of module constants or options replaced; all see the same instances and noise. Reported is the
-normalised regret (problems.py) of the best score seen, averaged over instances, and the paired difference to the
-first variant with its standard error.
+Every variant is a set of module constants or options replaced; all see the same instances and noise. Reported is, by
+group, the normalised regret (problems.py) of the best score seen, averaged over instances, and the paired difference
+to the first variant with its standard error.
 
-Run:  python benchmarks/bo/tuning.py --seeds 4 --out benchmarks/results/bo_tuning.json
+The margin of expected improvement (fading_margin) is what came of it; nothing else was clear of two standard errors
+on a second set of seeds. The margin was looked for after the comparison had shown runs that refined a plateau for
+ever (gamma-0 there is the sampler without it), "plateau" here was made then; the margin gains as much on the curves
+that had been here before. Tried by hand and not kept: the median lengthscale growing with d or d^0.75 in place of
+d^0.5 (gained 0.036 +- 0.020 at n = 12 on 60 runs, lost 0.008 +- 0.017 on 80 others), scores bent by the likeliest of
+some logarithms (lost 0.02 +- 0.02), the first trial in the middle of all ranges (gained 0.06 +- 0.05 at n = 5, lost
+0.02 +- 0.02 at 20).
+
+Run:  python benchmarks/bo/tuning.py --out benchmarks/results/bo_tuning.json
 """
 
 import argparse
@@ -39,6 +47,7 @@ from peers import METHODS, Study, quiet  # noqa: E402
 from problems import LR, Instance, Params, Problem  # noqa: E402
 
 from gammatune.integrations.optuna import GammaSampler  # noqa: E402
+from gammatune.samplers.bayes import expected_improvement  # noqa: E402
 from gammatune.surrogate.gamma import GammaProcess  # noqa: E402
 from gammatune.surrogate.quadrature import ThetaPrior  # noqa: E402
 
@@ -76,9 +85,14 @@ def lr(kind: str, seed: int) -> Instance:
         x = math.log10(params["lr"])
         if kind == "basin":
             return 0.3 + 2.0 * basin(x, best, left, right)
+        if kind == "plateau":  # errors: all wrong alike far from the best, in steps of one example of 160
+            share = 1 - (1 - basin(x, best, left / 2, right)) * (abs(x - best) < 4 * right)
+            return round(160 * (0.02 + 0.48 * share)) / 160 + (0.02 if x > best + 4 * right else 0.0)
         if kind == "cliff":  # a slow descent; just above the best rate it diverges
             return 50.0 if x > best else 0.3 + 0.5 * (best - x) ** 2 / ((best - x) ** 2 + 2.0)
-        return 0.3 + 2.0 * basin(x, best, left, 9.0) + max(0.0, 10 ** (3 * (x - best - right)) - 1)  # explosion
+        return (
+            0.3 + 2.0 * basin(x, best, left, 9.0) + max(0.0, 10 ** (3 * (x - best - right)) - 1)
+        )  # explosion
 
     return instance({"lr": LR}, truth, [{"lr": float(r)} for r in np.logspace(-6, 1, 701)], 0.01, seed)
 
@@ -93,7 +107,9 @@ def lr_and_decay(seed: int) -> Instance:
         return 0.3 + 1.5 * (1 - (1 - a) * (1 - 0.5 * b))
 
     space = {"lr": LR, "decay": FloatDistribution(1e-7, 0.1, log=True)}
-    points = [{"lr": float(a), "decay": float(b)} for a in np.logspace(-6, 1, 71) for b in np.logspace(-7, -1, 61)]
+    points = [
+        {"lr": float(a), "decay": float(b)} for a in np.logspace(-6, 1, 71) for b in np.logspace(-7, -1, 61)
+    ]
     return instance(space, truth, points, 0.01, seed)
 
 
@@ -137,7 +153,12 @@ def branin(u: np.ndarray) -> float:
 
 H3 = [[3, 10, 30], [0.1, 10, 35], [3, 10, 30], [0.1, 10, 35]]
 P3 = [[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547], [381, 5743, 8828]]
-H6 = [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+H6 = [
+    [10, 3, 17, 3.5, 1.7, 8],
+    [0.05, 10, 17, 0.1, 8, 14],
+    [3, 3.5, 1.7, 10, 17, 8],
+    [17, 8, 0.05, 10, 0.1, 14],
+]
 P6 = [
     [1312, 1696, 5569, 124, 8283, 5886], [2329, 4135, 8307, 3736, 1004, 9991],
     [2348, 1451, 3522, 2883, 3047, 6650], [4047, 8828, 8732, 5743, 1091, 381],
@@ -180,7 +201,9 @@ def synthetic_table(orders: int, choices: int, seed: int) -> Instance:
     sizes = [8] * orders + [4] * choices
     at = [np.linspace(0, 1, size) for size in sizes]
     effects = [
-        rng.uniform(0.2, 3.0) * (x - rng.random()) ** 2 if j < orders else rng.uniform(0.1, 1.0) * rng.standard_normal(4)
+        rng.uniform(0.2, 3.0) * (x - rng.random()) ** 2
+        if j < orders
+        else rng.uniform(0.1, 1.0) * rng.standard_normal(4)
         for j, x in enumerate(at)
     ]
     pairs = {
@@ -211,7 +234,9 @@ def synthetic_table(orders: int, choices: int, seed: int) -> Instance:
 
 def problems() -> list[Problem]:
     part = functools.partial
-    out = [Problem(f"lr {kind}", "lr", part(lr, kind), 20) for kind in ("basin", "cliff", "explosion")]
+    out = [
+        Problem(f"lr {kind}", "lr", part(lr, kind), 20) for kind in ("basin", "cliff", "explosion", "plateau")
+    ]
     out += [Problem("lr x decay", "lr", lr_and_decay, 20)]
     for d in (2, 3, 5):
         out += [Problem(f"draw {d}-D", "cube", part(draw, d, 0.0), 50)]
@@ -224,25 +249,28 @@ def problems() -> list[Problem]:
     ):  # fmt: skip
         out.append(Problem(name, "cube", part(shifted, d, of, sd), 50))
     for orders, choices in ((5, 0), (4, 3), (0, 6)):
-        out.append(Problem(f"{orders} lists, {choices} choices", "table", part(synthetic_table, orders, choices), 50))
+        out.append(
+            Problem(f"{orders} lists, {choices} choices", "table", part(synthetic_table, orders, choices), 50)
+        )
     return out
 
 
 # Variants ---------------------------------------------------------------------------------------------------
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "as it is": {},
-    "lengthscale 0.2": {"theta": ThetaPrior(lengthscale=0.2)},
-    "lengthscale 0.5": {"theta": ThetaPrior(lengthscale=0.5)},
-    "spread 1": {"theta": ThetaPrior(lengthscale_spread=1.0)},
-    "64 nodes kept": {"surrogate.quadrature.KEPT": 64},
+    "as it is": {},  # a margin of 0.5 / n
+    "no margin": {"margin": 0.0},
+    "margin 1 / n": {"margin": 1.0},
+    "margin 2 / n": {"margin": 2.0},
+    "margin 0.1": {"integrations.optuna.fading_margin": lambda share: expected_improvement(0.1)},
+    "no Gamma": {"method": "gauss"},
     "128 nodes kept": {"surrogate.quadrature.KEPT": 4096},
     "d + 1 first": {"startup": lambda d: d + 1},
     "2 (d + 1) first": {"startup": lambda d: 2 * (d + 1)},
-    "10 first": {"startup": lambda d: 10},
+    "lengthscale 0.2": {"theta": ThetaPrior(lengthscale=0.2)},
+    "lengthscale 0.5": {"theta": ThetaPrior(lengthscale=0.5)},
     "1,024 candidates": {"samplers.bayes.CLOUD": 1024},
-    "a third finer round": {"samplers.bayes.FINER": (0.05, 0.01, 0.002)},
-    "no Gamma": {"method": "gauss"},
+    "optuna tpe-2": {"method": "tpe-2"},
     "optuna gp-2": {"method": "gp-2"},
 }
 AT = (5, 8, 12, 20, 50)
@@ -258,6 +286,8 @@ def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[floa
         sampler = GammaSampler(seed=seed, **options)
         if "theta" in variant:
             sampler._surrogate = functools.partial(GammaProcess, theta=variant["theta"])  # type: ignore[assignment]
+        if "margin" in variant:
+            sampler._margin = variant["margin"]
         method = Study(made.space, sampler)
     best, held, seconds = math.inf, 1.0, 0.0
     regret: list[float] = []
@@ -278,9 +308,13 @@ def replaced(variant: dict[str, Any]) -> Callable[[], None]:
     old = []
     for path, value in variant.items():
         if "." in path:
-            module, constant = importlib.import_module("gammatune." + path.rpartition(".")[0]), path.rpartition(".")[2]
+            module, constant = (
+                importlib.import_module("gammatune." + path.rpartition(".")[0]),
+                path.rpartition(".")[2],
+            )
             old.append((module, constant, getattr(module, constant)))
             setattr(module, constant, value)
+
     def restore() -> None:
         for each in old:
             setattr(*each)
@@ -290,7 +324,7 @@ def replaced(variant: dict[str, Any]) -> Callable[[], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3, help="eight times as many of the rates' problems")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--variants", default="", help="by semicolons; all where nothing is said")
     parser.add_argument("--groups", default="", help="by commas")
@@ -299,40 +333,37 @@ def main() -> None:
     chosen = [p for p in problems() if not args.groups or p.group in args.groups.split(",")]
     names = args.variants.split(";") if args.variants else list(VARIANTS)
     rows: dict[str, Any] = {}
-    base: np.ndarray | None = None
+    base: dict[str, np.ndarray] = {}
     with quiet():
         for name in names:
             restore = replaced(VARIANTS[name])
-            found = [
-                run(problem, seed, VARIANTS[name])
-                for problem in chosen for seed in range(args.first, args.first + args.seeds)
-            ]  # fmt: skip
+            rows[name] = {}
+            for group in dict.fromkeys(problem.group for problem in chosen):
+                seeds = range(args.first, args.first + args.seeds * (8 if group == "lr" else 1))
+                runs = [
+                    (p, run(p, seed, VARIANTS[name])) for p in chosen if p.group == group for seed in seeds
+                ]
+                at = np.array([[regret[min(n, len(regret)) - 1] for n in AT] for _, (regret, _) in runs])
+                worse = at - base.setdefault(group, at)
+                rows[name][group] = {
+                    "regret": np.round(at.mean(axis=0), 4).tolist(),
+                    "minus_first": np.round(worse.mean(axis=0), 4).tolist(),
+                    "standard_error": np.round(worse.std(axis=0, ddof=1) / math.sqrt(len(at)), 4).tolist(),
+                    "runs": len(at),
+                    "ms": round(1e3 * float(np.mean([seconds for _, (_, seconds) in runs])), 1),
+                    "problems": {
+                        p.name: np.round(at[[q is p for q, _ in runs]].mean(axis=0), 4).tolist()
+                        for p in chosen if p.group == group
+                    },
+                }  # fmt: skip
+                line = zip(
+                    AT,
+                    *(rows[name][group][k] for k in ("regret", "minus_first", "standard_error")),
+                    strict=True,
+                )
+                shown = "  ".join(f"{n}: {mean:.3f} ({by:+.3f} +- {e:.3f})" for n, mean, by, e in line)
+                print(f"{name:18} {group:6} {shown}  {rows[name][group]['ms']:.1f} ms", flush=True)
             restore()
-            at = np.array([[regret[min(n, len(regret)) - 1] for n in AT] for regret, _ in found])
-            base = at if base is None else base
-            difference = at - base
-            error = difference.std(axis=0, ddof=1) / math.sqrt(len(at))
-            groups = {
-                g: np.round(at[[p.group == g for p in chosen for _ in range(args.seeds)]].mean(axis=0), 4).tolist()
-                for g in dict.fromkeys(p.group for p in chosen)
-            }
-            rows[name] = {
-                "regret": np.round(at.mean(axis=0), 4).tolist(),
-                "minus_first": np.round(difference.mean(axis=0), 4).tolist(),
-                "standard_error": np.round(error, 4).tolist(),
-                "by_group": groups,
-                "by_problem": {
-                    p.name: np.round(at[i * args.seeds : (i + 1) * args.seeds].mean(axis=0), 4).tolist()
-                    for i, p in enumerate(chosen)
-                },
-                "ms": round(1e3 * float(np.mean([seconds for _, seconds in found])), 1),
-                "runs": len(at),
-            }
-            shown = "  ".join(
-                f"{n}: {mean:.3f} ({by:+.3f} +- {e:.3f})"
-                for n, mean, by, e in zip(AT, at.mean(axis=0), difference.mean(axis=0), error, strict=True)
-            )
-            print(f"{name:24} {shown}  {rows[name]['ms']:.1f} ms", flush=True)
             if args.out:
                 about = {"command": "python benchmarks/bo/tuning.py " + " ".join(sys.argv[1:]), "at": AT}
                 about |= machine("gammatune", "optuna", "numpy", "scipy")

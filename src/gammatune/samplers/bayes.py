@@ -53,6 +53,16 @@ def expected_improvement(xi: float = 0.0) -> Acquisition:
     )
 
 
+def fading_margin(share: float) -> Acquisition:
+    """Expected improvement with xi = share / n: while little is known only what would clearly be better counts, so
+    that a plateau known to a hair's breadth does not draw all candidates; what it costs fades with n (guess)."""
+
+    def value(surrogate: Surrogate, Z: Array) -> Array:
+        return expected_improvement(share / surrogate.data.n)(surrogate, Z)
+
+    return value
+
+
 def probability_of_improvement(xi: float = 0.0) -> Acquisition:
     """Thesis eq. (7), (8); xi as in `expected_improvement`."""
     return lambda surrogate, Z: log_pi(
