@@ -14,6 +14,8 @@ problems first and then seeds within them. Tuned on other problems: tuning.py.
 
 Run:  python benchmarks/bo/run.py            (an hour on one core; goes on where it was interrupted)
       python benchmarks/bo/run.py --smoke    (seconds; a problem of each group, few trials)
+`gamma-0` is the sampler as it was when these problems were first run; the margin that it lacks was then chosen on
+tuning.py's, but the choice to look for one came from here (what failed were error curves with a long plateau).
 Rows are written to results/bo_rows.jsonl as they come, results/bo.json and bo.md after each pass; `--report` makes
 the latter two from the rows alone, `--only GROUP,...`, `--methods NAME,...` and `--minutes` choose.
 """
@@ -23,6 +25,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -150,7 +153,8 @@ def speed(rows: Sequence[Row]) -> list[dict[str, Any]]:
     out = []
     for group in GROUPS:
         for method in METHODS:
-            these = [row["ms"] for row in rows if row["group"] == group and row["method"] == method]
+            # rows without times were made beside other work
+            these = [r["ms"] for r in rows if r["group"] == group and r["method"] == method and "ms" in r]
             if these:
                 line: dict[str, Any] = {"group": group, "method": method}
                 for n in these[0]:
@@ -229,10 +233,10 @@ def report(rows: Sequence[Row], command: str) -> dict[str, Any]:
         "numpy",
     )
     tables = []
-    present = [method for method in METHODS if any(row["method"] == method for row in rows)]
     for group in GROUPS:
-        here = {row["method"] for row in rows if row["group"] == group}
-        everyone = [method for method in present if method in here]
+        runs = Counter(row["method"] for row in rows if row["group"] == group)
+        # a fast method that was not run on all of a group would take the others' runs from them
+        everyone = [m for m in METHODS if runs[m] and (m in SLOW or 2 * runs[m] > max(runs.values()))]
         fast = [method for method in everyone if method in FAST]
         for title, methods in (("all methods", everyone), ("the fast methods, more seeds", fast)):
             if methods and (title == "all methods" or len(everyone) > len(fast)):
@@ -313,7 +317,7 @@ def main() -> None:
     print(f"written to {args.out} and {args.out.with_suffix('.md').name}")
 
 
-SEEDS = {"lr-1d": (8, 2), "lr-2d": (8, 2), "tables": (3, 1), "bbob": (3, 1), "bbob-noisy": (2, 1)}
+SEEDS = {"lr-1d": (8, 2), "lr-2d": (8, 2), "tables": (3, 1), "bbob": (3, 1), "bbob-noisy": (1, 1)}
 
 if __name__ == "__main__":
     main()
