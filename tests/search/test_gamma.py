@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from gammatune.errors import InvalidArgument
@@ -10,7 +12,7 @@ from gammatune.surrogate.gamma import GammaProcess, PrecisionPrior
 from gammatune.surrogate.gp import fit
 from gammatune.surrogate.kernels import Matern52, SquaredExponential
 from gammatune.surrogate.predictive import StudentT
-from gammatune.surrogate.quadrature import ThetaPrior, factor, grid_nodes, solve
+from gammatune.surrogate.quadrature import KEPT, ThetaPrior, factor, grid_nodes, log_sum, solve, thinned
 from gammatune.surrogate.quadrature import integrate as integrate_theta
 
 Z = np.array([[0.05], [0.4], [0.77]])
@@ -273,3 +275,15 @@ def test_draws_have_the_mean_and_the_variance_of_the_posterior() -> None:
     # drawn together: the difference of two candidates varies as `difference` says
     apart = process.difference(Z[4:5], Z[5])
     np.testing.assert_allclose((draws[:, 4] - draws[:, 5]).std(), np.sqrt(apart.variance[0]), rtol=0.08)
+
+
+@given(st.lists(st.floats(-300, 0), min_size=1, max_size=200))
+def test_thinned_nodes_keep_their_weight_to_one_mark(logs: list[float]) -> None:
+    log_weight = np.array(logs)
+    log_weight = log_weight - log_sum(log_weight)
+    chosen, kept = thinned(log_weight)
+    weights = np.zeros(len(logs))
+    weights[chosen] = np.exp(kept)
+    assert weights.sum() == pytest.approx(1.0)
+    assert np.count_nonzero(weights) <= KEPT
+    assert (np.abs(weights - np.exp(log_weight)) <= 1 / KEPT + 1e-9).all()

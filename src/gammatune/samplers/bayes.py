@@ -21,6 +21,7 @@ LISTABLE = 1024  # points of a finite space that are all considered
 LINE = 65  # candidates on the line in one dimension, before refinement
 CLOUD = 256  # quasi-random candidates in more dimensions
 NEAR = 128  # candidates around the best so far, in more dimensions
+FINER = (0.05, 0.01)  # widths of the rounds about the most valuable candidate, in more dimensions
 SWITCH = 0.3  # probability that a candidate near the best has another option of an unordered choice (guess)
 
 
@@ -50,6 +51,16 @@ def expected_improvement(xi: float = 0.0) -> Acquisition:
     return lambda surrogate, Z: log_ei(
         surrogate.posterior(Z), best_mean(surrogate), xi * surrogate.data.spread
     )
+
+
+def fading_margin(share: float) -> Acquisition:
+    """Expected improvement with xi = share / n: while little is known only what would clearly be better counts, so
+    that a plateau known to a hair's breadth does not draw all candidates; what it costs fades with n (guess)."""
+
+    def value(surrogate: Surrogate, Z: Array) -> Array:
+        return expected_improvement(share / surrogate.data.n)(surrogate, Z)
+
+    return value
 
 
 def probability_of_improvement(xi: float = 0.0) -> Acquisition:
@@ -179,7 +190,7 @@ class Bayes:
         value = self.value(beliefs, Z)
         if self._listed is not None:
             return Z, value
-        widths = (1 / (LINE - 1), 1 / 8 / (LINE - 1)) if d == 1 else (0.05, 0.01)
+        widths = (1 / (LINE - 1), 1 / 8 / (LINE - 1)) if d == 1 else FINER
         for width in widths:
             centre = Z[int(np.argmax(value))]
             if d == 1:

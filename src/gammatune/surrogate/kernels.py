@@ -55,5 +55,11 @@ class Matern52:
     theta: npt.ArrayLike = 1.0
 
     def __call__(self, X: Array, Z: Array) -> Array:
-        a = np.sqrt(5 * square_distances(self.theta, X, Z))
-        return np.asarray((1 + a * (1 + a / 3)) * np.exp(-a))
+        a = square_distances(self.theta, X, Z)
+        a *= 5  # in place: most of a search's time is spent on these two lines
+        np.sqrt(a, out=a)
+        falling = np.exp(-a)
+        a *= 1 + a / 3
+        a += 1
+        a *= falling
+        return a
