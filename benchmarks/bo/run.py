@@ -9,8 +9,8 @@ unit can be averaged, 1 means no better than one random trial, and a single bad 
 
 The slow peers (BoTorch, scikit-learn, SMAC) get fewer seeds. Means over each method's own runs do not compare then,
 so the tables hold two things: everything that is fast on all seeds, and all methods on the seeds that all of them
-have. Rank: of the regrets within a problem and seed, ties sharing. Intervals are 95 %, of bootstrap samples that draw
-problems first and then seeds within them. Tuned on other problems: tuning.py.
+have. Rank: of the regrets within a problem and seed, ties sharing. Intervals are 95 %, of bootstrap samples of
+problems and, for themselves, of seeds; where there is one seed (bbob-noisy) they hold nothing of its luck.
 
 Run:  python benchmarks/bo/run.py            (an hour on one core; goes on where it was interrupted)
       python benchmarks/bo/run.py --smoke    (seconds; a problem of each group, few trials)
@@ -114,20 +114,32 @@ def regrets(rows: Iterable[Row], methods: Sequence[str]) -> dict[tuple[str, int]
     }  # fmt: skip
 
 
-def interval(values: np.ndarray, problem: Sequence[str]) -> np.ndarray:
-    """Mean over problems and its 95 % interval: values (runs, methods) -> (3, methods).
+def interval(values: np.ndarray, problem: Sequence[str], seed: Sequence[int]) -> np.ndarray:
+    """Mean over problems and its 95 % interval: values (runs, methods) -> (3, methods). Each problem counts alike.
 
-    Each problem counts alike; problems are drawn with replacement, then runs within each.
+    Problems and seeds are drawn with replacement, each for itself: a seed's first points are the same in all problems
+    of one space, so that its runs are not independent.
     """
     rng = np.random.default_rng(0)
-    names = np.array(problem)
-    groups = [values[names == name] for name in dict.fromkeys(problem)]
-    mean = np.mean([g.mean(axis=0) for g in groups], axis=0)
-    drawn = np.empty((1000, values.shape[1]))
-    for i in range(len(drawn)):
-        picked = (groups[j] for j in rng.integers(len(groups), size=len(groups)))
-        drawn[i] = np.mean([g[rng.integers(len(g), size=len(g))].mean(axis=0) for g in picked], axis=0)
-    return np.vstack([mean, np.quantile(drawn, [0.025, 0.975], axis=0)])
+    _, row = np.unique(problem, return_inverse=True)
+    _, column = np.unique(seed, return_inverse=True)
+    cells = np.zeros(
+        (row.max() + 1, column.max() + 1, values.shape[1] + 1)
+    )  # the last: whether there is a run
+    cells[row, column] = np.column_stack([values, np.ones(len(values))])
+
+    def mean(cells: np.ndarray) -> np.ndarray:
+        sums = cells.sum(axis=1)
+        sums = sums[sums[:, -1] > 0]
+        return (sums[:, :-1] / sums[:, -1:]).mean(axis=0)
+
+    problems, seeds = cells.shape[:2]
+    drawn = []
+    while len(drawn) < 1000:
+        chosen = cells[rng.integers(problems, size=problems)][:, rng.integers(seeds, size=seeds)]
+        if chosen[:, :, -1].any():
+            drawn.append(mean(chosen))
+    return np.vstack([mean(cells), np.quantile(drawn, [0.025, 0.975], axis=0)])
 
 
 def summary(rows: Sequence[Row], group: str, methods: Sequence[str]) -> list[dict[str, Any]]:
@@ -135,12 +147,12 @@ def summary(rows: Sequence[Row], group: str, methods: Sequence[str]) -> list[dic
     paired = regrets([row for row in rows if row["group"] == group], methods)
     if not paired:
         return []
-    names = [problem for problem, _ in paired]
+    names, seeds = zip(*paired, strict=True)
     all_runs = np.stack(list(paired.values()))  # (runs, methods, at)
     lines = [{"method": method, "problems": len(set(names)), "runs": len(names)} for method in methods]
     for n, at in zip(AT, np.moveaxis(all_runs, 2, 0), strict=False):
         ranks = stats.rankdata(at, axis=1)
-        mean, worse, rank = (interval(v, names) for v in (at, at - at[:, :1], ranks))
+        mean, worse, rank = (interval(v, names, seeds) for v in (at, at - at[:, :1], ranks))
         for i, line in enumerate(lines):
             line[f"regret_{n}"] = [float(f"{x:.3g}") for x in mean[:, i]]
             line[f"minus_gamma_{n}"] = [float(f"{x:.3g}") for x in worse[:, i]]

@@ -7,7 +7,11 @@ Student-t with 4 + n degrees of freedom and the scale sd sqrt(b_n / a_n), b_n = 
 Both EIs are maximised over the same candidates (1,024 of Sobol's points and 256 near the best), both begin with the
 same two points; problems are the learning rates of problems.py and the small ones of tuning.py, 12 trials.
 
-Run:  python benchmarks/bo/student_t.py --seeds 4 --out benchmarks/results/bo_student_t.json
+Found (results/bo_student_t.json): level. After 12 trials the regret is +0.009 [-0.003, +0.026] on 24 curves, +0.016
+[-0.006, +0.051] on 8 surfaces, +0.006 [-0.038, +0.041] on 13 functions (above 0: LogEI is better), one seed. It does
+not help, and is not offered.
+
+Run:  python benchmarks/bo/student_t.py --seeds 1 --out benchmarks/results/bo_student_t.json
 """
 
 import argparse
@@ -93,7 +97,7 @@ def run(problem: Problem, seed: int, student: bool) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     chosen = measured.problems(("lr-1d", "lr-2d"))
@@ -109,10 +113,10 @@ def main() -> None:
     lines = []
     for group in dict.fromkeys(group for _, group, _ in pairs):
         these = {key: np.array(pair) for key, pair in pairs.items() if key[1] == group}
-        names = [name for name, _, _ in these]
+        names, seeds = [key[0] for key in these], [key[2] for key in these]
         for n in AT:
             at = np.stack([pair[:, n - 1] for pair in these.values()])
-            mean, low, high = interval(np.column_stack([at, at[:, 1] - at[:, 0]]), names)
+            mean, low, high = interval(np.column_stack([at, at[:, 1] - at[:, 0]]), names, seeds)
             lines.append({
                 "group": group, "n": n, "runs": len(at),
                 "log_ei": round(mean[0], 4), "student_t_ei": round(mean[1], 4),
