@@ -13,8 +13,16 @@ def machine(*packages: str) -> dict[str, object]:
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
-        "versions": {package: importlib.metadata.version(package) for package in packages},
+        "versions": {package: version(package) for package in packages},
     }
+
+
+def version(package: str) -> str | None:
+    """None where it is not installed, and so took no part."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def cpu() -> str:

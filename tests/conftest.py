@@ -20,3 +20,21 @@ def seeded() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - the global stream is one of those a fork must keep
     torch.manual_seed(0)
+
+
+# Files that take longest: begun first, so that at the end none of two processes waits for the other.
+LONGEST = (
+    "tests/ranks/",
+    "tests/test_documents.py",
+    "tests/resume/",
+    "tests/test_ray.py",
+    "tests/integrations/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        found = (i for i, name in enumerate(LONGEST) if item.nodeid.startswith(name))
+        return next(found, len(LONGEST))
+
+    items.sort(key=place)
