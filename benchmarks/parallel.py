@@ -11,6 +11,7 @@ without sharing, each rollout would need one.
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -113,20 +114,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--examples", type=int, default=6000)
+    parser.add_argument("--models", default=",".join(MODELS), help="by commas")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     torch.set_num_threads(1)
     crews.RayCrew = Counted  # type: ignore[misc]
     data = images(args.examples, 16)
     about = {
-        "benchmark": "parallel", "command": f"python benchmarks/parallel.py --seeds {args.seeds}",
+        "benchmark": "parallel", "command": " ".join(["python", "benchmarks/parallel.py", *sys.argv[1:]]),
         **machine("gammatune", "torch", "ray"), "load": os.getloadavg()[0], "at_once": AT_ONCE,
         "epochs": args.epochs, "examples": args.examples,
     }  # fmt: skip
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     rows: list[dict[str, Any]] = []
     train("cnn", RUNS["greedy 8"], 0, 1, (data[0][:300], data[1][:300]), 1)  # imports and first calls
-    for name in MODELS:
+    for name in args.models.split(","):
         bytes_ = sum(p.numel() * p.element_size() for p in MODELS[name]().parameters())
         for called, run in RUNS.items():
             runs: dict[int, list[dict[str, Any]]] = {0: [], 1: [], 2: []}
