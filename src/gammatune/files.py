@@ -28,7 +28,7 @@ def whole_file(path: Path, save: Callable[[BinaryIO], object]) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
-    _make_durable(path.parent)
+    make_durable(path.parent)
 
 
 def whole_file_of_run(path: Path, save: Callable[[BinaryIO], object], what: str) -> None:
@@ -44,8 +44,8 @@ def whole_file_of_run(path: Path, save: Callable[[BinaryIO], object], what: str)
         )
 
 
-def _make_durable(directory: Path) -> None:
-    """A renamed file survives a power cut only when its directory is on disk too; Windows has no such call."""
+def make_durable(directory: Path) -> None:
+    """The names in it: a new or renamed file survives a power cut only with them. Windows has no such call."""
     with contextlib.suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)
         try:

@@ -28,6 +28,7 @@ from gammatune.events import (
     state_event,
     text_of,
 )
+from gammatune.files import make_durable
 from gammatune.locking import RunLock
 from gammatune.story import FILE, PREDICTIONS, WEIGHTS, Story, outcome_from, read, replay
 
@@ -201,7 +202,7 @@ class Journal:
             raise
         self._lock = lock
         for place in (directory, *(new.parent for new in missing)):
-            _sync_directory(place)
+            make_durable(place)
 
     def _abandon(self, is_new: bool) -> None:
         """What has not begun leaves no journal behind, which would be taken for a run, and has no more to say."""
@@ -299,13 +300,3 @@ class Echo:
 
 def _why(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the names in it durable; a system that cannot do that for a directory does without."""
-    with contextlib.suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
