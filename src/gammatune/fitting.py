@@ -71,9 +71,8 @@ from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space, open_journal
 
-AT_ONCE = (
-    4  # rollouts chosen together where they can be trained so (guess: a decision has four or a few more)
-)
+# Rollouts chosen together where they can be trained so (guess: a decision has four or a few more).
+AT_ONCE = 4
 FEW = 20  # examples reported on, below which figures are hardly worth printing [guess]
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
@@ -365,9 +364,8 @@ def fit(
         said.append(
             f"Rollouts of one decision are chosen {at_once} at a time, and trained beside each other."
         )
-    crew = _crew(
-        parallel, workers, policy, build, place
-    )  # before the training puts its hooks on the optimizer
+    # first, since the training puts its hooks on the optimizer
+    crew = _crew(parallel, workers, policy, build, place)
     training = build()
     said += training.said
     start: _Start | None = None

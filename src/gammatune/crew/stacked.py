@@ -19,10 +19,10 @@ from gammatune.space import BATCH_SIZE
 
 
 class StackedCrew:
-    """A `Crew` that trains tasks in one pass where they are alike but for values that an optimizer holds, and the
-    others one after the other; so too where there is no memory for several.
+    """A `Crew` for a `Supervised`: tasks that are alike but for values that an optimizer holds are trained in one
+    pass, the others one after the other; so too where there is no memory for several.
 
-    training: a `Supervised`. Raises InvalidArgument at the first tasks where its network or optimizer cannot be
+    Raises InvalidArgument at the first tasks where its network or optimizer cannot be
     batched (`engine.stacked.Stack`).
     """
 

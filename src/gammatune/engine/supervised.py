@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,13 +13,15 @@ from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory
 from gammatune.engine.modes import evaluating, has_mode, into_training
-from gammatune.engine.stacked import Stack, options_of
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
 from gammatune.measures import RECIPES, Answers, undefined, value
 from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Metrics, Values
+
+if TYPE_CHECKING:
+    from gammatune.engine.stacked import Stack
 
 LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
 Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
@@ -131,12 +133,14 @@ class Supervised(TorchLoop):
 
     # -- several rollouts in one pass
 
-    def advance_all(self, epoch: int, values: Sequence[Values], meters: Sequence[Meter]) -> Stack:
+    def advance_all(self, epoch: int, values: Sequence[Values], meters: Sequence[Meter]) -> "Stack":
         """What `apply` and `advance` do, for each of `values` and its meter, from where the training stands.
 
         The training stays there; where each of them ends is a member of the stack (`Stack.put`). meters: of one
         length, shape, order and allowance. Raises what `Stack` raises.
         """
+        from gammatune.engine.stacked import Stack, options_of  # late: vmap, which nobody else needs
+
         members = []
         for each, meter in zip(values, meters, strict=True):
             self.apply(each, meter)
@@ -158,7 +162,7 @@ class Supervised(TorchLoop):
             meter.note = f"the gradient was not finite at step {step}" if step else lead.note
         return stack
 
-    def evaluate_all(self, stack: Stack, meters: Sequence[Meter]) -> list[Metrics]:
+    def evaluate_all(self, stack: "Stack", meters: Sequence[Meter]) -> list[Metrics]:
         """What `evaluate` says, of each member; of one that has diverged nothing."""
         alive = [meter for meter in meters if not meter.diverged]
         tallies = {id(meter): self._tally() for meter in alive}
