@@ -6,6 +6,8 @@ the guard takes back they have seen all the same (of Keras's all but the end of 
 trained in its place is told again, under the same numbers, and the framework's own counters have gone back too.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from gammatune.engine.torch_loop import TorchLoop, lr_of
@@ -80,12 +82,13 @@ class ShownLoop(TorchLoop):
             del self._forks["trial"], self._unmet["trial"]
 
 
-def search(
+def prepared(
     training: Any, optimizer: Any, epochs: int, *, space: Any, objective: Any, listeners: Any, **options: Any
-) -> Result:
-    """Train a `ShownLoop` over so many epochs, followed by whoever looks on.
+) -> Callable[[], Result]:
+    """Refuse what cannot be searched; what is returned trains over so many epochs, followed by whoever looks on.
 
-    optimizer: whose rate is searched around, where no space is given. options: those of `Tuner`.
+    optimizer: whose rate is searched around, where no space is given. objective: where none is given `training` is a
+    `ShownLoop`, which tries an evaluation. options: those of `Tuner`.
     """
     follower = Follower(training)
     searched = as_space({"lr": around(lr_of(optimizer))} if space is None else space)
@@ -98,7 +101,7 @@ def search(
         listeners=[*listeners, follower],
         **options,
     )
-    return follower.train(tuner)
+    return partial(follower.train, tuner)
 
 
 class Follower:

@@ -25,21 +25,15 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.modes import evaluating
-from gammatune.engine.torch_loop import TorchLoop, lr_of
+from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import (
-    BUDGET,
-    Follower,
-    default_objective,
-    followed_policy,
-    refuse_space,
-)
+from gammatune.integrations.following import BUDGET, default_objective, followed_policy, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
 from gammatune.records import Metrics, Values
 from gammatune.run import Run
-from gammatune.tuner import Result, Tuner, around, as_space
+from gammatune.tuner import Result
 
 if TYPE_CHECKING:
     import keras
@@ -140,23 +134,19 @@ def fit(
     model.make_train_function()  # before any fork, which knows the model's attributes
     model.make_test_function()
     training = _Training(model, _loader(drawn), scored, told, tape_bytes, aloud=verbose != 0)
-    follower = Follower(training)
-    searched = as_space({"lr": around(lr_of(training.mirror))} if space is None else space)
-    refuse_space(searched.names)
-    if objective is None:
-        objective = default_objective(model.get_metrics_result())
-    tuner = Tuner(
-        training=training,
-        epochs=epochs,
+    train = prepared(
+        training,
+        training.mirror,
+        epochs,
+        space=space,
+        objective=default_objective(model.get_metrics_result()) if objective is None else objective,
+        listeners=listeners,
         budget=budget,
         policy=policy,
-        objective=objective,
-        space=searched,
-        listeners=[*listeners, follower],
         **options,
     )
     told.on_train_begin()
-    result = follower.train(tuner)
+    result = train()
     model.optimizer.finalize_variable_values(model.trainable_weights)
     model.stop_training = training.stopped
     told.on_train_end(logs=training.logs)

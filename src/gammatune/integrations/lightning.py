@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, search
+from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
@@ -125,7 +125,7 @@ def _search(
 ) -> Result:
     _refuse_what_was_configured(trainer)
     training = _Training(trainer, named, tape_bytes)
-    return search(training, trainer.optimizers[0], trainer.max_epochs, **asked)
+    return prepared(training, trainer.optimizers[0], trainer.max_epochs, **asked)()
 
 
 # The training ---------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.modes import evaluating
 from gammatune.engine.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, search
+from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
@@ -101,7 +101,7 @@ def train(
         training = _Training(trainer, run_epoch, arguments, (loss, accuracy), tape_bytes)
         epochs = int(trainer.args.num_train_epochs)
         accelerated: Any = trainer.optimizer
-        results.append(search(training, accelerated.optimizer, epochs, **asked))
+        results.append(prepared(training, accelerated.optimizer, epochs, **asked)())
         trainer.control.should_training_stop = True
 
     vars(trainer)["_run_epoch"] = run
