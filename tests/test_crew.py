@@ -1,6 +1,7 @@
 """A crew trains what a policy says is next; nothing of it is to be seen in the result."""
 
 import random
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from gammatune.crew import Task
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.ledger import Meter
 from gammatune.records import Ahead, Fork, Rollout, Values
+from gammatune.signals import Terminated
 from gammatune.testing.fakes import FakeCrew, FakeTraining
 from gammatune.tuner import Tuner
 
@@ -159,6 +161,21 @@ def test_what_the_users_code_raises_comes_out_and_the_weights_go_back() -> None:
         run(training, policy="greedy", epochs=2, budget=6.0, sampler="grid", at_once=6, crew=crew)
     assert training.progress == []
     assert crew.closed
+
+
+class AskedToEnd(FakeTraining):
+    """Its process is asked to end in the midst of a rollout."""
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_process_that_is_asked_to_end_sends_its_crew_home_first() -> None:
+    crew = FakeCrew(AskedToEnd)
+    with pytest.raises(Terminated):
+        run(FakeTraining(), crew=crew, at_once=4, policy="greedy", budget=5.0, epochs=3)
+    assert crew.closed
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_policy_that_asks_for_something_else_than_it_said_is_told_so() -> None:

@@ -19,6 +19,7 @@ import gammatune
 from gammatune.crew import Task
 from gammatune.errors import InvalidArgument, WorkerLost, WorkerWarning
 from gammatune.records import Length, Rollout
+from gammatune.signals import Terminated, handler_kept
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'gammatune[ray]'")
 
@@ -35,7 +36,8 @@ def cluster() -> Iterator[None]:
     """Two places for workers, whatever the machine has."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with handler_kept():  # or every test that comes after these would have Ray's
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
     torch.set_num_threads(before)
@@ -198,13 +200,30 @@ def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
     training.close()
 
 
-def test_without_a_cluster_one_is_there_for_as_long_as_it_takes() -> None:
+def test_a_cluster_of_ones_own_is_gone_when_the_process_is_asked_to_end(tmp_path: Path) -> None:
+    """And the run is gone on with: Ray takes SIGTERM for itself, which would have it end as a failed one."""
     if ray.is_initialized():
         ray.shutdown()
-    alone, _ = fit(at_once=4, budget=2.5)
-    together, _ = fit(parallel="ray", workers=1, budget=2.5)
-    assert timeless(together) == timeless(alone)
+    alone, weights = fit(at_once=4, budget=2.5)
+    handler = signal.getsignal(signal.SIGTERM)
+    heard = 0
+
+    def listen(event: Any) -> None:
+        nonlocal heard
+        heard += event["event"] == "rollout"
+        if heard == 7:
+            heard += 1
+            assert ray.is_initialized()
+            signal.raise_signal(signal.SIGTERM)
+
+    run_dir = str(tmp_path / "run")
+    with pytest.raises(Terminated):
+        fit(parallel="ray", workers=1, budget=2.5, run_dir=run_dir, listeners=[listen])
     assert not ray.is_initialized()
+    assert signal.getsignal(signal.SIGTERM) is handler
+    together, same = fit(at_once=4, budget=2.5, run_dir=run_dir)  # by this process alone
+    assert timeless(together) == timeless(alone)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
 
 
 def test_what_cannot_be_is_refused_before_any_training() -> None:

@@ -40,3 +40,17 @@ def terminating() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def handler_kept() -> Iterator[None]:
+    """Around calls of libraries that take SIGTERM for themselves: afterwards whoever handled it before does again."""
+    before = signal.getsignal(signal.SIGTERM)
+    in_charge = (
+        threading.current_thread() is threading.main_thread() and before is not None
+    )  # None: not Python's
+    try:
+        yield
+    finally:
+        if in_charge:
+            signal.signal(signal.SIGTERM, before)

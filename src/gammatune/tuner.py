@@ -254,6 +254,7 @@ class Tuner:
         self.current: Run | None = None
         with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
             self._ranks = _ranks(ranks, crew)
+            self._has_crew = crew is not None
             opened.push(self._tell_the_others)
             held: Journal | Echo | None = journal
             if journal is None and run_dir is not None:
@@ -327,7 +328,9 @@ class Tuner:
             raise InvalidArgument("a Tuner runs once; make a new one for another run")
         self._entered = True
         self._driver.clock.start()
-        if self._journal is not None:
+        if (
+            self._journal is not None or self._has_crew
+        ):  # there is something to save, or somebody to send home
             self._signals.enter_context(terminating())
         return self
 

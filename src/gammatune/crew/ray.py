@@ -25,6 +25,7 @@ from gammatune.engine.trainable import Forkable
 from gammatune.errors import InvalidArgument, MissingExtra, WorkerLost, WorkerWarning
 from gammatune.objectives import Objective
 from gammatune.records import Outcome
+from gammatune.signals import handler_kept
 
 Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"  # what an object store shares without copying
 
@@ -167,7 +168,8 @@ class RayCrew:
             # nobody who trains a network here has asked for these
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             quiet = {"include_dashboard": False} if self._address is None else {}
-            ray.init(self._address or "local", logging_level=logging.ERROR, log_to_driver=False, **quiet)
+            with handler_kept():
+                ray.init(self._address or "local", logging_level=logging.ERROR, log_to_driver=False, **quiet)
             self._started = True
         if not isinstance(self._recipe, ray.ObjectRef):
             self._recipe = ray.put(self._recipe)
