@@ -39,7 +39,7 @@ def measure(part: torch.utils.data.Subset, rank: int = 0, world: int = 1) -> dic
     return {"accuracy": (output.argmax(1) == y).float().mean().item(), "loss": loss_fn(output, y).item()}
 
 
-with gammatune.Tuner(model=model, optimizer=optimizer, epochs=8) as tuner:
+with gammatune.Tuner(model=model, optimizer=optimizer, epochs=5) as tuner:
     for run in tuner:
         model.train()
         for x, y in run.batches(loader):  # tells the sampler its epoch

@@ -99,6 +99,7 @@ def main() -> None:
     )
     parser.add_argument("data")
     parser.add_argument("--setup", action="append", choices=list(SETUPS))
+    parser.add_argument("--sampler", action="append", choices=SAMPLERS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", default=None)
     parser.add_argument("--quick", action="store_true", help="one epoch, three candidates: a smoke test")
@@ -110,7 +111,7 @@ def main() -> None:
     known = {(r["setup"], r["sampler"], r["seed"]) for r in runs}
     for setup in arguments.setup or SETUPS:
         for seed in range(arguments.seeds):
-            for sampler in SAMPLERS:
+            for sampler in arguments.sampler or SAMPLERS:
                 if (setup, sampler, seed) in known:
                     continue
                 runs.append(run(arguments.data, setup, sampler, seed, extra))
