@@ -14,7 +14,7 @@ from gammatune.export_command import export
 from gammatune.report_command import compare, report
 
 if TYPE_CHECKING:
-    from gammatune.command import Asked
+    from gammatune.asked import Asked
 
 app = typer.Typer(
     name="gammatune",
@@ -293,7 +293,8 @@ def train(
 
     A run directory that holds this very run, interrupted, is gone on with.
     """
-    from gammatune.command import Asked, seconds_in
+    from gammatune.asked import Asked
+    from gammatune.command import seconds_in
 
     asked = Asked(
         data=data,
@@ -356,7 +357,7 @@ def resume(
     ] = False,
 ) -> None:
     """Go on with a run that was interrupted, from its last event, with what it was begun with."""
-    from gammatune.command import Asked
+    from gammatune.asked import Asked
 
     _train(Asked.of_run(run), run, quiet=quiet, as_json=as_json)
 

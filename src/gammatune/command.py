@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gammatune.errors import InvalidArgument, JournalError
-from gammatune.journal import FILE, replay
+from gammatune.asked import Asked
+from gammatune.errors import InvalidArgument
+from gammatune.journal import FILE
 
 if TYPE_CHECKING:
     from gammatune.measures import Answers
@@ -17,64 +18,6 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 SEEDS = 2**32  # what every generator behind it takes
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The options of `gammatune train`, which say there what they mean; the journal keeps them."""
-
-    data: str
-    model: str
-    optimizer: str
-    epochs: int | None
-    budget: float | None
-    policy: str
-    schedule: str | None
-    sampler: str
-    objective: str | None
-    lam: float
-    search: list[str] | None
-    batch_size: int | None
-    weight_decay: float | None
-    limit: int | None
-    validation: float
-    task: str | None
-    keep: str
-    seed: int
-    device: str | None
-    threads: int | None
-    lr: float | None = None
-    weights: str | None = None
-    freeze: list[str] | None = None
-    target: str | None = None
-    positive: str | None = None
-    metric: str | None = None
-    class_weights: str | None = None
-    group: str | None = None
-    time_column: str | None = None
-    test: str | None = None
-    drop: list[str] | None = None
-    column: list[str] | None = None
-    image_size: int | None = None
-    time: float | None = None
-    patience: int | None = None
-    compare: bool = True
-    parallel: str | None = None
-    workers: int | None = None
-    at_once: int | None = None
-
-    @classmethod
-    def of_run(cls, run: str) -> "Asked":
-        """What a run was begun with. Raises JournalError where it was not begun by this command."""
-        command = replay(run).begin["facts"].get("command")
-        known = {field.name: field.default is MISSING for field in fields(cls)}
-        needed = {name for name, is_needed in known.items() if is_needed}
-        if not isinstance(command, Mapping) or not needed <= set(command) <= set(known):
-            raise JournalError(
-                f"{run} was not begun by `gammatune train`, or by another version of it; call what began it again, "
-                "with the same run directory"
-            )
-        return cls(**command)
 
 
 class Stopped(BaseException):

@@ -8,12 +8,13 @@ import math
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from gammatune.asked import Asked
 from gammatune.data import SPREADSHEETS, load
 from gammatune.data.columns import kinds_asked
 from gammatune.data.dataset import look_like_labels
@@ -36,59 +37,6 @@ SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a st
 FOR_TABLES = ("target", "positive", "group", "time_column", "test", "drop", "column")
 
 
-class Options(Protocol):
-    """The options of `gammatune train` that are used here; `gammatune.command.Asked` has them."""
-
-    @property
-    def data(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def weights(self) -> str | None: ...
-    @property
-    def freeze(self) -> list[str] | None: ...
-    @property
-    def epochs(self) -> int | None: ...
-    @property
-    def budget(self) -> float | None: ...
-    @property
-    def policy(self) -> str: ...
-    @property
-    def batch_size(self) -> int | None: ...
-    @property
-    def limit(self) -> int | None: ...
-    @property
-    def validation(self) -> float: ...
-    @property
-    def task(self) -> str | None: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def device(self) -> str | None: ...
-    @property
-    def threads(self) -> int | None: ...
-    @property
-    def target(self) -> str | None: ...
-    @property
-    def positive(self) -> str | None: ...
-    @property
-    def group(self) -> str | None: ...
-    @property
-    def time_column(self) -> str | None: ...
-    @property
-    def test(self) -> str | None: ...
-    @property
-    def drop(self) -> list[str] | None: ...
-    @property
-    def column(self) -> list[str] | None: ...
-    @property
-    def image_size(self) -> int | None: ...
-    @property
-    def time(self) -> float | None: ...
-    @property
-    def patience(self) -> int | None: ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """net: for the examples of split. model: its name, as `make_model` takes it. weights: what it began with, for the
@@ -107,7 +55,7 @@ class Prepared:
     said: tuple[str, ...]
 
 
-def prepare(asked: Options) -> Prepared:
+def prepare(asked: Asked) -> Prepared:
     """Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training."""
     said: list[str] = []
     table = is_table(asked.data)
@@ -165,7 +113,7 @@ def prepare(asked: Options) -> Prepared:
     )
 
 
-def estimate(prepared: Prepared, asked: Options) -> Mapping[str, float]:
+def estimate(prepared: Prepared, asked: Asked) -> Mapping[str, float]:
     """What the job costs, without doing it: seconds_per_epoch, measured in a few steps on a copy of the net, and
     seconds for all of it."""
     per_epoch = _seconds_per_epoch(prepared.net, prepared.split, prepared.batch_size, asked.device)
@@ -186,7 +134,7 @@ def _is_spreadsheet(data: str) -> bool:
 # Data -----------------------------------------------------------------------------------------------------
 
 
-def _split_arrays(asked: Options, like: Any, said: list[str]) -> Split:
+def _split_arrays(asked: Asked, like: Any, said: list[str]) -> Split:
     loaded = load(asked.data, task=asked.task, size=asked.image_size, said=said)  # type: ignore[arg-type]
     if asked.task is None and look_like_labels(loaded):
         said.append(
@@ -196,7 +144,7 @@ def _split_arrays(asked: Options, like: Any, said: list[str]) -> Split:
     return split_data(loaded, seed=asked.seed, limit=asked.limit, validation=asked.validation, like=like)
 
 
-def _split_table(asked: Options, begun: Any, said: list[str]) -> Split:
+def _split_table(asked: Asked, begun: Any, said: list[str]) -> Split:
     if begun is not None and begun.like is not None:
         raise InvalidArgument(
             f"--model {asked.model}: going on from an earlier run is for images and arrays; train on "
@@ -227,11 +175,11 @@ def _split_table(asked: Options, begun: Any, said: list[str]) -> Split:
 # Time -----------------------------------------------------------------------------------------------------
 
 
-def _budget(asked: Options) -> float:
+def _budget(asked: Asked) -> float:
     return default_budget(asked.policy) if asked.budget is None else asked.budget
 
 
-def _within(asked: Options, epochs: int, net: nn.Module, split: Split, size: int, said: list[str]) -> int:
+def _within(asked: Asked, epochs: int, net: nn.Module, split: Split, size: int, said: list[str]) -> int:
     """As many epochs as the time allows."""
     assert asked.time is not None
     per_epoch = _seconds_per_epoch(net, split, size, asked.device)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.command import Asked
+from gammatune.asked import Asked
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuner import Result, Tuner
 
