@@ -111,7 +111,7 @@ def split_data(
     said.append(sizes(*(len(x) for x, _ in parts.values())))  # type: ignore[arg-type]
     return Split(
         name=data.name,
-        **{part: _tensors(preprocessing, x, y) for part, (x, y) in parts.items()},  # type: ignore[arg-type]
+        **{part: with_targets(preprocessing, preprocessing.inputs(x), y) for part, (x, y) in parts.items()},  # type: ignore[arg-type]
         preprocessing=preprocessing,
         said=tuple(said),
     )
@@ -245,7 +245,8 @@ def _why_not_stratified(labels: NDArray[Any], count: int) -> str | None:
     return None
 
 
-def _tensors(preprocessing: Preprocessing, x: NDArray[Any], y: NDArray[Any]) -> Part:
+def with_targets(preprocessing: Any, x: torch.Tensor, y: NDArray[Any]) -> Part:
+    """y: codes of classes, or numbers, which `preprocessing` scales."""
     if preprocessing.task == "classification":
-        return Part(preprocessing.inputs(x), torch.from_numpy(y.astype(np.int64)))  # y holds codes already
-    return Part(preprocessing.inputs(x), preprocessing.targets(y))
+        return Part(x, torch.from_numpy(y.astype(np.int64)))
+    return Part(x, preprocessing.targets(y))

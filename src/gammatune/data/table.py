@@ -15,7 +15,7 @@ from gammatune.data.columns import Column, Kind, date_format, listed, look_at
 from gammatune.data.dataset import Label, Task
 from gammatune.data.noticing import duplicates, leaks
 from gammatune.data.reading import read_table
-from gammatune.data.split import VALIDATION, Part, Split, divide, sizes
+from gammatune.data.split import VALIDATION, Split, divide, sizes, with_targets
 from gammatune.data.table_preprocessing import _dates, _numbers, codes_of, learn_table
 from gammatune.errors import InvalidArgument, InvalidData
 
@@ -296,7 +296,10 @@ def split_table(
     said += leaks(frames["train"], ys["train"], table.columns, preprocessing)
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
-    parts = {part: _encoded(preprocessing, frame, ys[part], strange) for part, frame in frames.items()}
+    parts = {
+        part: with_targets(preprocessing, preprocessing.inputs(frame, strange), ys[part])
+        for part, frame in frames.items()
+    }
     return Split(
         name=table.name, **parts, preprocessing=preprocessing, said=tuple(dict.fromkeys([*said, *strange]))
     )
@@ -366,15 +369,6 @@ def _task_asked(target: str, task: Task | None, kind: Kind | None) -> Task | Non
     if task not in (None, meant[kind]):
         raise InvalidArgument(f"--task {task} and --column {target}={kind} contradict each other; give one")
     return meant[kind]
-
-
-def _encoded(preprocessing: Any, frame: "pd.DataFrame", y: NDArray[Any], said: list[str]) -> Part:
-    import torch
-
-    x = preprocessing.inputs(frame, said)
-    if preprocessing.task == "classification":
-        return Part(x, torch.from_numpy(y.astype(np.int64)))  # y holds codes already
-    return Part(x, preprocessing.targets(y))
 
 
 def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: bool = False) -> None:
