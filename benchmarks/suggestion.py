@@ -148,15 +148,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
 
-    cases: list[Case] = [("gamma", ours("gamma"), n, 1) for n in (5, 12, 20, 50)]
-    cases += [("gamma", ours("gamma"), 20, 2), ("gamma", ours("gamma"), 20, 4)]
+    sizes = [(5, 1), (12, 1), (20, 1), (50, 1), (20, 2), (20, 4)]
+    cases: list[Case] = [("gamma", ours("gamma"), *size) for size in sizes]
     cases += [("gaussian", ours("gaussian"), 20, 1)]
     if installed("optuna") and installed("torch"):
-        cases += [("optuna GPSampler", optuna_gp, n, 1) for n in (5, 12, 20, 50)]
+        cases += [("optuna GPSampler", optuna_gp, *size) for size in sizes]
     else:
         print("optuna GPSampler skipped: optuna or torch is not installed")
     if installed("botorch"):
-        cases += [("botorch LogEI", botorch_logei, n, 1) for n in (5, 12, 20, 50)]
+        cases += [("botorch LogEI", botorch_logei, *size) for size in sizes]
     else:
         print("botorch LogEI skipped: botorch is not installed")
 
