@@ -1,8 +1,7 @@
 """A table from a file: CSV in the dialects people have, or Parquet.
 
-CSV files differ in what parts the columns (`,` `;` tab `|`), in the decimal point (a comma where columns are
-parted by
-semicolons), in their encoding and in how they write that a value is missing. What was found to be unusual is said.
+CSV files differ in what parts the columns (`,` `;` tab `|`), in the decimal point (a comma where semicolons part the
+columns), in their encoding and in how they write that a value is missing. What was found to be unusual is said.
 """
 
 import csv
