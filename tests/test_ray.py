@@ -23,7 +23,7 @@ from gammatune.signals import Terminated, handler_kept
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'gammatune[ray]'")
 
-from gammatune.crew.ray import RayCrew  # noqa: E402
+from gammatune.crew.ray import RayCrew, Settings  # noqa: E402
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),  # one cluster for all of them
@@ -113,24 +113,53 @@ def test_workers_that_always_die_end_the_run_with_the_reason_and_the_weights_bac
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+class Locked(Exception):
+    """Holds what cannot be pickled."""
+
+    def __init__(self, lock: Any) -> None:
+        super().__init__("locked")
+        self.lock = lock()
+
+
 class Faulty(nn.Module):
     """The user's own mistake, met in a worker first."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Any) -> None:
         super().__init__()
-        self.net, self.home = net(), os.getpid()
+        self.net, self.home, self.error = net(), os.getpid(), error
 
     def forward(self, x: torch.Tensor) -> Any:
         if os.getpid() != self.home:
-            raise ZeroDivisionError("in the user's forward")
+            raise self.error if isinstance(self.error, Exception) else Locked(self.error)
         return self.net(x)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_ray_ends_for_want_of_memory_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, weights = fit(at_once=4, budget=2.5)
+    get, said = ray.get, iter([ray.exceptions.OutOfMemoryError("the node is running low on memory")])
+
+    def short(what: Any, **options: Any) -> Any:
+        found = get(what, **options)
+        for error in said:  # the first answer of a worker
+            raise error
+        return found
+
+    with pytest.warns(WorkerWarning, match="running low on memory"), monkeypatch.context() as patched:
+        patched.setattr(ray, "get", short)
+        together, same = fit(parallel="ray", workers=1, budget=2.5)
+    assert timeless(together) == timeless(alone)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
 
 
 @pytest.mark.usefixtures("cluster")
 def test_what_the_users_code_raises_in_a_worker_is_raised_with_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError, match="user's forward") as caught:
-        fit(Faulty(), parallel="ray", workers=1, budget=2.5)
+        fit(Faulty(ZeroDivisionError("in the user's forward")), parallel="ray", workers=1, budget=2.5)
     assert "in forward" in "".join(caught.value.__notes__)
+    with pytest.raises(ray.exceptions.RayError) as told:  # of an exception that cannot be sent
+        fit(Faulty(threading.Lock), parallel="ray", workers=1, budget=2.5)
+    assert "in rollout" in "".join(told.value.__notes__)
 
 
 @pytest.mark.usefixtures("cluster")
@@ -270,3 +299,16 @@ def test_a_machine_smaller_than_a_worker_takes_one_all_the_same(monkeypatch: pyt
     assert look([{"CPU": 8.0, "GPU": 3.0}], on_gpus) == ({"CPU": 4.0, "GPU": 1.0}, 2)
     with pytest.raises(InvalidArgument, match="the cluster has none"):
         look([{"CPU": 8.0}], on_gpus)
+
+
+def test_a_worker_is_as_strict_as_the_process_that_hired_it() -> None:
+    before = Settings.here()
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        settings = Settings.here()
+        before.apply()
+        settings.apply()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        before.apply()

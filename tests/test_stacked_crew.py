@@ -141,3 +141,89 @@ def test_without_memory_for_several_they_are_trained_one_after_the_other(
 def test_what_does_not_go_together_is_said(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidArgument, match=said):
         fitted(net(3), LABELS, "vmap", **options)
+
+
+class Assigning(nn.Module):
+    """A running mean as people write it, and a note of what went by."""
+
+    mean: torch.Tensor
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.net, self.what = net(3)(), what
+        self.register_buffer("mean", torch.zeros(3, dtype=torch.float64))
+        self.seen: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.net(x)
+        if self.training and self.what == "in place":
+            self.mean.mul_(0.9).add_(0.1 * output.detach().mean(0))
+        if self.training and self.what == "assigned":
+            self.mean = 0.9 * self.mean + 0.1 * output.detach().mean(0)
+        if self.what == "kept":
+            self.seen = output.detach()
+        return output
+
+
+def test_a_buffer_written_in_place_follows_each_member() -> None:
+    models: list[Assigning] = []
+
+    def make() -> nn.Module:
+        models.append(Assigning("in place"))
+        return models[-1]
+
+    for parallel in (None, "vmap"):
+        fitted(make, LABELS, parallel)
+    assert models[0].mean.abs().min() > 0
+    torch.testing.assert_close(models[1].mean, models[0].mean, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("assigned", "assigns its buffer mean a new tensor.*in place"),
+        ("kept", r"keeps a tensor of its forward pass \(seen\)"),
+    ],
+    ids=["assigned", "kept"],
+)
+def test_what_members_would_lose_is_refused(what: str, said: str) -> None:
+    """Not trained to another end without a word; the model is left as a fit of its own takes it."""
+    model = Assigning(what)
+    with pytest.raises(InvalidArgument, match=said):
+        fitted(lambda: model, LABELS, "vmap")
+    again, _ = fitted(lambda: model, LABELS, None)
+    fresh, _ = fitted(lambda: Assigning(what), LABELS, None)
+    assert [o.score for o in again.rollouts] == [o.score for o in fresh.rollouts]
+
+
+@pytest.mark.parametrize("parallel", ["ray", "vmap"])
+@pytest.mark.parametrize("where", ["gradient", "step", "inner"])
+def test_what_runs_in_this_process_alone_is_refused(parallel: str, where: str) -> None:
+    if parallel == "ray":
+        pytest.importorskip("ray", reason="needs Ray: pip install 'gammatune[ray]'")
+    model = net(3)()
+    optimizer: Any = torch.optim.SGD(model.parameters(), lr=0.1)
+    if where == "gradient":
+        next(model.parameters()).register_hook(lambda g: g.clamp(-1, 1))
+    if where == "step":
+        optimizer.register_step_pre_hook(lambda *_: None)
+    if where == "inner":
+        optimizer.inner = torch.optim.SGD(model.parameters(), lr=0.1)
+    said = {"gradient": "has a gradient hook", "step": "has a step hook", "inner": "holds another optimizer"}
+    with pytest.raises(InvalidArgument, match=f"{said[where]}.*leave parallel= out"):
+        fitted(lambda: model, LABELS, parallel, optimizer=optimizer)
+
+
+def test_velocity_is_kept_by_those_that_have_one() -> None:
+    options = {
+        "space": ["lr=1e-3:1:log", "momentum=0,0.9"],
+        "policy": "greedy",
+        "budget": 6,
+        "optimizer": "sgd",
+    }
+    alone, weights = fitted(net(3), LABELS, None, **options)
+    together, same = fitted(net(3), LABELS, "vmap", **options)
+    assert {o.values["momentum"] for o in alone.rollouts} == {0, 0.9}
+    for one, other in zip(alone.rollouts, together.rollouts, strict=True):
+        assert other.metrics == pytest.approx(one.metrics, rel=1e-4, abs=1e-6)
+    torch.testing.assert_close(same, weights, rtol=1e-3, atol=1e-6)

@@ -365,6 +365,8 @@ def fit(
             f"Rollouts of one decision are chosen {at_once} at a time, and trained beside each other."
         )
     # first, since the training puts its hooks on the optimizer
+    if parallel is not None:
+        _refuse_what_does_not_travel(parallel, trained, stepper, ranks)
     crew = _crew(parallel, workers, policy, build, place)
     training = build()
     said += training.said
@@ -582,6 +584,33 @@ def _crew(
     from gammatune.crew.ray import RayCrew
 
     return RayCrew(build, device, address=address or None, workers=workers)
+
+
+def _refuse_what_does_not_travel(parallel: str, model: nn.Module, optimizer: Optimizer, ranks: Ranks) -> None:
+    """Hooks run in this process and on single tensors alone, and so do optimizers within an optimizer."""
+    if ranks.world > 1:
+        raise InvalidArgument(
+            f"parallel={parallel!r} trains rollouts beside each other, and {ranks.world} processes train each of "
+            "them together: leave parallel= out, or pass ranks='off'"
+        )
+    hooked = [
+        f"{name} has a gradient hook"
+        for name, parameter in model.named_parameters()
+        if parameter._backward_hooks or parameter._post_accumulate_grad_hooks
+    ]
+    kind = type(optimizer).__name__
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        hooked.append(f"{kind} has a step hook")
+    hooked += [
+        f"{kind} holds another optimizer ({name})"
+        for name, value in vars(optimizer).items()
+        if isinstance(value, Optimizer)
+    ]
+    if hooked:
+        raise InvalidArgument(
+            f"{hooked[0]}, which parallel={parallel!r} cannot follow: leave parallel= out, or write the loop "
+            "yourself with gammatune.Tuner"
+        )
 
 
 def _device(given: str | torch.device | None) -> torch.device:

@@ -219,16 +219,20 @@ class RayCrew:
 
     def _take(self, done: Any, worker: Any, task: Task) -> None:
         """Note what came of a task, and let its worker go on with another."""
+        raised = self._ray.exceptions
         try:
             self._came[task.number] = self._ray.get(done)
-        except self._ray.exceptions.RayTaskError as error:
+        except raised.RayTaskError as error:
             cause = error.cause
             there = re.sub("\x1b\\[\\d+m", "", str(error))  # in colours
             cause.add_note(f"It was raised in a worker, in rollout {task.number}:\n{there}")
             self._came[task.number] = cause
-        except self._ray.exceptions.RayActorError as error:
+        except (raised.RayActorError, raised.OutOfMemoryError, raised.WorkerCrashedError) as error:
             self._replace(task, error)
             return
+        except raised.RayError as error:  # the user's, and it could not be sent as it was
+            error.add_note(f"It was raised in a worker, in rollout {task.number}")
+            self._came[task.number] = error
         self._idle.append(worker)
         self._hire()
 
@@ -258,7 +262,7 @@ class Settings:
     path: tuple[str, ...]
     threads: int
     dtype: torch.dtype
-    deterministic: bool
+    deterministic: tuple[bool, bool]  # whether, and whether only a warning is said
     precision: str
 
     @classmethod
@@ -267,7 +271,10 @@ class Settings:
             tuple(sys.path),
             torch.get_num_threads(),
             torch.get_default_dtype(),
-            torch.are_deterministic_algorithms_enabled(),
+            (
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_deterministic_algorithms_warn_only_enabled(),
+            ),
             torch.get_float32_matmul_precision(),
         )
 
@@ -275,7 +282,8 @@ class Settings:
         sys.path += [place for place in self.path if place not in sys.path]
         torch.set_num_threads(self.threads)
         torch.set_default_dtype(self.dtype)
-        torch.use_deterministic_algorithms(self.deterministic)
+        on, warn_only = self.deterministic
+        torch.use_deterministic_algorithms(on, warn_only=warn_only)
         torch.set_float32_matmul_precision(self.precision)
 
 

@@ -107,8 +107,11 @@ def _alike(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     """Those that differ in nothing but values of the optimizer, together."""
     groups: list[tuple[Any, list[Task]]] = []
     for task in tasks:
+        values = task.request.values
+        # SGD without momentum keeps no velocity
+        still = tuple(name for name, value in values.items() if name.startswith("momentum") and not value)
         request = replace(task.request, values={}, role="")
-        kind = request, task.request.values.get(BATCH_SIZE), task.allowance, task.fresh, task.seed
+        kind = request, values.get(BATCH_SIZE), still, task.allowance, task.fresh, task.seed
         for known, group in groups:
             if known == kind:
                 group.append(task)

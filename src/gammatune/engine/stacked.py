@@ -165,7 +165,13 @@ class Stack:
         return said
 
     def _one_loss(self, weights: Any, buffers: Any, inputs: Any, targets: Any) -> Tensor:
-        return self._loss(self._one_output(weights, buffers, inputs), targets)
+        # while the members' tensors are still in the network
+        looking = self._model.register_forward_hook(lambda model, *_: _refuse_what_stays(model, buffers))
+        try:
+            output = self._one_output(weights, buffers, inputs)
+        finally:
+            looking.remove()
+        return self._loss(output, targets)
 
     def _mapped(self, function: Callable[..., Tensor], *batch: Any) -> Tensor:
         """The function of every member's weights and buffers, and of the batch that they share."""
@@ -373,6 +379,24 @@ class _Adam(_Rule):
 # Telling what cannot be batched ---------------------------------------------------------------------------
 
 
+def _refuse_what_stays(model: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+    """A tensor of all members that the network has put in the place of another would be lost, or stay behind."""
+    for name, buffer in model.named_buffers():
+        if name in buffers and buffer is not buffers[name]:
+            raise InvalidArgument(
+                f"{type(model).__name__} assigns its buffer {name} a new tensor, which several rollouts at once "
+                f"cannot follow: write it in place ({name}.copy_(...)), or {ONE_BY_ONE}"
+            )
+    for place, module in model.named_modules():
+        for name, kept in vars(module).items():
+            if isinstance(kept, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(kept):
+                where = f"{place}.{name}".strip(".")
+                raise InvalidArgument(
+                    f"{type(model).__name__} keeps a tensor of its forward pass ({where}), which several rollouts at "
+                    f"once cannot: {ONE_BY_ONE}"
+                )
+
+
 @contextmanager
 def _told(model: nn.Module) -> Iterator[None]:
     """An error of batching says which model it is that cannot be batched, and why; any other goes through."""
@@ -383,9 +407,11 @@ def _told(model: nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(False)
         with plain:
             yield
+    except InvalidArgument:
+        raise
     except (RuntimeError, ValueError) as error:
         why = str(error).splitlines()[0]
-        if not any(word in why for word in ("vmap", "Batching rule", "functorch")):
+        if not any(word in why for word in ("vmap", "Batching rule", "functorch", "sparse")):
             raise
         raise InvalidArgument(
             f"several rollouts of {type(model).__name__} cannot be trained in one pass ({why:.100}): {ONE_BY_ONE}"
