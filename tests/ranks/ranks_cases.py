@@ -409,6 +409,25 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
     return found
 
 
+def lived_on(rank: int, world: int, directory: Path) -> str:
+    """An error that the caller of one rank catches: its process goes on, and nobody waits for it."""
+    model = DDP(net())
+    optimizer = sgd(model)
+    heard = ""
+    try:
+        with Tuner(model=model, optimizer=optimizer, epochs=2) as tuner:
+            for run in tuner:
+                for x, y in run.batches(shares(rank, world)):
+                    step(model, optimizer, x, y)
+                if rank == 0:
+                    raise ValueError("caught")
+                run.report(**run.evaluate(lambda: validate(model, rank, world)))
+    except (ValueError, GammatuneError) as error:
+        heard = f"{type(error).__name__}: {error}"
+    dist.barrier()
+    return heard
+
+
 def clocked(rank: int, world: int, directory: Path) -> dict[str, Any]:
     """The time decides, and only one clock."""
     tuner, left = tuned(rank, world, epochs=None, budget=None, time=0.5)

@@ -14,7 +14,10 @@ from sklearn.metrics import r2_score, roc_auc_score
 Found = list[dict[str, Any]]
 
 COMMON = ("whole", "alone", "apart", "uneven", "cut_short", "reported", "orders", "spread", "fitted")
-OF_TWO = ("plain", "controlled", "accumulated", "refused", "ended", "clocked", "without_memory", "reference")
+OF_TWO = (
+    *("plain", "controlled", "accumulated", "refused", "ended", "lived_on", "clocked"),
+    *("without_memory", "reference"),
+)
 OF_FOUR = ("plain_of_four", "controlled_of_four", "reference_of_four")
 
 
@@ -219,6 +222,11 @@ def test_ends_that_all_take_together(two: Found) -> None:
         assert found["ended"]["stopped"] < 20
         assert found["ended"]["broken"][0]
     assert two[0]["ended"] == two[1]["ended"]
+
+
+def test_nobody_waits_for_a_rank_whose_error_is_caught(two: Found) -> None:
+    assert two[0]["lived_on"] == "ValueError: caught"
+    assert two[1]["lived_on"] == "RankFailed: rank 0 of 2 has ended with ValueError: caught"
 
 
 def test_a_rank_that_raises_and_one_that_is_killed_end_the_run_and_it_goes_on_to_the_bit(

@@ -115,6 +115,7 @@ class Gang:
         said = (str(error).splitlines() or [""])[0]
         note = {"what": f"{type(error).__name__}: {said}".rstrip(": "), "infeasible": infeasible}
         self._post(f"failed/{self.rank}", json.dumps(note))
+        self._line = None  # hung up, so that nobody waits for a process that goes on without its tuner
         return None
 
     # -- inside
