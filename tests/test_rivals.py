@@ -49,6 +49,14 @@ def test_a_network_that_is_worse_is_told_so(metric: str) -> None:
     assert nobody.name == "the most frequent class"
 
 
+def test_one_example_says_nothing() -> None:
+    train, select, (x, y) = parts(Y)
+    wrong = Answers(y[:1], 1 - y[:1], 2, np.eye(2)[1 - y[:1]])
+    found = compare(wrong, train, select, (x[:1], y[:1]), seconds=20)
+    assert found.rivals[0].value == 1
+    assert found.said[0].endswith("the network 0: too few examples to say which is better.")
+
+
 def test_a_network_that_is_better_is_told_so() -> None:
     found = compare(network(1.0), *parts(Y), seconds=60)
     trees = found.rivals[0]

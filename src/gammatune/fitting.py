@@ -440,7 +440,8 @@ def fit(
                 measures, lacking = _measures(answers, scale, metric, seed)
                 if len(answers) < FEW:
                     lacking = [
-                        f"Only {len(answers)} examples report: these figures say next to nothing.",
+                        f"Only {len(answers)} example{'' if len(answers) == 1 else 's'} "
+                        f"report{'s' if len(answers) == 1 else ''}: these figures say next to nothing.",
                         *lacking,
                     ]
                 said += lacking

@@ -303,8 +303,12 @@ def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
             f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
             f"{mine:.3g}): by this measure it has learnt nothing."
         )
+    # every draw of the bootstrap the same: one example, or so few that all of them tell alike
+    alike = rival.low == rival.high != 0
     cut_off = ", cut off by the clock" if rival.hurried else ""
     reached = f"{metric} {rival.value:.3g} in {rival.seconds:.1f} s{cut_off}"
+    if alike:
+        return f"{TREES_NAME} reaches {reached}, the network {mine:.3g}: too few examples to say which is better."
     if rival.is_better:
         return f"{TREES_NAME} reaches {reached}, {by} better than the network: for this table prefer it."
     if rival.is_worse:

@@ -47,6 +47,20 @@ def test_decimal_commas_beside_words(tmp_path: Path) -> None:
         assert read_table(path, [])["zip"].tolist() == ["01234"] * len(rows)
 
 
+def test_digits_in_groups(tmp_path: Path) -> None:
+    """Where a column holds nothing but numbers; a word or a group of another size makes it text."""
+    path = tmp_path / "t.csv"
+    said: list[str] = []
+    path.write_text('a,b,c\n"51,494","1,5",x\n700,"2,000",y\n"-1,234,567.5",,"1,000"\n')
+    frame = read_table(path, said)
+    assert frame["a"].tolist() == [51494, 700, -1234567.5]
+    assert frame["b"].dropna().tolist() == ["1,5", "2,000"]
+    assert frame["c"].tolist() == ["x", "y", "1,000"]
+    assert said == ["t.csv groups digits with a comma (51,494)."]
+    path.write_text("a;b\n1,500;2\n2,250;3\n")  # decimals there
+    assert read_table(path, [])["a"].tolist() == [1.5, 2.25]
+
+
 def test_zipped_and_parquet(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(TEXT.encode()))
     FRAME.to_parquet(tmp_path / "t.parquet")

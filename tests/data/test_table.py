@@ -96,7 +96,13 @@ def test_kinds_asked_for_win_over_what_is_told() -> None:
         make_table("t", frame, "answer", kinds={"town": "drop"})
     with pytest.raises(InvalidData, match="was to be a date"):
         make_table("t", frame, "answer", kinds={"city": "date"})
-    with pytest.raises(InvalidData, match="was to be a number"):
+    for kind, words in (
+        ("drop", "--drop answer: that is the target"),
+        ("date", "answer=date: that is the target"),
+    ):
+        with pytest.raises(InvalidArgument, match=words):
+            make_table("t", frame, "answer", kinds={"answer": kind})
+    with pytest.raises(InvalidData, match=r"was to be a number.*without units"):
         make_table("t", frame, "answer", kinds={"city": "number"})
 
 
@@ -262,6 +268,7 @@ def test_a_target_that_is_not_there(target: str | None, words: str) -> None:
     ("values", "words"),
     [
         (["same"] * N, "in every row"),
+        ([1] * N, "is 1 in every row"),
         ([f"a{i}" for i in range(N)], "too many to be classes"),
         ([None] * N, "holds no value"),
     ],

@@ -4,13 +4,14 @@ import builtins
 import os
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra, NotRestorable
+from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra, NotRestorable
 from gammatune.integrations.keras import fit
 from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
@@ -340,6 +341,22 @@ def test_gone_on_with(tmp_path: Any) -> None:
         assert np.array_equal(one.numpy(), other.numpy())
 
 
+def test_a_model_built_again_in_one_process_is_told_how(tmp_path: Any) -> None:
+    """Keras counts layers on, so that it is another model by its names."""
+    for match in (None, "clear_session"):
+        layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(2, activation="softmax")]
+        model = keras.Sequential(layers)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        given = {
+            "validation_data": (X[SELECT], Y[SELECT]),
+            "epochs": 1,
+            "verbose": 0,
+            "run_dir": str(tmp_path),
+        }
+        with nullcontext() if match is None else pytest.raises(JournalError, match=match):
+            fit(model, X[TRAIN], Y[TRAIN], **given)
+
+
 def blowing_up(job: Any) -> Any:
     """Three epochs; the second is first trained at a rate that blows up, and repeated."""
     yield Fork("home")
@@ -393,6 +410,9 @@ def test_what_is_refused() -> None:
         attempt(space=["weight_decay=1e-4:1:log"])
     with pytest.raises(ConflictingControl, match="ReduceLROnPlateau sets the learning rate"):
         attempt(callbacks=[keras.callbacks.ReduceLROnPlateau()])
+    for option in ({"initial_epoch": 3}, {"validation_freq": 2}):
+        with pytest.raises(InvalidArgument, match="begins with its first epoch"):
+            attempt(**option)
     compiled = make()
     compiled.jit_compile = True
     with pytest.raises(InvalidArgument, match="jit_compile"):

@@ -361,6 +361,8 @@ def test_what_is_refused() -> None:
         attempt(Silent())
     with pytest.raises(InvalidArgument, match="loss='name'"):
         attempt(loss="val_los")
+    with pytest.raises(InvalidArgument, match="accuracy='f1': validation_step logs"):
+        attempt(accuracy="f1")
     with pytest.raises(InvalidArgument, match="on data it is not trained on"):
         attempt(data=loaders()[:1])
     with pytest.raises(InvalidArgument, match="one loader that has a length"):

@@ -298,6 +298,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         ),
         (InvalidArgument, "only afterwards", lambda: make(tmp_path), {"policy": "greedy"}),
         (InvalidArgument, "loss='name'", lambda: make(tmp_path), {"loss": "eval_los"}),
+        (InvalidArgument, "accuracy='f1': evaluate says", lambda: make(tmp_path), {"accuracy": "f1"}),
         (
             InvalidArgument,
             "momentum cannot be searched",

@@ -213,7 +213,10 @@ def _asked(name: str, values: "pd.Series[Any]", kind: Kind) -> Column:
         return Column(name, "drop", "as asked")
     present = values.dropna()
     if kind == "number" and pd.to_numeric(present, errors="coerce").notna().sum() == 0:
-        raise InvalidData(f"{name} was to be a number and holds none, but {present.iloc[:1].tolist()!r:.60}")
+        raise InvalidData(
+            f"{name} was to be a number and holds none, but {present.iloc[:1].tolist()!r:.60}; write numbers as "
+            "51494 or 0.5, without units"
+        )
     if kind == "date" and not pd.api.types.is_datetime64_any_dtype(values):
         written = date_format(name, present.astype(str), [])
         if written is None:

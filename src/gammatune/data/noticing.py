@@ -69,7 +69,8 @@ def _balanced_accuracy(true: NDArray[Any], said: NDArray[Any]) -> float:
 
 
 def _r2(true: NDArray[Any], said: NDArray[Any]) -> float:
-    return 1 - float(np.sum((true - said) ** 2) / np.sum((true - true.mean()) ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):  # targets beyond what can be squared are refused later
+        return 1 - float(np.sum((true - said) ** 2) / np.sum((true - true.mean()) ** 2))
 
 
 def duplicates(train: "pd.DataFrame", report: "pd.DataFrame", names: Sequence[str]) -> list[str]:

@@ -26,6 +26,8 @@ _SAMPLE = 64 * 1024  # bytes looked at to tell the dialect
 _SEPARATORS = ",;\t|"
 _DECIMAL_COMMA = r"\s*[+-]?\d+,\d+\s*"
 _NUMBER = r"\s*[+-]?\d+(,\d+)?\s*"  # in a file with decimal commas
+_GROUPED = r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*"  # 51,494.00
+_GROUPED_OR_NOT = rf"{_GROUPED}|\s*[+-]?\d*\.?\d+\s*"
 CODE = r"0\d+"  # a number would lose the zero: postal codes, keys
 
 
@@ -143,6 +145,8 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
         )
     if separator == ";" and _decimal_points(frame):
         said.append(f"{path.name} writes decimals with a comma.")
+    elif grouped := _without_groups(frame):
+        said.append(f"{path.name} groups digits with a comma ({grouped}).")
     return frame.apply(_number_where_all_are)
 
 
@@ -155,6 +159,18 @@ def _decimal_points(frame: "pd.DataFrame") -> bool:
         if decimal.any() and text.dropna().str.fullmatch(_NUMBER).mean() > 0.5:
             frame[name] = text.where(~decimal, text.str.replace(",", ".", regex=False))
             found = True
+    return found
+
+
+def _without_groups(frame: "pd.DataFrame") -> str | None:
+    """Take the commas out of columns that hold nothing but numbers, some with digits in groups; one of these."""
+    found = None
+    for name in frame.columns:
+        text = frame[name]
+        grouped = text.str.fullmatch(_GROUPED, na=False)
+        if grouped.any() and text.dropna().str.fullmatch(_GROUPED_OR_NOT).all():
+            found = found or str(text[grouped].iloc[0]).strip()
+            frame[name] = text.str.replace(",", "", regex=False)
     return found
 
 

@@ -172,7 +172,7 @@ def read_target(
         raise InvalidData(f"the target {name} holds infinite values; drop or correct those rows")
     if distinct == 1:
         raise InvalidData(
-            f"the target {name} is {values.iloc[0]!r:.40} in every row; there is nothing to learn: "
+            f"the target {name} is {values.iloc[:1].tolist()[0]!r:.40} in every row; there is nothing to learn: "
             f"name another column"
         )
     whole = is_number and bool((values == values.round()).all())
@@ -364,8 +364,12 @@ def _task_asked(target: str, task: Task | None, kind: Kind | None) -> Task | Non
     if kind is None:
         return task
     meant: dict[Kind, Task] = {"category": "classification", "number": "regression"}
+    if kind == "drop":
+        raise InvalidArgument(f"--drop {target}: that is the target; name another column with one of the two")
     if kind not in meant:
-        raise InvalidArgument(f"{target} is the target, and is a number or a category")
+        raise InvalidArgument(
+            f"--column {target}={kind}: that is the target, and is a number or a category; say one of these"
+        )
     if task not in (None, meant[kind]):
         raise InvalidArgument(f"--task {task} and --column {target}={kind} contradict each other; give one")
     return meant[kind]

@@ -13,7 +13,8 @@ handful of kernels however many tensors there are. The update rules are those of
 (Sutskever et al. 2013 as torch has it), Adam (Kingma and Ba 2015, algorithm 1), AdamW (Loshchilov and Hutter 2019,
 algorithm 2). Twin: tests/engine/test_stacked.py trains the members one after the other with torch's own.
 
-Members see the same batches and draw the same random numbers (dropout masks), as rollouts from one fork do. A member
+Members see the same batches and draw the same random numbers (dropout masks), as rollouts from one fork do; behind
+activations that are not contiguous (channels_last) masks of the same law, but not those of a single rollout. A member
 that diverges goes on in NaN and harms no other.
 """
 

@@ -26,7 +26,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.modes import evaluating
 from gammatune.engine.torch_loop import TorchLoop
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra
 from gammatune.integrations.following import BUDGET, default_objective, followed_policy, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
@@ -82,11 +82,20 @@ def fit(
     left out; only lr. tape_bytes: of batches kept where data (a generator, a PyDataset) cannot be drawn again.
     options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
 
+    With run_dir= the same call again goes on with a run; in one process after `keras.utils.clear_session()`, or Keras
+    numbers the layers of the model on, which then is another.
+
     Afterwards the optimizer holds the rate that the course ended with, near zero on the default schedule.
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
     keras = _keras()
     _refuse(model, callbacks)
+    for name in ("initial_epoch", "validation_freq"):
+        if name in options:
+            raise InvalidArgument(
+                f"{name}={options[name]!r}: a run begins with its first epoch and is evaluated after each; leave it "
+                "out"
+            )
     policy = followed_policy(policy)
     from keras.src.backend.torch.trainer import TorchEpochIterator  # what `model.fit` itself draws from
     from keras.src.trainers.data_adapters import array_slicing
@@ -134,17 +143,25 @@ def fit(
     model.make_train_function()  # before any fork, which knows the model's attributes
     model.make_test_function()
     training = _Training(model, _loader(drawn), scored, told, tape_bytes, aloud=verbose != 0)
-    train = prepared(
-        training,
-        training.mirror,
-        epochs,
-        space=space,
-        objective=default_objective(model.get_metrics_result()) if objective is None else objective,
-        listeners=listeners,
-        budget=budget,
-        policy=policy,
-        **options,
-    )
+    try:
+        train = prepared(
+            training,
+            training.mirror,
+            epochs,
+            space=space,
+            objective=default_objective(model.get_metrics_result()) if objective is None else objective,
+            listeners=listeners,
+            budget=budget,
+            policy=policy,
+            **options,
+        )
+    except JournalError as error:
+        if "another run" not in str(error):
+            raise
+        raise JournalError(
+            f"{error}. Where this process has built the model before, Keras has numbered its layers on: call "
+            "keras.utils.clear_session() before it is built again"
+        ) from error
     told.on_train_begin()
     result = train()
     model.optimizer.finalize_variable_values(model.trainable_weights)

@@ -220,7 +220,12 @@ class _Training(ShownLoop):
         loss, accuracy = self._named
         loss = loss or next((name for name in LOSSES if name in metrics), None)
         accuracy = accuracy or next((name for name in ACCURACIES if name in metrics), None)
-        if loss is None or any(name is not None and name not in metrics for name in (loss, accuracy)):
+        if loss in metrics and accuracy is not None and accuracy not in metrics:
+            raise InvalidArgument(
+                f"accuracy={accuracy!r}: validation_step logs {', '.join(metrics)}; give one of these names, or "
+                "leave it out"
+            )
+        if loss is None or loss not in metrics:
             raise InvalidArgument(
                 f"validation_step logs {', '.join(metrics) or 'nothing'}, and a loss is needed to choose a learning "
                 "rate by: self.log('val_loss', ...), or say which it is with loss='name' (and accuracy='name')"

@@ -15,7 +15,7 @@ How a trial counts (s the score, higher is better; worst, median and spread thos
     running                 its posterior mean, where it is known what it tries ("believer", Ginsbourger et al. 2010);
                             where several propose at the same moment, all but the first take a Thompson draw
 
-Parameters that the library's space cannot hold (ranges that overflow, integers beyond 2^53) are drawn at random.
+Parameters that the library's space cannot hold (integers beyond 2^53) are drawn at random, by Optuna's own sampler.
 """
 
 import json

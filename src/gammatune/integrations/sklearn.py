@@ -345,7 +345,7 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y holds one class only, {self.classes_[0]!r}; a classifier needs examples of two at least"
+                f"y holds one class only, {self.classes_.tolist()[0]!r}; a classifier needs examples of two at least"
             )
         loss, objective = None, self.objective
         if self.class_weight is not None:

@@ -214,7 +214,11 @@ class _Training(ShownLoop):
         metrics = {name: plain_number(name, value) for name, value in kept.items()}
         loss, accuracy = self._named
         accuracy = accuracy or ("eval_accuracy" if "eval_accuracy" in metrics else None)
-        if any(name is not None and name not in metrics for name in (loss, accuracy)):
+        if loss in metrics and accuracy is not None and accuracy not in metrics:
+            raise InvalidArgument(
+                f"accuracy={accuracy!r}: evaluate says {', '.join(metrics)}; give one of these names, or leave it out"
+            )
+        if loss not in metrics:
             raise InvalidArgument(
                 f"evaluate says {', '.join(metrics) or 'nothing'}, and a loss is needed to choose a learning rate "
                 "by: give the evaluation data labels, or say which it is with loss='name' (and accuracy='name')"
