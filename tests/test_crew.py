@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from gammatune.crew import Task
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.ledger import Meter
+from gammatune.ranks import SINGLE, Single
 from gammatune.records import Ahead, Fork, Rollout, Values
 from gammatune.signals import Terminated
 from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuner import Tuner, refuse_beside
 
 POLICIES: list[dict[str, Any]] = [
     {"policy": "lookahead", "budget": 1.5, "epochs": 6},
@@ -193,3 +194,13 @@ def test_a_crew_needs_a_training_that_can_be_driven() -> None:
         Tuner(model=object(), optimizer=object(), epochs=1, crew=FakeCrew(FakeTraining))  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="at_once=0"):
         Tuner(training=FakeTraining(), space=["lr=0.1:1:log"], epochs=1, at_once=0)
+
+
+def test_several_ranks_and_a_crew_do_not_go_together() -> None:
+    class Two(Single):
+        world = 2
+
+    for option in ("crew=", "parallel='ray'"):
+        with pytest.raises(InvalidArgument, match="and 2 processes train each of them together: leave"):
+            refuse_beside(Two(), option)
+        refuse_beside(SINGLE, option)

@@ -69,7 +69,16 @@ from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
-from gammatune.tuner import FEW_DECADES, Result, SamplerFactory, Tuner, around, as_space, open_journal
+from gammatune.tuner import (
+    FEW_DECADES,
+    Result,
+    SamplerFactory,
+    Tuner,
+    around,
+    as_space,
+    open_journal,
+    refuse_beside,
+)
 
 # Rollouts chosen together where they can be trained so (guess: a decision has four or a few more).
 AT_ONCE = 4
@@ -366,7 +375,8 @@ def fit(
         )
     # first, since the training puts its hooks on the optimizer
     if parallel is not None:
-        _refuse_what_does_not_travel(parallel, trained, stepper, ranks)
+        refuse_beside(ranks, f"parallel={parallel!r}")
+        _refuse_what_does_not_travel(parallel, trained, stepper)
     crew = _crew(parallel, workers, policy, build, place)
     training = build()
     said += training.said
@@ -587,13 +597,8 @@ def _crew(
     return RayCrew(build, device, address=address or None, workers=workers)
 
 
-def _refuse_what_does_not_travel(parallel: str, model: nn.Module, optimizer: Optimizer, ranks: Ranks) -> None:
+def _refuse_what_does_not_travel(parallel: str, model: nn.Module, optimizer: Optimizer) -> None:
     """Hooks run in this process and on single tensors alone, and so do optimizers within an optimizer."""
-    if ranks.world > 1:
-        raise InvalidArgument(
-            f"parallel={parallel!r} trains rollouts beside each other, and {ranks.world} processes train each of "
-            "them together: leave parallel= out, or pass ranks='off'"
-        )
     hooked = [
         f"{name} has a gradient hook"
         for name, parameter in model.named_parameters()

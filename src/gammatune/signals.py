@@ -45,10 +45,8 @@ def terminating() -> Iterator[None]:
 @contextmanager
 def handler_kept() -> Iterator[None]:
     """Around calls of libraries that take SIGTERM for themselves: afterwards whoever handled it before does again."""
-    before = signal.getsignal(signal.SIGTERM)
-    in_charge = (
-        threading.current_thread() is threading.main_thread() and before is not None
-    )  # None: not Python's
+    before = signal.getsignal(signal.SIGTERM)  # None: no handler of Python's
+    in_charge = threading.current_thread() is threading.main_thread() and before is not None
     try:
         yield
     finally:

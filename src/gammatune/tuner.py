@@ -328,9 +328,8 @@ class Tuner:
             raise InvalidArgument("a Tuner runs once; make a new one for another run")
         self._entered = True
         self._driver.clock.start()
-        if (
-            self._journal is not None or self._has_crew
-        ):  # there is something to save, or somebody to send home
+        # there is something to save, or somebody to send home
+        if self._journal is not None or self._has_crew:
             self._signals.enter_context(terminating())
         return self
 
@@ -640,12 +639,18 @@ def _ranks(given: Any, crew: Crew | None) -> Ranks:
     from gammatune.engine.gang import ranks_of
 
     found = ranks_of(given)
-    if crew is not None and found.world > 1:
-        raise InvalidArgument(
-            f"a crew trains rollouts beside each other, and {found.world} processes train each of them together: "
-            "take one of the two, or pass ranks='off'"
-        )
+    if crew is not None:
+        refuse_beside(found, "crew=")
     return found
+
+
+def refuse_beside(ranks: Ranks, option: str) -> None:
+    """Raises InvalidArgument where several ranks train each rollout together; `option` trains several at once."""
+    if ranks.world > 1:
+        raise InvalidArgument(
+            f"{option} trains rollouts beside each other, and {ranks.world} processes train each of them together: "
+            f"leave {option.partition('=')[0]}= out, or pass ranks='off'"
+        )
 
 
 def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from gammatune.errors import GammatuneError
 from gammatune.fitting import fit
 from gammatune.records import Length, Rollout
+from gammatune.run import Run
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 from gammatune.tuner import Tuner
@@ -371,6 +373,14 @@ def refused(rank: int, world: int, directory: Path) -> dict[str, str]:
     return said
 
 
+def trained(tuner: Tuner, model: Any, optimizer: Any, rank: int, world: int) -> Iterator[Run]:
+    """The runs of a tuner, each after its batches and before it has reported."""
+    for run in tuner:
+        for x, y in run.batches(shares(rank, world)):
+            step(model, optimizer, x, y)
+        yield run
+
+
 def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
     """Ways to end that all ranks take together."""
     found: dict[str, Any] = {}
@@ -383,25 +393,19 @@ def ended(rank: int, world: int, directory: Path) -> dict[str, Any]:
     optimizer = sgd(model)
     try:
         with Tuner(model=model, optimizer=optimizer, epochs=2) as tuner:
-            for run in tuner:
-                for x, y in run.batches(shares(rank, world)):
-                    step(model, optimizer, x, y)
+            for run in trained(tuner, model, optimizer, rank, world):
                 if rank == 0:
                     run.report(score=1.0)
     except GammatuneError as error:
         found["silent"] = type(error).__name__
     with Tuner(model=model, optimizer=optimizer, epochs=20, budget=2) as tuner:
-        for run in tuner:
-            for x, y in run.batches(shares(rank, world)):
-                step(model, optimizer, x, y)
+        for run in trained(tuner, model, optimizer, rank, world):
             run.report(**run.evaluate(lambda: validate(model, rank, world)))
             if run.is_course and rank == world - 1:
                 tuner.stop()  # one rank alone asks for it
     found["stopped"] = len(tuner.result.course)
     with Tuner(model=model, optimizer=optimizer, epochs=9, budget=2) as tuner:
-        for run in tuner:
-            for x, y in run.batches(shares(rank, world)):
-                step(model, optimizer, x, y)
+        for run in trained(tuner, model, optimizer, rank, world):
             run.report(**run.evaluate(lambda: validate(model, rank, world)))
             if run.is_course:
                 break
@@ -416,9 +420,7 @@ def lived_on(rank: int, world: int, directory: Path) -> str:
     heard = ""
     try:
         with Tuner(model=model, optimizer=optimizer, epochs=2) as tuner:
-            for run in tuner:
-                for x, y in run.batches(shares(rank, world)):
-                    step(model, optimizer, x, y)
+            for run in trained(tuner, model, optimizer, rank, world):
                 if rank == 0:
                     raise ValueError("caught")
                 run.report(**run.evaluate(lambda: validate(model, rank, world)))

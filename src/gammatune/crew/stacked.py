@@ -22,8 +22,8 @@ class StackedCrew:
     """A `Crew` for a `Supervised`: tasks that are alike but for values that an optimizer holds are trained in one
     pass, the others one after the other; so too where there is no memory for several.
 
-    Raises InvalidArgument at the first tasks where its network or optimizer cannot be
-    batched (`engine.stacked.Stack`).
+    Raises InvalidArgument at the first tasks where its network or optimizer cannot be batched
+    (`engine.stacked.Stack`).
     """
 
     def __init__(self) -> None:

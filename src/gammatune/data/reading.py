@@ -143,11 +143,13 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
             f"the first line of {path} holds numbers ({', '.join(map(str, frame.columns[:4]))}); it must hold the "
             "names of the columns"
         )
-    if separator == ";" and _decimal_points(frame):
+    commas = separator == ";" and _decimal_points(frame)
+    if commas:
         said.append(f"{path.name} writes decimals with a comma.")
-    elif grouped := _without_groups(frame):
+    frame = frame.apply(_number_where_all_are)
+    if not commas and (grouped := _without_groups(frame)):
         said.append(f"{path.name} groups digits with a comma ({grouped}).")
-    return frame.apply(_number_where_all_are)
+    return frame
 
 
 def _decimal_points(frame: "pd.DataFrame") -> bool:
@@ -163,22 +165,28 @@ def _decimal_points(frame: "pd.DataFrame") -> bool:
 
 
 def _without_groups(frame: "pd.DataFrame") -> str | None:
-    """Take the commas out of columns that hold nothing but numbers, some with digits in groups; one of these."""
+    """Make numbers of text columns that hold nothing else, some with digits in groups; one of these."""
     found = None
-    for name in frame.columns:
+    for name in frame.select_dtypes(exclude="number").columns:
         text = frame[name]
+        if not _few(text).str.fullmatch(_GROUPED_OR_NOT).all():
+            continue
         grouped = text.str.fullmatch(_GROUPED, na=False)
         if grouped.any() and text.dropna().str.fullmatch(_GROUPED_OR_NOT).all():
             found = found or str(text[grouped].iloc[0]).strip()
-            frame[name] = text.str.replace(",", "", regex=False)
+            frame[name] = _number_where_all_are(text.str.replace(",", "", regex=False))
     return found
+
+
+def _few(text: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Values from all over the column, which tell most texts from numbers at once."""
+    return text.iloc[:: max(1, len(text) // 100)].dropna()
 
 
 def _number_where_all_are(text: "pd.Series[Any]") -> "pd.Series[Any]":
     import pandas as pd
 
-    sample = text.iloc[:: max(1, len(text) // 100)].dropna()
-    if pd.to_numeric(sample, errors="coerce").isna().any() or text.str.fullmatch(CODE, na=False).any():
+    if pd.to_numeric(_few(text), errors="coerce").isna().any() or text.str.fullmatch(CODE, na=False).any():
         return text
     numbers = pd.to_numeric(text, errors="coerce")
     return text if (numbers.isna() & text.notna()).any() else numbers

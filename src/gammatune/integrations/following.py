@@ -46,6 +46,26 @@ def default_objective(names: object) -> str:
     return DEFAULT_CLASSIFICATION if "accuracy" in names else DEFAULT_REGRESSION  # type: ignore[operator]
 
 
+def named_metrics(
+    metrics: Metrics, loss: str | None, accuracy: str | None, *, said: str, how: str
+) -> Metrics:
+    """With the loss and the accuracy, by which a rate is chosen, under these names.
+
+    loss, accuracy: what they are called; None: not there. said: who gave the metrics, such as "evaluate says".
+    how: a loss comes to be among them. Raises InvalidArgument without a loss, or where a name is not among them.
+    """
+    told = f"{said} {', '.join(metrics) or 'nothing'}"
+    if loss is None or loss not in metrics:
+        raise InvalidArgument(
+            f"{told}, and a loss is needed to choose a learning rate by: {how}, or say which it is with loss='name' "
+            "(and accuracy='name')"
+        )
+    if accuracy is not None and accuracy not in metrics:
+        raise InvalidArgument(f"accuracy={accuracy!r}: {told}; give one of these names, or leave it out")
+    named = {"loss": metrics[loss]} | ({} if accuracy is None else {"accuracy": metrics[accuracy]})
+    return {**metrics, **named}
+
+
 class Shown(Protocol):
     """A training whose course is shown to callbacks."""
 

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, prepared
+from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
@@ -220,18 +220,8 @@ class _Training(ShownLoop):
         loss, accuracy = self._named
         loss = loss or next((name for name in LOSSES if name in metrics), None)
         accuracy = accuracy or next((name for name in ACCURACIES if name in metrics), None)
-        if loss in metrics and accuracy is not None and accuracy not in metrics:
-            raise InvalidArgument(
-                f"accuracy={accuracy!r}: validation_step logs {', '.join(metrics)}; give one of these names, or "
-                "leave it out"
-            )
-        if loss is None or loss not in metrics:
-            raise InvalidArgument(
-                f"validation_step logs {', '.join(metrics) or 'nothing'}, and a loss is needed to choose a learning "
-                "rate by: self.log('val_loss', ...), or say which it is with loss='name' (and accuracy='name')"
-            )
-        named = {"loss": metrics[loss]} | ({} if accuracy is None else {"accuracy": metrics[accuracy]})
-        return metrics | named
+        how = "self.log('val_loss', ...)"
+        return named_metrics(metrics, loss, accuracy, said="validation_step logs", how=how)
 
     @contextmanager
     def _heard(self, *, in_epoch: bool, silent: bool = False) -> Iterator[None]:

@@ -30,7 +30,7 @@ from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.modes import evaluating
 from gammatune.engine.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, prepared
+from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.policy.job import Policy
@@ -214,18 +214,8 @@ class _Training(ShownLoop):
         metrics = {name: plain_number(name, value) for name, value in kept.items()}
         loss, accuracy = self._named
         accuracy = accuracy or ("eval_accuracy" if "eval_accuracy" in metrics else None)
-        if loss in metrics and accuracy is not None and accuracy not in metrics:
-            raise InvalidArgument(
-                f"accuracy={accuracy!r}: evaluate says {', '.join(metrics)}; give one of these names, or leave it out"
-            )
-        if loss not in metrics:
-            raise InvalidArgument(
-                f"evaluate says {', '.join(metrics) or 'nothing'}, and a loss is needed to choose a learning rate "
-                "by: give the evaluation data labels, or say which it is with loss='name' (and accuracy='name')"
-            )
-        return (
-            metrics | {"loss": metrics[loss]} | ({} if accuracy is None else {"accuracy": metrics[accuracy]})
-        )
+        how = "give the evaluation data labels"
+        return named_metrics(metrics, loss, accuracy, said="evaluate says", how=how)
 
     @contextlib.contextmanager
     def _unheard(self) -> Iterator[None]:
