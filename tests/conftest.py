@@ -1,8 +1,10 @@
 """The test world is stricter than the real one: one thread, every stream seeded, warnings are errors."""
 
+import os
 import random
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -38,3 +40,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(found, len(LONGEST))
 
     items.sort(key=place)
+
+
+# Skipped is not passed: the last line of a run says what was, and what would run it. MAY_SKIP, a list with commas
+# ("CUDA, the extra bench"), says what may be absent: CI fails where a test is skipped for want of something else.
+MAY_SKIP = "MAY_SKIP"
+
+
+def reasons(config: pytest.Config) -> list[str]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    return [report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if MAY_SKIP in os.environ and needs.forbidden(reasons(session.config), os.environ[MAY_SKIP]):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    for line in needs.last_lines(reasons(config), os.environ.get(MAY_SKIP)):
+        print(line)

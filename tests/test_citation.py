@@ -4,10 +4,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+yaml = needs.package("yaml")
 # What the schema of CFF 1.2.0 lets stand there, as far as we use it.
 WORK = {"title", "authors", "type"}
 PERSON, ENTITY = {"family-names", "given-names"}, {"name"}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -210,7 +211,7 @@ def test_a_loss_does_instead_of_a_step() -> None:
 
 
 def test_schedule_free_is_healthy() -> None:
-    schedulefree = pytest.importorskip("schedulefree")
+    schedulefree = needs.package("schedulefree")
     given = Given()
     given.optimizer = schedulefree.AdamWScheduleFree(given.model.parameters(), lr=0.01)
     objects = given.objects() | {"step": None}

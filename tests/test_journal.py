@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -531,7 +532,7 @@ def test_a_clock_on_the_wall_that_goes_backwards_changes_nothing(tmp_path: Path)
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
     """Files end at `size` bytes: the kernel takes the part of a write that fits, and refuses the rest."""
-    resource = pytest.importorskip("resource")
+    resource = needs.package("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 
 from gammatune.errors import JournalError, JournalWarning, RunIsLocked
@@ -30,8 +31,6 @@ BEGIN = begin_event(
     space=["lr=0:1"],
     facts={},
 )
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-
 # A process that holds the run in its first argument, says so, and waits to be told what to do.
 HOLDER = """
 import os, sys
@@ -168,7 +167,7 @@ def test_a_disk_too_full_for_the_name_still_locks(run: Path, monkeypatch: pytest
 def test_a_file_system_that_cannot_lock_is_refused_by_name(
     run: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    fcntl = pytest.importorskip("fcntl")
+    fcntl = needs.package("fcntl")
 
     def flock(handle: int, how: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -187,7 +186,7 @@ def test_a_file_system_that_cannot_lock_is_refused_by_name(
     Journal(run, resume=True).close()
 
 
-@pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="the system does not tell")
+@pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason=needs.UNIX)
 def test_the_kind_of_file_system_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gammatune import locking
 
@@ -247,7 +246,7 @@ def child(body: Any) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-@needs_fork
+@needs.fork
 def test_a_forked_child_does_not_free_its_parents_lock(run: Path) -> None:
     """Neither by ending nor by closing what it has inherited, as a loader's worker may."""
     with Journal(run, resume=True) as journal:
@@ -263,7 +262,7 @@ def test_a_forked_child_does_not_free_its_parents_lock(run: Path) -> None:
     Journal(run, resume=True).close()
 
 
-@needs_fork
+@needs.fork
 def test_a_forked_child_writes_nothing(run: Path) -> None:
     def append() -> None:
         with pytest.raises(JournalError, match="this is a child of it"):
@@ -280,7 +279,7 @@ def test_a_forked_child_writes_nothing(run: Path) -> None:
     assert replay(run).notes == ["one"]
 
 
-@needs_fork
+@needs.fork
 def test_a_forked_child_does_not_write_what_its_parent_has_in_memory(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,7 +297,7 @@ def test_a_forked_child_does_not_write_what_its_parent_has_in_memory(
     assert replay(run).notes[:2] == ["one", "two"]
 
 
-@needs_fork
+@needs.fork
 def test_children_that_live_on_do_not_keep_the_lock_of_a_killed_parent(run: Path) -> None:
     """A run that is killed is gone on with, though a worker of its loader has not noticed yet."""
     worker = """

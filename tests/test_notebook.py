@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import nn
@@ -243,7 +244,7 @@ def test_where_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_display_of_a_notebook_moves_while_a_rollout_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    display = pytest.importorskip("IPython.display", reason="needs IPython")
+    display = needs.package("IPython.display")
     drawn: list[str] = []
 
     class Handle:
@@ -295,9 +296,9 @@ result = train([gammatune.progress()])""",
 
 
 def test_in_a_real_notebook(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="needs nbclient")
-    nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
-    pytest.importorskip("ipykernel", reason="needs ipykernel")
+    nbclient = needs.package("nbclient")
+    nbformat = needs.package("nbformat")
+    needs.package("ipykernel")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in NOTEBOOK])
     nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute(cwd=str(tmp_path))
     trained, looked, asked = (cell.outputs for cell in notebook.cells)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,7 @@ from gammatune.errors import InvalidArgument, WorkerLost, WorkerWarning
 from gammatune.records import Length, Rollout
 from gammatune.signals import Terminated, handler_kept
 
-ray = pytest.importorskip("ray", reason="needs Ray: pip install 'gammatune[ray]'")
+ray = needs.package("ray")
 
 from gammatune.crew.ray import RayCrew, Settings  # noqa: E402
 

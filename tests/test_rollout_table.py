@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,8 +169,8 @@ def test_csv_read_back_gives_the_same(drawn: list[tuple[float, int | None, str, 
 
 
 def test_every_file_holds_the_same(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow")
+    pandas = needs.package("pandas")
+    needs.package("pyarrow")
     odd = [
         outcome(1000, metrics={"loss": math.nan, "own": math.inf}, status="diverged", score=None, note='a "b",\nc'),
         outcome(1001, values={"lr": 1 / 3, "kind": "sgd"}),
@@ -199,7 +200,7 @@ def test_every_file_holds_the_same(tmp_path: Path) -> None:
 
 
 def test_a_column_of_numbers_and_words_is_written_as_words(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = needs.package("pandas")
     table = flatten([outcome(values={"size": 32}), outcome(1, values={"size": "own"})], [], {}, [])
     table.save(tmp_path / "a.parquet")
     assert list(pandas.read_parquet(tmp_path / "a.parquet")["size"]) == ["32", "own"]

@@ -18,6 +18,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import needs
 import pytest
 import typer
 
@@ -26,7 +27,7 @@ from gammatune import rules
 from gammatune.cli import app
 from gammatune.models import tabular
 
-pytest.importorskip("sphinx", reason="needs the extra `docs`")
+needs.package("sphinx")
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "docs" / "site"
@@ -221,7 +222,7 @@ def test_blocks_of_a_page(page: Path, tmp_path: Path) -> None:
         done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     if waiting:
-        pytest.skip(f"the rest runs; these wait for: {', '.join(waiting)}")
+        pytest.skip(f"needs {', '.join(waiting)}: pip install it; the rest of the page runs")
 
 
 def test_the_rules_of_choice_are_those_of_the_code() -> None:

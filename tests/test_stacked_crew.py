@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -200,7 +201,7 @@ def test_what_members_would_lose_is_refused(what: str, said: str) -> None:
 @pytest.mark.parametrize("where", ["gradient", "step", "inner"])
 def test_what_runs_in_this_process_alone_is_refused(parallel: str, where: str) -> None:
     if parallel == "ray":
-        pytest.importorskip("ray", reason="needs Ray: pip install 'gammatune[ray]'")
+        needs.package("ray")
     model = net(3)()
     optimizer: Any = torch.optim.SGD(model.parameters(), lr=0.1)
     if where == "gradient":

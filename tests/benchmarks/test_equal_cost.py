@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_both_costs_what_twelve_runs_do_and_selects_nothing():
 
 @pytest.mark.parametrize("name", ["linear-tpe", "linear-grid", "linear-gamma"])
 def test_a_search_pays_for_its_twelve_trials_and_takes_the_best_by_the_objective(name):
-    pytest.importorskip("optuna")
+    needs.package("optuna")
     cell = tuned.METHODS[name](TINY, 0)
     assert cell.cost == pytest.approx(12)
     setting = harness.setting_of(TINY, 0)
@@ -312,7 +313,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 
 
 def test_results_are_merged_and_drawn(store, monkeypatch):
-    pytest.importorskip("matplotlib")
+    needs.package("matplotlib")
     monkeypatch.setattr(harness, "all_methods", lambda: plain.METHODS)
     monkeypatch.setattr(harness, "TASKS", {TINY.name: TINY})
     for seed in (0, 1):

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -37,10 +38,8 @@ OURS = asha.METHODS | autolrs.METHODS | population.METHODS | greedy.METHODS
 def method(name: str):
     if name in OURS:
         return OURS[name]
-    pytest.importorskip(
-        "schedulefree", reason="schedulefree is not installed: pip install 'gammatune[bench]'"
-    )
-    pytest.importorskip("prodigyopt", reason="prodigyopt is not installed: pip install 'gammatune[bench]'")
+    needs.package("schedulefree")
+    needs.package("prodigyopt")
     from methods import free
 
     return free.METHODS[name]

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from gammatune.data import load, make_data
 from gammatune.data.jpeg import convert, in_order, load_jpegs
 from gammatune.errors import InvalidData, MissingExtra
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow (the extra images) is not installed")
+Image = needs.package("PIL.Image")
 
 NAMES = np.array(["cat", "dog"])
 

@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from gammatune.errors import InvalidData
 
 X = np.arange(24, dtype=np.uint8).reshape(6, 2, 2)
 Y = np.array(["a", "b", "c"] * 2)
-MNIST = Path(__file__).resolve().parents[2] / "../shared/data/mnist.npz"
+MNIST = needs.data_folder() / "mnist.npz"
 
 
 def test_reads_what_numpy_wrote(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_new_examples_with_and_without_answers(tmp_path: Path) -> None:
         load_new(tmp_path / "new.npz")
 
 
-@pytest.mark.skipif(not MNIST.is_file(), reason="the MNIST file is not on this machine")
+@pytest.mark.skipif(not MNIST.is_file(), reason=needs.DATA)
 def test_mnist_as_keras_distributes_it() -> None:
     data = load(MNIST)
     assert data.x_test is not None

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import needs
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,7 +131,7 @@ def test_types_of_pandas_are_read_and_encoded_alike_row_by_row(values: Any, kind
 
 @pytest.mark.parametrize("kind", ["timestamp[ns][pyarrow]", "date32[day][pyarrow]"])
 def test_dates_as_arrow_has_them(kind: str) -> None:
-    pytest.importorskip("pyarrow")
+    needs.package("pyarrow")
     plain = people().assign(x=pd.date_range("2020-01-01", periods=N))
     arrow = plain.assign(x=plain.x.astype(kind))
     made = split_table(make_table("t", arrow, "answer"), seed=0).preprocessing

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import test_control_rollouts as control
@@ -659,7 +660,7 @@ def test_schedulers_go_on_in_multiplier_mode(scheduler: str, tmp_path: Path) -> 
     ("package", "name"), [("schedulefree", "AdamWScheduleFree"), ("prodigyopt", "Prodigy")]
 )
 def test_optimizers_of_others_go_on(package: str, name: str, tmp_path: Path) -> None:
-    kind = getattr(pytest.importorskip(package), name)
+    kind = getattr(needs.package(package), name)
 
     def make() -> control.Training:
         training = control.Training("SGD", "batchnorm")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import Tensor, nn
@@ -144,7 +145,7 @@ def test_a_rate_bent_to_zero_leaves_weights_without_a_gradient_alone(
     assert weight.tolist() == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need CUDA")
+@needs.cuda
 def test_a_captured_step_is_steered_and_goes_back() -> None:
     """A graph holds on to tensors: rate, weights and optimizer state must be written in place."""
     ends = []

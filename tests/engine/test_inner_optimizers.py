@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import needs
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -18,9 +19,9 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 def make(name: str) -> Callable[[Any], torch.optim.Optimizer]:
     if name == "prodigy":
-        package = pytest.importorskip("prodigyopt", reason="prodigyopt is not installed")
+        package = needs.package("prodigyopt")
         return lambda parameters: package.Prodigy(parameters, lr=1.0)
-    package = pytest.importorskip("schedulefree", reason="schedulefree is not installed")
+    package = needs.package("schedulefree")
     return lambda parameters: package.AdamWScheduleFree(parameters, lr=0.0025)
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import Tensor, nn
@@ -123,7 +124,7 @@ def test_as_one_after_the_other(case: str, before: int, groups: bool) -> None:
     """Weights, running statistics and optimizer state of every member, from a fork with and without a past."""
     make, kind, options = CASES[case]
     if not options.keys() <= inspect.signature(kind).parameters.keys():
-        pytest.skip("this torch has no such option")
+        pytest.skip(f"needs {', '.join(options)} of {kind.__name__}: a newer torch")
     model, optimizer = begun(make, kind, options, before=before, groups=groups)
     members = at_rates(optimizer, RATES)
     stack = Stack(model, optimizer, nn.functional.cross_entropy, members)
@@ -281,7 +282,7 @@ def test_the_users_own_error_goes_through() -> None:
         stack.step(*batches(1)[0])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="asks CUDA itself who waits for it")
+@needs.cuda
 def test_on_a_gpu_as_one_after_the_other_and_without_waiting() -> None:
     make, kind, options = CASES["adamw"]
     model, optimizer = begun(make, kind, options, before=0, groups=False)

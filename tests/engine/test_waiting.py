@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
+import needs
 import pytest
 import torch
 from far import READS, Far, taken_away
@@ -211,7 +212,7 @@ def forbidden() -> Any:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="asks CUDA itself who waits for it")
+@needs.cuda
 def test_on_a_gpu_no_step_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the second step to the one at which the flag is due."""
     monkeypatch.undo()

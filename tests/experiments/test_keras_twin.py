@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import needs
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ def batches(side: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_same_losses_step_by_step() -> None:
-    pytest.importorskip("keras", reason="Keras is not installed: pip install -c constraints.txt keras")
+    needs.package("keras")
     agreement = keras_twin.twin(*batches(32), steps=4)
     assert len(agreement.pairs) == 4
     assert agreement.worst < keras_twin.TOLERANCE
@@ -29,7 +30,7 @@ def test_the_same_losses_step_by_step() -> None:
 
 def test_a_network_that_differs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: weights handed over without reordering the inputs of the first dense layer."""
-    pytest.importorskip("keras", reason="Keras is not installed: pip install -c constraints.txt keras")
+    needs.package("keras")
 
     def careless(ours: torch.nn.Module, theirs: object) -> None:
         usual(ours, theirs)

@@ -4,11 +4,11 @@ import importlib
 import importlib.util
 import json
 import math
-import os
 import sys
 import types
 from pathlib import Path
 
+import needs
 import pytest
 
 from gammatune.reproduce_command import folder, names
@@ -33,10 +33,12 @@ from reproduction import (
 ROOT = Path(__file__).resolve().parents[2]
 VERDICTS = {"holds", "does not hold", "cannot be told"}
 
-matplotlib_here = pytest.mark.skipif(
-    importlib.util.find_spec("matplotlib") is None,
-    reason="needs matplotlib: pip install 'gammatune[figures]'",
-)
+pytestmark = pytest.mark.usefixtures("matplotlib_here")
+
+
+@pytest.fixture(scope="module")
+def matplotlib_here():
+    needs.package("matplotlib")
 
 
 def test_no_two_processes_compute_the_same_cells():
@@ -53,7 +55,6 @@ def test_no_two_processes_compute_the_same_cells():
                 assert "table4" in line
 
 
-@matplotlib_here
 def test_processes_give_what_one_gives(tmp_path):
     wanted = ["fig9", "fig3", "fig10"]
     one = run_command(wanted, "smoke", 2, None, str(tmp_path / "one"))
@@ -69,28 +70,23 @@ OF_FORMULAS = ("fig3", "fig4", "fig5", "fig6", "fig9", "fig10", "fig11", "fig12"
 OF_CIFAR = ("table1", "table7", "fig21")
 
 
-def data_folder() -> Path:
-    return Path(os.environ.get("GAMMATUNE_DATA", ROOT.parent / "shared" / "data"))
-
-
 def missing(name: str) -> list[Path]:
     """The files that the reproduction needs and that are not here."""
     if name in OF_FORMULAS:
         return []
-    needed = [data_folder() / "mnist.npz"]
+    needed = [needs.data_folder() / "mnist.npz"]
     if name in OF_CIFAR:
-        needed += [data_folder() / f"cifar10_{part}_jpeg.npz" for part in ("train", "test")]
+        needed += [needs.data_folder() / f"cifar10_{part}_jpeg.npz" for part in ("train", "test")]
     return [path for path in needed if not path.is_file()]
 
 
-@matplotlib_here
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", names())
 def test_a_reproduction_runs_in_miniature_and_leaves_what_it_names(name, tmp_path):
-    if absent := missing(name):
-        pytest.skip(f"needs {', '.join(path.name for path in absent)} in GAMMATUNE_DATA or ../shared/data")
+    if missing(name):
+        pytest.skip(needs.DATA)
     module = importlib.import_module(name)
-    data = None if name in OF_FORMULAS else data_folder()
+    data = None if name in OF_FORMULAS else needs.data_folder()
     report = reproduce(
         module, Asked("smoke", 2, data=data, out=tmp_path / "out", cache=tmp_path / "out" / ".cache")
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -18,9 +19,9 @@ from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
-keras = pytest.importorskip("keras", reason="needs Keras: pip install 'gammatune[keras]'")
+keras = needs.package("keras")
 if keras.config.backend() != "torch":
-    pytest.skip("Keras was imported on another backend", allow_module_level=True)
+    pytest.skip("needs Keras on torch: KERAS_BACKEND=torch", allow_module_level=True)
 
 # how Keras makes NumPy arrays of tensors
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,7 @@ from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
-pl = pytest.importorskip("lightning.pytorch", reason="needs Lightning: pip install 'gammatune[lightning]'")
+pl = needs.package("lightning.pytorch")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),

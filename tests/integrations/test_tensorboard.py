@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import nn
@@ -14,9 +15,7 @@ from gammatune.integrations.tensorboard import TensorBoard
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuner import Result, Tuner
 
-tensorboard = pytest.importorskip(
-    "tensorboard.backend.event_processing.event_accumulator", reason="needs the extra tensorboard"
-)
+tensorboard = needs.package("tensorboard.backend.event_processing.event_accumulator")
 Scalars = dict[str, list[tuple[int, float]]]
 
 

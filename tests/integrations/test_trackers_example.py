@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import needs
 import pytest
 
 from gammatune.journal import replay
@@ -135,7 +136,7 @@ def test_wandb(example: Any) -> None:
 
 
 def test_tensorboard(example: Any) -> None:
-    pytest.importorskip("tensorboard")
+    needs.package("tensorboard")
     example("tensorboard")
     assert list(Path("runs/tracked/tensorboard/course").glob("events*"))
     assert replay("runs/tracked").end is not None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -18,10 +19,8 @@ from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
-transformers = pytest.importorskip(
-    "transformers", reason="needs Transformers: pip install 'gammatune[transformers]'"
-)
-pytest.importorskip("accelerate", reason="needs Accelerate: pip install 'gammatune[transformers]'")
+transformers = needs.package("transformers")
+needs.package("accelerate")
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:transformers", "ignore::Warning:accelerate")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from small_runs import tuned
 
@@ -15,8 +16,8 @@ from gammatune.report.page import write_report
 
 BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 if not (BROWSER.exists() and DRIVER.exists()):
-    pytest.skip(f"no browser: {BROWSER} and {DRIVER} are needed", allow_module_level=True)
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    pytest.skip(needs.BROWSER, allow_module_level=True)
+webdriver = needs.package("selenium.webdriver")
 
 PHONE = 360  # units of CSS
 

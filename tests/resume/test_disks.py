@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import nn
@@ -120,7 +121,7 @@ def test_a_broken_disk_costs_nothing_but_safety(
     assert resumed.schedule == whole[0].schedule
 
 
-@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="the system has no limit on file sizes")
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason=needs.UNIX)
 def test_a_limit_of_the_system_on_file_sizes(
     tmp_path: Path, whole: tuple[FitResult, dict[str, torch.Tensor]], always: None
 ) -> None:

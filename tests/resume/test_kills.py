@@ -1,18 +1,19 @@
 """A sample of benchmarks/interruptions.py: processes that are killed, on real networks."""
 
-import os
 import sys
 from pathlib import Path
 
+import needs
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-interruptions = pytest.importorskip("interruptions")
+import interruptions
+
 Case = interruptions.Case
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are made by fork")
+@needs.fork
 @pytest.mark.parametrize(
     "case",
     [

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import needs
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ class TestRegistered(SamplerContract):
     def _choose(self, sampler: str) -> None:
         self.name = sampler
         if sampler == "tpe":
-            pytest.importorskip("optuna")
+            needs.package("optuna")
 
     def make(self, space: Space, rng: np.random.Generator) -> Sampler:
         return make_sampler(self.name, space, rng)

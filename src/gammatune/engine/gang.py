@@ -4,6 +4,7 @@ Control messages travel over a group of their own, on the CPU (gloo), so that th
 rank that fails leaves a note in the store, by which the others say what has happened when their connection breaks.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -12,6 +13,8 @@ import time as clock
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import torch
@@ -25,6 +28,7 @@ T = TypeVar("T")
 STEPS: tuple[Step, ...] = get_args(Step)
 LOOK = 0.02  # seconds between two looks at whether others have come (guess)
 SILENCE = 3.0  # seconds in which a rank that still runs notices that another has ended (guess)
+SETTLING = 2.0  # seconds at most that a process which ends waits for gloo's threads (guess)
 
 
 def ranks_of(given: Any) -> Ranks:
@@ -54,6 +58,7 @@ class Gang:
                 "this torch has no gloo, over which the ranks agree; install one that has, or pass ranks='off'"
             )
         self.group = group
+        _settle_at_exit()
         members = tuple(dist.get_process_group_ranks(group))
         self.rank, self.world = members.index(dist.get_rank()), len(members)
         self._store = _store_for(members)
@@ -263,3 +268,50 @@ class _Answer:
         if self._error is not None:
             raise self._error
         return self._value
+
+
+# -- the end of the process
+
+
+@cache  # once a process, and after whatever else has been registered by then: the last to come is called first
+def _settle_at_exit() -> None:
+    atexit.register(settle)
+
+
+def settle() -> None:
+    """Wait until the threads of every gloo group of this process, the user's own among them, have let go of the
+    collectives they did.
+
+    A thread drops what a collective held (tensors, thread-local objects) after whoever waited for it has gone on, and
+    takes Python's interpreter for that. While the interpreter shuts down, Python ends such a thread within a C++
+    destructor, which ends the process: "terminate called without an active exception", SIGABRT (torch 2.13, Python
+    3.11). `destroy_process_group` ends the threads of a group only where nothing holds it, and a
+    DistributedDataParallel does.
+
+    The interpreter is free while this function sleeps. So a thread that was asleep before and after, and has not run
+    between, does not wait for the interpreter, but for work.
+    """
+    until = clock.monotonic() + SETTLING
+    before, now = None, _asleep()
+    while (now is None or now != before) and clock.monotonic() < until:
+        clock.sleep(LOOK / 10)
+        before, now = now, _asleep()
+
+
+def _asleep() -> dict[str, str] | None:
+    """How often each of gloo's threads has gone to sleep, by number; None where one is awake, and on systems other
+    than Linux, which do not say."""
+    threads = Path("/proc/self/task")
+    if not threads.is_dir():
+        return None
+    found = {}
+    for thread in threads.iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            if not (thread / "comm").read_text().startswith("pt_gloo"):  # torch names them so
+                continue
+            lines = (thread / "status").read_text().splitlines()
+            told = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            if not told["State"].startswith("S"):
+                return None
+            found[thread.name] = told["voluntary_ctxt_switches"]
+    return found
