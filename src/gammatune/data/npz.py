@@ -67,6 +67,8 @@ def read_arrays(path: str | Path, keys: tuple[str, ...]) -> Mapping[str, NDArray
         raise InvalidData(
             f"{path}: {key} holds Python objects or is no array; save plain numbers or text"
         ) from error
+    except MemoryError:  # no fault of the file
+        raise
     except Exception as error:  # zip, zlib and NumPy each have their own kinds for a damaged file
         why = str(error).partition("\n")[0] or type(error).__name__
         raise InvalidData(f"{path} is damaged at {key or 'its start'} ({why:.100}); write it anew") from error

@@ -80,6 +80,8 @@ def _parquet(path: Path) -> "pd.DataFrame":
         raise MissingExtra(
             "Parquet files are read by pyarrow; install it with: pip install 'gammatune[tables]'"
         ) from error
+    except MemoryError:  # no fault of the file
+        raise
     except Exception as error:  # pyarrow has its own kinds for a damaged file
         raise InvalidData(
             f"{path} is no Parquet file that can be read ({_first_line(error)}); write it anew"
