@@ -75,7 +75,7 @@ def load_openml(name: str) -> Data:
     source = OPENML_SETS[name]
     parsing: dict[str, Any] = {"parser": "liac-arff"}
     if find_spec("pandas"):  # the same numbers, ten times the speed
-        # targets as numbers too: of categories scikit-learn strips quotes, and pandas 3.1 makes whole numbers of these
+        # targets too: scikit-learn strips quotes of categories, and pandas 3.1 makes whole numbers of these
         parsing = {"parser": "pandas", "read_csv_kwargs": {"dtype": "float32"}}
     try:
         with warnings.catch_warnings():
