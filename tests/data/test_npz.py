@@ -109,3 +109,14 @@ def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(np, "load", load_nothing)
     with pytest.raises(MemoryError):
         load(tmp_path / "mine.npz")
+
+
+def test_a_file_that_may_not_be_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "mine.npz", x_train=X, y_train=Y)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InvalidData, match=r"mine.npz cannot be read \(Permission denied\)"):
+        load(tmp_path / "mine.npz")

@@ -171,3 +171,46 @@ def test_endings() -> None:
     assert is_table("A.CSV")
     assert is_table("a.csv.gz")
     assert not is_table("a.npz")
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised", "words"),
+    [
+        (PermissionError(13, "Permission denied"), InvalidData, r"cannot be read \(Permission denied\)"),
+        (MemoryError(), MemoryError, None),
+    ],
+)
+def test_what_is_no_damage_of_a_parquet_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    raised: type[Exception],
+    words: str | None,
+) -> None:
+    FRAME.to_parquet(tmp_path / "t.parquet")
+
+    def fail(_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(pd, "read_parquet", fail)
+    with pytest.raises(raised, match=words):
+        read_table(tmp_path / "t.parquet", [])
+
+
+def test_names_twice_far_to_the_right(tmp_path: Path) -> None:
+    """Beyond what is looked at to tell the dialect."""
+    names = [f"a_column_of_a_long_name_{i}" for i in range(4000)]
+    (tmp_path / "t.csv").write_text(",".join([*names, "b", "b"]) + "\n" + ",".join(["1"] * 4002) + "\n")
+    with pytest.raises(InvalidData, match="'b' more than once"):
+        read_table(tmp_path / "t.csv", [])
+
+
+def test_row_names_beside_a_column_called_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('"row","b"\n"x",2,3\n"y",4,5\n')
+    found = read_table(tmp_path / "t.csv", []).frame
+    assert found.to_dict("list") == {"name of the row": ["x", "y"], "row": [2, 4], "b": [3, 5]}
+
+
+def test_blanks_in_quotes_are_no_value(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('a,b\n"  ",x\nz," "\nz,x\n')
+    assert read_table(tmp_path / "t.csv", []).frame.isna().sum().tolist() == [1, 1]

@@ -29,7 +29,7 @@ ONCE = 0.5  # of the rows hold a value that no other row has: nothing is learned
 SENTENCE = 4.0  # words in the mean that make text free text [guess]
 
 _NAMED_ID = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|idx|rownum|row_number|rowid|nr|no)$", re.I)
-_UNNAMED = re.compile(r"unnamed: \d+(\.\d+)*", re.I)
+_UNNAMED = re.compile(r"unnamed: \d+(\.\d+)*|\.\.\.\d+", re.I)  # by pandas; by R's tibbles
 _CAMEL_ID = re.compile(r"[a-z](ID|Id|UUID|No|Nr)$")
 
 # Beside ISO 8601. A day may come before the month or after it: what fits all values is taken, and said where both do.
@@ -228,7 +228,7 @@ def _asked(name: str, values: "pd.Series[Any]", kind: Kind) -> Column:
 
 
 def is_unnamed(name: Any) -> bool:
-    """Whether pandas calls a column so, here or when it wrote the file, since it has no name: by its place alone."""
+    """Whether a program calls a column so by its place, here or when it wrote the file, since it has no name."""
     return isinstance(name, str) and _UNNAMED.fullmatch(name) is not None
 
 

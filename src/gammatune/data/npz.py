@@ -54,7 +54,14 @@ def read_arrays(path: str | Path, keys: tuple[str, ...]) -> Mapping[str, NDArray
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise InvalidData(f"{path}: {what}; expected {LAYOUT}")
-    if not zipfile.is_zipfile(path):
+    try:
+        with path.open("rb") as stream:  # of a path alone is_zipfile says no, whatever the obstacle
+            is_archive = zipfile.is_zipfile(stream)
+    except OSError as error:
+        raise InvalidData(
+            f"{path} cannot be read ({error.strerror or error}); allow it, or name another file"
+        ) from error
+    if not is_archive:
         raise InvalidData(f"{path} is not an .npz file; write one with numpy.savez_compressed")
     arrays = {}
     key = ""

@@ -81,6 +81,10 @@ def _parquet(path: Path) -> "pd.DataFrame":
         ) from error
     except MemoryError:  # no fault of the file
         raise
+    except PermissionError as error:
+        raise InvalidData(
+            f"{path} cannot be read ({error.strerror}); allow it, or name another file"
+        ) from error
     except Exception as error:  # pyarrow has its own kinds for a damaged file
         raise InvalidData(
             f"{path} is no Parquet file that can be read ({_first_line(error)}); write it anew"
