@@ -36,6 +36,7 @@ class Asked:
     freeze: list[str] | None = None
     target: str | None = None
     positive: str | None = None
+    exact_labels: bool = False
     metric: str | None = None
     class_weights: str | None = None
     group: str | None = None

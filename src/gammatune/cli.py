@@ -68,6 +68,14 @@ def train(
             rich_help_panel="Tables",
         ),
     ] = None,
+    exact_labels: Annotated[
+        bool,
+        typer.Option(
+            "--exact-labels",
+            help="Keep labels apart that differ in blanks, accents' encoding or rare case only.",
+            rich_help_panel="Tables",
+        ),
+    ] = False,
     test: Annotated[
         str | None,
         typer.Option(
@@ -322,6 +330,7 @@ def train(
         freeze=freeze,
         target=target,
         positive=positive,
+        exact_labels=exact_labels,
         metric=metric,
         class_weights=class_weights,
         group=group,

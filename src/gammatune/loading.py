@@ -92,6 +92,10 @@ def weights_of(plan: Plan) -> Mapping[str, Any]:
         raise JournalError(
             f"{path.parent} holds no weights yet ({WEIGHTS}): the run has not ended, or committed nothing"
         ) from None
+    except MemoryError:  # no fault of the file
+        raise
+    except PermissionError as error:
+        raise JournalError(f"{path} cannot be read ({error.strerror}); allow it") from error
     except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
         raise JournalError(
             f"{path} cannot be read ({first_line(error)}); the file is damaged, train again"

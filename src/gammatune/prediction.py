@@ -110,8 +110,8 @@ def _rows(file: str, preparing: TablePreprocessing) -> New:
     if not is_table(file):
         raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
     said: list[str] = []
-    frame = read_table(file, said)
-    x = preparing.inputs(frame, said)
+    frame = preparing.matched(read_table(file, said, preparing.decimal).frame, said)
+    x = preparing.encode(frame, said)
     said += preparing.misread(frame)
     names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
     return New(x, _targets(Path(file).name, frame, preparing, said), names, said)
@@ -130,7 +130,7 @@ def _targets(
     if preparing.task == "regression":
         numbers: NDArray[Any] = values.to_numpy()
         return numbers
-    codes = codes_of(name, preparing.target, values, preparing.classes)
+    codes = codes_of(name, preparing.target, values, preparing.classes, said, exact=preparing.exact_labels)
     return np.asarray(preparing.labels(codes))
 
 

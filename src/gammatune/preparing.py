@@ -34,7 +34,7 @@ from gammatune.tuner import default_budget
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]
-FOR_TABLES = ("target", "positive", "group", "time_column", "test", "drop", "column")
+FOR_TABLES = ("target", "positive", "exact_labels", "group", "time_column", "test", "drop", "column")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +153,7 @@ def _split_table(asked: Asked, begun: Any, said: list[str]) -> Split:
     kinds = kinds_asked(asked.column or (), asked.drop or ())
     options: dict[str, Any] = {
         "task": asked.task, "kinds": kinds, "group": asked.group, "time": asked.time_column,
-        "positive": asked.positive,
+        "positive": asked.positive, "exact_labels": asked.exact_labels,
     }  # fmt: skip
     table = load_table(asked.data, asked.target, **options)
     test = None

@@ -243,3 +243,62 @@ def test_labels_that_are_numbers_are_known_from_folders(gammatune: Any) -> None:
     said = gammatune("predict", "runs/noise-1", "new")
     assert said.code == 0
     assert "accuracy" in said.out
+
+
+QUICK = ("--epochs", "1", "--budget", "1", "--no-compare", "--quiet")
+
+
+def predicted(path: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(Path(path).read_text().splitlines()))
+
+
+def test_columns_without_a_name_are_told_by_their_place_or_refused(gammatune: Any) -> None:
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(r.integers(0, 10, (120, 4)) * [1, 10, 100, 1000])
+    frame.insert(0, "answer", np.where(frame[1] > frame[3] / 100, "yes", "no"))
+    names = ["answer", "rate each film", "", "", ""]
+    frame.to_csv("films.csv", index=False, header=names)
+    assert gammatune("train", "films.csv", "--target", "answer", *QUICK).code == 0
+    gammatune("predict", "runs/films-1", "films.csv")
+    frame.drop(columns=["answer"]).to_csv("new.csv", index=False, header=names[1:])
+    assert gammatune("predict", "runs/films-1", "new.csv").code == 0
+    assert predicted("new.predictions.csv") == predicted("films.predictions.csv")
+    frame.drop(columns=["answer", 3]).to_csv("fewer.csv", index=False, header=names[1:-1])
+    said = gammatune("predict", "runs/films-1", "fewer.csv")
+    assert said.code == 1
+    assert (
+        "trained on rate each film, 3 without a name, and here rate each film, 2 without a name" in said.err
+    )
+    assert not Path("fewer.predictions.csv").exists()
+
+
+def test_a_new_row_is_read_as_the_table_trained_on(gammatune: Any) -> None:
+    rows = [f"{1 + i % 9}.{(i * 37) % 1000:03d};{i % 10},5;{'ab'[i % 9 > 3]}" for i in range(120)]
+    Path("homes.csv").write_text("households;rate;y\n" + "\n".join(rows) + "\n")
+    assert gammatune("train", "homes.csv", "--target", "y", *QUICK).code == 0
+    Path("dotted.csv").write_text("households;rate\n8.619;4\n")
+    Path("bare.csv").write_text("households;rate\n8619;4\n")
+    said = gammatune("predict", "runs/homes-1", "dotted.csv").out
+    assert "dotted.csv groups digits with a dot (8.619), as the table trained on does." in said
+    gammatune("predict", "runs/homes-1", "bare.csv")
+    assert predicted("dotted.predictions.csv") == predicted("bare.predictions.csv")
+
+
+def test_labels_are_one_or_exact(gammatune: Any) -> None:
+    frame = survey()
+    frame["answer"] = np.where(np.arange(160) % 8 == 0, frame.answer + " ", frame.answer)
+    frame.to_csv("survey.csv", index=False)
+    said = gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    assert "counts as 'no'; 'yes ' (" in said.out
+    assert "--exact-labels keeps them apart." in said.out
+    said = gammatune("predict", "runs/survey-1", "survey.csv")
+    assert "counts as 'no'; 'yes ' (" in said.out
+    assert "accuracy" in said.out
+    assert {row["prediction"] for row in predicted("survey.predictions.csv")} <= {"yes", "no"}
+    assert gammatune("train", "survey.csv", "--target", "answer", "--exact-labels", *QUICK).code == 0
+    survey(20, seed=1).assign(answer="NO").to_csv("new.csv", index=False)
+    assert "'NO', which the training data never shows; known: no, no " in gammatune(
+        "predict", "runs/survey-2", "new.csv"
+    ).err  # fmt: skip
+    said = gammatune("train", "digits", "--exact-labels")
+    assert "--exact-labels goes with a table" in said.err

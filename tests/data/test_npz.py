@@ -99,3 +99,25 @@ def test_mnist_as_keras_distributes_it() -> None:
     assert (data.shape, len(data.x_train), len(data.x_test)) == ((1, 28, 28), 60_000, 10_000)
     assert data.classes == tuple(range(10))
     assert data.x_train.dtype == np.uint8
+
+
+def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "mine.npz", x_train=X, y_train=Y)
+
+    def load_nothing(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", load_nothing)
+    with pytest.raises(MemoryError):
+        load(tmp_path / "mine.npz")
+
+
+def test_a_file_that_may_not_be_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "mine.npz", x_train=X, y_train=Y)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InvalidData, match=r"mine.npz cannot be read \(Permission denied\)"):
+        load(tmp_path / "mine.npz")

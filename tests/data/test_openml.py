@@ -1,7 +1,12 @@
 """OpenML's sets without a network: a tiny set in the real layout, and every way a download fails."""
 
+import hashlib
 import http.client
+import io
+import json
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
@@ -81,7 +86,7 @@ def test_pandas_is_used_where_it_is_and_not_needed(
         HTTPError("address", 503, "unavailable", http.client.HTTPMessage(), None),
         TimeoutError("timed out"),
         http.client.IncompleteRead(b""),
-        ValueError("md5 checksum of local file does not match"),
+        ConnectionResetError("reset by peer"),
     ],
 )
 def test_a_failed_download_says_how_to_go_on_without(
@@ -96,6 +101,100 @@ def test_a_failed_download_says_how_to_go_on_without(
     ) as caught:
         load("mnist")
     assert caught.value.__cause__ is failure
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ValueError("md5 checksum of local file does not match description"),
+        TypeError("fetch_openml() got an unexpected keyword argument"),
+        OSError(28, "No space left on device"),
+    ],
+)
+def test_what_is_no_fault_of_the_network_keeps_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fetch(**_: Any) -> Bunch:
+        raise failure
+
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
+    with pytest.raises(type(failure)) as caught:
+        load("mnist")
+    assert caught.value is failure
+
+
+@pytest.fixture
+def openml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What openml.org answers of a set of 30 rows, to scikit-learn's own function; the addresses asked for."""
+    source, asked = OPENML_SETS["mnist"], list[str]()
+    pixels = int(np.prod(source.shape))
+    names = [f"pixel{i + 1}" for i in range(pixels)]
+    arff = "@RELATION mnist\n" + "".join(f"@ATTRIBUTE {name} real\n" for name in names)
+    arff += "@ATTRIBUTE class {" + ",".join(map(str, range(10))) + "}\n@DATA\n"
+    rows = (np.arange(30 * pixels) % 256).reshape(30, pixels)
+    arff += "".join(",".join(map(str, [*row, i % 10])) + "\n" for i, row in enumerate(rows.tolist()))
+    features = [
+        {"index": str(i), "name": name, "data_type": "numeric", "is_target": "false"}
+        for i, name in enumerate(names)
+    ] + [{"index": str(pixels), "name": "class", "data_type": "nominal", "is_target": "true"}]
+    plain = {"is_ignore": "false", "is_row_identifier": "false", "number_of_missing_values": "0"}
+    features = [feature | plain for feature in features]
+    answers: dict[str, Any] = {
+        "features/554": {"data_features": {"feature": features}},
+        "qualities/554": {"data_qualities": {"quality": [{"name": "NumberOfInstances", "value": "30"}]}},
+        "json/data/554": {
+            "data_set_description": {
+                "name": "mnist_784",
+                "version": "1",
+                "format": "ARFF",
+                "status": "active",
+                "description": "",
+                "url": "https://www.openml.org/data/v1/download/52667/mnist_784.arff",
+                "md5_checksum": hashlib.md5(arff.encode()).hexdigest(),
+            }
+        },
+    }
+
+    class Answer(io.BytesIO):
+        def info(self) -> dict[str, str]:
+            return {}
+
+    def urlopen(request: Any) -> Answer:
+        asked.append(request.full_url)
+        content = next((json.dumps(a) for end, a in answers.items() if request.full_url.endswith(end)), arff)
+        return Answer(content.encode())
+
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    monkeypatch.setattr("sklearn.datasets._openml.urlopen", urlopen)
+    monkeypatch.setattr("gammatune.data.openml.OPENML_SETS", {"mnist": replace(source, test_rows=10)})
+    return asked
+
+
+@pytest.mark.parametrize("parser", ["pandas", "liac-arff"])
+def test_scikit_learn_takes_the_call(openml: list[str], monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
+    monkeypatch.setattr("gammatune.data.openml.find_spec", lambda _: object() if parser == "pandas" else None)
+    data = load("mnist")
+    assert (data.shape, data.x_train.dtype, len(data.x_train)) == ((1, 28, 28), np.uint8, 20)
+    assert data.y_train.tolist() == [*range(10), *range(10)]
+    assert data.x_train[1].reshape(-1)[:3].tolist() == [16, 17, 18]  # row 1 begins with 784 % 256
+    assert any("mnist_784.arff" in address for address in openml)
+
+
+def test_without_a_network_scikit_learn_tries_again_and_the_advice_is_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried = []
+
+    def urlopen(request: Any) -> None:
+        tried.append(request.full_url)
+        raise URLError("no route to host")
+
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    monkeypatch.setattr("sklearn.datasets._openml.urlopen", urlopen)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.raises(InvalidData, match="no route to host"):
+        load("cifar10")
+    assert len(tried) > 1
 
 
 def test_an_unknown_set_is_refused() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from gammatune.data.reading import CODE
+from gammatune.data.numerals import CODE
 from gammatune.errors import InvalidArgument, InvalidData
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ FEWEST = 20  # rows below which nothing is called an identifier by counting [gue
 ONCE = 0.5  # of the rows hold a value that no other row has: nothing is learned of it [guess]
 SENTENCE = 4.0  # words in the mean that make text free text [guess]
 
-_NAMED_ID = re.compile(
-    r"(^|[\W_])(id|ids|uuid|guid|index|idx|rownum|row_number|rowid|nr|no)$|^unnamed: \d+$", re.I
-)
+_NAMED_ID = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|idx|rownum|row_number|rowid|nr|no)$", re.I)
+_UNNAMED = re.compile(r"unnamed: \d+(\.\d+)*|\.\.\.\d+", re.I)  # by pandas; by R's tibbles
 _CAMEL_ID = re.compile(r"[a-z](ID|Id|UUID|No|Nr)$")
 
 # Beside ISO 8601. A day may come before the month or after it: what fits all values is taken, and said where both do.
@@ -175,7 +174,8 @@ def _counts_rows(name: str, present: "pd.Series[Any]", rows: int) -> bool:
     if not bool((present == present.round()).all()):
         return False
     steps = present.diff().dropna()
-    return bool(_NAMED_ID.search(name) or _CAMEL_ID.search(name)) or bool((steps == 1).all())
+    named = is_unnamed(name) or bool(_NAMED_ID.search(name) or _CAMEL_ID.search(name))
+    return named or bool((steps == 1).all())
 
 
 def date_format(name: str, text: "pd.Series[Any]", said: list[str]) -> str | None:
@@ -225,6 +225,11 @@ def _asked(name: str, values: "pd.Series[Any]", kind: Kind) -> Column:
             )
         return Column(name, "date", format=written)
     return Column(name, kind)
+
+
+def is_unnamed(name: Any) -> bool:
+    """Whether a program calls a column so by its place, here or when it wrote the file, since it has no name."""
+    return isinstance(name, str) and _UNNAMED.fullmatch(name) is not None
 
 
 def kinds_asked(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Kind]:

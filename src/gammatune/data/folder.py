@@ -99,6 +99,8 @@ def read_images(files: Sequence[Path], shape: tuple[int, int], mode: str) -> NDA
             with image.open(file) as opened:
                 upright = ops.exif_transpose(opened)
                 found[place] = np.asarray(ops.fit(_converted(upright, mode), (shape[1], shape[0])))
+        except MemoryError:  # no fault of the file
+            raise
         except Exception as error:  # Pillow answers damage with OSError, SyntaxError, ValueError and its own
             damaged.append(f"{file} ({str(error).strip() or type(error).__name__:.60})")
     if damaged:

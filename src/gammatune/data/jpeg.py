@@ -150,6 +150,8 @@ def _decode(path: str | Path, pieces: Sequence[bytes]) -> NDArray[np.uint8]:
             with Image.open(io.BytesIO(piece), formats=("JPEG",)) as image:
                 mode = mode or ("L" if image.mode == "L" else "RGB")
                 images.append(np.asarray(image.convert(mode)))
+        except MemoryError:  # no fault of the file
+            raise
         except Exception as error:  # Pillow answers damage with OSError, SyntaxError, ValueError and its own
             raise InvalidData(
                 f"{path}: image {place} is no JPEG that can be decoded ({error!s:.80})"

@@ -54,7 +54,14 @@ def read_arrays(path: str | Path, keys: tuple[str, ...]) -> Mapping[str, NDArray
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise InvalidData(f"{path}: {what}; expected {LAYOUT}")
-    if not zipfile.is_zipfile(path):
+    try:
+        with path.open("rb") as stream:  # of a path alone is_zipfile says no, whatever the obstacle
+            is_archive = zipfile.is_zipfile(stream)
+    except OSError as error:
+        raise InvalidData(
+            f"{path} cannot be read ({error.strerror or error}); allow it, or name another file"
+        ) from error
+    if not is_archive:
         raise InvalidData(f"{path} is not an .npz file; write one with numpy.savez_compressed")
     arrays = {}
     key = ""
@@ -67,6 +74,8 @@ def read_arrays(path: str | Path, keys: tuple[str, ...]) -> Mapping[str, NDArray
         raise InvalidData(
             f"{path}: {key} holds Python objects or is no array; save plain numbers or text"
         ) from error
+    except MemoryError:  # no fault of the file
+        raise
     except Exception as error:  # zip, zlib and NumPy each have their own kinds for a damaged file
         why = str(error).partition("\n")[0] or type(error).__name__
         raise InvalidData(f"{path} is damaged at {key or 'its start'} ({why:.100}); write it anew") from error

@@ -1,7 +1,7 @@
 """A table from a file: CSV in the dialects people have, or Parquet.
 
-CSV files differ in what parts the columns (`,` `;` tab `|`), in the decimal point (a comma where semicolons part the
-columns), in their encoding and in how they write that a value is missing. What was found to be unusual is said.
+CSV files differ in what parts the columns (`,` `;` tab `|`), in how they write numbers (`gammatune.data.numerals`),
+in their encoding and in how they write that a value is missing. What was found to be unusual is said.
 """
 
 import csv
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gammatune.data.numerals import Mark, Read, read_numbers
 from gammatune.errors import InvalidData, MissingExtra
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS)
 MISSING = ("?", "-", "--", ".", "n.a.", "N.A.", "k.A.", "k. A.", "keine Angabe", "no answer")  # guess
 _SAMPLE = 64 * 1024  # bytes looked at to tell the dialect
 _SEPARATORS = ",;\t|"
-_DECIMAL_COMMA = r"\s*[+-]?\d+,\d+\s*"
-_NUMBER = r"\s*[+-]?\d+(,\d+)?\s*"  # in a file with decimal commas
-_GROUPED = r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*"  # 51,494.00
-_GROUPED_OR_NOT = rf"{_GROUPED}|\s*[+-]?\d*\.?\d+\s*"
-CODE = r"0\d+"  # a number would lose the zero: postal codes, keys
 
 
 def is_table(path: str | Path) -> bool:
@@ -36,9 +32,10 @@ def is_table(path: str | Path) -> bool:
     return str(path).lower().endswith(ENDINGS)
 
 
-def read_table(path: str | Path, said: list[str]) -> "pd.DataFrame":
+def read_table(path: str | Path, said: list[str], learned: Mark = "") -> Read:
     """The table in the file, one column a name, as it is; what was unusual goes into `said`.
 
+    learned: how the table trained on writes decimals, by which a file is read that does not tell.
     Raises InvalidData: no such file, no table, no rows, names twice. MissingExtra: pandas is not installed.
     """
     try:
@@ -53,14 +50,16 @@ def read_table(path: str | Path, said: list[str]) -> "pd.DataFrame":
         raise InvalidData(f"{path} {what}; name a file that ends in {', '.join(ENDINGS)}")
     if path.stat().st_size == 0:
         raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
-    frame = _parquet(path) if str(path).lower().endswith(PARQUET_ENDINGS) else _text(path, said)
+    is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
+    read = Read(_parquet(path), "") if is_parquet else _text(path, said, learned)
+    frame = read.frame
     frame.columns = [str(name).strip() for name in frame.columns]
     _refuse_twice(path, frame.columns)
     if frame.empty:
         raise InvalidData(
             f"{path} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
         )
-    return frame
+    return read
 
 
 def _refuse_twice(path: Path, names: Iterable[str]) -> None:
@@ -79,6 +78,12 @@ def _parquet(path: Path) -> "pd.DataFrame":
     except ImportError as error:
         raise MissingExtra(
             "Parquet files are read by pyarrow; install it with: pip install 'gammatune[tables]'"
+        ) from error
+    except MemoryError:  # no fault of the file
+        raise
+    except PermissionError as error:
+        raise InvalidData(
+            f"{path} cannot be read ({error.strerror}); allow it, or name another file"
         ) from error
     except Exception as error:  # pyarrow has its own kinds for a damaged file
         raise InvalidData(
@@ -99,7 +104,7 @@ def _holds_decimals(values: Any) -> bool:
     return bool(values.ndim == 1 and pd.api.types.infer_dtype(values, skipna=True) == "decimal")
 
 
-def _text(path: Path, said: list[str]) -> "pd.DataFrame":
+def _text(path: Path, said: list[str], learned: Mark) -> Read:
     import pandas as pd
 
     encoding, head = _encoding(path, said)
@@ -112,6 +117,8 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
         "dtype": str,  # what is a number is told of the whole column, the same in every file
     }
     try:
+        # pandas would number columns of one name
+        names = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options | {"na_values": []})
         frame = pd.read_csv(path, **options)
     except pd.errors.ParserError as error:
         raise InvalidData(
@@ -123,13 +130,13 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
         ) from error
     if "\x00" in head:
         raise InvalidData(f"{path} is no text; save the table as CSV (spreadsheets offer it under 'save as')")
-    names, more = _names(head, separator), _fields(head, separator) - frame.shape[1]
-    _refuse_twice(path, names)
+    more = _fields(head, separator) - frame.shape[1]
+    _refuse_twice(path, [name.strip() for name in names.iloc[0] if name.strip()])
     if more == 1 and frame.iloc[:, -1].isna().all():
         frame = pd.read_csv(path, index_col=False, **options)
         said.append(f"The rows of {path.name} end in a separator, which its line of names does not.")
     elif more == 1:  # as R writes its row names
-        frame = frame.reset_index(names="row")
+        frame = frame.reset_index(names="row" if "row" not in frame.columns else "name of the row")
         said.append(
             f"The rows of {path.name} have one field more than its line of names: the first names the row."
         )
@@ -143,53 +150,12 @@ def _text(path: Path, said: list[str]) -> "pd.DataFrame":
             f"the first line of {path} holds numbers ({', '.join(map(str, frame.columns[:4]))}); it must hold the "
             "names of the columns"
         )
-    commas = separator == ";" and _decimal_points(frame)
-    if commas:
-        said.append(f"{path.name} writes decimals with a comma.")
-    frame = frame.apply(_number_where_all_are)
-    if not commas and (grouped := _without_groups(frame)):
-        said.append(f"{path.name} groups digits with a comma ({grouped}).")
-    return frame
-
-
-def _decimal_points(frame: "pd.DataFrame") -> bool:
-    """Replace decimal commas in columns that hold mostly numbers, whatever words stand between; whether any."""
-    found = False
-    for name in frame.columns:
-        text = frame[name]
-        decimal = text.str.fullmatch(_DECIMAL_COMMA, na=False)
-        if decimal.any() and text.dropna().str.fullmatch(_NUMBER).mean() > 0.5:
-            frame[name] = text.where(~decimal, text.str.replace(",", ".", regex=False))
-            found = True
-    return found
-
-
-def _without_groups(frame: "pd.DataFrame") -> str | None:
-    """Make numbers of text columns that hold nothing else, some with digits in groups; one of these."""
-    found = None
-    for name in frame.select_dtypes(exclude="number").columns:
-        text = frame[name]
-        if not _few(text).str.fullmatch(_GROUPED_OR_NOT).all():
-            continue
-        grouped = text.str.fullmatch(_GROUPED, na=False)
-        if grouped.any() and text.dropna().str.fullmatch(_GROUPED_OR_NOT).all():
-            found = found or str(text[grouped].iloc[0]).strip()
-            frame[name] = _number_where_all_are(text.str.replace(",", "", regex=False))
-    return found
-
-
-def _few(text: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Values from all over the column, which tell most texts from numbers at once."""
-    return text.iloc[:: max(1, len(text) // 100)].dropna()
-
-
-def _number_where_all_are(text: "pd.Series[Any]") -> "pd.Series[Any]":
-    import pandas as pd
-
-    if pd.to_numeric(_few(text), errors="coerce").isna().any() or text.str.fullmatch(CODE, na=False).any():
-        return text
-    numbers = pd.to_numeric(text, errors="coerce")
-    return text if (numbers.isna() & text.notna()).any() else numbers
+    read = read_numbers(frame, path.name, said, semicolons=separator == ";", learned=learned)
+    for name in read.frame.select_dtypes(
+        exclude="number"
+    ).columns:  # in quotes, which pandas does not look into
+        read.frame[name] = read.frame[name].mask(read.frame[name].str.isspace().eq(True))
+    return read
 
 
 def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
@@ -229,13 +195,6 @@ def _separator(head: str) -> str:
     if most == 1 and lines:  # ragged everywhere: the one the names are parted by
         best = max(_SEPARATORS, key=lines[0].count)
     return best
-
-
-def _names(head: str, separator: str) -> list[str]:
-    """What the columns are called, but for those without a name; pandas would number those of one name."""
-    rows = csv.reader(io.StringIO(head, newline=None), delimiter=separator, skipinitialspace=True)
-    named = next((row for row in rows if row), [])
-    return [name.strip() for name in named if name.strip()]
 
 
 def _fields(head: str, separator: str) -> int:

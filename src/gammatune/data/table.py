@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from gammatune.data.columns import Column, Kind, date_format, listed, look_at
 from gammatune.data.dataset import Label, Task
+from gammatune.data.matching import matched
 from gammatune.data.noticing import duplicates, leaks
+from gammatune.data.numerals import Mark
 from gammatune.data.reading import read_table
+from gammatune.data.spelling import find, plain, spellings, written
 from gammatune.data.split import VALIDATION, Split, divide, sizes, with_targets
-from gammatune.data.table_preprocessing import _dates, _numbers, codes_of, learn_table
+from gammatune.data.table_preprocessing import _counts, _dates, _numbers, codes_of, learn_table
 from gammatune.errors import InvalidArgument, InvalidData
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Table:
     frame: every column but the target. y: codes (n,) for a classification, (n, 1) float64 for a regression.
     classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
     groups (n,), times (n,): by which the parts are to be made. said: what was found out, in sentences.
+    header, decimal, exact_labels: as in `TablePreprocessing`.
     """
 
     name: str
@@ -66,6 +70,9 @@ class Table:
     times: NDArray[Any] | None = None
     ordered_by: str | None = None
     said: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    decimal: Mark = ""
+    exact_labels: bool = False
 
 
 def load_table(
@@ -77,13 +84,23 @@ def load_table(
     group: str | None = None,
     time: str | None = None,
     positive: str | None = None,
+    exact_labels: bool = False,
 ) -> Table:
     """The table in a file. The arguments, and what is raised, are those of `make_table`, and of `read_table`."""
     said: list[str] = []
-    frame = read_table(path, said)
-    name = Path(path).name.partition(".")[0]
-    table = make_table(name, frame, target, task=task, kinds=kinds, group=group, time=time, positive=positive)
-    return replace(table, said=(*said, *table.said))
+    read = read_table(path, said)
+    table = make_table(
+        Path(path).name.partition(".")[0],
+        read.frame,
+        target,
+        task=task,
+        kinds=kinds,
+        group=group,
+        time=time,
+        positive=positive,
+        exact_labels=exact_labels,
+    )
+    return replace(table, said=(*said, *table.said), decimal=read.decimal)
 
 
 def make_table(
@@ -96,12 +113,14 @@ def make_table(
     group: str | None = None,
     time: str | None = None,
     positive: str | None = None,
+    exact_labels: bool = False,
 ) -> Table:
     """A table from a frame.
 
     target: the column to predict. task: None tells it from the target. kinds: what columns are, where that is not to
     be told from their values. group: the column whose equal values stay in one part. time: the column whose later
-    values select and report. positive: of two labels the one that is the event (see `POSITIVE`).
+    values select and report. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels: labels
+    that differ in blanks, Unicode's forms or case are classes of their own (see `gammatune.data.spelling`).
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     said: list[str] = []
@@ -120,8 +139,8 @@ def make_table(
     frame = _with_target(frame, target, said)
     kinds = dict(kinds or {})
     task = _task_asked(target, task, kinds.pop(target, None))
-    found, y, classes, why = read_target(target, frame[target], task, positive)
-    said.append(why)
+    found, y, classes, told = read_target(target, frame[target], task, positive, exact=exact_labels)
+    said += told
     order = None if time is None else _order(frame[time], time)
     leave = [target, *([group] if group is not None else [])]
     columns = look_at(frame, kinds, said, leave=leave)
@@ -146,21 +165,31 @@ def make_table(
         classes,
         tuple(c for c in columns if c.kind != "drop"),
         (*dropped, *([group] if group is not None else [])),
-        None if group is None else np.array([str(value) for value in frame[group].tolist()]),
+        None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()]),
         order,
         time,
         tuple(said),
+        tuple(frame.columns),
+        exact_labels=exact_labels,
     )
 
 
 def read_target(
-    name: str, values: "pd.Series[Any]", task: Task | None, positive: str | None = None
-) -> tuple[Task, NDArray[Any], tuple[Label, ...], str]:
-    """The task, targets as in `Table`, classes, and the sentence that says how the target was read."""
+    name: str,
+    values: "pd.Series[Any]",
+    task: Task | None,
+    positive: str | None = None,
+    *,
+    exact: bool = False,
+) -> tuple[Task, NDArray[Any], tuple[Label, ...], list[str]]:
+    """The task, targets as in `Table`, classes, and how the target was read, in words. exact: see `make_table`."""
     import pandas as pd
 
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     try:
+        spelled: list[str] = []
+        if not exact and not is_number:
+            values = _one_spelling(name, values, spelled)
         distinct = int(values.nunique())
     except TypeError as error:  # lists, mappings
         raise InvalidData(
@@ -191,7 +220,7 @@ def read_target(
             chosen,
             y[:, None],
             (),
-            f"{name} holds numbers from {y.min():g} to {y.max():g}: a regression{other}.",
+            [f"{name} holds numbers from {y.min():g} to {y.max():g}: a regression{other}."],
         )
     if pd.api.types.is_datetime64_any_dtype(values) or (
         not is_number and date_format(name, values.astype(str), []) is not None
@@ -210,22 +239,37 @@ def read_target(
         values = values.astype(np.int64)
     elif not pd.api.types.is_bool_dtype(values):
         values = values.map(str)
-    classes = _in_order(name, values, positive)
+    classes = _in_order(name, values, positive, exact=exact)
     codes = {label: code for code, label in enumerate(classes)}
     y = np.array([codes[label] for label in values.tolist()], dtype=np.int64)
     other = "; --task regression reads it otherwise" if is_number and task is None else ""
     said = f"{name} is one of {len(classes)} classes ({listed(map(str, classes))}): a classification{other}."
     if len(classes) == 2:
         said += f" {classes[1]} is the positive one; --positive LABEL says otherwise."
-    return chosen, y, classes, said
+    return chosen, y, classes, [said, *spelled]
 
 
-def _in_order(name: str, values: "pd.Series[Any]", positive: str | None) -> tuple[Label, ...]:
+def _one_spelling(name: str, values: "pd.Series[Any]", said: list[str]) -> "pd.Series[Any]":
+    """Labels with one spelling for those that differ in what nobody meant: see `gammatune.data.spelling`."""
+    texts = values[values.map(lambda label: isinstance(label, str)).astype(bool)]
+    found = spellings(_counts(texts))
+    said += found.said(name, " --exact-labels keeps them apart.")
+    if found.apart:
+        groups = [", ".join(f"{label} ({found.counts[label]})" for label in group) for group in found.apart]
+        said.append(
+            f"Labels of {name} that differ in case only stay classes of their own, since none is rare: "
+            f"{listed(groups)}. Where they are meant to be one, write them alike."
+        )
+    return values.astype(object).map(found) if found.one else values
+
+
+def _in_order(name: str, values: "pd.Series[Any]", positive: str | None, *, exact: bool) -> tuple[Label, ...]:
     """The labels, sorted; of two the positive one last: the one asked for, or named so, or the rarer."""
     counts = values.value_counts()
     classes = sorted(counts.index.tolist())
     if positive is not None:
-        chosen = [label for label in classes if str(label) == positive]
+        (place,) = find([positive], [written(label) for label in classes], exact=exact)
+        chosen = [] if place is None else [classes[place]]
         if len(classes) != 2 or not chosen:
             raise InvalidArgument(
                 f"--positive {positive}: {name} has the labels {listed(map(str, classes))}; of two labels name one"
@@ -278,6 +322,10 @@ def split_table(
         identifiers=table.identifiers,
         one_hot=one_hot,
         ordered_by=table.ordered_by,
+        header=table.header,
+        decimal=table.decimal,
+        exact_labels=table.exact_labels,
+        said=said,
     )
     if not preprocessing.columns:
         raise InvalidData(
@@ -297,7 +345,7 @@ def split_table(
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
     parts = {
-        part: with_targets(preprocessing, preprocessing.inputs(frame, strange), ys[part])
+        part: with_targets(preprocessing, preprocessing.encode(frame, strange), ys[part])
         for part, frame in frames.items()
     }
     return Split(
@@ -308,8 +356,7 @@ def split_table(
 def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
-    frame = read_table(path, said)
-    test = as_test(table, Path(path).name, frame)
+    test = as_test(table, Path(path).name, read_table(path, said, table.decimal).frame)
     return replace(test, said=(*said, *test.said))
 
 
@@ -320,9 +367,11 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     rows never show.
     """
     said: list[str] = []
+    there = frame.columns
+    frame = matched(frame, table.header, [column.name for column in table.columns], said)
     if table.target not in frame.columns:
         raise InvalidArgument(
-            f"--test {name}: there is no column {table.target}, the target; it has {listed(frame.columns)}"
+            f"--test {name}: there is no column {table.target}, the target; it has {listed(there)}"
         )
     frame = _with_target(frame, table.target, said)
     values = frame[table.target]
@@ -334,7 +383,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
                 f"{name} holds {table.target} {values[np.isnan(y[:, 0])].iloc[0]!r:.40}, which is no number"
             )
     else:
-        y = codes_of(name, table.target, values, table.classes)
+        y = codes_of(name, table.target, values, table.classes, said, exact=table.exact_labels)
     return replace(
         table,
         name=name,

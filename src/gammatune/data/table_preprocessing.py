@@ -9,8 +9,7 @@ The map of numbers is the one of RealMLP (Holzmüller et al. 2024, 2407.04491, a
 is, and what lies far out ends at 3 or -3. A missing number becomes the median, and a column that says so (0 or 1) is
 put beside where the training rows lack some.
 
-A file may be read in other types than the one trained on: '01' as the number 1 where no letter stands in the column,
-'true' as a truth value. Levels and labels that are not met as they were written are therefore met as they are read.
+Columns of other tables are met by `gammatune.data.matching`, levels and labels by `gammatune.data.spelling`.
 
 x is one float32 array (n, F): first the numbers, then the categories' codes, so that it goes through every part of
 the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a
@@ -19,21 +18,22 @@ knows no codes they become one column a level (`one_hot`).
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Number as AnyNumber
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from gammatune.data.columns import Column, listed
+from gammatune.data.columns import Column, is_unnamed, listed
 from gammatune.data.dataset import Label, Task, encode, make_targets
 from gammatune.data.layout import Shape
+from gammatune.data.matching import matched
+from gammatune.data.numerals import Mark
 from gammatune.data.preprocessing import Preprocessing
+from gammatune.data.spelling import find, otherwise, spellings, written
 from gammatune.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squar
 LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
 UNKNOWN, MISSING = 0, 1  # codes
 LARGEST = 1e100  # of a number: beyond it, ranges of ranges overflow
-_NUMERAL = re.compile(r"[+-]?(\d{1,300}|\d+\.\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 Part: TypeAlias = Literal["trend", "month", "weekday", "hour"]
 CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
@@ -66,7 +65,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """levels: in the order of their codes, from 2 on."""
+    """levels: in the order of their codes, from 2 on; of spellings that are one, the commonest."""
 
     name: str
     levels: tuple[str, ...]
@@ -103,6 +102,8 @@ class TablePreprocessing:
     columns: those that are read, numbers and dates first. target: the name of the column to predict. one_hot: see the
     module. identifiers: columns that are no inputs and are handed through to the predictions.
     classes, target_mean, target_std: as in `Preprocessing`.
+    header: every column of the table trained on, in its order. decimal: how that writes decimals. Both are empty in
+    runs of earlier versions. exact_labels: classes are met only as they are spelled.
     """
 
     task: Task
@@ -113,6 +114,9 @@ class TablePreprocessing:
     classes: tuple[Label, ...] = ()
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
+    header: tuple[str, ...] = ()
+    decimal: Mark = ""
+    exact_labels: bool = False
 
     @property
     def outputs(self) -> int:
@@ -140,7 +144,7 @@ class TablePreprocessing:
         return tuple(found)
 
     def inputs(self, frame: "pd.DataFrame", said: list[str] | None = None) -> torch.Tensor:
-        """Rows as the model wants them: float32 (n, F). said: takes what was unusual in them.
+        """Rows of another table as the model wants them: float32 (n, F). said: takes what was unusual in them.
 
         Raises InvalidData: not a table, a column that is missing, or one that holds nothing of its kind.
         """
@@ -151,23 +155,33 @@ class TablePreprocessing:
                 f"this network was trained on a table; give one with the columns "
                 f"{listed(column.name for column in self.columns)}"
             )
-        lacking = [column.name for column in self.columns if column.name not in frame.columns]
-        if lacking:
-            raise InvalidData(
-                f"the table lacks the column{'s' if len(lacking) > 1 else ''} {listed(lacking)}, "
-                f"which the network was "
-                f"trained with; it has {listed(frame.columns)}"
-            )
         said = [] if said is None else said
+        return self.encode(self.matched(frame, said), said)
+
+    def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
+        """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
         parts = [_encode(column, frame[column.name], self.one_hot, said) for column in self.columns]
         return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
 
+    def matched(self, frame: "pd.DataFrame", said: list[str]) -> "pd.DataFrame":
+        """The columns of another table that are among those trained on, called and ordered as these: see `matched`.
+
+        Raises InvalidData where an input is not there, or not to be told without guessing.
+        """
+        inputs = [column.name for column in self.columns]
+        known = dict.fromkeys([*inputs, *self.identifiers, self.target])
+        return matched(frame, self.header or [n for n in known if not is_unnamed(n)], inputs, said)
+
     def misread(self, frame: "pd.DataFrame") -> list[str]:
-        """A sentence on every column of numbers or dates that holds values which are none, and count as missing."""
+        """A sentence on every column of `matched` where numbers or dates are none, and count as missing, or levels
+        are spelled otherwise."""
         said = []
         for column in self.columns:
             values = frame[column.name].dropna()
-            if isinstance(column, Category) or not len(values):
+            if not len(values):
+                continue
+            if isinstance(column, Category):
+                said += otherwise(_counts(values), column.levels).said(column.name)
                 continue
             if isinstance(column, Number):
                 strange, kind = values[np.isnan(_numbers(values))], "numbers"
@@ -238,7 +252,14 @@ class TablePreprocessing:
         else:
             fit = self.task == "regression" and len(self.target_mean) == len(self.target_std) >= 1
         if not (
-            known and fit and self.columns and isinstance(self.target, str) and isinstance(self.one_hot, bool)
+            known
+            and fit
+            and self.columns
+            and isinstance(self.target, str)
+            and isinstance(self.one_hot, bool)
+            and all(isinstance(name, str) for name in self.header)
+            and self.decimal in ("", ",", ".")
+            and isinstance(self.exact_labels, bool)
         ):
             raise InvalidData("its fields do not fit each other")
         if min([*self.target_std, 1]) <= 0:
@@ -263,12 +284,18 @@ def learn_table(
     identifiers: Sequence[str] = (),
     one_hot: bool = False,
     ordered_by: str | None = None,
+    header: Sequence[str] = (),
+    decimal: Mark = "",
+    exact_labels: bool = False,
+    said: list[str] | None = None,
 ) -> TablePreprocessing:
     """The preprocessing that training rows and their targets give.
 
     y: codes (n,) for a classification, targets (n, 1) for a regression. ordered_by: the column of dates by which the
     parts of the data follow each other; its trend is left out, since every later row lies beyond those trained on.
+    said: takes which spellings of levels are one. The others: see `TablePreprocessing`.
     """
+    said = [] if said is None else said
     learned: list[Encoded] = []
     for column in columns:
         values = frame[column.name]
@@ -276,9 +303,21 @@ def learn_table(
             learned.append(_learn_number(column.name, _numbers(values)))
         elif column.kind == "date" and (date := _learn_date(column, values, trend=column.name != ordered_by)):
             learned.append(date)
-    learned += [_learn_category(c.name, frame[c.name]) for c in columns if c.kind == "category"]
+    learned += [_learn_category(c.name, frame[c.name], said) for c in columns if c.kind == "category"]
     mean, std = ((), ()) if task == "classification" else (_float(y.mean()), _float(y.std() or 1.0))
-    return TablePreprocessing(task, tuple(learned), target, one_hot, tuple(identifiers), classes, mean, std)
+    return TablePreprocessing(
+        task,
+        tuple(learned),
+        target,
+        one_hot,
+        tuple(identifiers),
+        classes,
+        mean,
+        std,
+        tuple(header),
+        decimal,
+        exact_labels,
+    )
 
 
 def _float(value: Any) -> tuple[float]:
@@ -305,11 +344,13 @@ def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.median(present)), scale
 
 
-def _learn_category(name: str, values: "pd.Series[Any]") -> Category:
-    places, distinct = _texts(values)
+def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:
+    found = _counts(values)
+    one = spellings(found)
+    said += one.said(name)
     counts: Counter[str] = Counter()
-    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
-        counts[text] += int(count)
+    for text, count in found.items():
+        counts[one(text)] += count
     # of equal counts by name, so that nothing depends on the order of rows
     levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
     return Category(name, tuple(levels))
@@ -407,54 +448,40 @@ def _texts(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
     return places.astype(np.int64), [written(value) for value in distinct.tolist()]
 
 
-def written(value: Any) -> str:
-    """A level or a label as text. 3.0 is '3', since whole numbers become decimals where a file lacks one."""
-    if isinstance(value, (str, bool)) or not isinstance(value, AnyNumber):
-        return str(value)
-    try:
-        whole = int(value)  # type: ignore[call-overload]
-        return str(whole) if value == whole else f"{value:.12g}"
-    except (TypeError, ValueError, OverflowError):  # complex, infinite
-        return str(value)
-
-
-def find(texts: Sequence[str], known: Sequence[str]) -> list[int | None]:
-    """Where in `known` each text stands; None where it does not.
-
-    What is not there as it is written is looked for as it is read, as a number or a truth value, where only one of
-    those known is read so.
-    """
-    exact = {text: place for place, text in enumerate(known)}
-    missed = {text for text in texts if text not in exact}
-    if not missed:
-        return [exact[text] for text in texts]
-    readings = [_read(text) for text in known]
-    counts = Counter(readings)
-    by_reading = {reading: place for place, reading in enumerate(readings) if counts[reading] == 1}
-    return [by_reading.get(_read(text)) if text in missed else exact[text] for text in texts]
-
-
-def codes_of(name: str, target: str, values: "pd.Series[Any]", classes: Sequence[Label]) -> NDArray[np.int64]:
-    """The index in `classes` of each label. name: of the table. Raises InvalidData at one that is none of them."""
+def _counts(values: "pd.Series[Any]") -> Counter[str]:
+    """How often each value is there, as text."""
     places, distinct = _texts(values)
-    found = find(distinct, [written(label) for label in classes])
+    counts: Counter[str] = Counter()
+    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
+        counts[text] += int(count)
+    return counts
+
+
+def codes_of(
+    name: str,
+    target: str,
+    values: "pd.Series[Any]",
+    classes: Sequence[Label],
+    said: list[str],
+    *,
+    exact: bool = False,
+) -> NDArray[np.int64]:
+    """The index in `classes` of each label. name: of the table. said: takes which were spelled otherwise.
+
+    exact: they may not be. Raises InvalidData at one that is none of them.
+    """
+    places, distinct = _texts(values)
+    known = [written(label) for label in classes]
+    found = find(distinct, known, exact=exact)
     unknown = [text for text, place in zip(distinct, found, strict=True) if place is None]
     if unknown:
         raise InvalidData(
             f"{name} holds {target} {unknown[0]!r:.40}, which the training data never shows; known: "
             f"{listed(map(str, classes))}"
         )
+    if not exact:
+        said += otherwise(_counts(values), known).said(target)
     return np.array(found, dtype=np.int64)[places]
-
-
-def _read(text: str) -> str:
-    """'1' of '01' and of '1.0', 'True' of 'TRUE': alike for all that a reader of tables may take for the same."""
-    bare = text.strip()
-    if bare.lower() in ("true", "false"):
-        return bare.capitalize()
-    if not _NUMERAL.fullmatch(bare):
-        return bare
-    return str(int(bare)) if bare.lstrip("+-").isdigit() else written(float(bare))
 
 
 def _dates(values: "pd.Series[Any]", written: str | None) -> "pd.Series[Any]":
