@@ -472,25 +472,27 @@ def test_answers_and_the_time_that_passed(tmp_path: Path) -> None:
     end = {"event": "end", "how": "interrupted", "trained": 2, "evaluated": 3, "seconds": 0.5}
     end |= {"plain_runs": None, "plain_epochs": None}
     told = [
-        rollout_event(outcome(0), asked=[math.inf, 12.5], elapsed=1.0),
-        commit_event([outcome(0)], 1, verdict, {}, asked=[], elapsed=1.5),
+        rollout_event(outcome(0), {"asked": [math.inf, 12.5], "elapsed": 1.0, "spent": 0.5}),
+        commit_event([outcome(0)], 1, verdict, {}, {"asked": [], "elapsed": 1.5}),
         end | {"asked": [3.0], "elapsed": 2.0},
     ]
     story = written(tmp_path / "ended", *told)
     assert story.answers == [[math.inf, 12.5], [], [3.0]]
-    assert story.elapsed == 2.0
+    assert (story.elapsed, story.spent) == (2.0, 0.5)  # what an older journal does not say stands as it was
     assert story.rollouts == story.course == [outcome(0)]
     assert story.end is not None
     # Who goes on asks again what was asked between the last event and the end.
     story = written(
-        tmp_path / "gone on with", *told, resume_event({}), rollout_event(outcome(1), asked=[2.0])
+        tmp_path / "gone on with", *told, resume_event({}), rollout_event(outcome(1), {"asked": [2.0]})
     )
     assert story.answers == [[math.inf, 12.5], [], [2.0]]
     assert story.elapsed == 2.0
     assert story.end is None
 
 
-@pytest.mark.parametrize("wrong", [{"asked": [None]}, {"asked": 3}, {"asked": ["1"]}, {"elapsed": "nan"}])
+@pytest.mark.parametrize(
+    "wrong", [{"asked": [None]}, {"asked": 3}, {"asked": ["1"]}, {"elapsed": "nan"}, {"spent": "1"}]
+)
 def test_a_clock_that_says_no_numbers_is_damage(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(JournalError, match="line 2"):
         written(tmp_path, rollout_event(outcome(0)) | wrong)

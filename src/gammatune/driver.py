@@ -176,7 +176,7 @@ class Driver:
         run.pool(self._ranks)
         self._told = self._ranks.agree("reports", lambda: run.outcome(self._objective))
         if not run.is_repeated:
-            self.write(rollout_event(self._told, asked=self.clock.said(), elapsed=self.clock.elapsed))
+            self.write(rollout_event(self._told, self.clock.times()))
         return self._told
 
     @property
@@ -194,7 +194,7 @@ class Driver:
         run.meter.infeasible, run.meter.note = True, run.meter.note or note
         with run.attempt():
             pass
-        self.write(rollout_event(run.outcome(self._objective), elapsed=self.clock.elapsed))
+        self.write(rollout_event(run.outcome(self._objective), self.clock.times(asked=False)))
 
     def go_home(self) -> None:
         """Put the training where the course ends; where that has not been reached again, as near as there is."""
@@ -281,7 +281,8 @@ class Driver:
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
         self.tell_listeners({"event": "start", "run": run})
         outcome = self._crew.outcome(number)
-        self.write(rollout_event(outcome, asked=self.clock.said(), elapsed=self.clock.elapsed))
+        self.clock.spend(outcome.processor)
+        self.write(rollout_event(outcome, self.clock.times()))
         return outcome
 
     def _train(
@@ -366,7 +367,7 @@ class Driver:
             self.tell_listeners(commit_event(*parts) | {"past": True})
             return
         self._at_home |= self._stands is self._home
-        self.write(commit_event(*parts, asked=self.clock.said(), elapsed=self.clock.elapsed))
+        self.write(commit_event(*parts, self.clock.times()))
         if fork is not None and self._held.get(fork) is self._home:
             self._checkpoint(fork, self._home)
 
@@ -563,15 +564,16 @@ class Past:
 
 
 class Clock:
-    """Seconds since the run began, of all its processes together, and what the policy was told of them.
+    """Seconds since the run began, of all its processes together, and what the policy was told of them; beside them
+    what has been spent of the processor, which nothing is decided by.
 
     What depends on the clock cannot be decided again. So the answers the policy got are written down with the next
     event, where they were not all that there is no hurry, and given again when the run is gone on with.
     """
 
     def __init__(self, past: Story | None = None) -> None:
-        self._before = past.elapsed if past else 0.0
-        self._began = clock.perf_counter() - self._before
+        self._before, self._spent_before = (past.elapsed, past.spent) if past else (0.0, 0.0)
+        self.start()
         self._past = [list(answers) for answers in past.answers] if past else []
         self._asked: list[float] = []
         self._hurry = False
@@ -579,6 +581,17 @@ class Clock:
     def start(self) -> None:
         """The work begins now."""
         self._began = clock.perf_counter() - self._before
+        self._spent_from = clock.process_time() - self._spent_before
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the processor, user and system, of all threads of this process and of workers: training,
+        forks and decisions."""
+        return clock.process_time() - self._spent_from
+
+    def spend(self, seconds: float) -> None:
+        """Of the processor, in another process that works for this run."""
+        self._spent_from -= seconds
 
     @property
     def elapsed(self) -> float:
@@ -598,6 +611,12 @@ class Clock:
         said = self._asked if self._hurry else None
         self._asked, self._hurry = [], False
         return said
+
+    def times(self, *, asked: bool = True) -> dict[str, Any]:
+        """What an event says of them. asked: with the answers since the last."""
+        said = self.said() if asked else None
+        told: dict[str, Any] = {} if said is None else {"asked": said}
+        return told | {"elapsed": self.elapsed, "spent": self.spent}
 
     def pass_event(self) -> None:
         """The next event of the past has been told."""

@@ -10,9 +10,9 @@
     report   what was measured afterwards on data the run neither trained on nor selected by
     note     a sentence worth keeping
 
-A rollout, a commit and an end may say what the clock told the policy since the one before ("asked") and how long the
-run has taken, all its processes together ("elapsed", seconds). "time" is the clock on the wall when the event was
-written, for people: it may go backwards, and nothing depends on it.
+A rollout, a commit and an end may say what the clock told the policy since the one before ("asked"), how long the run
+has taken ("elapsed", seconds) and how much of the processor ("spent", seconds), all its processes together. "time" is
+the clock on the wall when the event was written, for people: it may go backwards, and nothing depends on it.
 
 JSON has no NaN and no infinity; such numbers are written as the strings "nan", "inf", "-inf".
 """
@@ -23,6 +23,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -74,10 +75,9 @@ def resume_event(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"event": "resume", "time": _now(), "facts": dict(facts)}
 
 
-def rollout_event(
-    outcome: Outcome, *, asked: Sequence[float] | None = None, elapsed: float | None = None
-) -> dict[str, Any]:
-    return {"event": "rollout", **asdict(outcome)} | _clock(asked, elapsed)
+def rollout_event(outcome: Outcome, times: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """times: what `driver.Clock` has to say."""
+    return {"event": "rollout", **asdict(outcome), **times}
 
 
 def commit_event(
@@ -85,15 +85,13 @@ def commit_event(
     epochs: int,
     verdict: Verdict,
     members: Mapping[int, Sequence[Outcome]],
-    *,
-    asked: Sequence[float] | None = None,
-    elapsed: float | None = None,
+    times: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """members: of the outcomes that are averages, by number."""
+    """members: of the outcomes that are averages, by number. times: as of a rollout."""
     event: dict[str, Any] = {"event": "commit", "rollouts": [o.number for o in outcomes], "epochs": epochs}
     if members:
         event["members"] = {number: [o.number for o in joined] for number, joined in members.items()}
-    return event | {"verdict": asdict(verdict)} | _clock(asked, elapsed)
+    return event | {"verdict": asdict(verdict), **times}
 
 
 def state_event(state: State) -> dict[str, Any]:
@@ -111,11 +109,6 @@ def repeat_event(repeat: Repeat) -> dict[str, Any]:
 
 def note_event(text: str) -> dict[str, Any]:
     return {"event": "note", "text": text}
-
-
-def _clock(asked: Sequence[float] | None, elapsed: float | None) -> dict[str, Any]:
-    said: dict[str, Any] = {} if asked is None else {"asked": list(asked)}
-    return said if elapsed is None else said | {"elapsed": elapsed}
 
 
 def _now() -> str:

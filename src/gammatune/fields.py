@@ -18,7 +18,7 @@ Check: TypeAlias = Callable[[Any], Any]  # raises ValueError, TypeError, Attribu
 
 def fields(event: Event, checks: Mapping[str, Check]) -> dict[str, Any]:
     """The fields of the record an event is, which knows which of them it needs."""
-    about_the_event = ("event", "asked", "elapsed")
+    about_the_event = ("event", "asked", "elapsed", "spent")
     return {n: _checked(n, value, checks.get(n)) for n, value in event.items() if n not in about_the_event}
 
 
@@ -181,6 +181,7 @@ OUTCOME: dict[str, Check] = {
     "cut": _flag,
     "role": text,
     "origin": _or_none(after),
+    "processor": real,
 }
 REPEAT: dict[str, Check] = {
     "rollout": whole,
@@ -203,6 +204,8 @@ END: dict[str, Check] = {
     "plain_runs": _or_none(real),
     "plain_epochs": _or_none(real),
 }
+# Of an end, what older journals have not.
+LATER: dict[str, Check] = {"spent": real, "plain_processor": _or_none(real)}
 # The report of a classification, and of a regression.
 LABELS: dict[str, Check] = {
     "on": text,

@@ -1,11 +1,14 @@
 """What a training cost, counted in examples.
 
-A training example (forward and backward) counts 1, a forward-only example 1/3: a backward pass costs about
-two forward ones (guess, the usual rule of thumb). A *plain run* is the given epochs of training with one
-validation pass each; cost is quoted as a multiple of that, seconds beside it.
+A training example (forward and backward) counts 1, a forward-only example 1/3: of the products of a network a
+backward pass has twice those of a forward one. So a budget follows from data and seed alone. On a processor a
+forward-only example takes between .08 and .35 of a training one (benchmarks/results/cost.json): optimizer steps
+are training's alone. A *plain run* is the given epochs of training with one validation pass each; cost is quoted as
+a multiple of that. Beside it stands what was measured: seconds, and the multiple in seconds of the processor.
 """
 
 import math
+import statistics
 from dataclasses import dataclass
 
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape
@@ -59,11 +62,14 @@ def units(trained: float, evaluated: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Compute spent: examples, the multiple of a plain run they make, and seconds.
+    """Compute spent: examples, the multiple of a plain run they make, and seconds of the wall and of the processor.
 
     plain_runs, plain_epochs are None until one rollout has run a whole epoch (only then is the length of a
     plain epoch known). repeated, repeated_seconds: units and time spent beside all that on training again what an
     interruption had lost; no budget is charged with it.
+    processor: user and system, of all threads of the process and of workers that trained for it, with forks and
+    decisions; of an accelerator that is what driving it takes. plain_processor: what a plain run takes, by the
+    whole epochs that were trained; None before there was one, or where that was not measured.
     """
 
     trained: int
@@ -73,18 +79,26 @@ class Cost:
     plain_epochs: float | None
     repeated: float = 0.0
     repeated_seconds: float = 0.0
+    processor: float = 0.0
+    plain_processor: float | None = None
 
     @property
     def units(self) -> float:
         """Examples, forward-only ones counted at a third."""
         return units(self.trained, self.evaluated)
 
+    @property
+    def processor_runs(self) -> float | None:
+        """The multiple of a plain run in seconds of the processor: measured, and nothing is decided by it."""
+        return self.processor / self.plain_processor if self.plain_processor else None
+
     def __str__(self) -> str:
         again = f", and {self.repeated:,.0f} examples' worth trained again" if self.repeated else ""
         if self.plain_runs is None or self.plain_epochs is None:
             return f"{self.units:,.0f} examples in {self.seconds:.1f} s{again}"
         worth = f"{self.plain_epochs:.1f} plain epochs, {self.units:,.0f} examples' worth"
-        return f"{self.plain_runs:.2f} x a plain run ({worth}) in {self.seconds:.1f} s{again}"
+        measured = f", {self.processor_runs:.2f} x in processor time" if self.processor_runs else ""
+        return f"{self.plain_runs:.2f} x a plain run ({worth}) in {self.seconds:.1f} s{measured}{again}"
 
 
 class Ledger:
@@ -96,6 +110,9 @@ class Ledger:
         self._evaluated = 0
         self._seconds = 0.0
         self._plain_epoch: float | None = None  # units
+        self._whole: list[
+            float
+        ] = []  # seconds of the processor, of epochs that were trained whole and evaluated
         self._repeated = 0.0  # units
         self._repeated_seconds = 0.0
 
@@ -105,6 +122,8 @@ class Ledger:
         self._seconds += outcome.seconds
         if self._plain_epoch is None and outcome.score is not None:  # a validation pass belongs to it
             self._plain_epoch = plain_epoch(outcome)
+        if outcome.processor and outcome.evaluated and outcome.trained == outcome.epoch_examples:
+            self._whole.append(outcome.processor)
 
     def repeat(self, trained: float, evaluated: float, seconds: float) -> None:
         """What was trained again after an interruption."""
@@ -117,8 +136,8 @@ class Ledger:
             return math.inf
         return budget * self._epochs * self._plain_epoch - units(self._trained, self._evaluated)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, processor: float = 0.0) -> Cost:
+        """processor: seconds of it that the run has taken."""
         spent = units(self._trained, self._evaluated)
         epochs = spent / self._plain_epoch if self._plain_epoch else None
         runs = epochs / self._epochs if epochs is not None else None
@@ -130,6 +149,8 @@ class Ledger:
             epochs,
             self._repeated,
             self._repeated_seconds,
+            processor,
+            statistics.median(self._whole) * self._epochs if self._whole else None,
         )
 
 

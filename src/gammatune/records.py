@@ -181,7 +181,9 @@ class Outcome:
     score: the objective, higher is better; None unless status is "ok", and where none was asked for.
     steps: optimizer steps taken, the one that diverged included.
     trained, evaluated: examples passed forward and backward, and forward only.
-    seconds: wall time of the rollout, its evaluation included.
+    seconds: wall time of the rollout, its evaluation included. processor: seconds of the processor in it, user and
+    system, of all threads of the process that trained it; 0 in older journals, and where several were trained in one
+    pass. Nothing is decided by either.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
     shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
     origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
@@ -208,6 +210,7 @@ class Outcome:
     cut: bool = False
     role: str = ""
     origin: int | None = None
+    processor: float = field(default=0.0, compare=False)
 
     @property
     def ok(self) -> bool:

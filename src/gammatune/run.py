@@ -68,7 +68,7 @@ class Run:
         self._request = request
         self._origin = origin
         self.meter = Meter(request.length, request.shape, request.order, fresh, allowance)
-        self._started = clock.perf_counter()
+        self._started, self._processor = clock.perf_counter(), clock.process_time()
         self._metrics: dict[str, float] | None = None
         self._score: float | None = None
 
@@ -199,6 +199,7 @@ class Run:
             trained=meter.trained,
             evaluated=meter.evaluated,
             seconds=clock.perf_counter() - self._started,
+            processor=clock.process_time() - self._processor,
             note=note,
             batches=meter.batches,
             epoch_batches=meter.epoch_batches,

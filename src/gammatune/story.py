@@ -19,6 +19,7 @@ from gammatune.fields import (
     BEGIN,
     END,
     LABELS,
+    LATER,
     MEASURED,
     NUMBERS,
     OUTCOME,
@@ -51,7 +52,8 @@ class Story:
     decided: of each verdict, how many rollouts there had been. members: of the averaged outcomes, by number.
     resumes: what each later process said when it went on. states: what can be gone on from, by `State.after`.
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
-    before the end where there is one. elapsed: seconds since the run began, of all processes together.
+    before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
+    the processor; 0 in journals that are older than that.
     """
 
     begin: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Story:
     repeats: list[Repeat] = field(default_factory=list)
     answers: list[list[float]] = field(default_factory=list)
     elapsed: float = 0.0
+    spent: float = 0.0
 
     @property
     def schedule(self) -> Schedule:
@@ -110,7 +113,7 @@ class Story:
             case "gone":
                 self.states.pop(after(event["after"]), None)
             case "end":
-                check(event, END)
+                check(event, END | {name: look for name, look in LATER.items() if name in event})
                 if (event["plain_runs"] is None) != (event["plain_epochs"] is None):
                     raise ValueError("plain_runs and plain_epochs are known together")
                 self._take_in_the_clock(event)
@@ -157,6 +160,7 @@ class Story:
     def _take_in_the_clock(self, event: Event) -> None:
         answers = [measured(answer) for answer in event.get("asked", ())]
         self.elapsed = float(real(event.get("elapsed", self.elapsed)))
+        self.spent = float(real(event.get("spent", self.spent)))
         self.answers.append(answers)
 
 

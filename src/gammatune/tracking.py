@@ -148,7 +148,8 @@ class _Teller:
         said = self.story.end or {}
         names = ("trained", "evaluated", "seconds", "plain_runs", "plain_epochs")
         cost: dict[str, Any] = {name: said[name] for name in names}
-        self.tracker.end(how, Cost(**cost, repeated=said.get("repeated", 0.0)))
+        later = {"repeated": said.get("repeated", 0.0), "plain_processor": said.get("plain_processor")}
+        self.tracker.end(how, Cost(**cost, **later, processor=self.story.spent))
 
     def _told_of(self, place: int) -> tuple[dict[str, float], dict[str, Value]]:
         story, outcome = self.story, self.story.course[place]

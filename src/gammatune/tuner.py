@@ -464,7 +464,7 @@ class Tuner:
     @property
     def cost(self) -> Cost:
         """The compute spent so far."""
-        return self._driver.ledger.cost
+        return self._driver.ledger.cost(self._driver.clock.spent)
 
     @property
     def result(self) -> Result:
@@ -590,8 +590,9 @@ class Tuner:
             "plain_runs": cost.plain_runs,
             "plain_epochs": cost.plain_epochs,
             "repeated": cost.repeated,
-            "asked": self._driver.clock.said() or [],
-            "elapsed": self._driver.clock.elapsed,
+            "plain_processor": cost.plain_processor,
+            "asked": [],
+            **self._driver.clock.times(),
         }
 
 

@@ -90,7 +90,7 @@ class StackedCrew:
         for k, (task, run, said) in enumerate(zip(tasks, runs, metrics, strict=True)):
             run.report(**said)
             outcome = run.outcome(objective)
-            self._came[task.number] = replace(outcome, seconds=outcome.seconds / len(tasks))
+            self._came[task.number] = replace(outcome, seconds=outcome.seconds / len(tasks), processor=0.0)
             if keep:
                 stack.put(k)
                 self._keep(training, task)

@@ -112,7 +112,7 @@ class Progressing:
     @property
     def done(self) -> float:
         """The share of what will be spent that has been, in [0, 1]."""
-        cost = self._ledger.cost
+        cost = self._ledger.cost()
         if not cost.plain_runs:
             return 0.0
         run = self.run  # another thread draws
@@ -132,7 +132,7 @@ class Progressing:
 
     @property
     def compute(self) -> str:
-        cost = self._ledger.cost
+        cost = self._ledger.cost()
         spent = "?" if cost.plain_epochs is None else f"{cost.plain_epochs:.1f}"
         begin = self.story.begin
         if is_open(begin) and begin.get("total_epochs") is None:  # the time is the only limit

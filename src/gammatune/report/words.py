@@ -226,4 +226,6 @@ def cost_in_words(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:
     worth = f"{units(end['trained'], end['evaluated']):,.0f} examples' worth"
     if is_open(begin):
         return f"{epochs} ({worth})"
-    return f"{end['plain_runs']:.2f} x a plain run ({epochs}, {worth})"
+    spent, plain = end.get("spent"), end.get("plain_processor")
+    beside = f"; {spent / plain:.2f} x in processor time" if spent and plain else ""
+    return f"{end['plain_runs']:.2f} x a plain run ({epochs}, {worth}{beside})"

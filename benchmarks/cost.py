@@ -1,0 +1,178 @@
+"""What a run is said to cost, and what it takes of the processor.
+
+    python benchmarks/cost.py [--nets mlp,cnn] [--seeds 1] [--out benchmarks/results/cost.json]
+
+One thread, processor seconds (user and system, of this process). Of each net, in one process and in turns: a plain
+run (epochs of training with one pass over the validation data each, in a bare loop), and `fit` with a budget of 1.5
+on the same data. `told` is the multiple that the ledger counts, `measured` the one that the result has measured,
+`beside` the processor seconds of all that `fit` does over those of the plain run, `forward` what an example costs
+that only goes forward, of one that is trained on.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import machine
+from torch import Tensor, nn
+
+import gammatune
+
+BUDGET = 1.5
+
+
+class Text(nn.Module):
+    """Tokens (batch, length) to the logits of a class: a transformer of two layers."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(50, width), nn.Embedding(32, width)
+        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.out = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.tokens(x) + self.places.weight[: x.shape[1]]
+        return self.out(self.layers(hidden).mean(1))
+
+
+class Series(nn.Module):
+    """Numbers (batch, length, 8) to the logits of a class: an LSTM."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.lstm, self.out = nn.LSTM(8, width, batch_first=True), nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.lstm(x)[0][:, -1])
+
+
+def convolutions() -> nn.Module:
+    def block(a: int, b: int) -> list[nn.Module]:
+        return [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2)]
+
+    return nn.Sequential(*block(3, 16), *block(16, 32), nn.Flatten(), nn.Linear(32 * 16, 10))
+
+
+def perceptron(inside: int, layers: int = 1) -> nn.Module:
+    hidden = [part for _ in range(layers) for part in (nn.Linear(inside, inside), nn.ReLU())]
+    return nn.Sequential(nn.Linear(64, inside), nn.ReLU(), *hidden, nn.Linear(inside, 10))
+
+
+@dataclass(frozen=True)
+class Net:
+    """A training. shape: of one input; tokens: they are whole numbers. optimizer: by name."""
+
+    make: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    optimizer: str = "adamw"
+    tokens: bool = False
+    train: int = 2000
+    select: int = 500
+    batch: int = 32
+    epochs: int = 8
+
+
+NETS = {
+    "mlp": Net(lambda: perceptron(128), (64,)),
+    "mlp-sgd": Net(lambda: perceptron(128), (64,), "momentum"),
+    "cnn": Net(convolutions, (3, 16, 16), "momentum", train=1000, select=300, epochs=6),
+    "transformer": Net(Text, (32,), tokens=True, train=1000, select=300, epochs=6),
+    "lstm": Net(Series, (32, 8), train=1000, select=300, epochs=6),
+    "51M": Net(lambda: perceptron(4096, 3), (64,), train=640, select=320, batch=64, epochs=5),
+    "51M-sgd": Net(lambda: perceptron(4096, 3), (64,), "momentum", train=640, select=320, batch=64, epochs=5),
+}
+
+
+def data(net: Net, seed: int) -> tuple[Any, Any]:
+    """Rows to train on and to select by, of a class that a random linear map of the input gives."""
+    generator = torch.Generator().manual_seed(seed)
+    count = net.train + net.select
+    x = torch.randn(count, *net.shape, generator=generator)
+    y = (x.flatten(1) @ torch.randn(x[0].numel(), 10, generator=generator)).argmax(1)
+    if net.tokens:
+        x = (x.clamp(-2.4, 2.4) * 10 + 25).long()
+    return (x[: net.train], y[: net.train]), (x[net.train :], y[net.train :])
+
+
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
+    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
+}
+
+
+def plain(net: Net, seed: int) -> float:
+    """Processor seconds of a bare loop."""
+    train, select = (torch.utils.data.TensorDataset(*part) for part in data(net, seed))
+    torch.manual_seed(seed)
+    model = net.make()
+    optimizer, loss = OPTIMIZERS[net.optimizer](model.parameters()), nn.CrossEntropyLoss()
+    loader = torch.utils.data.DataLoader(train, net.batch, shuffle=True)
+    judged = torch.utils.data.DataLoader(select, net.batch)
+    began = time.process_time()
+    for _ in range(net.epochs):
+        model.train()
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss(model(x), y).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            sum(float(loss(output := model(x), y)) + float((output.argmax(1) == y).sum()) for x, y in judged)
+    return time.process_time() - began
+
+
+def tuned(net: Net, seed: int) -> tuple[float, Any]:
+    """Processor seconds of `fit`, and its cost."""
+    train, select = data(net, seed)
+    torch.manual_seed(seed)
+    began = time.process_time()
+    result = gammatune.fit(
+        net.make(), train, select, epochs=net.epochs, batch_size=net.batch, budget=BUDGET, seed=seed,
+        optimizer=OPTIMIZERS[net.optimizer], progress=False, device="cpu",
+    )  # fmt: skip
+    return time.process_time() - began, result.cost
+
+
+def measure(name: str, seed: int) -> dict[str, Any]:
+    net = NETS[name]
+    before = plain(net, seed)
+    seconds, cost = tuned(net, seed)
+    between = statistics.mean([before, plain(net, seed)])
+    return {
+        "net": name,
+        "seed": seed,
+        "told": cost.plain_runs,
+        "measured": cost.processor_runs,
+        "beside": seconds / between,
+        "plain_seconds": between,
+        "seconds": seconds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nets", default=",".join(NETS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for name in asked.nets.split(","):
+        for seed in range(asked.seeds):
+            rows.append(measure(name, seed))
+            print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
+    if asked.out:
+        asked.out.write_text(
+            json.dumps({"machine": machine(), "budget": BUDGET, "rows": rows}, indent=1) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
