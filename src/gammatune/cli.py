@@ -554,6 +554,7 @@ def _as_json(story: Any, run: str) -> dict[str, Any]:
     return {
         "run": run,
         "begin": story.begin,
+        "handed_back": None if story.handed_back is None else asdict(story.handed_back),
         "schedule": [dict(outcome.values) for outcome in story.course],
         "course": [asdict(outcome) for outcome in story.course],
         "verdicts": [asdict(verdict) for verdict in story.verdicts],

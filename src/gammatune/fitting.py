@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
 from gammatune.cards import line, number
+from gammatune.course import HandedBack, handed_back
 from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
@@ -110,6 +111,11 @@ class FitResult(Result):
     metric: str | None = None
     start: Metrics | None = None
     is_start: bool = False
+
+    @property
+    def handed_back(self) -> HandedBack | None:
+        """As in `Result`; of a pretrained model it may be the weights it came with."""
+        return handed_back(self.course, self.rollouts, self.schedule, is_start=self.is_start)
 
     @property
     def metrics(self) -> Metrics:
@@ -382,6 +388,7 @@ def fit(
     said += training.said
     start: _Start | None = None
     is_start = False
+    after: list[Event] = []  # what is told once the tuner has ended
     journal: Journal | Echo | None = None
     tuner: Tuner | None = None
     try:
@@ -440,8 +447,9 @@ def fit(
                 said.append(
                     told + ("; they are handed back." if is_start else ', but keep="last" was asked for.')
                 )
+                after.append(note_event(said[-1], is_start=is_start))
                 if journal is not None and (journal.past is None or journal.past.report is None):
-                    journal.append(note_event(said[-1]))
+                    journal.append(after[-1])
             answers = training.answers(judged) if task.comparable else None
             report = None if answers is None else _report(answers, task)
             measures: dict[str, Measure] = {}
@@ -461,7 +469,6 @@ def fit(
                     more |= added | {"said": [*lacking, *added.get("said", ())]}
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
-        measured: list[Event] = []
         if report is not None:
             if isinstance(journal, Journal) and answers is not None:
                 _save_predictions(answers, journal.directory / PREDICTIONS)
@@ -476,7 +483,7 @@ def fit(
             }
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
-            measured.append(event)
+            after.append(event)
             for listener in listeners:
                 listener(event)
     finally:
@@ -504,7 +511,7 @@ def fit(
         is_start,
         members=found.members,
         decided=found.decided,
-        events=(*found.events, *measured),
+        events=(*found.events, *after),
         run_dir=found.run_dir,
     )
 

@@ -23,7 +23,7 @@ import numpy as np
 from gammatune import plugins
 from gammatune.cards import Measured, card, line
 from gammatune.continuing import ASKED, refuse_another_run, refuse_unlike
-from gammatune.course import Schedule
+from gammatune.course import HandedBack, Schedule, handed_back
 from gammatune.crew import Crew
 from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
@@ -110,10 +110,17 @@ class Result:
             verdicts=self.verdicts,
             cost=self.cost,
             rollouts=len(self.rollouts),
+            back=self.handed_back,
+            metrics=self.metrics,
             measured=measured,
             where=where,
             said=said,
         )
+
+    @property
+    def handed_back(self) -> HandedBack | None:
+        """Which epoch the weights are of, and the highest rate on the way to it; None before the first epoch."""
+        return handed_back(self.course, self.rollouts, self.schedule)
 
     @property
     def metrics(self) -> Metrics:

@@ -13,13 +13,12 @@ from rich.text import Text
 from gammatune.course import Schedule
 from gammatune.journal import Story
 from gammatune.ledger import Ledger
+from gammatune.policy.job import failures
 from gammatune.records import Outcome
 from gammatune.report.words import (
     duration,
     epoch_in_words,
-    failures,
     is_open,
-    is_routine,
     metrics_in_words,
     number,
     objective_in_words,
@@ -97,7 +96,7 @@ class Progressing:
                 new = {outcome.number for outcome in self.recent}
                 self._went_back = new.isdisjoint(event["rollouts"])  # to what was committed before
                 verdict = self.story.verdicts[-1]
-                if not is_routine(verdict, self.policy):
+                if not verdict.is_routine:
                     self.said = verdict.reason
                 self.show_commit()
                 self.recent = []
@@ -144,6 +143,11 @@ class Progressing:
         left = "?" if self.left is None else duration(self.left)
         return f"{duration(self.elapsed)}, about {left} left"
 
+    @property
+    def _is_later_walk(self) -> bool:
+        """What runs is a walk that is committed only when it has ended, and ended better."""
+        return self._walk not in ("", "course")
+
     # -- in words
 
     def _phase(self) -> str:
@@ -166,10 +170,11 @@ class Progressing:
         """One line for the commit that came last."""
         story = self.story
         last, verdict = story.course[-1], story.verdicts[-1]
-        if self._went_back or self._walk.startswith("walk"):
+        if self._went_back or self._is_later_walk:
             return verdict.reason
-        failed = "" if "diverged" in verdict.reason else failures(self.recent)
-        reason = "" if self.policy != "greedy" and is_routine(verdict, self.policy) else verdict.reason
+        # a search says itself what failed in it
+        failed = "" if verdict.kind in ("search", "epoch") else failures(self.recent)
+        reason = "" if verdict.kind == "schedule" else verdict.reason
         return "  ".join(
             part
             for part in (
@@ -252,7 +257,7 @@ class PlainLines(Progressing):
             self._told = self._walk
 
     def show_rollout(self, outcome: Outcome) -> None:
-        if self._walk.startswith("walk") and outcome.score is not None:  # not committed before it has ended
+        if self._is_later_walk and outcome.score is not None:  # not committed before it has ended
             self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
 
     def show_commit(self) -> None:

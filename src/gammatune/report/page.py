@@ -35,7 +35,6 @@ from gammatune.report.words import (
     cost_in_words,
     duration,
     is_open,
-    is_routine,
     metrics_in_words,
     objective_in_words,
     stretch_in_words,
@@ -426,11 +425,12 @@ def tiles(story: Story) -> list[tuple[str, str]]:
         )
     elif "r2" in report:
         done.append((number(float(report["r2"])), "R²" if report["on"] == "test" else "R² (selected)"))
-    peaks = [rate for way in figures.ways(story) if way.kept for _, rate in way.points]
-    if peaks:
-        done.append((number(max(peaks)), "highest learning rate"))
-    asked = "" if is_open(story.begin) else f" of {story.begin['epochs']}"
-    done.append((f"{len(story.course)}{asked}", "epochs handed back"))
+    back = story.handed_back
+    if back is not None and back.rates:
+        done.append((number(max(back.rates.values())), "highest learning rate"))
+    if back is not None:
+        at = f"{back.epoch} of {back.trained}" if back.epoch else "0"
+        done.append((at, "epoch handed back" if back.epoch else "epochs: handed back as it came"))
     if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))
     done.append((duration(_seconds(story)), "training time"))
@@ -439,15 +439,16 @@ def tiles(story: Story) -> list[tuple[str, str]]:
 
 def verdicts(story: Story) -> list[tuple[str, Verdict]]:
     """The decisions that say more than the table of epochs does, each with its place."""
-    policy = story.begin["policy"]
     done, routine = [], 0
     for i, one in enumerate(story.verdicts):
-        if is_routine(one, policy) and policy != "greedy":
+        if one.kind == "schedule":
             routine += 1
             continue
         done.append((f"decision {i + 1}", one))
     if routine:
-        done.append((f"{routine} more", Verdict("went along the schedule, as decided before")))
+        done.append(
+            (f"{routine} more", Verdict("went along the schedule, as decided before", kind="schedule"))
+        )
     return done
 
 
@@ -663,9 +664,10 @@ def _tail_words(story: Story) -> str:
     beyond = [n for n in walked if n.outcome.epoch > story.course[-1].epoch] if story.course else []
     if not beyond:
         return ""
+    more = f"{len(beyond)} more epoch{'s' if len(beyond) > 1 else ''}"
     return (
-        f"It was trained for {len(beyond)} more epochs, which made it worse; the weights of epoch "
-        f"{len(story.course)} were handed back. What followed is drawn thin and dotted."
+        f"It was trained for {more}, which made it worse; the weights of epoch {story.course[-1].epoch + 1} were "
+        "handed back. What followed is drawn thin and dotted."
     )
 
 
@@ -680,11 +682,11 @@ def _progress(story: Story) -> list[str]:
 def _epochs(story: Story) -> dict[str, Any]:
     names = figures.metrics_of(story)
     rows = []
-    for i, (outcome, stretch) in enumerate(zip(story.course, story.schedule.stretches, strict=True)):
+    for outcome, stretch in zip(story.course, story.schedule.stretches, strict=True):
         mean = f", mean of {stretch.count}" if stretch.count > 1 else ""
         rows.append(
             [
-                str(i + 1),
+                str(outcome.epoch + 1),
                 stretch_in_words(stretch) + mean,
                 *(f"{outcome.metrics[n]:.4g}" if n in outcome.metrics else "" for n in names),
                 "" if outcome.score is None else f"{outcome.score:.4g}",
