@@ -24,7 +24,7 @@ interval is too narrow.
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,6 +46,7 @@ LEAST = 1_000  # examples, however many columns there are
 MANY = 100  # columns; beyond it what needs a pass for each of them is measured only where it is asked for
 CHUNK = 2_000_000  # numbers held at once
 ROUNDING = 1e-12  # relative: of a sum of squares that is a difference
+NOTHING = 0.1  # of what there is to gain over a constant answer: a lead of less is as good as none (guess)
 IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (guess)
 
 
@@ -56,6 +57,9 @@ class Measure:
     value: float
     low: float
     high: float
+
+
+Learnt: TypeAlias = Literal["something", "nothing", "untold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,24 @@ def difference(name: str, one: Answers, other: Answers, rng: np.random.Generator
     ]
     low, high = _percentiles(np.concatenate(drawn), found, middle, m / n)
     return Measure(found, low, high)
+
+
+def learnt(name: str, constant: float, lead: Measure, n: int) -> Learnt:
+    """Whether a model knows more than a constant answer does, as far as n examples can tell.
+
+    name: of the measure. constant: its value where the answer is always the same. lead: by how much the model is
+    better, positive where it is, with its interval.
+    "something": ahead by more than chance. "nothing": the interval leaves it no more than a tenth of what there is to
+    gain (NOTHING). "untold": neither, as on a dozen examples. Where nothing differs in any resample, three in n may
+    (see `_not_surer`).
+    """
+    held = RECIPES[name]
+    room = abs((held.high if held.higher else held.low) - constant)
+    low, high = lead.low, lead.high
+    if low == high:
+        unseen = 3 / n * (1.0 if np.isfinite(held.high - held.low) else room)
+        low, high = low - unseen, high + unseen
+    return "something" if low > 0 else "nothing" if high <= NOTHING * room else "untold"
 
 
 def imbalance(counts: Sequence[int], names: Sequence[Any] | None = None) -> str | None:

@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidArgument
-from gammatune.measures import RECIPES, Answers, difference, recipe, undefined, value
+from gammatune.measures import (
+    RECIPES,
+    Answers,
+    Measure,
+    difference,
+    learnt,
+    measured,
+    recipe,
+    undefined,
+    value,
+)
 from gammatune.seeds import stream
 
 Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # inputs (n, d), NaN where missing; targets
@@ -32,7 +42,8 @@ TREES_NAME = "HistGradientBoosting"
 class Rival:
     """value: of the metric on the report part. ahead, low, high: by how much it is better than the network, with
     a 95 % interval; negative where the network is. seconds: of training. rounds: of boosting; 0 for a baseline.
-    hurried: the time was up before the trees were done."""
+    hurried: the time was up before the trees were done. examples: that both were measured on; 0 in journals older
+    than that."""
 
     name: str
     value: float
@@ -42,6 +53,12 @@ class Rival:
     seconds: float
     rounds: int = 0
     hurried: bool = False
+    examples: int = 0
+
+    @property
+    def lead(self) -> Measure:
+        """Of the network, by how much it is better."""
+        return Measure(-self.ahead, -self.high, -self.low)
 
     @property
     def is_better(self) -> bool:
@@ -116,10 +133,10 @@ def compare(
             continue
         low, high = (gap.low, gap.high) if RECIPES[found.name].higher else (-gap.high, -gap.low)
         ahead = gap.value if RECIPES[found.name].higher else -gap.value
-        rival = Rival(name, its, ahead, low, high, spent, rounds, hurried)
+        rival = Rival(name, its, ahead, low, high, spent, rounds, hurried, len(network))
         rivals.append(rival)
         if sentence := _sentence(found.name, mine, rival):
-            said.append(sentence + _but_it_ranks(found.name, rival, scaled))
+            said.append(sentence + _but_it_ranks(found.name, rival, scaled, stream(seed, "rivals", "auc")))
     return Comparison(found.name, mine, tuple(rivals), tuple(said))
 
 
@@ -297,12 +314,7 @@ def _answers(said: NDArray[Any], network: Answers) -> Answers:
 def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
     by = f"{abs(rival.ahead):.3g} [{_ends(rival)}]"
     if rival.name != TREES_NAME:
-        if rival.is_worse:
-            return None
-        return (
-            f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
-            f"{mine:.3g}): by this measure it has learnt nothing."
-        )
+        return _beside_a_constant(metric, mine, rival)
     # every draw of the bootstrap the same: one example, or so few that all of them tell alike
     alike = rival.low == rival.high != 0
     cut_off = ", cut off by the clock" if rival.hurried else ""
@@ -318,15 +330,34 @@ def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
     )
 
 
-def _but_it_ranks(metric: str, rival: Rival, network: Answers) -> str:
-    """Where the network always says the common class, and yet knows which examples are likelier of the other."""
+def _beside_a_constant(metric: str, mine: float, rival: Rival) -> str | None:
+    match learnt(metric, rival.value, rival.lead, rival.examples):
+        case "something":
+            return None
+        case "nothing":
+            return (
+                f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
+                f"{mine:.3g}, on {rival.examples} examples): by this measure it has learnt nothing."
+            )
+        case _:
+            many = f"{rival.examples} example{'' if rival.examples == 1 else 's'}"
+            return (
+                f"Whether the network has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
+                f"saying {rival.name} {rival.value:.3g}; 95 % interval of the lead {rival.lead.low:.3g} to "
+                f"{rival.lead.high:.3g})."
+            )
+
+
+def _but_it_ranks(metric: str, rival: Rival, network: Answers, rng: np.random.Generator) -> str:
+    """Where the network always says the common class, and yet knows which examples are likelier of the other: by
+    more than chance."""
     if rival.name == TREES_NAME or not network.classes or metric == "auc" or undefined("auc", network):
         return ""
-    auc = value("auc", network)
-    if auc is None or auc < RANKS:
+    auc = measured(["auc"], network, rng)[0]["auc"]
+    if auc.value < RANKS or auc.low <= 0.5:
         return ""
     return (
-        f" But it tells the likelier examples from others (auc {auc:.3g}): --metric balanced-accuracy or "
+        f" But it tells the likelier examples from others (auc {auc.value:.3g}): --metric balanced-accuracy or "
         "--class-weights balanced make use of that."
     )
 

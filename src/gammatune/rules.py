@@ -12,6 +12,9 @@ TABLE_EPOCHS = (8, 100)
 IMAGE_EPOCHS = 20
 IMAGE_STEPS, MOST_IMAGE_EPOCHS = 700, 100  # where there are so few images that 20 epochs are fewer steps
 MANY_IMAGES, FEWER_EPOCHS = 30_000, 10
+# Examples that a training, the choice of its rate and its judgement can share at all. A fifth of them reports; of
+# fewer than four, all of them right, the true share of errors may still be anything (3 / n, the rule of three).
+LEAST_EXAMPLES = 20
 RESNET_FROM = 5_000  # images, where there is an accelerator
 
 
