@@ -166,6 +166,7 @@ def fit(
     budget: float | None = None,
     total_epochs: float | None = None,
     time: float | None = None,
+    reserve: float = 0.0,
     test_set: Examples | None = None,
     policy: str | Policy = "lookahead",
     schedule: str | None = None,
@@ -205,8 +206,8 @@ def fit(
     of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
-    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, patience, seed,
-    run_dir, listeners, forks: see `Tuner`. The seed fixes the
+    epochs, budget, total_epochs, time, reserve, policy, schedule, sampler, objective, space, keep, patience,
+    seed, run_dir, listeners, forks: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     metric: a measure by name (`gammatune.measures`: "auc", "f1", "balanced-accuracy", ...; "mae", "rmse", ...), which
     is told of every evaluation and selects: with the loss in kappa, in the place of the accuracy; an error by its
@@ -403,6 +404,7 @@ def fit(
                 budget=budget,
                 total_epochs=total_epochs,
                 time=time,
+                reserve=reserve,
                 policy=policy,
                 schedule=schedule,
                 sampler=sampler,
@@ -465,7 +467,9 @@ def fit(
                 said += lacking
                 more = {"level": LEVEL, "examples": len(answers), "said": lacking}
                 if extra is not None:
-                    added = dict(extra(answers))
+                    told = None if journal is None or journal.past is None else journal.past.report
+                    # what a complete run has said is not found out again
+                    added = dict(extra(answers)) if told is None else dict(told.get("extra", {}))
                     more |= added | {"said": [*lacking, *added.get("said", ())]}
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"

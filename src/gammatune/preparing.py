@@ -28,7 +28,7 @@ from gammatune.examples import batch_size_for
 from gammatune.fine_tuning import beginning
 from gammatune.freezing import freeze
 from gammatune.models import embeds_categories
-from gammatune.rules import LEAST_EXAMPLES, epochs_for, model_for, patience_for
+from gammatune.rules import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
 from gammatune.seeds import stream
 from gammatune.tuner import default_budget
 
@@ -206,7 +206,9 @@ def _within(asked: Asked, epochs: int, net: nn.Module, split: Split, size: int, 
     assert asked.time is not None
     per_epoch = _seconds_per_epoch(net, split, size, asked.device)
     budget = _budget(asked)
-    possible = math.floor(SLACK * asked.time / (per_epoch * budget))
+    judged = asked.compare and is_table(asked.data)
+    learning = asked.time - kept_for_after(asked.time, judged=judged)
+    possible = math.floor(SLACK * learning / (per_epoch * budget))
     if possible < 1:
         raise InvalidArgument(
             f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} "

@@ -34,6 +34,7 @@ SECONDS = 5.0
 RANKS = 0.7  # of the auc, from which on a network has plainly learnt something [guess]
 TREES = 1_000  # rounds of boosting at most
 ROWS = 200_000  # training examples the trees are given at most (guess: some seconds for 50 columns)
+FEW_COLUMNS = 32  # by which the time of the first trees is told where there are more (guess)
 CATEGORIES = 255  # what HistGradientBoosting can tell apart in a column
 TREES_NAME = "HistGradientBoosting"
 
@@ -100,7 +101,7 @@ def compare(
     network: what it said of the report part, in that order; `fit(extra=...)` is handed it. train, select, report:
     a table each and its targets, codes or numbers, as the network's. categorical: columns whose numbers are codes.
     metric: of `gammatune.measures`; accuracy or rmse where none is given. class_weights, target_scale: as in `fit`.
-    seconds: for the training of the trees; the first of them is always trained.
+    seconds: for the training of the trees; where not even the first would be done by then, none is.
     Raises InvalidArgument where the parts do not fit together.
     """
     classes = network.classes
@@ -170,7 +171,15 @@ def _made(
     else:
         coded = _coded([part[0] for part in parts], categorical)
         sets = [(table, part[1]) for table, part in zip(coded, parts, strict=True)]
-        yield _trees(sets, classes, [c for c in categorical if _is_category(x[:, c])], weights, seconds, seed)
+        if (first := _first_trees(sets[0], classes)) > seconds:
+            yield (
+                f"{TREES_NAME} was not tried: its first trees alone take about {first:.2g} s, and {seconds:.2g} s "
+                "were left for it."
+            )
+        else:
+            yield _trees(
+                sets, classes, [c for c in categorical if _is_category(x[:, c])], weights, seconds, seed
+            )
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     started = clock.perf_counter()
@@ -234,6 +243,20 @@ def _trees(
         columns.append(_at(model.staged_predict(x_report), rounds))
         most, late = max(most, rounds), late or hurried
     return TREES_NAME, np.stack(columns, axis=1), clock.perf_counter() - started, most, late
+
+
+def _first_trees(train: Arrays, classes: int) -> float:
+    """The seconds of one round of boosting, from one on a few of the columns; 0 where there are no more."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    x, y = train[0][:ROWS], train[1][:ROWS].reshape(len(train[1][:ROWS]), -1)
+    if x.shape[1] <= FEW_COLUMNS:
+        return 0.0
+    started = clock.perf_counter()
+    few = x[:, :FEW_COLUMNS]
+    HistGradientBoostingRegressor(max_iter=1, early_stopping=False).fit(few, y[:, 0].astype(float))
+    trees = classes if classes > 2 else y.shape[1]  # in a round
+    return (clock.perf_counter() - started) * x.shape[1] / FEW_COLUMNS * trees
 
 
 def _classifier(categorical: Sequence[int], weights: Any, random: np.random.Generator) -> Any:

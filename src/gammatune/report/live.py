@@ -58,6 +58,7 @@ class Progressing:
         self._walk = ""  # the role of what runs, once the search is over
         self._members = 0  # trainings an epoch of this walk, as far as they have been seen
         self._joined = 0  # members of the epoch going on
+        self.after: Mapping[str, Any] | None = None  # what is done once the learning is over
         self._went_back = False
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -103,6 +104,12 @@ class Progressing:
             case "resume":
                 self.story.tell(event)
                 self.show_resume()
+            case "judging":
+                is_new = self.after is None or self.after["what"] != event["what"]
+                self.after = event
+                self.phase = event["what"]
+                if is_new:
+                    self.show_judging()
             case _:
                 self.story.tell(event)
 
@@ -110,7 +117,9 @@ class Progressing:
 
     @property
     def done(self) -> float:
-        """The share of what will be spent that has been, in [0, 1]."""
+        """The share of what will be spent that has been, in [0, 1]; after the learning that of what is done then."""
+        if self.after is not None:
+            return float(self.after["share"])
         cost = self._ledger.cost
         if not cost.plain_runs:
             return 0.0
@@ -202,6 +211,10 @@ class Progressing:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
         return metrics_in_words(outcome.metrics) + score
 
+    def judging_in_words(self) -> str:
+        assert self.after is not None
+        return f"{self.after['what']}: up to {duration(self.after['seconds'])}"
+
     def resumed_in_words(self) -> str:
         story = self.story
         return f"gone on with after {len(story.rollouts)} rollouts, {len(story.course)} epochs of the course"
@@ -210,6 +223,7 @@ class Progressing:
 
     def show_begin(self) -> None: ...
     def show_resume(self) -> None: ...
+    def show_judging(self) -> None: ...
     def show_start(self) -> None: ...
     def show_rollout(self, outcome: Outcome) -> None: ...
     def show_commit(self) -> None: ...
@@ -259,6 +273,9 @@ class PlainLines(Progressing):
     def show_rollout(self, outcome: Outcome) -> None:
         if self._is_later_walk and outcome.score is not None:  # not committed before it has ended
             self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
+
+    def show_judging(self) -> None:
+        self._say(self.judging_in_words())
 
     def show_commit(self) -> None:
         self._say(f"{self.commit_in_words()}  {self.compute}  {self.time}")
@@ -333,6 +350,8 @@ class LiveDisplay(Progressing):
             lines.append(Text(self.said, style="dim"))
         self._bar.update(self._task, completed=self.done, description=f"{self.phase:<34}")
         lines.append(self._bar)
+        if self.after is not None:
+            return Group(*lines, Text(self.judging_in_words()))
         lines.append(Text(f"compute {self.compute}   time {self.time}"))
         if run is not None:
             what = "chosen" if self._walk else "trying"
