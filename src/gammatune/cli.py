@@ -163,7 +163,10 @@ def train(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(help="Ceiling on time: 90s, 5m, 1h30m.", rich_help_panel="Length and cost"),
+        typer.Option(
+            help="Ceiling on time, from when the data have been read to the report: 90s, 5m, 1h30m.",
+            rich_help_panel="Length and cost",
+        ),
     ] = None,
     patience: Annotated[
         int | None,

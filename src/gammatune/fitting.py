@@ -466,10 +466,11 @@ def fit(
                     ]
                 said += lacking
                 more = {"level": LEVEL, "examples": len(answers), "said": lacking}
-                if extra is not None:
-                    told = None if journal is None or journal.past is None else journal.past.report
-                    # what a complete run has said is not found out again
-                    added = dict(extra(answers)) if told is None else dict(told.get("extra", {}))
+                known = None if journal is None or journal.past is None else journal.past.report
+                if known is not None:  # what a complete run has said is not found out again
+                    more = dict(known.get("extra", more))
+                elif extra is not None:
+                    added = dict(extra(answers))
                     more |= added | {"said": [*lacking, *added.get("said", ())]}
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"

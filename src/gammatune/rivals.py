@@ -256,7 +256,7 @@ def _first_trees(train: Arrays, classes: int) -> float:
     few = x[:, :FEW_COLUMNS]
     HistGradientBoostingRegressor(max_iter=1, early_stopping=False).fit(few, y[:, 0].astype(float))
     trees = classes if classes > 2 else y.shape[1]  # in a round
-    return (clock.perf_counter() - started) * x.shape[1] / FEW_COLUMNS * trees
+    return float((clock.perf_counter() - started) * trees * x.shape[1] / FEW_COLUMNS)
 
 
 def _classifier(categorical: Sequence[int], weights: Any, random: np.random.Generator) -> Any:

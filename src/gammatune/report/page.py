@@ -341,12 +341,11 @@ def _quality(story: Story) -> str:
 def _quality_of_numbers(report: Mapping[str, Any], where: str) -> str:
     r2, ends = float(report["r2"]), _interval(report, "r2")
     n = _mapping(report.get("extra")).get("examples")
-    known = ends is not None and isinstance(n, int) and not isinstance(n, bool) and n > 0
     if not math.isfinite(r2) or r2 <= 0:
         said = f"On {where} its predictions are no better than always saying the mean (R² {number(r2)})"
     else:
         said = f"On {where} it explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})"
-    if not known or ends is None:
+    if ends is None or not isinstance(n, int) or isinstance(n, bool) or n < 1:
         return f"{said}."
     match learnt("r2", 0.0, Interval(r2, *ends), n):
         case "nothing":
