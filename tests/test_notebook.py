@@ -17,7 +17,7 @@ from torch import nn
 
 import gammatune
 from gammatune import cards
-from gammatune.course import Schedule
+from gammatune.course import Schedule, handed_back
 from gammatune.ledger import Cost
 from gammatune.records import Outcome, Shape, Verdict
 from gammatune.report import progress as shown
@@ -79,6 +79,13 @@ def outcome(number: int, **other: Any) -> Outcome:
 def card(course: list[Outcome], **other: Any) -> str:
     given: dict[str, Any] = {"verdicts": [Verdict("why")], "cost": COST, "rollouts": len(course)}
     schedule = Schedule.of(course, course, {})
+    given: dict[str, Any] = {
+        "verdicts": [Verdict("why")],
+        "cost": COST,
+        "rollouts": len(course),
+        "back": handed_back(course, course, schedule),
+        "metrics": course[-1].metrics if course else {},
+    }
     return cards.card(course=course, schedule=schedule, **(given | other))
 
 

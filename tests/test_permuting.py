@@ -1,6 +1,7 @@
 """Permutation importance: what scikit-learn's finds, groups dealt out as one, the same numbers from the same seed."""
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ T = 3 * X[:, 0] + X[:, 2]
 
 
 def test_it_is_that_of_scikit_learn() -> None:
-    """Twin: both average over 40 repeats; they differ by their own noise."""
+    """Twin: theirs averages over 40 repeats, ours too or takes one; they differ by their own noise, and the interval
+    of one permutation holds the mean of many."""
     forest = RandomForestClassifier(20, max_depth=5, random_state=0).fit(X[:200], Y[:200])
     found = gammatune.importance(forest.predict_proba, X[200:], Y[200:], repeats=40)
     theirs = permutation_importance(forest, X[200:], Y[200:], n_repeats=40, random_state=0)
@@ -28,8 +30,101 @@ def test_it_is_that_of_scikit_learn() -> None:
         place = int(feature.name.removeprefix("column ")) - 1
         noise = 4 * theirs.importances_std[place] / math.sqrt(40 / 2)
         assert feature.mean == pytest.approx(theirs.importances_mean[place], abs=noise + 1e-12)
-        assert feature.std == pytest.approx(theirs.importances_std[place], rel=0.5, abs=1e-3)
+        assert feature.low <= feature.mean <= feature.high
     assert found.features[0].name == "column 1"
+    assert (found.repeats, found.unranked) == (40, 0)
+    once = gammatune.importance(forest.predict_proba, X[200:], Y[200:])
+    assert once.repeats == 1
+    for feature in once.features:
+        place = int(feature.name.removeprefix("column ")) - 1
+        noise = 4 * theirs.importances_std[place] / math.sqrt(40)
+        assert feature.low - noise <= theirs.importances_mean[place] <= feature.high + noise
+
+
+@pytest.mark.parametrize(
+    ("metric", "scorer"),
+    [
+        ("accuracy", "accuracy"),
+        ("auc", "roc_auc"),
+        ("log-loss", "neg_log_loss"),
+        ("f1", "f1"),
+        ("mcc", "matthews_corrcoef"),
+    ],
+)
+def test_every_kind_of_measure_is_that_of_scikit_learn(metric: str, scorer: str) -> None:
+    """Of labels, of their order and of the probabilities: the mean of many permutations lies in the interval of one,
+    or within their noise."""
+    forest = RandomForestClassifier(20, max_depth=5, random_state=0).fit(X[:200], Y[:200])
+    found = gammatune.importance(forest.predict_proba, X[200:], Y[200:], metric=metric, repeats=10)
+    theirs = permutation_importance(forest, X[200:], Y[200:], n_repeats=20, random_state=0, scoring=scorer)
+    for feature in found.features:
+        place = int(feature.name.removeprefix("column ")) - 1
+        noise = 4 * theirs.importances_std[place] / math.sqrt(10 / 1.5)
+        assert feature.mean == pytest.approx(theirs.importances_mean[place], abs=noise + 1e-12)
+        assert feature.low <= theirs.importances_mean[place] + noise
+        assert feature.high >= theirs.importances_mean[place] - noise
+
+
+def test_the_interval_is_that_of_other_examples() -> None:
+    """Over 60 samples of 60 examples the loss on all that there are lies within 19 times of 20, or nearly."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(4000, 2))
+    y = (x[:, 0] + 0.7 * rng.normal(size=4000) > 0).astype(int)
+
+    def predict(table: Any) -> Any:
+        return np.column_stack([table[:, 0] <= 0, table[:, 0] > 0]).astype(float)
+
+    true = gammatune.importance(predict, x, y, repeats=20).features[0].mean
+    held = []
+    for i in range(60):
+        part = slice(60 * i, 60 * i + 60)
+        (first, second) = gammatune.importance(predict, x[part], y[part], seed=i).features
+        held.append(first.low <= true <= first.high)
+        assert (second.mean, second.low, second.high, second.is_needed) == (0.0, 0.0, 0.0, False)
+    assert np.mean(held) > 0.85
+
+
+def test_of_one_example_nothing_is_known_to_be_needed() -> None:
+    found = gammatune.importance(lambda t: t[:, :1], X[:1], T[:1], metric="mae")
+    assert not any(feature.is_needed for feature in found.features)
+
+
+def test_the_first_columns_alone_and_no_more_than_there_is_time_for() -> None:
+    model = LinearRegression().fit(X, T)
+    whole = gammatune.importance(model.predict, X, T)
+    some = gammatune.importance(model.predict, X, T, first=2)
+    assert {f.name for f in some.features} == {"column 1", "column 2"}
+    assert some.unranked == 2
+    assert set(some.features) < set(whole.features)
+    told = []
+
+    def slow(table: Any) -> Any:
+        time.sleep(0.02)
+        return model.predict(table)
+
+    wide = np.tile(X, 50)
+    started = time.perf_counter()
+    hurried = gammatune.importance(
+        lambda t: slow(t[:, :4]), wide, T, seconds=0.5, tell=lambda share, whole: told.append((share, whole))
+    )
+    assert time.perf_counter() - started < 2.5
+    assert 1 <= len(hurried.features) < 60
+    assert len(hurried.features) + hurried.unranked == 200
+    assert told
+    assert all(0 < share < 1 and 0 < whole < 2 for share, whole in told)
+    one = gammatune.importance(lambda t: slow(t[:, :4]), wide, T, seconds=0.0)
+    assert (len(one.features), one.unranked) == (1, 199)
+
+
+def test_what_is_handed_to_the_model_is_whole_again_for_the_next_column() -> None:
+    seen = []
+
+    def predict(table: Any) -> Any:
+        seen.append([not np.array_equal(table[:, i], X[:, i]) for i in range(4)])
+        return table[:, 0]
+
+    gammatune.importance(predict, X, T)
+    assert seen == [[False] * 4, *np.eye(4, dtype=bool).tolist()]
 
 
 def test_columns_of_a_group_are_dealt_out_together() -> None:
@@ -43,7 +138,7 @@ def test_columns_of_a_group_are_dealt_out_together() -> None:
     found = gammatune.importance(predict, twice, X[:, 0], groups={"one": [0, 1], "rest": [2]}, metric="mae")
     assert [feature.name for feature in found.features] == ["one", "rest"]
     assert found.features[0].mean > 0.5
-    assert (found.features[1].mean, found.features[1].std) == (0.0, 0.0)
+    assert (found.features[1].mean, found.features[1].low, found.features[1].high) == (0.0, 0.0, 0.0)
 
 
 def test_an_error_that_rises_is_a_loss_too_and_units_are_the_targets_own() -> None:

@@ -78,6 +78,32 @@ def test_a_network_that_learned_nothing_is_told_so() -> None:
     assert ": level with the network (" in level
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "auc", "log-loss", "mcc"])
+def test_what_a_dozen_examples_cannot_tell_is_not_told(metric: str) -> None:
+    """Right in three of four, or always the common class: of twelve examples either may be anything."""
+    train, select, (x, y) = parts(Y)
+    few = [*np.flatnonzero(y == 0)[:7], *np.flatnonzero(y == 1)[:5]]
+    x, y = x[few], y[few]
+    right = y.copy()
+    right[[0, 1, 11]] ^= 1
+    for answer in (right, np.zeros(12, int)):
+        p = np.where(np.eye(2)[answer] == 1, 0.6, 0.4)
+        found = compare(Answers(y, answer, 2, p), train, select, (x, y), metric=metric)
+        assert not any("has learnt nothing" in line for line in found.said)
+        told = [line for line in found.said if "cannot be told from 12 examples" in line]
+        assert len(told) == (
+            not found.rivals[1].lead.low > 0 or found.rivals[1].lead.low == found.rivals[1].lead.high
+        )
+        assert found.to_dict()["rivals"][1]["examples"] == 12
+
+
+def test_of_one_example_nothing_is_learnt_nor_not() -> None:
+    train, select, (x, y) = parts(Y)
+    for said in (y[:1], 1 - y[:1]):
+        found = compare(Answers(y[:1], said, 2, np.eye(2)[said]), train, select, (x[:1], y[:1]))
+        assert "cannot be told from 1 example (" in found.said[-1]
+
+
 def test_a_regression_in_its_own_unit() -> None:
     answers = Answers(T[REPORT], T[REPORT] + 0.5)
     plain = compare(answers, *parts(T), metric="mae", seconds=60)

@@ -9,13 +9,14 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from gammatune.course import Schedule, Stretch
+from gammatune.course import HandedBack, Schedule, Stretch
 from gammatune.ledger import Cost
-from gammatune.records import Outcome, Value, Verdict
+from gammatune.records import Metrics, Outcome, Value, Verdict
 
 ACCENT = "#3b82c4"  # contrast 4.0 with white and 4.7 with #111
 FAINT = "opacity:.72"
 FEW = 4  # measures
+REASONS = 6  # after the first (guess: a card is looked at, not read)
 MOST = 100  # epochs in the table; the others are in `result.schedule`
 WIDTH, HEIGHT = 260, 64  # of a chart, in pixels
 POINTS = 400  # of a curve: more than the pixels it is drawn on
@@ -30,25 +31,31 @@ def card(
     verdicts: Sequence[Verdict],
     cost: Cost,
     rollouts: int,
+    back: HandedBack | None,
+    metrics: Metrics,
     measured: Measured = (),
     where: str = "",
     said: Sequence[str] = (),
 ) -> str:
-    """measured: figures of the weights handed back, and where: on which data. said: sentences of the run."""
-    if not course:
+    """back, metrics: the weights handed back, and what they score on the data to select by. measured: figures of
+    them, and where: on which data. said: sentences of the run."""
+    if not course or back is None:
         return _box(["<div>No epoch has been trained so far.</div>", _faint(str(cost))])
-    last = course[-1]
-    found = _row([(name, number(last.metrics[name])) for name in _in_order(last.metrics)])
+    found = _row([(name, number(metrics[name])) for name in _in_order(metrics)])
     parts = [f"<div><b>{_count(len(course), 'epoch')}</b>, {_count(rollouts, 'rollout')}</div>"]
     if measured:
         more = f", and {len(measured) - FEW} more in result.measures" if len(measured) > FEW else ""
         parts += [_row(measured[:FEW]), _faint(where + more)]
-    parts += [found, _faint("the last epoch, on the data to select by")] if found else []
+    parts += [found, _faint("on the data to select by")] if found else []
+    parts.append(_faint(f"handed back: {back}"))
     charts = [_chart("learning rate", _rates(schedule))]
     scores = [(float(place + 1), outcome.score) for place, outcome in enumerate(course)]
     charts.append(_chart("score", [(at, score) for at, score in scores if score is not None]))
     parts.append(f'<div style="display:flex;flex-wrap:wrap;gap:1.5em;margin:.5em 0">{"".join(charts)}</div>')
-    parts += [f"<div>{escape(reason)}</div>" for reason in reasons(verdicts)]
+    told = reasons(verdicts)
+    parts += [f"<div>{escape(reason)}</div>" for reason in told[: 1 + REASONS]]
+    if len(told) > 1 + REASONS:
+        parts.append(_faint(f"and {len(told) - 1 - REASONS} more in result.verdicts"))
     parts.append(_faint(str(cost)))
     parts.append(_details("every epoch", _table(course, schedule)))
     if said:
@@ -58,10 +65,9 @@ def card(
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts that say more than the course does: the first, and the last few that are no routine."""
-    routine = ("along the schedule", "best of", "epoch ")
-    more = [v.reason for v in verdicts[1:] if not v.reason.startswith(routine)]
-    return list(dict.fromkeys([*(v.reason for v in verdicts[:1]), *more[-2:]]))
+    """The verdicts that say more than the course does: the first, and all that are no routine."""
+    told = [*verdicts[:1], *(v for v in verdicts[1:] if not v.is_routine)]
+    return list(dict.fromkeys(v.reason for v in told))
 
 
 def number(value: Value) -> str:
@@ -123,7 +129,7 @@ def _table(course: Sequence[Outcome], schedule: Schedule) -> str:
         if place == MOST:
             rows.append([(f"... and {len(course) - MOST} more in result.schedule", False)])
             break
-        cells = [str(place + 1)]
+        cells = [str(outcome.epoch + 1)]
         for name in chosen:
             value = stretch.values.get(name, "")
             if name.partition(".")[0] == "lr" and value != "":
@@ -150,9 +156,7 @@ def _table(course: Sequence[Outcome], schedule: Schedule) -> str:
 
 def _way(chosen: float, stretch: Stretch) -> str:
     """'0 → 0.0581 → 0.0561': what the schedule made of a rate, where it began, turned and ended."""
-    turns = [level for progress, level in stretch.shape.knots if 0 < progress < stretch.reached]
-    levels = [stretch.shape(0.0), *turns, stretch.shape(stretch.reached)]
-    return " → ".join(dict.fromkeys(f"{chosen * level:.3g}" for level in levels))
+    return " → ".join(dict.fromkeys(f"{chosen * level:.3g}" for level in stretch.levels))
 
 
 def _rates(schedule: Schedule) -> list[tuple[float, float]]:

@@ -171,7 +171,10 @@ def train(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(help="Ceiling on time: 90s, 5m, 1h30m.", rich_help_panel="Length and cost"),
+        typer.Option(
+            help="Ceiling on time, from when the data have been read to the report: 90s, 5m, 1h30m.",
+            rich_help_panel="Length and cost",
+        ),
     ] = None,
     patience: Annotated[
         int | None,
@@ -563,6 +566,7 @@ def _as_json(story: Any, run: str) -> dict[str, Any]:
     return {
         "run": run,
         "begin": story.begin,
+        "handed_back": None if story.handed_back is None else asdict(story.handed_back),
         "schedule": [dict(outcome.values) for outcome in story.course],
         "course": [asdict(outcome) for outcome in story.course],
         "verdicts": [asdict(verdict) for verdict in story.verdicts],

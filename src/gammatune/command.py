@@ -1,6 +1,7 @@
 """What `gammatune train` does: data by name or file, a net by name, and the run that comes of them."""
 
 import re
+import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gammatune.asked import Asked
 from gammatune.errors import InvalidArgument
-from gammatune.journal import FILE
+from gammatune.journal import FILE, replay
+from gammatune.rules import kept_for_after
 
 if TYPE_CHECKING:
     from gammatune.measures import Answers
@@ -45,6 +47,9 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     prepared = prepare(asked)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
+    judged = prepared.is_table and asked.compare
+    after = 0.0 if asked.time is None else kept_for_after(asked.time, judged=judged)
+    began = clock.perf_counter()
     try:
         with follower:
             fit(
@@ -55,6 +60,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 epochs=prepared.epochs,
                 budget=asked.budget,
                 time=asked.time,
+                reserve=after if asked.time is not None else 0.0,
                 policy=asked.policy,
                 schedule=asked.schedule,
                 sampler=asked.sampler,
@@ -68,7 +74,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 weight_decay=asked.weight_decay,
                 pretrained=True if prepared.weights is not None else None,
                 patience=prepared.patience,
-                extra=_judge(asked, prepared) if prepared.is_table and asked.compare else None,
+                extra=_judge(asked, prepared, directory, began, follower) if judged else None,
                 batch_size=asked.batch_size,
                 device=asked.device,
                 parallel=asked.parallel,
@@ -116,11 +122,25 @@ def _check(asked: Asked, run_dir: str | None) -> None:
         raise InvalidArgument(f"--patience {asked.patience}: give a number of epochs; 0 trains to the end")
 
 
-def _judge(asked: Asked, prepared: "Prepared") -> "Callable[[Answers], Mapping[str, Any]]":
-    from gammatune.judging import judge
+def _judge(
+    asked: Asked, prepared: "Prepared", directory: str, began: float, follower: "Follower"
+) -> "Callable[[Answers], Mapping[str, Any]]":
+    """began: when the training did, by the clock of this process."""
+    from gammatune.judging import Allowance, judge
+
+    def allowance() -> Allowance:
+        # of all the processes of a run that was gone on with, and of this one what its journal has not
+        spent = max(replay(directory).elapsed, clock.perf_counter() - began)
+        return Allowance(spent, None if asked.time is None else max(0.0, asked.time - spent))
 
     return judge(
-        prepared.split, prepared.net, metric=asked.metric, class_weights=asked.class_weights, seed=asked.seed
+        prepared.split,
+        prepared.net,
+        metric=asked.metric,
+        class_weights=asked.class_weights,
+        seed=asked.seed,
+        allowance=allowance,
+        tell=follower,
     )
 
 

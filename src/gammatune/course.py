@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -68,6 +68,20 @@ class Stretch(Leg):
         return self.batches / self.planned if self.cut and self.planned else 1.0
 
     @property
+    def levels(self) -> list[float]:
+        """The multipliers where its shape begins, turns and ends, as far as it came along it."""
+        turns = [level for progress, level in self.shape.knots if 0 < progress < self.reached]
+        found = [self.shape(0.0), *turns, self.shape(self.reached)]
+        return [level for i, level in enumerate(found) if i == 0 or level != found[i - 1]]
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The highest learning rate in it, by name; of none that was chosen the highest multiplier, as "rate x"."""
+        highest = max(self.levels)
+        chosen = {name: float(value) * highest for name, value in self.values.items() if _is_rate(name)}
+        return chosen or ({"rate x": highest} if self.shape != FLAT else {})
+
+    @property
     def multipliers(self) -> list[float]:
         """What the learning rate was multiplied by in each of its batches."""
         return [self.shape((batch + 0.5) / self.planned) for batch in range(self.batches)]
@@ -76,6 +90,51 @@ class Stretch(Leg):
     def count(self) -> int:
         """How many trainings it is the average of."""
         return sum(member.pooled for member in self.members) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """Which state of a training the weights handed back are; the one place that says it.
+
+    epoch: the epoch at whose end they stood, counted from 1; 0 for the weights that a pretrained model came with.
+    trained: the last epoch that the same training reached. walk: the role of that training, where there were several.
+    rates: the highest learning rate on the way to it, by name; factors where the schedule multiplies.
+    """
+
+    epoch: int
+    trained: int
+    walk: str = ""
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """'epoch 7 of the 10 that were trained, walk 2; lr at most 0.0214'."""
+        if not self.epoch:
+            return "the weights the model came with"
+        said = f"epoch {self.epoch}"
+        said += f" of the {self.trained} that were trained" if self.trained > self.epoch else ", the last"
+        said += f", {self.walk}" if self.walk else ""
+        highest = ", ".join(f"{name} at most {rate:.3g}" for name, rate in self.rates.items())
+        return f"{said}; {highest}" if highest else said
+
+
+def handed_back(
+    course: Sequence[Outcome], rollouts: Sequence[Outcome], schedule: "Schedule", *, is_start: bool = False
+) -> HandedBack | None:
+    """What a run handed back; None before its first epoch. is_start: the weights it began with were better."""
+    if not course:
+        return None
+    last = course[-1]
+    trained = max(o.epoch for o in rollouts if o.role == last.role and (o.ok or o is last)) + 1
+    if is_start:
+        return HandedBack(0, trained)
+    rates: dict[str, float] = {}
+    for stretch in schedule.stretches:
+        for name, rate in stretch.rates.items():
+            rates[name] = max(rate, rates.get(name, 0.0))
+    return HandedBack(last.epoch + 1, trained, "" if last.role in ALONE else last.role, rates)
+
+
+ALONE = ("", "course", "candidate")  # roles that do not tell one training from another
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -107,8 +107,9 @@ def repeat_event(repeat: Repeat) -> dict[str, Any]:
     return {"event": "repeat", **asdict(repeat)}
 
 
-def note_event(text: str) -> dict[str, Any]:
-    return {"event": "note", "text": text}
+def note_event(text: str, *, is_start: bool = False) -> dict[str, Any]:
+    """is_start: it says that the pretrained weights the run began with are handed back."""
+    return {"event": "note", "text": text, "is_start": is_start}
 
 
 def _now() -> str:

@@ -6,10 +6,10 @@ So that whoever shows or goes on with a story need not look again, whatever beca
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast, get_args
 
 from gammatune.events import Event
-from gammatune.records import Length, Shape
+from gammatune.records import Kind, Length, Shape
 
 LARGEST = 2**63  # of whole numbers; more than that was never counted
 
@@ -71,7 +71,13 @@ def text(value: Any) -> str:
     return value
 
 
-def _flag(value: Any) -> bool:
+def kind(value: Any) -> Kind:
+    if value not in get_args(Kind):
+        raise ValueError(f"{value!r:.40} is no kind of decision")
+    return cast(Kind, value)
+
+
+def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{value!r:.40} is neither true nor false")
     return value
@@ -178,7 +184,7 @@ OUTCOME: dict[str, Check] = {
     "shape": _shape,
     "order": whole,
     "length": _length,
-    "cut": _flag,
+    "cut": flag,
     "role": text,
     "origin": _or_none(after),
     "processor": real,
@@ -188,7 +194,7 @@ REPEAT: dict[str, Check] = {
     "trained": real,
     "evaluated": real,
     "seconds": real,
-    "same": _flag,
+    "same": flag,
 }
 STATE: dict[str, Check] = {
     "after": after,

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
 from gammatune.cards import line, number
+from gammatune.course import HandedBack, handed_back
 from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
@@ -112,6 +113,11 @@ class FitResult(Result):
     is_start: bool = False
 
     @property
+    def handed_back(self) -> HandedBack | None:
+        """As in `Result`; of a pretrained model it may be the weights it came with."""
+        return handed_back(self.course, self.rollouts, self.schedule, is_start=self.is_start)
+
+    @property
     def metrics(self) -> Metrics:
         """The metrics of the weights handed back, on the data they were selected by."""
         if self.is_start and self.start is not None:
@@ -160,6 +166,7 @@ def fit(
     budget: float | None = None,
     total_epochs: float | None = None,
     time: float | None = None,
+    reserve: float = 0.0,
     test_set: Examples | None = None,
     policy: str | Policy = "lookahead",
     schedule: str | None = None,
@@ -199,8 +206,8 @@ def fit(
     of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
     the figures are marked as selected. The first batch of each is tried before any training, the targets of
     arrays are all looked at; floats of arrays become the model's kind of float.
-    epochs, budget, total_epochs, time, policy, schedule, sampler, objective, space, keep, patience, seed,
-    run_dir, listeners, forks: see `Tuner`. The seed fixes the
+    epochs, budget, total_epochs, time, reserve, policy, schedule, sampler, objective, space, keep, patience,
+    seed, run_dir, listeners, forks: see `Tuner`. The seed fixes the
     training too; the global random streams are put back afterwards.
     metric: a measure by name (`gammatune.measures`: "auc", "f1", "balanced-accuracy", ...; "mae", "rmse", ...), which
     is told of every evaluation and selects: with the loss in kappa, in the place of the accuracy; an error by its
@@ -382,6 +389,7 @@ def fit(
     said += training.said
     start: _Start | None = None
     is_start = False
+    after: list[Event] = []  # what is told once the tuner has ended
     journal: Journal | Echo | None = None
     tuner: Tuner | None = None
     try:
@@ -396,6 +404,7 @@ def fit(
                 budget=budget,
                 total_epochs=total_epochs,
                 time=time,
+                reserve=reserve,
                 policy=policy,
                 schedule=schedule,
                 sampler=sampler,
@@ -440,8 +449,9 @@ def fit(
                 said.append(
                     told + ("; they are handed back." if is_start else ', but keep="last" was asked for.')
                 )
+                after.append(note_event(said[-1], is_start=is_start))
                 if journal is not None and (journal.past is None or journal.past.report is None):
-                    journal.append(note_event(said[-1]))
+                    journal.append(after[-1])
             answers = training.answers(judged) if task.comparable else None
             report = None if answers is None else _report(answers, task)
             measures: dict[str, Measure] = {}
@@ -456,12 +466,14 @@ def fit(
                     ]
                 said += lacking
                 more = {"level": LEVEL, "examples": len(answers), "said": lacking}
-                if extra is not None:
+                known = None if journal is None or journal.past is None else journal.past.report
+                if known is not None:  # what a complete run has said is not found out again
+                    more = dict(known.get("extra", more))
+                elif extra is not None:
                     added = dict(extra(answers))
                     more |= added | {"said": [*lacking, *added.get("said", ())]}
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
-        measured: list[Event] = []
         if report is not None:
             if isinstance(journal, Journal) and answers is not None:
                 _save_predictions(answers, journal.directory / PREDICTIONS)
@@ -476,7 +488,7 @@ def fit(
             }
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
-            measured.append(event)
+            after.append(event)
             for listener in listeners:
                 listener(event)
     finally:
@@ -504,7 +516,7 @@ def fit(
         is_start,
         members=found.members,
         decided=found.decided,
-        events=(*found.events, *measured),
+        events=(*found.events, *after),
         run_dir=found.run_dir,
     )
 

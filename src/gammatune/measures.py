@@ -24,7 +24,7 @@ interval is too narrow.
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,6 +46,7 @@ LEAST = 1_000  # examples, however many columns there are
 MANY = 100  # columns; beyond it what needs a pass for each of them is measured only where it is asked for
 CHUNK = 2_000_000  # numbers held at once
 ROUNDING = 1e-12  # relative: of a sum of squares that is a difference
+NOTHING = 0.1  # of what there is to gain over a constant answer: a lead of less is as good as none (guess)
 IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (guess)
 
 
@@ -56,6 +57,9 @@ class Measure:
     value: float
     low: float
     high: float
+
+
+Learnt: TypeAlias = Literal["something", "nothing", "untold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +215,52 @@ def difference(name: str, one: Answers, other: Answers, rng: np.random.Generator
         here = value(name, one), value(name, other)
         middle = found if here[0] is None or here[1] is None else here[0] - here[1]
     drawn = [
-        _of_resamples(name, one, w) - _of_resamples(name, other, w) for w in _drawn(m, _columns(one), rng)
+        _of_resamples(name, one, w) - _of_resamples(name, other, w)
+        for w in _drawn(m, rng, _resamples_of(one))
     ]
     low, high = _percentiles(np.concatenate(drawn), found, middle, m / n)
     return Measure(found, low, high)
+
+
+class Resampled:
+    """A measure of the same resamples of the same examples, for many answers to them.
+
+    base: of the answers it is made with, (b,).
+    """
+
+    def __init__(self, name: str, answers: Answers, rng: np.random.Generator, resamples: int = FEWER) -> None:
+        self._name, self._n, m = name, len(answers), _resampled_of(answers)
+        self._places = None if m == self._n else np.sort(rng.choice(self._n, m, replace=False))
+        self._w = list(_drawn(m, rng, resamples))
+        self._share = m / self._n
+        self.base = self(answers)
+
+    def __call__(self, answers: Answers) -> Floats:
+        held = answers if self._places is None else answers.some(self._places)
+        return np.concatenate([_of_resamples(self._name, held, w) for w in self._w])
+
+    def ends(self, drawn: Floats, found: float) -> tuple[float, float]:
+        """The 95 % interval of what is `found` on all examples and `drawn` on the resamples."""
+        middle = found if self._share == 1 else float(np.nanmean(drawn))
+        return _percentiles(drawn, found, middle, self._share)
+
+
+def learnt(name: str, constant: float, lead: Measure, n: int) -> Learnt:
+    """Whether a model knows more than a constant answer does, as far as n examples can tell.
+
+    name: of the measure. constant: its value where the answer is always the same. lead: by how much the model is
+    better, positive where it is, with its interval.
+    "something": ahead by more than chance. "nothing": the interval leaves it no more than a tenth of what there is to
+    gain (NOTHING). "untold": neither, as on a dozen examples. Where nothing differs in any resample, three in n may
+    (see `_not_surer`).
+    """
+    held = RECIPES[name]
+    room = abs((held.high if held.higher else held.low) - constant)
+    low, high = lead.low, lead.high
+    if low == high:
+        unseen = 3 / n * (1.0 if np.isfinite(held.high - held.low) else room)
+        low, high = low - unseen, high + unseen
+    return "something" if low > 0 else "nothing" if high <= NOTHING * room else "untold"
 
 
 def imbalance(counts: Sequence[int], names: Sequence[Any] | None = None) -> str | None:
@@ -393,7 +439,7 @@ def _of_examples(
         # a class that is rare enough may be left out altogether; the interval is then that of the rest
         middle = {name: values[name] if (v := known[name]) is None else v for name in names}
     drawn: dict[str, list[Floats]] = {name: [] for name in names}
-    for w in _drawn(m, _columns(answers), rng):
+    for w in _drawn(m, rng, _resamples_of(answers)):
         for name in names:
             drawn[name].append(RECIPES[name].resampled(answers, w))
     return {
@@ -411,9 +457,13 @@ def _resampled_of(answers: Answers) -> int:
     return min(len(answers), MOST, max(LEAST, NUMBERS // _columns(answers)))
 
 
-def _drawn(m: int, columns: int, rng: np.random.Generator) -> Iterator[Counts]:
+def _resamples_of(answers: Answers) -> int:
+    return RESAMPLES if _columns(answers) <= WIDE else FEWER
+
+
+def _drawn(m: int, rng: np.random.Generator, resamples: int) -> Iterator[Counts]:
     """w, (b, m), of resamples of m examples; some at a time."""
-    for size in _chunks(RESAMPLES if columns <= WIDE else FEWER, m):
+    for size in _chunks(resamples, m):
         places = rng.integers(m, size=(size, m)) + m * np.arange(size)[:, None]
         yield np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
 

@@ -3,8 +3,12 @@
 The values of a column, or of several that belong together, are dealt out among the examples at random; what the
 measure loses by it is what the model makes of that column. Columns that say nearly the same stand in for each other,
 so that each of them may seem to be worth little.
+
+One permutation a column: how far another would differ is among what the interval holds, which resamples the examples
+(a bootstrap of the loss, the same examples before and after), the same resamples for all columns.
 """
 
+import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,31 +17,41 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.measures import RECIPES, Answers, recipe, undefined, value
+from gammatune.measures import RECIPES, Answers, Resampled, recipe, undefined, value
 from gammatune.seeds import stream
 
-REPEATS = 10
+REPEATS = 1
 MOST = 5_000  # examples that are looked at (guess)
+EACH = 5  # columns between two words on how far it is, at least
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """mean, std: of what the measure lost over the repeats, positive where the model needs it."""
+    """mean: of what the measure lost over the repeats, positive where the model needs it. low, high: its 95 %
+    interval."""
 
     name: str
     mean: float
-    std: float
+    low: float
+    high: float
+
+    @property
+    def is_needed(self) -> bool:
+        """By more than chance."""
+        return self.high > self.low > 0  # of one example, or a few that tell alike, there is no interval
 
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """features: the most needed first. value: the measure with nothing permuted, on so many examples."""
+    """features: the most needed first. value: the measure with nothing permuted, on so many examples. unranked: how
+    many columns, or groups of them, were not looked at."""
 
     metric: str
     value: float
     examples: int
     repeats: int
     features: tuple[Feature, ...]
+    unranked: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,16 +68,23 @@ def importance(
     most: int = MOST,
     seed: int = 0,
     target_scale: tuple[ArrayLike, ArrayLike] | None = None,
+    first: int | None = None,
+    seconds: float | None = None,
+    tell: Callable[[float, float], None] | None = None,
 ) -> Importance:
     """How much each column, or group of columns, of a table is worth to a model.
 
     predict: from inputs (n, d) to probabilities (n, k), or to numbers (n,) or (n, t) for a regression. It is called
-    1 + groups x repeats times. inputs: (n, d), of any type. targets: whole numbers from 0, codes of classes; or
-    numbers (n,) or (n, t). Take data the model was not trained on.
+    1 + groups x repeats times, once more where `seconds` are given, and must leave what it is handed as it is.
+    inputs: (n, d), of any type. targets: whole numbers from 0, codes of classes; or numbers (n,) or (n, t). Take data
+    the model was not trained on.
     groups: the columns of inputs by the name of what they say, each permuted as one (the columns of a category or of
     a date); or a name for each column; without it "column 1", "column 2", ...
     metric: of `gammatune.measures`; accuracy or r2 where none is given, by what predict gives. most: of more
     examples than that a sample is looked at. target_scale: (mean, std) of standardised targets, as in `fit`.
+    first: look at so many of the groups, in their order. seconds: at no more of them than fit into this, measured on
+    one of them before the others; one is always looked at. tell: handed (the share that is done, the seconds that all
+    of it takes) before and on the way.
     The same seed gives the same numbers; a group's do not depend on the other groups.
     Raises InvalidArgument, InvalidData where the measure has no value on the examples.
     """
@@ -78,31 +99,57 @@ def importance(
     if len(x) > most:
         places = np.sort(stream(seed, "importance").choice(len(x), most, replace=False))
         x, y = x[places], y[places]
-    first = np.asarray(predict(x))
-    classify = y.ndim == 1 and y.dtype.kind in "iub" and first.ndim == 2
+    undisturbed = np.asarray(predict(x))
+    classify = y.ndim == 1 and y.dtype.kind in "iub" and undisturbed.ndim == 2
     task = "classification" if classify else "regression"
     found = recipe(metric or ("accuracy" if classify else "r2"), task)
+    higher = RECIPES[found.name].higher
+    base = _answers(undisturbed, y, classify, target_scale)
+    worth = _value(found.name, base)
+    resampled = Resampled(found.name, base, stream(seed, "importance", "resamples"))
+    dealt = x.copy()
 
-    def score(said: ArrayLike) -> float:
-        answers = _answers(said, y, classify, target_scale)
-        measured = value(found.name, answers)
-        if measured is None:
-            raise InvalidData(f"{undefined(found.name, answers)}; give other examples, or another metric")
-        return measured
-
-    base = score(first)
-    sign = 1 if RECIPES[found.name].higher else -1
-    features = []
-    for name, columns in named.items():
-        lost = []
+    def look(name: str) -> Feature:
+        columns = named[name]
+        losses, drawn = [], []
         for repeat in range(repeats):
-            dealt = x.copy()
             order = stream(seed, "importance", name, repeat).permutation(len(x))
-            dealt[:, columns] = x[order][:, columns]
-            lost.append(sign * (base - score(predict(dealt))))
-        features.append(Feature(name, float(np.mean(lost)), float(np.std(lost))))
+            dealt[:, columns] = x[:, columns][order]
+            answers = _answers(predict(dealt), y, classify, target_scale)
+            losses.append(worth - _value(found.name, answers))
+            drawn.append(resampled.base - resampled(answers))
+        dealt[:, columns] = x[:, columns]
+        lost, low, high = (
+            float(np.mean(losses)),
+            *resampled.ends(np.mean(drawn, axis=0), float(np.mean(losses))),
+        )
+        return Feature(name, lost, low, high) if higher else Feature(name, -lost, -high, -low)
+
+    wanted = list(named)[:first]
+    started = clock.perf_counter()
+    if seconds is not None:  # the first call of all is slower than those that follow
+        predict(dealt)
+    began = clock.perf_counter()
+    features = [look(wanted[0])]
+    each = clock.perf_counter() - began
+    if seconds is not None:
+        fitting = int((seconds - (clock.perf_counter() - started)) / each) if each else len(wanted)
+        wanted = wanted[: max(1, 1 + fitting)]
+    for place, name in enumerate(wanted[1:], start=1):
+        if tell is not None and (place == 1 or place % max(EACH, len(wanted) // 100) == 0):
+            tell(place / len(wanted), each * len(wanted))
+        if seconds is not None and clock.perf_counter() - started > seconds:  # slower than it was at first
+            break
+        features.append(look(name))
     features.sort(key=lambda feature: -feature.mean)
-    return Importance(found.name, base, len(x), int(repeats), tuple(features))
+    return Importance(found.name, worth, len(x), int(repeats), tuple(features), len(named) - len(features))
+
+
+def _value(name: str, answers: Answers) -> float:
+    held = value(name, answers)
+    if held is None:
+        raise InvalidData(f"{undefined(name, answers)}; give other examples, or another metric")
+    return held
 
 
 def _groups(given: Any, columns: int) -> dict[str, list[int]]:

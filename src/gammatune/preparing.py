@@ -6,7 +6,7 @@ Every choice that nobody made is made here by a rule of `gammatune.rules` and sa
 import copy
 import math
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,12 @@ from gammatune.data.split import Split, split_data
 from gammatune.data.table import load_table, load_test, split_table
 from gammatune.data.table_preprocessing import TablePreprocessing
 from gammatune.engine.threads import suitable_threads
-from gammatune.errors import InvalidArgument
+from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.examples import batch_size_for
 from gammatune.fine_tuning import beginning
 from gammatune.freezing import freeze
 from gammatune.models import embeds_categories
-from gammatune.rules import epochs_for, model_for, patience_for
+from gammatune.rules import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
 from gammatune.seeds import stream
 from gammatune.tuner import default_budget
 
@@ -141,6 +141,9 @@ def _split_arrays(asked: Asked, like: Any, said: list[str]) -> Split:
             "The targets are a few whole numbers written as decimals, and are read as a regression; --task "
             "classification reads them as classes."
         )
+    parts = (loaded.y_train, loaded.y_select, loaded.y_test)
+    count = sum(len(part) for part in parts if part is not None)
+    _refuse_too_few(asked.data, "example", count, count)
     return split_data(loaded, seed=asked.seed, limit=asked.limit, validation=asked.validation, like=like)
 
 
@@ -161,6 +164,11 @@ def _split_table(asked: Asked, begun: Any, said: list[str]) -> Split:
         if not is_table(asked.test):
             raise InvalidArgument(f"--test {asked.test}: give a table, as the data is")
         test = load_test(asked.test, table)
+    left_out = [*table.left_out, *(() if test is None else test.left_out)]
+    read, used = (sum(sizes) for sizes in zip(*((t.read, len(t.y)) for t in (table, test) if t), strict=True))
+    _refuse_too_few(
+        asked.data, "row", read, used, left_out, f"fill in {table.target} where it is missing, or "
+    )
     knows_codes = asked.model == "auto" or embeds_categories(asked.model)
     return split_table(
         table,
@@ -169,6 +177,20 @@ def _split_table(asked: Asked, begun: Any, said: list[str]) -> Split:
         validation=asked.validation,
         test=test,
         one_hot=not knows_codes,
+    )
+
+
+def _refuse_too_few(
+    data: str, what: str, read: int, used: int, left_out: Sequence[str] = (), instead: str = ""
+) -> None:
+    """Raise InvalidData where the rows that can be used are too few to be shared out. left_out: why others cannot."""
+    if used >= LEAST_EXAMPLES:
+        return
+    why = f" ({' '.join(left_out).removesuffix('.')})" if left_out else ""
+    many = f"{read} {what}{'' if read == 1 else 's'}"
+    raise InvalidData(
+        f"{data}: {many} were read and {'all' if used == read else used} can be used{why}, too few to train on some, "
+        f"to select by others and to judge by the rest; {instead if left_out else ''}give {LEAST_EXAMPLES} or more"
     )
 
 
@@ -184,7 +206,9 @@ def _within(asked: Asked, epochs: int, net: nn.Module, split: Split, size: int, 
     assert asked.time is not None
     per_epoch = _seconds_per_epoch(net, split, size, asked.device)
     budget = _budget(asked)
-    possible = math.floor(SLACK * asked.time / (per_epoch * budget))
+    judged = asked.compare and is_table(asked.data)
+    learning = asked.time - kept_for_after(asked.time, judged=judged)
+    possible = math.floor(SLACK * learning / (per_epoch * budget))
     if possible < 1:
         raise InvalidArgument(
             f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} "

@@ -30,12 +30,30 @@ class Observation:
     noise: float = 1.0
 
 
+Kind: TypeAlias = Literal[
+    "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "handed back", "other"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision and its reason, in words and in numbers."""
+    """A decision and its reason, in words and in numbers.
+
+    kind: what was decided, by which whoever shows a run chooses what to show; the words are for people alone.
+    "search" the values of the whole course; "epoch" those of one epoch; "schedule" to go on as decided before;
+    "guard" an epoch blew up, is taken back and tried again slower; "memory" the same at a smaller batch size;
+    "patience" the rate goes to zero, for want of progress; "walk" a later walk becomes the course; "handed back" the
+    course goes back to an earlier state; "other" whatever else a policy of one's own decides, which is always shown.
+    """
 
     reason: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+    kind: Kind = "other"
+
+    @property
+    def is_routine(self) -> bool:
+        """Whether it says no more than a table of the course does."""
+        return self.kind in ("schedule", "epoch")
 
 
 # The length and the course of a learning rate within a rollout --------------------------------------------

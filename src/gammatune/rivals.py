@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidArgument
-from gammatune.measures import RECIPES, Answers, difference, recipe, undefined, value
+from gammatune.measures import (
+    RECIPES,
+    Answers,
+    Measure,
+    difference,
+    learnt,
+    measured,
+    recipe,
+    undefined,
+    value,
+)
 from gammatune.seeds import stream
 
 Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # inputs (n, d), NaN where missing; targets
@@ -24,6 +34,7 @@ SECONDS = 5.0
 RANKS = 0.7  # of the auc, from which on a network has plainly learnt something [guess]
 TREES = 1_000  # rounds of boosting at most
 ROWS = 200_000  # training examples the trees are given at most (guess: some seconds for 50 columns)
+FEW_COLUMNS = 32  # by which the time of the first trees is told where there are more (guess)
 CATEGORIES = 255  # what HistGradientBoosting can tell apart in a column
 TREES_NAME = "HistGradientBoosting"
 
@@ -32,7 +43,8 @@ TREES_NAME = "HistGradientBoosting"
 class Rival:
     """value: of the metric on the report part. ahead, low, high: by how much it is better than the network, with
     a 95 % interval; negative where the network is. seconds: of training. rounds: of boosting; 0 for a baseline.
-    hurried: the time was up before the trees were done."""
+    hurried: the time was up before the trees were done. examples: that both were measured on; 0 in journals older
+    than that."""
 
     name: str
     value: float
@@ -42,6 +54,12 @@ class Rival:
     seconds: float
     rounds: int = 0
     hurried: bool = False
+    examples: int = 0
+
+    @property
+    def lead(self) -> Measure:
+        """Of the network, by how much it is better."""
+        return Measure(-self.ahead, -self.high, -self.low)
 
     @property
     def is_better(self) -> bool:
@@ -83,7 +101,7 @@ def compare(
     network: what it said of the report part, in that order; `fit(extra=...)` is handed it. train, select, report:
     a table each and its targets, codes or numbers, as the network's. categorical: columns whose numbers are codes.
     metric: of `gammatune.measures`; accuracy or rmse where none is given. class_weights, target_scale: as in `fit`.
-    seconds: for the training of the trees; the first of them is always trained.
+    seconds: for the training of the trees; where not even the first would be done by then, none is.
     Raises InvalidArgument where the parts do not fit together.
     """
     classes = network.classes
@@ -116,10 +134,10 @@ def compare(
             continue
         low, high = (gap.low, gap.high) if RECIPES[found.name].higher else (-gap.high, -gap.low)
         ahead = gap.value if RECIPES[found.name].higher else -gap.value
-        rival = Rival(name, its, ahead, low, high, spent, rounds, hurried)
+        rival = Rival(name, its, ahead, low, high, spent, rounds, hurried, len(network))
         rivals.append(rival)
         if sentence := _sentence(found.name, mine, rival):
-            said.append(sentence + _but_it_ranks(found.name, rival, scaled))
+            said.append(sentence + _but_it_ranks(found.name, rival, scaled, stream(seed, "rivals", "auc")))
     return Comparison(found.name, mine, tuple(rivals), tuple(said))
 
 
@@ -153,7 +171,15 @@ def _made(
     else:
         coded = _coded([part[0] for part in parts], categorical)
         sets = [(table, part[1]) for table, part in zip(coded, parts, strict=True)]
-        yield _trees(sets, classes, [c for c in categorical if _is_category(x[:, c])], weights, seconds, seed)
+        if (first := _first_trees(sets[0], classes)) > seconds:
+            yield (
+                f"{TREES_NAME} was not tried: its first trees alone take about {first:.2g} s, and {seconds:.2g} s "
+                "were left for it."
+            )
+        else:
+            yield _trees(
+                sets, classes, [c for c in categorical if _is_category(x[:, c])], weights, seconds, seed
+            )
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     started = clock.perf_counter()
@@ -217,6 +243,20 @@ def _trees(
         columns.append(_at(model.staged_predict(x_report), rounds))
         most, late = max(most, rounds), late or hurried
     return TREES_NAME, np.stack(columns, axis=1), clock.perf_counter() - started, most, late
+
+
+def _first_trees(train: Arrays, classes: int) -> float:
+    """The seconds of one round of boosting, from one on a few of the columns; 0 where there are no more."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    x, y = train[0][:ROWS], train[1][:ROWS].reshape(len(train[1][:ROWS]), -1)
+    if x.shape[1] <= FEW_COLUMNS:
+        return 0.0
+    started = clock.perf_counter()
+    few = x[:, :FEW_COLUMNS]
+    HistGradientBoostingRegressor(max_iter=1, early_stopping=False).fit(few, y[:, 0].astype(float))
+    trees = classes if classes > 2 else y.shape[1]  # in a round
+    return float((clock.perf_counter() - started) * trees * x.shape[1] / FEW_COLUMNS)
 
 
 def _classifier(categorical: Sequence[int], weights: Any, random: np.random.Generator) -> Any:
@@ -297,12 +337,7 @@ def _answers(said: NDArray[Any], network: Answers) -> Answers:
 def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
     by = f"{abs(rival.ahead):.3g} [{_ends(rival)}]"
     if rival.name != TREES_NAME:
-        if rival.is_worse:
-            return None
-        return (
-            f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
-            f"{mine:.3g}): by this measure it has learnt nothing."
-        )
+        return _beside_a_constant(metric, mine, rival)
     # every draw of the bootstrap the same: one example, or so few that all of them tell alike
     alike = rival.low == rival.high != 0
     cut_off = ", cut off by the clock" if rival.hurried else ""
@@ -318,15 +353,34 @@ def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
     )
 
 
-def _but_it_ranks(metric: str, rival: Rival, network: Answers) -> str:
-    """Where the network always says the common class, and yet knows which examples are likelier of the other."""
+def _beside_a_constant(metric: str, mine: float, rival: Rival) -> str | None:
+    match learnt(metric, rival.value, rival.lead, rival.examples):
+        case "something":
+            return None
+        case "nothing":
+            return (
+                f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
+                f"{mine:.3g}, on {rival.examples} examples): by this measure it has learnt nothing."
+            )
+        case _:
+            many = f"{rival.examples} example{'' if rival.examples == 1 else 's'}"
+            return (
+                f"Whether the network has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
+                f"saying {rival.name} {rival.value:.3g}; 95 % interval of the lead {rival.lead.low:.3g} to "
+                f"{rival.lead.high:.3g})."
+            )
+
+
+def _but_it_ranks(metric: str, rival: Rival, network: Answers, rng: np.random.Generator) -> str:
+    """Where the network always says the common class, and yet knows which examples are likelier of the other: by
+    more than chance."""
     if rival.name == TREES_NAME or not network.classes or metric == "auc" or undefined("auc", network):
         return ""
-    auc = value("auc", network)
-    if auc is None or auc < RANKS:
+    auc = measured(["auc"], network, rng)[0]["auc"]
+    if auc.value < RANKS or auc.low <= 0.5:
         return ""
     return (
-        f" But it tells the likelier examples from others (auc {auc:.3g}): --metric balanced-accuracy or "
+        f" But it tells the likelier examples from others (auc {auc.value:.3g}): --metric balanced-accuracy or "
         "--class-weights balanced make use of that."
     )
 

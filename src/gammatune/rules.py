@@ -12,6 +12,12 @@ TABLE_EPOCHS = (8, 100)
 IMAGE_EPOCHS = 20
 IMAGE_STEPS, MOST_IMAGE_EPOCHS = 700, 100  # where there are so few images that 20 epochs are fewer steps
 MANY_IMAGES, FEWER_EPOCHS = 30_000, 10
+# Examples that a training, the choice of its rate and its judgement can share at all. A fifth of them reports; of
+# fewer than four, all of them right, the true share of errors may still be anything (3 / n, the rule of three).
+LEAST_EXAMPLES = 20
+# Of the time that is allowed, what is kept for what comes after the learning: all of it with boosted trees and the
+# worth of columns, without them the report (guesses); and no more of it than these seconds.
+AFTER_A_TABLE, AFTER, AFTER_MOST = 0.2, 0.05, 15.0
 RESNET_FROM = 5_000  # images, where there is an accelerator
 
 
@@ -34,6 +40,12 @@ def epochs_for(shape: tuple[int, ...], examples: int, batch_size: int, *, table:
     if len(shape) == 3 and examples >= MANY_IMAGES:
         return FEWER_EPOCHS
     return min(max(IMAGE_EPOCHS, math.ceil(IMAGE_STEPS / steps)), MOST_IMAGE_EPOCHS)
+
+
+def kept_for_after(seconds: float, *, judged: bool) -> float:
+    """Of the seconds allowed, how many are kept for what comes after the learning. judged: with boosted trees beside
+    the net and the worth of columns."""
+    return min((AFTER_A_TABLE if judged else AFTER) * seconds, AFTER_MOST)
 
 
 def patience_for(epochs: int) -> int | None:

@@ -6,12 +6,13 @@ every event to its types, so that whoever shows a story need not; `read` holds t
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gammatune.course import Schedule
+from gammatune.course import HandedBack, Schedule, handed_back
 from gammatune.errors import JournalError
 from gammatune.events import FORMAT, Event, Repeat, State
 from gammatune.fields import (
@@ -29,12 +30,14 @@ from gammatune.fields import (
     after,
     check,
     fields,
+    flag,
+    kind,
     measured,
     real,
     text,
     whole,
 )
-from gammatune.records import Outcome, Verdict
+from gammatune.records import Kind, Outcome, Verdict
 
 FILE = "journal.jsonl"
 WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
@@ -54,6 +57,7 @@ class Story:
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
     before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
     the processor; 0 in journals that are older than that.
+    is_start: no epoch was better than the pretrained weights the run began with, and those were handed back.
     """
 
     begin: dict[str, Any] = field(default_factory=dict)
@@ -72,12 +76,18 @@ class Story:
     answers: list[list[float]] = field(default_factory=list)
     elapsed: float = 0.0
     spent: float = 0.0
+    is_start: bool = False
 
     @property
     def schedule(self) -> Schedule:
         """The schedule found, as `Result.schedule` has it."""
         multiplier = bool(self.begin.get("multiplier", False))
         return Schedule.of(self.course, self.rollouts, self.members, multiplier=multiplier)
+
+    @property
+    def handed_back(self) -> HandedBack | None:
+        """Which state the weights are of, as `Result.handed_back` has it."""
+        return handed_back(self.course, self.rollouts, self.schedule, is_start=self.is_start)
 
     def tell(self, event: Event) -> None:
         """Take in the next event.
@@ -124,6 +134,8 @@ class Story:
                 self.report = dict(event)
             case "note":
                 self.notes.append(text(event["text"]))
+                is_start = flag(event["is_start"]) if "is_start" in event else _is_of_the_start(event["text"])
+                self.is_start |= is_start
             case other:
                 raise JournalError(
                     f"event {other!r:.40} is not known; the journal may come from a newer gammatune"
@@ -144,7 +156,8 @@ class Story:
                 raise ValueError(f"rollout {number} is no average of what came before it")
         verdict = event["verdict"]
         numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
-        decision = Verdict(text(verdict["reason"]), numbers)
+        reason = text(verdict["reason"])
+        decision = Verdict(reason, numbers, kind(verdict["kind"]) if "kind" in verdict else _kind_of(reason))
         self._take_in_the_clock(event)
         self.course = self.course[:kept] + taken
         self.members |= averaged
@@ -267,6 +280,32 @@ def _check_order(event: Any, story: Story) -> None:
         raise ValueError(f"a {kind} after the end of the run")
     if kind == "rollout" and event["number"] != len(story.rollouts):
         raise ValueError(f"rollout {event['number']!r:.40} in the place of rollout {len(story.rollouts)}")
+
+
+# Journals older than the fields that say it --------------------------------------------------------------
+
+# How the sentences of the verdicts began, and what else stood in them; the first that fits.
+_SAID: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (re.compile(r"blew up.* and was taken back"), "guard"),
+    (re.compile(r"out of memory in epoch"), "memory"),
+    (re.compile(r"^along the schedule|^epoch \d+ of \d+ of a course found before"), "schedule"),
+    (re.compile(r"^best of \d+ candidates"), "epoch"),
+    (re.compile(r"^best of |^no search: |^every candidate diverged"), "search"),
+    (re.compile(r"^no better score for "), "patience"),
+    (re.compile(r"^again from the start|it becomes the course$"), "walk"),
+    (re.compile(r"handed back$"), "handed back"),
+)
+
+
+def _kind_of(reason: str) -> Kind:
+    """What a verdict decided whose journal has nothing but its words; the one place that looks at them."""
+    return next((kind for words, kind in _SAID if words.search(reason)), "other")
+
+
+def _is_of_the_start(note: str) -> bool:
+    return note.startswith("No epoch was better than the weights the model came with") and note.endswith(
+        "they are handed back."
+    )
 
 
 def outcome_from(event: Event) -> Outcome:

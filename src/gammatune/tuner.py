@@ -23,7 +23,7 @@ import numpy as np
 from gammatune import plugins
 from gammatune.cards import Measured, card, line
 from gammatune.continuing import ASKED, refuse_another_run, refuse_unlike
-from gammatune.course import Schedule
+from gammatune.course import HandedBack, Schedule, handed_back
 from gammatune.crew import Crew
 from gammatune.driver import Driver, Listener
 from gammatune.engine.trainable import Forkable
@@ -110,10 +110,17 @@ class Result:
             verdicts=self.verdicts,
             cost=self.cost,
             rollouts=len(self.rollouts),
+            back=self.handed_back,
+            metrics=self.metrics,
             measured=measured,
             where=where,
             said=said,
         )
+
+    @property
+    def handed_back(self) -> HandedBack | None:
+        """Which epoch the weights are of, and the highest rate on the way to it; None before the first epoch."""
+        return handed_back(self.course, self.rollouts, self.schedule)
 
     @property
     def metrics(self) -> Metrics:
@@ -134,8 +141,9 @@ class Tuner:
     generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
     epochs: the length of the course; left out, it is chosen, within `total_epochs` (what everything together may
     cost, in epochs) or within `time`. time: seconds, a ceiling on everything: what was chosen then depends on the
-    clock, and the run is not the same twice. budget: the ceiling on compute, in multiples of a plain run: rollouts,
-    evaluations, repeated epochs, all of it; 1.5 for "lookahead", 12 for the others.
+    clock, and the run is not the same twice. reserve: seconds of it that are kept for what comes after the run.
+    budget: the ceiling on compute, in multiples of a plain run: rollouts, evaluations, repeated epochs, all of it;
+    1.5 for "lookahead", 12 for the others.
     policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
     thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
     `budget` runs), the name of one that an installed package offers (`gammatune.plugins`), or a policy of your
@@ -181,6 +189,7 @@ class Tuner:
         budget: float | None = None,
         total_epochs: float | None = None,
         time: float | None = None,
+        reserve: float = 0.0,
         policy: str | Policy = "lookahead",
         schedule: str | None = None,
         sampler: str | SamplerFactory = "gamma",
@@ -204,6 +213,7 @@ class Tuner:
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
         self.time = None if time is None else _positive(time, "time")
+        self._reserve = reserve
         if epochs is None and isinstance(policy, Replay):
             epochs = len(policy.schedule)
         self.epochs = _epochs(epochs, self.total_epochs, self.time, budget, policy)
@@ -549,7 +559,7 @@ class Tuner:
         )
 
     def _seconds_left(self) -> float:
-        return math.inf if self.time is None else self.time - self._driver.clock.elapsed
+        return math.inf if self.time is None else self.time - self._reserve - self._driver.clock.elapsed
 
     def _beats(self, one: Outcome, other: Outcome) -> bool:
         if one.score is None or other.score is None:

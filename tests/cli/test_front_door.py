@@ -82,6 +82,58 @@ def test_a_table_from_training_to_predictions(gammatune: Any) -> None:
     }  # fmt: skip
 
 
+def test_of_many_columns_the_ones_that_matter_are_ranked(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is known to matter; the others are said to be unranked, and what comes after the learning is announced."""
+    monkeypatch.setattr("gammatune.judging.SECONDS", 0.5)
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(r.normal(size=(300, 115)).round(3), columns=[f"n{i}" for i in range(115)])
+    frame["town"] = r.choice(["Ulm", "Bonn"], 300)
+    frame["answer"] = np.where(frame.town == "Ulm", "yes", "no")
+    frame.to_csv("wide.csv", index=False)
+    said = gammatune("train", "wide.csv", "--target", "answer", "--epochs", "12", "--lr", "0.003")
+    assert said.code == 0
+    event = replay("runs/wide-1").report
+    assert event is not None
+    found = event["extra"]["importance"]
+    assert found["features"][0]["name"] == "town"
+    assert found["repeats"] == 1
+    assert len(found["features"]) + found["unranked"] == 116
+    assert len(found["features"]) <= 100
+    assert f"the other {found['unranked']} are unranked" in said.out
+    lines = said.out.splitlines()
+    assert any(line.startswith("gradient boosting beside the net: up to 0.5 s") for line in lines)
+    assert any(line.startswith("what each column is worth: up to ") for line in lines)
+    # what a complete run has said is not found out again
+    again = gammatune("resume", "runs/wide-1")
+    assert "what each column is worth: up to" not in again.out
+    assert f"the other {found['unranked']} are unranked" in again.out
+
+
+def test_rows_too_few_to_be_shared_out_are_refused(gammatune: Any) -> None:
+    frame = survey(30)
+    frame.loc[12:, "answer"] = None
+    frame.to_csv("few.csv", index=False)
+    said = gammatune("train", "few.csv", "--target", "answer")
+    assert said.code == 1
+    assert not Path("runs").exists()
+    assert said.err == (
+        "error: few.csv: 30 rows were read and 12 can be used (18 of 30 rows have no answer and are left out), too "
+        "few to train on some, to select by others and to judge by the rest; fill in answer where it is missing, or "
+        "give 20 or more\n"
+    )
+    survey(19).to_csv("few.csv", index=False)
+    said = gammatune("train", "few.csv", "--target", "answer", "--dry-run")
+    assert "few.csv: 19 rows were read and all can be used, too few" in said.err
+    assert "missing" not in said.err
+    survey(20).to_csv("few.csv", index=False)
+    assert gammatune("train", "few.csv", "--target", "answer", *FAST, "--no-compare").code == 0
+    np.savez("few.npz", x_train=np.eye(8), y_train=np.arange(8) % 2)
+    said = gammatune("train", "few.npz")
+    assert "few.npz: 8 examples were read and all can be used, too few" in said.err
+
+
 def test_a_regression_in_the_unit_of_its_target(gammatune: Any) -> None:
     r = np.random.default_rng(0)
     frame = pd.DataFrame({"x": r.normal(size=300), "z": r.choice(["a", "b"], 300)})
@@ -166,8 +218,8 @@ def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pyte
     monkeypatch.setattr("gammatune.preparing._seconds_per_epoch", lambda *_: 1.0)
     said = gammatune(*common, "--time", "1m")
     assert said.code == 0
-    assert "The time allows 32 of these epochs, at 1 s each." in said.out  # 0.8 x 60 s / 1.5
-    assert replay("runs/survey-1").begin["epochs"] == 32
+    assert "The time allows 30 of these epochs, at 1 s each." in said.out  # 0.8 x 57 s / 1.5
+    assert replay("runs/survey-1").begin["epochs"] == 30
     # the same call goes on with it, though the clock would choose another length today
     monkeypatch.setattr("gammatune.preparing._seconds_per_epoch", lambda *_: 2.0)
     assert gammatune(*common, "--time", "1m", "--run-dir", "runs/survey-1").code == 0

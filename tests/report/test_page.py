@@ -259,7 +259,64 @@ def test_no_better_than_guessing_is_said(worse: float, flower_run: Path, tmp_pat
         return event | {"accuracy": worse, "confusion": confusion, "measures": {}}
 
     text = page_of(rewrite(flower_run, tmp_path / "run", guess), tmp_path).text
-    assert ("it did not learn" if worse < 0.3 else "hardly learnt") in text
+    assert "by this measure it has learnt nothing" in text
+    assert ("which is more" if worse < 0.3 else "which is as good") in text
+
+
+@pytest.mark.parametrize("right", [2, 60])
+def test_what_a_dozen_examples_cannot_tell_is_not_told(right: int, flower_run: Path, tmp_path: Path) -> None:
+    """Half of two classes right is guessing; of a dozen so may be what has learnt something."""
+
+    def change(event: dict[str, Any]) -> dict[str, Any]:
+        half = [right, right + 1]
+        confusion = [half, half]
+        report = {"accuracy": 0.5, "confusion": confusion, "measures": {}}
+        return event | report if event["event"] == "report" else event
+
+    text = page_of(rewrite(flower_run, tmp_path / "run", change), tmp_path).text
+    untold = f"whether it has learnt anything cannot be told from {4 * right + 2} examples"
+    assert untold in text
+    assert "has learnt nothing" not in text
+
+
+def test_a_regression_rests_on_its_interval_and_its_examples(number_run: Path, tmp_path: Path) -> None:
+    def of(r2: float, low: float, high: float, name: str) -> str:
+        def change(event: dict[str, Any]) -> dict[str, Any]:
+            held = {"r2": r2, "measures": {"r2": [r2, low, high]}, "extra": {"examples": 12, "said": []}}
+            return event | held if event["event"] == "report" else event
+
+        return page_of(rewrite(number_run, tmp_path / name, change), tmp_path).text
+
+    assert "cannot be told from 12 examples" in of(-0.1, -0.8, 0.4, "few")
+    assert "on 12 examples it has learnt nothing that shows" in of(-0.5, -0.9, -0.1, "none")
+    sure = of(0.5, 0.2, 0.7, "some")
+    assert "explains 50 %" in sure
+    assert "cannot be told" not in sure
+    assert "learnt nothing" not in sure
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "n", "words"),
+    [
+        (0.696, 0.694, 400, "it is as sure as it should be:"),  # 0.2 points
+        (0.75, 0.65, 20, "it is as sure as it should be:"),  # 10 points, of a few examples
+        (0.95, 1.0, 12, "it is as sure as it should be:"),  # all right, as happens more often than not
+        (0.9, 0.8, 1000, "It is surer than it should be:"),
+        (0.6, 0.8, 1000, "It is less sure than it could be:"),
+    ],
+)
+def test_how_sure_it_is_is_judged_beyond_chance(
+    said: float, right: float, n: int, words: str, flower_run: Path, tmp_path: Path
+) -> None:
+    run = rewrite(flower_run, tmp_path / "run", lambda event: event)
+    targets = (np.arange(n) >= round(right * n)).astype(int)
+    other = np.random.default_rng(0).uniform(-0.02, 0.02, n)
+    p = np.column_stack([said + other, 1 - said - other])
+    np.savez(run / "predictions.npz", probabilities=p.astype(np.float32), targets=targets)
+    text = page_of(run, tmp_path).text
+    sentences = {"it is as sure as it should be:", "It is surer than it should be:"}
+    sentences.add("It is less sure than it could be:")
+    assert [sentence for sentence in sentences if sentence in text] == [words]
 
 
 def test_figures_that_were_selected_by_are_marked(flower_run: Path, tmp_path: Path) -> None:

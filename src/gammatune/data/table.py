@@ -54,7 +54,8 @@ class Table:
 
     frame: every column but the target. y: codes (n,) for a classification, (n, 1) float64 for a regression.
     classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
-    groups (n,), times (n,): by which the parts are to be made. said: what was found out, in sentences.
+    groups (n,), times (n,): by which the parts are to be made. said: what was found out, in sentences. read: the rows
+    of the file. left_out: why rows of it are not among these, in sentences, which are in `said` too.
     header, decimal, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -73,6 +74,8 @@ class Table:
     header: tuple[str, ...] = ()
     decimal: Mark = ""
     exact_labels: bool = False
+    read: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def load_table(
@@ -136,7 +139,10 @@ def make_table(
             "--group and --time-column each say how the parts are made; give one of them, or the latest rows as a "
             "file of their own with --test"
         )
-    frame = _with_target(frame, target, said)
+    read = len(frame)
+    left_out: list[str] = []
+    frame = _with_target(frame, target, left_out)
+    said += left_out
     kinds = dict(kinds or {})
     task = _task_asked(target, task, kinds.pop(target, None))
     found, y, classes, told = read_target(target, frame[target], task, positive, exact=exact_labels)
@@ -171,6 +177,8 @@ def make_table(
         tuple(said),
         tuple(frame.columns),
         exact_labels=exact_labels,
+        read=read,
+        left_out=tuple(left_out),
     )
 
 
@@ -369,6 +377,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     said: list[str] = []
     there = frame.columns
     frame = matched(frame, table.header, [column.name for column in table.columns], said)
+    read = len(frame)
     if table.target not in frame.columns:
         raise InvalidArgument(
             f"--test {name}: there is no column {table.target}, the target; it has {listed(there)}"
@@ -392,6 +401,8 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         groups=None,
         times=None,
         said=tuple(f"{name}: {line}" for line in said),
+        read=read,
+        left_out=tuple(f"{name}: {line}" for line in said),
     )
 
 

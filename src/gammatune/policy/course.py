@@ -124,7 +124,7 @@ def walk(
             space, values = fit_in(space, values, outcome)
             done.values, fresh = values, False
             why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
-            verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers)
+            verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers, "memory")
             continue
         if _blew_up(job, outcome, done.best, floor):
             fresh = False
@@ -205,12 +205,13 @@ def settle(job: Job, first: Walk) -> Steps:
     assert first.best is not None
     if first.standing and first.best is first.outcomes[-1]:
         return
-    epochs = len(first.upto_best)
-    reason = f"the last epoch ended below epoch {epochs}; that one is handed back"
+    epoch = first.best.epoch + 1  # which is not how many there were, where one could not be paid twice
+    reason = f"the last epoch ended below epoch {epoch}; that one is handed back"
     if first.best is first.outcomes[-1]:
-        reason = f"what followed epoch {epochs} blew up; that one is handed back"
+        reason = f"what followed epoch {epoch} blew up; that one is handed back"
     assert first.best.score is not None
-    yield Commit((), epochs, first.peak, Verdict(reason, {"score": first.best.score}))
+    verdict = Verdict(reason, {"score": first.best.score}, "handed back")
+    yield Commit((), len(first.upto_best), first.peak, verdict)
 
 
 def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
@@ -226,7 +227,7 @@ def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request
         f"{best.best.score:.4g}: it becomes the course"
     )
     numbers = {**later.why.numbers, "score": later.best.score, "before": best.best.score}
-    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers), _those_of(taken, later))
+    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), _those_of(taken, later))
     return later
 
 
@@ -235,7 +236,8 @@ def hand_back(best: Walk, number: int, count: int) -> Steps:
     assert best.best is not None
     assert best.best.score is not None
     reason = f"walk {number} of {count} ended best and is handed back"
-    yield Commit((), len(best.upto_best), best.peak, Verdict(reason, {"score": best.best.score}))
+    verdict = Verdict(reason, {"score": best.best.score}, "handed back")
+    yield Commit((), len(best.upto_best), best.peak, verdict)
 
 
 def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outcome, ...]]:
@@ -267,8 +269,8 @@ def _taken_back(outcome: Outcome, times: int, why: Verdict | None) -> Verdict:
     in_brackets = f" ({what})" if what else ""
     reason = f"epoch {outcome.epoch + 1} blew up{in_brackets} and was taken back; on at half the rate"
     if why is None:
-        return Verdict(reason, {"slowed": float(times)})
-    return Verdict(f"{why.reason}; {reason}", {**why.numbers, "slowed": float(times)})
+        return Verdict(reason, {"slowed": float(times)}, "guard")
+    return Verdict(f"{why.reason}; {reason}", {**why.numbers, "slowed": float(times)}, "guard")
 
 
 def _to_zero(shape: Shape) -> Shape:
@@ -276,17 +278,19 @@ def _to_zero(shape: Shape) -> Shape:
 
 
 def _out_of_patience(done: Walk) -> Verdict:
-    count, best = done.stale, len(done.outcomes) - done.stale
+    count = done.stale
+    best = done.outcomes[-1 - count].epoch + 1
     epochs = "epoch" if count == 1 else "epochs"
     return Verdict(
         f"no better score for {count} {epochs}, since epoch {best}: the rate goes to zero in this one, and the "
         "course ends with it",
         {"stale": float(count)},
+        "patience",
     )
 
 
 def _along(job: Job, values: Values, shape: Shape) -> Verdict:
     rates = rates_of(job.space)
     if not rates:
-        return Verdict("along the schedule")
-    return Verdict("along the schedule", {"multiplier": shape(1.0)})
+        return Verdict("along the schedule", kind="schedule")
+    return Verdict("along the schedule", {"multiplier": shape(1.0)}, "schedule")

@@ -14,7 +14,7 @@ Each epoch is chosen by its own result; that is greedy, and loses to a schedule 
 import math
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, ahead, all_diverged, refuse_hopeless
+from gammatune.policy.job import Job, ahead, all_diverged, failures, refuse_hopeless
 from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 
 
@@ -71,8 +71,8 @@ def determinant(tried: list[Outcome], best: Outcome) -> Verdict:
         numbers["lead"] = scores[0] - scores[1]
         reason += f", {numbers['lead']:.3g} ahead of the next"
     if failed:
-        reason += f"; {failed} failed"
-    return Verdict(reason, numbers)
+        reason += f" ({failures(tried)})"
+    return Verdict(reason, numbers, "epoch")
 
 
 def _back_to(peak: Outcome, last: Outcome) -> Verdict:
@@ -81,4 +81,5 @@ def _back_to(peak: Outcome, last: Outcome) -> Verdict:
     return Verdict(
         f"the last epoch ended below epoch {peak.epoch + 1}, whose weights are handed back",
         {"score": peak.score, "last": last.score},
+        "handed back",
     )

@@ -89,6 +89,12 @@ def refuse_hopeless(outcome: Outcome, where: str) -> None:
         )
 
 
+def failures(outcomes: Sequence[Outcome]) -> str:
+    """'2 diverged, 1 infeasible', or nothing."""
+    counts = {status: sum(o.status == status for o in outcomes) for status in ("diverged", "infeasible")}
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+
+
 def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
     values = "; ".join(
         ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in o.values.items())

@@ -133,6 +133,7 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
         verdict = Verdict(
             f"{longer} epochs, all that is left, at {factor:.2g} times the rate for the longer horizon",
             {"epochs": float(longer), "factor": factor},
+            "walk",
         )
         purse.epochs = longer
         yield from tour.go(replace(job, epochs=longer), values, verdict, guard=True)
@@ -165,7 +166,7 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
         values = _times(job, tour.first.values, factor)
         if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or purse.left < purse.plain:
             continue
-        verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor})
+        verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor}, "walk")
         yield from tour.go(job, values, verdict)
 
 
@@ -184,6 +185,7 @@ def _averages(tour: Tour, averages: Sequence[float]) -> Steps:
             f"every epoch the average of {members}, at the best rate so far"
             + (f" times {factor:g}" if factor != 1 else ""),
             {"members": float(members), "factor": factor},
+            "walk",
         )
         yield from tour.go(job, values, verdict, members)
 

@@ -5,7 +5,7 @@ The budget is the number of runs. A run is scored by its last epoch; the best ru
 
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, all_diverged, refuse_hopeless
+from gammatune.policy.job import Job, all_diverged, failures, refuse_hopeless
 from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 
 
@@ -38,6 +38,6 @@ def once(job: Job) -> Generator[Request, Outcome | None, None]:
     score = best[-1].score
     assert score is not None
     failed = sum(not end.ok for end in ends)
-    reason = f"best of {len(ends)} whole runs by its last epoch" + (f"; {failed} failed" if failed else "")
+    reason = f"best of {len(ends)} whole runs by its last epoch" + (f" ({failures(ends)})" if failed else "")
     numbers = {"candidates": float(len(ends)), "failed": float(failed), "score": score}
-    yield Commit(tuple(best), len(best), "best run", Verdict(reason, numbers))
+    yield Commit(tuple(best), len(best), "best run", Verdict(reason, numbers, "search"))

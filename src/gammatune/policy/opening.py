@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from gammatune.ledger import units
 from gammatune.policy.choice import Chosen, choose
-from gammatune.policy.job import Job, ahead
+from gammatune.policy.job import Job, ahead, failures
 from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.purse import Purse
 from gammatune.records import Length, Observation, Outcome, Request, Rollout, Values, Verdict
@@ -89,7 +89,7 @@ def open_course(
             tried += scouts
             if not scouts:
                 why = "no search: the run is to end before one has begun; the values are the optimizer's own"
-                return Opening(job.own, Verdict(why), job.space)
+                return Opening(job.own, Verdict(why, kind="search"), job.space)
             centre = region(space, job.own, scouts)
             if alone:
                 return _by_scouts(job, purse, centre, tried, rates)
@@ -111,7 +111,7 @@ def open_course(
             job = replace(job, space=fit_in(job.space, job.own, outcome)[0])
     told = [o.observation for o in miniatures if o.status != "infeasible"]
     if not any(seen.score is not None for seen in told):
-        return Opening(job.own, Verdict("every candidate diverged"), job.space, tried)
+        return Opening(job.own, _all_failed(tried), job.space, tried)
     chosen = choose(job.space, told, job.own if _inside(job) else None, rates)
     longer = purse.total_batches / batches
     drift = DRIFT_UNSEEN
@@ -351,14 +351,19 @@ def _by_scouts(job: Job, purse: Purse, centre: Values, tried: list[Outcome], rat
     longer = purse.total_batches / max(o.batches for o in tried)
     factor = longer**-DRIFT_UNSEEN
     values = _lowered(job.space, centre, rates, factor)
-    reason = f"best of {len(tried)} rollouts of {tried[0].batches} batches, a region rather than a value"
+    told = failures(tried)
+    reason = f"best of {len(tried)} rollouts" + (f" ({told})" if told else "")
+    reason += f" of {tried[0].batches} batches, a region rather than a value"
     for name in rates:
         reason += (
             f": {name} {float(centre[name]):.3g} leads furthest there, times {factor:.2g} since the "
             f"course is {longer:.3g} times longer"
         )
     return Opening(
-        values, Verdict(reason, {"candidates": float(len(tried)), "horizon": longer}), job.space, tried
+        values,
+        Verdict(reason, {"candidates": float(len(tried)), "horizon": longer}, "search"),
+        job.space,
+        tried,
     )
 
 
@@ -371,14 +376,20 @@ def _no_search(job: Job, purse: Purse) -> Verdict:
         f"for rollouts that mean something ({LEAST_SCOUT} batches each or more); the values are "
         "the optimizer's own",
         {"budget": job.budget, "batches": float(purse.total_batches)},
+        "search",
     )
+
+
+def _all_failed(tried: list[Outcome]) -> Verdict:
+    failed = float(sum(not o.ok for o in tried))
+    return Verdict("every candidate diverged", {"failed": failed}, "search")
 
 
 def _verdict(
     job: Job, chosen: Chosen, values: Values, tried: list[Outcome], taken: float, rates: list[str]
 ) -> Verdict:
     failed = sum(not o.ok for o in tried)
-    reason = f"best of {len(tried)} rollouts" + (f" ({failed} diverged)" if failed else "")
+    reason = f"best of {len(tried)} rollouts" + (f" ({failures(tried)})" if failed else "")
     numbers = {"candidates": float(len(tried)), "failed": float(failed), "horizon": taken}
     for name in rates:
         factor = float(values[name]) / float(chosen.values[name])
@@ -390,7 +401,7 @@ def _verdict(
     if chosen.better is not None:
         reason += f"; better than the optimizer's own with probability {_probability(chosen.better)}"
         numbers |= {"better": chosen.better, "gain": chosen.gain, "sd": chosen.sd}
-    return Verdict(reason, numbers)
+    return Verdict(reason, numbers, "search")
 
 
 def _probability(p: float) -> str:

@@ -65,7 +65,9 @@ class Replay:
             assert outcome is not None
             if not outcome.ok:
                 raise self._diverged(place, outcome)
-            verdict = Verdict(f"epoch {place + 1} of {len(self.schedule)} of a course found before")
+            verdict = Verdict(
+                f"epoch {place + 1} of {len(self.schedule)} of a course found before", kind="schedule"
+            )
             members = {outcome.number: tuple(joined)} if joined else {}
             yield Commit((outcome,), place + 1, None, verdict, members)
 

@@ -13,8 +13,8 @@ from gammatune.errors import InvalidArgument
 from gammatune.journal import Story, replay
 from gammatune.report import figures, page
 from gammatune.report.charts import Axis, Picture, number
-from gammatune.report.findings import Z95, Findings, load_findings, square
-from gammatune.report.words import cost_in_words, duration, is_open
+from gammatune.report.findings import Findings, load_findings, of_mean, square
+from gammatune.report.words import cost_in_short, duration, is_open
 
 MOST = 8  # runs: as many as there are dashes and marks to tell them apart
 NAME = "comparison.html"
@@ -167,12 +167,13 @@ def _pair(one: One, other: One) -> dict[str, str] | None:
     if a is None or b is None or len(a) < 2:
         return None
     apart = a - b
-    mean, half = float(apart.mean()), Z95 * float(apart.std(ddof=1)) / math.sqrt(len(apart))
+    gap = of_mean(float(apart.mean()), float(np.mean(apart**2)), len(apart))
+    mean = gap.value
     percent = one.task == "classification"
     scale, unit = (100.0, " points") if percent else (1.0, "")
     shown = f"{scale * mean:+.2f}{unit}"
-    between = f"{scale * (mean - half):+.2f} to {scale * (mean + half):+.2f}"
-    real = mean - half > 0 or mean + half < 0
+    between = f"{scale * gap.low:+.2f} to {scale * gap.high:+.2f}"
+    real = gap.low > 0 or gap.high < 0
     if real:
         better = one.name if mean > 0 else other.name
         words = f"On the same {len(a):,} examples {better} is better by more than chance explains ({between}{unit})."
@@ -271,15 +272,14 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
     measured = [{m.name: m for m in page.measures(one.story)} for one in runs]
     for name in dict.fromkeys(name for held in measured for name in held):
         row(name, [_with_interval(held.get(name)) for held in measured])
-    peaks = [[r for way in figures.ways(one.story) if way.kept for _, r in way.points] for one in runs]
-    row("highest learning rate", [number(max(p)) if p else "" for p in peaks])
-    row("epochs handed back", [str(len(one.story.course)) for one in runs])
+    backs = [one.story.handed_back for one in runs]
+    row("handed back", ["" if back is None else str(back) for back in backs])
     row("rollouts", [str(len(one.story.rollouts)) for one in runs])
     ends = [one.story.end for one in runs]
     row(
         "cost",
         [
-            "" if end is None else cost_in_words(end, one.story.begin).split(" (")[0]
+            "" if end is None else cost_in_short(end, one.story.begin)
             for end, one in zip(ends, runs, strict=True)
         ],
     )

@@ -70,11 +70,13 @@ def _along(stretches: Sequence[Stretch], name: str, first: int) -> list[Point]:
     points: list[Point] = []
     for place, stretch in enumerate(stretches, start=first):
         chosen = float(stretch.values.get(name, 1.0))
-        turns = [p for p, _ in stretch.shape.knots if p < stretch.reached]
-        steps = sorted({*turns, *(stretch.reached * i / fine for i in range(fine + 1))})
-        for step in steps:  # up to its end, not into the next one
-            share = step / stretch.reached if stretch.reached else 0.0
-            level = stretch.shape(min(step, 1 - 1e-9)) if step < 1 else stretch.shape(1.0)
+        turns = [
+            knot for knot in stretch.shape.knots if 0 < knot[0] < stretch.reached
+        ]  # a step is two of them
+        even = {stretch.reached * i / fine for i in range(fine + 1)} - {progress for progress, _ in turns}
+        between = [(progress, stretch.shape(progress)) for progress in even]
+        for progress, level in sorted([*turns, *between], key=lambda knot: knot[0]):
+            share = progress / stretch.reached if stretch.reached else 0.0
             points.append((place + share, chosen * level))
     return points
 

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.measures import Measure
+
 PREDICTIONS, PICTURES = "predictions.npz", "pictures.npz"
 MOST_PICTURES = 24
 LARGEST = 96  # pixels a side, of a picture on a page
@@ -205,6 +207,47 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
 
 
 # Sureness -------------------------------------------------------------------------------------------------
+
+
+def of_mean(mean: float, square: float, n: int) -> Measure:
+    """A mean over n examples, 2 or more, with its 95 % interval, the normal one. square: the mean of the squares."""
+    spread = math.sqrt(max(square - mean**2, 0.0) * n / (n - 1))
+    half = Z95 * spread / math.sqrt(n)
+    return Measure(mean, mean - half, mean + half)
+
+
+def lead_of(confusion: Sequence[Sequence[int]]) -> tuple[float, Measure]:
+    """What always naming the most frequent class comes to, and by how much the answers are ahead of that, example by
+    example. confusion: rows true, columns said; two examples or more."""
+    n, named = sum(map(sum, confusion)), max(range(len(confusion)), key=lambda i: sum(confusion[i]))
+    won = sum(row[i] for i, row in enumerate(confusion) if i != named)
+    lost = sum(confusion[named]) - confusion[named][named]
+    return sum(confusion[named]) / n, of_mean((won - lost) / n, (won + lost) / n, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """said: the mean probability of the answers. right: the share of right ones. surer: the difference."""
+
+    said: float
+    right: float
+    surer: Measure
+
+
+def sureness(probabilities: NDArray[Any], targets: NDArray[Any]) -> Sureness | None:
+    """Whether it is as sure as it is right, by the difference of each example; None of fewer than two.
+
+    The standard error is the larger of that of the differences and of what answers as sure as these would have if
+    they were right as often as they say, which a few examples, all of them right, do not show.
+    """
+    n = len(targets)
+    if n < 2:
+        return None
+    p = probabilities.max(axis=1)
+    right = (probabilities.argmax(axis=1) == targets).astype(float)
+    mean = float(np.mean(p - right))
+    square = max(float(np.mean((p - right) ** 2)), mean**2 + float(np.mean(p * (1 - p))))
+    return Sureness(float(p.mean()), float(right.mean()), of_mean(mean, square, n))
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:

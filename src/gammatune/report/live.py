@@ -13,13 +13,12 @@ from rich.text import Text
 from gammatune.course import Schedule
 from gammatune.journal import Story
 from gammatune.ledger import Ledger
+from gammatune.policy.job import failures
 from gammatune.records import Outcome
 from gammatune.report.words import (
     duration,
     epoch_in_words,
-    failures,
     is_open,
-    is_routine,
     metrics_in_words,
     number,
     objective_in_words,
@@ -59,6 +58,7 @@ class Progressing:
         self._walk = ""  # the role of what runs, once the search is over
         self._members = 0  # trainings an epoch of this walk, as far as they have been seen
         self._joined = 0  # members of the epoch going on
+        self.after: Mapping[str, Any] | None = None  # what is done once the learning is over
         self._went_back = False
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -97,13 +97,19 @@ class Progressing:
                 new = {outcome.number for outcome in self.recent}
                 self._went_back = new.isdisjoint(event["rollouts"])  # to what was committed before
                 verdict = self.story.verdicts[-1]
-                if not is_routine(verdict, self.policy):
+                if not verdict.is_routine:
                     self.said = verdict.reason
                 self.show_commit()
                 self.recent = []
             case "resume":
                 self.story.tell(event)
                 self.show_resume()
+            case "judging":
+                is_new = self.after is None or self.after["what"] != event["what"]
+                self.after = event
+                self.phase = event["what"]
+                if is_new:
+                    self.show_judging()
             case _:
                 self.story.tell(event)
 
@@ -111,7 +117,9 @@ class Progressing:
 
     @property
     def done(self) -> float:
-        """The share of what will be spent that has been, in [0, 1]."""
+        """The share of what will be spent that has been, in [0, 1]; after the learning that of what is done then."""
+        if self.after is not None:
+            return float(self.after["share"])
         cost = self._ledger.cost()
         if not cost.plain_runs:
             return 0.0
@@ -144,6 +152,11 @@ class Progressing:
         left = "?" if self.left is None else duration(self.left)
         return f"{duration(self.elapsed)}, about {left} left"
 
+    @property
+    def _is_later_walk(self) -> bool:
+        """What runs is a walk that is committed only when it has ended, and ended better."""
+        return self._walk not in ("", "course")
+
     # -- in words
 
     def _phase(self) -> str:
@@ -166,10 +179,11 @@ class Progressing:
         """One line for the commit that came last."""
         story = self.story
         last, verdict = story.course[-1], story.verdicts[-1]
-        if self._went_back or self._walk.startswith("walk"):
+        if self._went_back or self._is_later_walk:
             return verdict.reason
-        failed = "" if "diverged" in verdict.reason else failures(self.recent)
-        reason = "" if self.policy != "greedy" and is_routine(verdict, self.policy) else verdict.reason
+        # a search says itself what failed in it
+        failed = "" if verdict.kind in ("search", "epoch") else failures(self.recent)
+        reason = "" if verdict.kind == "schedule" else verdict.reason
         return "  ".join(
             part
             for part in (
@@ -197,6 +211,10 @@ class Progressing:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
         return metrics_in_words(outcome.metrics) + score
 
+    def judging_in_words(self) -> str:
+        assert self.after is not None
+        return f"{self.after['what']}: up to {duration(self.after['seconds'])}"
+
     def resumed_in_words(self) -> str:
         story = self.story
         return f"gone on with after {len(story.rollouts)} rollouts, {len(story.course)} epochs of the course"
@@ -205,6 +223,7 @@ class Progressing:
 
     def show_begin(self) -> None: ...
     def show_resume(self) -> None: ...
+    def show_judging(self) -> None: ...
     def show_start(self) -> None: ...
     def show_rollout(self, outcome: Outcome) -> None: ...
     def show_commit(self) -> None: ...
@@ -252,8 +271,11 @@ class PlainLines(Progressing):
             self._told = self._walk
 
     def show_rollout(self, outcome: Outcome) -> None:
-        if self._walk.startswith("walk") and outcome.score is not None:  # not committed before it has ended
+        if self._is_later_walk and outcome.score is not None:  # not committed before it has ended
             self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
+
+    def show_judging(self) -> None:
+        self._say(self.judging_in_words())
 
     def show_commit(self) -> None:
         self._say(f"{self.commit_in_words()}  {self.compute}  {self.time}")
@@ -328,6 +350,8 @@ class LiveDisplay(Progressing):
             lines.append(Text(self.said, style="dim"))
         self._bar.update(self._task, completed=self.done, description=f"{self.phase:<34}")
         lines.append(self._bar)
+        if self.after is not None:
+            return Group(*lines, Text(self.judging_in_words()))
         lines.append(Text(f"compute {self.compute}   time {self.time}"))
         if run is not None:
             what = "chosen" if self._walk else "trying"

@@ -16,15 +16,20 @@ import numpy as np
 
 from gammatune.errors import InvalidArgument, MissingExtra
 from gammatune.journal import FILE, Story, replay, text_of
+from gammatune.measures import Measure as Interval
+from gammatune.measures import learnt
 from gammatune.records import Verdict
 from gammatune.report import figures
 from gammatune.report.charts import number
 from gammatune.report.findings import (
     Findings,
+    Sureness,
     farthest,
+    lead_of,
     load_findings,
     mistakes,
     square,
+    sureness,
     wilson,
 )
 from gammatune.report.lanes import course_lane, lanes
@@ -35,7 +40,6 @@ from gammatune.report.words import (
     cost_in_words,
     duration,
     is_open,
-    is_routine,
     metrics_in_words,
     objective_in_words,
     stretch_in_words,
@@ -331,13 +335,24 @@ def _quality(story: Story) -> str:
     where = "examples that played no part in the training" if unseen else "examples it was also selected by"
     if "accuracy" in report:
         return _quality_of_labels(report, where) + ("" if unseen else _FLATTERED)
-    r2 = float(report["r2"])
+    return _quality_of_numbers(report, where) + ("" if unseen else _FLATTERED)
+
+
+def _quality_of_numbers(report: Mapping[str, Any], where: str) -> str:
+    r2, ends = float(report["r2"]), _interval(report, "r2")
+    n = _mapping(report.get("extra")).get("examples")
     if not math.isfinite(r2) or r2 <= 0:
-        said = f"On {where} its predictions are no better than always saying the mean (R² {number(r2)}): "
-        said += "it did not learn."
+        said = f"On {where} its predictions are no better than always saying the mean (R² {number(r2)})"
     else:
-        said = f"On {where} it explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})."
-    return said + ("" if unseen else _FLATTERED)
+        said = f"On {where} it explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})"
+    if ends is None or not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        return f"{said}."
+    match learnt("r2", 0.0, Interval(r2, *ends), n):
+        case "nothing":
+            return f"{said}: on {n:,} examples it has learnt nothing that shows."
+        case "untold":
+            return f"{said}. Whether that is more than chance cannot be told from {n:,} examples."
+    return f"{said}."
 
 
 _FLATTERED = " Selecting flatters: expect less on new data."
@@ -353,16 +368,20 @@ def _quality_of_labels(report: Mapping[str, Any], where: str) -> str:
     if not count:
         return f"It is right for {100 * accuracy:.1f} % of {where}."
     low, high = _interval(report, "accuracy") or wilson(right, count)
-    most = max(map(sum, confusion)) / count
     said = (
         f"It is right for {right:,} of {count:,} {where}: {100 * accuracy:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
     )
+    if count < 2:
+        return said
+    most, lead = lead_of(confusion)
     naming = f"Always naming the most frequent class would be right for {100 * most:.1f} %"
-    if high <= most:
-        return f"{said} {naming}, which is more: it did not learn."
-    if low <= most:
-        return f"{said} {naming}, which is no clear difference: it has hardly learnt."
+    match learnt("accuracy", most, lead, count):
+        case "nothing":
+            more = "which is more" if lead.high < 0 else "which is as good"
+            return f"{said} {naming}, {more}: by this measure it has learnt nothing."
+        case "untold":
+            return f"{said} {naming}: whether it has learnt anything cannot be told from {count:,} examples."
     return f"{said} {naming}."
 
 
@@ -426,11 +445,12 @@ def tiles(story: Story) -> list[tuple[str, str]]:
         )
     elif "r2" in report:
         done.append((number(float(report["r2"])), "R²" if report["on"] == "test" else "R² (selected)"))
-    peaks = [rate for way in figures.ways(story) if way.kept for _, rate in way.points]
-    if peaks:
-        done.append((number(max(peaks)), "highest learning rate"))
-    asked = "" if is_open(story.begin) else f" of {story.begin['epochs']}"
-    done.append((f"{len(story.course)}{asked}", "epochs handed back"))
+    back = story.handed_back
+    if back is not None and back.rates:
+        done.append((number(max(back.rates.values())), "highest learning rate"))
+    if back is not None:
+        at = f"{back.epoch} of {back.trained}" if back.epoch else "0"
+        done.append((at, "epoch handed back" if back.epoch else "epochs: handed back as it came"))
     if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))
     done.append((duration(_seconds(story)), "training time"))
@@ -439,15 +459,16 @@ def tiles(story: Story) -> list[tuple[str, str]]:
 
 def verdicts(story: Story) -> list[tuple[str, Verdict]]:
     """The decisions that say more than the table of epochs does, each with its place."""
-    policy = story.begin["policy"]
     done, routine = [], 0
     for i, one in enumerate(story.verdicts):
-        if is_routine(one, policy) and policy != "greedy":
+        if one.kind == "schedule":
             routine += 1
             continue
         done.append((f"decision {i + 1}", one))
     if routine:
-        done.append((f"{routine} more", Verdict("went along the schedule, as decided before")))
+        done.append(
+            (f"{routine} more", Verdict("went along the schedule, as decided before", kind="schedule"))
+        )
     return done
 
 
@@ -602,15 +623,10 @@ def _calibration(found: Findings) -> dict[str, Any] | None:
     if found.probabilities is None or found.targets is None:
         return None
     bins, error = figures.reliability(found.probabilities, found.targets)
-    mean = sum(b.said * b.count for b in bins) / sum(b.count for b in bins)
-    right = sum(b.right * b.count for b in bins) / sum(b.count for b in bins)
-    words = "It is about as sure as it should be."
-    if error > 0.03:  # guess: what a person would mind
-        words = "It is surer than it should be." if mean > right else "It is less sure than it could be."
     return {
         "picture": figures.reliability_picture(bins, error),
         "error": f"{100 * error:.1f} %",
-        "words": words,
+        "words": _sureness_in_words(sureness(found.probabilities, found.targets), len(found.targets)),
         "bins": [
             (
                 f"{100 * b.low:.0f} to {100 * b.high:.0f} %",
@@ -621,6 +637,25 @@ def _calibration(found: Findings) -> dict[str, Any] | None:
             for b in bins
         ],
     }
+
+
+def _sureness_in_words(found: Sureness | None, n: int) -> str:
+    """What is beyond chance is said: the interval of the difference leaves 0 out."""
+    if found is None:
+        return "How sure it is on average cannot be told from one example."
+    gap = found.surer
+    told = f"{100 * found.said:.1f} % sure on average, {100 * found.right:.1f} % right"
+    if gap.low > 0:
+        return (
+            f"It is surer than it should be: {told} (by {100 * gap.value:.1f} points, 95 % interval "
+            f"{100 * gap.low:.1f} to {100 * gap.high:.1f})."
+        )
+    if gap.high < 0:
+        return (
+            f"It is less sure than it could be: {told} (by {-100 * gap.value:.1f} points, 95 % interval "
+            f"{-100 * gap.high:.1f} to {-100 * gap.low:.1f})."
+        )
+    return f"As far as {n:,} examples can tell, it is as sure as it should be: {told}."
 
 
 def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
@@ -663,9 +698,10 @@ def _tail_words(story: Story) -> str:
     beyond = [n for n in walked if n.outcome.epoch > story.course[-1].epoch] if story.course else []
     if not beyond:
         return ""
+    more = f"{len(beyond)} more epoch{'s' if len(beyond) > 1 else ''}"
     return (
-        f"It was trained for {len(beyond)} more epochs, which made it worse; the weights of epoch "
-        f"{len(story.course)} were handed back. What followed is drawn thin and dotted."
+        f"It was trained for {more}, which made it worse; the weights of epoch {story.course[-1].epoch + 1} were "
+        "handed back. What followed is drawn thin and dotted."
     )
 
 
@@ -680,11 +716,11 @@ def _progress(story: Story) -> list[str]:
 def _epochs(story: Story) -> dict[str, Any]:
     names = figures.metrics_of(story)
     rows = []
-    for i, (outcome, stretch) in enumerate(zip(story.course, story.schedule.stretches, strict=True)):
+    for outcome, stretch in zip(story.course, story.schedule.stretches, strict=True):
         mean = f", mean of {stretch.count}" if stretch.count > 1 else ""
         rows.append(
             [
-                str(i + 1),
+                str(outcome.epoch + 1),
                 stretch_in_words(stretch) + mean,
                 *(f"{outcome.metrics[n]:.4g}" if n in outcome.metrics else "" for n in names),
                 "" if outcome.score is None else f"{outcome.score:.4g}",

@@ -16,12 +16,12 @@ from gammatune.records import FLAT
 from gammatune.report.words import (
     asked_in_words,
     at_an_edge,
+    cost_in_short,
     cost_in_words,
     day_in_words,
     duration,
     in_order,
     is_open,
-    is_routine,
     length_in_words,
     number,
     objective_in_words,
@@ -65,8 +65,7 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
 
 def reasons(story: Story) -> list[str]:
     """The verdicts that say more than the table does."""
-    policy = story.begin["policy"]
-    return list(dict.fromkeys(v.reason for v in story.verdicts if not is_routine(v, policy)))
+    return list(dict.fromkeys(v.reason for v in story.verdicts if not v.is_routine))
 
 
 def schedule_table(story: Story) -> RenderableType:
@@ -182,6 +181,8 @@ def _interval(name: str, measure: Sequence[float]) -> str:
 def ending(story: Story, run_dir: str | None) -> list[str]:
     """Learning time, cost, seed, where the run lies, and what was not well."""
     lines = []
+    if story.handed_back is not None:
+        lines.append(f"handed back    {story.handed_back}")
     if story.end is None:
         lines.append("the run has not ended, or was cut off")
     else:
@@ -252,7 +253,6 @@ def _of_run(path: Path) -> dict[str, str]:
     except JournalError as error:
         return {"run": path.parent.name, "state": str(error)}
     begin, facts = story.begin, story.begin["facts"]
-    cost = "" if story.end is None else cost_in_words(story.end, begin).split(" (")[0]
     return {
         "run": path.parent.name,
         "begun": day_in_words(begin.get("time")),
@@ -263,7 +263,7 @@ def _of_run(path: Path) -> dict[str, str]:
         "sampler": begin["sampler"],
         "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
         "measured": _measured(story),
-        "cost": cost.removesuffix(" a plain run"),
+        "cost": "" if story.end is None else cost_in_short(story.end, begin),
         "state": "unfinished" if story.end is None else story.end["how"],
     }
 

@@ -1,13 +1,13 @@
 """How numbers, candidates and courses are written for people."""
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gammatune.course import Stretch
 from gammatune.journal import Story
 from gammatune.ledger import units
-from gammatune.records import FLAT, Metrics, Outcome, Shape, Values, Verdict
+from gammatune.records import FLAT, Metrics, Outcome, Values
 from gammatune.schedules import STILL
 from gammatune.space import Choice, Space
 
@@ -50,20 +50,13 @@ def rates_of(values: Values) -> list[str]:
     return [name for name in values if name.partition(".")[0] == "lr"]
 
 
-def levels(shape: Shape, reached: float = 1.0) -> list[float]:
-    """The multipliers where the shape begins, turns and ends, as far as the training came along it."""
-    turns = [level for progress, level in shape.knots if 0 < progress < reached]
-    found = [shape(0.0), *turns, shape(reached)]
-    return [level for i, level in enumerate(found) if i == 0 or level != found[i - 1]]
-
-
 def way(stretch: Stretch, name: str) -> str:
     """'0.0332 → 0.0295': what the schedule made of a chosen rate, from the start of an epoch to its end.
 
     name: one that was not chosen stays the optimizer's own, and its multipliers are told.
     """
     chosen = float(stretch.values[name]) if name in stretch.values else 1.0
-    return " → ".join(number(chosen * level) for level in levels(stretch.shape, stretch.reached))
+    return " → ".join(number(chosen * level) for level in stretch.levels)
 
 
 def stretch_in_words(stretch: Stretch) -> str:
@@ -156,18 +149,6 @@ def _unit(dimension: Any, value: Any) -> float:
 # Decisions, time, cost -------------------------------------------------------------------------------------
 
 
-def is_routine(verdict: Verdict, policy: str) -> bool:
-    """Whether it says no more than the table of the course does."""
-    beginnings = {"lookahead": "along the schedule", "greedy": "best of", "replay": "epoch"}
-    return policy in beginnings and verdict.reason.startswith(beginnings[policy])
-
-
-def failures(outcomes: Sequence[Outcome]) -> str:
-    """'2 diverged, 1 infeasible', or nothing."""
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("diverged", "infeasible")}
-    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-
-
 def duration(seconds: float) -> str:
     """'12.3 s', '4:05 min', '2:07:30 h'."""
     if seconds < 60:
@@ -216,6 +197,13 @@ def asked_in_words(begin: Mapping[str, Any]) -> str:
     if begin.get("patience") is not None:
         said.append(f"patience {begin['patience']}")
     return ", ".join(said)
+
+
+def cost_in_short(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:
+    """'1.43 x', of a plain run; its plain epochs or examples where that says nothing."""
+    if end.get("plain_runs") is None:
+        return f"{end['trained']:,} examples trained"
+    return f"{end['plain_epochs']:.1f} plain epochs" if is_open(begin) else f"{end['plain_runs']:.2f} x"
 
 
 def cost_in_words(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:

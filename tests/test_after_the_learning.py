@@ -1,0 +1,142 @@
+"""What comes after the learning fits into the time that is left: kept beforehand, shared out, and decided once."""
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import gammatune
+from gammatune import Tuner, rivals
+from gammatune.journal import replay
+from gammatune.judging import Allowance, _moved
+from gammatune.measures import Answers
+from gammatune.models.tabular import Tabular
+from gammatune.policy.job import Job, Steps
+from gammatune.policy.lookahead import lookahead
+from gammatune.rivals import SECONDS
+from gammatune.rules import AFTER_MOST, kept_for_after
+from gammatune.testing.fakes import FakeTraining
+
+
+def train(run_dir: Path, *, leave_at: int | None = None, **options: Any) -> Tuner:
+    given: dict[str, Any] = {"epochs": 3, "space": ["lr=1e-4:10:log"], "training": FakeTraining(steps=50)}
+    with Tuner(**(given | options), run_dir=str(run_dir)) as tuner:
+        for run in tuner:
+            if run.number == leave_at:
+                break
+            run.advance()
+            run.report(**run.evaluate())
+    return tuner
+
+
+def test_a_part_of_the_time_is_kept_and_what_was_asked_for_stays_what_was_asked_for(tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def policy(job: Job) -> Steps:
+        seen.append(job.seconds_left())
+        yield from lookahead(job)
+
+    train(tmp_path / "run", policy=policy, time=1000.0, reserve=150.0)
+    assert 840 < seen[0] <= 850
+    assert replay(tmp_path / "run").begin["seconds"] == 1000
+
+
+def test_a_run_begun_without_a_reserve_is_gone_on_with(tmp_path: Path) -> None:
+    train(tmp_path / "run", time=1000.0, leave_at=4)
+    before = replay(tmp_path / "run")
+    assert before.end is not None
+    assert before.end["how"] != "complete"
+    train(tmp_path / "run", time=1000.0, reserve=150.0)
+    story = replay(tmp_path / "run")
+    assert story.end is not None
+    assert story.end["how"] == "complete"
+    assert story.rollouts[: len(before.rollouts)] == before.rollouts
+
+
+def test_how_much_is_kept() -> None:
+    assert kept_for_after(10.0, judged=True) == 2
+    assert kept_for_after(10.0, judged=False) == 0.5
+    assert kept_for_after(1e6, judged=True) == AFTER_MOST
+
+
+def test_how_it_is_shared_out() -> None:
+    free = Allowance(spent=9.6, left=None)
+    assert free.trees == SECONDS
+    assert free.columns(SECONDS) == 9.6  # not longer than the learning took
+    assert Allowance(0.1, None).columns(5.0) == 1
+    short = Allowance(60.0, 4.0)
+    assert short.trees == 2
+    assert short.columns(2.5) == 1.5
+    assert short.columns(9.0) == 0
+    assert Allowance(1.0, 100.0).trees == SECONDS
+    assert Allowance(1.0, 100.0).columns(5.0) == 1
+
+
+def test_trees_that_would_not_be_done_are_not_begun() -> None:
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(300, 640)), np.arange(300) % 2
+    part = (x[:100], y[:100])
+    started = time.perf_counter()
+    found = rivals.compare(Answers(y[:100], y[:100], 2, np.eye(2)[y[:100]]), part, part, part, seconds=1e-4)
+    assert time.perf_counter() - started < 5
+    assert found.said[0].startswith("HistGradientBoosting was not tried: its first trees alone take about ")
+    assert [rival.name for rival in found.rivals] == ["the most frequent class"]
+
+
+def test_what_a_complete_run_said_is_not_found_out_again(tmp_path: Path) -> None:
+    calls = []
+
+    def extra(answers: Answers) -> Mapping[str, Any]:
+        calls.append(len(answers))
+        return {"found": 7, "said": ["Seven."]}
+
+    x = torch.randn(80, 3, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long()
+    for _ in range(2):
+        torch.manual_seed(0)
+        options: dict[str, Any] = {"epochs": 2, "run_dir": str(tmp_path / "run"), "device": "cpu"}
+        result = gammatune.fit(nn.Linear(3, 2), (x, y), extra=extra, progress=False, **options)
+        event = result.events[-1]
+        assert event["extra"]["found"] == 7
+        only, seven = event["extra"]["said"]
+        assert only == "Only 16 examples report: these figures say next to nothing."
+        assert seven == "Seven."
+    assert len(calls) == 1
+
+
+# -- which of many columns are looked at
+
+
+@pytest.mark.parametrize("numbers", [4, 300])  # embedded, and as they are
+def test_columns_that_the_network_does_not_look_at_move_nothing(numbers: int) -> None:
+    torch.manual_seed(0)
+    net = Tabular(numbers + 3, 2, (5, 2, 9))
+    first = net.body[0]
+    assert isinstance(first, nn.Linear)
+    width = (first.in_features - sum(e.embedding_dim for e in net.embed_categories)) // numbers  # type: ignore[misc]
+    with torch.no_grad():
+        first.weight[:, 1 * width : 2 * width] = 0  # the second number
+        start = numbers * width + net.embed_categories[0].embedding_dim  # type: ignore[operator]
+        first.weight[:, start : start + net.embed_categories[1].embedding_dim] = 0  # type: ignore[operator]
+    x = torch.randn(40, numbers + 3)
+    x[:, -3:] = torch.stack([torch.randint(k, (40,)) for k in (5, 2, 9)], dim=1).float()
+    net.train()
+    moved = _moved(net, x, 3)
+    assert moved.shape == (numbers + 3,)
+    assert np.flatnonzero(moved == 0).tolist() == [1, numbers + 1]
+    assert np.isfinite(moved).all()
+    assert net.training
+    assert not any(module._forward_hooks for module in net.modules())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_codes_of_which_nothing_is_known_come_first() -> None:
+    moved = _moved(nn.Linear(4, 1), torch.randn(20, 4), 2)
+    assert np.isfinite(moved[:2]).all()
+    assert (moved[2:] == math.inf).all()
