@@ -90,6 +90,14 @@ class Result:
     events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
     run_dir: str | None = field(default=None, kw_only=True, compare=False)
 
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The runs that made the training which was kept, by `Run.number`, in order; of averaged epochs the members.
+
+        What a loop logged in them is the log of that training, each of its steps once."""
+        epochs = (self.members.get(outcome.number, (outcome,)) for outcome in self.course)
+        return tuple(one.number for epoch in epochs for one in epoch)
+
     def table(self) -> Table:
         """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
         `save(path)`; the columns are explained in `gammatune.flat`."""

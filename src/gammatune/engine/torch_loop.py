@@ -49,7 +49,7 @@ from gammatune.engine.streams import (
     state_of,
 )
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
-from gammatune.ledger import Meter, units
+from gammatune.ledger import Call, Meter, units
 from gammatune.objectives import plain_number
 from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.records import FLAT, Metrics, Values
@@ -280,47 +280,62 @@ class TorchLoop:
         )
         if known and not plain.batches:
             raise empty_loader(loader)
-        planned = meter.length.batches(plain.batches) if known else 0
+        # An epoch is as long as the loop body goes; how long it may be, only the loader says.
+        leaving = meter.leaving(len(meter.calls))
+        epoch_batches = min(leaving, plain.batches) or plain.batches
         if passes is None:
-            passes = math.ceil(planned / plain.batches) if plain.batches else 1
+            planned = meter.length.batches(epoch_batches)
+            passes = math.ceil(planned / plain.batches)
+        else:
+            planned = passes * plain.batches  # 0 where it is not known
+        call = Call(planned)
+        meter.calls.append(call)
+        horizon = min(planned, leaving) or planned  # where the shape ends
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in self._passed
         done = 0
         nth = self._nth_pass(loader)
         trained = meter.trained
-        for ahead in range(passes):
-            if meter.ended:
-                break
-            # after a whole pass the loader comes to its own end, which may draw random numbers
-            whole = not known or planned - done >= plain.batches
-            source = (
-                in_order(loader, meter.order, epoch + ahead, nth)
-                if again
-                else self._tape_for(loader).play(epoch + ahead, nth, meter.order, fresh=meter.fresh)
-            )
-            started = done
-            for batch, size in self._paid(source, examples, meter):
-                meter.trained += size
-                meter.batches += 1
-                if known:
-                    self._steering.bend(meter.shape((done + 0.5) / planned))
-                done += 1
-                before = versions(batch) if watched else None
-                yield batch
-                if watched and versions(batch) != before:
-                    raise NotRestorable(
-                        "the loop changed a batch of the list in place, so no other run would see it as it was; work "
-                        "on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
-                    )
-                if meter.diverged or (done == planned and not whole):
+        try:
+            for ahead in range(passes):
+                if meter.ended:
                     break
-            if done == started and not meter.ended:
-                raise empty_loader(loader)
-            if whole:
-                self._passed.add(id(loader))
+                # after a whole pass the loader comes to its own end, which may draw random numbers
+                whole = not known or planned - done >= plain.batches
+                source = (
+                    in_order(loader, meter.order, epoch + ahead, nth)
+                    if again
+                    else self._tape_for(loader).play(epoch + ahead, nth, meter.order, fresh=meter.fresh)
+                )
+                started = done
+                for batch, size in self._paid(source, examples, meter):
+                    meter.trained += size
+                    meter.batches += 1
+                    if known:
+                        self._steering.bend(meter.shape((done + 0.5) / horizon))
+                    done += 1
+                    call.batches = done
+                    before = versions(batch) if watched else None
+                    yield batch
+                    if watched and versions(batch) != before:
+                        raise NotRestorable(
+                            "the loop changed a batch of the list in place, so no other run would see it as it was; "
+                            "work on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
+                        )
+                    if meter.diverged or (done == planned and not whole):
+                        break
+                if done == started and not meter.ended:
+                    raise empty_loader(loader)
+                if whole:
+                    self._passed.add(id(loader))
+        except GeneratorExit:  # the loop body goes on without the rest
+            call.left = 0 < done < planned
+            if known:
+                of_epoch = done if call.left else leaving
+                self._count_epoch(meter, plain, epoch_batches, of_epoch, done, meter.trained - trained)
+            raise
         if known:
-            meter.epoch_batches += plain.batches
-            meter.epoch_examples += plain.examples(done, meter.trained - trained)
+            self._count_epoch(meter, plain, epoch_batches, leaving, done, meter.trained - trained)
         elif not meter.ended:
             meter.epoch_batches += done // passes
             meter.epoch_examples += (meter.trained - trained) // passes
@@ -329,6 +344,16 @@ class TorchLoop:
             meter.note = "the gradient was not finite near the end of the rollout"
         if not meter.told:
             self._share(meter)
+
+    @staticmethod
+    def _count_epoch(meter: Meter, plain: Epoch, batches: int, leaving: int, done: int, seen: int) -> None:
+        """What an epoch has, told by so many batches of it and their examples. batches: along which the rate went.
+        leaving: after which the loop body leaves it; 0: it does not."""
+        meter.epoch_batches += batches
+        if leaving and done:
+            meter.epoch_examples += round(seen * min(leaving, plain.batches) / done)
+        else:
+            meter.epoch_examples += plain.examples(done, seen)
 
     def _paid(
         self, source: Iterable[Any], examples: Callable[[Any], int], meter: Meter
