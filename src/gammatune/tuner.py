@@ -165,7 +165,8 @@ class Tuner:
     run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
     What one raises ends the run as an error of the loop body does.
-    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again.
+    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
+    states of the random streams that their drawing moves.
     at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of; with
     more of them each knows less, and a crew can train them at the same time. 1 if not said.
     crew: who does (`gammatune.crew`), for a training that is driven.

@@ -1,6 +1,7 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
 import hashlib
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from gammatune.engine.batches import (
     Epoch,
     Loader,
     LoaderFactory,
+    Passes,
     Tape,
     described,
     empty_loader,
@@ -30,6 +32,10 @@ from gammatune.engine.batches import (
     examples_in,
     examples_in_call,
     in_order,
+    length_of,
+    named,
+    refuse_endless,
+    refuse_no_loader,
     restorable,
     streams_of,
     versions,
@@ -101,6 +107,7 @@ class TorchLoop:
         self._searches_batch_size = BATCH_SIZE in names
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._factories: dict[int, int] = {}  # in the order they were met
+        self._functions: list[Passes] = []  # that give the batches of a pass
         self._met: dict[int, _Met] = {}  # the loaders that have random streams of their own, or a tape
         # what a file said of loaders that this process has not met: of the training as it stands, and of the forks
         self._pending: tuple[Saved, ...] = ()
@@ -271,6 +278,7 @@ class TorchLoop:
         """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
         loader = self._loader_for(loader)
         again = restorable(loader, trusted=self._extras)
+        refuse_endless(loader, length_of(loader))
         passes = meter.length.passes
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
@@ -541,22 +549,37 @@ class TorchLoop:
             )
 
     def _loader_for(self, loader: Loader | LoaderFactory) -> Loader:
-        is_factory = callable(loader) and not hasattr(loader, "__iter__")
-        if self._searches_batch_size and not is_factory:
-            raise InvalidArgument(
-                f"batch_size is searched, so run.batches needs a function of the batch size that makes a "
-                f"loader, not a {type(loader).__name__}"
-            )
-        if is_factory:
-            size = self._values.get(BATCH_SIZE)
-            if not isinstance(size, int):
+        is_function = callable(loader) and not hasattr(loader, "__iter__")
+        if self._searches_batch_size:
+            if not is_function or not _takes(loader, 1):
                 raise InvalidArgument(
-                    "run.batches was given a function, which is for searching batch_size; add batch_size to "
-                    "the space or give the loader itself"
+                    "batch_size is searched, so run.batches needs a function of the batch size that makes a loader, "
+                    f"not {named(loader)}{'()' if is_function else ''}"
                 )
+            size = self._values[BATCH_SIZE]
+            assert isinstance(size, int)
             return self._loader_of(loader, size)
+        if is_function:
+            loader = self._passes_of(loader)
+        refuse_no_loader(loader, "what run.batches was given")
         self._meet(loader, None, None)  # type: ignore[arg-type]
         return loader  # type: ignore[return-value]
+
+    def _passes_of(self, function: Any) -> Loader:
+        """The loader that a generator function is; the same one for the same function."""
+        if not _takes(function, 0):
+            raise InvalidArgument(
+                f"run.batches was given a function with parameters, {named(function)}{_parameters(function)}: one of "
+                "the batch size is for searching that (add batch_size to the space), one without parameters gives "
+                "the batches of an epoch; or give the loader itself"
+            )
+        # found by equality: a method is a new object each time it is looked up
+        for known in self._functions:
+            if known.function == function:
+                return known
+        self._functions.append(Passes(function))
+        self._refuse_too_many(len(self._functions))
+        return self._functions[-1]
 
     def _loader_of(self, factory: Any, size: int) -> Loader:
         """A factory's loader of one batch size; at the first call also those that another process had made of it,
@@ -565,7 +588,9 @@ class TorchLoop:
         sizes = [saved["size"] for saved in self._pending if saved["factory"] == number]
         for each in (*sizes, size):
             if (id(factory), each) not in self._loaders:
-                self._loaders[id(factory), each] = factory(each)
+                made = factory(each)
+                refuse_no_loader(made, f"{named(factory)}({each}), given to run.batches,")
+                self._loaders[id(factory), each] = made
             self._meet(self._loaders[id(factory), each], number, each)
         return self._loaders[id(factory), size]
 
@@ -721,6 +746,21 @@ def _optimizer_in_words(optimizer: Optimizer) -> str:
         f"{type(optimizer).__name__}: {groups} group{'' if groups == 1 else 's'}, "
         f"{parameters} parameter{'' if parameters == 1 else 's'}"
     )
+
+
+def _takes(function: Any, count: int) -> bool:
+    """Whether a function can be called with so many things; where that cannot be told it is believed."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # written in C
+        return True
+    return True
+
+
+def _parameters(function: Any) -> str:
+    return str(inspect.signature(function))
 
 
 def _listed(given: Any, kind: type, name: str) -> list[Any]:
