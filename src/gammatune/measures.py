@@ -24,7 +24,7 @@ interval is too narrow.
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,6 +91,12 @@ class Answers:
         )
 
 
+MetricName: TypeAlias = Literal[
+    "accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc", "auc", "average-precision", "log-loss",
+    "brier", "r2", "mae", "rmse", "mse", "medae", "mape",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How a measure is taken.
@@ -100,7 +106,7 @@ class Recipe:
     undefined; of labels (cells, w) -> (b,), where `cells` are the (true, said) of w's columns.
     """
 
-    name: str
+    name: MetricName
     needs: str
     higher: bool
     low: float

@@ -54,11 +54,13 @@ from gammatune.engine.streams import (
     start_anew,
     state_of,
 )
+from gammatune.engine.trainable import Where
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.ledger import Call, Meter, units
 from gammatune.objectives import plain_number
 from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.records import FLAT, Metrics, Values
+from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE
 
@@ -89,7 +91,7 @@ class TorchLoop:
         state: Sequence[Any] = (),
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
-        forks: str = "auto",
+        forks: Where = "auto",
         ranks: Ranks = SINGLE,
     ) -> None:
         self._ranks = ranks
@@ -262,7 +264,7 @@ class TorchLoop:
         return self._steering.own(names)
 
     @property
-    def base_schedule(self) -> str:
+    def base_schedule(self) -> ScheduleName:
         """ "constant" for an optimizer that averages by itself and so wants no decay, else "linear"."""
         return "constant" if any(map(has_mode, self._optimizers)) else "linear"
 
