@@ -624,8 +624,10 @@ def _torch_training(
     forks: Where,
     ranks: Ranks,
 ) -> Forkable:
-    from gammatune.engine.torch_loop import TorchLoop
+    from gammatune.engine.torch_loop import TorchLoop, refuse_prepared
 
+    for given in (model, optimizer, state):
+        refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
     return TorchLoop(
         *(model, optimizer, space.names),
         state=state,
@@ -669,9 +671,10 @@ def refuse_beside(ranks: Ranks, option: str) -> None:
         )
 
 
-def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:
-    from gammatune.engine.torch_loop import lr_of
+def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: AnyPolicy) -> dict[str, Dimension]:
+    from gammatune.engine.torch_loop import lr_of, refuse_prepared
 
+    refuse_prepared(*(optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]))
     return {"lr": around(1.0 if multiplier else lr_of(optimizer), policy)}
 
 

@@ -44,7 +44,7 @@ from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.shards import is_spread, refuse_flat, settle
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
-from gammatune.engine.steering import Steering
+from gammatune.engine.steering import Steering, rate_of
 from gammatune.engine.streams import (
     Stream,
     StreamStates,
@@ -497,6 +497,10 @@ class TorchLoop:
         meter.evaluated += max(counts) if examples is None else examples
         return {name: plain_number(name, value) for name, value in metrics.items()}
 
+    def refuse_changed(self) -> None:
+        """Raises ConflictingControl where a value that was set does not stand any more."""
+        self._steering.refuse_changed()
+
     # -- inside
 
     def _stop_counting(self) -> None:
@@ -724,7 +728,7 @@ def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
     """The absolute learning rate a search starts around: the first group's that is above 0."""
     for one in _listed(optimizer, Optimizer, "optimizer"):
         for group in one.param_groups:
-            if (lr := float(group["lr"])) > 0:
+            if (lr := rate_of(group, one)) > 0:
                 return lr
     raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
 
@@ -768,7 +772,38 @@ def _parameters(function: Any) -> str:
 def _listed(given: Any, kind: type, name: str) -> list[Any]:
     items = [given] if isinstance(given, kind) else list(given) if isinstance(given, (list, tuple)) else []
     if not items or not all(isinstance(item, kind) for item in items):
+        wrong = next((item for item in items if not isinstance(item, kind)), given)
+        what = wrong.__name__ if isinstance(wrong, type) else type(wrong).__name__
         raise InvalidArgument(
-            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not {type(given).__name__}"
+            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not "
+            + (
+                f"the class {what}; make one of it"
+                if isinstance(wrong, type)
+                else f"{what}{_instead(wrong, name)}"
+            )
         )
     return items
+
+
+def _instead(given: Any, name: str) -> str:
+    """Where a thing belongs that was given as the optimizer or the model."""
+    if isinstance(given, LRScheduler):
+        return ": a scheduler is handed in as state=[scheduler], with multiplier=True"
+    if isinstance(given, (nn.Module, Optimizer)):
+        return f": give it as {'model' if isinstance(given, nn.Module) else 'optimizer'}="
+    if hasattr(given, "state_dict"):  # a GradScaler
+        return ": what else changes while training is handed in as state=[...]"
+    return ""
+
+
+def refuse_prepared(*given: Any) -> None:
+    """Raises InvalidArgument at what accelerate has prepared: its Accelerator decides whether a step is one, by
+    counters that no fork knows of, so that a trial would move the accumulation of the training itself."""
+    for item in given:
+        if getattr(item, "_is_accelerate_prepared", False):
+            raise InvalidArgument(
+                f"a {type(item).__name__} was prepared by accelerate, which decides by counters of its own when a "
+                "step is one, so that a trial cannot be taken back. Hand over model, optimizer, loader and scheduler "
+                "as they were before accelerator.prepare, write loss.backward() for accelerator.backward(loss), and "
+                "step in every k-th batch where gradients are accumulated"
+            )
