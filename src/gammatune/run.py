@@ -197,7 +197,8 @@ class Run:
                 status, score = "diverged", None
                 told = self._metrics if self._score is None else {**self._metrics, "score": self._score}
                 note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in told.items())
-        leaves = meter.left if status == "ok" else meter.leaves
+        # of a training that is driven nobody's loop is heard
+        leaves = meter.left if status == "ok" and self._given else meter.leaves
         if leaves and not meter.leaves and not self.is_repeated:
             self._say_left()
         return Outcome(

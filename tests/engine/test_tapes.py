@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset
 
 import gammatune
 from gammatune.engine.batches import Tape
@@ -118,6 +118,21 @@ def test_an_enormous_source_is_refused_at_its_first_batches() -> None:
     ):
         drawn(Tape(source))
     assert source.drawn == 8
+
+
+class Short(IterableDataset[Any]):
+    """Has more than it says."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(x, y) for x, y in zip(X, Y, strict=True)])
+
+
+def test_a_data_set_that_says_too_little_is_believed_what_it_gives() -> None:
+    """And torch, which was not asked for its length, does not warn."""
+    assert [o.trained for o in loop(DataLoader(Short(), batch_size=4)).course] == [64] * 4
 
 
 def test_passes_that_are_not_kept_need_no_room() -> None:
@@ -234,7 +249,7 @@ def test_a_run_over_a_generator_function_is_gone_on_with(tmp_path: Path) -> None
 
     def failing() -> Iterator[Any]:
         for batch in shuffled():
-            if next(drawn) == 150:
+            if next(drawn) == 40:
                 raise RuntimeError("the source broke")
             yield batch
 

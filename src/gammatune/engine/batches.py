@@ -136,7 +136,7 @@ def named(loader: Any) -> str:
 def described(loader: Loader) -> str:
     """A loader in words, by which another process knows it again: "DataLoader of Digits, 1437 in batches of 32"."""
     if not isinstance(loader, DataLoader):
-        return named(loader)
+        return named(loader) if isinstance(loader, Passes) else type(loader).__name__
     data = loader.dataset
     size = "" if isinstance(data, IterableDataset) or not isinstance(data, Sized) else f", {len(data)}"
     batches = "" if loader.batch_size is None else f" in batches of {loader.batch_size}"
@@ -566,6 +566,9 @@ def _new(states: StreamStates, earlier: StreamStates) -> list[Any]:
 def length_of(loader: Any) -> int | None:
     """The batches of a pass, as far as the loader says."""
     try:
+        if isinstance(loader, DataLoader) and isinstance(loader.dataset, IterableDataset):
+            # not the loader's own word, after which it counts what it gives, and warns
+            return -(-len(loader.dataset) // (loader.batch_size or 1))  # type: ignore[arg-type]
         return len(loader)
     except (TypeError, NotImplementedError, ValueError, OverflowError):
         return None
