@@ -15,6 +15,7 @@ from gammatune.tuner import Tuner
 
 def outcome(number: int, trained: int, processor: float, evaluated: int = 30) -> Outcome:
     counts = {"steps": 1, "trained": trained, "evaluated": evaluated, "seconds": 0.0, "epoch_examples": 90}
+    counts |= {"batches": trained // 9, "epoch_batches": 10}
     return Outcome(number, 0, {}, "ok", {}, 0.5, **counts, processor=processor)  # type: ignore[arg-type]
 
 

@@ -723,3 +723,27 @@ def test_an_iterator_cannot_be_selected_by() -> None:
 def test_batches_that_are_no_pairs() -> None:
     with pytest.raises(InvalidArgument, match="pair"):
         fit(net(), TRAIN, [{"x": X, "y": Y}])
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> Any:
+        return self.layer(a) + self.layer(b)
+
+
+class Own(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise TypeError("an error of the model's own")
+
+
+def test_a_forward_of_two_arguments_is_told_what_it_is_called_with() -> None:
+    x, y = torch.randn(20, 4), torch.randint(2, (20,))
+    with pytest.raises(
+        ModelMismatch, match=r"one thing \(float32 of shape \(20, 4\)\).*forward of Two is forward\(a: "
+    ):
+        gammatune.fit(Two(), (x, y), (x, y), epochs=1)
+    with pytest.raises(TypeError, match="of the model's own"):
+        gammatune.fit(Own(4, 2), (x, y), (x, y), epochs=1)

@@ -9,6 +9,7 @@
     GammaTunedClassifier, GammaTunedRegressor    `fit` as scikit-learn estimators
     write_report  a run as one HTML page
     importance  what each column of a table is worth to a model
+    plugin  the name of a policy or sampler that an installed package offers
 
 Names are loaded when first used, so that `import gammatune` costs nothing.
 """
@@ -17,6 +18,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from gammatune import errors
     from gammatune.course import Schedule
     from gammatune.examination import Diagnosis, doctor
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from gammatune.loading import load
     from gammatune.measures import Measure
     from gammatune.permuting import Importance, importance
+    from gammatune.plugins import plugin
     from gammatune.repeating import replay
     from gammatune.report.page import write_report
     from gammatune.report.progress import progress
@@ -59,6 +63,7 @@ __all__ = [
     "importance",
     "load",
     "load_weights",
+    "plugin",
     "progress",
     "replay",
     "rollouts",
@@ -76,6 +81,7 @@ _HOMES = {
     "freeze": "gammatune.freezing",
     "load": "gammatune.loading",
     "load_weights": "gammatune.weights",
+    "plugin": "gammatune.plugins",
     "progress": "gammatune.report.progress",
     "replay": "gammatune.repeating",
     "rollouts": "gammatune.flat",
@@ -95,6 +101,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        globals()[name] = importlib.import_module("importlib.metadata").version("gammatune")
+        return globals()[name]
     if name == "errors":
         return importlib.import_module("gammatune.errors")
     if name not in _HOMES:

@@ -44,6 +44,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
 
     _check(asked, run_dir)
     asked = _as_begun(asked, run_dir)
+    named: Any = asked  # names come as text, which `fit` checks
     prepared = prepare(asked)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
@@ -61,15 +62,15 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 budget=asked.budget,
                 time=asked.time,
                 reserve=after if asked.time is not None else 0.0,
-                policy=asked.policy,
-                schedule=asked.schedule,
-                sampler=asked.sampler,
+                policy=named.policy,
+                schedule=named.schedule,
+                sampler=named.sampler,
                 objective=_objective(asked, split.task),
-                metric=asked.metric,
-                class_weights=asked.class_weights,
+                metric=named.metric,
+                class_weights=named.class_weights,
                 target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
                 space=asked.search or None,
-                optimizer=asked.optimizer,
+                optimizer=named.optimizer,
                 lr=asked.lr,
                 weight_decay=asked.weight_decay,
                 pretrained=True if prepared.weights is not None else None,
@@ -80,7 +81,7 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 parallel=asked.parallel,
                 workers=asked.workers,
                 at_once=asked.at_once,
-                keep=asked.keep,
+                keep=named.keep,
                 seed=asked.seed,
                 run_dir=directory,
                 facts={

@@ -29,8 +29,8 @@ class Leg:
     """One rollout of the course: all that is needed to ask for it again.
 
     values, shape, length, order, scored: as in `records.Rollout`. batches: how many it saw; 0 where nobody
-    counted. cut: the ceiling of the budget ended it early, after those. pooled: of a member, whether it was taken
-    into the average; False where it diverged, and left only its random streams.
+    counted. cut: the ceiling of the budget, or the loop body, ended it early, after those. pooled: of a member,
+    whether it was taken into the average; False where it diverged, and left only its random streams.
     """
 
     values: Values
@@ -401,7 +401,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "order": outcome.order,
         "batches": outcome.batches,
         "scored": outcome.score is not None,  # whoever is asked for a score and does not diverge has one
-        "cut": outcome.cut,
+        "cut": outcome.cut or bool(outcome.leaves),
     }
 
 

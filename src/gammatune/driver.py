@@ -296,7 +296,14 @@ class Driver:
         again: bool = False,
     ) -> Generator[Run, None, Outcome]:
         """Let the loop body train, from where the training stands."""
-        run = Run(self._training, request, number, allowance, fresh=fresh, is_repeated=again, origin=origin)
+        leaves = self.rollouts[number - 1].leaves if number else ()
+        run = Run(
+            *(self._training, request, number, allowance),
+            fresh=fresh,
+            is_repeated=again,
+            origin=origin,
+            leaves=leaves,
+        )
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)

@@ -188,6 +188,7 @@ OUTCOME: dict[str, Check] = {
     "role": text,
     "origin": _or_none(after),
     "processor": real,
+    "leaves": lambda held: tuple(whole(count) for count in held),
 }
 REPEAT: dict[str, Check] = {
     "rollout": whole,

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,12 +28,13 @@ from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
 from gammatune.engine.gang import ranks_of
 from gammatune.engine.modes import evaluating, has_mode
-from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, make_optimizer, recipe_of
+from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
 from gammatune.engine.shards import is_spread
 from gammatune.engine.snapshot import refuse_without_numbers
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.supervised import LossFunction, Scale, Supervised, WeightedCrossEntropy, default_loss
 from gammatune.engine.torch_loop import lr_of
+from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
 from gammatune.events import note_event
 from gammatune.examples import (
@@ -55,6 +56,7 @@ from gammatune.measures import (
     LEVEL,
     Answers,
     Measure,
+    MetricName,
     imbalance,
     measured,
     recipe,
@@ -62,18 +64,27 @@ from gammatune.measures import (
     undefined,
 )
 from gammatune.metrics import Classification, Regression, classification, regression
-from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, for_metric, rank
-from gammatune.policy.job import Policy
+from gammatune.objectives import (
+    DEFAULT_CLASSIFICATION,
+    DEFAULT_REGRESSION,
+    Objective,
+    ObjectiveName,
+    for_metric,
+    rank,
+)
 from gammatune.policy.replay import Replay
 from gammatune.ranks import Ranks
 from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
+from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
 from gammatune.tuner import (
     FEW_DECADES,
+    AnyPolicy,
+    AnySampler,
+    Keep,
     Result,
-    SamplerFactory,
     Tuner,
     around,
     as_space,
@@ -168,17 +179,17 @@ def fit(
     time: float | None = None,
     reserve: float = 0.0,
     test_set: Examples | None = None,
-    policy: str | Policy = "lookahead",
-    schedule: str | None = None,
-    sampler: str | SamplerFactory = "gamma",
+    policy: AnyPolicy = "lookahead",
+    schedule: ScheduleName | None = None,
+    sampler: AnySampler = "gamma",
     sampler_options: Mapping[str, Any] | None = None,
-    objective: str | Objective | None = None,
-    metric: str | None = None,
-    class_weights: str | Sequence[float] | None = None,
+    objective: ObjectiveName | Objective | None = None,
+    metric: MetricName | None = None,
+    class_weights: Literal["balanced"] | Sequence[float] | None = None,
     target_scale: Scale | None = None,
     space: Space | Mapping[str, Dimension] | Sequence[str] | str | None = None,
     loss_fn: LossFunction | None = None,
-    optimizer: str | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
+    optimizer: OptimizerName | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
     lr: float | None = None,
     weight_decay: float | None = None,
     pretrained: bool | None = None,
@@ -186,7 +197,7 @@ def fit(
     batch_size: int | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
     device: str | torch.device | None = None,
-    keep: str = "best",
+    keep: Keep = "best",
     patience: int | None = None,
     seed: int = 0,
     run_dir: str | None = None,
@@ -194,7 +205,7 @@ def fit(
     extra: Callable[[Answers], Mapping[str, Any]] | None = None,
     listeners: Sequence[Listener] = (),
     progress: bool | None = None,
-    forks: str = "auto",
+    forks: Where = "auto",
     parallel: str | None = None,
     workers: int | None = None,
     at_once: int | None = None,
@@ -542,7 +553,7 @@ def _optimizer(
     model: nn.Module,
     lr: float | None,
     weight_decay: float | None,
-    policy: str | Policy,
+    policy: AnyPolicy,
     *,
     near: bool,
 ) -> tuple[Optimizer, Float]:
@@ -581,7 +592,7 @@ def _optimizer(
 def _crew(
     parallel: str | None,
     workers: int | None,
-    policy: str | Policy,
+    policy: AnyPolicy,
     build: Callable[[], Supervised],
     device: torch.device,
 ) -> Crew | None:
@@ -680,7 +691,7 @@ class _Start:
 # What is measured, and weighed ----------------------------------------------------------------------------
 
 
-def _metric(name: str, task: Task, val_set: Any, scale: Scale | None) -> str:
+def _metric(name: MetricName, task: Task, val_set: Any, scale: Scale | None) -> MetricName:
     """Refuse, before any training, what cannot be measured here."""
     if not task.comparable:
         raise InvalidArgument(

@@ -9,11 +9,23 @@ a multiple of that. Beside it stands what was measured: seconds, and the multipl
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape
 
 FORWARD_ONLY = 1 / 3
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of `run.batches`: the batches it was to give (0: nobody knew), and those it gave.
+
+    left: the loop body went on without the rest.
+    """
+
+    planned: int
+    batches: int = 0
+    left: bool = False
 
 
 @dataclass(slots=True)
@@ -25,6 +37,7 @@ class Meter:
     fresh: the course has passed these epochs, and what was kept of their batches is gone: they are drawn anew.
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
     told: every rank knows that it has ended.
+    leaves: as in `records.Outcome`, as far as earlier rollouts told. calls: of `run.batches`, so far.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 
@@ -44,10 +57,28 @@ class Meter:
     cut: bool = False
     told: bool = False
     note: str = ""
+    leaves: tuple[int, ...] = ()
+    calls: list[Call] = field(default_factory=list)
 
     @property
     def units(self) -> float:
         return units(self.trained, self.evaluated)
+
+    def leaving(self, place: int) -> int:
+        """After how many batches the loop body leaves that call of `run.batches`; 0 where it goes to the end."""
+        return self.leaves[place] if place < len(self.leaves) else 0
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """`leaves`, with what this rollout has told, unless it was ended."""
+        if self.ended:
+            return self.leaves
+        found = []
+        for place, call in enumerate(self.calls):
+            known = self.leaving(place)
+            found.append(call.batches if call.left else known if call.planned <= known else 0)
+        found += self.leaves[len(found) :]
+        return tuple(found) if any(found) else ()
 
     @property
     def ended(self) -> bool:
@@ -101,6 +132,36 @@ class Cost:
         return f"{self.plain_runs:.2f} x a plain run ({worth}) in {self.seconds:.1f} s{measured}{again}"
 
 
+class PlainEpoch:
+    """One epoch of a plain run with its validation pass, as the outcomes of a run tell, heard in their order.
+
+    units, batches: of it; pass_: the units of the validation pass; 0 before an outcome with a score was heard.
+    longest: the batches that a rollout can have at most. Both are as the loader has it, but where the loop body
+    leaves its epochs early: then as far as the body goes, or has gone.
+    """
+
+    def __init__(self) -> None:
+        self.units = self.pass_ = 0.0
+        self.batches = 0
+        self.longest = math.inf
+        self._leaves: tuple[int, ...] = ()
+        self._examples = self._batches = self._in_rollout = 0  # the most taken, of an epoch and in a rollout
+
+    def hear(self, outcome: Outcome) -> None:
+        examples = outcome.epoch_examples or outcome.trained
+        self._examples = max(self._examples, min(outcome.trained, examples))
+        self._batches = max(self._batches, min(outcome.batches, outcome.epoch_batches))
+        self._in_rollout = max(self._in_rollout, outcome.batches)
+        if outcome.score is None or (self.units and outcome.leaves == self._leaves):
+            return
+        self._leaves = leaves = outcome.leaves
+        goes = sum(leaves) if leaves and all(leaves) else math.inf
+        self.longest = max(goes, self._in_rollout)
+        self.batches = max(1, int(min(outcome.epoch_batches, goes)), self._batches)
+        self.units = units(max(examples, self._examples), outcome.evaluated)
+        self.pass_ = units(0, outcome.evaluated)
+
+
 class Ledger:
     """Adds up the outcomes of a run of `epochs` epochs."""
 
@@ -109,10 +170,8 @@ class Ledger:
         self._trained = 0
         self._evaluated = 0
         self._seconds = 0.0
-        self._plain_epoch: float | None = None  # units
-        self._whole: list[
-            float
-        ] = []  # seconds of the processor, of epochs that were trained whole and evaluated
+        self._plain = PlainEpoch()
+        self._whole: list[float] = []  # seconds of the processor, of whole epochs with their validation pass
         self._repeated = 0.0  # units
         self._repeated_seconds = 0.0
 
@@ -120,9 +179,9 @@ class Ledger:
         self._trained += outcome.trained
         self._evaluated += outcome.evaluated
         self._seconds += outcome.seconds
-        if self._plain_epoch is None and outcome.score is not None:  # a validation pass belongs to it
-            self._plain_epoch = plain_epoch(outcome)
-        if outcome.processor and outcome.evaluated and outcome.trained == outcome.epoch_examples:
+        self._plain.hear(outcome)
+        whole = outcome.epoch_batches > 0 and outcome.batches == self._plain.batches
+        if whole and outcome.evaluated and outcome.processor:
             self._whole.append(outcome.processor)
 
     def repeat(self, trained: float, evaluated: float, seconds: float) -> None:
@@ -132,14 +191,14 @@ class Ledger:
 
     def left(self, budget: float) -> float:
         """Units left of a budget in plain runs; no end before the length of a plain epoch is known."""
-        if self._plain_epoch is None:
+        if not self._plain.units:
             return math.inf
-        return budget * self._epochs * self._plain_epoch - units(self._trained, self._evaluated)
+        return budget * self._epochs * self._plain.units - units(self._trained, self._evaluated)
 
     def cost(self, processor: float = 0.0) -> Cost:
         """processor: seconds of it that the run has taken."""
         spent = units(self._trained, self._evaluated)
-        epochs = spent / self._plain_epoch if self._plain_epoch else None
+        epochs = spent / self._plain.units if self._plain.units else None
         runs = epochs / self._epochs if epochs is not None else None
         return Cost(
             self._trained,
@@ -152,8 +211,3 @@ class Ledger:
             processor,
             statistics.median(self._whole) * self._epochs if self._whole else None,
         )
-
-
-def plain_epoch(outcome: Outcome) -> float:
-    """The units of a plain epoch, as far as a finished rollout tells: one epoch and one validation pass."""
-    return units(outcome.epoch_examples or outcome.trained, outcome.evaluated)

@@ -95,6 +95,12 @@ class Answers:
         )
 
 
+MetricName: TypeAlias = Literal[
+    "accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc", "auc", "average-precision", "log-loss",
+    "brier", "r2", "mae", "rmse", "mse", "medae", "mape",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How a measure is taken.
@@ -104,7 +110,7 @@ class Recipe:
     undefined; of labels (cells, w) -> (b,), where `cells` are the (true, said) of w's columns.
     """
 
-    name: str
+    name: MetricName
     needs: str
     higher: bool
     low: float

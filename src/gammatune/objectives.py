@@ -88,9 +88,17 @@ FOR_METRICS: tuple[str, ...] = (*_SQUARED, *_ERRORS)
 _SINGLE = {**_PLAIN, **_ERRORS}
 
 OBJECTIVES: tuple[str, ...] = (*_PLAIN, *_KAPPAS, *(f"{name}-cut" for name in _KAPPAS))
+# Those of FOR_METRICS too.
+ObjectiveName: TypeAlias = Literal[
+    "accuracy", "loss", "r2", "mse", "log-loss",
+    "kappa", "kappa11", "kappa12", "kappa12-ratio", "kappa-cut", "kappa11-cut", "kappa12-cut", "kappa12-ratio-cut",
+    "kappa-accuracy", "kappa-balanced-accuracy", "kappa-f1", "kappa-precision", "kappa-recall", "kappa-mcc",
+    "kappa-auc", "kappa-average-precision", "log-log-loss", "log-brier", "log-mae", "log-rmse", "log-mse",
+    "log-medae", "log-mape",
+]  # fmt: skip
 OVERFITTED = 1.5  # times the loss [guess]
-DEFAULT_CLASSIFICATION = "kappa"
-DEFAULT_REGRESSION = "log-loss"
+DEFAULT_CLASSIFICATION: ObjectiveName = "kappa"
+DEFAULT_REGRESSION: ObjectiveName = "log-loss"
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class Rollout:
 
     fork: the fork to start from; None goes on from where the training stands.
     epoch: the epoch of the course in which it begins, from 0.
-    course: True where this stretch is the course itself, certain to be kept; loggers may listen to it.
+    course: True where this stretch goes on with the course as it stands (`Run.is_course`).
     length: how far; one epoch where nothing else is said. shape: multiplies the learning rate on the way.
     order: 0 sees the data in the order the course would; k > 0 in another order that belongs to k.
     scored: False where nobody will ask for its score, so that its evaluation is left out.
@@ -204,6 +204,8 @@ class Outcome:
     pass. Nothing is decided by either.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
     shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
+    leaves: after how many batches the loop body leaves each of its `run.batches`, 0 where it goes to the end, as far
+    as this rollout and those before it tell; empty where it leaves none. The rate was brought down over so many.
     origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
     training itself began; None in a journal that is older than this field.
     """
@@ -229,6 +231,7 @@ class Outcome:
     role: str = ""
     origin: int | None = None
     processor: float = field(default=0.0, compare=False)
+    leaves: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -1,5 +1,6 @@
 """Do model, loss and data fit together? One batch of each part is tried before any training."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ def _task(
     inputs, targets = _first_batch(name, loader)
     inputs = to_device(inputs, device)
     targets = targets.to(device)
+    _check_forward(model, inputs)
     try:
         output = model(inputs)
     except torch.OutOfMemoryError:
@@ -111,6 +113,26 @@ def _task(
     _check_loss(name, loss_fn or default_loss(classify), output, targets)
     classes = output.shape[1] if classify and obstacle is None else 0
     return Task(classify, obstacle is None, classes)
+
+
+def _check_forward(model: nn.Module, inputs: Any) -> None:
+    """Refuse a model that cannot be called with one thing; what its forward raises is its own."""
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):  # compiled, or written in C
+        return
+    try:
+        signature.bind(inputs)
+    except TypeError as error:
+        raise ModelMismatch(
+            f"fit calls the model with the inputs of a batch, one thing ({_words(inputs)}), and the forward of "
+            f"{type(model).__name__} is {_declared(signature)} ({error}). Let it take them as one (forward(self, "
+            "inputs): a, b = inputs, which collate= can make a pair), or write the loop yourself with gammatune.Tuner"
+        ) from None
+
+
+def _declared(signature: inspect.Signature) -> str:
+    return "forward(" + ", ".join(map(str, signature.parameters.values())) + ")"
 
 
 def _first_batch(name: str, loader: Loader) -> tuple[Any, Tensor]:

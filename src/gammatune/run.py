@@ -13,7 +13,7 @@ from gammatune.errors import InvalidArgument, MissingReport
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.ranks import Ranks
-from gammatune.records import Metrics, Outcome, Rollout, Status
+from gammatune.records import FLAT, Metrics, Outcome, Rollout, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,14 @@ class _Said:
 class Run:
     """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
 
-    epoch: from 0. values: the candidate. number: counts the rollouts from 0. is_course: certain to be kept,
-    so that the user's own loggers may listen. role: what it is for, in a word or two. scored: whether anybody
-    asks for its score. is_repeated: this rollout has been told before, and is trained once more because the state
-    after it was lost with an earlier process.
+    epoch: from 0. values: the candidate. number: counts the rollouts from 0. role: what it is for, in a word or two.
+    scored: whether anybody asks for its score. is_repeated: this rollout has been told before, and is trained once
+    more because the state after it was lost with an earlier process.
+    is_course: it goes on with the course as it stands, and what it trains is kept unless something better comes: the
+    epoch may blow up and be taken back, a later walk may end better, an earlier epoch may be handed back. Of the
+    candidates of "greedy" and "once", and of later walks, nobody knows yet whether they are kept, and it is False.
+    So a curve to look at meanwhile may follow it; `Result.kept` says afterwards which runs, by number, made the
+    training that was kept.
 
     Where batch sizes are searched, one of them may be too large. `attempt` makes that a candidate that does not fit
     instead of an error that ends the run:
@@ -56,6 +60,7 @@ class Run:
         fresh: bool = False,
         is_repeated: bool = False,
         origin: int | None = None,
+        leaves: tuple[int, ...] = (),
     ) -> None:
         self.epoch = request.epoch
         self.values = request.values
@@ -67,7 +72,8 @@ class Run:
         self._training = training
         self._request = request
         self._origin = origin
-        self.meter = Meter(request.length, request.shape, request.order, fresh, allowance)
+        self.meter = Meter(request.length, request.shape, request.order, fresh, allowance, leaves=leaves)
+        self._given: list[Iterator[Any]] = []  # by `batches`
         self._started, self._processor = clock.perf_counter(), clock.process_time()
         self._metrics: dict[str, float] | None = None
         self._score: float | None = None
@@ -85,11 +91,17 @@ class Run:
     def batches(self, loader: Any, *, examples: Callable[[Any], int] | None = None) -> Iterator[Any]:
         """The batches of this run, the same ones for every candidate: a part of an epoch, one, or several.
 
-        loader: a DataLoader or any iterable of batches; where batch_size is searched, a function of the
-        batch size that makes one. examples: how many examples a batch holds, where that cannot be seen.
+        loader: a DataLoader, any iterable of batches, or a generator function, called for each pass; where
+        batch_size is searched, a function of the batch size that makes one. examples: how many examples a batch
+        holds, where that cannot be seen.
+
+        A body that leaves them before their end makes its epochs as long as it takes: the schedule and the cost go by
+        that from the next run on, and it is said.
         """
         counted = {} if examples is None else {"examples": examples}
-        return self._training.batches(loader, self.epoch, self.meter, **counted)  # type: ignore[attr-defined, no-any-return]
+        given: Iterator[Any] = self._training.batches(loader, self.epoch, self.meter, **counted)  # type: ignore[attr-defined]
+        self._given.append(given)
+        return given
 
     def evaluate(
         self, function: Callable[[], Mapping[str, Any]] | None = None, *, examples: int | None = None
@@ -173,12 +185,9 @@ class Run:
                 "end it with run.report(accuracy=..., loss=...) or run.report(score=...)"
             )
         meter = self.meter
+        self._settle()
         if not meter.trained and not meter.ended:
-            warnings.warn(
-                "this run took no batch from run.batches(loader), so its cost is not counted and other runs may "
-                "see other batches; write: for x, y in run.batches(loader)",
-                stacklevel=4,
-            )
+            self._say_untrained()
         status: Status = "infeasible" if meter.infeasible else "diverged" if meter.diverged else "ok"
         score = None
         note = meter.note
@@ -188,6 +197,10 @@ class Run:
                 status, score = "diverged", None
                 told = self._metrics if self._score is None else {**self._metrics, "score": self._score}
                 note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in told.items())
+        # of a training that is driven nobody's loop is heard
+        leaves = meter.left if status == "ok" and self._given else meter.leaves
+        if leaves and not meter.leaves and not self.is_repeated:
+            self._say_left()
         return Outcome(
             number=self.number,
             epoch=self.epoch,
@@ -210,6 +223,41 @@ class Run:
             cut=meter.cut,
             role=self._request.role,
             origin=self._origin,
+            leaves=leaves,
+        )
+
+    def _settle(self) -> None:
+        """The loop body has ended: what it left of its batches it leaves, and what was set must still stand."""
+        for given in self._given:
+            if hasattr(given, "close"):
+                given.close()
+        if hasattr(self._training, "refuse_changed"):
+            self._training.refuse_changed()
+
+    def _say_untrained(self) -> None:
+        taken = (
+            "counted no example in any batch (examples= said 0)"
+            if self.meter.batches
+            else "took no batch from run.batches(loader)"
+        )
+        if self._request.length.passes is None or self._request.shape != FLAT:
+            raise InvalidArgument(
+                f"run {self.number} {taken}, so that nobody knows how long an epoch is and no rate was brought down "
+                "along it; write: for x, y in run.batches(loader)"
+            )
+        warnings.warn(
+            f"this run {taken}, so its cost is not counted and other runs may see other batches; write: for x, y in "
+            "run.batches(loader)",
+            stacklevel=5,
+        )
+
+    def _say_left(self) -> None:
+        first = next(call for call in self.meter.calls if call.left)
+        warnings.warn(
+            f"the loop body left run.batches after {first.batches} of {first.planned} batches: as far as it goes, so "
+            "long is an epoch from now on, in the schedule and in the cost, and no trial is longer. Where that is "
+            "meant nothing need be done",
+            stacklevel=5,
         )
 
 

@@ -3,6 +3,9 @@
 Progress runs from 0 to 1 over a stretch of training. A multiplier of 1 is the peak.
 """
 
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
 from gammatune.errors import InvalidArgument
 from gammatune.records import FLAT, Shape
 
@@ -24,10 +27,11 @@ def linear(warmup: float = WARMUP) -> Shape:
     return Shape(((0.0, 1.0), (1.0, 0.0))) if warmup <= 0 else Shape(((0.0, 0.0), (warmup, 1.0), (1.0, 0.0)))
 
 
-SCHEDULES = {"linear": linear, "constant": constant}
+ScheduleName: TypeAlias = Literal["linear", "constant"]
+SCHEDULES: dict[ScheduleName, Callable[[float], Shape]] = {"linear": linear, "constant": constant}
 
 
-def schedule(name: str, warmup: float = WARMUP) -> Shape:
+def schedule(name: ScheduleName, warmup: float = WARMUP) -> Shape:
     """The schedule of that name. Raises InvalidArgument."""
     if name not in SCHEDULES:
         raise InvalidArgument(f"schedule={name!r}: write {' or '.join(map(repr, SCHEDULES))}")

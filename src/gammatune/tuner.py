@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import metadata
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -26,12 +26,13 @@ from gammatune.continuing import ASKED, refuse_another_run, refuse_unlike
 from gammatune.course import HandedBack, Schedule, handed_back
 from gammatune.crew import Crew
 from gammatune.driver import Driver, Listener
-from gammatune.engine.trainable import Forkable
+from gammatune.engine.trainable import Forkable, Where
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, RankFailed
 from gammatune.flat import Table, flatten
 from gammatune.journal import Echo, Event, Journal, Story, begin_event, text_of
 from gammatune.ledger import Cost
-from gammatune.objectives import Objective, make_objective, rank
+from gammatune.objectives import Objective, ObjectiveName, make_objective, rank
+from gammatune.plugins import Plugin
 from gammatune.policy.agreed import agreed
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
@@ -41,8 +42,9 @@ from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
 from gammatune.records import Metrics, Outcome, Values, Verdict
 from gammatune.run import Run
-from gammatune.samplers import SAMPLERS, make_sampler
+from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
 from gammatune.samplers.sampler import Sampler
+from gammatune.schedules import ScheduleName
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
 from gammatune.signals import Terminated, terminating
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
 POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
 # Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
 DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
@@ -65,6 +68,9 @@ FEW_DECADES = (
 )
 
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
+AnyPolicy: TypeAlias = PolicyName | Plugin | Policy
+AnySampler: TypeAlias = SamplerName | Plugin | SamplerFactory
+Keep: TypeAlias = Literal["best", "last"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,6 +95,14 @@ class Result:
     decided: tuple[int, ...] = field(default=(), kw_only=True)
     events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
     run_dir: str | None = field(default=None, kw_only=True, compare=False)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The runs that made the training which was kept, by `Run.number`, in order; of averaged epochs the members.
+
+        What a loop logged in them is the log of that training, each of its steps once."""
+        epochs = (self.members.get(outcome.number, (outcome,)) for outcome in self.course)
+        return tuple(one.number for epoch in epochs for one in epoch)
 
     def table(self) -> Table:
         """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
@@ -146,13 +160,13 @@ class Tuner:
     1.5 for "lookahead", 12 for the others.
     policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
     thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
-    `budget` runs), the name of one that an installed package offers (`gammatune.plugins`), or a policy of your
+    `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
     own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
     schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
     rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
     Schedule-Free, gets it without being asked.
-    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), or of an installed package,
-    or a function (space, generator) -> sampler. sampler_options: handed to a sampler given by name.
+    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), of an installed package
+    (`gammatune.plugin`), or a function (space, generator) -> sampler. sampler_options: handed to one given by name.
     objective: "kappa" (accuracy and loss together) and others (`gammatune.objectives.OBJECTIVES`).
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
     learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
@@ -165,7 +179,8 @@ class Tuner:
     run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
     What one raises ends the run as an error of the loop body does.
-    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again.
+    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
+    states of the random streams that their drawing moves.
     at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of; with
     more of them each knows less, and a crew can train them at the same time. 1 if not said.
     crew: who does (`gammatune.crew`), for a training that is driven.
@@ -190,15 +205,15 @@ class Tuner:
         total_epochs: float | None = None,
         time: float | None = None,
         reserve: float = 0.0,
-        policy: str | Policy = "lookahead",
-        schedule: str | None = None,
-        sampler: str | SamplerFactory = "gamma",
+        policy: AnyPolicy = "lookahead",
+        schedule: ScheduleName | None = None,
+        sampler: AnySampler = "gamma",
         sampler_options: Mapping[str, Any] | None = None,
-        objective: str | Objective = "kappa",
+        objective: ObjectiveName | Objective = "kappa",
         space: Space | Mapping[str, Dimension] | Sequence[str] | None = None,
         state: Sequence[Any] = (),
         multiplier: bool = False,
-        keep: str = "best",
+        keep: Keep = "best",
         patience: int | None = None,
         seed: int = 0,
         run_dir: str | None = None,
@@ -206,7 +221,7 @@ class Tuner:
         facts: Mapping[str, Any] | None = None,
         listeners: Sequence[Listener] = (),
         tape_bytes: int = 2**30,
-        forks: str = "auto",
+        forks: Where = "auto",
         at_once: int = 1,
         crew: Crew | None = None,
         ranks: Any = None,
@@ -310,7 +325,8 @@ class Tuner:
             if self._ranks.world > 1:
                 self._begin["ranks"] = self._ranks.world
                 refuse_unlike(self._ranks.each("begins the run", self._beginning))
-            self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
+            own: ScheduleName = getattr(self._training, "base_schedule", "linear")
+            self._shape = schedule_of(schedule or own)
             self._driver = Driver(
                 self._training,
                 self.objective,
@@ -616,11 +632,13 @@ def _torch_training(
     state: Sequence[Any],
     multiplier: bool,
     tape_bytes: int,
-    forks: str,
+    forks: Where,
     ranks: Ranks,
 ) -> Forkable:
-    from gammatune.engine.torch_loop import TorchLoop
+    from gammatune.engine.torch_loop import TorchLoop, refuse_prepared
 
+    for given in (model, optimizer, state):
+        refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
     return TorchLoop(
         *(model, optimizer, space.names),
         state=state,
@@ -664,9 +682,10 @@ def refuse_beside(ranks: Ranks, option: str) -> None:
         )
 
 
-def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: str | Policy) -> dict[str, Dimension]:
-    from gammatune.engine.torch_loop import lr_of
+def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: AnyPolicy) -> dict[str, Dimension]:
+    from gammatune.engine.torch_loop import lr_of, refuse_prepared
 
+    refuse_prepared(*(optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]))
     return {"lr": around(1.0 if multiplier else lr_of(optimizer), policy)}
 
 
@@ -695,7 +714,7 @@ def default_budget(policy: str | Policy) -> float:
     return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
 
 
-def around(lr: float, policy: str | Policy = "greedy", *, near: bool = False) -> Float:
+def around(lr: float, policy: AnyPolicy = "greedy", *, near: bool = False) -> Float:
     """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
     if near:
         half = 10 ** (FEW_DECADES / 2)
@@ -714,7 +733,7 @@ def as_space(space: Any) -> Space:
     return parse(space) if isinstance(space, str) else parse(*space)
 
 
-def _policy(policy: str | Policy) -> Policy:
+def _policy(policy: AnyPolicy) -> Policy:
     if callable(policy):
         return policy
     if policy not in POLICIES:
@@ -724,7 +743,7 @@ def _policy(policy: str | Policy) -> Policy:
     return POLICIES[policy]
 
 
-def _plugin_versions(policy: str | Policy, sampler: str | SamplerFactory) -> dict[str, str]:
+def _plugin_versions(policy: AnyPolicy, sampler: AnySampler) -> dict[str, str]:
     """Of the packages that the names of policy and sampler stand for, where they are not gammatune's own."""
     found: dict[str, str] = {}
     if isinstance(policy, str) and policy not in POLICIES:
@@ -741,9 +760,7 @@ def _points(space: Space, budget: float) -> int:
     return max(2, int((budget / others) ** (1 / floats) + 1e-9)) if floats else 2
 
 
-def _sampler_factory(
-    sampler: str | SamplerFactory, options: Mapping[str, Any], space: Space
-) -> SamplerFactory:
+def _sampler_factory(sampler: AnySampler, options: Mapping[str, Any], space: Space) -> SamplerFactory:
     if callable(sampler):
         return sampler
     if sampler in SAMPLERS:
@@ -758,7 +775,7 @@ def _sampler_factory(
     return make
 
 
-def _epochs(epochs: Any, total: float | None, time: float | None, budget: Any, policy: str | Policy) -> int:
+def _epochs(epochs: Any, total: float | None, time: float | None, budget: Any, policy: AnyPolicy) -> int:
     """The epochs of a plain run; where they are left open, what everything together may cost."""
     if epochs is not None:
         return _whole(epochs, "epochs", least=1)

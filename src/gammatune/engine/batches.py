@@ -25,14 +25,20 @@ from torch.utils.data import (
 )
 
 from gammatune.engine.streams import Stream, StreamStates, same
+from gammatune.engine.weight import bytes_of
 from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
 from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
 TAPE_BYTES = 2**30  # guess: what a workstation can spare
+# Bytes that a tape holds of a batch beside its content and the streams' states, holes of the allocator included
+# (measured: 2,300 a batch of one number, of which its tensor is counted with 512).
+DRAW = 2048
+SURELY, FIRST = 2, 8  # times the limit: a loader whose first batches say so is not drawn further (guesses)
 DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
 FAR = 10**6  # epochs; no course is as long
+ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day, and a scout alone is hours
 FEW = 64  # longer lists hold data, not parts (guess)
 
 
@@ -61,6 +67,44 @@ def _samplers(loader: DataLoader[Any]) -> list[Any]:
     return samplers + [s.sampler for s in samplers if isinstance(s, BatchSampler)]
 
 
+class Passes:
+    """A function that gives the batches of a pass (a generator function as a rule), as a loader."""
+
+    def __init__(self, function: Callable[[], Iterable[Any]]) -> None:
+        self.function = function
+
+    def __iter__(self) -> Iterator[Any]:
+        given = self.function()
+        refuse_no_loader(given, f"{named(self.function)}(), given to run.batches,")
+        return iter(given)
+
+
+def refuse_no_loader(given: Any, what: str) -> None:
+    """Raises InvalidArgument at what gives no batches one after the other, or does so on terms of its own."""
+    if getattr(given, "_is_accelerate_prepared", False) or type(given).__module__.startswith("accelerate."):
+        raise InvalidArgument(
+            f"{what} is a {type(given).__name__} that accelerate has prepared: it reads a batch ahead and counts for "
+            "an accumulation of gradients, which a trial cannot take back. Give the loader as it was before prepare, "
+            "and move each batch to the device in the loop"
+        )
+    if isinstance(given, type) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
+        got = given.__name__ if isinstance(given, type) else f"{type(given).__name__} ({given!r:.40})"
+        raise InvalidArgument(
+            f"{what} is a {got}, which has no batches to go through; give a DataLoader, a list or another iterable "
+            "of batches, or a generator function"
+        )
+
+
+def refuse_endless(loader: Loader, batches: int | None) -> None:
+    """Raises InvalidArgument where an epoch is longer than anybody trains."""
+    if batches is not None and batches > ENDLESS:
+        raise InvalidArgument(
+            f"an epoch of the loader ({described(loader)}) has {batches:,} batches. Rollouts and course are measured "
+            "in epochs: give a loader whose epoch is one (a sampler with a smaller num_samples), and their number as "
+            "epochs="
+        )
+
+
 def streams_of(loader: Loader) -> list[Stream]:
     """The generators that a DataLoader, its samplers, data set (and what that wraps) and collate function hold."""
     if not isinstance(loader, DataLoader):
@@ -83,10 +127,16 @@ def streams_of(loader: Loader) -> list[Stream]:
     return list(found.values())
 
 
+def named(loader: Any) -> str:
+    """What a message calls a loader: its class, or the function that it is."""
+    source = loader.function if isinstance(loader, Passes) else loader
+    return str(getattr(source, "__qualname__", type(source).__name__))
+
+
 def described(loader: Loader) -> str:
     """A loader in words, by which another process knows it again: "DataLoader of Digits, 1437 in batches of 32"."""
     if not isinstance(loader, DataLoader):
-        return type(loader).__name__
+        return named(loader) if isinstance(loader, Passes) else type(loader).__name__
     data = loader.dataset
     size = "" if isinstance(data, IterableDataset) or not isinstance(data, Sized) else f", {len(data)}"
     batches = "" if loader.batch_size is None else f" in batches of {loader.batch_size}"
@@ -218,7 +268,8 @@ class Tape:
     Another process has the loader at its beginning. It is given a recipe (`export`): how many things were drawn,
     from which pass, in which order, and, for what is to be played again, how the streams stood before each draw that
     moved them. It draws all of that once more, and keeps what was kept.
-    limit: bytes of tensors held at most. Raises NotRestorable where the loader does not give what it gave before.
+    limit: bytes held at most, of batches and of the streams' states. Raises NotRestorable where they would be more,
+    after a few batches where the loader says how many there are; and where it does not give what it gave before.
     """
 
     def __init__(
@@ -240,13 +291,11 @@ class Tape:
         """The first pass of an epoch, drawn to its end; streams stay where they are. Done once: others are alike."""
         if self._epoch is None:
             before = StreamStates(self._streams)
-            for _ in self.play(epoch):
-                pass
+            sizes = [examples(batch) for batch in self.play(epoch)]
             before.restore()
-            if (epoch, 0) not in self._passes:
+            if not sizes:
                 raise empty_loader(self._loader)
-            batches = [draw.batch for draw in self._passes[epoch, 0].draws]
-            self._epoch = Epoch(len(batches), sum(map(examples, batches)))
+            self._epoch = Epoch(len(sizes), sum(sizes))
         return self._epoch
 
     def play(self, epoch: int, nth: int = 0, order: int = 0, *, fresh: bool = False) -> Iterator[Any]:
@@ -270,7 +319,7 @@ class Tape:
                 return
             draws = self._passes[key].draws
             for index in stream(order, "tape", epoch, nth).permutation(len(draws)):
-                yield _clone(draws[index].batch)
+                yield _copy(draws[index].batch)
             return
         if key not in self._passes:
             tell_epoch(self._loader, epoch)
@@ -285,7 +334,7 @@ class Tape:
             elif not self._draw(current):
                 return
             # a copy, since the loop body may change its batch in place
-            yield _clone(current.draws[position].batch)
+            yield _copy(current.draws[position].batch)
             position += 1
 
     def _play_fresh(self, order: np.random.Generator | None) -> Iterator[Any]:
@@ -294,7 +343,7 @@ class Tape:
         if current.started.before is not None and getattr(self._loader, "persistent_workers", False):
             self._starts[current.number] = current.started.before
         if order is None:
-            while self._draw(current):
+            while self._draw(current, keep=False):
                 yield current.draws.pop().batch
             return
         before = StreamStates(self._streams)
@@ -376,7 +425,7 @@ class Tape:
             for _ in range(draws):
                 if saved is not None:
                     _restore(befores[len(current.draws)])
-                self._draw(current)
+                self._draw(current, keep=saved is not None)
                 if saved is None:
                     current.draws.clear()
         here.restore()
@@ -385,7 +434,7 @@ class Tape:
             ended = drawn.source is None
             if len(drawn.draws) + ended != len(befores) or ended != saved["ended"]:
                 raise NotRestorable(
-                    f"the loader ({type(self._loader).__name__}) gave {len(drawn.draws)} batches where it had given "
+                    f"the loader ({named(self._loader)}) gave {len(drawn.draws)} batches where it had given "
                     f"{len(befores) - saved['ended']} before: a run is gone on with over the same data"
                 )
 
@@ -393,9 +442,11 @@ class Tape:
         before = StreamStates(self._streams)
         source = iter(self._loader)
         self._opened += 1
-        return _Pass(self._opened - 1, source, self._drawn(None, before))
+        started = StreamStates(self._streams)
+        return _Pass(self._opened - 1, source, _Draw(None, before, started), started)
 
-    def _draw(self, current: "_Pass") -> bool:
+    def _draw(self, current: "_Pass", *, keep: bool = True) -> bool:
+        """The next batch of a pass, onto its end. keep: whether it stays there."""
         if current.source is None:
             current.ended.restore_if_moved()
             return False
@@ -405,7 +456,8 @@ class Tape:
         try:
             batch = next(current.source)
         except StopIteration:
-            current.ended = self._drawn(None, before)  # a RandomSampler draws once more at its end
+            # a RandomSampler draws once more at its end
+            current.ended = _Draw(None, before, StreamStates(self._streams))
             current.source = None
             self._log[-1][1] += 1
             if not current.draws:
@@ -414,53 +466,81 @@ class Tape:
         except BaseException:
             self._drop(current)  # a generator that has raised says afterwards that it has ended
             raise
-        current.draws.append(self._drawn(batch, before))
+        after = StreamStates(self._streams)
+        # a copy of its own: a source may fill one buffer again and again, and a view holds all that it looks at
+        current.draws.append(_Draw(_copy(batch), before, after))
         self._log[-1][1] += 1  # last, so that what it has is there
-        current.bytes += _bytes(batch)
-        held = sum(p.bytes for p in self._passes.values())
-        if held > self._limit:
-            raise NotRestorable(
-                f"the batches of a loader whose order cannot be restored ({type(self._loader).__name__}) fill "
-                f"{held / 2**20:.1f} MiB, more than the {self._limit / 2**20:.1f} MiB allowed. Use a map-style "
-                "dataset without persistent workers, make the epochs shorter, or raise tape_bytes"
-            )
+        if keep:
+            current.count()
+            self._refuse_too_much(current)
         return True
+
+    def _refuse_too_much(self, current: "_Pass") -> None:
+        """The limit is passed, or will be by far."""
+        drawn, held = len(current.draws), sum(p.bytes for p in {*self._passes.values(), current})
+        length = length_of(self._loader)
+        expected = 0.0 if length is None else (current.bytes - current.start) / drawn * length
+        if held <= self._limit and (drawn != FIRST or expected <= SURELY * self._limit):
+            return
+        if held > self._limit:
+            how = f"{drawn:,} batches of it" + ("" if length else ", which has not come to an end,")
+            how += f" fill {_mib(held)}"
+        else:
+            how = f"its first {drawn} batches say that all {length:,} of them would fill {_mib(expected)}"
+        self._drop(current)
+        raise NotRestorable(
+            f"the batches of a loader whose order cannot be restored ({named(self._loader)}) are kept for an epoch: "
+            f"{how}, more than the {_mib(self._limit)} allowed. Use a map-style dataset without persistent "
+            "workers, make the epochs shorter (a function of yours that gives itertools.islice(source, 1000)), or "
+            "raise tape_bytes"
+        )
 
     def _drop(self, current: "_Pass") -> None:
         """A pass that failed, or gave nothing, is no pass: the next run draws it anew, and another process too."""
         if not isinstance(self._loader, Iterator):
             self._passes = {key: one for key, one in self._passes.items() if one is not current}
 
-    def _drawn(self, batch: Any, before: StreamStates) -> "_Draw":
-        after = StreamStates(self._streams)
-        return _Draw(batch, None, None) if after == before else _Draw(batch, before, after)
-
 
 class _Draw:
     """One thing drawn, how the random streams stood before it and where it left them (None: it moved none)."""
 
-    def __init__(self, batch: Any, before: StreamStates | None, moved: StreamStates | None) -> None:
+    __slots__ = ("batch", "before", "moved")
+
+    def __init__(self, batch: Any, before: StreamStates, after: StreamStates) -> None:
         self.batch = batch
-        self.before = before
-        self._moved = moved
+        moved = after != before
+        self.before = before if moved else None
+        self.moved = after if moved else None
 
     def restore_if_moved(self) -> None:
-        _restore(self._moved)
+        _restore(self.moved)
 
 
 class _Pass:
     """One pass over a loader: its start, what has been drawn, its end, and the iterator until it is exhausted.
 
-    number: counts the passes over the loader from 0.
+    number: counts the passes over the loader from 0. last: how the streams stood after the last draw that moved one.
+    bytes: what all of that takes, the start alone included.
     """
 
-    def __init__(self, number: int, source: Iterator[Any], started: _Draw) -> None:
+    def __init__(self, number: int, source: Iterator[Any], started: _Draw, last: StreamStates) -> None:
         self.number = number
+        self.last = last
         self.source: Iterator[Any] | None = source
         self.started = started
-        self.ended = _Draw(None, None, None)
+        self.ended = _Draw(None, last, last)
         self.draws: list[_Draw] = []
-        self.bytes = 0
+        self.start = self.bytes = bytes_of(last.parts())
+
+    def count(self) -> None:
+        """Take the last draw into account: its batch, and of the streams' states what no earlier draw holds."""
+        draw = self.draws[-1]
+        self.bytes += DRAW + bytes_of(draw.batch)
+        if draw.before is not None and draw.moved is not None:
+            draw.before.share(self.last)
+            draw.moved.share(draw.before)
+            self.bytes += bytes_of([*_new(draw.before, self.last), *_new(draw.moved, draw.before)])
+            self.last = draw.moved
 
 
 def _restore(states: StreamStates | None) -> None:
@@ -468,28 +548,38 @@ def _restore(states: StreamStates | None) -> None:
         states.restore()
 
 
-def _clone(item: Any) -> Any:
+def _copy(item: Any) -> Any:
     if isinstance(item, torch.Tensor):
         return item.clone()
     if type(item) is dict:
-        return {key: _clone(child) for key, child in item.items()}
+        return {key: _copy(child) for key, child in item.items()}
     if type(item) in (list, tuple):
-        return type(item)(_clone(child) for child in item)
+        return type(item)(_copy(child) for child in item)
     return copy.deepcopy(item)
 
 
-def _bytes(item: Any) -> int:
-    if isinstance(item, torch.Tensor):
-        return item.element_size() * item.numel()
-    if isinstance(item, Mapping):
-        return sum(_bytes(child) for child in item.values())
-    if isinstance(item, (list, tuple)):
-        return sum(_bytes(child) for child in item)
-    return int(getattr(item, "nbytes", 0))
+def _new(states: StreamStates, earlier: StreamStates) -> list[Any]:
+    """What is held of the states beside what is held of earlier ones."""
+    return [part for part, known in zip(states.parts(), earlier.parts(), strict=True) if part is not known]
+
+
+def length_of(loader: Any) -> int | None:
+    """The batches of a pass, as far as the loader says."""
+    try:
+        if isinstance(loader, DataLoader) and isinstance(loader.dataset, IterableDataset):
+            # not the loader's own word, after which it counts what it gives, and warns
+            return -(-len(loader.dataset) // (loader.batch_size or 1))  # type: ignore[arg-type]
+        return len(loader)
+    except (TypeError, NotImplementedError, ValueError, OverflowError):
+        return None
+
+
+def _mib(size: float) -> str:
+    return f"{size / 2**20:,.1f} MiB"
 
 
 def empty_loader(loader: Loader) -> InvalidData:
     return InvalidData(
-        f"the loader ({type(loader).__name__}) gave no batch: give it data, and check that batch_size with "
+        f"the loader ({named(loader)}) gave no batch: give it data, and check that batch_size with "
         "drop_last=True does not exceed the number of examples"
     )

@@ -7,6 +7,7 @@ literature and torch's documentation use for the method, with a decade to spare 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -24,6 +25,7 @@ class Recipe:
     high: float
 
 
+OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 OPTIMIZERS: dict[str, Recipe] = {
     "sgd": Recipe(torch.optim.SGD, 1e-3, 1.0),
     "momentum": Recipe(partial(torch.optim.SGD, momentum=0.9), 1e-4, 0.3),
@@ -33,7 +35,7 @@ OPTIMIZERS: dict[str, Recipe] = {
     "adam": Recipe(torch.optim.Adam, 1e-5, 3e-2),
     "adamw": Recipe(torch.optim.AdamW, 1e-5, 3e-2),
 }
-DEFAULT_OPTIMIZER = "adamw"
+DEFAULT_OPTIMIZER: OptimizerName = "adamw"
 
 
 def make_optimizer(

@@ -36,6 +36,10 @@ class Steering:
 
     def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
         self._optimizers = list(optimizers)
+        for optimizer in self._optimizers:
+            refuse_unhooked(optimizer)
+            for group in optimizer.param_groups:
+                rate_of(group, optimizer)
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
         self._bent = 1.0  # the multiplier of the shape as it stands
@@ -90,6 +94,7 @@ class Steering:
             return
         self._bent = multiplier
         if not self._multiplier:
+            self.refuse_changed()
             for group, lr in self._straight:
                 _set(group, "lr", lr * _above_zero(multiplier, group))
             self._expect()
@@ -144,6 +149,11 @@ class Steering:
     def diverged_at_last(self) -> bool:
         return any(sentinel.finally_diverged() for sentinel in self._sentinels)
 
+    def refuse_changed(self) -> None:
+        """Raises ConflictingControl where a value is not what was set, of whichever optimizer."""
+        for index in range(len(self._optimizers)):
+            self._refuse_changed(index)
+
     def close(self) -> None:
         for hook in self._hooks:
             hook.remove()
@@ -164,13 +174,7 @@ class Steering:
             meter.steps += 1
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
-            for group, key, wanted in self._wanted[index]:
-                if group.get(key) is not wanted and not _equals(_get(group, key), wanted):
-                    raise ConflictingControl(
-                        f"{key} was {_number(_get(group, key)):g} where gammatune had set {_number(wanted):g}: a "
-                        "scheduler or the loop changes it too. Take that away; a learning-rate scheduler may "
-                        "stay with multiplier=True, and gammatune scales what it sets"
-                    )
+            self._refuse_changed(index)
             if self._multiplier:
                 self._lend(index)
             if not meter.diverged and sentinel.diverged(overflow):
@@ -178,6 +182,16 @@ class Steering:
                 meter.note = f"the gradient was not finite at step {meter.steps}"
 
         return before_step
+
+    def _refuse_changed(self, index: int) -> None:
+        for group, key, wanted in self._wanted[index]:
+            if group.get(key) is not wanted and not _equals(_get(group, key), wanted):
+                raise ConflictingControl(
+                    f"{key} was {_number(_get(group, key)):g} where gammatune had set {_number(wanted):g}: a "
+                    "scheduler or the loop changes it too, and one of the two would be lost. Take that away, a decay "
+                    "by hand included; a learning-rate scheduler may stay with multiplier=True, and gammatune scales "
+                    "what it sets"
+                )
 
     def _after(self, index: int) -> Any:
         def after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -245,6 +259,31 @@ class Steering:
                     f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
                     "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
                 )
+
+
+def refuse_unhooked(optimizer: Optimizer) -> None:
+    """Raises InvalidArgument at a wrapper that is an optimizer by its class alone, and tells nobody of its steps."""
+    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+        kind, inner = type(optimizer).__name__, getattr(optimizer, "optimizer", None)
+        wrapped = f", the {type(inner).__name__} it wraps" if isinstance(inner, Optimizer) else " it wraps"
+        raise InvalidArgument(
+            f"a {kind} ({type(optimizer).__module__}) wraps an optimizer and does not tell of its steps: give the "
+            f"optimizer itself{wrapped}, and call that in the loop (loss.backward(), optimizer.step())"
+        )
+
+
+def rate_of(group: dict[str, Any], optimizer: Optimizer) -> float:
+    """The learning rate of a group. Raises InvalidArgument where that is no number."""
+    lr = group.get("lr")
+    if isinstance(lr, (int, float, Tensor)) and not isinstance(lr, bool):
+        return _number(lr)
+    kind = type(optimizer).__name__
+    finds = " (it finds its steps by itself)" if lr is None else ""
+    advice = ", relative_step=False" if "relative_step" in group else ""
+    raise InvalidArgument(
+        f"the {kind} optimizer has no learning rate to set: lr={lr!r}{finds}; make it with one, "
+        f"{kind}(parameters, lr=0.01{advice})"
+    )
 
 
 def _base_of(group: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ class StreamStates:
     cuda: the streams of the CUDA devices too; asking for them waits for the device, so only forks do.
     """
 
+    __slots__ = ("_cuda", "_numpy", "_python", "_streams", "_torch")
+
     def __init__(self, streams: Iterable[Stream], *, cuda: bool = False) -> None:
         self._streams = [(stream, state_of(stream)) for stream in streams]
         self._python = random.getstate()
@@ -24,6 +26,18 @@ class StreamStates:
         self._torch = torch.get_rng_state()
         # A process that has not used CUDA has nothing to keep, and asking would start CUDA.
         self._cuda = torch.cuda.get_rng_state_all() if cuda and torch.cuda.is_initialized() else []
+
+    def share(self, earlier: "StreamStates") -> None:
+        """Of the streams, the same ones, that stand where they stood earlier, hold that state with it, once."""
+        pairs = zip(self._streams, earlier._streams, strict=True)
+        self._streams = [(of, kept if same(now, kept) else now) for (of, now), (_, kept) in pairs]
+        self._python = earlier._python if self._python == earlier._python else self._python
+        self._numpy = earlier._numpy if same(self._numpy, earlier._numpy) else self._numpy
+        self._torch = earlier._torch if same(self._torch, earlier._torch) else self._torch
+
+    def parts(self) -> list[Any]:
+        """The state of each stream, the very objects that are held."""
+        return [self._python, self._numpy, self._torch, *self._cuda, *(state for _, state in self._streams)]
 
     def add(self, stream: Stream, state: Any = None) -> None:
         """One more stream, as it stands, or in a state that it had or will have."""
@@ -69,9 +83,9 @@ class StreamStates:
         if not isinstance(other, StreamStates):
             return NotImplemented
         return (
-            self._python == other._python
+            same(self._python, other._python)
             and same(self._numpy, other._numpy)
-            and torch.equal(self._torch, other._torch)
+            and same(self._torch, other._torch)
             and all(same(a, b) for (_, a), (_, b) in zip(self._streams, other._streams, strict=True))
         )
 
@@ -139,6 +153,8 @@ def _draw(source: np.random.Generator) -> int:
 
 def same(a: Any, b: Any) -> bool:
     """Equality of states: nested tuples, dictionaries and arrays."""
+    if a is b:
+        return True
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
     if isinstance(a, np.ndarray):

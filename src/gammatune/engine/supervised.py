@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from gammatune.engine.batches import Loader, LoaderFactory
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
+from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
 from gammatune.measures import RECIPES, Answers, undefined, value
@@ -82,7 +83,7 @@ class Supervised(TorchLoop):
         comparable: bool = True,
         device: torch.device,
         state: Sequence[Any] = (),
-        forks: str = "auto",
+        forks: Where = "auto",
         select_loss: LossFunction | None = None,
         metric: str | None = None,
         scale: Scale | None = None,

@@ -1,6 +1,7 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
 import hashlib
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from gammatune.engine.batches import (
     Epoch,
     Loader,
     LoaderFactory,
+    Passes,
     Tape,
     described,
     empty_loader,
@@ -30,6 +32,10 @@ from gammatune.engine.batches import (
     examples_in,
     examples_in_call,
     in_order,
+    length_of,
+    named,
+    refuse_endless,
+    refuse_no_loader,
     restorable,
     streams_of,
     versions,
@@ -38,7 +44,7 @@ from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.shards import is_spread, refuse_flat, settle
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
-from gammatune.engine.steering import Steering
+from gammatune.engine.steering import Steering, rate_of
 from gammatune.engine.streams import (
     Stream,
     StreamStates,
@@ -48,11 +54,13 @@ from gammatune.engine.streams import (
     start_anew,
     state_of,
 )
+from gammatune.engine.trainable import Where
 from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
-from gammatune.ledger import Meter, units
+from gammatune.ledger import Call, Meter, units
 from gammatune.objectives import plain_number
 from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.records import FLAT, Metrics, Values
+from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE
 
@@ -83,7 +91,7 @@ class TorchLoop:
         state: Sequence[Any] = (),
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
-        forks: str = "auto",
+        forks: Where = "auto",
         ranks: Ranks = SINGLE,
     ) -> None:
         self._ranks = ranks
@@ -101,6 +109,7 @@ class TorchLoop:
         self._searches_batch_size = BATCH_SIZE in names
         self._loaders: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._factories: dict[int, int] = {}  # in the order they were met
+        self._functions: list[Passes] = []  # that give the batches of a pass
         self._met: dict[int, _Met] = {}  # the loaders that have random streams of their own, or a tape
         # what a file said of loaders that this process has not met: of the training as it stands, and of the forks
         self._pending: tuple[Saved, ...] = ()
@@ -255,7 +264,7 @@ class TorchLoop:
         return self._steering.own(names)
 
     @property
-    def base_schedule(self) -> str:
+    def base_schedule(self) -> ScheduleName:
         """ "constant" for an optimizer that averages by itself and so wants no decay, else "linear"."""
         return "constant" if any(map(has_mode, self._optimizers)) else "linear"
 
@@ -271,6 +280,7 @@ class TorchLoop:
         """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
         loader = self._loader_for(loader)
         again = restorable(loader, trusted=self._extras)
+        refuse_endless(loader, length_of(loader))
         passes = meter.length.passes
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
@@ -280,47 +290,62 @@ class TorchLoop:
         )
         if known and not plain.batches:
             raise empty_loader(loader)
-        planned = meter.length.batches(plain.batches) if known else 0
+        # An epoch is as long as the loop body goes; how long it may be, only the loader says.
+        leaving = meter.leaving(len(meter.calls))
+        epoch_batches = min(leaving, plain.batches) or plain.batches
         if passes is None:
-            passes = math.ceil(planned / plain.batches) if plain.batches else 1
+            planned = meter.length.batches(epoch_batches)
+            passes = math.ceil(planned / plain.batches)
+        else:
+            planned = passes * plain.batches  # 0 where it is not known
+        call = Call(planned)
+        meter.calls.append(call)
+        horizon = min(planned, leaving) or planned  # where the shape ends
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in self._passed
         done = 0
         nth = self._nth_pass(loader)
         trained = meter.trained
-        for ahead in range(passes):
-            if meter.ended:
-                break
-            # after a whole pass the loader comes to its own end, which may draw random numbers
-            whole = not known or planned - done >= plain.batches
-            source = (
-                in_order(loader, meter.order, epoch + ahead, nth)
-                if again
-                else self._tape_for(loader).play(epoch + ahead, nth, meter.order, fresh=meter.fresh)
-            )
-            started = done
-            for batch, size in self._paid(source, examples, meter):
-                meter.trained += size
-                meter.batches += 1
-                if known:
-                    self._steering.bend(meter.shape((done + 0.5) / planned))
-                done += 1
-                before = versions(batch) if watched else None
-                yield batch
-                if watched and versions(batch) != before:
-                    raise NotRestorable(
-                        "the loop changed a batch of the list in place, so no other run would see it as it was; work "
-                        "on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
-                    )
-                if meter.diverged or (done == planned and not whole):
+        try:
+            for ahead in range(passes):
+                if meter.ended:
                     break
-            if done == started and not meter.ended:
-                raise empty_loader(loader)
-            if whole:
-                self._passed.add(id(loader))
+                # after a whole pass the loader comes to its own end, which may draw random numbers
+                whole = not known or planned - done >= plain.batches
+                source = (
+                    in_order(loader, meter.order, epoch + ahead, nth)
+                    if again
+                    else self._tape_for(loader).play(epoch + ahead, nth, meter.order, fresh=meter.fresh)
+                )
+                started = done
+                for batch, size in self._paid(source, examples, meter):
+                    meter.trained += size
+                    meter.batches += 1
+                    if known:
+                        self._steering.bend(meter.shape((done + 0.5) / horizon))
+                    done += 1
+                    call.batches = done
+                    before = versions(batch) if watched else None
+                    yield batch
+                    if watched and versions(batch) != before:
+                        raise NotRestorable(
+                            "the loop changed a batch of the list in place, so no other run would see it as it was; "
+                            "work on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
+                        )
+                    if meter.diverged or (done == planned and not whole):
+                        break
+                if done == started and not meter.ended:
+                    raise empty_loader(loader)
+                if whole:
+                    self._passed.add(id(loader))
+        except GeneratorExit:  # the loop body goes on without the rest
+            call.left = 0 < done < planned
+            if known:
+                of_epoch = done if call.left else leaving
+                self._count_epoch(meter, plain, epoch_batches, of_epoch, done, meter.trained - trained)
+            raise
         if known:
-            meter.epoch_batches += plain.batches
-            meter.epoch_examples += plain.examples(done, meter.trained - trained)
+            self._count_epoch(meter, plain, epoch_batches, leaving, done, meter.trained - trained)
         elif not meter.ended:
             meter.epoch_batches += done // passes
             meter.epoch_examples += (meter.trained - trained) // passes
@@ -329,6 +354,16 @@ class TorchLoop:
             meter.note = "the gradient was not finite near the end of the rollout"
         if not meter.told:
             self._share(meter)
+
+    @staticmethod
+    def _count_epoch(meter: Meter, plain: Epoch, batches: int, leaving: int, done: int, seen: int) -> None:
+        """What an epoch has, told by so many batches of it and their examples. batches: along which the rate went.
+        leaving: after which the loop body leaves it; 0: it does not."""
+        meter.epoch_batches += batches
+        if leaving and done:
+            meter.epoch_examples += round(seen * min(leaving, plain.batches) / done)
+        else:
+            meter.epoch_examples += plain.examples(done, seen)
 
     def _paid(
         self, source: Iterable[Any], examples: Callable[[Any], int], meter: Meter
@@ -462,6 +497,10 @@ class TorchLoop:
         meter.evaluated += max(counts) if examples is None else examples
         return {name: plain_number(name, value) for name, value in metrics.items()}
 
+    def refuse_changed(self) -> None:
+        """Raises ConflictingControl where a value that was set does not stand any more."""
+        self._steering.refuse_changed()
+
     # -- inside
 
     def _stop_counting(self) -> None:
@@ -516,22 +555,37 @@ class TorchLoop:
             )
 
     def _loader_for(self, loader: Loader | LoaderFactory) -> Loader:
-        is_factory = callable(loader) and not hasattr(loader, "__iter__")
-        if self._searches_batch_size and not is_factory:
-            raise InvalidArgument(
-                f"batch_size is searched, so run.batches needs a function of the batch size that makes a "
-                f"loader, not a {type(loader).__name__}"
-            )
-        if is_factory:
-            size = self._values.get(BATCH_SIZE)
-            if not isinstance(size, int):
+        is_function = callable(loader) and not hasattr(loader, "__iter__")
+        if self._searches_batch_size:
+            if not is_function or not _takes(loader, 1):
                 raise InvalidArgument(
-                    "run.batches was given a function, which is for searching batch_size; add batch_size to "
-                    "the space or give the loader itself"
+                    "batch_size is searched, so run.batches needs a function of the batch size that makes a loader, "
+                    f"not {named(loader)}{'()' if is_function else ''}"
                 )
+            size = self._values[BATCH_SIZE]
+            assert isinstance(size, int)
             return self._loader_of(loader, size)
+        if is_function:
+            loader = self._passes_of(loader)
+        refuse_no_loader(loader, "what run.batches was given")
         self._meet(loader, None, None)  # type: ignore[arg-type]
         return loader  # type: ignore[return-value]
+
+    def _passes_of(self, function: Any) -> Loader:
+        """The loader that a generator function is; the same one for the same function."""
+        if not _takes(function, 0):
+            raise InvalidArgument(
+                f"run.batches was given a function with parameters, {named(function)}{_parameters(function)}: one of "
+                "the batch size is for searching that (add batch_size to the space), one without parameters gives "
+                "the batches of an epoch; or give the loader itself"
+            )
+        # found by equality: a method is a new object each time it is looked up
+        for known in self._functions:
+            if known.function == function:
+                return known
+        self._functions.append(Passes(function))
+        self._refuse_too_many(len(self._functions))
+        return self._functions[-1]
 
     def _loader_of(self, factory: Any, size: int) -> Loader:
         """A factory's loader of one batch size; at the first call also those that another process had made of it,
@@ -540,7 +594,9 @@ class TorchLoop:
         sizes = [saved["size"] for saved in self._pending if saved["factory"] == number]
         for each in (*sizes, size):
             if (id(factory), each) not in self._loaders:
-                self._loaders[id(factory), each] = factory(each)
+                made = factory(each)
+                refuse_no_loader(made, f"{named(factory)}({each}), given to run.batches,")
+                self._loaders[id(factory), each] = made
             self._meet(self._loaders[id(factory), each], number, each)
         return self._loaders[id(factory), size]
 
@@ -672,7 +728,7 @@ def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
     """The absolute learning rate a search starts around: the first group's that is above 0."""
     for one in _listed(optimizer, Optimizer, "optimizer"):
         for group in one.param_groups:
-            if (lr := float(group["lr"])) > 0:
+            if (lr := rate_of(group, one)) > 0:
                 return lr
     raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
 
@@ -698,10 +754,56 @@ def _optimizer_in_words(optimizer: Optimizer) -> str:
     )
 
 
+def _takes(function: Any, count: int) -> bool:
+    """Whether a function can be called with so many things; where that cannot be told it is believed."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # written in C
+        return True
+    return True
+
+
+def _parameters(function: Any) -> str:
+    return str(inspect.signature(function))
+
+
 def _listed(given: Any, kind: type, name: str) -> list[Any]:
     items = [given] if isinstance(given, kind) else list(given) if isinstance(given, (list, tuple)) else []
     if not items or not all(isinstance(item, kind) for item in items):
+        wrong = next((item for item in items if not isinstance(item, kind)), given)
+        what = wrong.__name__ if isinstance(wrong, type) else type(wrong).__name__
         raise InvalidArgument(
-            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not {type(given).__name__}"
+            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not "
+            + (
+                f"the class {what}; make one of it"
+                if isinstance(wrong, type)
+                else f"{what}{_instead(wrong, name)}"
+            )
         )
     return items
+
+
+def _instead(given: Any, name: str) -> str:
+    """Where a thing belongs that was given as the optimizer or the model."""
+    if isinstance(given, LRScheduler):
+        return ": a scheduler is handed in as state=[scheduler], with multiplier=True"
+    if isinstance(given, (nn.Module, Optimizer)):
+        return f": give it as {'model' if isinstance(given, nn.Module) else 'optimizer'}="
+    if hasattr(given, "state_dict"):  # a GradScaler
+        return ": what else changes while training is handed in as state=[...]"
+    return ""
+
+
+def refuse_prepared(*given: Any) -> None:
+    """Raises InvalidArgument at what accelerate has prepared: its Accelerator decides whether a step is one, by
+    counters that no fork knows of, so that a trial would move the accumulation of the training itself."""
+    for item in given:
+        if getattr(item, "_is_accelerate_prepared", False):
+            raise InvalidArgument(
+                f"a {type(item).__name__} was prepared by accelerate, which decides by counters of its own when a "
+                "step is one, so that a trial cannot be taken back. Hand over model, optimizer, loader and scheduler "
+                "as they were before accelerator.prepare, write loss.backward() for accelerator.backward(loss), and "
+                "step in every k-th batch where gradients are accumulated"
+            )

@@ -7,10 +7,12 @@ a fake in milliseconds (`gammatune.testing.fakes`).
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from gammatune.ledger import Meter
 from gammatune.records import Metrics, Values
+
+Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.capacity`)
 
 
 class Forkable(Protocol):

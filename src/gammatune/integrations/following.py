@@ -14,12 +14,12 @@ from gammatune.engine.torch_loop import TorchLoop, lr_of
 from gammatune.errors import InvalidArgument
 from gammatune.events import Event
 from gammatune.ledger import Meter
-from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION
+from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, ObjectiveName
 from gammatune.policy.job import Job, Policy, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.records import Metrics
 from gammatune.run import Run
-from gammatune.tuner import Result, Tuner, around, as_space
+from gammatune.tuner import AnyPolicy, Result, Tuner, around, as_space
 
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
@@ -29,7 +29,7 @@ def one_walk(job: Job) -> Steps:
     yield from lookahead(job, factors=(), averages=())
 
 
-def followed_policy(policy: str | Policy) -> Policy:
+def followed_policy(policy: AnyPolicy) -> Policy:
     """Raises InvalidArgument for a policy under which nobody can tell the course while it is trained."""
     if policy == "lookahead":
         return one_walk
@@ -41,7 +41,7 @@ def followed_policy(policy: str | Policy) -> Policy:
     return policy
 
 
-def default_objective(names: object) -> str:
+def default_objective(names: object) -> ObjectiveName:
     """Of a validation that gives metrics of these names."""
     return DEFAULT_CLASSIFICATION if "accuracy" in names else DEFAULT_REGRESSION  # type: ignore[operator]
 

@@ -29,11 +29,10 @@ from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra
 from gammatune.integrations.following import BUDGET, default_objective, followed_policy, prepared
 from gammatune.ledger import Meter
-from gammatune.objectives import Objective, plain_number
-from gammatune.policy.job import Policy
+from gammatune.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.run import Run
-from gammatune.tuner import Result
+from gammatune.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     import keras
@@ -65,8 +64,8 @@ def fit(
     validation_steps: int | None = None,
     validation_batch_size: int | None = None,
     budget: float = BUDGET,
-    policy: str | Policy = "lookahead",
-    objective: str | Objective | None = None,
+    policy: AnyPolicy = "lookahead",
+    objective: ObjectiveName | Objective | None = None,
     space: Any = None,
     tape_bytes: int = TAPE_BYTES,
     listeners: Sequence[Any] = (),

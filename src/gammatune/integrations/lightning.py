@@ -28,11 +28,10 @@ from gammatune.engine.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
 from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
 from gammatune.ledger import Meter
-from gammatune.objectives import Objective, plain_number
-from gammatune.policy.job import Policy
+from gammatune.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.run import Run
-from gammatune.tuner import Result
+from gammatune.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -61,8 +60,8 @@ def fit(
     loss: str | None = None,
     accuracy: str | None = None,
     budget: float = BUDGET,
-    policy: str | Policy = "lookahead",
-    objective: str | Objective | None = None,
+    policy: AnyPolicy = "lookahead",
+    objective: ObjectiveName | Objective | None = None,
     space: Any = None,
     tape_bytes: int = TAPE_BYTES,
     listeners: Sequence[Any] = (),

@@ -36,7 +36,9 @@ from gammatune.fitting import FitResult, fit
 from gammatune.models import MODELS, make_model
 from gammatune.models.check import check_output
 from gammatune.models.seeded import seeded
+from gammatune.objectives import Objective, ObjectiveName
 from gammatune.seeds import stream
+from gammatune.tuner import AnyPolicy
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net
 
@@ -93,10 +95,10 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         budget: float | None = 1.5,
         optimizer: Any = "adamw",
         batch_size: int | None = None,
-        objective: Any = None,
+        objective: ObjectiveName | Objective | None = None,
         search: str | Sequence[str] | None = None,
         validation_fraction: float = VALIDATION,
-        policy: Any = "lookahead",
+        policy: AnyPolicy = "lookahead",
         weight_decay: float | None = None,
         verbose: int = 0,
         random_state: Any = None,
@@ -308,10 +310,10 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
         budget: float | None = 1.5,
         optimizer: Any = "adamw",
         batch_size: int | None = None,
-        objective: Any = None,
+        objective: ObjectiveName | Objective | None = None,
         search: str | Sequence[str] | None = None,
         validation_fraction: float = VALIDATION,
-        policy: Any = "lookahead",
+        policy: AnyPolicy = "lookahead",
         weight_decay: float | None = None,
         class_weight: Any = None,
         verbose: int = 0,

@@ -94,7 +94,6 @@ def walk(
     is_course = number == 1
     role = "course" if is_course else f"walk {number}"
     floor = survey.score if survey.score is not None else float("-inf")
-    lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
     seconds = 0.0  # of the last epoch
     space = job.space
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
@@ -136,6 +135,7 @@ def walk(
             verdict = _taken_back(outcome, done.slowed, None if done.outcomes else verdict)
             # Back to the best state; what cannot be paid twice is lost, and the schedule moves on.
             done.outcomes = list(done.upto_best) if done.best else []
+            lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
             epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
             continue
         done.outcomes.append(outcome)

@@ -154,7 +154,7 @@ def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
     purse.pay(outcome)
     # the first batch warms up caches and allocators; a tenth is kept for what is slower later (guess)
     speed = units(outcome.trained, outcome.evaluated) / outcome.seconds
-    purse.left = min(purse.left, 0.9 * speed * job.seconds_left())
+    purse.limit(0.9 * speed * job.seconds_left())
 
 
 def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:

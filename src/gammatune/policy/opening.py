@@ -12,14 +12,13 @@ leads. Two things remain, and experiments/landscape.py measured both on twelve s
 """
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-from gammatune.ledger import units
 from gammatune.policy.choice import Chosen, choose
 from gammatune.policy.job import Job, ahead, failures
 from gammatune.policy.memory import equal_samples, fit_in
-from gammatune.policy.purse import Purse
+from gammatune.policy.purse import Purse, Share
 from gammatune.records import Length, Observation, Outcome, Request, Rollout, Values, Verdict
 from gammatune.space import Float, Space
 
@@ -76,15 +75,12 @@ def open_course(
     tried: list[Outcome] = []
     rates = rates_of(job.space)
     space, centre = job.space, job.own
-    before = purse.left
-
-    def left() -> float:
-        return spend - (before - purse.left)
-
+    share = purse.share(spend)
     scouted = False
     if rates and _decades(space, rates) > BELOW + ABOVE:
-        batches, room, alone = _plan_scouts(purse, spend)
+        batches, part, alone = _plan_scouts(purse, spend)
         if batches:
+            room = purse.share(part * spend)
             scouts = yield from _scout(job, purse, rates, batches, room, floor)
             tried += scouts
             if not scouts:
@@ -96,7 +92,7 @@ def open_course(
             space = window(job.space, rates, centre)
             scouted = True
     d = len(job.space.names)
-    batches, count = _plan(purse, left(), WANTED + PER_DIMENSION * (d - 1), ENOUGH * d)
+    batches, count = _plan(purse, share.left, WANTED + PER_DIMENSION * (d - 1), ENOUGH * d)
     if count < 2 and scouted:
         return _by_scouts(job, purse, centre, tried, rates)
     if count < 2:
@@ -104,7 +100,7 @@ def open_course(
     first = [_moved(space, centre, rates, -0.5 if scouted else 0.0)]
     if rates:
         first.append(_moved(space, centre, rates, -1.25 if scouted else -0.75))
-    miniatures = yield from _search(job, purse, space, 1, first, count, batches, left)
+    miniatures = yield from _search(job, purse, space, 1, first, count, batches, share)
     tried += miniatures
     for outcome in miniatures:
         if outcome.status == "infeasible":
@@ -113,6 +109,7 @@ def open_course(
     if not any(seen.score is not None for seen in told):
         return Opening(job.own, _all_failed(tried), job.space, tried)
     chosen = choose(job.space, told, job.own if _inside(job) else None, rates)
+    batches = int(min(batches, purse.longest))
     longer = purse.total_batches / batches
     drift = DRIFT_UNSEEN
     if scouted:
@@ -123,20 +120,20 @@ def open_course(
 
 
 def _plan_scouts(purse: Purse, spend: float) -> tuple[int, float, bool]:
-    """(batches, what they may cost together, whether they are all there is); 0 batches: too little for any."""
+    """(batches, the share of `spend` for them, whether they are all there is); 0 batches: too little for any."""
     batches = max(LEAST_SCOUT, round(SCOUT * purse.total_batches))
     walk = SCOUTS * purse.price(batches)
     if walk <= SCOUTS_SHARE * spend and spend - walk >= 2 * purse.price(_least(purse)):
-        return batches, SCOUTS_SHARE * spend, False
+        return batches, SCOUTS_SHARE, False
     for count in (SCOUTS + 1, SCOUTS, SCOUTS - 1):
         batches = min(round(MINIATURE * purse.total_batches), int(purse.affordable(spend / count)))
         if batches >= LEAST_SCOUT:
-            return batches, spend, True
+            return batches, 1.0, True
     return 0, 0.0, True
 
 
 def _scout(
-    job: Job, purse: Purse, rates: list[str], batches: int, room: float, floor: float | None
+    job: Job, purse: Purse, rates: list[str], batches: int, room: Share, floor: float | None
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """Walk through the range in strides from the optimizer's own rate, up as long as it pays, else down; then
     half a stride to either side of the best. A rate too small to matter scores as doing nothing does, so that the
@@ -176,7 +173,7 @@ def _scout(
 
     def next_ones() -> list[float]:
         """As many as are tried at once and can be paid; those not yet heard of count as if they had diverged."""
-        most = min(job.at_once, int(room / purse.price(batches)))
+        most = min(job.at_once, int(room.left / purse.price(batches)))
         if not scores and most > 1:  # about the own rate, since nothing says which way is up
             rungs = [0.0, *(sign * k * STRIDE for k in range(1, most) for sign in (1, -1))]
             return [rung for rung in rungs if inside(rung)][:most]
@@ -203,7 +200,6 @@ def _scout(
             outcome = yield rollout
             assert outcome is not None
             purse.pay(outcome)
-            room -= units(outcome.trained, outcome.evaluated)
             done.append(outcome)
             scores[decades] = -math.inf if outcome.score is None else outcome.score
     return done
@@ -217,14 +213,14 @@ def _search(
     first: list[Values],
     count: int,
     batches: int,
-    left: Callable[[], float],
+    share: Share,
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """`count` rollouts of `batches` from "start", as far as the money goes."""
     sampler = job.sampler(decision, space)
     length = equal_samples(job, batches, purse.batches)
     done: list[Outcome] = []
     while len(done) < count and not (any(o.ok for o in done) and job.is_ending()):
-        wanted = min(job.at_once, count - len(done), int(left() / purse.price(batches)))
+        wanted = min(job.at_once, count - len(done), int(share.left / purse.price(batches)))
         asked = (first.pop(0) if first else sampler.ask() for _ in range(wanted))
         rollouts = [
             Rollout({**job.own, **values}, 0, "start", length=length, shape=job.shape, role="miniature")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gammatune.course import Schedule, Stretch
 from gammatune.journal import Story
-from gammatune.ledger import plain_epoch, units
+from gammatune.ledger import PlainEpoch, units
 from gammatune.records import Outcome
 from gammatune.report.charts import WIDTH, Axis, Picture, Point, clipped, number
 from gammatune.report.lanes import Lane, Node, course_lane, lanes
@@ -470,10 +470,12 @@ def shares(story: Story) -> tuple[list[Share], float | None]:
         sums[kept if o.number in final else part] += units(o.trained, 0)
     for repeat in story.repeats:
         sums[again] += units(repeat.trained, repeat.evaluated)
-    first = next((o for o in story.rollouts if o.score is not None and o.epoch_examples), None)
+    epoch = PlainEpoch()
+    for o in story.rollouts:
+        epoch.hear(o)
     plain = None
-    if first is not None and not is_open(story.begin):
-        plain = plain_epoch(first) * story.begin["epochs"]
+    if epoch.units and not is_open(story.begin):
+        plain = epoch.units * story.begin["epochs"]
     return [Share(name, value) for name, value in sums.items() if value > 0], plain
 
 

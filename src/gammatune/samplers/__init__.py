@@ -127,6 +127,9 @@ def _check_option(name: str, value: object, legal: tuple[str, ...]) -> None:
         raise InvalidArgument(f"{name} is one of {', '.join(legal)}, got {value!r}")
 
 
+SamplerName: TypeAlias = Literal[
+    "gamma", "gaussian", "gaussian-quadrature", "gamma-plugin-a", "gamma-plugin-b", "grid", "random", "tabu", "tpe"
+]  # fmt: skip
 SAMPLERS: Mapping[str, Factory] = MappingProxyType(
     {
         "gamma": _improving(_gamma_process, 0.0),  # the default: Gamma process, Student-t EI

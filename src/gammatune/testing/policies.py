@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from gammatune.errors import AllDiverged
-from gammatune.policy.job import Policy
 from gammatune.records import Outcome
 from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuner import AnyPolicy, Tuner
 
 SPACE = ["lr=1e-4:1:log"]
 
@@ -32,7 +31,7 @@ class PolicyContract:
     epochs = 4
     budget = 4.0  # plain runs; as many as your policy needs for a search that means something
 
-    def make(self) -> Policy | str:
+    def make(self) -> AnyPolicy:
         """The policy under test."""
         raise NotImplementedError
 
