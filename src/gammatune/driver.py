@@ -18,7 +18,7 @@ import numpy as np
 from gammatune.checkpoints import Checkpoints
 from gammatune.crew import Crew, Task
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import JournalError, JournalWarning
+from gammatune.errors import AllDiverged, JournalError, JournalWarning
 from gammatune.journal import (
     Echo,
     Event,
@@ -26,6 +26,7 @@ from gammatune.journal import (
     Repeat,
     Story,
     commit_event,
+    note_event,
     repeat_event,
     resume_event,
     rollout_event,
@@ -36,9 +37,9 @@ from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
 from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
-from gammatune.run import Run
+from gammatune.run import ROUNDING, Own, Run
+from gammatune.schedules import STILL
 
-ROUNDING = 1e-9  # of a sum of examples held against a ceiling
 AGAIN = "again"  # the fork from which the members of an average are trained once more
 SAME = 1e-6  # relative: what a sampler proposes may differ by so much on another processor (guess)
 
@@ -62,6 +63,7 @@ class Driver:
         journal: Journal | Echo | None,
         listeners: Sequence[Listener],
         crew: Crew | None = None,
+        own: Own,
         ranks: Ranks = SINGLE,
     ) -> None:
         self.course: list[Outcome] = []
@@ -83,6 +85,9 @@ class Driver:
         self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
         self._under_way: dict[int, Task] = {}  # what the crew trains
         self._told: Outcome | None = None
+        self._own = own
+        self._ran: Run | None = None  # the last run that was told
+        self._errors: dict[int, Exception] = {}  # what candidates have raised in this process, by rollout
         # Where the training stands, and where the policy believes it does; the same but while nothing is trained.
         begin = Beginning()
         self._begin = begin
@@ -175,7 +180,8 @@ class Driver:
         """Take in what `run.report` said; it is on disk when this returns."""
         run.pool(self._ranks)
         self._told = self._ranks.agree("reports", lambda: run.outcome(self._objective))
-        if not run.is_repeated:
+        self._ran = run
+        if not run.is_repeated and not self._told.raised:
             self.write(rollout_event(self._told, asked=self.clock.said(), elapsed=self.clock.elapsed))
         return self._told
 
@@ -195,6 +201,21 @@ class Driver:
         with run.attempt():
             pass
         self.write(rollout_event(run.outcome(self._objective), elapsed=self.clock.elapsed))
+
+    def cause_of(self, ended: AllDiverged) -> Exception:
+        """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
+        tried = ended.tried or range(self.decided[-1] if self.decided else 0, len(self.rollouts))
+        raised = [self._errors[number] for number in tried if number in self._errors]
+        if raised and len(raised) == len(tried):
+            raised[-1].add_note(f"Every candidate raised: {ended}")
+            return raised[-1]
+        if raised:
+            ended.__cause__ = raised[-1]
+        for outcome in self.rollouts:
+            # what another process has raised is known by name alone
+            if outcome.raised and outcome.number in tried and outcome.number not in self._errors:
+                ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
+        return ended
 
     def go_home(self) -> None:
         """Put the training where the course ends; where that has not been reached again, as near as there is."""
@@ -239,8 +260,14 @@ class Driver:
                 yield from self._reach(origin)
             else:
                 yield from self._restore(request.fork)
-            outcome = yield from self._train(request, number, allowance, fresh, origin=last_number(origin))
-            self._stands = self._live = Trained(origin, request, outcome, allowance, fresh)
+            outcome = yield from self._train(request, number, allowance, fresh, origin)
+            self._stands = place = Trained(origin, request, outcome, allowance, fresh)
+            if outcome.raised:
+                outcome = yield from self._examine(place)
+                place = Trained(origin, request, outcome, allowance, fresh)
+                self._say_raised(outcome)
+                self.write(rollout_event(outcome, asked=self.clock.said(), elapsed=self.clock.elapsed))
+            self._live = place
             self._keep_the_beginning()
         self.rollouts.append(outcome)
         self.ledger.charge(outcome)
@@ -264,7 +291,7 @@ class Driver:
         self._keep_the_beginning()
         origin = last_number(self._forks[fork])
         tasks = [
-            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed)
+            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed, self._own)
             for i, each in enumerate(rollouts[known:], start=known)
         ]
         self._stands = None  # a crew may train in place
@@ -281,6 +308,8 @@ class Driver:
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
         self.tell_listeners({"event": "start", "run": run})
         outcome = self._crew.outcome(number)
+        if outcome.raised:
+            self._say_raised(outcome)
         self.write(rollout_event(outcome, asked=self.clock.said(), elapsed=self.clock.elapsed))
         return outcome
 
@@ -290,12 +319,23 @@ class Driver:
         number: int,
         allowance: float,
         fresh: bool,
+        origin: Place,
         *,
-        origin: int | None = None,
         again: bool = False,
+        suspect: Exception | None = None,
     ) -> Generator[Run, None, Outcome]:
-        """Let the loop body train, from where the training stands."""
-        run = Run(self._training, request, number, allowance, fresh=fresh, is_repeated=again, origin=origin)
+        """Let the loop body train, from where the training stands: at `origin`, but for what is trained to look into
+        an error."""
+        # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed over
+        at_rest = isinstance(origin, Beginning) and request.shape == STILL
+        run = Run(
+            *(self._training, request, number, allowance),
+            fresh=fresh,
+            is_repeated=again,
+            origin=last_number(origin),
+            is_searched=not at_rest and self._own.is_searched(request),
+            suspect=suspect,
+        )
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
@@ -305,6 +345,53 @@ class Driver:
         self.tell_listeners({"event": "start", "run": run})  # not for the journal: it has not happened yet
         yield run
         return self._take()
+
+    def _examine(self, raised: Trained) -> Generator[Run, None, Outcome]:
+        """Train again, at the optimizer's own values, what has raised, from the last fork before it: an error that
+        comes there too goes through. Else the outcome, with what this has cost in it.
+
+        It ends with the step that raised, or, without an answer, with what that rollout might spend.
+        """
+        outcome, run = raised.outcome, self._ran
+        assert run is not None
+        if run.error is not None:
+            self._errors[outcome.number] = run.error
+        steps = [raised]
+        origin = raised.origin
+        while not isinstance(origin, Beginning) and not any(origin is held for held in self._forks.values()):
+            last = origin.members[-1] if isinstance(origin, Averaged) else origin
+            if not isinstance(last, Trained):
+                break
+            steps.append(last)
+            origin = last.origin
+        yield from self._reach(origin)
+        for step in reversed(steps):
+            left = raised.allowance - units(outcome.trained, outcome.evaluated)
+            if step is raised and not run.in_evaluation:
+                left = min(left, (1 + ROUNDING) * raised.outcome.trained)
+            scored = step is raised and run.in_evaluation
+            request = replace(self._own.of(step.request), scored=scored)
+            ended = yield from self._train(
+                *(request, outcome.number, left, step.fresh, step.origin), again=True, suspect=run.error
+            )
+            self._stands = None
+            outcome = outcome.with_cost_of(ended)
+            if not ended.ok:
+                break
+        return outcome
+
+    def _say_raised(self, outcome: Outcome) -> None:
+        """Once in a run; the notes of outcomes say it of each."""
+        if any(earlier.raised for earlier in self.rollouts):
+            return
+        values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
+        self.write(
+            note_event(
+                f"Rollout {outcome.number} ({values}) raised {outcome.note}. The same step did not raise at the "
+                "optimizer's own rate, so that the candidate counts as one that diverged; so does any other that "
+                "raises."
+            )
+        )
 
     def _take(self) -> Outcome:
         """What the loop body has told."""
@@ -440,7 +527,9 @@ class Driver:
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""
         was = place.outcome
-        outcome = yield from self._train(place.request, was.number, place.allowance, place.fresh, again=True)
+        outcome = yield from self._train(
+            *(place.request, was.number, place.allowance, place.fresh, place.origin), again=True
+        )
         same = (outcome.status, outcome.score, outcome.metrics) == (was.status, was.score, was.metrics)
         repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
@@ -609,6 +698,10 @@ def _plain(request: Rollout) -> Rollout:
     """With Python's numbers for NumPy's, so that a journal can hold them."""
     values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
     return replace(request, values=values)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _lost() -> JournalError:

@@ -1,5 +1,7 @@
 """Every exception gammatune raises on purpose: what happened, what was received, what to do."""
 
+from collections.abc import Sequence
+
 
 class GammatuneError(Exception):
     """The family: catch this to catch all of ours and nothing of yours."""
@@ -34,7 +36,14 @@ class NotRestorable(GammatuneError, RuntimeError):
 
 
 class AllDiverged(GammatuneError, RuntimeError):
-    """Every candidate of a decision diverged; the weights are back where the decision began."""
+    """Every candidate of a decision diverged; the weights are back where the decision began.
+
+    tried: the numbers of their rollouts, where they are known.
+    """
+
+    def __init__(self, said: str, tried: Sequence[int] = ()) -> None:
+        super().__init__(said)
+        self.tried = tuple(tried)
 
 
 class JournalError(GammatuneError, RuntimeError):

@@ -181,6 +181,7 @@ OUTCOME: dict[str, Check] = {
     "cut": _flag,
     "role": text,
     "origin": _or_none(after),
+    "raised": text,
 }
 REPEAT: dict[str, Check] = {
     "rollout": whole,

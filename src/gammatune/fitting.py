@@ -366,6 +366,7 @@ def fit(
         metric=metric,
         scale=scale,
         ranks=ranks,
+        rate_is_own=lr is not None or not isinstance(optimizer, str),
     )
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE
@@ -429,8 +430,8 @@ def fit(
             )
             with tuner:
                 for run in tuner:
-                    run.advance()
-                    run.report(**run.evaluate())
+                    run.drive()
+            said += [event["text"] for event in tuner.result.events if event["event"] == "note"]
             if has_mode(stepper):  # the weights that are meant to be used, not those it steps with
                 stepper.eval()  # type: ignore[attr-defined]
             if start is not None and (told := start.held_against(tuner)):

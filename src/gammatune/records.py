@@ -7,7 +7,7 @@ several trainings.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 Value: TypeAlias = float | int | str
@@ -186,6 +186,8 @@ class Outcome:
     shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
     origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
     training itself began; None in a journal that is older than this field.
+    raised: the type of the exception that ended it, by name; "" where none did. What it took to train it again at the
+    optimizer's own rate, which did not raise, is in `trained`, `evaluated` and `seconds`.
     """
 
     number: int
@@ -208,6 +210,7 @@ class Outcome:
     cut: bool = False
     role: str = ""
     origin: int | None = None
+    raised: str = ""
 
     @property
     def ok(self) -> bool:
@@ -216,3 +219,12 @@ class Outcome:
     @property
     def observation(self) -> Observation:
         return Observation(self.values, self.score)
+
+    def with_cost_of(self, other: "Outcome") -> "Outcome":
+        """The same, and in its cost what another rollout took."""
+        return replace(
+            self,
+            trained=self.trained + other.trained,
+            evaluated=self.evaluated + other.evaluated,
+            seconds=self.seconds + other.seconds,
+        )

@@ -40,9 +40,10 @@ from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
 from gammatune.records import Metrics, Outcome, Values, Verdict
-from gammatune.run import Run
+from gammatune.run import Own, Run
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
+from gammatune.schedules import STILL
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
 from gammatune.signals import Terminated, terminating
@@ -311,6 +312,7 @@ class Tuner:
                 listeners=self._listeners,
                 crew=crew,
                 ranks=self._ranks,
+                own=self._own(),
             )
             if crew is not None:
                 opened.callback(crew.close)
@@ -341,6 +343,8 @@ class Tuner:
         Raises RankFailed where the error comes of another rank's end."""
         try:
             if not self._finished:
+                if error is not None:
+                    self._advise(error)
                 fault = self._leave(error)
                 self.current = None
                 self._driver.go_home()
@@ -356,6 +360,16 @@ class Tuner:
             self._closed = True
             with self._signals, self._opened:  # each is closed, whatever becomes of the others
                 pass
+
+    def _advise(self, error: BaseException) -> None:
+        """On an error of the body that may be the candidate's, where nobody has asked for that to be seen."""
+        run = self.current
+        if run is not None and run.may_be_at_fault(error):
+            values = ", ".join(f"{name}={value!r}" for name, value in run.values.items())
+            error.add_note(
+                f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of yours: "
+                "put the body of the loop into `with run.attempt():`, and the candidate counts as one that diverged."
+            )
 
     def _say_end(self, how: str, error: BaseException | None) -> None:
         if error is None:
@@ -419,11 +433,16 @@ class Tuner:
         if self._failed:
             raise InvalidArgument("the run has ended with an error; leave the tuner's with block")
         self._failed = True  # until the next run is there
+        cause: Exception | None = None
         try:
             run = next(self._runs, None)
-        except AllDiverged:
+        except AllDiverged as ended:
             self._driver.go_home()
-            raise
+            cause = self._driver.cause_of(ended)
+            if cause is ended:
+                raise
+        if cause is not None:
+            raise cause
         self._failed = False
         if run is None:
             self._finished = True
@@ -572,6 +591,11 @@ class Tuner:
             n: known[n] if n in known and self.space[n].contains(known[n]) else middle[n]
             for n in self.space.names
         }
+
+    def _own(self) -> Own:
+        """What a rollout that raised is trained again under."""
+        is_users = getattr(self._training, "rate_is_own", True)
+        return Own(self._own_values(), None if is_users else STILL)
 
     def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
         return self._sampler(space or self.space, stream(self.seed, "sampler", decision))

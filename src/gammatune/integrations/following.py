@@ -145,8 +145,7 @@ class Follower:
                     break
                 shown = run if run.is_course and not run.is_repeated else None
                 self._training.show(shown)
-                run.advance()
-                run.report(**run.evaluate())
+                run.drive()
                 self._shown = shown
         return tuner.result
 

@@ -81,11 +81,12 @@ def ahead(rollouts: Sequence[Rollout], *, keep: bool = False) -> Iterator[Ahead]
 
 def refuse_hopeless(outcome: Outcome, where: str) -> None:
     """A gradient that is not finite before any update is not the candidate's fault: say so at once."""
-    if outcome.status == "diverged" and outcome.steps == 1:
+    if outcome.status == "diverged" and outcome.steps == 1 and not outcome.raised:
         raise AllDiverged(
             f"the gradient is not finite at the very first step of epoch {outcome.epoch + 1}, before any "
             f"update, so no candidate in {where} can help. Look at the data (NaN, Inf, scale), the loss and the "
-            "initial weights"
+            "initial weights",
+            [outcome.number],
         )
 
 
@@ -96,5 +97,6 @@ def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
     )
     return AllDiverged(
         f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {where}. The weights "
-        "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss"
+        "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss",
+        [outcome.number for outcome in tried],
     )
