@@ -27,6 +27,7 @@ from gammatune.journal import (
     Story,
     commit_event,
     note_event,
+    objective_event,
     repeat_event,
     resume_event,
     rollout_event,
@@ -74,7 +75,7 @@ class Driver:
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
-        self._objective = objective
+        self.objective = self._asked = objective
         self._budget = budget
         self._seed = seed
         self._journal = journal
@@ -179,11 +180,46 @@ class Driver:
     def tell(self, run: Run) -> Outcome:
         """Take in what `run.report` said; it is on disk when this returns."""
         run.pool(self._ranks)
-        self._told = self._ranks.agree("reports", lambda: run.outcome(self._objective))
+        self._told = self._scored(self._ranks.agree("reports", lambda: run.outcome(self.objective)))
         self._ran = run
         if not run.is_repeated and not self._told.raised:
             self.write(rollout_event(self._told, asked=self.clock.said(), elapsed=self.clock.elapsed))
         return self._told
+
+    def now(self, outcome: Outcome) -> Outcome:
+        """It, scored by the objective as it is now."""
+        return outcome if self.objective is self._asked else self.rollouts[outcome.number]
+
+    def _scored(self, outcome: Outcome, *, is_past: bool = False) -> Outcome:
+        """It, scored by the objective as it is now; where its loss has none, the objective becomes another."""
+        instead = self.objective.instead(outcome.metrics)
+        if instead is not None and outcome.score == instead.score_of(outcome.metrics):
+            name = self.objective.name
+            self.objective = instead
+            self.rollouts = list(map(self._in_its_units, self.rollouts))
+            self.course = list(map(self.now, self.course))
+            self.members = {n: tuple(map(self.now, joined)) for n, joined in self.members.items()}
+            scores = {o.number: o.score for o in self.rollouts if o.score is not None}
+            event = objective_event(
+                instead.name,
+                scores,
+                f"The loss fell below 0 ({_short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
+                f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
+                "before were taken anew.",
+            )
+            if is_past:
+                self.tell_listeners(event | {"past": True})
+            else:
+                self.write(event)
+        return self._in_its_units(outcome)
+
+    def _in_its_units(self, outcome: Outcome) -> Outcome:
+        """Those of the objective as it is now, whichever of the two an outcome was scored by; a score of the user's
+        own stays."""
+        known = self._asked, Objective("loss", self._asked.lam)
+        if outcome.score is None or all(outcome.score != one.score_of(outcome.metrics) for one in known):
+            return outcome
+        return replace(outcome, score=self.objective.score_of(outcome.metrics))
 
     @property
     def is_home(self) -> bool:
@@ -200,7 +236,7 @@ class Driver:
         run.meter.infeasible, run.meter.note = True, run.meter.note or note
         with run.attempt():
             pass
-        self.write(rollout_event(run.outcome(self._objective), elapsed=self.clock.elapsed))
+        self.write(rollout_event(run.outcome(self.objective), elapsed=self.clock.elapsed))
 
     def cause_of(self, ended: AllDiverged) -> Exception:
         """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
@@ -249,6 +285,7 @@ class Driver:
             _check_same(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
             self.clock.pass_event()
+            outcome = self._scored(outcome, is_past=True)
             self.tell_listeners(rollout_event(outcome) | {"past": True})
             self._live = Trained(origin, request, outcome, allowance, fresh)
         elif number in self._under_way:
@@ -296,7 +333,7 @@ class Driver:
         ]
         self._stands = None  # a crew may train in place
         anew, self._sent = self._sent is not self._forks[fork], self._forks[fork]
-        self._crew.begin(self._training, fork, tasks, self._objective, keep=request.keep, anew=anew)
+        self._crew.begin(self._training, fork, tasks, self.objective, keep=request.keep, anew=anew)
         self._under_way = {task.number: task for task in tasks}
 
     def _await(self, request: Rollout, number: int) -> Outcome:
@@ -307,7 +344,7 @@ class Driver:
         self._announce()
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
         self.tell_listeners({"event": "start", "run": run})
-        outcome = self._crew.outcome(number)
+        outcome = self._scored(self._crew.outcome(number))
         if outcome.raised:
             self._say_raised(outcome)
         self.write(rollout_event(outcome, asked=self.clock.said(), elapsed=self.clock.elapsed))
@@ -434,9 +471,10 @@ class Driver:
             if not is_past:
                 yield from self._restore(fork)
             self._live = self._forks[fork]
-        taken = list(request.outcomes)
+        taken = [self.now(outcome) for outcome in request.outcomes]
+        joined = {n: tuple(map(self.now, members)) for n, members in request.members.items()}
         course = self.course[: request.epochs - len(taken)] + taken
-        verdicts, members = [*self.verdicts, request.verdict], {**self.members, **request.members}
+        verdicts, members = [*self.verdicts, request.verdict], {**self.members, **joined}
         decided = [*self.decided, len(self.rollouts)]
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
@@ -530,7 +568,8 @@ class Driver:
         outcome = yield from self._train(
             *(place.request, was.number, place.allowance, place.fresh, place.origin), again=True
         )
-        same = (outcome.status, outcome.score, outcome.metrics) == (was.status, was.score, was.metrics)
+        same = (outcome.status, outcome.metrics) == (was.status, was.metrics)
+        same &= outcome.score == self.now(was).score
         repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
         self.write(repeat_event(repeat))

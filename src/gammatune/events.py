@@ -9,6 +9,7 @@
     end      how it ended, and the cost
     report   what was measured afterwards on data the run neither trained on nor selected by
     note     a sentence worth keeping
+    objective  what is scored from here on, in the place of what was asked for, with earlier scores taken anew
 
 A rollout, a commit and an end may say what the clock told the policy since the one before ("asked") and how long the
 run has taken, all its processes together ("elapsed", seconds). "time" is the clock on the wall when the event was
@@ -111,6 +112,11 @@ def repeat_event(repeat: Repeat) -> dict[str, Any]:
 
 def note_event(text: str) -> dict[str, Any]:
     return {"event": "note", "text": text}
+
+
+def objective_event(name: str, scores: Mapping[int, float], text: str) -> dict[str, Any]:
+    """scores: of the rollouts before, by number. text: why, in a sentence."""
+    return {"event": "objective", "name": name, "scores": dict(scores), "text": text}
 
 
 def _clock(asked: Sequence[float] | None, elapsed: float | None) -> dict[str, Any]:

@@ -183,6 +183,11 @@ OUTCOME: dict[str, Check] = {
     "origin": _or_none(after),
     "raised": text,
 }
+OBJECTIVE: dict[str, Check] = {
+    "name": text,
+    "scores": lambda held: {int(whole(int(number))): measured(score) for number, score in held.items()},
+    "text": text,
+}
 REPEAT: dict[str, Check] = {
     "rollout": whole,
     "trained": real,

@@ -61,7 +61,14 @@ from gammatune.measures import (
     undefined,
 )
 from gammatune.metrics import Classification, Regression, classification, regression
-from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, for_metric, rank
+from gammatune.objectives import (
+    DEFAULT_CLASSIFICATION,
+    DEFAULT_OWN_LOSS,
+    DEFAULT_REGRESSION,
+    Objective,
+    for_metric,
+    rank,
+)
 from gammatune.policy.job import Policy
 from gammatune.policy.replay import Replay
 from gammatune.ranks import Ranks
@@ -310,8 +317,8 @@ def fit(
             )
         )
     if objective is None:
-        counted = task.classify and task.comparable
-        objective = DEFAULT_CLASSIFICATION if counted else DEFAULT_REGRESSION
+        objective = DEFAULT_CLASSIFICATION if task.classify else DEFAULT_REGRESSION
+        objective = objective if task.comparable else DEFAULT_OWN_LOSS
 
     if any(not p.requires_grad for p in model.parameters()):
         said.append(f"Of the model, {trained_in_words(model)}.")
@@ -431,7 +438,9 @@ def fit(
             with tuner:
                 for run in tuner:
                     run.drive()
-            said += [event["text"] for event in tuner.result.events if event["event"] == "note"]
+            said += [
+                event["text"] for event in tuner.result.events if event["event"] in ("note", "objective")
+            ]
             if has_mode(stepper):  # the weights that are meant to be used, not those it steps with
                 stepper.eval()  # type: ignore[attr-defined]
             if start is not None and (told := start.held_against(tuner)):
@@ -657,11 +666,12 @@ class _Start:
         ended = tuner.result.metrics
         if not ended:
             return None
-        own, other = tuner.objective(self.metrics), tuner.objective(ended)
+        objective = tuner.objective.instead(self.metrics) or tuner.objective
+        own, other = objective(self.metrics), objective(ended)
         if rank(own, self.metrics) <= rank(other, ended):
             return None
         return (
-            f"No epoch was better than the weights the model came with ({tuner.objective.name} {own:.4g} against "
+            f"No epoch was better than the weights the model came with ({objective.name} {own:.4g} against "
             f"{other:.4g})"
         )
 

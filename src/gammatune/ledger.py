@@ -21,8 +21,8 @@ class Meter:
     every batch.
     fresh: the course has passed these epochs, and what was kept of their batches is gone: they are drawn anew.
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
-    told: every rank knows that it has ended. foreign: an error that no candidate can have caused, since it came from a
-    loader, from those who look on, or of want of memory.
+    told: every rank knows that it has ended. foreign: an error that no candidate can have caused, since it came from
+    a loader, from those who look on, or of want of memory.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 

@@ -282,6 +282,7 @@ class Run:
         score = None
         note = meter.note
         if status == "ok" and self._request.scored:
+            objective = objective.instead(self._metrics) or objective
             score = self._score if self._score is not None else objective(self._metrics)
             if not math.isfinite(score):
                 status, score = "diverged", None

@@ -230,7 +230,7 @@ class Tuner:
         if isinstance(policy, Replay):
             policy.refuse_other_rates(multiplier=multiplier)
             space = policy.space if space is None else space
-        self.objective = make_objective(objective) if isinstance(objective, str) else objective
+        asked = make_objective(objective) if isinstance(objective, str) else objective
         if training is None:
             if model is None or optimizer is None:
                 raise InvalidArgument(
@@ -273,8 +273,8 @@ class Tuner:
                 policy=_name(policy),
                 sampler=_name(sampler),
                 sampler_options=options,
-                objective=self.objective.name,
-                lam=self.objective.lam,
+                objective=asked.name,
+                lam=asked.lam,
                 space=list(self.space.lines),
                 keep=keep,
                 patience=self._patience,
@@ -304,7 +304,7 @@ class Tuner:
             self._shape = schedule_of(schedule or str(getattr(self._training, "base_schedule", "linear")))
             self._driver = Driver(
                 self._training,
-                self.objective,
+                asked,
                 epochs=self.epochs,
                 budget=self.budget,
                 seed=self.seed,
@@ -367,8 +367,9 @@ class Tuner:
         if run is not None and run.may_be_at_fault(error):
             values = ", ".join(f"{name}={value!r}" for name, value in run.values.items())
             error.add_note(
-                f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of yours: "
-                "put the body of the loop into `with run.attempt():`, and the candidate counts as one that diverged."
+                f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of "
+                "yours: put the body of the loop into `with run.attempt():`, and the candidate counts as one that "
+                "diverged"
             )
 
     def _say_end(self, how: str, error: BaseException | None) -> None:
@@ -481,6 +482,11 @@ class Tuner:
         return self._finished or self._driver.is_home
 
     @property
+    def objective(self) -> Objective:
+        """What is scored; minus the loss, once that has fallen below 0 where another takes its logarithm."""
+        return self._driver.objective
+
+    @property
     def cost(self) -> Cost:
         """The compute spent so far."""
         return self._driver.ledger.cost
@@ -563,6 +569,8 @@ class Tuner:
             keep=self._keep,
             patience=self._patience,
             at_once=self._at_once,
+            now=self._driver.now,
+            scale=lambda: self.objective.name,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )
@@ -571,6 +579,7 @@ class Tuner:
         return math.inf if self.time is None else self.time - self._driver.clock.elapsed
 
     def _beats(self, one: Outcome, other: Outcome) -> bool:
+        one, other = self._driver.now(one), self._driver.now(other)
         if one.score is None or other.score is None:
             return one.score is not None
         needs = self.objective.needs
@@ -601,7 +610,8 @@ class Tuner:
         return self._sampler(space or self.space, stream(self.seed, "sampler", decision))
 
     def _rank(self, outcome: Outcome) -> tuple[float, ...]:
-        return rank(-math.inf if outcome.score is None else outcome.score, outcome.metrics)
+        score = self._driver.now(outcome).score
+        return rank(-math.inf if score is None else score, outcome.metrics)
 
     def _end_event(self, how: str) -> dict[str, Any]:
         cost = self.cost

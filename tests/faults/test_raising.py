@@ -289,6 +289,19 @@ def test_where_every_candidate_raises_the_error_is_the_users(tmp_path: Path) -> 
     assert any("all 3 candidates of epoch 1 diverged" in note for note in caught.value.__notes__)
 
 
+class Leave:
+    """Ctrl-C as a rollout begins, the first time or a later one."""
+
+    def __init__(self, number: int, time: int) -> None:
+        self.number, self.left = number, time
+
+    def __call__(self, event: Any) -> None:
+        if event["event"] == "start" and event["run"].number == self.number:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("policy", ["lookahead", "greedy", "once"])
 def test_it_is_gone_on_with_to_the_bit(policy: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"policy": policy, "budget": 4, "space": "lr=0.01:1000:log", "epochs": 3}
@@ -298,18 +311,11 @@ def test_it_is_gone_on_with_to_the_bit(policy: str, tmp_path: Path) -> None:
     assert raised(whole)
     ends = [outcome.number for outcome in whole.rollouts]
     for number in sorted({*ends[:: max(1, len(ends) // 4)], *(o.number for o in raised(whole)[:3])}):
-
-        def listen(event: Any, number: int = number) -> None:
-            """In the midst of the rollout, of its examination if it has one."""
-            if event["event"] == "start" and event["run"].number == number:
-                starts.append(1)
-                if len(starts) == 1 + bool(whole.rollouts[number].raised):
-                    raise KeyboardInterrupt
-
-        starts: list[int] = []
+        # in the midst of the rollout, of its examination if it has one
+        leave = Leave(number, 1 + bool(whole.rollouts[number].raised))
         directory = str(tmp_path / f"{policy}{number}")
         with pytest.raises(KeyboardInterrupt):
-            fit(run_dir=directory, listeners=[listen], **options)
+            fit(run_dir=directory, listeners=[leave], **options)
         again, result = fit(run_dir=directory, **options)
         assert timeless(result) == timeless(whole)
         assert same(again.state_dict(), model.state_dict())

@@ -446,7 +446,8 @@ class TorchLoop:
             alone = True
         if alone:
             error.add_note(
-                "It was raised on this rank alone, and the others wait in the midst of a step, so that the run must end"
+                "It was raised on this rank alone, and the others wait in the midst of a step, so that the run must "
+                "end"
             )
             raise error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Ahead, Outcome, Request, Rollout, Shape, Values
+from gammatune.records import Ahead, Observation, Outcome, Request, Rollout, Shape, Values
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import linear
 from gammatune.space import Space
@@ -33,6 +33,8 @@ class Job:
     weights of the best commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
     patience: the course ends early once so many of its epochs have brought no better score; None: it does not.
     at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of.
+    now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
+    where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
     """
 
     epochs: int
@@ -50,6 +52,8 @@ class Job:
     seconds_left: Callable[[], float] = lambda: math.inf
     patience: int | None = None
     at_once: int = 1
+    now: Callable[[Outcome], Outcome] = lambda outcome: outcome
+    scale: Callable[[], str] = lambda: ""
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.
@@ -71,6 +75,32 @@ class Job:
                 "uses 12), or policy='lookahead', which takes any budget of 1 or more"
             )
         return int(self.budget)
+
+
+class Search:
+    """The sampler of a decision, which is told all anew where the scale of the scores has become another."""
+
+    def __init__(self, job: Job, decision: int, space: Space | None = None) -> None:
+        self._job, self._decision, self._space = job, decision, space
+        self._told: list[Outcome] = []
+        self._scale = job.scale()
+        self._sampler = job.sampler(decision, space)
+
+    def ask(self) -> Values | None:
+        if self._scale != self._job.scale():
+            self._scale = self._job.scale()
+            self._sampler = self._job.sampler(self._decision, self._space)
+            for outcome in self._told:
+                self._sampler.tell(self._observation(outcome))
+        return self._sampler.ask()
+
+    def tell(self, outcome: Outcome) -> None:
+        self._told.append(outcome)
+        self._sampler.tell(self._observation(outcome))
+
+    def _observation(self, outcome: Outcome) -> Observation:
+        names = (self._space or self._job.space).names
+        return Observation({name: outcome.values[name] for name in names}, self._job.now(outcome).score)
 
 
 def ahead(rollouts: Sequence[Rollout], *, keep: bool = False) -> Iterator[Ahead]:

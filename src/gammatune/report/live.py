@@ -104,6 +104,9 @@ class Progressing:
             case "resume":
                 self.story.tell(event)
                 self.show_resume()
+            case "objective":
+                self.story.tell(event)
+                self._scale = objective_in_words(self.story.objective)
             case _:
                 self.story.tell(event)
 

@@ -86,7 +86,7 @@ def schedule_table(story: Story) -> RenderableType:
     names = in_order(name for outcome in story.course for name in outcome.metrics)
     for name in names:
         table.add_column(Text(name), justify="right")
-    table.add_column(Text(objective_in_words(story.begin["objective"])), justify="right")
+    table.add_column(Text(objective_in_words(story.objective)), justify="right")
     highest = max((_mean(stretch) for stretch in stretches), default=0.0)
     for outcome, stretch in zip(story.course, stretches, strict=True):
         if shaped:
