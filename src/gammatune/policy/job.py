@@ -87,14 +87,15 @@ class Search:
         self._sampler = job.sampler(decision, space)
 
     def ask(self) -> Values | None:
-        if self._scale != self._job.scale():
-            self._scale = self._job.scale()
-            self._sampler = self._job.sampler(self._decision, self._space)
-            for outcome in self._told:
-                self._sampler.tell(self._observation(outcome))
         return self._sampler.ask()
 
     def tell(self, outcome: Outcome) -> None:
+        if self._scale != self._job.scale():
+            self._scale = self._job.scale()
+            if any(earlier.score is not None for earlier in self._told):
+                self._sampler = self._job.sampler(self._decision, self._space)
+                for earlier in self._told:
+                    self._sampler.tell(self._observation(earlier))
         self._told.append(outcome)
         self._sampler.tell(self._observation(outcome))
 

@@ -55,7 +55,7 @@ BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 def final_screen(story: Story, run_dir: str | None) -> RenderableType:
     """Schedule found and why, measures, learning time, cost, where the run lies."""
     parts: list[RenderableType] = [Text("schedule found", style="italic"), schedule_table(story)]
-    parts += [Text(line, style="dim") for line in reasons(story)]
+    parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
     parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
     if story.report is not None:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
