@@ -107,7 +107,13 @@ def test_it_is_gone_on_with_to_the_bit(objective: str, options: dict[str, Any], 
 
 def test_a_crew_changes_nothing() -> None:
     """Its workers score by what was asked of them, and may be told later that this has changed."""
-    options: dict[str, Any] = {"policy": "greedy", "epochs": 4, "budget": 6.0, "at_once": 3, "objective": "kappa"}
+    options: dict[str, Any] = {
+        "policy": "greedy",
+        "epochs": 4,
+        "budget": 6.0,
+        "at_once": 3,
+        "objective": "kappa",
+    }
     alone = run(Density(), **options)
     together = run(Density(), crew=FakeCrew(Density), **options)
     assert timeless(together.result.rollouts) == timeless(alone.result.rollouts)
