@@ -1,6 +1,5 @@
 """Objectives that take the logarithm of the loss, and a loss that falls below 0 on the way."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -61,8 +60,8 @@ def changes(tuner: Tuner) -> list[Any]:
 
 
 @pytest.fixture(params=POLICIES, ids=lambda options: "-".join(map(str, options.values())))
-def options(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    yield dict(request.param)
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return dict(request.param)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

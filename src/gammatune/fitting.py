@@ -243,7 +243,8 @@ def fit(
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
-    Out of memory makes a candidate infeasible where a batch size is searched.
+    Out of memory makes a candidate infeasible where a batch size is searched. A candidate under which model, loss or
+    optimizer raise has diverged; what they raise at the optimizer's own rate too goes through.
 
     Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.

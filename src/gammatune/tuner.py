@@ -437,10 +437,10 @@ class Tuner:
         cause: Exception | None = None
         try:
             run = next(self._runs, None)
-        except AllDiverged as ended:
+        except AllDiverged as failed:
             self._driver.go_home()
-            cause = self._driver.cause_of(ended)
-            if cause is ended:
+            cause = self._driver.cause_of(failed)
+            if cause is failed:
                 raise
         if cause is not None:
             raise cause
