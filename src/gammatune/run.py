@@ -45,6 +45,9 @@ class Own:
         )
 
 
+UNSEARCHED = Own({})  # whatever a rollout is trained under is the user's
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What one rank has seen and said of a run."""

@@ -324,6 +324,25 @@ def test_it_is_gone_on_with_to_the_bit(policy: str, tmp_path: Path) -> None:
         assert len([note for note in notes if "large weights" in note]) <= 1
 
 
+def test_of_several_in_one_pass_each_is_tried_alone_where_one_raises() -> None:
+    """Once, in the first pass of several: which of them it was cannot be told, and none raises alone."""
+    from torch._C._functorch import is_functorch_wrapped_tensor
+
+    raised_in: list[int] = []
+
+    def batched(output: Tensor, target: Tensor) -> Tensor:
+        if is_functorch_wrapped_tensor(output) and not raised_in:
+            raised_in.append(1)
+            raise Mine("own")
+        return nn.functional.cross_entropy(output, target)
+
+    _, alone = fit(nn.Linear(4, 2), loss_fn=nn.functional.cross_entropy, at_once=4)
+    _, together = fit(nn.Linear(4, 2), loss_fn=batched, parallel="vmap")
+    assert raised_in
+    assert len(together.course) == len(alone.course)
+    assert not raised(together)
+
+
 # -- a loop of one's own -----------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from gammatune.engine.trainable import Forkable, Trainable
 from gammatune.ledger import units
 from gammatune.objectives import Objective
 from gammatune.records import Outcome, Rollout
-from gammatune.run import ROUNDING, Own, Run
+from gammatune.run import ROUNDING, UNSEARCHED, Own, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Task:
     """One rollout, with all that is needed to train it elsewhere.
 
     number, origin: as in its outcome. allowance, fresh: of its `ledger.Meter`. seed: of the run, for `reorder`.
-    own: what it is trained again under, if it raises.
+    own: what it is trained again under, if it raises; where nothing is said, its values are nobody's to search.
     """
 
     number: int
@@ -31,7 +31,7 @@ class Task:
     fresh: bool
     origin: int
     seed: int
-    own: Own
+    own: Own = UNSEARCHED
 
 
 class Crew(Protocol):
