@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import gammatune
-from gammatune.errors import InvalidArgument, JournalError
+from gammatune.errors import InvalidArgument, InvalidData, JournalError
 from gammatune.journal import replay
 from gammatune.ledger import Meter
 from gammatune.objectives import make_objective
@@ -198,3 +198,12 @@ def test_of_a_loss_that_alone_is_known_minus_the_loss_is_scored(tmp_path: Path) 
     assert result.course[-1].metrics["loss"] < 0 < result.rollouts[0].metrics["loss"]
     assert replay(tmp_path).begin["objective"] == "loss"
     assert not replay(tmp_path).notes
+
+
+def test_targets_that_a_loss_passes_over_are_named() -> None:
+    targets = (X[:, 0] > 0).long()
+    targets[3] = -100
+    with pytest.raises(
+        InvalidData, match=r"a target is -100, .* \(ignore_index\) are not taken yet: leave those"
+    ):
+        gammatune.fit(nn.Linear(4, 2), (X, targets), loss_fn=nn.CrossEntropyLoss(), epochs=2)
