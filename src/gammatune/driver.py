@@ -424,8 +424,8 @@ class Driver:
         values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
         self.write(
             note_event(
-                f"Rollout {outcome.number} ({values}) raised {outcome.note}. The same step did not raise at the "
-                "optimizer's own rate, so that the candidate counts as one that diverged; so does any other that "
+                f"Rollout {outcome.number} ({values}) raised {outcome.note.rstrip('.: ')}. At the optimizer's own rate "
+                "that was not raised again, so that the candidate counts as one that diverged; so does any other that "
                 "raises."
             )
         )

@@ -1,7 +1,5 @@
 """Every exception gammatune raises on purpose: what happened, what was received, what to do."""
 
-from collections.abc import Sequence
-
 
 class GammatuneError(Exception):
     """The family: catch this to catch all of ours and nothing of yours."""
@@ -41,7 +39,7 @@ class AllDiverged(GammatuneError, RuntimeError):
     tried: the numbers of their rollouts, where they are known.
     """
 
-    def __init__(self, said: str, tried: Sequence[int] = ()) -> None:
+    def __init__(self, said: str, tried: list[int] | tuple[int, ...] = ()) -> None:
         super().__init__(said)
         self.tried = tuple(tried)
 
