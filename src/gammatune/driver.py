@@ -422,11 +422,11 @@ class Driver:
         if any(earlier.raised for earlier in self.rollouts):
             return
         values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
+        said = outcome.note.rstrip(".: ")
         self.write(
             note_event(
-                f"Rollout {outcome.number} ({values}) raised {outcome.note.rstrip('.: ')}. At the optimizer's own rate "
-                "that was not raised again, so that the candidate counts as one that diverged; so does any other that "
-                "raises."
+                f"Rollout {outcome.number} ({values}) raised {said}. At the optimizer's own rate that was not raised "
+                "again, so that the candidate counts as one that diverged; so does any other that raises."
             )
         )
 
