@@ -1,9 +1,10 @@
 """A crew trains what a policy says is next; nothing of it is to be seen in the result."""
 
+import math
 import random
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,8 +42,7 @@ def run(
         for one in tuner:
             if one.number == leave_at:
                 raise Left
-            one.advance()
-            one.report(**one.evaluate())
+            one.drive()
     rollouts = [replace(outcome, seconds=0.0) for outcome in tuner.result.rollouts]
     return tuner, rollouts, training.progress
 
@@ -147,13 +147,16 @@ def test_a_crew_is_told_of_equal_shares_of_what_is_left() -> None:
     assert [task.number for task in told] == [1, 2]
 
 
+@dataclass
 class Faulty(FakeTraining):
-    """The user's code, which fails at a low rate."""
+    """The user's code, which fails below a rate."""
+
+    below: float = math.inf
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
-        if float(values["lr"]) < 1e-3:
-            raise ZeroDivisionError("in the user's loss")
         super().advance(epoch, values, meter)
+        if float(values["lr"]) < self.below:
+            raise ZeroDivisionError("in the user's loss")
 
 
 def test_what_the_users_code_raises_comes_out_and_the_weights_go_back() -> None:
@@ -162,6 +165,27 @@ def test_what_the_users_code_raises_comes_out_and_the_weights_go_back() -> None:
         run(training, policy="greedy", epochs=2, budget=6.0, sampler="grid", at_once=6, crew=crew)
     assert training.progress == []
     assert crew.closed
+
+
+def test_what_is_raised_under_a_candidate_alone_is_its_outcome() -> None:
+    """As in this process: at the middle of the space, 0.01, which stands for the own rate here, it is not raised."""
+    options: dict[str, Any] = {
+        "policy": "greedy",
+        "epochs": 2,
+        "budget": 6.0,
+        "sampler": "grid",
+        "at_once": 6,
+    }
+    alone, crew = Faulty(below=1e-3), FakeCrew(lambda: Faulty(below=1e-3))
+    _, rollouts, _ = run(alone, **options)
+    assert run(FakeTraining(), crew=crew, **options)[1] == rollouts
+    failed = [outcome for outcome in rollouts if outcome.raised]
+    assert {o.note for o in failed} == {"ZeroDivisionError: in the user's loss"}
+    assert len(failed) == 4
+    assert all(float(o.values["lr"]) < 1e-3 for o in failed)
+    assert {o.trained for o in failed if o.epoch == 0} == {
+        2 * alone.examples
+    }  # later ones have less to spend
 
 
 class AskedToEnd(FakeTraining):

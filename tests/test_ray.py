@@ -163,6 +163,29 @@ def test_what_the_users_code_raises_in_a_worker_is_raised_with_its_traceback() -
     assert "in rollout" in "".join(told.value.__notes__)
 
 
+class Tender(nn.Module):
+    """Raises where its weights are large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = net()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if self.training and self.net[0].weight.abs().max() > 4:
+            raise ArithmeticError("large weights")
+        return self.net(x)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_candidate_alone_raises_in_a_worker_is_its_outcome() -> None:
+    alone, weights = fit(Tender(), at_once=4, policy="greedy", budget=4.0, space="lr=0.01:1000:log", epochs=1)
+    options: dict[str, Any] = {"policy": "greedy", "budget": 4.0, "space": "lr=0.01:1000:log", "epochs": 1}
+    together, same = fit(Tender(), parallel="ray", workers=1, **options)
+    assert "ArithmeticError" in {outcome.raised for outcome in alone.rollouts}
+    assert timeless(together) == timeless(alone)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
+
+
 @pytest.mark.usefixtures("cluster")
 def test_a_run_is_gone_on_with_in_the_midst_of_a_decision(tmp_path: Path) -> None:
     alone, weights = fit(at_once=4, policy="greedy", budget=5.0)

@@ -18,7 +18,7 @@ import numpy as np
 from gammatune.checkpoints import Checkpoints
 from gammatune.crew import Crew, Task
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import JournalError, JournalWarning
+from gammatune.errors import AllDiverged, JournalError, JournalWarning
 from gammatune.journal import (
     Echo,
     Event,
@@ -26,6 +26,8 @@ from gammatune.journal import (
     Repeat,
     Story,
     commit_event,
+    note_event,
+    objective_event,
     repeat_event,
     resume_event,
     rollout_event,
@@ -36,9 +38,9 @@ from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
 from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
-from gammatune.run import Run
+from gammatune.run import ROUNDING, Own, Run
+from gammatune.schedules import STILL
 
-ROUNDING = 1e-9  # of a sum of examples held against a ceiling
 AGAIN = "again"  # the fork from which the members of an average are trained once more
 SAME = 1e-6  # relative: what a sampler proposes may differ by so much on another processor (guess)
 
@@ -62,6 +64,7 @@ class Driver:
         journal: Journal | Echo | None,
         listeners: Sequence[Listener],
         crew: Crew | None = None,
+        own: Own,
         ranks: Ranks = SINGLE,
     ) -> None:
         self.course: list[Outcome] = []
@@ -72,7 +75,7 @@ class Driver:
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
-        self._objective = objective
+        self.objective = self._asked = objective
         self._budget = budget
         self._seed = seed
         self._journal = journal
@@ -83,6 +86,9 @@ class Driver:
         self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
         self._under_way: dict[int, Task] = {}  # what the crew trains
         self._told: Outcome | None = None
+        self._own = own
+        self._ran: Run | None = None  # the last run that was told
+        self._errors: dict[int, Exception] = {}  # what candidates have raised in this process, by rollout
         # Where the training stands, and where the policy believes it does; the same but while nothing is trained.
         begin = Beginning()
         self._begin = begin
@@ -174,10 +180,46 @@ class Driver:
     def tell(self, run: Run) -> Outcome:
         """Take in what `run.report` said; it is on disk when this returns."""
         run.pool(self._ranks)
-        self._told = self._ranks.agree("reports", lambda: run.outcome(self._objective))
-        if not run.is_repeated:
+        self._told = self._scored(self._ranks.agree("reports", lambda: run.outcome(self.objective)))
+        self._ran = run
+        if not run.is_repeated and not self._told.raised:
             self.write(rollout_event(self._told, self.clock.times()))
         return self._told
+
+    def now(self, outcome: Outcome) -> Outcome:
+        """It, scored by the objective as it is now."""
+        return outcome if self.objective is self._asked else self.rollouts[outcome.number]
+
+    def _scored(self, outcome: Outcome, *, is_past: bool = False) -> Outcome:
+        """It, scored by the objective as it is now; where its loss has none, the objective becomes another."""
+        instead = self.objective.instead(outcome.metrics)
+        if instead is not None and outcome.score == instead.score_of(outcome.metrics):
+            name = self.objective.name
+            self.objective = instead
+            self.rollouts = list(map(self._in_its_units, self.rollouts))
+            self.course = list(map(self.now, self.course))
+            self.members = {n: tuple(map(self.now, joined)) for n, joined in self.members.items()}
+            scores = {o.number: o.score for o in self.rollouts if o.score is not None}
+            event = objective_event(
+                instead.name,
+                scores,
+                f"The loss fell below 0 ({_short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
+                f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
+                "before were taken anew.",
+            )
+            if is_past:
+                self.tell_listeners(event | {"past": True})
+            else:
+                self.write(event)
+        return self._in_its_units(outcome)
+
+    def _in_its_units(self, outcome: Outcome) -> Outcome:
+        """Those of the objective as it is now, whichever of the two an outcome was scored by; a score of the user's
+        own stays."""
+        known = self._asked, Objective("loss", self._asked.lam)
+        if outcome.score is None or all(outcome.score != one.score_of(outcome.metrics) for one in known):
+            return outcome
+        return replace(outcome, score=self.objective.score_of(outcome.metrics))
 
     @property
     def is_home(self) -> bool:
@@ -194,7 +236,22 @@ class Driver:
         run.meter.infeasible, run.meter.note = True, run.meter.note or note
         with run.attempt():
             pass
-        self.write(rollout_event(run.outcome(self._objective), self.clock.times(asked=False)))
+        self.write(rollout_event(run.outcome(self.objective), self.clock.times(asked=False)))
+
+    def cause_of(self, ended: AllDiverged) -> Exception:
+        """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
+        tried = ended.tried or range(self.decided[-1] if self.decided else 0, len(self.rollouts))
+        raised = [self._errors[number] for number in tried if number in self._errors]
+        if raised and len(raised) == len(tried):
+            raised[-1].add_note(f"Every candidate raised: {ended}")
+            return raised[-1]
+        if raised:
+            ended.__cause__ = raised[-1]
+        for outcome in self.rollouts:
+            # what another process has raised is known by name alone
+            if outcome.raised and outcome.number in tried and outcome.number not in self._errors:
+                ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
+        return ended
 
     def go_home(self) -> None:
         """Put the training where the course ends; where that has not been reached again, as near as there is."""
@@ -228,6 +285,7 @@ class Driver:
             _check_same(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
             self.clock.pass_event()
+            outcome = self._scored(outcome, is_past=True)
             self.tell_listeners(rollout_event(outcome) | {"past": True})
             self._live = Trained(origin, request, outcome, allowance, fresh)
         elif number in self._under_way:
@@ -239,8 +297,14 @@ class Driver:
                 yield from self._reach(origin)
             else:
                 yield from self._restore(request.fork)
-            outcome = yield from self._train(request, number, allowance, fresh, origin=last_number(origin))
-            self._stands = self._live = Trained(origin, request, outcome, allowance, fresh)
+            outcome = yield from self._train(request, number, allowance, fresh, origin)
+            self._stands = place = Trained(origin, request, outcome, allowance, fresh)
+            if outcome.raised:
+                outcome = yield from self._examine(place)
+                place = Trained(origin, request, outcome, allowance, fresh)
+                self._say_raised(outcome)
+                self.write(rollout_event(outcome, self.clock.times()))
+            self._live = place
             self._keep_the_beginning()
         self.rollouts.append(outcome)
         self.ledger.charge(outcome)
@@ -264,12 +328,12 @@ class Driver:
         self._keep_the_beginning()
         origin = last_number(self._forks[fork])
         tasks = [
-            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed)
+            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed, self._own)
             for i, each in enumerate(rollouts[known:], start=known)
         ]
         self._stands = None  # a crew may train in place
         anew, self._sent = self._sent is not self._forks[fork], self._forks[fork]
-        self._crew.begin(self._training, fork, tasks, self._objective, keep=request.keep, anew=anew)
+        self._crew.begin(self._training, fork, tasks, self.objective, keep=request.keep, anew=anew)
         self._under_way = {task.number: task for task in tasks}
 
     def _await(self, request: Rollout, number: int) -> Outcome:
@@ -280,8 +344,10 @@ class Driver:
         self._announce()
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
         self.tell_listeners({"event": "start", "run": run})
-        outcome = self._crew.outcome(number)
+        outcome = self._scored(self._crew.outcome(number))
         self.clock.spend(outcome.processor)
+        if outcome.raised:
+            self._say_raised(outcome)
         self.write(rollout_event(outcome, self.clock.times()))
         return outcome
 
@@ -291,18 +357,24 @@ class Driver:
         number: int,
         allowance: float,
         fresh: bool,
+        origin: Place,
         *,
-        origin: int | None = None,
         again: bool = False,
+        suspect: Exception | None = None,
     ) -> Generator[Run, None, Outcome]:
-        """Let the loop body train, from where the training stands."""
+        """Let the loop body train, from where the training stands: at `origin`, but for what is trained to look into
+        an error."""
+        # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed over
+        at_rest = isinstance(origin, Beginning) and request.shape == STILL
         leaves = self.rollouts[number - 1].leaves if number else ()
         run = Run(
             *(self._training, request, number, allowance),
             fresh=fresh,
             is_repeated=again,
-            origin=origin,
+            origin=last_number(origin),
             leaves=leaves,
+            is_searched=not at_rest and self._own.is_searched(request),
+            suspect=suspect,
         )
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
@@ -313,6 +385,53 @@ class Driver:
         self.tell_listeners({"event": "start", "run": run})  # not for the journal: it has not happened yet
         yield run
         return self._take()
+
+    def _examine(self, raised: Trained) -> Generator[Run, None, Outcome]:
+        """Train again, at the optimizer's own values, what has raised, from the last fork before it: an error that
+        comes there too goes through. Else the outcome, with what this has cost in it.
+
+        It ends with the step that raised, or, without an answer, with what that rollout might spend.
+        """
+        outcome, run = raised.outcome, self._ran
+        assert run is not None
+        if run.error is not None:
+            self._errors[outcome.number] = run.error
+        steps = [raised]
+        origin = raised.origin
+        while not isinstance(origin, Beginning) and not any(origin is held for held in self._forks.values()):
+            last = origin.members[-1] if isinstance(origin, Averaged) else origin
+            if not isinstance(last, Trained):
+                break
+            steps.append(last)
+            origin = last.origin
+        yield from self._reach(origin)
+        for step in reversed(steps):
+            left = raised.allowance - units(outcome.trained, outcome.evaluated)
+            if step is raised and not run.in_evaluation:
+                left = min(left, (1 + ROUNDING) * raised.outcome.trained)
+            scored = step is raised and run.in_evaluation
+            request = replace(self._own.of(step.request), scored=scored)
+            ended = yield from self._train(
+                *(request, outcome.number, left, step.fresh, step.origin), again=True, suspect=run.error
+            )
+            self._stands = None
+            outcome = outcome.with_cost_of(ended)
+            if not ended.ok:
+                break
+        return outcome
+
+    def _say_raised(self, outcome: Outcome) -> None:
+        """Once in a run; the notes of outcomes say it of each."""
+        if any(earlier.raised for earlier in self.rollouts):
+            return
+        values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
+        said = outcome.note.rstrip(".: ")
+        self.write(
+            note_event(
+                f"Rollout {outcome.number} ({values}) raised {said}. At the optimizer's own rate that was not raised "
+                "again, so that the candidate counts as one that diverged; so does any other that raises."
+            )
+        )
 
     def _take(self) -> Outcome:
         """What the loop body has told."""
@@ -355,9 +474,10 @@ class Driver:
             if not is_past:
                 yield from self._restore(fork)
             self._live = self._forks[fork]
-        taken = list(request.outcomes)
+        taken = [self.now(outcome) for outcome in request.outcomes]
+        joined = {n: tuple(map(self.now, members)) for n, members in request.members.items()}
         course = self.course[: request.epochs - len(taken)] + taken
-        verdicts, members = [*self.verdicts, request.verdict], {**self.members, **request.members}
+        verdicts, members = [*self.verdicts, request.verdict], {**self.members, **joined}
         decided = [*self.decided, len(self.rollouts)]
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
@@ -448,8 +568,11 @@ class Driver:
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""
         was = place.outcome
-        outcome = yield from self._train(place.request, was.number, place.allowance, place.fresh, again=True)
-        same = (outcome.status, outcome.score, outcome.metrics) == (was.status, was.score, was.metrics)
+        outcome = yield from self._train(
+            *(place.request, was.number, place.allowance, place.fresh, place.origin), again=True
+        )
+        same = (outcome.status, outcome.metrics) == (was.status, was.metrics)
+        same &= outcome.score == self.now(was).score
         repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
         self.write(repeat_event(repeat))
@@ -635,6 +758,10 @@ def _plain(request: Rollout) -> Rollout:
     """With Python's numbers for NumPy's, so that a journal can hold them."""
     values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
     return replace(request, values=values)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _lost() -> JournalError:

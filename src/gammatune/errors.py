@@ -34,7 +34,14 @@ class NotRestorable(GammatuneError, RuntimeError):
 
 
 class AllDiverged(GammatuneError, RuntimeError):
-    """Every candidate of a decision diverged; the weights are back where the decision began."""
+    """Every candidate of a decision diverged; the weights are back where the decision began.
+
+    tried: the numbers of their rollouts, where they are known.
+    """
+
+    def __init__(self, said: str, tried: list[int] | tuple[int, ...] = ()) -> None:
+        super().__init__(said)
+        self.tried = tuple(tried)
 
 
 class JournalError(GammatuneError, RuntimeError):

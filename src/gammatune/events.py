@@ -9,6 +9,7 @@
     end      how it ended, and the cost
     report   what was measured afterwards on data the run neither trained on nor selected by
     note     a sentence worth keeping
+    objective  what is scored from here on, in the place of what was asked for, with earlier scores taken anew
 
 A rollout, a commit and an end may say what the clock told the policy since the one before ("asked"), how long the run
 has taken ("elapsed", seconds) and how much of the processor ("spent", seconds), all its processes together. "time" is
@@ -110,6 +111,11 @@ def repeat_event(repeat: Repeat) -> dict[str, Any]:
 def note_event(text: str, *, is_start: bool = False) -> dict[str, Any]:
     """is_start: it says that the pretrained weights the run began with are handed back."""
     return {"event": "note", "text": text, "is_start": is_start}
+
+
+def objective_event(name: str, scores: Mapping[int, float], text: str) -> dict[str, Any]:
+    """scores: of the rollouts before, by number. text: why, in a sentence."""
+    return {"event": "objective", "name": name, "scores": dict(scores), "text": text}
 
 
 def _now() -> str:

@@ -189,6 +189,12 @@ OUTCOME: dict[str, Check] = {
     "origin": _or_none(after),
     "processor": real,
     "leaves": lambda held: tuple(whole(count) for count in held),
+    "raised": text,
+}
+OBJECTIVE: dict[str, Check] = {
+    "name": text,
+    "scores": lambda held: {int(whole(int(number))): measured(score) for number, score in held.items()},
+    "text": text,
 }
 REPEAT: dict[str, Check] = {
     "rollout": whole,

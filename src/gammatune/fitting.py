@@ -66,6 +66,7 @@ from gammatune.measures import (
 from gammatune.metrics import Classification, Regression, classification, regression
 from gammatune.objectives import (
     DEFAULT_CLASSIFICATION,
+    DEFAULT_OWN_LOSS,
     DEFAULT_REGRESSION,
     Objective,
     ObjectiveName,
@@ -254,7 +255,8 @@ def fit(
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
-    Out of memory makes a candidate infeasible where a batch size is searched.
+    Out of memory makes a candidate infeasible where a batch size is searched. A candidate under which model, loss or
+    optimizer raise has diverged; what they raise at the optimizer's own rate too goes through.
 
     Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
     no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
@@ -328,8 +330,8 @@ def fit(
             )
         )
     if objective is None:
-        counted = task.classify and task.comparable
-        objective = DEFAULT_CLASSIFICATION if counted else DEFAULT_REGRESSION
+        objective = DEFAULT_CLASSIFICATION if task.classify else DEFAULT_REGRESSION
+        objective = objective if task.comparable else DEFAULT_OWN_LOSS
 
     if any(not p.requires_grad for p in model.parameters()):
         said.append(f"Of the model, {trained_in_words(model)}.")
@@ -384,6 +386,7 @@ def fit(
         metric=metric,
         scale=scale,
         ranks=ranks,
+        rate_is_own=lr is not None or not isinstance(optimizer, str),
     )
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE
@@ -449,8 +452,10 @@ def fit(
             )
             with tuner:
                 for run in tuner:
-                    run.advance()
-                    run.report(**run.evaluate())
+                    run.drive()
+            said += [
+                event["text"] for event in tuner.result.events if event["event"] in ("note", "objective")
+            ]
             if has_mode(stepper):  # the weights that are meant to be used, not those it steps with
                 stepper.eval()  # type: ignore[attr-defined]
             if start is not None and (told := start.held_against(tuner)):
@@ -679,11 +684,12 @@ class _Start:
         ended = tuner.result.metrics
         if not ended:
             return None
-        own, other = tuner.objective(self.metrics), tuner.objective(ended)
+        objective = tuner.objective.instead(self.metrics) or tuner.objective
+        own, other = objective(self.metrics), objective(ended)
         if rank(own, self.metrics) <= rank(other, ended):
             return None
         return (
-            f"No epoch was better than the weights the model came with ({tuner.objective.name} {own:.4g} against "
+            f"No epoch was better than the weights the model came with ({objective.name} {own:.4g} against "
             f"{other:.4g})"
         )
 

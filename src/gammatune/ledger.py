@@ -36,7 +36,8 @@ class Meter:
     every batch.
     fresh: the course has passed these epochs, and what was kept of their batches is gone: they are drawn anew.
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
-    told: every rank knows that it has ended.
+    told: every rank knows that it has ended. foreign: an error that no candidate can have caused, since it came from
+    a loader, from those who look on, or of want of memory.
     leaves: as in `records.Outcome`, as far as earlier rollouts told. calls: of `run.batches`, so far.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
@@ -56,6 +57,7 @@ class Meter:
     infeasible: bool = False
     cut: bool = False
     told: bool = False
+    foreign: BaseException | None = None
     note: str = ""
     leaves: tuple[int, ...] = ()
     calls: list[Call] = field(default_factory=list)
@@ -181,7 +183,7 @@ class Ledger:
         self._seconds += outcome.seconds
         self._plain.hear(outcome)
         whole = outcome.epoch_batches > 0 and outcome.batches == self._plain.batches
-        if whole and outcome.evaluated and outcome.processor:
+        if outcome.ok and whole and outcome.evaluated and outcome.processor:
             self._whole.append(outcome.processor)
 
     def repeat(self, trained: float, evaluated: float, seconds: float) -> None:

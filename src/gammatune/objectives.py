@@ -19,6 +19,9 @@ A measure that is asked for (`gammatune.measures`) takes the accuracy's place, o
 
 so that short rollouts, in which the f1 of all is 0, are still told apart by their loss.
 
+A loss of one's own may be negative, as that of a density is. Where an objective that takes its logarithm meets one,
+the run goes on by minus the loss (`Objective.instead`), and what was scored before is scored anew.
+
 The thesis cuts kappa to 0 where it would be negative. A cut kappa is 0 all over the first epochs, so the
 uncut form searches and the cut form reproduces.
 """
@@ -99,6 +102,9 @@ ObjectiveName: TypeAlias = Literal[
 OVERFITTED = 1.5  # times the loss [guess]
 DEFAULT_CLASSIFICATION: ObjectiveName = "kappa"
 DEFAULT_REGRESSION: ObjectiveName = "log-loss"
+DEFAULT_OWN_LOSS: ObjectiveName = (
+    "loss"  # where nothing but a loss of the user's own is known: it may be negative
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,23 @@ class Objective:
     def needs(self) -> tuple[str, ...]:
         """The names of the metrics without which there is no score."""
         return (_SINGLE[self.name][0],) if self.name in _SINGLE else (self.weighed, "loss")
+
+    @property
+    def takes_logarithm(self) -> bool:
+        """Whether there is no score where the loss is negative."""
+        return self.name == "log-loss" or self.name not in _SINGLE
+
+    def instead(self, metrics: Metrics) -> "Objective | None":
+        """What to go on with where the loss is negative and has no logarithm: minus the loss."""
+        below = -math.inf < metrics.get("loss", 0.0) < 0
+        return Objective("loss", self.lam) if below and self.takes_logarithm else None
+
+    def score_of(self, metrics: Metrics) -> float | None:
+        """The score; None where these metrics have none."""
+        try:
+            return self(metrics)
+        except InvalidArgument:
+            return None
 
     @property
     def weighed(self) -> str:
@@ -173,8 +196,7 @@ class Objective:
             raise InvalidArgument(
                 f"accuracy must be a fraction in [0, 1], not per cent, got {accuracy:g}; divide by 100"
             )
-        takes_log = self.name == "log-loss" or self.name not in _SINGLE
-        if takes_log and -math.inf < metrics["loss"] < 0:
+        if self.takes_logarithm and -math.inf < metrics["loss"] < 0:
             raise InvalidArgument(
                 f"objective {self.name!r} takes the logarithm of the loss, which must not be negative, "
                 f"got {metrics['loss']:g}; use 'loss' or 'accuracy'"

@@ -7,7 +7,7 @@ several trainings.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 Value: TypeAlias = float | int | str
@@ -208,6 +208,8 @@ class Outcome:
     as this rollout and those before it tell; empty where it leaves none. The rate was brought down over so many.
     origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
     training itself began; None in a journal that is older than this field.
+    raised: the type of the exception that ended it, by name; "" where none did. What it took to train it again at the
+    optimizer's own rate, which did not raise, is in `trained`, `evaluated` and `seconds`.
     """
 
     number: int
@@ -232,6 +234,7 @@ class Outcome:
     origin: int | None = None
     processor: float = field(default=0.0, compare=False)
     leaves: tuple[int, ...] = ()
+    raised: str = ""
 
     @property
     def ok(self) -> bool:
@@ -240,3 +243,13 @@ class Outcome:
     @property
     def observation(self) -> Observation:
         return Observation(self.values, self.score)
+
+    def with_cost_of(self, other: "Outcome") -> "Outcome":
+        """The same, and in its cost what another rollout took."""
+        return replace(
+            self,
+            trained=self.trained + other.trained,
+            evaluated=self.evaluated + other.evaluated,
+            seconds=self.seconds + other.seconds,
+            processor=self.processor + other.processor,
+        )

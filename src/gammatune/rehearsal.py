@@ -185,7 +185,11 @@ def _obstacle(output: Any, targets: Tensor, classify: bool) -> str | None:
 def _check_classes(name: str, targets: Tensor, columns: int) -> None:
     low, high = int(targets.min()), int(targets.max())
     if low < 0:
-        raise InvalidData(f"{name}: a target is {low}; classes are counted from 0")
+        raise InvalidData(
+            f"{name}: a target is {low}, and classes are counted from 0. Targets that a loss passes over "
+            "(ignore_index) are not taken yet: leave those examples out, or use gammatune.Tuner with a loop of your "
+            "own"
+        )
     if high >= columns:
         raise ModelMismatch(
             f"{name}: the model has {columns} outputs and a target is {high} (classes are counted from 0); give its "

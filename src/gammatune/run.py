@@ -5,15 +5,47 @@ import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import InvalidArgument, MissingReport
+from gammatune.errors import GammatuneError, InvalidArgument, MissingReport
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, plain_number
 from gammatune.ranks import Ranks
-from gammatune.records import FLAT, Metrics, Outcome, Rollout, Status
+from gammatune.records import FLAT, Metrics, Outcome, Rollout, Shape, Status, Values
+from gammatune.space import BATCH_SIZE
+
+ROUNDING = 1e-9  # of a sum of examples held against a ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What nobody can call a candidate.
+
+    values: those the optimizer came with. shape: what the rate is multiplied by under them, `STILL` where it is the
+    library that chose it, so that it may be too high itself; None: as in the rollout.
+    """
+
+    values: Values
+    shape: Shape | None = None
+
+    def is_searched(self, request: Rollout) -> bool:
+        """Whether its values are a candidate's."""
+        return (request.values, request.shape) != (self.of(request).values, self.of(request).shape)
+
+    def of(self, request: Rollout) -> Rollout:
+        """The same rollout under the own values; its batches are those that it had."""
+        own = {name: value for name, value in self.values.items() if name != BATCH_SIZE}
+        return replace(
+            request,
+            values={**request.values, **own},
+            shape=request.shape if self.shape is None else self.shape,
+            course=False,
+        )
+
+
+UNSEARCHED = Own({})  # whatever a rollout is trained under is the user's
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +58,25 @@ class _Said:
     diverged: bool
     infeasible: bool
     note: str
+    raised: str
+    in_evaluation: bool
 
 
 class Run:
     """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
 
     epoch: from 0. values: the candidate. number: counts the rollouts from 0. role: what it is for, in a word or two.
-    scored: whether anybody asks for its score. is_repeated: this rollout has been told before, and is trained once
-    more because the state after it was lost with an earlier process.
+    scored: whether anybody asks for its score. is_repeated: this rollout has been trained before, and is trained once
+    more because the state after it was lost with an earlier process, or to see whether what it raised is raised at
+    the optimizer's own rate too.
     is_course: it goes on with the course as it stands, and what it trains is kept unless something better comes: the
     epoch may blow up and be taken back, a later walk may end better, an earlier epoch may be handed back. Of the
     candidates of "greedy" and "once", and of later walks, nobody knows yet whether they are kept, and it is False.
     So a curve to look at meanwhile may follow it; `Result.kept` says afterwards which runs, by number, made the
     training that was kept.
 
-    Where batch sizes are searched, one of them may be too large. `attempt` makes that a candidate that does not fit
-    instead of an error that ends the run:
+    Of those that are tried, one rate may be too high, so that the loop body raises, and one batch size too large.
+    `attempt` makes that an outcome of the candidate instead of an error that ends the run:
 
         for run in tuner:
             with run.attempt():
@@ -61,6 +96,8 @@ class Run:
         is_repeated: bool = False,
         origin: int | None = None,
         leaves: tuple[int, ...] = (),
+        is_searched: bool = True,
+        suspect: Exception | None = None,
     ) -> None:
         self.epoch = request.epoch
         self.values = request.values
@@ -72,6 +109,12 @@ class Run:
         self._training = training
         self._request = request
         self._origin = origin
+        self._is_searched = is_searched  # what is raised may be the candidate's
+        self._suspect = suspect  # what is raised says that this one is not
+        self._is_attempted = False
+        self.error: Exception | None = None  # what the candidate raised
+        self.in_evaluation = False  # or was about to
+        self._raised = ""
         self.meter = Meter(request.length, request.shape, request.order, fresh, allowance, leaves=leaves)
         self._given: list[Iterator[Any]] = []  # by `batches`
         self._started, self._processor = clock.perf_counter(), clock.process_time()
@@ -115,6 +158,7 @@ class Run:
         """
         if self.meter.diverged or self.meter.infeasible or not self._request.scored:
             return {}
+        self.in_evaluation = True
         if function is None:
             return self._training.evaluate(self.meter)  # type: ignore[attr-defined, no-any-return]
         return self._training.measure(function, self.meter, examples)  # type: ignore[attr-defined, no-any-return]
@@ -123,18 +167,70 @@ class Run:
         """Train as far as this run goes, where the training can be driven (`Tuner(training=...)`)."""
         self._training.advance(self.epoch, self.values, self.meter)  # type: ignore[attr-defined]
 
+    def drive(self) -> None:
+        """Train as far as this run goes, score and report, where the training can be driven, as an `attempt`."""
+        with self.attempt():
+            self.advance()
+            self.report(**self.evaluate())
+
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Within, out of memory is an outcome of this run, and nothing need be reported.
+        """Within, what a candidate raises is its outcome, and nothing need be reported.
 
-        No batch size as large is tried again. Where none is searched the error goes through, as any other does:
-        nothing that is searched would need less.
+        Out of memory makes a batch size infeasible, and none as large is tried again; where none is searched the
+        error goes through: nothing that is searched would need less. Any other `Exception` makes the run diverge.
+        The rollout is trained once more then, at the optimizer's own rate and as far as the step that raised: an
+        error that comes there too is no candidate's, and goes through. So does at once what is raised at that rate,
+        by a loader, by gammatune itself, or after `report`.
         """
+        self._is_attempted = True
         attempting = getattr(self._training, "attempting", None)
-        with nullcontext() if attempting is None else attempting(self.meter):
-            yield
-        if self.meter.infeasible and self._metrics is None:
+        raised_again = False
+        try:
+            with nullcontext() if attempting is None else attempting(self.meter):
+                yield
+        except Exception as error:
+            if self._is_the_candidates(error):
+                self._end_with(error)
+            elif self._suspect is not None and self._is_of_the_body(error) and error is not self._suspect:
+                raised_again = True
+            else:
+                raise
+        if raised_again:
+            self._raise_the_suspect()
+        if (self.meter.infeasible or self.error is not None) and self._metrics is None:
             self._metrics = {}
+
+    def may_be_at_fault(self, error: BaseException) -> bool:
+        """Whether an error that ended the run may be the candidate's, and was raised outside of an `attempt`."""
+        is_one = isinstance(error, Exception) and self._is_the_candidates(error)
+        return is_one and not self._is_attempted
+
+    def _is_the_candidates(self, error: Exception) -> bool:
+        return self._is_of_the_body(error) and (self._is_searched or self.meter.diverged)
+
+    def _is_of_the_body(self, error: Exception) -> bool:
+        """Not gammatune's own, a loader's, for want of memory, or raised after the report."""
+        is_another = isinstance(error, GammatuneError) or error is self.meter.foreign
+        return not is_another and self._metrics is None
+
+    def _end_with(self, error: Exception) -> None:
+        meter = self.meter
+        self.error = error
+        if not meter.diverged:  # else that is why it raised
+            said = str(error).splitlines()
+            self._raised = type(error).__name__.lstrip("_")  # torch.linalg.LinAlgError is a _LinAlgError
+            meter.diverged, meter.note = True, f"{self._raised}: {said[0]}" if said else self._raised
+        if hasattr(self._training, "end_run"):
+            self._training.end_run(meter, error)
+
+    def _raise_the_suspect(self) -> None:
+        assert self._suspect is not None
+        context = self._suspect.__context__
+        try:
+            raise self._suspect
+        finally:
+            self._suspect.__context__ = context  # what was raised again says no more than this
 
     def report(self, *, score: float | None = None, **metrics: float) -> None:
         """What came of this run: metrics for the objective, or a `score` of your own (higher is better).
@@ -159,13 +255,19 @@ class Run:
         """
         meter = self.meter
         own = _Said(
-            *(self._metrics, self._score, meter.evaluated, meter.diverged, meter.infeasible, meter.note)
+            *(self._metrics, self._score, meter.evaluated, meter.diverged, meter.infeasible, meter.note),
+            *(self._raised, self.in_evaluation),
         )
         told = ranks.each("reports", lambda: own)
         meter.evaluated = sum(one.evaluated for one in told)
         meter.diverged = any(one.diverged for one in told)
         meter.infeasible = any(one.infeasible for one in told)
         meter.note = next((one.note for one in (own, *told) if one.note), "")
+        self.in_evaluation = any(one.in_evaluation for one in told)
+        for one in told:
+            if one.raised:  # says more than that a rank has ended the run
+                self._raised, meter.note = one.raised, one.note
+                break
         if any(one.metrics is None for one in told):
             self._metrics = None
             return
@@ -192,6 +294,7 @@ class Run:
         score = None
         note = meter.note
         if status == "ok" and self._request.scored:
+            objective = objective.instead(self._metrics) or objective
             score = self._score if self._score is not None else objective(self._metrics)
             if not math.isfinite(score):
                 status, score = "diverged", None
@@ -224,6 +327,7 @@ class Run:
             role=self._request.role,
             origin=self._origin,
             leaves=leaves,
+            raised=self._raised,
         )
 
     def _settle(self) -> None:

@@ -7,8 +7,8 @@ every event to its types, so that whoever shows a story need not; `read` holds t
 import json
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from gammatune.fields import (
     LATER,
     MEASURED,
     NUMBERS,
+    OBJECTIVE,
     OUTCOME,
     REPEAT,
     RESUME,
@@ -50,6 +51,7 @@ DEEPEST = 100  # brackets within brackets; deeper ones exhaust the stack of whoe
 class Story:
     """A run as its journal tells it.
 
+    objective: what is scored, which may have become another than was asked for (`begin`); all scores are its.
     end: how it ended; None while it goes on, also after a later process went on with it.
     torn: the last line was not whole (the run was cut off while writing) and has been left out.
     decided: of each verdict, how many rollouts there had been. members: of the averaged outcomes, by number.
@@ -61,6 +63,7 @@ class Story:
     """
 
     begin: dict[str, Any] = field(default_factory=dict)
+    objective: str = ""
     rollouts: list[Outcome] = field(default_factory=list)
     course: list[Outcome] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
@@ -103,6 +106,7 @@ class Story:
                     )
                 check(event, BEGIN | {name: look for name, look in ASKED.items() if name in event})
                 self.begin = dict(event)
+                self.objective = event["objective"]
             case "resume":
                 check(event, RESUME)
                 if self.end is not None:
@@ -132,6 +136,8 @@ class Story:
                 check(event, LABELS if "accuracy" in event else NUMBERS)
                 check(event, {name: look for name, look in MEASURED.items() if name in event})
                 self.report = dict(event)
+            case "objective":
+                self._score_anew(**fields(event, OBJECTIVE))
             case "note":
                 self.notes.append(text(event["text"]))
                 is_start = flag(event["is_start"]) if "is_start" in event else _is_of_the_start(event["text"])
@@ -140,6 +146,20 @@ class Story:
                 raise JournalError(
                     f"event {other!r:.40} is not known; the journal may come from a newer gammatune"
                 )
+
+    def _score_anew(self, name: str, scores: Mapping[int, float], text: str) -> None:
+        """text: why."""
+        self.objective = name
+        self.rollouts = [
+            replace(outcome, score=scores[outcome.number]) if outcome.number in scores else outcome
+            for outcome in self.rollouts
+        ]
+        self.course = [self.rollouts[outcome.number] for outcome in self.course]
+        self.members = {
+            number: [self.rollouts[member.number] for member in joined]
+            for number, joined in self.members.items()
+        }
+        self.notes.append(text)
 
     def _commit(self, event: Event) -> None:
         taken = [self._rollout(number) for number in event["rollouts"]]

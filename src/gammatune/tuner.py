@@ -41,10 +41,10 @@ from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
 from gammatune.records import Metrics, Outcome, Values, Verdict
-from gammatune.run import Run
+from gammatune.run import Own, Run
 from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
 from gammatune.samplers.sampler import Sampler
-from gammatune.schedules import ScheduleName
+from gammatune.schedules import STILL, ScheduleName
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
 from gammatune.signals import Terminated, terminating
@@ -254,7 +254,7 @@ class Tuner:
         if isinstance(policy, Replay):
             policy.refuse_other_rates(multiplier=multiplier)
             space = policy.space if space is None else space
-        self.objective = make_objective(objective) if isinstance(objective, str) else objective
+        asked = make_objective(objective) if isinstance(objective, str) else objective
         if training is None:
             if model is None or optimizer is None:
                 raise InvalidArgument(
@@ -297,8 +297,8 @@ class Tuner:
                 policy=_name(policy),
                 sampler=_name(sampler),
                 sampler_options=options,
-                objective=self.objective.name,
-                lam=self.objective.lam,
+                objective=asked.name,
+                lam=asked.lam,
                 space=list(self.space.lines),
                 keep=keep,
                 patience=self._patience,
@@ -329,7 +329,7 @@ class Tuner:
             self._shape = schedule_of(schedule or own)
             self._driver = Driver(
                 self._training,
-                self.objective,
+                asked,
                 epochs=self.epochs,
                 budget=self.budget,
                 seed=self.seed,
@@ -337,6 +337,7 @@ class Tuner:
                 listeners=self._listeners,
                 crew=crew,
                 ranks=self._ranks,
+                own=self._own(),
             )
             if crew is not None:
                 opened.callback(crew.close)
@@ -367,6 +368,8 @@ class Tuner:
         Raises RankFailed where the error comes of another rank's end."""
         try:
             if not self._finished:
+                if error is not None:
+                    self._advise(error)
                 fault = self._leave(error)
                 self.current = None
                 self._driver.go_home()
@@ -382,6 +385,17 @@ class Tuner:
             self._closed = True
             with self._signals, self._opened:  # each is closed, whatever becomes of the others
                 pass
+
+    def _advise(self, error: BaseException) -> None:
+        """On an error of the body that may be the candidate's, where nobody has asked for that to be seen."""
+        run = self.current
+        if run is not None and run.may_be_at_fault(error):
+            values = ", ".join(f"{name}={value!r}" for name, value in run.values.items())
+            error.add_note(
+                f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of "
+                "yours: put the body of the loop into `with run.attempt():`, and the candidate counts as one that "
+                "diverged"
+            )
 
     def _say_end(self, how: str, error: BaseException | None) -> None:
         if error is None:
@@ -445,11 +459,16 @@ class Tuner:
         if self._failed:
             raise InvalidArgument("the run has ended with an error; leave the tuner's with block")
         self._failed = True  # until the next run is there
+        cause: Exception | None = None
         try:
             run = next(self._runs, None)
-        except AllDiverged:
+        except AllDiverged as failed:
             self._driver.go_home()
-            raise
+            cause = self._driver.cause_of(failed)
+            if cause is failed:
+                raise
+        if cause is not None:
+            raise cause
         self._failed = False
         if run is None:
             self._finished = True
@@ -486,6 +505,11 @@ class Tuner:
 
         False in the midst of a rollout, and where a run that is gone on with failed before it was there again."""
         return self._finished or self._driver.is_home
+
+    @property
+    def objective(self) -> Objective:
+        """What is scored; minus the loss, once that has fallen below 0 where another takes its logarithm."""
+        return self._driver.objective
 
     @property
     def cost(self) -> Cost:
@@ -570,6 +594,8 @@ class Tuner:
             keep=self._keep,
             patience=self._patience,
             at_once=self._at_once,
+            now=self._driver.now,
+            scale=lambda: self.objective.name,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )
@@ -578,6 +604,7 @@ class Tuner:
         return math.inf if self.time is None else self.time - self._reserve - self._driver.clock.elapsed
 
     def _beats(self, one: Outcome, other: Outcome) -> bool:
+        one, other = self._driver.now(one), self._driver.now(other)
         if one.score is None or other.score is None:
             return one.score is not None
         needs = self.objective.needs
@@ -599,11 +626,17 @@ class Tuner:
             for n in self.space.names
         }
 
+    def _own(self) -> Own:
+        """What a rollout that raised is trained again under."""
+        is_users = getattr(self._training, "rate_is_own", True)
+        return Own(self._own_values(), None if is_users else STILL)
+
     def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
         return self._sampler(space or self.space, stream(self.seed, "sampler", decision))
 
     def _rank(self, outcome: Outcome) -> tuple[float, ...]:
-        return rank(-math.inf if outcome.score is None else outcome.score, outcome.metrics)
+        score = self._driver.now(outcome).score
+        return rank(-math.inf if score is None else score, outcome.metrics)
 
     def _end_event(self, how: str) -> dict[str, Any]:
         cost = self.cost

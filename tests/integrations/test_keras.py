@@ -358,6 +358,64 @@ def test_a_model_built_again_in_one_process_is_told_how(tmp_path: Any) -> None:
             fit(model, X[TRAIN], Y[TRAIN], **given)
 
 
+def tender(module: Any, args: Any) -> None:
+    if module.training and module.kernel.value.abs().max() > 50:
+        raise ValueError("large weights")
+
+
+def two_epochs(*rates: float) -> Any:
+    """A policy that tries these rates before each of two epochs."""
+
+    def policy(job: Any) -> Any:
+        for epoch in range(2):
+            yield Fork("home")
+            for rate in rates:
+                outcome = yield Rollout({"lr": rate}, epoch, "home")
+                assert outcome.raised
+            outcome = yield Rollout({"lr": 0.01}, epoch, "home", course=True)
+            yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+
+    return policy
+
+
+def test_a_candidate_that_raises_leaves_no_trace() -> None:
+    def run(*rates: float) -> Any:
+        model = make()
+        model.build((None, 6))
+        model.layers[1].register_forward_pre_hook(tender)
+        result = fit(
+            *(model, X[TRAIN], Y[TRAIN]),
+            epochs=2,
+            batch_size=16,
+            validation_data=(X[SELECT], Y[SELECT]),
+            verbose=0,
+            policy=two_epochs(*rates),
+            budget=20,
+        )
+        return evidence(model), result
+
+    (plain_evidence, _), (other, result) = run(), run(1e3)
+    assert_same(plain_evidence, other)
+    assert [o.raised for o in result.rollouts if not o.ok] == ["ValueError"] * 2
+
+
+@pytest.mark.parametrize("method", ["on_train_batch_end", "on_test_batch_end"])
+def test_an_error_of_a_callback_is_the_users(method: str) -> None:
+    def fail(self: Any, *args: Any, **logs: Any) -> None:
+        raise ValueError("mine")
+
+    callback = type("Fail", (keras.callbacks.Callback,), {method: fail})()
+    with pytest.raises(ValueError, match="mine"):
+        fit(
+            *(make(), X[TRAIN], Y[TRAIN]),
+            epochs=4,
+            batch_size=4,
+            validation_data=(X[SELECT], Y[SELECT]),
+            verbose=0,
+            callbacks=[callback],
+        )
+
+
 def blowing_up(job: Any) -> Any:
     """Three epochs; the second is first trained at a rate that blows up, and repeated."""
     yield Fork("home")

@@ -299,6 +299,61 @@ def test_gone_on_with(tmp_path: Path) -> None:
     assert same(whole, train("parts"))
 
 
+class Tender(Net):
+    """Raises in training where its weights are large."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        if self.net[0].weight.abs().max() > 50:
+            raise ValueError("large weights")
+        return super().training_step(batch, batch_idx)
+
+
+def two_epochs(*rates: float) -> Any:
+    """A policy that tries these rates before each of two epochs."""
+
+    def policy(job: Any) -> Any:
+        for epoch in range(2):
+            yield Fork("home")
+            for rate in rates:
+                outcome = yield Rollout({"lr": rate}, epoch, "home")
+                assert outcome.raised
+                yield Fork("other")
+            outcome = yield Rollout({"lr": 0.01}, epoch, "home", course=True)
+            yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+
+    return policy
+
+
+def test_a_candidate_that_raises_leaves_no_trace() -> None:
+    def train(*rates: float) -> Any:
+        model, trainer = Tender(), trainer_of()
+        torch.manual_seed(3)
+        random.seed(3)
+        result = fit(trainer, model, *many(4), policy=two_epochs(*rates), budget=20)
+        return dict(model.state_dict()), trainer.global_step, dict(trainer.callback_metrics), result
+
+    plain, disturbed = train(), train(1e3)
+    assert same(plain[:3], disturbed[:3])
+    assert [o.note for o in disturbed[3].rollouts if not o.ok] == ["ValueError: large weights"] * 2
+
+
+def test_an_error_of_the_module_or_of_a_callback_is_the_users() -> None:
+    class Buggy(Net):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            if self.calls > 40:
+                raise ValueError("mine")
+            return super().training_step(batch, batch_idx)
+
+    class Fail(pl.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, trainer: Any, *others: Any) -> None:
+            if trainer.current_epoch == 1:
+                raise ValueError("mine")
+
+    for model, callbacks in ((Buggy(), []), (Net(), [Fail()])):
+        with pytest.raises(ValueError, match="mine"):
+            fit(trainer_of(max_epochs=4, callbacks=callbacks), model, *many(4))
+
+
 def blowing_up(job: Any) -> Any:
     """Three epochs; the second is first trained at a rate that blows up, and repeated."""
     yield Fork("home")

@@ -250,6 +250,51 @@ def test_gone_on_with(tmp_path: Path) -> None:
     assert same(whole, run("parts"))
 
 
+def refuse_large(module: Any, args: Any) -> None:
+    if module.training and module.weight.abs().max() > 50:
+        raise ValueError("large weights")
+
+
+def two_epochs(*rates: float) -> Any:
+    """A policy that tries these rates before each of two epochs."""
+
+    def policy(job: Any) -> Any:
+        for epoch in range(2):
+            yield Fork("home")
+            for rate in rates:
+                outcome = yield Rollout({"lr": rate}, epoch, "home")
+                assert outcome.raised
+            outcome = yield Rollout({"lr": 0.01}, epoch, "home", course=True)
+            yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+
+    return policy
+
+
+def test_a_candidate_that_raises_leaves_no_trace(tmp_path: Path) -> None:
+    def run(*rates: float) -> Any:
+        trainer = make(tmp_path, num_train_epochs=2, examples={"train_dataset": ROWS[:120]})
+        trainer.model.classifier.register_forward_pre_hook(refuse_large)
+        result = train(trainer, policy=two_epochs(*rates), budget=20)
+        state = trainer.state
+        return dict(trainer.model.state_dict()), state.global_step, state.total_flos, result
+
+    plain, disturbed = run(), run(1e3)
+    assert same(plain[0], disturbed[0])
+    assert plain[1:3] == disturbed[1:3]
+    assert [o.note for o in disturbed[3].rollouts if not o.ok] == ["ValueError: large weights"] * 2
+
+
+def test_an_error_of_a_callback_is_the_users(tmp_path: Path) -> None:
+    class Fail(transformers.TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            if state.epoch > 1:
+                raise ValueError("mine")
+
+    trainer = make(tmp_path, [Fail()], num_train_epochs=4, examples={"train_dataset": ROWS[:240]})
+    with pytest.raises(ValueError, match="mine"):
+        train(trainer)
+
+
 def blowing_up(job: Any) -> Any:
     """Three epochs; the second is first trained at a rate that blows up, and repeated."""
     yield Fork("home")

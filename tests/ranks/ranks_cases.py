@@ -458,6 +458,51 @@ def without_memory(rank: int, world: int, directory: Path) -> dict[str, Any]:
     return {"rollouts": tuner.result.rollouts}
 
 
+def overshooting(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """All ranks raise under rates that are too high, in training or in scoring."""
+    model = DDP(net())
+    optimizer = sgd(model, 0.03)
+    starts = []
+
+    def score() -> dict[str, float]:
+        metrics = validate(model, rank, world)
+        if 0.1 < optimizer.param_groups[0]["lr"] < 1:
+            raise ArithmeticError("in scoring")
+        return metrics
+
+    sampler: DistributedSampler[Any] = DistributedSampler(DATA, world, rank, seed=3)
+    loader = DataLoader(DATA, 8, sampler=sampler)
+    space = ["lr=0.01,0.03,0.3,3"]
+    with Tuner(model=model, optimizer=optimizer, epochs=2, budget=6, space=space, policy="greedy") as tuner:
+        for run in tuner:
+            starts.append((run.number, run.is_repeated))
+            with run.attempt():
+                for x, y in run.batches(loader):
+                    if optimizer.param_groups[0]["lr"] > 1:
+                        raise ValueError("everywhere")
+                    step(model, optimizer, x, y)
+                run.report(**run.evaluate(score))
+    return {"rollouts": tuner.result.rollouts, "starts": starts}
+
+
+def raising_alone(rank: int, world: int, directory: Path) -> None:
+    """One rank raises in the midst of a step, in which the other waits for its gradient."""
+    model = DDP(net())
+    optimizer = sgd(model)
+    sampler: DistributedSampler[Any] = DistributedSampler(DATA, world, rank, seed=3)
+    loader = DataLoader(DATA, 8, sampler=sampler)
+    with Tuner(model=model, optimizer=optimizer, epochs=2, budget=6, policy="greedy") as tuner:
+        for run in tuner:
+            with run.attempt():
+                for x, y in run.batches(loader):
+                    loss = nn.functional.cross_entropy(model(x), y)
+                    if rank == 1:
+                        raise ValueError("alone")
+                    loss.backward()
+                    optimizer.step()
+                run.report(**run.evaluate(lambda: validate(model, rank, world)))
+
+
 def kept(
     rank: int,
     world: int,

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ Found = list[dict[str, Any]]
 COMMON = ("whole", "alone", "apart", "uneven", "cut_short", "reported", "orders", "spread", "fitted")
 OF_TWO = (
     *("plain", "controlled", "accumulated", "refused", "ended", "lived_on", "clocked"),
-    *("without_memory", "reference"),
+    *("without_memory", "overshooting", "reference"),
 )
 OF_FOUR = ("plain_of_four", "controlled_of_four", "reference_of_four")
 
@@ -268,6 +269,23 @@ def test_a_rank_that_leaves_the_loop_alone_is_named(tmp_path: Path) -> None:
     assert finish(start(tmp_path, ["breaking"], 2)) == [1, 1]
     for heard in said(tmp_path, 2):
         assert "not in step: rank 0 begins to pass over a loader, rank 1 leaves the loop" in heard
+
+
+def test_a_candidate_that_raises_has_diverged_on_all_ranks(two: Found) -> None:
+    first, second = (found["overshooting"]["rollouts"] for found in two)
+    assert [replace(o, seconds=0.0) for o in first] == [replace(o, seconds=0.0) for o in second]
+    assert {o.values["lr"]: o.note for o in first if not o.ok} == {
+        0.3: "ArithmeticError: in scoring",
+        3: "ValueError: everywhere",
+    }
+    assert two[0]["overshooting"]["starts"] == two[1]["overshooting"]["starts"]
+
+
+def test_a_rank_that_raises_alone_in_a_step_ends_the_run(tmp_path: Path) -> None:
+    assert finish(start(tmp_path, ["raising_alone"], 2)) == [1, 1]
+    other, own = said(tmp_path, 2)
+    assert "RankFailed: rank 1 of 2 has ended with ValueError: alone" in other
+    assert "It was raised on this rank alone" in own
 
 
 def test_a_size_that_does_not_fit_on_one_rank_ends_the_run_and_is_not_tried_again(tmp_path: Path) -> None:

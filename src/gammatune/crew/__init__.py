@@ -7,13 +7,14 @@ together does change what is chosen, and is therefore a number of its own (`Job.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gammatune.engine.trainable import Forkable, Trainable
+from gammatune.ledger import units
 from gammatune.objectives import Objective
 from gammatune.records import Outcome, Rollout
-from gammatune.run import Run
+from gammatune.run import ROUNDING, UNSEARCHED, Own, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Task:
     """One rollout, with all that is needed to train it elsewhere.
 
     number, origin: as in its outcome. allowance, fresh: of its `ledger.Meter`. seed: of the run, for `reorder`.
+    own: what it is trained again under, if it raises; where nothing is said, its values are nobody's to search.
     """
 
     number: int
@@ -29,6 +31,7 @@ class Task:
     fresh: bool
     origin: int
     seed: int
+    own: Own = UNSEARCHED
 
 
 class Crew(Protocol):
@@ -60,13 +63,43 @@ class Crew(Protocol):
         """Stop whatever is under way, and let go of everything."""
 
 
-def train(training: Trainable, task: Task, objective: Objective) -> Outcome:
-    """Train one rollout from where the training stands; as the driver does where there is no crew."""
-    request = task.request
-    run = Run(training, request, task.number, task.allowance, fresh=task.fresh, origin=task.origin)
+def train(training: Trainable, task: Task, objective: Objective, fork: str) -> Outcome:
+    """Train one rollout from a fork of the training, as the driver does where there is no crew.
+
+    What it raises under the optimizer's own values too, goes through; else it has diverged.
+    """
+    run = _trained(training, task, task.request, task.allowance, fork)
+    outcome = run.outcome(objective)
+    if not outcome.raised:
+        return outcome
+    left = task.allowance - units(outcome.trained, outcome.evaluated)
+    if not run.in_evaluation:
+        left = min(left, (1 + ROUNDING) * outcome.trained)
+    request = replace(task.own.of(task.request), scored=run.in_evaluation)
+    again = _trained(training, task, request, left, fork, suspect=run.error)
+    return outcome.with_cost_of(again.outcome(objective))
+
+
+def _trained(
+    training: Trainable,
+    task: Task,
+    request: Rollout,
+    allowance: float,
+    fork: str,
+    *,
+    suspect: Exception | None = None,
+) -> Run:
+    training.restore(fork)
+    run = Run(
+        *(training, request, task.number, allowance),
+        fresh=task.fresh,
+        origin=task.origin,
+        is_repeated=suspect is not None,
+        is_searched=task.own.is_searched(request),
+        suspect=suspect,
+    )
     if request.order:
         training.reorder(task.seed, request.epoch, request.order)
     training.apply(request.values, run.meter)
-    run.advance()
-    run.report(**run.evaluate())
-    return run.outcome(objective)
+    run.drive()
+    return run

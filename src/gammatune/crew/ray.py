@@ -310,9 +310,7 @@ class Worker:
             _load(self._training, content, checksum)
             self._training.capture(FORK)
             self._stands_ready = checksum
-        else:
-            self._training.restore(FORK)
-        outcome = train(self._training, task, objective)
+        outcome = train(self._training, task, objective, FORK)
         if not keep:
             return outcome, None
         self._training.capture(END)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from gammatune.crew import Task, train
-from gammatune.engine.capacity import out_of_memory
 from gammatune.engine.supervised import Supervised
+from gammatune.errors import GammatuneError
 from gammatune.objectives import Objective
 from gammatune.records import Outcome
 from gammatune.run import Run
@@ -48,8 +48,7 @@ class StackedCrew:
             if len(group) > 1 and self._train_all(training, group, objective, keep=keep):
                 continue
             for task in group:
-                training.restore(fork)
-                self._came[task.number] = train(training, task, objective)
+                self._came[task.number] = train(training, task, objective, fork)
                 if keep:
                     self._keep(training, task)
 
@@ -71,7 +70,7 @@ class StackedCrew:
     def _train_all(
         self, training: Supervised, tasks: Sequence[Task], objective: Objective, *, keep: bool
     ) -> bool:
-        """False where there is no memory for so many at once."""
+        """False where there is no memory for so many at once, or one of them raises: each alone tells whose it is."""
         first = tasks[0].request
         runs = [
             Run(training, task.request, task.number, task.allowance, fresh=task.fresh, origin=task.origin)
@@ -83,8 +82,10 @@ class StackedCrew:
         try:
             stack = training.advance_all(first.epoch, [task.request.values for task in tasks], meters)
             metrics = training.evaluate_all(stack, meters) if first.scored else [{} for _ in tasks]
+        except GammatuneError:
+            raise
         except Exception as error:
-            if not out_of_memory(error):
+            if any(error is meter.foreign for meter in meters):
                 raise
             return False
         for k, (task, run, said) in enumerate(zip(tasks, runs, metrics, strict=True)):

@@ -8,6 +8,7 @@ one from memory.
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import Any, TypeAlias
 
@@ -27,6 +28,7 @@ from torch.utils.data import (
 from gammatune.engine.streams import Stream, StreamStates, same
 from gammatune.engine.weight import bytes_of
 from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
+from gammatune.ledger import Meter
 from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]
@@ -576,6 +578,22 @@ def length_of(loader: Any) -> int | None:
 
 def _mib(size: float) -> str:
     return f"{size / 2**20:,.1f} MiB"
+
+
+def drawn(loader: Iterable[Any], meter: Meter) -> Iterator[Any]:
+    """Its batches. What it raises is nobody's but its own, and `meter.foreign` says so."""
+    with of_the_loader(meter):
+        yield from loader
+
+
+@contextmanager
+def of_the_loader(meter: Meter) -> Iterator[None]:
+    """Within, nothing but a loader is at work."""
+    try:
+        yield
+    except Exception as error:
+        meter.foreign = error
+        raise
 
 
 def empty_loader(loader: Loader) -> InvalidData:

@@ -69,14 +69,19 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in WORDS)
 
 
-def give_up(error: BaseException, optimizers: Iterable[Optimizer]) -> str:
-    """Free what the step that failed still holds, and say in a line what it was.
+def let_go(error: BaseException, optimizers: Iterable[Optimizer]) -> None:
+    """Free what the step that failed still holds.
 
     The frames of the error hold the activations of the forward pass, for as long as the error is looked at.
     """
-    said = str(error).splitlines()[0] if str(error) else type(error).__name__
     traceback.clear_frames(error.__traceback__)
     for optimizer in optimizers:
         optimizer.zero_grad()
     torch.cuda.empty_cache()
+
+
+def give_up(error: BaseException, optimizers: Iterable[Optimizer]) -> str:
+    """Free what the step that had no memory still holds, and say in a line what it was."""
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    let_go(error, optimizers)
     return said if "out of memory" in said.lower() else f"out of memory: {said}"

@@ -1,6 +1,6 @@
 """A supervised PyTorch training that can be driven: one epoch, one score."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from gammatune.engine.batches import Loader, LoaderFactory
+from gammatune.engine.batches import Loader, LoaderFactory, drawn
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
 from gammatune.engine.trainable import Where
@@ -66,6 +66,7 @@ class Supervised(TorchLoop):
     told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
+    rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, ranks: see `TorchLoop`; of several ranks each scores its own examples, and
     what is told is of all of them.
     """
@@ -88,6 +89,7 @@ class Supervised(TorchLoop):
         metric: str | None = None,
         scale: Scale | None = None,
         ranks: Ranks = SINGLE,
+        rate_is_own: bool = True,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
         super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks, ranks=ranks)
@@ -103,6 +105,7 @@ class Supervised(TorchLoop):
         self._select_loss = select_loss or loss
         self._metric = metric
         self._scale = scale
+        self.rate_is_own = rate_is_own
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
@@ -121,9 +124,9 @@ class Supervised(TorchLoop):
         """loss and accuracy, or loss, mse and r2, or only the loss, on the selection data; and the metric asked for.
 
         Raises InvalidData where that has no value on them."""
-        return self.measure(lambda: self.score(self._select), meter)
+        return self.measure(lambda: self.score(drawn(self._select, meter)), meter)
 
-    def score(self, loader: Loader) -> Metrics:
+    def score(self, loader: Iterable[Any]) -> Metrics:
         """Metrics over a loader with the model as it stands; the caller sets the mode."""
         self._share_buffers()
         tally = self._tally()
@@ -169,7 +172,7 @@ class Supervised(TorchLoop):
         tallies = {id(meter): self._tally() for meter in alive}
 
         def first() -> Metrics:
-            for batch in self._select:
+            for batch in drawn(self._select, alive[0]):
                 inputs, targets = self._pair(batch)
                 for meter, output in zip(meters, stack.outputs(inputs), strict=True):
                     if id(meter) in tallies:

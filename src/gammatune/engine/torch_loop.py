@@ -27,6 +27,7 @@ from gammatune.engine.batches import (
     Passes,
     Tape,
     described,
+    drawn,
     empty_loader,
     epoch_of,
     examples_in,
@@ -34,13 +35,14 @@ from gammatune.engine.batches import (
     in_order,
     length_of,
     named,
+    of_the_loader,
     refuse_endless,
     refuse_no_loader,
     restorable,
     streams_of,
     versions,
 )
-from gammatune.engine.capacity import give_up, out_of_memory, place_for_forks
+from gammatune.engine.capacity import give_up, let_go, out_of_memory, place_for_forks
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.shards import is_spread, refuse_flat, settle
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
@@ -55,7 +57,13 @@ from gammatune.engine.streams import (
     state_of,
 )
 from gammatune.engine.trainable import Where
-from gammatune.errors import ConflictingControl, DamagedCheckpoint, InvalidArgument, NotRestorable
+from gammatune.errors import (
+    ConflictingControl,
+    DamagedCheckpoint,
+    InvalidArgument,
+    NotRestorable,
+    RankFailed,
+)
 from gammatune.ledger import Call, Meter, units
 from gammatune.objectives import plain_number
 from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
@@ -285,9 +293,12 @@ class TorchLoop:
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
         known = again or passes is None or meter.shape != FLAT
-        plain = (
-            self._of_all(partial(self._epoch_of, loader, again, epoch, examples)) if known else Epoch(0, 0)
-        )
+        with of_the_loader(meter):
+            plain = (
+                self._of_all(partial(self._epoch_of, loader, again, epoch, examples))
+                if known
+                else Epoch(0, 0)
+            )
         if known and not plain.batches:
             raise empty_loader(loader)
         # An epoch is as long as the loop body goes; how long it may be, only the loader says.
@@ -370,7 +381,7 @@ class TorchLoop:
     ) -> Iterator[tuple[Any, int]]:
         """The batches of a pass, as far as every rank has one and the allowance goes, each with the number of its
         examples, those of all ranks together."""
-        for batch in source:
+        for batch in drawn(source, meter):
             size, evaluated, ready = self._share(meter, examples(batch), ready=True)
             if not ready:
                 return
@@ -434,14 +445,15 @@ class TorchLoop:
         """Within, out of memory makes the rollout infeasible, where a batch size is searched that can be lowered.
 
         Elsewhere it goes through, with advice: nothing that is searched would help, and the run can be gone on with
-        once there is memory again.
+        once there is memory again. Any other error goes through as it is.
         """
         try:
             yield
         except Exception as error:
-            if not out_of_memory(error):
+            if error is meter.foreign or not out_of_memory(error):
                 raise
             if not self._searches_batch_size:
+                meter.foreign = error
                 error.add_note("Lower the batch size, or have it searched: batch_size=8,16,32")
                 raise
             meter.infeasible = True
@@ -449,11 +461,30 @@ class TorchLoop:
             try:
                 self._share(meter, patience=PATIENCE)
             except TimeoutError:
+                meter.foreign = error
                 error.add_note(
                     "Other ranks have memory left, and wait in the midst of a step, so that the run must end. It has "
                     "noted that this batch size does not fit: the same call goes on without it"
                 )
                 raise error from None
+
+    def end_run(self, meter: Meter, error: Exception) -> None:
+        """A candidate has raised, and `meter` says that it diverged: what the step held is freed, and all ranks end
+        this run.
+
+        Raises the error where the others wait in the midst of a step."""
+        let_go(error, self._optimizers)
+        alone = False
+        try:
+            self._share(meter, patience=PATIENCE)
+        except (TimeoutError, RankFailed):
+            alone = True
+        if alone:
+            error.add_note(
+                "It was raised on this rank alone, and the others wait in the midst of a step, so that the run must "
+                "end"
+            )
+            raise error
 
     def forget_before(self, epoch: int) -> None:
         """The course has passed this point: drop the batches kept for rollouts before it."""

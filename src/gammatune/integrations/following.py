@@ -6,8 +6,11 @@ the guard takes back they have seen all the same (of Keras's all but the end of 
 trained in its place is told again, under the same numbers, and the framework's own counters have gone back too.
 """
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, Protocol
 
 from gammatune.engine.torch_loop import TorchLoop, lr_of
@@ -88,6 +91,21 @@ class ShownLoop(TorchLoop):
     def show(self, run: Run | None) -> None:
         self._shown = run
 
+    @contextmanager
+    def attempting(self, meter: Meter) -> Iterator[None]:
+        """What those raise who look on is no candidate's."""
+        with super().attempting(meter):
+            try:
+                yield
+            except Exception as error:
+                if self._shown is not None and any(map(self.is_onlooker, frames_of(error))):
+                    meter.foreign = error
+                raise
+
+    def is_onlooker(self, frame: FrameType) -> bool:
+        """Whether it belongs to a callback, to a logger, or to what calls them."""
+        raise NotImplementedError
+
     def evaluate(self, meter: Meter) -> Metrics:
         """On the framework's own validation data."""
         raise NotImplementedError
@@ -124,6 +142,12 @@ def prepared(
     return partial(follower.train, tuner)
 
 
+def frames_of(error: BaseException) -> Iterator[FrameType]:
+    """Where it was raised, the outermost call first."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        yield frame
+
+
 class Follower:
     """A listener that tells a training of its commits, and the loop that drives it."""
 
@@ -145,8 +169,7 @@ class Follower:
                     break
                 shown = run if run.is_course and not run.is_repeated else None
                 self._training.show(shown)
-                run.advance()
-                run.report(**run.evaluate())
+                run.drive()
                 self._shown = shown
         return tuner.result
 

@@ -16,6 +16,7 @@ What is not taken, each with a sentence: other backends, a `LearningRateSchedule
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,8 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.modes import evaluating
-from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra
-from gammatune.integrations.following import BUDGET, default_objective, followed_policy, prepared
+from gammatune.integrations.following import BUDGET, ShownLoop, default_objective, followed_policy, prepared
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
@@ -172,7 +172,7 @@ def fit(
 # The training ---------------------------------------------------------------------------------------------
 
 
-class _Training(TorchLoop):
+class _Training(ShownLoop):
     """A `Trainable` over a Keras model.
 
     loader: batches as `train_step` takes them. scored: the arguments of `model.evaluate`. told: the callbacks.
@@ -200,15 +200,16 @@ class _Training(TorchLoop):
         self._callbacks = told
         self._unheard = keras.callbacks.Callback()  # does nothing
         self._aloud = aloud
-        self._shown: Run | None = None
         self.stopped = False
         self.logs: dict[str, Any] = {}  # of the epoch shown last
         # what a hook is for an optimizer of torch's: gradients are there, and nothing has moved
         apply = self._inner.apply
         vars(self._inner)["apply"] = lambda *args, **kwargs: self.mirror.step(lambda: apply(*args, **kwargs))
 
-    def show(self, run: Run | None) -> None:
-        self._shown = run
+    def is_onlooker(self, frame: FrameType) -> bool:
+        told, caller = self._callbacks, frame.f_locals.get("self")
+        # `model.evaluate` leaves Keras's own frames out of a traceback
+        return any(caller is one for one in (told, *told.callbacks))
 
     def committed(self, run: Run, reason: str) -> None:
         self._callbacks.on_epoch_end(run.epoch, self.logs)

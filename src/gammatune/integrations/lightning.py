@@ -19,6 +19,7 @@ that take part in the training (stochastic weight averaging, fine-tuning, accumu
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from itertools import islice
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import DataLoader
@@ -159,6 +160,13 @@ class _Training(ShownLoop):
     @property
     def stopped(self) -> bool:
         return bool(self._trainer.should_stop and self._loop._can_stop_early)
+
+    def is_onlooker(self, frame: FrameType) -> bool:
+        trainer = self._trainer
+        caller = frame.f_code.co_name == "_call_callback_hooks"
+        return caller or any(
+            frame.f_locals.get("self") is one for one in (*trainer.callbacks, *trainer.loggers)
+        )
 
     def committed(self, run: Run, reason: str) -> None:
         if run.epoch == 0:

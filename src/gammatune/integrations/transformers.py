@@ -21,6 +21,7 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from itertools import islice
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -156,6 +157,9 @@ class _Training(ShownLoop):
             return metrics
 
         vars(trainer)["evaluate"] = noting
+
+    def is_onlooker(self, frame: FrameType) -> bool:
+        return frame.f_locals.get("self") is self._trainer.callback_handler
 
     def committed(self, run: Run, reason: str) -> None:
         if run.epoch == 0:

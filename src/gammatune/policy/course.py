@@ -93,7 +93,6 @@ def walk(
     done = Walk(peak, verdict, values)
     is_course = number == 1
     role = "course" if is_course else f"walk {number}"
-    floor = survey.score if survey.score is not None else float("-inf")
     seconds = 0.0  # of the last epoch
     space = job.space
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
@@ -118,6 +117,9 @@ def walk(
                 for order in reversed(range(members))  # 0 last: its random streams and counters are kept
             ]
             outcome, joined = yield from _averaged(job, purse, rollouts)
+        # where it has changed what is scored, all before it is scored anew
+        done.outcomes = [job.now(o) for o in done.outcomes]
+        done.best = None if done.best is None else job.now(done.best)
         seconds = outcome.seconds + sum(member.seconds for member in joined)
         if is_course and outcome.status == "infeasible":
             space, values = fit_in(space, values, outcome)
@@ -125,7 +127,7 @@ def walk(
             why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
             verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers, "memory")
             continue
-        if _blew_up(job, outcome, done.best, floor):
+        if _blew_up(job, outcome, done.best, job.now(survey)):
             fresh = False
             done.tried.append(outcome)
             if not guard or done.slowed == TRIES or outcome.status == "infeasible":
@@ -209,48 +211,53 @@ def settle(job: Job, first: Walk) -> Steps:
     reason = f"the last epoch ended below epoch {epoch}; that one is handed back"
     if first.best is first.outcomes[-1]:
         reason = f"what followed epoch {epoch} blew up; that one is handed back"
-    assert first.best.score is not None
-    verdict = Verdict(reason, {"score": first.best.score}, "handed back")
+    verdict = Verdict(reason, {"score": _score(job, first)}, "handed back")
     yield Commit((), len(first.upto_best), first.peak, verdict)
 
 
 def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
     """The better of the walk that is the course and a later one, which then becomes the course as a whole."""
     assert best.best is not None
-    assert best.best.score is not None
     if later.best is None or job.rank(later.best) <= job.rank(best.best):
         return best
     taken = later.upto_best
-    assert later.best.score is not None
+    score, before = _score(job, later), _score(job, best)
     reason = (
-        f"walk {number} ({later.why.reason}) ended at a score of {later.best.score:.4g}, ahead of "
-        f"{best.best.score:.4g}: it becomes the course"
+        f"walk {number} ({later.why.reason}) ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the "
+        "course"
     )
-    numbers = {**later.why.numbers, "score": later.best.score, "before": best.best.score}
+    numbers = {**later.why.numbers, "score": score, "before": before}
     yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), _those_of(taken, later))
     return later
 
 
-def hand_back(best: Walk, number: int, count: int) -> Steps:
+def hand_back(job: Job, best: Walk, number: int, count: int) -> Steps:
     """Put the training back to the course after a later walk that did not end better."""
-    assert best.best is not None
-    assert best.best.score is not None
     reason = f"walk {number} of {count} ended best and is handed back"
-    verdict = Verdict(reason, {"score": best.best.score}, "handed back")
+    verdict = Verdict(reason, {"score": _score(job, best)}, "handed back")
     yield Commit((), len(best.upto_best), best.peak, verdict)
+
+
+def _score(job: Job, done: Walk) -> float:
+    """Of what is to be handed back."""
+    assert done.best is not None
+    score = job.now(done.best).score
+    assert score is not None
+    return score
 
 
 def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outcome, ...]]:
     return {o.number: done.averaged[o.number] for o in outcomes if o.number in done.averaged}
 
 
-def _blew_up(job: Job, outcome: Outcome, best: Outcome | None, floor: float) -> bool:
+def _blew_up(job: Job, outcome: Outcome, best: Outcome | None, survey: Outcome) -> bool:
     """Not finite, or back near where the training began, and worse in every respect: where nearly every example is
     met a few of them move the logarithm of the loss by much, and the accuracy by less than its standard error."""
     if not outcome.ok or outcome.score is None:
         return True
     if best is None or best.score is None:
         return False
+    floor = -math.inf if survey.score is None else survey.score
     progress = best.score - floor
     lost = progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
     return lost and job.beats(best, outcome)

@@ -11,21 +11,21 @@ runs (the thesis: 2 initial samples and 10 iterations, B = 12).
 Each epoch is chosen by its own result; that is greedy, and loses to a schedule that looks ahead (docs/design.md).
 """
 
-import math
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, ahead, all_diverged, failures, refuse_hopeless
+from gammatune.policy.job import Job, Search, ahead, all_diverged, failures, refuse_hopeless
 from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 
 
 def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
     candidates = job.trials("candidates an epoch")
     peak: Outcome | None = None  # the best commit so far
-    best_score, stale = -math.inf, 0  # epochs since it rose
+    highest: Outcome | None = None  # the commit with the highest score
+    stale = 0  # epochs since that
     last: Outcome | None = None
     for epoch in range(job.epochs):
         yield Fork("master")
-        sampler = job.sampler(epoch, None)
+        sampler = Search(job, epoch)
         tried: list[Outcome] = []
         best: Outcome | None = None
         while len(tried) < candidates and not (best and job.is_ending(tried[-1].seconds)):
@@ -39,25 +39,25 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
                 outcome = yield rollout
                 assert outcome is not None
                 refuse_hopeless(outcome, job.where)
-                sampler.tell(outcome.observation)
+                sampler.tell(outcome)
                 tried.append(outcome)
                 if outcome.ok and (best is None or job.rank(outcome) > job.rank(best)):
                     best = outcome
                     yield Fork("best copy")
         if best is None:
             raise all_diverged(tried, job.where)
-        yield Commit((best,), epoch + 1, "best copy", determinant(tried, best))
+        yield Commit((best,), epoch + 1, "best copy", determinant([job.now(o) for o in tried], job.now(best)))
         last = best
         if job.keep == "best" and (peak is None or job.rank(best) > job.rank(peak)):
             peak = best
             yield Fork("peak")
-        assert best.score is not None
-        stale = 0 if best.score > best_score else stale + 1
-        best_score = max(best_score, best.score)
+        stale += 1
+        if highest is None or job.rank(best)[0] > job.rank(highest)[0]:
+            highest, stale = best, 0
         if job.is_ending(best.seconds) or (job.patience is not None and stale >= job.patience):
             break
     if job.keep == "best" and peak is not None and last is not None and peak is not last:
-        yield Commit((), peak.epoch + 1, "peak", _back_to(peak, last))
+        yield Commit((), peak.epoch + 1, "peak", _back_to(job.now(peak), job.now(last)))
 
 
 def determinant(tried: list[Outcome], best: Outcome) -> Verdict:

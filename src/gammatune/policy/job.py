@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Ahead, Outcome, Request, Rollout, Shape, Values
+from gammatune.records import Ahead, Observation, Outcome, Request, Rollout, Shape, Values
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import linear
 from gammatune.space import Space
@@ -33,6 +33,8 @@ class Job:
     weights of the best commit, "last" those of the last. seconds_left: of the time given, infinite where none was.
     patience: the course ends early once so many of its epochs have brought no better score; None: it does not.
     at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of.
+    now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
+    where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
     """
 
     epochs: int
@@ -50,6 +52,8 @@ class Job:
     seconds_left: Callable[[], float] = lambda: math.inf
     patience: int | None = None
     at_once: int = 1
+    now: Callable[[Outcome], Outcome] = lambda outcome: outcome
+    scale: Callable[[], str] = lambda: ""
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.
@@ -73,6 +77,33 @@ class Job:
         return int(self.budget)
 
 
+class Search:
+    """The sampler of a decision, which is told all anew where the scale of the scores has become another."""
+
+    def __init__(self, job: Job, decision: int, space: Space | None = None) -> None:
+        self._job, self._decision, self._space = job, decision, space
+        self._told: list[Outcome] = []
+        self._scale = job.scale()
+        self._sampler = job.sampler(decision, space)
+
+    def ask(self) -> Values | None:
+        return self._sampler.ask()
+
+    def tell(self, outcome: Outcome) -> None:
+        if self._scale != self._job.scale():
+            self._scale = self._job.scale()
+            if any(earlier.score is not None for earlier in self._told):
+                self._sampler = self._job.sampler(self._decision, self._space)
+                for earlier in self._told:
+                    self._sampler.tell(self._observation(earlier))
+        self._told.append(outcome)
+        self._sampler.tell(self._observation(outcome))
+
+    def _observation(self, outcome: Outcome) -> Observation:
+        names = (self._space or self._job.space).names
+        return Observation({name: outcome.values[name] for name in names}, self._job.now(outcome).score)
+
+
 def ahead(rollouts: Sequence[Rollout], *, keep: bool = False) -> Iterator[Ahead]:
     """Say, where there is more than one, that these will be asked for; see `records.Ahead`."""
     if len(rollouts) > 1:
@@ -81,11 +112,12 @@ def ahead(rollouts: Sequence[Rollout], *, keep: bool = False) -> Iterator[Ahead]
 
 def refuse_hopeless(outcome: Outcome, where: str) -> None:
     """A gradient that is not finite before any update is not the candidate's fault: say so at once."""
-    if outcome.status == "diverged" and outcome.steps == 1:
+    if outcome.status == "diverged" and outcome.steps == 1 and not outcome.raised:
         raise AllDiverged(
             f"the gradient is not finite at the very first step of epoch {outcome.epoch + 1}, before any "
             f"update, so no candidate in {where} can help. Look at the data (NaN, Inf, scale), the loss and the "
-            "initial weights"
+            "initial weights",
+            [outcome.number],
         )
 
 
@@ -102,5 +134,6 @@ def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
     )
     return AllDiverged(
         f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {where}. The weights "
-        "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss"
+        "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss",
+        [outcome.number for outcome in tried],
     )

@@ -52,7 +52,7 @@ def lookahead(
     trainings = max(1, int(purse.left / purse.plain - OPENING))  # whole ones that are paid for
     spare = purse.left - trainings * purse.plain
     reserve = min(RESERVE * spare, purse.epoch)
-    opening = yield from open_course(job, purse, spare - reserve, survey.score)
+    opening = yield from open_course(job, purse, spare - reserve, survey)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
     job = replace(job, space=opening.space)
@@ -110,7 +110,7 @@ class Tour:
 
     def end(self) -> Steps:
         if self.place < self.count:
-            yield from hand_back(self.best, self.place, self.count)
+            yield from hand_back(self.job, self.best, self.place, self.count)
 
 
 def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
@@ -121,7 +121,7 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
         epochs = max(1, int(purse.left / purse.epoch / (1 + SHORT_OPENING)))
     short = replace(job, epochs=epochs)
     purse.epochs = epochs
-    opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey.score)
+    opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey)
     if opening.tried and not any(o.ok for o in opening.tried):
         raise all_diverged(opening.tried, job.where)
     job, short = replace(job, space=opening.space), replace(short, space=opening.space)

@@ -5,14 +5,14 @@ The budget is the number of runs. A run is scored by its last epoch; the best ru
 
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, all_diverged, failures, refuse_hopeless
+from gammatune.policy.job import Job, Search, all_diverged, failures, refuse_hopeless
 from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
 
 
 def once(job: Job) -> Generator[Request, Outcome | None, None]:
     runs = job.trials("whole runs")
     yield Fork("start")
-    sampler = job.sampler(0, None)
+    sampler = Search(job, 0)
     ends: list[Outcome] = []
     best: list[Outcome] = []
     while len(ends) < runs and not (best and job.is_ending(ends[-1].seconds)):
@@ -28,14 +28,14 @@ def once(job: Job) -> Generator[Request, Outcome | None, None]:
             run.append(outcome)
             if not outcome.ok:
                 break
-        sampler.tell(run[-1].observation)
+        sampler.tell(run[-1])
         ends.append(run[-1])
         if run[-1].ok and (not best or job.rank(run[-1]) > job.rank(best[-1])):
             best = run
             yield Fork("best run")
     if not best:
         raise all_diverged(ends, job.where)
-    score = best[-1].score
+    score = job.now(best[-1]).score
     assert score is not None
     failed = sum(not end.ok for end in ends)
     reason = f"best of {len(ends)} whole runs by its last epoch" + (f" ({failures(ends)})" if failed else "")

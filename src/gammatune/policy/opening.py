@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gammatune.policy.choice import Chosen, choose
-from gammatune.policy.job import Job, ahead, failures
+from gammatune.policy.job import Job, Search, ahead, failures
 from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.purse import Purse, Share
 from gammatune.records import Length, Observation, Outcome, Request, Rollout, Values, Verdict
@@ -69,9 +69,9 @@ def rates_of(space: Space) -> list[str]:
 
 
 def open_course(
-    job: Job, purse: Purse, spend: float, floor: float | None
+    job: Job, purse: Purse, spend: float, survey: Outcome
 ) -> Generator[Request, Outcome | None, Opening]:
-    """Search from the fork "start" for at most `spend` units. floor: what doing nothing scores."""
+    """Search from the fork "start" for at most `spend` units. survey: what doing nothing scores."""
     tried: list[Outcome] = []
     rates = rates_of(job.space)
     space, centre = job.space, job.own
@@ -81,12 +81,12 @@ def open_course(
         batches, part, alone = _plan_scouts(purse, spend)
         if batches:
             room = purse.share(part * spend)
-            scouts = yield from _scout(job, purse, rates, batches, room, floor)
+            scouts = yield from _scout(job, purse, rates, batches, room, survey)
             tried += scouts
             if not scouts:
                 why = "no search: the run is to end before one has begun; the values are the optimizer's own"
                 return Opening(job.own, Verdict(why, kind="search"), job.space)
-            centre = region(space, job.own, scouts)
+            centre = region(space, job.own, [job.now(o) for o in scouts])
             if alone:
                 return _by_scouts(job, purse, centre, tried, rates)
             space = window(job.space, rates, centre)
@@ -105,7 +105,7 @@ def open_course(
     for outcome in miniatures:
         if outcome.status == "infeasible":
             job = replace(job, space=fit_in(job.space, job.own, outcome)[0])
-    told = [o.observation for o in miniatures if o.status != "infeasible"]
+    told = [job.now(o).observation for o in miniatures if o.status != "infeasible"]
     if not any(seen.score is not None for seen in told):
         return Opening(job.own, _all_failed(tried), job.space, tried)
     chosen = choose(job.space, told, job.own if _inside(job) else None, rates)
@@ -133,30 +133,35 @@ def _plan_scouts(purse: Purse, spend: float) -> tuple[int, float, bool]:
 
 
 def _scout(
-    job: Job, purse: Purse, rates: list[str], batches: int, room: Share, floor: float | None
+    job: Job, purse: Purse, rates: list[str], batches: int, room: Share, survey: Outcome
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """Walk through the range in strides from the optimizer's own rate, up as long as it pays, else down; then
     half a stride to either side of the best. A rate too small to matter scores as doing nothing does, so that the
     walk always knows which way is up, and one that blows up stops at once and costs next to nothing.
     """
     space = _only(job.space, rates)
-    scores: dict[float, float] = {}  # decades from the own rate -> score
+    heard: dict[
+        float, Outcome | None
+    ] = {}  # decades from the own rate -> what came of it, None: not yet known
     done: list[Outcome] = []
 
     def inside(decades: float) -> bool:
         return space.contains({n: float(job.own[n]) * 10**decades for n in rates})
 
     def at(decades: float) -> float:
-        return scores.get(decades, -math.inf)
+        outcome = heard.get(decades)
+        score = None if outcome is None else job.now(outcome).score
+        return -math.inf if score is None else score
 
     def is_flat(decades: float) -> bool:
         """Whether nothing has happened yet: such a rate is far too low."""
+        floor = job.now(survey).score
         return floor is not None and abs(at(decades) - floor) < FLAT * max(abs(floor), 1e-9)
 
     def next_one() -> float | None:
-        if not scores:
+        if not heard:
             return 0.0
-        best, top, bottom = max(scores, key=at), max(scores), min(scores)
+        best, top, bottom = max(heard, key=at), max(heard), min(heard)
         up = top + (2 * STRIDE if is_flat(top) else STRIDE)
         if best == top and at(top) > -math.inf:
             for higher in (up, top + STRIDE):
@@ -165,22 +170,22 @@ def _scout(
         # Below a rate that does nothing there is nothing: what is better lies between it and the one above.
         if (best == bottom or at(best) == -math.inf) and not is_flat(bottom) and inside(bottom - STRIDE):
             return bottom - STRIDE
-        above = min((tried for tried in scores if tried > best), default=best + STRIDE)
+        above = min((tried for tried in heard if tried > best), default=best + STRIDE)
         for between in ((best + above) / 2, best - STRIDE / 2):
-            if inside(between) and not any(abs(between - tried) < STRIDE / 3 for tried in scores):
+            if inside(between) and not any(abs(between - tried) < STRIDE / 3 for tried in heard):
                 return between
         return None
 
     def next_ones() -> list[float]:
         """As many as are tried at once and can be paid; those not yet heard of count as if they had diverged."""
         most = min(job.at_once, int(room.left / purse.price(batches)))
-        if not scores and most > 1:  # about the own rate, since nothing says which way is up
+        if not heard and most > 1:  # about the own rate, since nothing says which way is up
             rungs = [0.0, *(sign * k * STRIDE for k in range(1, most) for sign in (1, -1))]
             return [rung for rung in rungs if inside(rung)][:most]
         wanted: list[float] = []
         while len(wanted) < most and (decades := next_one()) is not None:
             wanted.append(decades)
-            scores[decades] = -math.inf
+            heard[decades] = None
         return wanted
 
     while not job.is_ending() and (wanted := next_ones()):
@@ -201,7 +206,7 @@ def _scout(
             assert outcome is not None
             purse.pay(outcome)
             done.append(outcome)
-            scores[decades] = -math.inf if outcome.score is None else outcome.score
+            heard[decades] = outcome
     return done
 
 
@@ -216,7 +221,7 @@ def _search(
     share: Share,
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """`count` rollouts of `batches` from "start", as far as the money goes."""
-    sampler = job.sampler(decision, space)
+    sampler = Search(job, decision, space)
     length = equal_samples(job, batches, purse.batches)
     done: list[Outcome] = []
     while len(done) < count and not (any(o.ok for o in done) and job.is_ending()):
@@ -235,24 +240,23 @@ def _search(
             assert outcome is not None
             purse.pay(outcome)
             done.append(outcome)
-            seen = _observation(outcome, space.names)
-            if not space.contains(seen.values):
+            if not space.contains(_part(outcome.values, space.names)):
                 continue  # of a size that did not fit a moment ago
             if outcome.status != "infeasible":
-                sampler.tell(seen)
+                sampler.tell(outcome)
                 continue
             # no fault of the rate: search on among sizes that fit
             space = fit_in(space, job.own, outcome)[0]
             first = [values for values in first if space.contains(values)]
-            sampler = job.sampler(decision, space)
-            for earlier in (_observation(o, space.names) for o in done if o.status != "infeasible"):
-                if space.contains(earlier.values):
+            sampler = Search(job, decision, space)
+            for earlier in done:
+                if earlier.status != "infeasible" and space.contains(_part(earlier.values, space.names)):
                     sampler.tell(earlier)
     return done
 
 
-def _observation(outcome: Outcome, names: Sequence[str]) -> Observation:
-    return Observation({name: outcome.values[name] for name in names}, outcome.score)
+def _part(values: Values, names: Sequence[str]) -> Values:
+    return {name: values[name] for name in names}
 
 
 def _plan(purse: Purse, spend: float, wanted: int, enough: int) -> tuple[int, int]:
@@ -298,7 +302,7 @@ def _only(space: Space, names: list[str]) -> Space:
 def region(space: Space, own: Values, scouts: Sequence[Outcome]) -> Values:
     """The scouts' choice: the optimizer's own values, with the rates that led furthest."""
     rates = rates_of(space)
-    told = [_observation(o, rates) for o in scouts]
+    told = [Observation(_part(o.values, rates), o.score) for o in scouts]
     if any(seen.score is not None for seen in told):
         return {**own, **choose(_only(space, rates), told, None, rates, reach=0.0).values}
     # every one of them diverged: look below the lowest

@@ -115,7 +115,8 @@ class Replay:
         return AllDiverged(
             f"epoch {place + 1} of the course that is repeated failed ({values}): {outcome.note or outcome.status}. "
             "The weights are back where the epoch began. What was found on other data or another model need not "
-            "fit here; search anew"
+            "fit here; search anew",
+            [outcome.number],
         )
 
 

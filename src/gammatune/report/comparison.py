@@ -234,7 +234,7 @@ def _warnings(runs: Sequence[One]) -> list[str]:
         said.append(f"They were reported on different parts or numbers of examples ({words}).")
     if any(one.story.report is not None and one.story.report["on"] != "test" for one in runs):
         said.append("At least one figure was measured on the data it was selected by, which flatters it.")
-    if words := differs(lambda one: one.story.begin["objective"]):
+    if words := differs(lambda one: one.story.objective):
         said.append(f"They aimed at different objectives ({words}); scores cannot be compared, measures can.")
     if words := differs(lambda one: one.story.begin["seed"]):
         said.append(
@@ -364,7 +364,7 @@ def _marks(picture: Picture, one: One, points: Sequence[tuple[float, float]]) ->
 def _metrics(runs: Sequence[One]) -> list[str | None]:
     names: list[str | None] = [None]  # the objective
     names[:0] = list(dict.fromkeys(n for one in runs for n in figures.metrics_of(one.story)))[:4]
-    same = len({(one.story.begin["objective"], one.story.begin.get("lam")) for one in runs}) == 1
+    same = len({(one.story.objective, one.story.begin.get("lam")) for one in runs}) == 1
     return names if same else names[:-1]
 
 

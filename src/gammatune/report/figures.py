@@ -177,7 +177,7 @@ def progress_picture(story: Story, metric: str | None, name: str) -> str | None:
     title = f"{_metric_title(story, metric)} after each epoch"
     main = next((line for line in drawn if line.kept), drawn[0])
     words = (
-        f"{metric or story.begin['objective']} of the {main.name}: {number(main.points[0][1])} after the first epoch "
+        f"{metric or story.objective} of the {main.name}: {number(main.points[0][1])} after the first epoch "
         f"shown, {number(main.points[-1][1])} after the last; {len(drawn) - 1} other lines."
     )
     picture = Picture(title, words, name=name, height=220)
@@ -196,7 +196,7 @@ def progress_picture(story: Story, metric: str | None, name: str) -> str | None:
 
 def _metric_title(story: Story, metric: str | None) -> str:
     names = {"accuracy": "accuracy", "r2": "R²", "loss": "loss"}
-    return f"objective ({story.begin['objective']})" if metric is None else names.get(metric, metric)
+    return f"objective ({story.objective})" if metric is None else names.get(metric, metric)
 
 
 def metrics_of(story: Story) -> list[str]:

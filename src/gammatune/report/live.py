@@ -110,8 +110,16 @@ class Progressing:
                 self.phase = event["what"]
                 if is_new:
                     self.show_judging()
+            case "objective" | "note":
+                self.story.tell(event)
+                self._scale = objective_in_words(self.story.objective)
+                self.show_note(self.story.notes[-1])
             case _:
                 self.story.tell(event)
+
+    def show_note(self, sentence: str) -> None:
+        """Something worth keeping has been said."""
+        self.said = sentence
 
     # -- how far it is
 
@@ -257,6 +265,9 @@ class PlainLines(Progressing):
     def show_resume(self) -> None:
         self._say(self.resumed_in_words())
 
+    def show_note(self, sentence: str) -> None:
+        self._say(sentence)
+
     def show_start(self) -> None:
         if self.run.is_repeated:
             self._say(f"{epoch_in_words(self.story.begin, self.run.epoch)} once more")
@@ -313,6 +324,10 @@ class LiveDisplay(Progressing):
 
     def show_begin(self) -> None:
         for sentence in self.story.begin["facts"].get("said", ()) if not self.past else ():
+            self._live.console.print(Text(sentence, style="dim"))
+
+    def show_note(self, sentence: str) -> None:
+        if not self.past:
             self._live.console.print(Text(sentence, style="dim"))
 
     def show_start(self) -> None:

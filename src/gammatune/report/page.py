@@ -210,7 +210,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
     labels = labels_of(story, found)
     confusion = square((story.report or {}).get("confusion"))
     seen = surfaces(story)
-    scale = objective_in_words(str(story.begin["objective"]))
+    scale = objective_in_words(story.objective)
     return {
         "title": title(story),
         "status": status(story),
@@ -727,7 +727,7 @@ def _epochs(story: Story) -> dict[str, Any]:
             ]
         )
     return {
-        "heads": ["epoch", "chosen", *names, objective_in_words(str(story.begin["objective"]))],
+        "heads": ["epoch", "chosen", *names, objective_in_words(story.objective)],
         "rows": rows,
     }
 

@@ -55,7 +55,7 @@ BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 def final_screen(story: Story, run_dir: str | None) -> RenderableType:
     """Schedule found and why, measures, learning time, cost, where the run lies."""
     parts: list[RenderableType] = [Text("schedule found", style="italic"), schedule_table(story)]
-    parts += [Text(line, style="dim") for line in reasons(story)]
+    parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
     parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
     if story.report is not None:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
@@ -85,7 +85,7 @@ def schedule_table(story: Story) -> RenderableType:
     names = in_order(name for outcome in story.course for name in outcome.metrics)
     for name in names:
         table.add_column(Text(name), justify="right")
-    table.add_column(Text(objective_in_words(story.begin["objective"])), justify="right")
+    table.add_column(Text(objective_in_words(story.objective)), justify="right")
     highest = max((_mean(stretch) for stretch in stretches), default=0.0)
     for outcome, stretch in zip(story.course, stretches, strict=True):
         if shaped:

@@ -168,9 +168,8 @@ class FakeCrew:
             self._worker.capture("fork")
         self._came.clear()
         for task in self.turn(tasks):
-            self._worker.restore("fork")
             try:
-                self._came[task.number] = train(self._worker, task, objective)
+                self._came[task.number] = train(self._worker, task, objective, "fork")
             except Exception as error:  # raised where it is asked for, as from another process
                 self._came[task.number] = error
             self.trained.append(task.number)
