@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 
 import gammatune
@@ -57,7 +58,7 @@ WRONG = {
 
 
 def test_a_type_checker_finds_what_is_misspelt(tmp_path: Path) -> None:
-    pytest.importorskip("mypy", reason="mypy is not installed")
+    needs.package("mypy")
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text(
         "import gammatune\n\n"

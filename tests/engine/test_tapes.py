@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ def resident() -> int:
     """Bytes of memory that this process holds."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
-        pytest.skip("only Linux says it so simply")
+        pytest.skip(needs.UNIX)
     return int(statm.read_text().split()[1]) * 4096
 
 

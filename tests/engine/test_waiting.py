@@ -17,7 +17,9 @@ from gammatune.engine.torch_loop import TorchLoop
 from gammatune.ledger import Meter
 from gammatune.records import Length
 
-X, Y, LABELS = torch.randn(60, 6), torch.randn(60, 3), torch.randint(3, (60,))
+STREAM = torch.Generator().manual_seed(1)
+X, Y = torch.randn(60, 6, generator=STREAM), torch.randn(60, 3, generator=STREAM)
+LABELS = torch.randint(3, (60,), generator=STREAM)
 N = 3 * READ_EVERY  # steps
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import needs
 import pytest
 import torch
 from torch import nn
@@ -41,7 +42,7 @@ def tuned(model: Any, optimizer: Any, loader: Any, **options: Any) -> None:
 
 @pytest.fixture
 def accelerated() -> tuple[Any, Any, Any]:
-    accelerate = pytest.importorskip("accelerate", reason="accelerate is not installed")
+    accelerate = needs.package("accelerate")
     prepared: tuple[Any, Any, Any] = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2).prepare(
         *parts()
     )
@@ -77,7 +78,7 @@ def test_fit_refuses_an_optimizer_that_tells_nobody_of_its_steps(accelerated: An
 
 def test_fabric_trains_as_it_does_alone() -> None:
     """Model, optimizer and loader of Lightning Fabric: a run with control rollouts is the plain one, to the bit."""
-    fabric = pytest.importorskip("lightning.fabric", reason="lightning is not installed")
+    fabric = needs.package("lightning.fabric")
 
     def weights(disturbed: bool) -> list[torch.Tensor]:
         fab = fabric.Fabric(accelerator="cpu", devices=1)
@@ -149,7 +150,7 @@ def test_an_optimizer_without_a_rate_is_refused(lr: Any, space: Any) -> None:
 
 
 def test_adafactor_is_told_how_to_have_one() -> None:
-    transformers = pytest.importorskip("transformers.optimization", reason="transformers is not installed")
+    transformers = needs.package("transformers.optimization")
     model = nn.Linear(4, 2)
     with pytest.raises(InvalidArgument, match=r"Adafactor\(parameters, lr=0\.01, relative_step=False\)"):
         gammatune.fit(model, (X, Y), (X, Y), epochs=1, optimizer=transformers.Adafactor(model.parameters()))
