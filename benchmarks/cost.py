@@ -1,6 +1,6 @@
 """What a run is said to cost, and what it takes of the processor.
 
-    python benchmarks/cost.py [--nets mlp,cnn] [--seeds 1] [--out benchmarks/results/cost.json]
+    python benchmarks/cost.py [--nets "mlp;cnn"] [--seeds 3] [--out benchmarks/results/cost.json]
 
 One thread, processor seconds (user and system, of this process). Of each net, in one process and in turns: a plain
 run (epochs of training with one pass over the validation data each, in a bare loop), and `fit` with a budget of 1.5
@@ -107,25 +107,28 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 }
 
 
-def plain(net: Net, seed: int) -> float:
-    """Processor seconds of a bare loop."""
+def plain(net: Net, seed: int) -> tuple[float, float]:
+    """Processor seconds of a bare loop: training, and scoring the data to select by."""
     train, select = (torch.utils.data.TensorDataset(*part) for part in data(net, seed))
     torch.manual_seed(seed)
     model = net.make()
     optimizer, loss = OPTIMIZERS[net.optimizer](model.parameters()), nn.CrossEntropyLoss()
     loader = torch.utils.data.DataLoader(train, net.batch, shuffle=True)
     judged = torch.utils.data.DataLoader(select, net.batch)
-    began = time.process_time()
+    seconds = [0.0, 0.0]
     for _ in range(net.epochs):
+        began = time.process_time()
         model.train()
         for x, y in loader:
             optimizer.zero_grad()
             loss(model(x), y).backward()
             optimizer.step()
+        seconds[0] += (between := time.process_time()) - began
         model.eval()
         with torch.no_grad():
             sum(float(loss(output := model(x), y)) + float((output.argmax(1) == y).sum()) for x, y in judged)
-    return time.process_time() - began
+        seconds[1] += time.process_time() - between
+    return seconds[0], seconds[1]
 
 
 def tuned(net: Net, seed: int) -> tuple[float, Any]:
@@ -144,34 +147,40 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     net = NETS[name]
     before = plain(net, seed)
     seconds, cost = tuned(net, seed)
-    between = statistics.mean([before, plain(net, seed)])
+    train, select = (statistics.mean(pair) for pair in zip(before, plain(net, seed), strict=True))
     return {
         "net": name,
         "seed": seed,
         "told": cost.plain_runs,
         "measured": cost.processor_runs,
-        "beside": seconds / between,
-        "plain_seconds": between,
+        "beside": seconds / (train + select),
+        "forward": (select / net.select) / (train / net.train),
+        "plain_seconds": train + select,
         "seconds": seconds,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nets", default=",".join(NETS))
+    parser.add_argument("--nets", default=";".join(NETS), help="with semicolons")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    tuned(NETS["mlp"], 0)  # what is imported late is no cost of the first net
     rows = []
-    for name in asked.nets.split(","):
+    for name in asked.nets.split(";"):
         for seed in range(asked.seeds):
             rows.append(measure(name, seed))
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
     if asked.out:
-        asked.out.write_text(
-            json.dumps({"machine": machine(), "budget": BUDGET, "rows": rows}, indent=1) + "\n"
-        )
+        found = {
+            "command": "python benchmarks/cost.py",
+            "machine": machine("torch"),
+            "budget": BUDGET,
+            "rows": rows,
+        }
+        asked.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

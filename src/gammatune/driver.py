@@ -32,7 +32,7 @@ from gammatune.journal import (
     resume_event,
     rollout_event,
 )
-from gammatune.ledger import Ledger, units
+from gammatune.ledger import Ledger, examined, units
 from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors, last_number
 from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
@@ -180,9 +180,10 @@ class Driver:
     def tell(self, run: Run) -> Outcome:
         """Take in what `run.report` said; it is on disk when this returns."""
         run.pool(self._ranks)
-        self._told = self._scored(self._ranks.agree("reports", lambda: run.outcome(self.objective)))
+        told = self._ranks.agree("reports", lambda: run.outcome(self.objective))
+        self._told = told if run.is_examination else self._scored(told)
         self._ran = run
-        if not run.is_repeated and not self._told.raised:
+        if not (run.is_repeated or run.is_examination or told.raised):
             self.write(rollout_event(self._told, self.clock.times()))
         return self._told
 
@@ -366,13 +367,14 @@ class Driver:
         an error."""
         # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed over
         at_rest = isinstance(origin, Beginning) and request.shape == STILL
-        leaves = self.rollouts[number - 1].leaves if number else ()
+        before = self.rollouts[number - 1] if number else None
         run = Run(
             *(self._training, request, number, allowance),
             fresh=fresh,
             is_repeated=again,
             origin=last_number(origin),
-            leaves=leaves,
+            leaves=before.leaves if before else (),
+            seen=before.left if before else (),
             is_searched=not at_rest and self._own.is_searched(request),
             suspect=suspect,
         )
@@ -390,9 +392,11 @@ class Driver:
         """Train again, at the optimizer's own values, what has raised, from the last fork before it: an error that
         comes there too goes through. Else the outcome, with what this has cost in it.
 
-        It ends with the step that raised, or, without an answer, with what that rollout might spend.
+        It ends with the step that raised, or, without an answer, with what that rollout might spend. A loop of the
+        user's own sees what it saw then, `is_course` too, since what raised may depend on it.
         """
         outcome, run = raised.outcome, self._ran
+        is_driven = hasattr(self._training, "advance")
         assert run is not None
         if run.error is not None:
             self._errors[outcome.number] = run.error
@@ -406,16 +410,19 @@ class Driver:
             origin = last.origin
         yield from self._reach(origin)
         for step in reversed(steps):
-            left = raised.allowance - units(outcome.trained, outcome.evaluated)
+            left = step.allowance
             if step is raised and not run.in_evaluation:
                 left = min(left, (1 + ROUNDING) * raised.outcome.trained)
             scored = step is raised and run.in_evaluation
-            request = replace(self._own.of(step.request), scored=scored)
+            course = step.request.course and not is_driven
+            request = replace(self._own.of(step.request), scored=scored, course=course)
             ended = yield from self._train(
-                *(request, outcome.number, left, step.fresh, step.origin), again=True, suspect=run.error
+                *(request, outcome.number, left, step.fresh, step.origin),
+                again=is_driven or step is not raised,
+                suspect=run.error,
             )
             self._stands = None
-            outcome = outcome.with_cost_of(ended)
+            outcome = examined(outcome, ended)
             if not ended.ok:
                 break
         return outcome

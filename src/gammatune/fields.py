@@ -137,6 +137,10 @@ def _or_none(look: Check) -> Check:
     return lambda value: None if value is None else look(value)
 
 
+def _counts(held: Any) -> tuple[int, ...]:
+    return tuple(whole(count) for count in held)
+
+
 def _file(value: Any) -> str:
     """A name in the run's own directory, wherever that is; never a way out of it."""
     if value in ("", ".", "..") or any(mark in text(value) for mark in "/\\:\0"):
@@ -188,7 +192,9 @@ OUTCOME: dict[str, Check] = {
     "role": text,
     "origin": _or_none(after),
     "processor": real,
-    "leaves": lambda held: tuple(whole(count) for count in held),
+    "leaves": _counts,
+    "left": _counts,
+    "examined": real,
     "raised": text,
 }
 OBJECTIVE: dict[str, Check] = {

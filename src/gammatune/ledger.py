@@ -9,7 +9,7 @@ a multiple of that. Beside it stands what was measured: seconds, and the multipl
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape
 
@@ -38,7 +38,7 @@ class Meter:
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
     told: every rank knows that it has ended. foreign: an error that no candidate can have caused, since it came from
     a loader, from those who look on, or of want of memory.
-    leaves: as in `records.Outcome`, as far as earlier rollouts told. calls: of `run.batches`, so far.
+    leaves, seen: `leaves` and `left` of the outcome before. calls: of `run.batches`, so far.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 
@@ -60,6 +60,7 @@ class Meter:
     foreign: BaseException | None = None
     note: str = ""
     leaves: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
     calls: list[Call] = field(default_factory=list)
 
     @property
@@ -72,15 +73,22 @@ class Meter:
 
     @property
     def left(self) -> tuple[int, ...]:
-        """`leaves`, with what this rollout has told, unless it was ended."""
+        """`seen`, with what this rollout has told, unless it was ended."""
         if self.ended:
-            return self.leaves
+            return self.seen
         found = []
         for place, call in enumerate(self.calls):
-            known = self.leaving(place)
+            known = self.seen[place] if place < len(self.seen) else 0
             found.append(call.batches if call.left else known if call.planned <= known else 0)
-        found += self.leaves[len(found) :]
+        found += self.seen[len(found) :]
         return tuple(found) if any(found) else ()
+
+    def leaves_after(self, left: tuple[int, ...]) -> tuple[int, ...]:
+        """`leaves` of what follows. A body that leaves once, at a loss that has blown up say, does not always."""
+        if not left:
+            return ()
+        agreed = left == self.seen and any(call.left for call in self.calls)
+        return left if agreed else self.leaves
 
     @property
     def ended(self) -> bool:
@@ -93,13 +101,23 @@ def units(trained: float, evaluated: float) -> float:
     return trained + FORWARD_ONLY * evaluated
 
 
+def examined(raised: Outcome, again: Outcome) -> Outcome:
+    """The outcome of a candidate that raised, with what it took to train that again."""
+    return replace(
+        raised,
+        examined=raised.examined + units(again.trained, again.evaluated),
+        seconds=raised.seconds + again.seconds,
+        processor=raised.processor + again.processor,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Compute spent: examples, the multiple of a plain run they make, and seconds of the wall and of the processor.
 
     plain_runs, plain_epochs are None until one rollout has run a whole epoch (only then is the length of a
-    plain epoch known). repeated, repeated_seconds: units and time spent beside all that on training again what an
-    interruption had lost; no budget is charged with it.
+    plain epoch known). repeated, repeated_seconds: units and time spent beside all that on training again: what an
+    interruption had lost, and, without the time, what a candidate had raised; no budget is charged with it.
     processor: user and system, of all threads of the process and of workers that trained for it, with forks and
     decisions; of an accelerator that is what driving it takes. plain_processor: what a plain run takes, by the
     whole epochs that were trained; None before there was one, or where that was not measured.
@@ -181,6 +199,7 @@ class Ledger:
         self._trained += outcome.trained
         self._evaluated += outcome.evaluated
         self._seconds += outcome.seconds
+        self._repeated += outcome.examined
         self._plain.hear(outcome)
         whole = outcome.epoch_batches > 0 and outcome.batches == self._plain.batches
         if outcome.ok and whole and outcome.evaluated and outcome.processor:

@@ -7,7 +7,7 @@ several trainings.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Value: TypeAlias = float | int | str
@@ -204,12 +204,13 @@ class Outcome:
     pass. Nothing is decided by either.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
     shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
-    leaves: after how many batches the loop body leaves each of its `run.batches`, 0 where it goes to the end, as far
-    as this rollout and those before it tell; empty where it leaves none. The rate was brought down over so many.
+    left: after how many batches the loop body left each of its `run.batches`, 0 where it went to the end, as the last
+    rollout that could tell did; empty where it left none. leaves: the same, once two rollouts have agreed: over so
+    many the rate of those that follow is brought down.
     origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
     training itself began; None in a journal that is older than this field.
-    raised: the type of the exception that ended it, by name; "" where none did. What it took to train it again at the
-    optimizer's own rate, which did not raise, is in `trained`, `evaluated` and `seconds`.
+    raised: the type of the exception that ended it, by name; "" where none did. examined: the units it took to train
+    it again at the optimizer's own rate, which did not raise; the seconds of that are in `seconds`.
     """
 
     number: int
@@ -234,6 +235,8 @@ class Outcome:
     origin: int | None = None
     processor: float = field(default=0.0, compare=False)
     leaves: tuple[int, ...] = ()
+    left: tuple[int, ...] = ()
+    examined: float = 0.0
     raised: str = ""
 
     @property
@@ -243,13 +246,3 @@ class Outcome:
     @property
     def observation(self) -> Observation:
         return Observation(self.values, self.score)
-
-    def with_cost_of(self, other: "Outcome") -> "Outcome":
-        """The same, and in its cost what another rollout took."""
-        return replace(
-            self,
-            trained=self.trained + other.trained,
-            evaluated=self.evaluated + other.evaluated,
-            seconds=self.seconds + other.seconds,
-            processor=self.processor + other.processor,
-        )

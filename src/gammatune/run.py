@@ -67,8 +67,7 @@ class Run:
 
     epoch: from 0. values: the candidate. number: counts the rollouts from 0. role: what it is for, in a word or two.
     scored: whether anybody asks for its score. is_repeated: this rollout has been trained before, and is trained once
-    more because the state after it was lost with an earlier process, or to see whether what it raised is raised at
-    the optimizer's own rate too.
+    more because the state after it was lost.
     is_course: it goes on with the course as it stands, and what it trains is kept unless something better comes: the
     epoch may blow up and be taken back, a later walk may end better, an earlier epoch may be handed back. Of the
     candidates of "greedy" and "once", and of later walks, nobody knows yet whether they are kept, and it is False.
@@ -96,6 +95,7 @@ class Run:
         is_repeated: bool = False,
         origin: int | None = None,
         leaves: tuple[int, ...] = (),
+        seen: tuple[int, ...] = (),
         is_searched: bool = True,
         suspect: Exception | None = None,
     ) -> None:
@@ -115,7 +115,9 @@ class Run:
         self.error: Exception | None = None  # what the candidate raised
         self.in_evaluation = False  # or was about to
         self._raised = ""
-        self.meter = Meter(request.length, request.shape, request.order, fresh, allowance, leaves=leaves)
+        self.meter = Meter(
+            request.length, request.shape, request.order, fresh, allowance, leaves=leaves, seen=seen
+        )
         self._given: list[Iterator[Any]] = []  # by `batches`
         self._started, self._processor = clock.perf_counter(), clock.process_time()
         self._metrics: dict[str, float] | None = None
@@ -200,6 +202,11 @@ class Run:
             self._raise_the_suspect()
         if (self.meter.infeasible or self.error is not None) and self._metrics is None:
             self._metrics = {}
+
+    @property
+    def is_examination(self) -> bool:
+        """It is trained to see whether an error comes at the optimizer's own rate too, and is told to nobody."""
+        return self._suspect is not None
 
     def may_be_at_fault(self, error: BaseException) -> bool:
         """Whether an error that ended the run may be the candidate's, and was raised outside of an `attempt`."""
@@ -301,7 +308,8 @@ class Run:
                 told = self._metrics if self._score is None else {**self._metrics, "score": self._score}
                 note = "a metric was not finite: " + ", ".join(f"{k} {v:g}" for k, v in told.items())
         # of a training that is driven nobody's loop is heard
-        leaves = meter.left if status == "ok" and self._given else meter.leaves
+        left = meter.left if status == "ok" and self._given else meter.seen
+        leaves = meter.leaves_after(left)
         if leaves and not meter.leaves and not self.is_repeated:
             self._say_left()
         return Outcome(
@@ -327,6 +335,7 @@ class Run:
             role=self._request.role,
             origin=self._origin,
             leaves=leaves,
+            left=left,
             raised=self._raised,
         )
 

@@ -629,7 +629,9 @@ class Tuner:
     def _own(self) -> Own:
         """What a rollout that raised is trained again under."""
         is_users = getattr(self._training, "rate_is_own", True)
-        return Own(self._own_values(), None if is_users else STILL)
+        known = self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+        # where that lies outside of the space, too: there it is nobody's candidate
+        return Own({**self._own_values(), **known}, None if is_users else STILL)
 
     def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
         return self._sampler(space or self.space, stream(self.seed, "sampler", decision))

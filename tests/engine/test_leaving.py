@@ -85,8 +85,8 @@ def test_the_rate_goes_to_zero_over_the_batches_really_taken(streamed: bool) -> 
     assert rates[-1] < 0.01 * max(rates)
     steps = [before - after for before, after in zip(rates[top:], rates[top + 1 :], strict=False)]
     assert max(steps) < 1.5 * min(steps)  # no jump where epochs meet
-    # rollouts are the course in small: all but the first, by which it was learnt
-    for outcome in result.rollouts[2:]:
+    # rollouts are the course in small: all but the first two, by which it was learnt
+    for outcome in result.rollouts[3:]:
         assert (
             one.rates[outcome.number][-1] < 0.5 * max(one.rates[outcome.number]) or outcome.role == "course"
         )
@@ -147,12 +147,32 @@ def test_control_rollouts_change_nothing(streamed: bool) -> None:
 
 
 def test_a_body_that_goes_on_again_is_believed_again() -> None:
-    """Left early in the third epoch alone: the fourth is a whole one once more, and the rate ends at zero."""
-    one = Training(lambda run: TAKEN if run.is_course and run.epoch == 2 else None)
+    """Left early in the third and fourth epoch alone: the fifth is a whole one once more, the rate ends at zero."""
+    one = Training(lambda run: TAKEN if run.is_course and run.epoch in (2, 3) else None)
     with pytest.warns(UserWarning, match="after 4 of 25"):
         result = one.run()
-    assert [outcome.batches for outcome in result.course] == [25, 25, TAKEN, *[25] * (EPOCHS - 3)]
-    assert [outcome.leaves for outcome in result.course[1:5]] == [(), (TAKEN,), (), ()]
+    assert [outcome.batches for outcome in result.course] == [25, 25, TAKEN, TAKEN, *[25] * (EPOCHS - 4)]
+    assert [outcome.leaves for outcome in result.course[1:6]] == [(), (), (TAKEN,), (), ()]
+    assert {(outcome.epoch_batches, outcome.epoch_examples) for outcome in result.course[4:]} == {(25, 800)}
+    assert one.rates[result.kept[-1]][-1] < 0.01 * max(map(max, one.rates.values()))
+
+
+@pytest.mark.parametrize("where", ["scout", "course"])
+def test_who_leaves_once_is_not_believed(where: str) -> None:
+    """Such as a guard of the user's own, `if loss > 3: break`, at a rate that is far too high."""
+    left: list[int] = []
+
+    def taken(run: Any) -> int | None:
+        if left or run.role != where or (where == "course" and run.epoch != 2):
+            return 3 if left == [run.number] else None
+        left.append(run.number)
+        return 3
+
+    one = Training(taken)
+    result = one.run()  # nothing is said either
+    assert left
+    assert all(outcome.leaves == () for outcome in result.rollouts)
+    assert {o.epoch_examples for o in result.rollouts if o.number not in left} == {800}
     assert one.rates[result.kept[-1]][-1] < 0.01 * max(map(max, one.rates.values()))
 
 

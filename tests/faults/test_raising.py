@@ -115,7 +115,8 @@ def test_a_distribution_that_validates_its_arguments() -> None:
 
         def forward(self, x: Tensor) -> Any:
             mean, log_scale = self.inner(x).unbind(-1)
-            said = Normal(mean, log_scale.exp())
+            # said here, since torch.compile, wherever it has been used, turns it off for the whole process
+            said = Normal(mean, log_scale.exp(), validate_args=True)
             return torch.stack([said.mean, said.stddev], dim=1)
 
     def nll(output: Tensor, target: Tensor) -> Any:
@@ -136,17 +137,19 @@ def test_a_distribution_that_validates_its_arguments() -> None:
 
 
 def test_what_the_examination_takes_is_in_the_cost() -> None:
-    """The steps as far as the one that raised, once more; after an evaluation that raised, that too."""
+    """The steps as far as the one that raised, once more; after an evaluation that raised, that too. It stands
+    beside the budget, as what is trained again after an interruption does: nobody else has less for it."""
     _, result = fit()
     outcome = raised(result)[0]
-    assert outcome.trained == 2 * 4 * outcome.batches
-    assert outcome.evaluated == 0
+    assert (outcome.trained, outcome.evaluated) == (4 * outcome.batches, 0)
+    assert outcome.examined == outcome.trained
     _, result = fit(Tender(evaluated=True))
     outcome = raised(result)[0]
-    assert outcome.trained == 2 * 4 * outcome.batches
-    assert outcome.evaluated == 16
+    assert outcome.trained == 4 * outcome.batches
+    assert outcome.examined == pytest.approx(outcome.trained + 16 / 3)
     cost = result.cost
     assert cost.trained == sum(o.trained for o in result.rollouts)
+    assert cost.repeated == pytest.approx(sum(o.examined for o in result.rollouts))
     assert cost.plain_runs is not None
     assert cost.plain_runs <= 1.5 + 1e-9
 
@@ -439,3 +442,114 @@ def test_all_that_diverged_names_what_some_raised() -> None:
     with pytest.raises(AllDiverged) as caught:
         loop(Once("batch", 0, Mine("own")), model=model, policy="greedy", space="lr=1e30:1e32:log", budget=2)
     assert isinstance(caught.value.__cause__, Mine)
+
+
+# -- what an examination must not change -----------------------------------------------------------------------
+
+
+class Loop:
+    """A loop of the user's own, on whose rate an evaluation raises and what it answers depend."""
+
+    def __init__(self, **options: Any) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Linear(4, 2)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+        self.loader = DataLoader(TensorDataset(X, Y), 16, shuffle=True)
+        self.tuner = gammatune.Tuner(model=self.model, optimizer=self.optimizer, **options)
+
+    @property
+    def rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def measured(self, loss: float) -> dict[str, float]:
+        self.model(X)
+        return {"loss": loss, "accuracy": 0.5 + 0.01 * min(self.rate, 10.0)}
+
+    def run(self, body: Callable[[Run], None], stop_in: int | None = None) -> gammatune.Result:
+        with self.tuner:
+            for run in self.tuner:
+                with run.attempt():
+                    for x, y in run.batches(self.loader):
+                        self.optimizer.zero_grad()
+                        nn.functional.cross_entropy(self.model(x), y).backward()
+                        self.optimizer.step()
+                    if run.number == stop_in:
+                        raise KeyboardInterrupt
+                    body(run)
+        return self.tuner.result
+
+
+def test_an_examination_changes_no_objective_and_the_run_is_gone_on_with(tmp_path: Path) -> None:
+    """At the own rate alone the loss is below 0, so that only an examination meets it."""
+
+    def loop(directory: str) -> tuple[Loop, Callable[[Run], None]]:
+        one = Loop(
+            epochs=3,
+            budget=6,
+            policy="greedy",
+            space="lr=0.001:1:log",
+            seed=3,
+            run_dir=str(tmp_path / directory),
+        )
+
+        def measured() -> dict[str, float]:
+            if one.rate > 0.11:
+                raise ValueError("sigma is NaN")
+            at_own = abs(one.rate - 0.1) < 1e-9
+            return one.measured(-0.3 if at_own else 0.2 + 0.1 * one.rate)
+
+        return one, lambda run: run.report(**run.evaluate(measured))
+
+    one, body = loop("whole")
+    expected = one.run(body)
+    assert raised(expected)
+    assert one.tuner.objective.name == "kappa"
+    for stop_in in (3, 8, 13):
+        one, body = loop(f"stopped-{stop_in}")
+        with pytest.raises(KeyboardInterrupt):
+            one.run(body, stop_in)
+        one, body = loop(f"stopped-{stop_in}")
+        assert timeless(one.run(body)) == timeless(expected)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_an_error_that_comes_by_what_the_run_is_for_is_the_users(repeated: bool) -> None:
+    """A checkpoint that cannot be written, where the course alone writes one; a disk that is full from then on."""
+    one = Loop(epochs=6)
+
+    def body(run: Run) -> None:
+        if (not run.is_repeated and run.number >= 5) if repeated else (run.is_course and run.epoch == 3):
+            raise OSError("No space left on device")
+        run.report(**run.evaluate(lambda: one.measured(1.0)))
+
+    with pytest.raises(OSError, match="No space left"):
+        one.run(body)
+
+
+def test_the_own_rate_is_the_optimizers_wherever_the_space_lies() -> None:
+    one = Loop(epochs=2, budget=4, policy="greedy", sampler="grid", space="lr=1:1000:log")
+
+    def body(run: Run) -> None:
+        if one.rate > 20:
+            raise ValueError("blown up")
+        run.report(loss=1 / one.rate, accuracy=0.5)
+
+    result = one.run(body)
+    assert {float(o.values["lr"]) > 20 for o in raised(result)} == {True}
+    assert result.course
+
+
+def test_what_others_raise_takes_nothing_from_a_later_candidate() -> None:
+    one = Loop(epochs=4, budget=6, policy="greedy", sampler="random", space="lr=0.001:1000:log", keep="last")
+
+    def measured() -> dict[str, float]:
+        if one.rate > 0.11:
+            raise ValueError("sigma is NaN")
+        return one.measured(1 / one.rate)
+
+    result = one.run(lambda run: run.report(**run.evaluate(measured)))
+    assert len(raised(result)) >= 6
+    assert not any(outcome.cut for outcome in result.rollouts)
+    assert len(result.course) == 4
+    assert result.cost.plain_runs is not None
+    assert result.cost.plain_runs <= 6 + 1e-9

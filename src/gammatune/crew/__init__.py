@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gammatune.engine.trainable import Forkable, Trainable
-from gammatune.ledger import units
+from gammatune.ledger import examined
 from gammatune.objectives import Objective
 from gammatune.records import Outcome, Rollout
 from gammatune.run import ROUNDING, UNSEARCHED, Own, Run
@@ -72,12 +72,10 @@ def train(training: Trainable, task: Task, objective: Objective, fork: str) -> O
     outcome = run.outcome(objective)
     if not outcome.raised:
         return outcome
-    left = task.allowance - units(outcome.trained, outcome.evaluated)
-    if not run.in_evaluation:
-        left = min(left, (1 + ROUNDING) * outcome.trained)
+    left = task.allowance if run.in_evaluation else min(task.allowance, (1 + ROUNDING) * outcome.trained)
     request = replace(task.own.of(task.request), scored=run.in_evaluation)
     again = _trained(training, task, request, left, fork, suspect=run.error)
-    return outcome.with_cost_of(again.outcome(objective))
+    return examined(outcome, again.outcome(objective))
 
 
 def _trained(

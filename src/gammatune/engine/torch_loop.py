@@ -350,12 +350,14 @@ class TorchLoop:
                 if whole:
                     self._passed.add(id(loader))
         except GeneratorExit:  # the loop body goes on without the rest
-            call.left = 0 < done < planned
+            call.left = 0 < done < planned and not meter.ended  # else it raised
             if known:
                 of_epoch = done if call.left else leaving
                 self._count_epoch(meter, plain, epoch_batches, of_epoch, done, meter.trained - trained)
             raise
-        if known:
+        if known and done > leaving:  # to the end, whatever was believed
+            self._count_epoch(meter, plain, plain.batches, 0, done, meter.trained - trained)
+        elif known:
             self._count_epoch(meter, plain, epoch_batches, leaving, done, meter.trained - trained)
         elif not meter.ended:
             meter.epoch_batches += done // passes
@@ -371,10 +373,8 @@ class TorchLoop:
         """What an epoch has, told by so many batches of it and their examples. batches: along which the rate went.
         leaving: after which the loop body leaves it; 0: it does not."""
         meter.epoch_batches += batches
-        if leaving and done:
-            meter.epoch_examples += round(seen * min(leaving, plain.batches) / done)
-        else:
-            meter.epoch_examples += plain.examples(done, seen)
+        examples, of = (seen, done) if leaving and done else (plain.examples(done, seen), plain.batches)
+        meter.epoch_examples += round(examples * (min(leaving, plain.batches) or of) / of)
 
     def _paid(
         self, source: Iterable[Any], examples: Callable[[Any], int], meter: Meter
