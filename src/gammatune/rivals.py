@@ -366,8 +366,8 @@ def _beside_a_constant(metric: str, mine: float, rival: Rival) -> str | None:
             many = f"{rival.examples} example{'' if rival.examples == 1 else 's'}"
             return (
                 f"Whether the network has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
-                f"saying {rival.name} {rival.value:.3g}; 95 % interval of the lead {rival.lead.low:.3g} to "
-                f"{rival.lead.high:.3g})."
+                f"saying {rival.name} {rival.value:.3g}; 95 % interval of the lead {rival.lead.low:z.3g} to "
+                f"{rival.lead.high:z.3g})."
             )
 
 

@@ -246,6 +246,8 @@ class Run:
         counts, weighted by the examples that each passed through the model in `evaluate`: exact for accuracy and
         loss. What is no mean over examples (an AUC, an F1) is to be made of all answers before, and reported alike.
         """
+        if self.error is not None or self.meter.infeasible:
+            return  # within an `attempt` that is over: what was raised is what came of this run
         if self._metrics is not None:
             raise InvalidArgument(
                 f"run {self.number} has been reported already; report once at the end of the body"
@@ -367,9 +369,9 @@ class Run:
     def _say_left(self) -> None:
         first = next(call for call in self.meter.calls if call.left)
         warnings.warn(
-            f"the loop body left run.batches after {first.batches} of {first.planned} batches: as far as it goes, so "
-            "long is an epoch from now on, in the schedule and in the cost, and no trial is longer. Where that is "
-            "meant nothing need be done",
+            f"the loop body left run.batches after {first.batches} of {first.planned} batches, twice: from now on "
+            f"an epoch counts as {first.batches} batches, in the learning rate's schedule and in the cost. Where "
+            "that is meant nothing need be done",
             stacklevel=5,
         )
 

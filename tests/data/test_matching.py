@@ -46,6 +46,25 @@ def test_columns_without_a_name_do_not_shift_where_the_target_is_not_there(tmp_p
     assert made.inputs(new)[:, -1].tolist() == made.inputs(there)[:, -1].tolist()
 
 
+def test_names_that_were_places_once_are_names_where_the_columns_have_moved(tmp_path: Path) -> None:
+    """As in a table that pandas has written back."""
+    columns, _ = films(tmp_path)
+    names = ["answer", "rate", "Unnamed: 2", "Unnamed: 3", "Unnamed: 4"]
+    made = learned(write(tmp_path / "t.csv", names, columns))
+    expected = made.inputs(read_table(tmp_path / "t.csv", []).frame).tolist()
+
+    def inputs(*places: int, called: list[str] | None = None) -> Any:
+        new = [names[place] for place in places] if called is None else called
+        path = write(tmp_path / "n.csv", new, [columns[place] for place in places])
+        return made.inputs(read_table(path, []).frame).tolist()
+
+    assert inputs(1, 2, 3, 4, called=["rate", "Unnamed: 1", "Unnamed: 2", "Unnamed: 3"]) == expected
+    assert inputs(1, 4, 2, 3) == expected
+    assert inputs(0, 3, 2, 1, 4) == expected
+    with pytest.raises(InvalidData, match="lacks the column Unnamed: 2"):
+        inputs(1, 4, 3)
+
+
 @pytest.mark.parametrize(
     ("names", "taken", "words"),
     [

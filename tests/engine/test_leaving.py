@@ -69,7 +69,7 @@ class Training:
         return [p.detach().clone() for p in self.model.parameters()]
 
 
-SAID = r"left run\.batches after 4 of \d+ batches.* so long is an epoch from now on"
+SAID = r"left run\.batches after 4 of \d+ batches, twice: from now on an epoch counts as 4"
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -90,6 +90,33 @@ def test_the_rate_goes_to_zero_over_the_batches_really_taken(streamed: bool) -> 
         assert (
             one.rates[outcome.number][-1] < 0.5 * max(one.rates[outcome.number]) or outcome.role == "course"
         )
+
+
+def test_a_batch_that_is_drawn_to_see_that_it_is_enough_is_not_taken() -> None:
+    """`if index == 4: break` at the top of the body."""
+    one = Training()
+
+    def body(run: Any) -> None:
+        rates = one.rates[run.number] = []
+        for index, (x, y) in enumerate(run.batches(one.loader)):
+            if index == TAKEN:
+                break
+            rates.append(one.optimizer.param_groups[0]["lr"])
+            one.optimizer.zero_grad()
+            nn.functional.cross_entropy(one.model(x), y).backward()
+            one.optimizer.step()
+        run.report(**run.evaluate(one.validate))
+
+    with (
+        gammatune.Tuner(model=one.model, optimizer=one.optimizer, epochs=EPOCHS) as tuner,
+        pytest.warns(UserWarning, match=SAID),
+    ):
+        for run in tuner:
+            body(run)
+    result = tuner.result
+    assert {(outcome.batches, outcome.trained) for outcome in result.course} == {(TAKEN, TAKEN * 32)}
+    rates = [rate for number in result.kept for rate in one.rates[number]]
+    assert rates[-1] < 0.01 * max(rates)
 
 
 def test_the_cost_and_the_budget_go_by_them_too() -> None:

@@ -553,3 +553,30 @@ def test_what_others_raise_takes_nothing_from_a_later_candidate() -> None:
     assert len(result.course) == 4
     assert result.cost.plain_runs is not None
     assert result.cost.plain_runs <= 6 + 1e-9
+
+
+def test_a_report_after_the_attempt_adds_nothing_to_what_was_raised() -> None:
+    torch.manual_seed(0)
+    model = Tender()
+    optimizer = torch.optim.SGD(model.parameters(), lr=OWN)
+    loader = DataLoader(TensorDataset(X, Y), 16)
+    options: dict[str, Any] = {
+        "policy": "greedy",
+        "sampler": "grid",
+        "space": "lr=0.01:1000:log",
+        "budget": 4,
+    }
+    with gammatune.Tuner(model=model, optimizer=optimizer, epochs=2, **options) as tuner:
+        for run in tuner:
+            with run.attempt():
+                for x, y in run.batches(loader):
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(model(x), y).backward()
+                    optimizer.step()
+            run.report(
+                **run.evaluate(
+                    lambda: {"loss": float(nn.functional.cross_entropy(model(X), Y)), "accuracy": 0.5}
+                )
+            )
+    assert raised(tuner.result)
+    assert tuner.result.course

@@ -21,8 +21,8 @@ class Returns(nn.Module):
     ("model", "message"),
     [
         (nn.Linear(4, 3), r"returns shape \(2, 3\) for 2 examples, the data needs \(2, 10\).* 10 outputs"),
-        (nn.Linear(5, 10), r"cannot take examples of shape \(4,\): .*shapes cannot be multiplied"),
-        (nn.BatchNorm2d(4), r"cannot take examples of shape \(4,\): expected 4D input"),
+        (nn.Linear(5, 10), r"raises RuntimeError at examples of shape \(4,\): .*shapes cannot be multiplied"),
+        (nn.BatchNorm2d(4), r"raises ValueError at examples of shape \(4,\): expected 4D input"),
         (Returns((torch.zeros(2, 10),)), r"returns tuple; return one tensor \(n, 10\)"),
         (Returns(torch.zeros(())), r"returns shape \(\)"),
         (Returns(torch.zeros(10)), r"returns shape \(10,\)"),

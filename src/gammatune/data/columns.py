@@ -232,6 +232,13 @@ def is_unnamed(name: Any) -> bool:
     return isinstance(name, str) and _UNNAMED.fullmatch(name) is not None
 
 
+def keep_their_names(names: Sequence[Any]) -> bool:
+    """Whether columns that a program once called by their place stand elsewhere now, and so have those as names."""
+    counted = [(place, re.search(r"\d+", name)) for place, name in enumerate(names) if is_unnamed(name)]
+    first = 1 if any(str(name).startswith("...") for name in names) else 0
+    return any(found is not None and int(found[0]) != place + first for place, found in counted)
+
+
 def kinds_asked(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Kind]:
     """`NAME=KIND` lines and names to drop as a mapping. Raises InvalidArgument where one is neither."""
     found: dict[str, Kind] = dict.fromkeys(drop, "drop")

@@ -4,15 +4,16 @@ By its name: as it was, or without regard to blanks and case where only one is t
 by its place among the named ones, and only where nothing has to be guessed: the new table must have as many without a
 name, between the same named columns, in the same order. Columns that only one of the two tables has, the target among
 them, do not count. So columns that have names may come in any order, with others beside them; and where none has a
-name, all must be there.
+name, all must be there. A name such as "Unnamed: 2", which a program once gave a column by its place, is no name
+where the column still stands there, and one where it does not.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from gammatune.data.columns import is_unnamed, listed
+from gammatune.data.columns import is_unnamed, keep_their_names, listed
 from gammatune.data.spelling import plain
 from gammatune.errors import InvalidData
 
@@ -30,8 +31,13 @@ def matched(
     Raises InvalidData: one of these is not there, there twice, or not to be told without guessing.
     """
     new = list(frame.columns)
-    found = _by_name(new, trained, said)
-    lacking = [name for name in needed if name not in found and not is_unnamed(name)]
+    kept = keep_their_names(new)
+
+    def nameless(name: Any) -> bool:
+        return not kept and is_unnamed(name)
+
+    found = _by_name(new, trained, said, nameless)
+    lacking = [name for name in needed if name not in found and not nameless(name)]
     if lacking:
         raise InvalidData(
             f"the table lacks the column{'s' if len(lacking) > 1 else ''} {listed(lacking)}, which the network was "
@@ -42,19 +48,22 @@ def matched(
         raise InvalidData(
             f"the table has the column {twice[0]!r} more than once; give every column a name of its own"
         )
-    found |= _by_place(new, trained, found, needed)
+    if not kept:
+        found |= _by_place(new, trained, found, needed)
     places = {name: found[name] for name in trained if name in found}
     return frame.iloc[:, list(places.values())].set_axis(list(places), axis=1)
 
 
-def _by_name(new: Sequence[Any], trained: Sequence[str], said: list[str]) -> dict[str, int]:
+def _by_name(
+    new: Sequence[Any], trained: Sequence[str], said: list[str], nameless: Callable[[Any], bool]
+) -> dict[str, int]:
     """Where in `new` each column of a name is."""
-    named = {name: place for place, name in enumerate(new) if not is_unnamed(name)}
+    named = {name: place for place, name in enumerate(new) if not nameless(name)}
     found = {name: named[name] for name in trained if name in named}
     here, there = Counter(map(_form, named)), Counter(_form(name) for name in trained)
     by_form = {_form(name): (name, place) for name, place in named.items()}
     for name in trained:
-        if name not in found and not is_unnamed(name) and here[_form(name)] == there[_form(name)] == 1:
+        if name not in found and not nameless(name) and here[_form(name)] == there[_form(name)] == 1:
             other, found[name] = by_form[_form(name)]
             said.append(f"The column {other!r} is taken for {name!r}.")
     return found

@@ -314,7 +314,7 @@ class TorchLoop:
         horizon = min(planned, leaving) or planned  # where the shape ends
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in self._passed
-        done = 0
+        done = idle = 0  # idle: batches without a step
         nth = self._nth_pass(loader)
         trained = meter.trained
         try:
@@ -337,7 +337,10 @@ class TorchLoop:
                     done += 1
                     call.batches = done
                     before = versions(batch) if watched else None
+                    steps = meter.steps
+                    idle += 1
                     yield batch
+                    idle -= meter.steps > steps
                     if watched and versions(batch) != before:
                         raise NotRestorable(
                             "the loop changed a batch of the list in place, so no other run would see it as it was; "
@@ -350,6 +353,9 @@ class TorchLoop:
                 if whole:
                     self._passed.add(id(loader))
         except GeneratorExit:  # the loop body goes on without the rest
+            if idle == 1 and meter.steps == steps and done > 1:  # it has drawn one to see that it had enough
+                done, call.batches = done - 1, done - 1
+                meter.trained, meter.batches = meter.trained - size, meter.batches - 1
             call.left = 0 < done < planned and not meter.ended  # else it raised
             if known:
                 of_epoch = done if call.left else leaving

@@ -15,8 +15,8 @@ def check_output(model: nn.Module, shape: tuple[int, ...], outputs: int) -> None
 
     shape: of one example; outputs: how many numbers the model must return for it.
     Train and eval modes of all submodules, and random streams, are left as they were; no gradients.
-    Raises ModelMismatch: the model cannot take such inputs (torch's own error is its cause), or returns
-    something else than a tensor (n, outputs).
+    Raises ModelMismatch: the model raises at such inputs (that error is its cause), or returns something else than
+    a tensor (n, outputs).
     """
     parameter = next(model.parameters(), torch.empty(0))
     x = torch.zeros(EXAMPLES, *shape, device=parameter.device, dtype=parameter.dtype)
@@ -30,8 +30,8 @@ def check_output(model: nn.Module, shape: tuple[int, ...], outputs: int) -> None
     ) as error:  # the kinds torch's layers raise for a wrong shape
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelMismatch(
-            f"the model cannot take examples of shape {shape}: {first_line}; make its first layer fit, "
-            "or choose model 'auto'"
+            f"the model raises {type(error).__name__} at examples of shape {shape}: {first_line}; where that is for "
+            "their shape, make its first layer fit, or choose model 'auto'"
         ) from error
     if not isinstance(y, torch.Tensor):
         raise ModelMismatch(f"the model returns {type(y).__name__}; return one tensor (n, {outputs})")
