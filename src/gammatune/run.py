@@ -246,9 +246,9 @@ class Run:
         counts, weighted by the examples that each passed through the model in `evaluate`: exact for accuracy and
         loss. What is no mean over examples (an AUC, an F1) is to be made of all answers before, and reported alike.
         """
-        if self.error is not None or self.meter.infeasible:
-            return  # within an `attempt` that is over: what was raised is what came of this run
         if self._metrics is not None:
+            if self.error is not None or self.meter.infeasible:
+                return  # after an `attempt`: what was raised there is what came of this run
             raise InvalidArgument(
                 f"run {self.number} has been reported already; report once at the end of the body"
             )

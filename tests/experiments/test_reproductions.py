@@ -88,7 +88,7 @@ def test_a_reproduction_runs_in_miniature_and_leaves_what_it_names(name, tmp_pat
     module = importlib.import_module(name)
     data = None if name in OF_FORMULAS else needs.data_folder()
     report = reproduce(
-        module, Asked("smoke", 2, data=data, out=tmp_path / "out", cache=tmp_path / "out" / ".cache")
+        module, Asked("smoke", 1, data=data, out=tmp_path / "out", cache=tmp_path / "out" / ".cache")
     )
     written = json.loads((tmp_path / "out" / f"{name}.json").read_text())
     assert (report.name, report.title) == (module.NAME, module.TITLE) == (name, written["title"])

@@ -14,7 +14,7 @@ from gammatune.engine.torch_loop import TorchLoop
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-LONG = [(1000, False, False), (200, False, True), (200, True, False)]
+LONG = [(600, False, False), (200, False, True), (200, True, False)]
 
 
 @pytest.mark.parametrize(("rollouts", "kept", "traced"), LONG)

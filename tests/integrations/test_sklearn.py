@@ -43,13 +43,13 @@ def name_of(check: Any) -> str:
     return str(getattr(check, "func", check).__name__)
 
 
-# Twenty epochs, since the rule's hundred on tables this small take five times as long and change no outcome.
+# Ten epochs, since the rule's hundred on tables this small take ten times as long and change no outcome.
 # check_array_api_input, which scikit-learn skips unless SCIPY_ARRAY_API is set before SciPy is there, is run below.
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [
         pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name_of(check)}")
-        for each in (GammaTunedClassifier(epochs=20), GammaTunedRegressor(epochs=20))
+        for each in (GammaTunedClassifier(epochs=10), GammaTunedRegressor(epochs=10))
         for estimator, check in estimator_checks_generator(each)
         if name_of(check) != "check_array_api_input"
     ],
