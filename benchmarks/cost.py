@@ -80,13 +80,13 @@ class Net:
 
 
 NETS = {
-    "mlp": Net(lambda: perceptron(128), (64,)),
-    "mlp-sgd": Net(lambda: perceptron(128), (64,), "momentum"),
-    "cnn": Net(convolutions, (3, 16, 16), "momentum", train=1000, select=300, epochs=6),
-    "transformer": Net(Text, (32,), tokens=True, train=1000, select=300, epochs=6),
-    "lstm": Net(Series, (32, 8), train=1000, select=300, epochs=6),
-    "51M": Net(lambda: perceptron(4096, 3), (64,), train=640, select=320, batch=64, epochs=5),
-    "51M-sgd": Net(lambda: perceptron(4096, 3), (64,), "momentum", train=640, select=320, batch=64, epochs=5),
+    "mlp": Net(lambda: perceptron(128), (64,), train=8000, select=2000, epochs=16),
+    "mlp, as many to select by": Net(lambda: perceptron(128), (64,), train=8000, select=8000, epochs=16),
+    "cnn": Net(convolutions, (3, 16, 16), "momentum", train=4000, select=1200),
+    "transformer": Net(Text, (32,), tokens=True, train=3000, select=900, epochs=6),
+    "lstm": Net(Series, (32, 8), train=6000, select=1500),
+    "51M": Net(lambda: perceptron(4096, 3), (64,), train=960, select=320, epochs=4),
+    "51M, momentum": Net(lambda: perceptron(4096, 3), (64,), "momentum", train=960, select=320, epochs=4),
 }
 
 

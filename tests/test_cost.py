@@ -56,6 +56,8 @@ def test_it_is_journaled_and_nothing_is_decided_by_it(tmp_path: Path, crew: bool
     assert story.end is not None
     assert story.end["plain_processor"] == tuner.cost.plain_processor
     assert tuner.cost.processor_runs
+    sum(range(10**6))  # what comes after the run is no cost of it
+    assert tuner.cost.processor == story.end["spent"] == story.spent
     other = run(**options)
     assert [o.values for o in other.result.rollouts] == [o.values for o in tuner.result.rollouts]
 

@@ -719,12 +719,17 @@ class Clock:
         """The work begins now."""
         self._began = clock.perf_counter() - self._before
         self._spent_from = clock.process_time() - self._spent_before
+        self._spent: float | None = None
+
+    def stop(self) -> None:
+        """The work has ended: what the process does from now on is spent on something else."""
+        self._spent = self.spent
 
     @property
     def spent(self) -> float:
         """Seconds of the processor, user and system, of all threads of this process and of workers: training,
         forks and decisions."""
-        return clock.process_time() - self._spent_from
+        return clock.process_time() - self._spent_from if self._spent is None else self._spent
 
     def spend(self, seconds: float) -> None:
         """Of the processor, in another process that works for this run."""

@@ -641,6 +641,7 @@ class Tuner:
         return rank(-math.inf if score is None else score, outcome.metrics)
 
     def _end_event(self, how: str) -> dict[str, Any]:
+        self._driver.clock.stop()
         cost = self.cost
         return {
             "event": "end",
