@@ -168,19 +168,19 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     tuned(NETS["mlp"], 0)  # what is imported late is no cost of the first net
-    rows = []
+    found = {
+        "command": "python benchmarks/cost.py",
+        "machine": machine("torch"),
+        "budget": BUDGET,
+        "rows": [],
+    }
     for name in asked.nets.split(";"):
         for seed in range(asked.seeds):
-            rows.append(measure(name, seed))
-            print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
-    if asked.out:
-        found = {
-            "command": "python benchmarks/cost.py",
-            "machine": machine("torch"),
-            "budget": BUDGET,
-            "rows": rows,
-        }
-        asked.out.write_text(json.dumps(found, indent=1) + "\n")
+            row = {k: round(v, 3) if isinstance(v, float) else v for k, v in measure(name, seed).items()}
+            print(row, flush=True)
+            found["rows"].append(row)
+            if asked.out:  # at once: what has been measured stays
+                asked.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
