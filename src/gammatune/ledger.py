@@ -4,7 +4,7 @@ A training example (forward and backward) counts 1, a forward-only example 1/3: 
 backward pass has twice those of a forward one. So a budget follows from data and seed alone. On a processor a
 forward-only example takes between .09 and .45 of a training one in five nets, and the multiples agree within 5 %
 (benchmarks/results/cost.json). A *plain run* is the given epochs of training with one validation pass each; cost is
-quoted as a multiple of that. Beside it stands what was measured: seconds, and the multiple in seconds of the processor.
+quoted as a multiple of that. Beside it stands what was measured: seconds, and the multiple in processor seconds.
 """
 
 import math
