@@ -526,6 +526,32 @@ def test_an_error_that_comes_by_what_the_run_is_for_is_the_users(repeated: bool)
         one.run(body)
 
 
+def test_the_batch_that_raised_is_met_again() -> None:
+    """A row of the user's own that is bad, met before the step of its batch by candidates alone."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(TensorDataset(X, Y, torch.arange(len(X))), 8)
+    options: dict[str, Any] = {"policy": "greedy", "sampler": "random", "space": "lr=0.001:0.05:log"}
+    seen: list[int] = []
+    with (
+        pytest.raises(KeyError, match="row 37 has no label") as caught,
+        gammatune.Tuner(model=model, optimizer=optimizer, epochs=3, budget=4, **options) as tuner,
+    ):
+        for run in tuner:
+            seen.append(run.number)
+            with run.attempt():
+                for x, y, rows in run.batches(loader):
+                    if 37 in rows and run.number >= 2:
+                        raise KeyError("row 37 has no label")
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(model(x), y).backward()
+                    optimizer.step()
+                run.report(loss=0.5, accuracy=0.5)
+    assert seen[-2:] == [2, 2]  # at once, not when all have raised
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_the_own_rate_is_the_optimizers_wherever_the_space_lies() -> None:
     one = Loop(epochs=2, budget=4, policy="greedy", sampler="grid", space="lr=1:1000:log")
 

@@ -353,10 +353,13 @@ class TorchLoop:
                 if whole:
                     self._passed.add(id(loader))
         except GeneratorExit:  # the loop body goes on without the rest
-            if idle == 1 and meter.steps == steps and done > 1:  # it has drawn one to see that it had enough
-                done, call.batches = done - 1, done - 1
-                meter.trained, meter.batches = meter.trained - size, meter.batches - 1
-            call.left = 0 < done < planned and not meter.ended  # else it raised
+            if not meter.ended:  # else it raised
+                if (
+                    idle == 1 and meter.steps == steps and done > 1
+                ):  # it has drawn one to see that it had enough
+                    done, call.batches = done - 1, done - 1
+                    meter.trained, meter.batches = meter.trained - size, meter.batches - 1
+                call.left = 0 < done < planned
             if known:
                 of_epoch = done if call.left else leaving
                 self._count_epoch(meter, plain, epoch_batches, of_epoch, done, meter.trained - trained)
