@@ -410,9 +410,7 @@ class Driver:
             origin = last.origin
         yield from self._reach(origin)
         for step in reversed(steps):
-            left = step.allowance
-            if step is raised and not run.in_evaluation:
-                left = min(left, (1 + ROUNDING) * raised.outcome.trained)
+            left = run.worth_again if step is raised else step.allowance
             scored = step is raised and run.in_evaluation
             course = step.request.course and not is_driven
             request = replace(self._own.of(step.request), scored=scored, course=course)

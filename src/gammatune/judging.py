@@ -124,9 +124,8 @@ def screened(net: nn.Module, split: Split) -> dict[str, Sequence[int]]:
     says that the network's outputs depend on them.
 
     How far the outputs would move, to first order, if a column were permuted: |d output / d x| |x' - x|, the mean
-    over the examples. One pass forward and back for all columns. Of 300 and 1,500 numbers, ten of which added up to
-    the answer, 100 and 80 % of the ten that a permutation found most needed were among the first 20 and 25 by it, as
-    by F tests or by the first layer's weights; of products of columns 45 %, by F tests 25 and 35 % (two seeds each).
+    over the examples. One pass forward and back for all columns. Chosen by a throw-away comparison with F tests and
+    the weights of the first layer, a lead and no proof (docs/diary.md, "Screening columns").
     """
     preparing = split.preprocessing
     assert isinstance(preparing, TablePreprocessing)

@@ -208,6 +208,12 @@ class Run:
         """It is trained to see whether an error comes at the optimizer's own rate too, and is told to nobody."""
         return self._suspect is not None
 
+    @property
+    def worth_again(self) -> float:
+        """Units it may take once more: as far as the step that raised; where its evaluation did, all it might."""
+        allowance = self.meter.allowance
+        return allowance if self.in_evaluation else min(allowance, (1 + ROUNDING) * self.meter.trained)
+
     def may_be_at_fault(self, error: BaseException) -> bool:
         """Whether an error that ended the run may be the candidate's, and was raised outside of an `attempt`."""
         is_one = isinstance(error, Exception) and self._is_the_candidates(error)

@@ -79,6 +79,13 @@ def test_pandas_is_used_where_it_is_and_not_needed(
     assert tiny[0]["parser"] == ("pandas" if there else "liac-arff")
 
 
+def fail_with(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    def fetch(**_: Any) -> Bunch:
+        raise failure
+
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -92,10 +99,7 @@ def test_pandas_is_used_where_it_is_and_not_needed(
 def test_a_failed_download_says_how_to_go_on_without(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    def fetch(**_: Any) -> Bunch:
-        raise failure
-
-    monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
+    fail_with(monkeypatch, failure)
     with pytest.raises(
         InvalidData, match=r"mnist could not be fetched .* give a file: an .npz with"
     ) as caught:
@@ -114,10 +118,7 @@ def test_a_failed_download_says_how_to_go_on_without(
 def test_what_is_no_fault_of_the_network_keeps_its_own_words(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    def fetch(**_: Any) -> Bunch:
-        raise failure
-
-    monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
+    fail_with(monkeypatch, failure)
     with pytest.raises(type(failure)) as caught:
         load("mnist")
     assert caught.value is failure

@@ -11,6 +11,7 @@ import needs
 import numpy as np
 import pytest
 import torch
+from candidates import two_epochs
 
 from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra, NotRestorable
 from gammatune.integrations.keras import fit
@@ -361,21 +362,6 @@ def test_a_model_built_again_in_one_process_is_told_how(tmp_path: Any) -> None:
 def tender(module: Any, args: Any) -> None:
     if module.training and module.kernel.value.abs().max() > 50:
         raise ValueError("large weights")
-
-
-def two_epochs(*rates: float) -> Any:
-    """A policy that tries these rates before each of two epochs."""
-
-    def policy(job: Any) -> Any:
-        for epoch in range(2):
-            yield Fork("home")
-            for rate in rates:
-                outcome = yield Rollout({"lr": rate}, epoch, "home")
-                assert outcome.raised
-            outcome = yield Rollout({"lr": 0.01}, epoch, "home", course=True)
-            yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-
-    return policy
 
 
 def test_a_candidate_that_raises_leaves_no_trace() -> None:

@@ -13,6 +13,7 @@ import needs
 import numpy as np
 import pytest
 import torch
+from candidates import two_epochs
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -306,22 +307,6 @@ class Tender(Net):
         if self.net[0].weight.abs().max() > 50:
             raise ValueError("large weights")
         return super().training_step(batch, batch_idx)
-
-
-def two_epochs(*rates: float) -> Any:
-    """A policy that tries these rates before each of two epochs."""
-
-    def policy(job: Any) -> Any:
-        for epoch in range(2):
-            yield Fork("home")
-            for rate in rates:
-                outcome = yield Rollout({"lr": rate}, epoch, "home")
-                assert outcome.raised
-                yield Fork("other")
-            outcome = yield Rollout({"lr": 0.01}, epoch, "home", course=True)
-            yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-
-    return policy
 
 
 def test_a_candidate_that_raises_leaves_no_trace() -> None:

@@ -11,6 +11,7 @@ import needs
 import numpy as np
 import pytest
 import torch
+from candidates import two_epochs
 from torch.utils.data import IterableDataset
 
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
@@ -253,21 +254,6 @@ def test_gone_on_with(tmp_path: Path) -> None:
 def refuse_large(module: Any, args: Any) -> None:
     if module.training and module.weight.abs().max() > 50:
         raise ValueError("large weights")
-
-
-def two_epochs(*rates: float) -> Any:
-    """A policy that tries these rates before each of two epochs."""
-
-    def policy(job: Any) -> Any:
-        for epoch in range(2):
-            yield Fork("home")
-            for rate in rates:
-                outcome = yield Rollout({"lr": rate}, epoch, "home")
-                assert outcome.raised
-            outcome = yield Rollout({"lr": 0.01}, epoch, "home", course=True)
-            yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-
-    return policy
 
 
 def test_a_candidate_that_raises_leaves_no_trace(tmp_path: Path) -> None:

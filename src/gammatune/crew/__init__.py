@@ -14,7 +14,7 @@ from gammatune.engine.trainable import Forkable, Trainable
 from gammatune.ledger import examined
 from gammatune.objectives import Objective
 from gammatune.records import Outcome, Rollout
-from gammatune.run import ROUNDING, UNSEARCHED, Own, Run
+from gammatune.run import UNSEARCHED, Own, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,8 @@ def train(training: Trainable, task: Task, objective: Objective, fork: str) -> O
     outcome = run.outcome(objective)
     if not outcome.raised:
         return outcome
-    left = task.allowance if run.in_evaluation else min(task.allowance, (1 + ROUNDING) * outcome.trained)
     request = replace(task.own.of(task.request), scored=run.in_evaluation)
-    again = _trained(training, task, request, left, fork, suspect=run.error)
+    again = _trained(training, task, request, run.worth_again, fork, suspect=run.error)
     return examined(outcome, again.outcome(objective))
 
 
