@@ -34,6 +34,9 @@ from machine import machine
 
 STORE = data.CACHE / f"v{VERSION}"
 RESULTS = data.HERE.parent / "results" / "equal_cost.json"
+PACKAGES = (  # whose versions a result file names
+    "gammatune", "torch", "numpy", "scipy", "scikit-learn", "optuna", "prodigyopt", "schedulefree", "gen-optim",
+)  # fmt: skip
 LRS = tuple(10 ** (-5 + i / 8) for i in range(49))  # 1e-5 .. 10: what tuned rates are snapped to
 
 
@@ -188,9 +191,7 @@ def collect(out: Path = RESULTS) -> int:
         "benchmark": "equal_cost",
         "version": VERSION,
         "commits": sorted(commits),
-        "machine": machine(
-            "gammatune", "torch", "numpy", "scipy", "scikit-learn", "optuna", "prodigyopt", "schedulefree"
-        ),
+        "machine": machine(*PACKAGES),
         "threads": 1,
         "tasks": {task.name: facts(task) for task in TASKS.values()},
     }

@@ -1,22 +1,24 @@
 """The results in a table and a picture: every method against a reference, by task, paired by seed.
 
-    python benchmarks/equal_cost/table.py --reference cosine-tpe
+    python benchmarks/equal_cost/table.py --reference linear-grid --bound 1.05
 
 What the columns say, over the tasks and seeds that method and reference both have (`pairs`):
 
     error         mean test error over seeds, then over tasks, in points (hundredths of the task's metric)
-    difference    to the reference in points, and
-    reduction     of the error against the reference: 1 - geometric mean over tasks of the ratio of mean errors, so
-                  that easy tasks and hard ones weigh alike; above 0 is better. Both with 95 % intervals: seeds
-                  drawn again within each task, method and reference together; the tasks stay as they are. No
-                  interval where a task has a single seed
-    not worse     tasks where the paired 95 % t-interval of the difference lies below the margin / reaches over it
-                  / lies above it. The margin is the larger of 5 % of the reference's error and 0.5 points
-    won-lost      tasks with a lower and with a higher mean error than the reference
-    worst task    the largest ratio of mean errors; worst seed: the largest difference in one pair, in points
+    ratio         of the test error to the reference's: the geometric mean over tasks of the ratio of the means over
+                  seeds, so that easy tasks and hard ones weigh alike; below 1 is better. With a 95 % interval over
+                  tasks, a t-interval of the logarithms of the tasks' ratios: what another task of the kind would
+                  have, the noise of its seeds within. None where there is one task
+    clipped       the same with each task's ratio held in [1/2, 2], so that no task says it all
+    tasks         how many are below / level / above / worse: the 95 % interval of the task's own ratio lies below 1 /
+                  contains 1 / lies above 1 / lies above the bound. It is a t-interval of the logarithm, paired by
+                  seed; a task with a single seed has none, and counts nowhere
+    worst task    the largest ratio, and its interval; worst seed: the largest difference in one pair, in points
     failed        models handed over that had diverged, or methods that raised
     optimism      error on the second half of the validation data less error on the half chosen by, in points
     cost          in plain runs, and processor seconds of a run: the means over tasks
+
+The four words stand beside the two means as well, by the interval over tasks.
 
 Below the tables: pairs of methods head to head; the controls of methods/controls.py, which are no methods to choose,
 against the training they vary; how far chosen rates lie apart. All three over the frozen tasks.
@@ -35,8 +37,11 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "equal_cost.json"
-DRAWS = 4000  # of the bootstrap
+REFERENCE = "linear-grid"
 CONTROL, CONTROLLED = "control-", "linear-grid"  # what controls are called, and what they vary
+BOUND = 1.05  # of a ratio that is no longer borne (guess)
+CLIP = 2.0  # a task's ratio counts as no more than this, and no less than one over it
+WORDS = ("below", "level", "above", "worse")
 HEAD_TO_HEAD = (  # a method, and what it is held against
     ("lookahead-1.5", "grid-100"),
     ("lookahead-1.5", "grid-100-log"),
@@ -44,6 +49,14 @@ HEAD_TO_HEAD = (  # a method, and what it is held against
     ("lookahead-1.5", "greedy"),
     ("lookahead-1.5", "lookahead-1.5-loss"),
     ("lookahead-1.5", "lookahead-1.5-accuracy"),
+    ("lookahead-1.5", "rule-of-thumb"),
+    ("lookahead-1.5", "rule-of-thumb-1.5"),
+    ("lookahead-1.5", "prodigy-1.5"),
+    ("lookahead-1.5", "gen"),
+    ("lookahead-1.5", "adalrs"),
+    ("lookahead-1.5", "nadamw"),
+    ("rule-of-thumb-1.5", "rule-of-thumb"),
+    ("prodigy-1.5", "prodigy"),
     ("lookahead-1.5-far-up", "lookahead-1.5"),
     ("lookahead-1.5-far-down", "lookahead-1.5"),
     ("lookahead-4-decay", "lookahead-4"),
@@ -68,13 +81,38 @@ HEAD_TO_HEAD = (  # a method, and what it is held against
 RATES = ("lookahead-1.5", "lookahead-4", "lookahead-12", "linear-gamma")  # whose spread is shown
 POINTS = 100.0
 Array = NDArray[np.float64]
-Interval = tuple[float, float]
 Cells = Mapping[tuple[str, str, int], Mapping[str, Any]]  # task, method, seed
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """Of errors, with its 95 % interval (nan where there is none). word: of WORDS; "" without an interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, half: float) -> "Ratio":
+        """half: of the interval of its logarithm."""
+        return cls(value, value * float(np.exp(-half)), value * float(np.exp(half)))
+
+    def word(self, bound: float) -> str:
+        if np.isnan(self.low):
+            return ""
+        if self.high < 1:
+            return "below"
+        if self.low <= 1:
+            return "level"
+        return "worse" if self.low > bound else "above"
+
+
+@dataclass(frozen=True)
 class Pair:
-    """Test errors of a method and the reference on one task, (s,) each, seed by seed. floor: see `ratio`."""
+    """Test errors of a method and the reference on one task, (s,) each, seed by seed.
+
+    floor: no mean counts below it (half a test example), so that a task without an error has a ratio.
+    """
 
     task: str
     seeds: tuple[int, ...]
@@ -83,55 +121,40 @@ class Pair:
     floor: float
 
     @property
-    def ratio(self) -> float:
-        return float(self.means(np.arange(len(self.seeds))[None])[0])
-
-    def means(self, drawn: NDArray[np.int64]) -> Array:
-        """Ratios of mean errors for seeds drawn (b, s) -> (b,).
-
-        No mean counts below half a test example, so that a task without an error has a ratio.
-        """
-        a, b = (
-            np.maximum(errors[drawn].mean(axis=1), self.floor) for errors in (self.method, self.reference)
-        )
-        return a / b
-
-    @property
-    def difference(self) -> Interval:
-        """The paired 95 % t-interval; everything from one seed alone."""
-        d, n = self.method - self.reference, len(self.seeds)
-        if n < 2:
-            return -np.inf, np.inf
-        half = float(student.ppf(0.975, n - 1) * d.std(ddof=1) / np.sqrt(n))
-        return float(d.mean()) - half, float(d.mean()) + half
-
-    @property
-    def verdict(self) -> str:
-        """ "yes": not worse by the margin; "no": worse by more; "open"."""
-        margin = max(0.05 * float(self.reference.mean()), 0.005)
-        low, high = self.difference
-        return "yes" if high < margin else "no" if low > margin else "open"
+    def ratio(self) -> Ratio:
+        """Of the means over seeds; the paired t-interval of its logarithm, by the delta method."""
+        a, b = (max(float(errors.mean()), self.floor) for errors in (self.method, self.reference))
+        return Ratio.of(a / b, t_half(self.method / a - self.reference / b))
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method against the reference; see the module docstring. Errors and differences as fractions."""
+    """A method against the reference; see the module docstring. Errors and differences as fractions.
+
+    words: how many of the tasks have each of WORDS.
+    """
 
     method: str
+    tasks: int
     pairs: int
     error: float
-    difference: float
-    difference_interval: Interval
-    reduction: float
-    reduction_interval: Interval
-    verdicts: tuple[int, int, int]
-    won_lost: tuple[int, int]
-    worst_task: tuple[str, float]
+    ratio: Ratio
+    clipped: Ratio
+    words: tuple[int, ...]
+    worst_task: tuple[str, Ratio]
     worst_seed: tuple[str, int, float]
     failed: int
     optimism: float | None
     cost: float
     seconds: float
+
+
+def t_half(numbers: Array) -> float:
+    """Half the 95 % t-interval of the mean; nan for a single number."""
+    n = len(numbers)
+    if n < 2:
+        return float("nan")
+    return float(student.ppf(0.975, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
 
 
 def paired(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) -> list[Pair]:
@@ -146,40 +169,36 @@ def paired(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) 
     return pairs
 
 
-def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) -> Row | None:
+def over_tasks(ratios: Sequence[float]) -> Ratio:
+    """The geometric mean."""
+    logs = np.log(ratios)
+    return Ratio.of(float(np.exp(logs.mean())), t_half(logs))
+
+
+def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str, bound: float) -> Row | None:
     """None where the two have nothing in common."""
     pairs = paired(cells, tasks, method, reference)
     if not pairs:
         return None
-    rng = np.random.default_rng(0)  # the same draws for every method
-    draws = [rng.integers(0, len(p.seeds), (DRAWS, len(p.seeds))) for p in pairs]
-    logs = np.mean([np.log(p.means(d)) for p, d in zip(pairs, draws, strict=True)], axis=0)
-    steps = np.mean(
-        [(p.method - p.reference)[d].mean(axis=1) for p, d in zip(pairs, draws, strict=True)], axis=0
-    )
-    (low, lowest), (high, highest) = np.quantile([logs, steps], [0.025, 0.975], axis=1)
-    if any(len(p.seeds) < 2 for p in pairs):  # nothing to draw from
-        low = high = lowest = highest = np.nan
-    worst = max(pairs, key=lambda p: p.ratio)
+    ratios = {p.task: p.ratio for p in pairs}
+    values = [ratio.value for ratio in ratios.values()]
+    words = [ratio.word(bound) for ratio in ratios.values()]
     gaps = [
         (p.task, seed, float(a - b))
         for p in pairs
         for seed, a, b in zip(p.seeds, p.method, p.reference, strict=True)
     ]
-    verdicts = [p.verdict for p in pairs]
     own = [[cells[p.task, method, seed] for seed in p.seeds] for p in pairs]
     seen = [c for group in own for c in group if c["second"] is not None]
     return Row(
         method,
+        len(pairs),
         len(gaps),
         float(np.mean([p.method.mean() for p in pairs])),
-        float(np.mean([(p.method - p.reference).mean() for p in pairs])),
-        (float(lowest), float(highest)),
-        1 - float(np.exp(np.mean([np.log(p.ratio) for p in pairs]))),
-        (1 - float(np.exp(high)), 1 - float(np.exp(low))),
-        (verdicts.count("yes"), verdicts.count("open"), verdicts.count("no")),
-        (sum(p.ratio < 1 for p in pairs), sum(p.ratio > 1 for p in pairs)),
-        (worst.task, worst.ratio),
+        over_tasks(values),
+        over_tasks(list(np.clip(values, 1 / CLIP, CLIP))),
+        tuple(words.count(word) for word in WORDS),
+        max(ratios.items(), key=lambda item: item[1].value),
         max(gaps, key=lambda gap: gap[2]),
         sum(c["diverged"] for group in own for c in group),
         float(np.mean([c["second"] - c["select"] for c in seen])) if seen else None,
@@ -191,24 +210,21 @@ def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) -> 
 # Markdown -------------------------------------------------------------------------------------------------
 
 HEADINGS = (
-    "method", "pairs", "error", "difference", "reduction %", "not worse yes/open/no", "won-lost", "worst task",
-    "worst seed", "failed", "optimism", "cost", "seconds",
+    "method", "pairs", "error", "ratio", "clipped", f"tasks {'/'.join(WORDS)}", "worst task", "worst seed", "failed",
+    "optimism", "cost", "seconds",
 )  # fmt: skip
 
 
-def cells_of(row: Row) -> list[str]:
-    points = [POINTS * d for d in (row.difference, *row.difference_interval)]
-    per_cent = [100 * r for r in (row.reduction, *row.reduction_interval)]
+def cells_of(row: Row, bound: float) -> list[str]:
     task, seed, gap = row.worst_seed
     return [
         row.method,
         str(row.pairs),
         f"{POINTS * row.error:.2f}",
-        with_interval(points, 2),
-        with_interval(per_cent, 1),
-        "/".join(map(str, row.verdicts)),
-        "-".join(map(str, row.won_lost)),
-        f"{row.worst_task[0]} x{row.worst_task[1]:.2f}",
+        with_interval(row.ratio, bound),
+        with_interval(row.clipped, bound),
+        "/".join(map(str, row.words)),
+        f"{row.worst_task[0]} {with_interval(row.worst_task[1], bound)}",
         f"{task}/{seed} {POINTS * gap:+.1f}",
         str(row.failed),
         "" if row.optimism is None else f"{POINTS * row.optimism:+.2f}",
@@ -217,9 +233,9 @@ def cells_of(row: Row) -> list[str]:
     ]
 
 
-def with_interval(numbers: Sequence[float], digits: int) -> str:
-    value, low, high = (f"{number:+.{digits}f}" for number in numbers)
-    return value if np.isnan(numbers[1]) else f"{value} [{low}, {high}]"
+def with_interval(ratio: Ratio, bound: float) -> str:
+    interval = "" if np.isnan(ratio.low) else f" [{ratio.low:.3f}, {ratio.high:.3f}] {ratio.word(bound)}"
+    return f"{ratio.value:.3f}{interval}"
 
 
 def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -231,20 +247,25 @@ def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def by_task(cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str], reference: str) -> str:
-    """Mean test errors in points, by method and task; + where it is not worse by the margin, - where it is."""
+MARKS = {"below": "+", "above": "-", "worse": "--"}
+
+
+def by_task(
+    cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str], reference: str, bound: float
+) -> str:
+    """Mean test errors in points, by method and task, with MARKS."""
     lines = []
     for method in methods:
         of = {pair.task: pair for pair in paired(cells, tasks, method, reference)}
-        marks = {"yes": "+", "no": "-", "open": ""}
         texts = [
-            f"{POINTS * of[t].method.mean():.2f}{marks[of[t].verdict]}" if t in of else "" for t in tasks
+            f"{POINTS * of[t].method.mean():.2f}{MARKS.get(of[t].ratio.word(bound), '')}" if t in of else ""
+            for t in tasks
         ]
         lines.append([method, *texts])
     return markdown(("method", *tasks), lines)
 
 
-def report(results: Mapping[str, Any], reference: str) -> tuple[str, list[Row]]:
+def report(results: Mapping[str, Any], reference: str, bound: float) -> tuple[str, list[Row]]:
     """The document, and the rows over the frozen tasks (all tasks where none of them has been run)."""
     cells = {(c["task"], c["method"], c["seed"]): c for c in results["cells"]}
     methods = sorted({method for _, method, _ in cells})
@@ -252,17 +273,19 @@ def report(results: Mapping[str, Any], reference: str) -> tuple[str, list[Row]]:
         raise SystemExit(f"--reference {reference}: there is none; there are {', '.join(methods)}")
     frozen = {t: f for t, f in results["tasks"].items() if not f["development"]}
     development = {t: f for t, f in results["tasks"].items() if f["development"]}
-    text = [f"# Equal cost: every method against {reference}\n", (__doc__ or "").split("\n\n", 2)[2]]
+    head = f"# Equal cost: every method against {reference}, worse beyond {bound:g}\n"
+    text = [head, (__doc__ or "").split("\n\n", 2)[2]]
     shown: list[Row] = []
     to_choose = [method for method in methods if not method.startswith(CONTROL)]
     for title, tasks in (("Frozen tasks", frozen), ("Development tasks", development)):
-        rows, lines = section(cells, tasks, to_choose, reference, f"{title} ({len(tasks)})")
+        rows, lines = section(cells, tasks, to_choose, reference, bound, f"{title} ({len(tasks)})")
         text += lines
         shown = shown or rows
-    text += head_to_head(cells, frozen, methods)
+    text += head_to_head(cells, frozen, methods, bound)
     varied = [method for method in methods if method.startswith(CONTROL)]
     if varied and CONTROLLED in methods:
-        text += section(cells, frozen, [*varied, CONTROLLED], CONTROLLED, f"Controls against {CONTROLLED}")[1]
+        title = f"Controls against {CONTROLLED}"
+        text += section(cells, frozen, [*varied, CONTROLLED], CONTROLLED, bound, title)[1]
     text += spreads(cells, frozen)
     where = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
@@ -274,32 +297,38 @@ def report(results: Mapping[str, Any], reference: str) -> tuple[str, list[Row]]:
 
 
 def section(
-    cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str], reference: str, title: str
+    cells: Cells,
+    tasks: Mapping[str, Any],
+    methods: Sequence[str],
+    reference: str,
+    bound: float,
+    title: str,
 ) -> tuple[list[Row], list[str]]:
     """The rows from good to bad, and their two tables as text; nothing where nothing has been run."""
-    made = (row(cells, tasks, method, reference) for method in methods)
-    rows = sorted((r for r in made if r is not None), key=lambda r: -r.reduction)
+    made = (row(cells, tasks, method, reference, bound) for method in methods)
+    rows = sorted((r for r in made if r is not None), key=lambda r: r.ratio.value)
     if not rows:
         return [], []
+    marks = ", ".join(f"{mark} {word}" for word, mark in MARKS.items())
     return rows, [
         f"## {title}\n",
-        markdown(HEADINGS, [cells_of(r) for r in rows]) + "\n",
-        "Test error by task, in points (+ not worse by the margin, - worse by more):\n",
-        by_task(cells, tasks, [r.method for r in rows], reference) + "\n",
+        markdown(HEADINGS, [cells_of(r, bound) for r in rows]) + "\n",
+        f"Test error by task, in points ({marks}):\n",
+        by_task(cells, tasks, [r.method for r in rows], reference, bound) + "\n",
     ]
 
 
-def head_to_head(cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str]) -> list[str]:
+def head_to_head(cells: Cells, tasks: Mapping[str, Any], methods: Sequence[str], bound: float) -> list[str]:
     lines = []
     for method, other in HEAD_TO_HEAD:
-        if method in methods and other in methods and (found := row(cells, tasks, method, other)):
-            texts, back = cells_of(found), row(cells, tasks, other, method)
+        if method in methods and other in methods and (found := row(cells, tasks, method, other, bound)):
+            texts, back = cells_of(found, bound), row(cells, tasks, other, method, bound)
             assert back is not None
             costs = f"{found.cost:.2f} / {back.cost:.2f}"
-            lines.append([method, other, texts[1], *texts[3:9], costs])
+            lines.append([method, other, texts[1], *texts[3:8], costs])
     if not lines:
         return []
-    headings = ("method", "against", "pairs", *HEADINGS[3:9], "costs")
+    headings = ("method", "against", "pairs", *HEADINGS[3:8], "costs")
     return ["## Head to head\n", markdown(headings, lines) + "\n"]
 
 
@@ -370,26 +399,26 @@ def label(methods: Sequence[str]) -> str:
 
 
 def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
-    """Error as a multiple of the reference's against cost, with 95 % intervals; the legend goes from good to bad.
+    """Clipped ratios against cost, with 95 % intervals over tasks; the legend goes from good to bad.
 
     Left all methods, right those about the reference. Our own policy is drawn broad and black.
     """
-    tasks = max(sum(r.verdicts) for r in rows)
+    tasks = max(r.tasks for r in rows)
     # what has been run on some tasks only is left out, and "-orders", the runs of a method that is there
-    rows = [r for r in rows if sum(r.verdicts) == tasks and not r.method.endswith("-orders")]
+    rows = [r for r in rows if r.tasks == tasks and not r.method.endswith("-orders")]
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
     figure, both = plt.subplots(1, 2, figsize=(15, 7), layout="constrained")
     families = list(dict.fromkeys(family(r.method) for r in rows))
     colours, markers = plt.get_cmap("tab20").colors, "osD^v<>PX*p"  # 20 and 11: no pair comes twice
     for i, name in enumerate(families):
         of = sorted((r for r in rows if family(r.method) == name), key=lambda r: r.cost)
-        x, y = np.array([r.cost for r in of]), np.array([1 - r.reduction for r in of])
-        ends = np.array([[1 - r.reduction_interval[1], 1 - r.reduction_interval[0]] for r in of])
+        x, y = np.array([r.cost for r in of]), np.array([r.clipped.value for r in of])
+        ends = np.array([[r.clipped.low, r.clipped.high] for r in of])
         bars = np.maximum(np.nan_to_num([y - ends[:, 0], ends[:, 1] - y]), 0)
         # neighbours at one cost stand a little apart, or their bars would hide each other
         apart = 1 + 0.025 * (i % 11 - 5)
@@ -406,10 +435,11 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
         axes.set_yscale("log")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_locator(FixedLocator([0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.75, 2]))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("cost in plain runs")
-    both[0].set_ylabel(f"test error, as a multiple of {reference}'s (geometric mean over tasks)")
+    both[0].set_ylabel(f"test error over {reference}'s (geometric mean over tasks, each held in [1/2, 2])")
     both[1].set_ylim(0.75, 1.33)
     both[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
     figure.savefig(path, dpi=110)
@@ -418,12 +448,15 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", default="cosine-tpe")
+    parser.add_argument("--reference", default=REFERENCE)
+    parser.add_argument(
+        "--bound", type=float, default=BOUND, help="a ratio whose interval lies above it is worse"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--out", type=Path, help="without suffix; beside the results if not given")
     args = parser.parse_args()
     out = args.out or args.results.with_suffix("")
-    text, rows = report(json.loads(args.results.read_text()), args.reference)
+    text, rows = report(json.loads(args.results.read_text()), args.reference, args.bound)
     print(text)
     out.with_suffix(".md").write_text(text)
     plot(rows, args.reference, out.with_suffix(".png"))

@@ -33,11 +33,11 @@ def linear(progress: float) -> float:
     return min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
 
 
-def cosine(progress: float) -> float:
-    """Up over the first 5 % of the steps, then down to 0 along half a cosine."""
-    if progress < WARM_UP:
-        return progress / WARM_UP
-    return (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+def cosine(progress: float, warm_up: float = WARM_UP) -> float:
+    """Up over the first 5 % of the steps (or `warm_up` of them), then down to 0 along half a cosine."""
+    if progress < warm_up:
+        return progress / warm_up
+    return (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
 
 
 def one_cycle(progress: float) -> float:

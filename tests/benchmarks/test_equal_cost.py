@@ -121,7 +121,7 @@ def test_images_are_flipped_and_shifted_as_a_slow_twin_does_it():
 
 
 @pytest.mark.parametrize(
-    "name", ["defaults", "longer-4-ema", "longer-4-swa", "range-test", "range-test-valley"]
+    "name", ["defaults", "rule-of-thumb", "longer-4-ema", "longer-4-swa", "range-test", "range-test-valley"]
 )
 def test_methods_without_a_search(name):
     cell = plain.METHODS[name](TINY, 0)
@@ -129,6 +129,16 @@ def test_methods_without_a_search(name):
     assert (cell.task, cell.method, cell.seed) == (TINY.name, name, 0)
     assert cell.cost >= times - 1e-9
     assert 0 <= cell.test <= 1
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [("adamw", 1e-3), ("momentum", 0.05), ("sgd", 0.1)])
+def test_the_rule_of_thumb_goes_by_the_optimizer_and_takes_half_as_many_steps_again(optimizer, lr):
+    task = replace(TINY, optimizer=optimizer)
+    cell = plain.METHODS["rule-of-thumb-1.5"](task, 0)
+    setting = task.setting(0)
+    assert cell.chosen == {"lr": lr}
+    assert cell.cost == pytest.approx(1.5)
+    assert cell.test == setting.error(train(setting, lr, linear, 3).metrics["test"])
 
 
 def test_both_costs_what_twelve_runs_do_and_selects_nothing():
@@ -242,37 +252,75 @@ def cells(errors):
     }  # fmt: skip
 
 
-def test_the_table_counts_ratios_differences_and_verdicts():
-    facts = {"easy": {"test": 1000, "development": False}, "hard": {"test": 1000, "development": False}}
+def facts(*names):
+    return {name: {"test": 1000, "development": False} for name in names}
+
+
+def test_the_table_has_the_geometric_mean_of_ratios_and_clips_it():
     made = cells(
         {
             ("mine", "easy"): [0.01, 0.01, 0.01],
-            ("other", "easy"): [0.02, 0.02, 0.02],
+            ("other", "easy"): [0.08, 0.08, 0.08],
             ("mine", "hard"): [0.5, 0.5, 0.5],
             ("other", "hard"): [0.4, 0.4, 0.4],
         }
     )
-    row = table.row(made, facts, "mine", "other")
+    row = table.row(made, facts("easy", "hard"), "mine", "other", 1.2)
     assert row is not None
-    assert row.reduction == pytest.approx(1 - math.sqrt(0.5 * 1.25))
-    assert row.reduction_interval == pytest.approx((row.reduction, row.reduction))
-    assert row.difference == pytest.approx((-0.01 + 0.1) / 2)
-    assert row.verdicts == (1, 0, 1)
-    assert row.won_lost == (1, 1)
-    assert row.worst_task == ("hard", pytest.approx(1.25))
+    assert row.ratio.value == pytest.approx(math.sqrt(1.25 / 8))
+    assert row.clipped.value == pytest.approx(math.sqrt(1.25 / 2))
+    assert row.words == (1, 0, 0, 1)
+    assert row.worst_task[0] == "hard"
+    assert row.worst_task[1].value == pytest.approx(1.25)
+    assert (row.tasks, row.pairs) == (2, 6)
     assert row.optimism == pytest.approx(0.01)
+    half = 12.706 * math.log(1.25 / (1 / 8)) / 2  # t with one degree of freedom
+    assert math.log(row.ratio.high / row.ratio.value) == pytest.approx(half, rel=1e-4)
+    assert row.ratio.value / row.ratio.low == pytest.approx(row.ratio.high / row.ratio.value)
+
+
+def test_a_mean_without_an_error_counts_as_half_an_example():
+    made = cells({("mine", "task"): [0.0, 0.0], ("other", "task"): [0.001, 0.003]})
+    row = table.row(made, facts("task"), "mine", "other", 1.05)
+    assert row is not None
+    assert row.ratio.value == pytest.approx(0.0005 / 0.002)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (0.8, 0.99, "below"),
+        (0.8, 1.0, "level"),
+        (1.0, 3.0, "level"),
+        (1.01, 1.09, "above"),
+        (1.01, 2.0, "above"),
+        (1.11, 1.2, "worse"),
+        (math.nan, math.nan, ""),
+    ],
+)
+def test_a_word_is_the_intervals(low, high, word):
+    assert table.Ratio(math.sqrt(low * high), low, high).word(1.1) == word
+
+
+def test_a_single_seed_or_task_has_no_interval():
+    alone = table.paired(cells({("m", "task"): [0.3], ("r", "task"): [0.1]}), facts("task"), "m", "r")[0]
+    assert alone.ratio.value == pytest.approx(3)
+    assert math.isnan(alone.ratio.low)
+    row = table.row(cells({("m", "task"): [0.3], ("r", "task"): [0.1]}), facts("task"), "m", "r", 1.05)
+    assert row is not None
+    assert row.words == (0, 0, 0, 0)
+    assert table.with_interval(row.ratio, 1.05) == "3.000"
 
 
 def test_the_spread_of_rates_is_told_in_decades_over_seeds_and_over_orders():
-    facts = {"task": {"test": 1000, "development": False}}
     made = cells({("lookahead-1.5", "task"): [0.1] * 3, ("lookahead-1.5-orders", "task"): [0.1] * 2})
     for (_, method, seed), cell in made.items():
         apart = {"lr": [0.01, 0.1]} if seed else {"lr": [0.1, 0.1]}
         cell["chosen"] = apart if "orders" in method else {"lr": 10.0**-seed}
-    text = "\n".join(table.spreads(made, facts))
+    text = "\n".join(table.spreads(made, facts("task")))
     assert "1.00 (x100.0)" in text, "0.1, 0.01 and 0.001: a decade"
     assert "0.50 (x10.0)" in text, "the mean of the variances 0 and 1/2"
-    assert table.spreads(cells({("lookahead-4", "task"): []}), facts) == []
+    assert table.spreads(cells({("lookahead-4", "task"): []}), facts("task")) == []
 
 
 def test_controls_stand_apart_and_pairs_head_to_head(monkeypatch):
@@ -281,14 +329,18 @@ def test_controls_stand_apart_and_pairs_head_to_head(monkeypatch):
     made = cells(errors | {("mine", "task"): [0.1, 0.1], ("other", "task"): [0.2, 0.2]})
     for cell in made.values():
         cell["chosen"] = {"lr": 0.1}
-    machine = {"processor": "one", "python": "3", "versions": {}}
-    facts = {"task": {"test": 1000, "development": False}}
-    results = {"cells": list(made.values()), "tasks": facts, "machine": machine, "threads": 1, "commits": []}
-    text, rows = table.report(results, "other")
+    results = {
+        "cells": list(made.values()),
+        "tasks": facts("task"),
+        "machine": {"processor": "one", "python": "3", "versions": {}},
+        "threads": 1,
+        "commits": [],
+    }
+    text, rows = table.report(results, "other", 1.05)
     assert sorted(r.method for r in rows) == ["linear-grid", "mine", "other"]
     assert text.count("control-x") == 2, "its row and its errors by task"
     pair = next(line for line in text.splitlines() if line.startswith("| mine ") and "| other " in line)
-    assert "+50.0 [+50.0, +50.0]" in pair
+    assert "task 0.500 [0.500, 0.500] below" in pair
     assert "never run" not in text
 
 
@@ -300,15 +352,34 @@ def test_a_line_joins_the_lengths_of_a_method():
     assert table.label(["range-test", "range-test-11"]) == "range-test / range-test-11"
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+def test_the_interval_of_a_task_holds_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    facts = {"task": {"test": 1000, "development": False}}
+    held = 0
+    for _ in range(400):
+        reference = 0.2 + 0.02 * rng.standard_normal(5)
+        mine = 0.95 * reference + 0.01 * rng.standard_normal(5)
+        made = cells({("m", "task"): mine, ("r", "task"): reference})
+        ratio = table.paired(made, facts("task"), "m", "r")[0].ratio
+        held += ratio.low < 0.95 < ratio.high
+    assert 0.92 < held / 400 < 0.98
+
+
+def test_the_interval_over_tasks_holds_the_truth_about_as_often_as_it_says():
+    """Of another task of the kind: the tasks' own ratios lie apart by 10 %, the seeds' noise on top."""
+    rng = np.random.default_rng(0)
+    names = [f"task {i}" for i in range(8)]
     held = 0
     for _ in range(200):
-        reference = 0.2 + 0.02 * rng.standard_normal(5)
-        mine = reference - 0.01 + 0.01 * rng.standard_normal(5)
-        pair = table.paired(cells({("m", "task"): mine, ("r", "task"): reference}), facts, "m", "r")[0]
-        held += pair.difference[0] < -0.01 < pair.difference[1]
+        made = {}
+        for name in names:
+            reference = 0.2 + 0.02 * rng.standard_normal(3)
+            made["r", name] = reference
+            made["m", name] = 0.95 * np.exp(
+                0.1 * rng.standard_normal()
+            ) * reference + 0.01 * rng.standard_normal(3)
+        row = table.row(cells(made), facts(*names), "m", "r", 1.05)
+        assert row is not None
+        held += row.ratio.low < 0.95 < row.ratio.high
     assert 0.9 < held / 200 < 0.99
 
 
@@ -321,7 +392,7 @@ def test_results_are_merged_and_drawn(store, monkeypatch):
             harness.compute(TINY.name, method, seed)
     out = store / "results.json"
     assert harness.collect(out) == harness.collect(out) == 4
-    text, rows = table.report(json.loads(out.read_text()), "defaults")
+    text, rows = table.report(json.loads(out.read_text()), "defaults", 1.05)
     assert "range-test" in text
     table.plot(rows, "defaults", store / "picture.png")
     assert (store / "picture.png").stat().st_size > 1000

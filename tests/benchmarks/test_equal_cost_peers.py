@@ -15,7 +15,7 @@ if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
 from course import Course  # noqa: E402
-from methods import asha, autolrs, greedy, population  # noqa: E402
+from methods import adalrs, asha, autolrs, greedy, nadamw, plain, population  # noqa: E402
 from tasks import TASKS, Task  # noqa: E402
 from training import SHAPES, train  # noqa: E402
 
@@ -31,13 +31,22 @@ CEILINGS = {
     "grid-100-once": 100,
     "schedule-free": 1,
     "prodigy": 1,
+    "prodigy-1.5": 1.5,
+    "nadamw": 1,
+    "gen": 1.25,
+    "adalrs": 1.25,
 }
-OURS = asha.METHODS | autolrs.METHODS | population.METHODS | greedy.METHODS
+OURS = adalrs.METHODS | asha.METHODS | autolrs.METHODS | greedy.METHODS | nadamw.METHODS | population.METHODS
 
 
 def method(name: str):
     if name in OURS:
         return OURS[name]
+    if name == "gen":
+        needs.package("GeN")
+        from methods import gen
+
+        return gen.METHODS[name]
     needs.package("schedulefree")
     needs.package("prodigyopt")
     from methods import free
@@ -61,7 +70,10 @@ def test_a_method_runs_within_its_promise_and_again_the_same(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["asha-cosine", "autolrs", "pbt", "pb2", "schedule-free", "prodigy"])
+@pytest.mark.parametrize(
+    "name",
+    ["asha-cosine", "autolrs", "pbt", "pb2", "schedule-free", "prodigy", "nadamw", "gen", "adalrs"],
+)
 def test_a_regression_and_the_global_stream_left_alone(name: str) -> None:
     before = torch.get_rng_state()
     cell = method(name)(replace(TASKS["diabetes"], epochs=2), 0)
@@ -147,6 +159,76 @@ def test_the_probes_of_a_stage_spread_over_the_range_and_never_repeat() -> None:
     assert min(np.diff(places)) > 0
     assert max(np.diff(places)) < 0.35
     assert sum(autolrs.stages(438)) == 438
+
+
+# AdaLRS ---------------------------------------------------------------------------------------------------
+
+
+def test_a_velocity_is_what_the_loss_falls_by_in_a_step() -> None:
+    assert adalrs.velocity([2.0, 1.75, 1.5, 1.25]) == pytest.approx(0.25)
+    assert adalrs.velocity([1.0, 1.5, 2.0]) == pytest.approx(-0.5)
+    assert adalrs.velocity([1.0, math.nan, 2.0]) == -math.inf
+    assert adalrs.velocity([]) == -math.inf
+
+
+def test_adalrs_raises_a_rate_that_is_far_too_low(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plain.RULE_OF_THUMB, "adamw", 1e-5)
+    cell = adalrs.METHODS["adalrs"](TASKS["breast-cancer"], 0)
+    first, *_, last = cell.chosen["lr"]
+    assert first == 1e-5
+    assert last > 2 * first
+
+
+def test_adalrs_goes_back_from_a_rate_that_blows_up_and_pays_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adalrs, "UP", 1e9)
+    task = TASKS["diabetes"]  # momentum: at that rate no loss is finite
+    cell = adalrs.METHODS["adalrs"](task, 0)
+    lrs = cell.chosen["lr"]
+    assert len(lrs) > 1
+    assert lrs == sorted(lrs, reverse=True), "no trial was kept"
+    assert not cell.diverged
+    assert cell.cost > task.epochs * 200 / (task.epochs * (200 + 70 / 3))  # examples trained, and looked at
+
+
+# NadamW ---------------------------------------------------------------------------------------------------
+
+
+def test_nadamw_without_momentum_is_adamw() -> None:
+    weights = [torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2)]
+    setting = {"lr": 0.1, "betas": (0.0, 0.9), "weight_decay": 0.3}
+    both = nadamw.NadamW(weights[:1], **setting), torch.optim.AdamW(weights[1:], **setting)
+    for k in range(5):
+        for weight, optimizer in zip(weights, both, strict=True):
+            weight.grad = torch.tensor([0.5 + k, -0.1])
+            optimizer.step()
+    torch.testing.assert_close(weights[0], weights[1])
+
+
+def test_nadamw_looks_a_step_ahead() -> None:
+    """Two steps on gradients 1 and 2 by hand, betas 1/2 and 3/4, rate 1."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = nadamw.NadamW([weight], lr=1.0, betas=(0.5, 0.75), weight_decay=0.0)
+    moved = []
+    for gradient in (1.0, 2.0):
+        before = weight.item()
+        weight.grad = torch.tensor([gradient])
+        optimizer.step()
+        moved.append(before - weight.item())
+    # means 1/2 and 5/4, ahead 3/4 and 13/8; squares 1/4 and 19/16, corrected 1 and 19/7
+    assert moved == pytest.approx([0.75 / 0.5, 1.625 / 0.75 / math.sqrt(19 / 7)])
+
+
+# GeN ------------------------------------------------------------------------------------------------------
+
+
+def test_gen_pays_for_three_looks_in_four_steps_and_moves_the_rate_by_a_tenth_at_most() -> None:
+    cell = method("gen")(SHORT, 0)
+    updates = 4  # of 16 steps
+    plain_run = 2 * (240 + 80 / 3)
+    sizes = [32] * 4  # the first four batches of the order that is looked at
+    assert cell.cost == pytest.approx((2 * 240 + sum(sizes)) / plain_run)
+    assert plain.RULE_OF_THUMB["adamw"] * 0.95 <= cell.chosen["lr"]
+    assert cell.chosen["lr"] <= plain.RULE_OF_THUMB["adamw"] * 1.1**updates * (1 + 1e-9)
 
 
 # PBT and PB2 ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
     schedule-free   SGDScheduleFree or AdamWScheduleFree (Defazio et al. 2024, arXiv 2405.15682; package schedulefree)
     prodigy         Prodigy (Mishchenko and Defazio 2024, arXiv 2306.06101; package prodigyopt)
+    prodigy-1.5     the same with 1.5 times the epochs
 
 Each keeps the task's weight decay, in the form the task's optimizer has it where there is a choice.
 """
@@ -9,6 +10,7 @@ Each keeps the task's weight decay, in the form the task's optimizer has it wher
 import contextlib
 import io
 import math
+from functools import partial
 
 from course import Course, finished
 from harness import Cell, Method, cell_of, setting_of
@@ -50,7 +52,7 @@ def schedule_free(task: Task, seed: int) -> Cell:
     return cell_of(setting, "schedule-free", trace, chosen={"lr": lr})
 
 
-def prodigy(task: Task, seed: int) -> Cell:
+def prodigy(name: str, times: float, task: Task, seed: int) -> Cell:
     """lr = 1 along a cosine without warm-up, as in the README (so that safeguard_warmup is not needed)."""
     setting = setting_of(task, seed)
 
@@ -61,9 +63,14 @@ def prodigy(task: Task, seed: int) -> Cell:
 
     began = clock()
     course = Course(setting, make)
-    course.advance(course.total, lambda k: (1 + math.cos(math.pi * k / course.total)) / 2)
+    steps = round(times * task.epochs) * course.total // task.epochs
+    course.advance(steps, lambda k: (1 + math.cos(math.pi * k / steps)) / 2)
     trace = finished(course, cost=course.cost, seconds=clock() - began)
-    return cell_of(setting, "prodigy", trace, chosen={"lr": course.optimizer.param_groups[0]["d"]})
+    return cell_of(setting, name, trace, chosen={"lr": course.optimizer.param_groups[0]["d"]})
 
 
-METHODS: dict[str, Method] = {"schedule-free": schedule_free, "prodigy": prodigy}
+METHODS: dict[str, Method] = {
+    "schedule-free": schedule_free,
+    "prodigy": partial(prodigy, "prodigy", 1.0),
+    "prodigy-1.5": partial(prodigy, "prodigy-1.5", 1.5),
+}

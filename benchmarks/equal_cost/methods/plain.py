@@ -1,6 +1,9 @@
-"""Methods without a search: the default rate, longer at the default rate, averages of weights, a range test.
+"""Methods without a search: the default rate, the rule of thumb, longer at the default rate, averages of weights, a
+range test.
 
     defaults            the optimizer's own default rate, constant
+    rule-of-thumb       the rate that people begin with, by the optimizer (RULE_OF_THUMB), as the peak of linear
+    rule-of-thumb-1.5   the same with 1.5 times the epochs
     longer-N            N times the epochs, the default rate as the peak of a cosine with warm-up
     longer-N-ema        the same training; an exponential average of its weights, horizon a tenth of the steps
     longer-N-swa        the same training; the mean of its weights after each epoch of the last quarter
@@ -27,6 +30,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training import SHAPES, Trace, clock, constant, cost, objective, plain_cost, train
 
+# Adam's is its paper's (Kingma and Ba 2015, arXiv 1412.6980); the others are habit (guess).
+RULE_OF_THUMB = {"adamw": 1e-3, "momentum": 0.05, "sgd": 0.1}
+
 HORIZON = 0.1  # of the steps: what the exponential average looks back over (guess)
 LAST = 0.25  # of the epochs: what SWA averages over, as in Izmailov et al. 2018 (1803.05407), section 5
 
@@ -40,6 +46,12 @@ def defaults(task: Task, seed: int) -> Cell:
     setting = setting_of(task, seed)
     made = kept(setting, "defaults", lambda: train(setting, task.default_lr, constant).as_json())
     return cell_of(setting, "defaults", Trace(**made), chosen={"lr": task.default_lr})
+
+
+def rule_of_thumb(name: str, times: float, task: Task, seed: int) -> Cell:
+    setting, lr = setting_of(task, seed), RULE_OF_THUMB[task.optimizer]
+    trace = train(setting, lr, SHAPES["linear"], round(times * task.epochs))
+    return cell_of(setting, name, trace, chosen={"lr": lr})
 
 
 # Longer ---------------------------------------------------------------------------------------------------
@@ -188,6 +200,8 @@ def _valley(lrs: np.ndarray, losses: np.ndarray) -> float:
 
 METHODS: dict[str, Method] = {
     "defaults": defaults,
+    "rule-of-thumb": partial(rule_of_thumb, "rule-of-thumb", 1.0),
+    "rule-of-thumb-1.5": partial(rule_of_thumb, "rule-of-thumb-1.5", 1.5),
     **{
         f"longer-{times}" + (f"-{average}" if average != "last" else ""): partial(longer, times, average)
         for times in (4, 12)
