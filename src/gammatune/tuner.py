@@ -40,7 +40,7 @@ from gammatune.policy.lookahead import lookahead
 from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
-from gammatune.records import Metrics, Outcome, Values, Verdict
+from gammatune.records import Known, Metrics, Outcome, Values, Verdict
 from gammatune.run import Own, Run
 from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
 from gammatune.samplers.sampler import Sampler
@@ -596,6 +596,7 @@ class Tuner:
             at_once=self._at_once,
             now=self._driver.now,
             scale=lambda: self.objective.name,
+            known=self._training.known() if hasattr(self._training, "known") else Known(),
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )

@@ -43,6 +43,7 @@ from gammatune.engine.batches import (
     versions,
 )
 from gammatune.engine.capacity import give_up, let_go, out_of_memory, place_for_forks
+from gammatune.engine.known import known
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.shards import is_spread, refuse_flat, settle
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
@@ -67,7 +68,7 @@ from gammatune.errors import (
 from gammatune.ledger import Call, Meter, units
 from gammatune.objectives import plain_number
 from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
-from gammatune.records import FLAT, Metrics, Values
+from gammatune.records import FLAT, Known, Metrics, Values
 from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE
@@ -270,6 +271,12 @@ class TorchLoop:
     def own(self, names: Sequence[str]) -> Values:
         """The values the optimizers came with, of those of `names` that they have."""
         return self._steering.own(names)
+
+    rate_is_own = True  # the user chose the rate that the optimizer comes with
+
+    def known(self) -> Known:
+        """What a prior on the learning rate asks of it."""
+        return known(self._modules, self._optimizers, is_own=self.rate_is_own)
 
     @property
     def base_schedule(self) -> ScheduleName:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Ahead, Observation, Outcome, Request, Rollout, Shape, Values
+from gammatune.records import Ahead, Known, Observation, Outcome, Request, Rollout, Shape, Values
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import linear
 from gammatune.space import Space
@@ -35,6 +35,7 @@ class Job:
     at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of.
     now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
     where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
+    known: what can be told of the training before it begins.
     """
 
     epochs: int
@@ -54,6 +55,7 @@ class Job:
     at_once: int = 1
     now: Callable[[Outcome], Outcome] = lambda outcome: outcome
     scale: Callable[[], str] = lambda: ""
+    known: Known = Known()
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.

@@ -1,0 +1,174 @@
+"""The prior of the opening (src/gammatune/policy/prior.json), made from the landscapes of the part "fit".
+
+    python experiments/population/fit.py [--out FILE]
+
+What is fitted, and how it is judged (all in decades of the rate unless said otherwise):
+
+    places   where the best rate of a family lies: the one rate whose mean clipped regret is lowest, blurred by BLUR,
+             moved by a slope in log10 of the fan-in for the families whose steps do not shrink with the gradient
+    spread   standard deviation of where tasks have their best about that, each task's place predicted by the data
+             sets other than its own
+    drift    how far above the best of the whole training that of a look lies: mean and standard deviation
+    hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms
+"""
+
+import argparse
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
+
+OUT = Path(__file__).parent.parent.parent / "src" / "gammatune" / "policy" / "prior.json"
+GRID = np.arange(-6.0, 3.01, 1 / 24)
+BLUR = 0.3  # a rate is hit no better than that
+SLOPES = np.arange(-1.0, 0.51, 0.05)
+BY_FAN_IN = "adam", "rmsprop", "muon"
+SHRINKAGE = 4.0  # tasks: a family of fewer is drawn to where it began
+BEGINNING = {  # before any data: a decade about the usual defaults (guesses)
+    "adam": -2.0, "rmsprop": -2.5, "momentum": -1.0, "sgd": -0.5, "adagrad": -1.5, "muon": -2.0, "lbfgs": 0.0,
+}  # fmt: skip
+FLOOR = -0.25  # of the height: what lies lower counts as that low
+
+
+def clipped(one: Landscape) -> np.ndarray:  # (r,)
+    return np.minimum(one.truth - one.truth.min(), CLIPPED)
+
+
+def place_of(one: Landscape) -> float:
+    """The middle of the rates that are nearly as good as the best."""
+    weight = np.exp(-clipped(one) / 0.06)
+    return float((weight * one.u).sum() / weight.sum())
+
+
+def fan_in(one: Landscape) -> float:
+    """log10, about the population's middle."""
+    return math.log10(one.first[0]["fan_in"]) - 1.6
+
+
+def blurred(one: Landscape) -> np.ndarray:
+    """Clipped regret over GRID, averaged over a normal of BLUR."""
+    regret = np.interp(GRID, one.u, clipped(one))
+    steps = np.arange(-24, 25)
+    weight = np.exp(-((steps / 24 / BLUR) ** 2) / 2)
+    return np.convolve(np.pad(regret, 24, "edge"), weight / weight.sum(), "valid")
+
+
+def places(found: Sequence[Landscape], slope: float) -> dict[str, float]:
+    out = {}
+    for family, beginning in BEGINNING.items():
+        drawn = SHRINKAGE * 0.05 * (GRID - beginning) ** 2
+        for one in found:
+            if one.family == family:
+                moved = slope * fan_in(one) if family in BY_FAN_IN else 0.0
+                drawn = drawn + np.interp(GRID + moved, GRID, blurred(one))
+        out[family] = float(GRID[int(np.argmin(drawn))])
+    return out
+
+
+def predicted(one: Landscape, at: dict[str, float], slope: float) -> float:
+    return at[one.family] + (slope * fan_in(one) if one.family in BY_FAN_IN else 0.0)
+
+
+def slope_of(found: Sequence[Landscape]) -> float:
+    """The slope of the lowest mean clipped regret, drawn to 0 a little."""
+
+    def loss(slope: float) -> float:
+        at = places(found, slope)
+        hit = [np.interp(predicted(one, at, slope), GRID, blurred(one)) for one in found]
+        return float(np.mean(hit)) + 0.01 * slope**2
+
+    return float(min(SLOPES, key=loss))
+
+
+def left_out(found: Sequence[Landscape]) -> dict[str, float]:
+    """Each task's place as the tasks on other data sets predict it."""
+    out = {}
+    for source in sorted({one.task.source for one in found}):
+        others = [one for one in found if one.task.source != source]
+        slope = slope_of(others)
+        at = places(others, slope)
+        out |= {one.task.name: predicted(one, at, slope) for one in found if one.task.source == source}
+    return out
+
+
+# The hill of a look -----------------------------------------------------------------------------------------
+
+PLACES = np.arange(-5.0, 2.51, 1 / 12)
+WIDTHS = np.exp(np.linspace(math.log(0.3), math.log(2.5), 12))
+
+
+def hill(u: np.ndarray, y: np.ndarray, tail: float = -0.15) -> tuple[float, float, float]:
+    """Place and widths of least squares; y above what doing nothing scores."""
+    y = np.maximum(y, FLOOR * y.max())
+    best, found = math.inf, (0.0, 1.0, 1.0)
+    near = PLACES[abs(PLACES - u[int(np.argmax(y))]) <= 0.8]
+    for place, left, right in itertools.product(near, WIDTHS, WIDTHS):
+        t = u - place
+        h = np.where(t < 0, np.exp(-((t / left) ** 2) / 2), tail + (1 - tail) * np.exp(-((t / right) ** 2) / 2))
+        rest = float(((y - (y @ h) / (h @ h) * h) ** 2).sum())
+        if rest < best:
+            best, found = rest, (float(place), float(left), float(right))
+    return found
+
+
+def looks_of(one: Landscape, k: int) -> list[tuple[float, float, float]]:
+    """Hills of the triangles of a k-th of the course, of the seeds in which they see anything."""
+    out = []
+    for seed in range(one.seeds if ("tri", k) in one.looks else 0):
+        y = one.looks["tri", k][seed] - one.nothing[seed]
+        if y.max() > 0.1 * max(abs(one.nothing[seed]), 1.0):
+            out.append(hill(one.u, np.where(one.looks["tri", k][seed] <= DEAD, DEAD, y)))
+    return out
+
+
+def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
+    slope = slope_of(found)
+    at, held = places(found, slope), left_out(found)
+    off = np.array([place_of(one) - held[one.task.name] for one in found])
+    drift, widths = {}, []
+    for k in (4, 8, 16, 32):
+        above = [h[0] - place_of(one) for one in found for h in looks_of(one, k)]
+        if len(above) > 10:
+            drift[k] = {"mean": float(np.mean(above)), "sd": float(np.std(above)), "n": len(above)}
+        widths += [h[1:] for one in found for h in looks_of(one, k)] if k in (8, 16) else []
+    logs = np.log(np.array(widths))
+    return {
+        "tasks": len(found),
+        "runs": sum(one.seeds * len(one.u) for one in found),
+        "places": at,
+        "fan_in": {"families": list(BY_FAN_IN), "slope": slope, "about": 1.6},
+        "spread": float(np.sqrt(np.mean(off**2))),
+        "drift": drift,
+        "hill": {
+            "left": float(np.exp(np.median(logs[:, 0]))),
+            "right": float(np.exp(np.median(logs[:, 1]))),
+            "width_spread": float(logs.std(axis=0).mean()),
+        },
+    }
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {str(k): rounded(v) for k, v in value.items()}
+    return [rounded(v) for v in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    found = list(parts(read(sorted(RESULTS.glob("*.jsonl"))), "fit"))
+    made = {"made_by": "experiments/population/fit.py", **fitted(found)}
+    args.out.write_text(json.dumps(rounded(made), indent=1) + "\n")
+    print(args.out.read_text())
+
+
+if __name__ == "__main__":
+    main()

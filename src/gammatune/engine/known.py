@@ -1,0 +1,51 @@
+"""What can be told of a training before it begins, as far as a prior on its learning rate asks."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from gammatune.records import Family, Known
+
+# By the name of the class, first match first; what only looks like one of these is taken for it ("AdamP", "SGDP").
+_FAMILIES: tuple[tuple[str, Family], ...] = (
+    ("adagrad", "adagrad"),
+    ("rmsprop", "rmsprop"),
+    ("muon", "muon"),
+    ("lbfgs", "lbfgs"),
+    ("adam", "adam"),
+    ("lamb", "adam"),
+    ("sgd", "sgd"),
+)
+# They begin like the others and go by rates of another size.
+_STRANGERS = "adamax", "schedulefree", "dadapt"
+
+
+def known(modules: Sequence[nn.Module], optimizers: Sequence[Optimizer], *, is_own: bool) -> Known:
+    """is_own: the user chose the rate that the optimizer came with. Of several optimizers the one that trains most."""
+    main = max(optimizers, key=lambda o: sum(p.numel() for g in o.param_groups for p in g["params"]))
+    rate = next((r for r in map(_rate, main.param_groups) if r > 0), 0.0)
+    weights = [p for module in modules for p in module.parameters() if p.requires_grad and p.numel()]
+    inputs = [p.numel() / p.shape[0] for p in weights if p.ndim >= 2]
+    fan_in = math.exp(sum(map(math.log, inputs)) / len(inputs)) if inputs else 1.0
+    return Known(_family(main), rate, is_own, fan_in)
+
+
+def _family(optimizer: Optimizer) -> Family | None:
+    name = type(optimizer).__name__.lower()
+    if any(stranger in name for stranger in _STRANGERS) or not optimizer.param_groups:
+        return None
+    family = next((family for part, family in _FAMILIES if part in name), None)
+    if family == "sgd" and optimizer.param_groups[0].get("momentum", 0):
+        return "momentum"
+    return family
+
+
+def _rate(group: dict[str, Any]) -> float:
+    """As it was before a scheduler lowered it for its warm-up."""
+    try:
+        return float(group.get("initial_lr", group["lr"]))
+    except (KeyError, TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,49 @@
+"""What is believed of the best learning rate before any look at it, learned from a population of trainings.
+
+prior.json is made by experiments/population/fit.py from landscapes of whole trainings over the rate, and holds for a
+peak that is reached after a short warm-up and falls straight to zero.
+"""
+
+import json
+import math
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from gammatune.records import Known
+from gammatune.surrogate.hill import HillPrior, Normal1
+
+# Where nothing is known of an optimizer its own rate is the middle (guesses): somebody's choice, or nobody's.
+STRANGE, NOBODYS = 1.0, 1.5
+
+
+@cache
+def learned() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(resources.files("gammatune.policy").joinpath("prior.json").read_text())
+    return found
+
+
+def place(known: Known) -> Normal1:
+    """Where the whole training does best: decades from the rate that the optimizer came with."""
+    table = learned()
+    if known.family is None or known.rate <= 0:
+        return Normal1(0.0, STRANGE if known.is_own else NOBODYS)
+    rate = table["places"][known.family]
+    if known.family in table["fan_in"]["families"]:
+        rate += table["fan_in"]["slope"] * (math.log10(known.fan_in) - table["fan_in"]["about"])
+    return Normal1(rate - math.log10(known.rate), table["spread"])
+
+
+def drift(share: float) -> Normal1:
+    """How many decades above the whole training's best rate that of a look lies, the whole training being so many
+    times longer."""
+    table = learned()["drift"]
+    if share <= 1:
+        return Normal1(0.0, 0.0)
+    nearest = min(table, key=lambda k: abs(math.log(int(k) / share)))
+    return Normal1(table[nearest]["mean"], table[nearest]["sd"])
+
+
+def hill() -> HillPrior:
+    return replace(HillPrior(), **learned()["hill"])
