@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gammatune.errors import InvalidArgument, JournalError, JournalWarning
-from gammatune.journal import Event, text_of
+from gammatune.journal import Event, Story, text_of
+from gammatune.policy.older import Taken
 
 # Another value of these is another run: every decision would be taken otherwise.
 ASKED = (
@@ -56,6 +57,35 @@ def refuse_another_run(past: Event, asked: Event) -> None:
             JournalWarning,
             stacklevel=4,
         )
+
+
+def opening_taken(past: Story, asked: Event) -> Taken | None:
+    """The opening of a run that an older version of its policy began; None where it was this version.
+
+    asked: the begin event of the same run as it is asked for now.
+    Raises JournalError where the two versions cannot be joined: in the middle of the search, where the length of the
+    course was left open (it hangs on more of the opening than its values), and where the version is a newer one.
+    """
+    version, ours = past.begin.get("policy_version", 1), asked["policy_version"]
+    if version == ours:
+        return None
+    begun = f"the run was begun by version {version} of the policy {asked['policy']!r}, and this is version {ours}"
+    advice = (
+        "Begin a new run in another directory, or go on with the version of gammatune that began it "
+        f"({past.begin.get('gammatune', 'its number is not known')})"
+    )
+    if version > ours:
+        raise JournalError(f"{begun}, which does not know what that asks for. {advice}")
+    if past.begin.get("open"):
+        raise JournalError(
+            f"{begun}, which cannot go on with it where the number of epochs was left open. {advice}"
+        )
+    taken = Taken.of(past.rollouts)
+    if taken is None:
+        raise JournalError(
+            f"{begun}: it ended in the middle of its search, which the two do otherwise. {advice}"
+        )
+    return taken
 
 
 def refuse_unlike(asked: Sequence[Mapping[str, Any]]) -> None:

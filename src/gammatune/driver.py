@@ -474,7 +474,9 @@ class Driver:
 
     def _commit(self, request: Commit) -> Generator[Run, None, None]:
         fork = request.fork
-        is_past = self._past.next_commit()
+        told = self._past.next_commit()  # in the words that there were for it then
+        is_past = told is not None
+        verdict = request.verdict if told is None else told
         if fork is not None:
             if not is_past:
                 yield from self._restore(fork)
@@ -482,7 +484,7 @@ class Driver:
         taken = [self.now(outcome) for outcome in request.outcomes]
         joined = {n: tuple(map(self.now, members)) for n, members in request.members.items()}
         course = self.course[: request.epochs - len(taken)] + taken
-        verdicts, members = [*self.verdicts, request.verdict], {**self.members, **joined}
+        verdicts, members = [*self.verdicts, verdict], {**self.members, **joined}
         decided = [*self.decided, len(self.rollouts)]
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
@@ -493,7 +495,7 @@ class Driver:
         self._passed = passed
         if not is_past and hasattr(self._training, "forget_before"):
             self._training.forget_before(request.epochs)
-        parts = (taken, request.epochs, request.verdict, request.members)
+        parts = (taken, request.epochs, verdict, request.members)
         if is_past:
             self.clock.pass_event()
             self.tell_listeners(commit_event(*parts) | {"past": True})
@@ -683,7 +685,7 @@ class Past:
 
     def __init__(self, story: Story | None) -> None:
         self._rollouts = deque(story.rollouts if story else ())
-        self._commits = len(story.verdicts) if story else 0
+        self._verdicts = deque(story.verdicts if story else ())
 
     @property
     def rollouts_left(self) -> int:
@@ -692,10 +694,9 @@ class Past:
     def next_rollout(self) -> Outcome | None:
         return self._rollouts.popleft() if self._rollouts else None
 
-    def next_commit(self) -> bool:
-        """Whether the commit that is asked for now has been made."""
-        self._commits -= 1
-        return self._commits >= 0
+    def next_commit(self) -> Verdict | None:
+        """The verdict of the commit that is asked for now, where that has been made."""
+        return self._verdicts.popleft() if self._verdicts else None
 
 
 class Clock:

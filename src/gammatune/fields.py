@@ -169,6 +169,7 @@ ASKED: dict[str, Check] = {
     "total_epochs": _or_none(real),
     "seconds": _or_none(real),
     "patience": _or_none(whole),
+    "policy_version": whole,
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,

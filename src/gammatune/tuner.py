@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
@@ -22,7 +23,7 @@ import numpy as np
 
 from gammatune import plugins
 from gammatune.cards import Measured, card, line
-from gammatune.continuing import ASKED, refuse_another_run, refuse_unlike
+from gammatune.continuing import ASKED, opening_taken, refuse_another_run, refuse_unlike
 from gammatune.course import HandedBack, Schedule, handed_back
 from gammatune.crew import Crew
 from gammatune.driver import Driver, Listener
@@ -36,7 +37,7 @@ from gammatune.plugins import Plugin
 from gammatune.policy.agreed import agreed
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
-from gammatune.policy.lookahead import lookahead
+from gammatune.policy.lookahead import VERSION, lookahead
 from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
 POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
+POLICY_VERSIONS = {"lookahead": VERSION}  # of any other there has been one
 # Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
 DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
 OPEN = 10**6  # epochs, where only the time is limited
@@ -295,6 +297,7 @@ class Tuner:
                 epochs=self.epochs,
                 budget=self.budget,
                 policy=_name(policy),
+                policy_version=POLICY_VERSIONS.get(_name(policy), 1),
                 sampler=_name(sampler),
                 sampler_options=options,
                 objective=asked.name,
@@ -341,11 +344,11 @@ class Tuner:
             )
             if crew is not None:
                 opened.callback(crew.close)
-            self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
-            opened.callback(self._runs.close)
             self._past = None if self._journal is None else self._journal.past
             if self._past is not None:
                 self._go_on(self._past)
+            self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
+            opened.callback(self._runs.close)
             self._opened = opened.pop_all()
 
     # -- the loop
@@ -576,6 +579,9 @@ class Tuner:
     def _go_on(self, past: Story) -> None:
         """Take up the run that the directory holds, if it is this one."""
         refuse_another_run(past.begin, self._begin)
+        taken = opening_taken(past, self._begin)
+        if taken is not None:
+            self.policy = partial(lookahead, opening=taken)
         versions = {name: self._begin[name] for name in ("gammatune", "python")}
         self._driver.go_on(past, versions | {"torn": past.torn})
 

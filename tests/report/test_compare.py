@@ -30,6 +30,20 @@ def test_what_was_asked_for_differently_is_listed(flower_run: Path, tmp_path: Pa
     assert "all of them were asked for the same" in alike
 
 
+def test_runs_of_two_versions_of_the_policy_were_not_asked_for_the_same(
+    flower_run: Path, tmp_path: Path
+) -> None:
+    """Those of the first do not say so."""
+
+    def first(event: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in event.items() if name != "policy_version"}
+
+    runs = [rewrite(flower_run, tmp_path / "first", first)]
+    runs += [copy(flower_run, tmp_path / f"version-{n}", policy_version=n) for n in (1, 2)]
+    assert "policy_version 1 2" in text([runs[0], runs[2]], tmp_path)
+    assert "all of them were asked for the same" in text(runs[:2], tmp_path)
+
+
 def test_other_data_and_unfinished_runs_are_said(flower_run: Path, tmp_path: Path) -> None:
     def elsewhere(event: dict[str, Any]) -> dict[str, Any] | None:
         if event["event"] == "begin":

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,12 @@ def finish(tuner: Tuner) -> list[int]:
     return trained
 
 
-def crash(directory: Path, rollouts: int, **options: Any) -> None:
+def crash(
+    directory: Path, rollouts: int, make: Callable[[], FakeTraining] = training, **options: Any
+) -> None:
     """Leave the directory as it is in the midst of the rollout after so many: a process killed there leaves that."""
     then = directory.with_name(directory.name + "-then")
-    with contextlib.suppress(KeyboardInterrupt), tuner_in(directory, training(), **options) as tuner:
+    with contextlib.suppress(KeyboardInterrupt), tuner_in(directory, make(), **options) as tuner:
         for count, run in enumerate(tuner):
             run.advance()
             if count == rollouts:

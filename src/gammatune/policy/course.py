@@ -38,6 +38,7 @@ LOST = 0.35
 LEAST_PROGRESS = 0.1  # of the score of doing nothing, or of 1: below that nothing can be lost (guess)
 SLOWER = 0.5  # what a rate is multiplied by after an epoch that blew up (guess)
 TRIES = 6  # halvings before a walk gives up: a factor 64
+COURSE = "course"  # the role of the first walk's rollouts
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ def walk(
     """
     done = Walk(peak, verdict, values)
     is_course = number == 1
-    role = "course" if is_course else f"walk {number}"
+    role = COURSE if is_course else f"walk {number}"
     seconds = 0.0  # of the last epoch
     space = job.space
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it

@@ -14,8 +14,9 @@ with all that is left; the short one is handed back where the long one overfits.
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from gammatune.ledger import units
 from gammatune.policy.course import Walk, compare, hand_back, settle, walk
@@ -26,6 +27,10 @@ from gammatune.policy.purse import Purse
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
 from gammatune.space import Float
+
+# Another number whenever the policy, told the same, asks for something else than before. A run that was begun before
+# that goes on where the opening alone is another (policy/older.py): with what stands here and in policy/course.py.
+VERSION = 1
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
@@ -38,25 +43,33 @@ SHORT = (
 SHORT_OPENING = 0.5  # of the short course: its opening
 
 
+# (job, purse, the units it may spend, what doing nothing scores) -> requests, and what was found
+Open: TypeAlias = Callable[[Job, Purse, float, Outcome], Generator[Request, Outcome | None, Opening]]
+
+
 def lookahead(
-    job: Job, *, factors: Sequence[float] = (STEP, 1 / STEP), averages: Sequence[float] = (1.0, STEP)
+    job: Job,
+    *,
+    opening: Open = open_course,
+    factors: Sequence[float] = (STEP, 1 / STEP),
+    averages: Sequence[float] = (1.0, STEP),
 ) -> Steps:
-    """factors: of the first walk's rate, for further walks. averages: of the best rate so far, for walks of averages.
-    Both are options for experiments."""
+    """opening: finds the values of the course. factors: of the first walk's rate, for further walks. averages: of the
+    best rate so far, for walks of averages. The latter two are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
     purse = Purse(job.budget, job.epochs, survey)
     if job.open:
-        yield from _open_horizon(job, purse, survey)
+        yield from _open_horizon(job, purse, survey, opening)
         return
     trainings = max(1, int(purse.left / purse.plain - OPENING))  # whole ones that are paid for
     spare = purse.left - trainings * purse.plain
     reserve = min(RESERVE * spare, purse.epoch)
-    opening = yield from open_course(job, purse, spare - reserve, survey)
-    if opening.tried and not any(o.ok for o in opening.tried):
-        raise all_diverged(opening.tried, job.where)
-    job = replace(job, space=opening.space)
-    tour = Tour(job, purse, survey, (yield from _course(job, purse, opening, survey)))
+    found = yield from opening(job, purse, spare - reserve, survey)
+    if found.tried and not any(o.ok for o in found.tried):
+        raise all_diverged(found.tried, job.where)
+    job = replace(job, space=found.space)
+    tour = Tour(job, purse, survey, (yield from _course(job, purse, found, survey)))
     if rates_of(job.space):
         yield from _other_rates(tour, factors[: trainings - 1])
         yield from _averages(tour, averages)
@@ -77,10 +90,10 @@ def _survey(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]
 
 
 def _course(
-    job: Job, purse: Purse, opening: Opening, survey: Outcome
+    job: Job, purse: Purse, found: Opening, survey: Outcome
 ) -> Generator[Request, Outcome | None, Walk]:
     """The first walk."""
-    first = yield from walk(job, purse, opening.values, opening.verdict, survey, PEAKS[0])
+    first = yield from walk(job, purse, found.values, found.verdict, survey, PEAKS[0])
     if first.best is None:
         raise all_diverged(first.tried, job.where)
     yield from settle(job, first)
@@ -113,7 +126,7 @@ class Tour:
             yield from hand_back(self.job, self.best, self.place, self.count)
 
 
-def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
+def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Steps:
     """A short course with an opening of its own, then one of all that is left, its rate lowered for the horizon."""
     yield from _measure_speed(job, purse, survey)
     epochs = max(1, round(SHORT * purse.left / purse.epoch))
@@ -121,14 +134,14 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome) -> Steps:
         epochs = max(1, int(purse.left / purse.epoch / (1 + SHORT_OPENING)))
     short = replace(job, epochs=epochs)
     purse.epochs = epochs
-    opening = yield from open_course(short, purse, SHORT_OPENING * purse.plain, survey)
-    if opening.tried and not any(o.ok for o in opening.tried):
-        raise all_diverged(opening.tried, job.where)
-    job, short = replace(job, space=opening.space), replace(short, space=opening.space)
-    tour = Tour(job, purse, survey, (yield from _course(short, purse, opening, survey)))
+    found = yield from opening(short, purse, SHORT_OPENING * purse.plain, survey)
+    if found.tried and not any(o.ok for o in found.tried):
+        raise all_diverged(found.tried, job.where)
+    job, short = replace(job, space=found.space), replace(short, space=found.space)
+    tour = Tour(job, purse, survey, (yield from _course(short, purse, found, survey)))
     longer = int(purse.left / purse.epoch)
     if longer > epochs and not job.is_ending():
-        factor = (longer / epochs) ** -opening.drift
+        factor = (longer / epochs) ** -found.drift
         values = _times(job, tour.first.values, factor) or tour.first.values
         verdict = Verdict(
             f"{longer} epochs, all that is left, at {factor:.2g} times the rate for the longer horizon",

@@ -319,6 +319,7 @@ def _asked(story: Story) -> dict[str, str]:
             "keep", "total_epochs", "seconds", "multiplier",
         )
     }  # fmt: skip
+    held["policy_version"] = begin.get("policy_version", 1)  # older journals have none
     held |= {n: v for n, v in facts.items() if n not in UNTOLD and isinstance(v, (str, int, float, bool))}
     if isinstance(command, Mapping):
         held |= {name: value for name, value in command.items() if name not in held or held[name] is None}

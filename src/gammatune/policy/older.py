@@ -1,0 +1,54 @@
+"""Runs that an older version of the policy `lookahead` began, gone on with along the schedule that it found.
+
+Versions differ in how they find the rate. What follows, the course and the walks, depends on an opening through the
+values that came of it and what it cost; both stand in the journal, so that none of the older rules is needed again.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from gammatune.policy.course import COURSE
+from gammatune.policy.job import Job
+from gammatune.policy.opening import Opening
+from gammatune.policy.purse import Purse
+from gammatune.records import Outcome, Request, Rollout, Values, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An opening in the place of `open_course`, which asks for what the journal has and finds what was found then.
+
+    rollouts: of the run, by number, those before its first course. values: of that course.
+    """
+
+    rollouts: Sequence[Outcome]
+    values: Values
+
+    @classmethod
+    def of(cls, rollouts: Sequence[Outcome]) -> Self | None:
+        """That of a run with these rollouts; None where they end before the course, and no values are known."""
+        first = next((outcome for outcome in rollouts if outcome.role == COURSE), None)
+        return None if first is None else cls(rollouts[: first.number], first.values)
+
+    def __call__(
+        self, job: Job, purse: Purse, spend: float, survey: Outcome
+    ) -> Generator[Request, Outcome | None, Opening]:
+        """All of them have been trained, and nothing goes on from where they ended: "start" will do for any."""
+        tried: list[Outcome] = []
+        for past in self.rollouts[survey.number + 1 :]:
+            outcome = yield Rollout(
+                *(past.values, past.epoch, "start"),
+                length=past.length,
+                shape=past.shape,
+                order=past.order,
+                role=past.role,
+            )
+            assert outcome is not None
+            purse.pay(outcome)
+            tried.append(outcome)
+        # where a commit has told the verdict, the journal has it; and a batch size that did not fit is larger than
+        # the one that was chosen, so that it need not be taken out of the space
+        reason = f"chosen by an older version of the policy, after {len(tried)} rollouts"
+        verdict = Verdict(reason, {"candidates": float(len(tried))}, "search")
+        return Opening(self.values, verdict, job.space, tried)

@@ -1,0 +1,190 @@
+"""Runs of the policy `lookahead` as each of its versions made them, kept to be read and gone on with by later ones.
+
+    python tests/resume/older_runs.py
+
+makes those of the version that is installed, in tests/resume/older/policy-N:
+
+    finished               `gammatune train` to its end
+    whole                  `fit` at a budget of 1.5, to its end; what the next two are to come to
+    in-the-search          the same, killed in the midst of a miniature
+    in-the-course          the same, stopped by Ctrl-C in the course
+    walks-whole            `fit` at a budget that pays for two walks
+    in-the-second-walk     the same, killed in the second
+    open-in-the-course     the length left open; stopped by Ctrl-C in the first course
+    expected.json          what made them
+
+Of the whole ones the journal and the weights are kept; of the others what going on needs, which is the beginning and
+the state that the training goes on from. Runs of an earlier version cannot be made again: make new ones with every
+version, and leave those that are there.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gammatune import checkpoints
+from gammatune.cli import main
+from gammatune.fitting import FitResult, fit
+from gammatune.journal import FILE, WEIGHTS, gone_event, replay, text_of
+
+OLDER = Path(__file__).resolve().parent / "older"
+
+ROWS, TRAIN, FEATURES = 360, 320, 6
+PLAIN: dict[str, Any] = {"epochs": 6, "budget": 1.5}
+WALKS: dict[str, Any] = {"epochs": 4, "budget": 3}
+OPEN: dict[str, Any] = {"total_epochs": 20}
+TRAINED = (  # `gammatune train ...`, where the table lies
+    *("train", "table.csv", "--target", "label", "--model", "older_runs:net", "--no-compare", "--quiet"),
+    *("--epochs", "6", "--batch-size", "8", "--threads", "1", "--run-dir", "finished"),
+)
+
+
+def features() -> list[list[float]]:
+    """Without a random generator, and rounded: the same numbers with every version of everything."""
+    return [[round(math.sin(1.7 * i * (j + 1) + j), 3) for j in range(FEATURES)] for i in range(ROWS)]
+
+
+def labels() -> list[int]:
+    return [int(row[0] + row[1] * row[2] > 0) for row in features()]
+
+
+def write_table(path: Path) -> None:
+    lines = [",".join("abcdef") + ",label"]
+    lines += [
+        ",".join(map(str, row)) + (",yes" if label else ",no")
+        for row, label in zip(features(), labels(), strict=True)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def net(shape: tuple[int, ...] = (FEATURES,), outputs: int = 2) -> nn.Module:
+    """122 parameters."""
+    return nn.Sequential(nn.Linear(shape[0], 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, outputs))
+
+
+def train(directory: Path, **options: Any) -> tuple[FitResult, dict[str, Any]]:
+    """What came of it, and the weights."""
+    x, y = torch.tensor(features()), torch.tensor(labels())
+    torch.manual_seed(1)
+    model = net()
+    result = fit(
+        *(model, (x[:TRAIN], y[:TRAIN]), (x[TRAIN:], y[TRAIN:])),
+        **{"batch_size": 8, "seed": 3, "device": "cpu", "run_dir": str(directory)} | options,
+    )
+    return result, model.state_dict()
+
+
+def arithmetic() -> str:
+    """A checksum of what a few steps come to: where it is another, so are the last bits of every training."""
+    torch.manual_seed(1)
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
+    x, y = torch.tensor(features()), torch.tensor(labels())
+    for step in range(40):
+        batch = slice(8 * step, 8 * step + 8)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+        optimizer.step()
+    numbers = [value.numpy().tobytes() for value in model.state_dict().values()]
+    return hashlib.sha256(b"".join(numbers)).hexdigest()
+
+
+# Made -----------------------------------------------------------------------------------------------------
+
+
+def make(home: Path) -> None:
+    """All of them, in the working directory, which is empty; then to `home`."""
+    checkpoints.SHARE = 1.0  # every state that may be written is
+    write_table(Path("table.csv"))
+    sys.argv = ["gammatune", *TRAINED]
+    with contextlib.suppress(SystemExit):
+        main()
+    train(Path("whole"), **PLAIN)
+    train(Path("walks-whole"), **WALKS)
+    cut(Path("in-the-search"), PLAIN, nth("miniature", 2), killed=True)
+    cut(Path("in-the-course"), PLAIN, nth("course", 4))
+    cut(Path("in-the-second-walk"), WALKS, nth("walk 2", 3), killed=True)
+    cut(Path("open-in-the-course"), OPEN, nth("course", 3))
+    version = replay("whole").begin.get("policy_version", 1)
+    into = home / f"policy-{version}"
+    into.mkdir(parents=True)
+    states = {"finished": (0, -1), "whole": (), "walks-whole": (), "in-the-search": (0,)}
+    states |= {"in-the-course": (0, -1), "in-the-second-walk": (0, -3, -1), "open-in-the-course": (0,)}
+    for name, kept in states.items():
+        keep_only(Path(name), kept)
+        shutil.move(name, into / name)
+    made = {
+        "policy_version": version,
+        **{name: metadata.version(name) for name in ("gammatune", "torch", "numpy")},
+        "arithmetic": arithmetic(),
+    }
+    (into / "expected.json").write_text(json.dumps(made, indent=1) + "\n")
+
+
+def nth(role: str, count: int) -> Callable[[Any], bool]:
+    """True of the run that is the `count`-th of its role."""
+    seen = 0
+
+    def is_it(run: Any) -> bool:
+        nonlocal seen
+        seen += run.role == role
+        return seen == count
+
+    return is_it
+
+
+def cut(
+    directory: Path, options: Mapping[str, Any], here: Callable[[Any], bool], *, killed: bool = False
+) -> None:
+    """A run that ends as one of its rollouts begins. killed: the directory as a process leaves it that is killed."""
+    then = directory.with_name("then")
+
+    def listen(event: Any) -> None:
+        if event["event"] == "start" and here(event["run"]):
+            if killed:
+                shutil.copytree(directory, then)
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        train(directory, listeners=[listen], **options)
+    if killed:
+        shutil.rmtree(directory)
+        then.rename(directory)
+    assert (replay(directory).end is None) == killed
+
+
+def keep_only(run: Path, places: tuple[int, ...]) -> None:
+    """Delete all states but those at these places, in their order, and say so in the journal."""
+    for name in ("run.lock", "owner.json"):  # the latter names the machine
+        (run / name).unlink(missing_ok=True)
+    states = sorted(replay(run).states)
+    kept = [states[place] for place in places]
+    with (run / FILE).open("a") as journal:
+        for after in states:
+            if after not in kept:
+                journal.write(text_of(gone_event(after)))
+                (run / f"state-{after + 1}.pt").unlink()
+    if run.name.endswith("whole"):
+        for path in run.iterdir():
+            if path.name not in (FILE, WEIGHTS):
+                path.unlink()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sys.modules["older_runs"] = sys.modules["__main__"]
+    with tempfile.TemporaryDirectory() as empty:
+        os.chdir(empty)
+        make(OLDER)
