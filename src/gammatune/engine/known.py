@@ -23,8 +23,8 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 _STRANGERS = "adamax", "schedulefree", "dadapt"
 
 
-def known(modules: Sequence[nn.Module], optimizers: Sequence[Optimizer], *, is_own: bool) -> Known:
-    """is_own: the user chose the rate that the optimizer came with. Of several optimizers the one that trains most."""
+def known_of(modules: Sequence[nn.Module], optimizers: Sequence[Optimizer], *, is_own: bool) -> Known:
+    """is_own: the user chose the rate the optimizer came with. Of several optimizers the one that trains most."""
     main = max(optimizers, key=lambda o: sum(p.numel() for g in o.param_groups for p in g["params"]))
     rate = next((r for r in map(_rate, main.param_groups) if r > 0), 0.0)
     weights = [p for module in modules for p in module.parameters() if p.requires_grad and p.numel()]

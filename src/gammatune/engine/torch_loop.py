@@ -43,7 +43,7 @@ from gammatune.engine.batches import (
     versions,
 )
 from gammatune.engine.capacity import give_up, let_go, out_of_memory, place_for_forks
-from gammatune.engine.known import known
+from gammatune.engine.known import known_of
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.shards import is_spread, refuse_flat, settle
 from gammatune.engine.snapshot import Snapshot, refuse_without_numbers
@@ -276,7 +276,7 @@ class TorchLoop:
 
     def known(self) -> Known:
         """What a prior on the learning rate asks of it."""
-        return known(self._modules, self._optimizers, is_own=self.rate_is_own)
+        return known_of(self._modules, self._optimizers, is_own=self.rate_is_own)
 
     @property
     def base_schedule(self) -> ScheduleName:

@@ -55,7 +55,7 @@ class Job:
     at_once: int = 1
     now: Callable[[Outcome], Outcome] = lambda outcome: outcome
     scale: Callable[[], str] = lambda: ""
-    known: Known = Known()
+    known: Known = field(default_factory=Known)
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.

@@ -1,7 +1,7 @@
 """Train once: score a candidate by where it leads, then follow it to the end. The default policy.
 
     survey     one batch at rate 0: how large an epoch and a validation pass are, and what doing nothing scores
-    opening    rollouts from the initial weights, each the whole course in miniature (policy/opening.py)
+    opening    a few looks at rates, short trainings from the initial weights (policy/opening.py)
     course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
@@ -9,8 +9,7 @@ A budget that pays for more walks from start to end than one spends them where m
 twice and at half the rate, then on averages of several trainings an epoch at the best rate found and at twice
 that. A walk that ends better than the course becomes the course.
 
-Where the number of epochs is left open, the horizon is a hyperparameter too: a short course first, then a long one
-with all that is left; the short one is handed back where the long one overfits.
+Where the number of epochs is left open, what the looks have left of everything is the course.
 """
 
 import math
@@ -30,17 +29,14 @@ from gammatune.space import Float
 
 # Another number whenever the policy, told the same, asks for something else than before. A run that was begun before
 # that goes on where the opening alone is another (policy/older.py): with what stands here and in policy/course.py.
-VERSION = 1
+VERSION = 2
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
 STEP = 2.0  # factor between the rates of walks (guess; what miniatures leave open is about that much)
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 FEW = 2  # members: fewer are no average
-SHORT = (
-    0.18  # of an open budget: the short course (guess: a fifth of the long one tells whether that overfits)
-)
-SHORT_OPENING = 0.5  # of the short course: its opening
+OPEN_SHARE = 1 / 3  # of an open budget, at most, for looks: half of the course that follows
 
 
 # (job, purse, the units it may spend, what doing nothing scores) -> requests, and what was found
@@ -127,30 +123,16 @@ class Tour:
 
 
 def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Steps:
-    """A short course with an opening of its own, then one of all that is left, its rate lowered for the horizon."""
+    """The looks, planned for a course of everything; then a course of all that they have left."""
     yield from _measure_speed(job, purse, survey)
-    epochs = max(1, round(SHORT * purse.left / purse.epoch))
-    if purse.left < (1 + SHORT_OPENING + 2) * epochs * purse.epoch:  # too little for two courses
-        epochs = max(1, int(purse.left / purse.epoch / (1 + SHORT_OPENING)))
-    short = replace(job, epochs=epochs)
-    purse.epochs = epochs
-    found = yield from opening(short, purse, SHORT_OPENING * purse.plain, survey)
+    purse.epochs = max(1, int(purse.left / purse.epoch))
+    planned = replace(job, epochs=purse.epochs)
+    found = yield from opening(planned, purse, OPEN_SHARE * purse.left, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
-    job, short = replace(job, space=found.space), replace(short, space=found.space)
-    tour = Tour(job, purse, survey, (yield from _course(short, purse, found, survey)))
-    longer = int(purse.left / purse.epoch)
-    if longer > epochs and not job.is_ending():
-        factor = (longer / epochs) ** -found.drift
-        values = _times(job, tour.first.values, factor) or tour.first.values
-        verdict = Verdict(
-            f"{longer} epochs, all that is left, at {factor:.2g} times the rate for the longer horizon",
-            {"epochs": float(longer), "factor": factor},
-            "walk",
-        )
-        purse.epochs = longer
-        yield from tour.go(replace(job, epochs=longer), values, verdict, guard=True)
-    yield from tour.end()
+    purse.epochs = max(1, int(purse.left / purse.epoch))
+    course = replace(job, space=found.space, epochs=purse.epochs)
+    yield from Tour(course, purse, survey, (yield from _course(course, purse, found, survey))).end()
 
 
 def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:

@@ -4,8 +4,8 @@ The coordinate is u, in decades from the rates that the optimizer came with: all
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from gammatune.policy import prior
 from gammatune.policy.choice import BELOW_THE_CLIFF
-from gammatune.policy.job import Job
 from gammatune.records import Outcome, Values
 from gammatune.space import Float, Space
 
@@ -21,8 +20,10 @@ if TYPE_CHECKING:
     from gammatune.surrogate.hill import HillProcess, Normal1
 
 FLAT = 0.01  # of the score of doing nothing: a look that moves it less has learnt nothing (guess)
-FALLEN = 0.25  # of the best look's lead over doing nothing: so far below nothing does a look that diverged lie (guess)
-UNIT = 0.35  # of the root mean square of the looks' leads: the unit in which the prior of the precision is meant (guess)
+FALLEN = (
+    0.25  # of the best look's lead over doing nothing: so far below nothing lies a look that diverged (guess)
+)
+UNIT = 0.35  # of the root mean square of the leads: the unit in which the prior of the precision is meant (guess)
 OUTSIDE = 2 / 3, 1 / 3  # decades below and above what was looked at, in which a rate is still chosen (guess)
 FINE = 24  # candidates a decade
 SAME = 1 / 24  # decades: rates no further apart are one
@@ -68,12 +69,17 @@ class Line:
 
 @dataclass
 class Looked:
-    """What was heard, and what follows. total: batches of the course. survey: what doing nothing scores."""
+    """What was heard, and what follows.
 
-    job: Job
+    survey: what doing nothing scores. total: batches of the course. is_own: the user chose the rate at u = 0. now: an
+    outcome with its score as it is counted now (`Job.now`).
+    """
+
     line: Line
     survey: Outcome
     total: int
+    is_own: bool = True
+    now: Callable[[Outcome], Outcome] = lambda outcome: outcome
     outcomes: list[Outcome] = field(default_factory=list)
 
     def hear(self, outcome: Outcome) -> None:
@@ -85,12 +91,12 @@ class Looked:
     @property
     def floor(self) -> float:
         """What doing nothing scores."""
-        score = self.job.now(self.survey).score
+        score = self.now(self.survey).score
         return 0.0 if score is None else score
 
     def lead(self, outcome: Outcome) -> float:
         """Above doing nothing; -inf where it diverged."""
-        score = self.job.now(outcome).score
+        score = self.now(outcome).score
         return -math.inf if score is None else score - self.floor
 
     @property
@@ -121,8 +127,8 @@ class Looked:
             return None
         if at[best] == -math.inf:  # all of them diverged
             return self.line.inside(bottom - 2 * stride) if room_below else None
-        if self.says_nothing and at[top] > -math.inf and room_above:
-            return self.line.inside(top + stride)
+        if self.says_nothing and at[top] > -math.inf and room_above:  # far too low: by two strides
+            return self.line.inside(top + 2 * stride)
         if best == top and room_above:
             return self.line.inside(top + stride)
         if best == bottom and room_below:
@@ -131,7 +137,11 @@ class Looked:
 
     def is_unclear(self, between: tuple[float, float]) -> bool:
         """Whether a look at the own rate would tell if it is beaten."""
-        if not self._has_own or self.says_nothing or any(abs(self.line.of(o)) < 3 * SAME for o in self.outcomes):
+        if (
+            not self._has_own
+            or self.says_nothing
+            or any(abs(self.line.of(o)) < 3 * SAME for o in self.outcomes)
+        ):
             return False
         choice = self.choice()
         better = self.better(choice)
@@ -141,9 +151,19 @@ class Looked:
     def _has_own(self) -> bool:
         """Whether the user chose a rate, one that may be used."""
         low, high = self.line.ends
-        return self.job.known.is_own and low <= 0 <= high
+        return self.is_own and low <= 0 <= high
 
     # -- what is believed
+
+    def narrowed(self, least: float) -> "Looked":
+        """To begin anew with what is believed now for a prior, no narrower than `least` decades."""
+        from gammatune.surrogate.hill import Normal1
+
+        weights, means, sds = self.process.best()
+        mean = float(weights @ means)
+        sd = math.sqrt(float(weights @ (sds**2 + (means - mean) ** 2)))
+        line = replace(self.line, place=Normal1(mean, max(sd, least)))
+        return Looked(line, self.survey, self.total, self.is_own, self.now)
 
     @cached_property
     def process(self) -> "HillProcess":
@@ -163,7 +183,9 @@ class Looked:
     def choice(self) -> float:
         """The u of the highest expected score of the whole training; the prior's where no look told anything."""
         if not self.outcomes or self.says_nothing:
-            return 0.0 if self.is_constant and self._has_own else self._below_what_diverged(self.line.place.mean)
+            return (
+                0.0 if self.is_constant and self._has_own else self._below_what_diverged(self.line.place.mean)
+            )
         at = [self.line.of(o) for o in self.outcomes]
         low = self.line.inside(min(at) - OUTSIDE[0])
         high = max(low, self._below_what_diverged(max(at) + OUTSIDE[1]))
@@ -173,7 +195,9 @@ class Looked:
     def _below_what_diverged(self, u: float) -> float:
         """No higher than a little below the lowest look that diverged above one that did not."""
         fine = [self.line.of(o) for o in self.outcomes if o.ok]
-        cliffs = [self.line.of(o) for o in self.outcomes if not o.ok and (not fine or self.line.of(o) > max(fine))]
+        cliffs = [
+            self.line.of(o) for o in self.outcomes if not o.ok and (not fine or self.line.of(o) > max(fine))
+        ]
         return self.line.inside(min([u, *(cliff + math.log10(BELOW_THE_CLIFF) for cliff in cliffs)]))
 
     def better(self, u: float) -> float | None:

@@ -2,20 +2,19 @@
 
 Picking a rate by how a stretch at that rate ends is greedy: small rates quiet the noise and look best now (Wu et
 al. 2018, arXiv 1803.02021). So a look is a training in small from the initial weights, up to the rate over its first
-two fifths and down to zero: of all short trainings that were compared the one whose best rate told most about that of
-the whole (docs/diary.md, experiments/population). What is known before the first look (`policy.prior`) is the mean and
-the width of the search; the Gamma process whose mean is a hill (`surrogate.hill`) carries it, the looks and the drift
+two fifths and down to zero: of the short trainings that were compared the one whose best rate told most of that of the
+whole (docs/diary.md, experiments/population). What is known before the first look (`policy.prior`) is the mean and the
+width of the search; the Gamma process whose mean is a hill (`surrogate.hill`) carries it, the looks and the drift
 between them and the whole, and what maximises the expected score of the whole training is taken.
 
 Where other values are searched beside the rates, rollouts of the same kind are proposed by the sampler about the rate
 that was found, and the Gamma process of `policy.choice` compares them all.
 """
 
-import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from gammatune.policy.choice import BELOW_THE_CLIFF, choose
+from gammatune.policy.choice import choose
 from gammatune.policy.job import Job, Search, ahead, failures
 from gammatune.policy.looking import Line, Looked
 from gammatune.policy.memory import equal_samples, fit_in
@@ -23,8 +22,6 @@ from gammatune.policy.prior import place
 from gammatune.policy.purse import Purse, Share
 from gammatune.records import Length, Outcome, Request, Rollout, Shape, Values, Verdict
 from gammatune.space import Float, Space
-
-VERSION = 2  # of what this policy asks for, in a begin event: a run goes on by the rules it was begun by
 
 TRIANGLE = Shape(((0.0, 0.0), (0.4, 1.0), (1.0, 0.0)))  # of a look (docs/diary.md)
 # Batches of a look: an eighth of a course of 400, and a smaller share of a longer one, so that four looks cost half a
@@ -38,6 +35,11 @@ STRIDE = 4 / 3  # spreads of the prior between looks ...
 STRIDES = 1 / 2, 3 / 2  # ... and in decades at least and at most
 BEATEN = 0.6  # of being better than the optimizer's own rate: below that the own rate stays (population)
 UNCLEAR = 0.15, 0.85  # such a probability is worth a look at the own rate (guess)
+# Where the prior is wider than WIDE decades, shorter rollouts, scouts, walk in strides through the range first: a 64th
+# of the course finds the region, never the rate (docs/diary.md), and costs next to nothing.
+WIDE = 0.8
+SCOUT, LEAST_SCOUT, SCOUT_STRIDE, SCOUTS_SHARE = 1 / 64, 10, 1.5, 0.45
+NARROWED = 0.4  # decades: no surer do scouts make it (guess)
 SHARE = 0.6  # of what may be spent, for looks at the rates where more than rates is searched (guess)
 PER_DIMENSION = 3  # rollouts wanted for each dimension beside the rates; fewer tell nothing of it
 AROUND = 0.5  # decades about the rate that was found, in which it is searched on together with the rest
@@ -79,11 +81,16 @@ def open_course(
     opening = Opening(job.own, _no_search(job, purse), job.space)
     if rates:
         line = Line(job.space, job.own, rates, place(job.known))
-        looked = Looked(job, line, survey, purse.total_batches)
+        looked = Looked(line, survey, purse.total_batches, job.known.is_own, job.now)
         room = purse.share((SHARE if others else 1.0) * share.whole)
-        if purse.total_batches > VERY_SHORT and room.left >= FIRST * purse.price(batches):
+        scouts: list[Outcome] = []
+        if line.place.sd > WIDE and purse.total_batches > VERY_SHORT:
+            scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
+            if any(o.ok for o in scouts):
+                looked = looked.narrowed(NARROWED)
+        if purse.total_batches > VERY_SHORT:
             yield from _look(job, purse, looked, batches, room)
-        opening = _by_looks(job, looked)
+        opening = _by_looks(job, looked, scouts)
     if not others:
         return opening
     return (yield from _jointly(job, purse, share, batches, opening, rates))
@@ -95,8 +102,11 @@ def open_course(
 def _look(
     job: Job, purse: Purse, looked: Looked, batches: int, room: Share
 ) -> Generator[Request, Outcome | None, None]:
-    """At the prior's rate and to either side; outward while the best is at an edge; at the own rate where it is unclear
-    whether that is beaten."""
+    """At the prior's rate and to either side; outward while the best is at an edge; at the own rate where it is
+    unclear whether that is beaten."""
+    batches = min(batches, int(purse.affordable(room.left / FIRST)))
+    if batches < LEAST:
+        return
     line = looked.line
     stride = min(max(STRIDE * line.place.sd, STRIDES[0]), STRIDES[1])
     centre = line.inside(line.place.mean)
@@ -113,10 +123,22 @@ def _look(
         wanted = [] if following is None else [following]
 
 
+def _scout(
+    job: Job, purse: Purse, looked: Looked, room: Share
+) -> Generator[Request, Outcome | None, list[Outcome]]:
+    """From the middle of what is believed outward, until the best has been passed on either side."""
+    batches = max(LEAST_SCOUT, round(SCOUT * purse.total_batches))
+    wanted: float | None = looked.line.inside(looked.line.place.mean)
+    while wanted is not None and room.left >= purse.price(batches) and not job.is_ending():
+        yield from _those(job, purse, looked, [wanted], batches, "scout")
+        wanted = looked.beyond(SCOUT_STRIDE)
+    return looked.outcomes
+
+
 def _those(
-    job: Job, purse: Purse, looked: Looked, wanted: Sequence[float], batches: int
+    job: Job, purse: Purse, looked: Looked, wanted: Sequence[float], batches: int, role: str = "miniature"
 ) -> Generator[Request, Outcome | None, None]:
-    rollouts = [_in_small(looked.line.at(decades), Length(0.0, batches, batches)) for decades in wanted]
+    rollouts = [_in_small(looked.line.at(decades), Length(0.0, batches, batches), role) for decades in wanted]
     for some in _lots(rollouts, job.at_once):
         yield from ahead(some)
         for rollout in some:
@@ -131,27 +153,34 @@ def _lots(rollouts: list[Rollout], size: int) -> Iterator[list[Rollout]]:
         yield rollouts[first : first + size]
 
 
-def _in_small(values: Values, length: Length) -> Rollout:
-    return Rollout(values, 0, "start", length=length, shape=TRIANGLE, role="miniature")
+def _in_small(values: Values, length: Length, role: str = "miniature") -> Rollout:
+    return Rollout(values, 0, "start", length=length, shape=TRIANGLE, role=role)
 
 
 # What follows from them -------------------------------------------------------------------------------------
 
 
-def _by_looks(job: Job, looked: Looked) -> Opening:
+def _by_looks(job: Job, looked: Looked, scouts: list[Outcome]) -> Opening:
     """The rate of the highest expected score, or the optimizer's own where that is not beaten."""
-    tried = looked.outcomes
+    tried = scouts + looked.outcomes
     if tried and not any(o.ok for o in tried):
-        return Opening(job.own, Verdict("every candidate diverged", {"failed": float(len(tried))}, "search"), job.space, tried)
+        return Opening(
+            job.own,
+            Verdict("every candidate diverged", {"failed": float(len(tried))}, "search"),
+            job.space,
+            tried,
+        )
     decades = looked.choice()
     better = looked.better(decades)
     keeps_own = better is not None and better < BEATEN
     values = job.own if keeps_own else looked.line.at(decades)
-    return Opening(values, _verdict(looked, values, better, keeps_own), job.space, tried)
+    return Opening(values, _verdict(looked, tried, values, better, keeps_own), job.space, tried)
 
 
-def _verdict(looked: Looked, values: Values, better: float | None, keeps_own: bool) -> Verdict:
-    tried, line = looked.outcomes, looked.line
+def _verdict(
+    looked: Looked, tried: list[Outcome], values: Values, better: float | None, keeps_own: bool
+) -> Verdict:
+    line = looked.line
     failed = failures(tried)
     numbers = {"candidates": float(len(tried)), "failed": float(sum(not o.ok for o in tried))}
     if tried:
@@ -189,6 +218,10 @@ def _verdict(looked: Looked, values: Values, better: float | None, keeps_own: bo
 def probability(p: float) -> str:
     """'0.83'; never the certainty that a posterior cannot have."""
     return "> 0.99" if p > SURE else "< 0.01" if p < 1 - SURE else f"{p:.2g}"
+
+
+def _all_failed(tried: list[Outcome]) -> Verdict:
+    return Verdict("every candidate diverged", {"failed": float(sum(not o.ok for o in tried))}, "search")
 
 
 def _no_search(job: Job, purse: Purse) -> Verdict:
@@ -254,8 +287,7 @@ def _jointly(
 def _best_of(job: Job, opening: Opening, tried: list[Outcome], rates: list[str]) -> Opening:
     told = [job.now(o).observation for o in tried if o.status != "infeasible"]
     if not any(seen.score is not None for seen in told):
-        failed = float(sum(not o.ok for o in tried))
-        return Opening(job.own, Verdict("every candidate diverged", {"failed": failed}, "search"), job.space, tried)
+        return Opening(job.own, _all_failed(tried), job.space, tried)
     own = job.own if job.space.contains(job.own) else None
     chosen = choose(job.space, told, own, rates)
     failed = failures(tried)

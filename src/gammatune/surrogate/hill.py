@@ -2,8 +2,8 @@
 
 Over decades of the rate the score of a training rises from what doing nothing scores, has a flat top and falls off a
 cliff. So the mean is no level, as in `gamma`, but a hill whose place is a hyperparameter like the others, with a prior
-that was learned from a population of trainings. What a short look sees is the hill of the whole training moved by a
-drift, which is integrated too.
+learned from a population of trainings. What a short look sees is the hill of the whole training moved by a drift,
+which is integrated too.
 
 Symbols: n looks, q candidates, k nodes; u = log10 of the rate, y a look's score above that of doing nothing, in units
 of a scale (`unit`); lambda a precision; theta = (place c', widths w_l and w_r, rho); W the looks' relative noise.
@@ -20,6 +20,7 @@ A is linear and normal given lambda, so that (4) to (7) of `gamma` hold with
 The whole training's best rate c and the looks' place c' = c + delta are apart by the drift:
 
     c ~ N(m, s^2),   delta ~ N(mu, tau^2),   so  c' ~ N(m + mu, s^2 + tau^2)                        (5)
+    (s is itself one of two, the wider for trainings unlike those that the prior was learned from)
     delta | c' is normal with precision 1 / tau^2 + 1 / s^2 and mean
         (mu / tau^2 + (c' - m) / s^2) / (1 / tau^2 + 1 / s^2)                                       (6)
     whole(u) = f(u + delta) + e(u),   e ~ GP(0, kappa k / lambda)                                   (7)
@@ -35,12 +36,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from gammatune.surrogate.kernels import Array, Matern52
+from gammatune.surrogate.kernels import Array
 from gammatune.surrogate.predictive import Mixture, StudentT
 from gammatune.surrogate.quadrature import NEGLIGIBLE, factor, invert, log_sum
 
-PLACES = 25  # nodes of c', over SPAN prior standard deviations either way: a quarter of one apart (guess)
-SPAN = 3.0
+PLACES = 25  # nodes of c', over SPAN prior standard deviations either way: a fifth of one apart (guess)
+SPAN = 2.5
+# A training unlike those that the prior was learned from: with that probability s is so many times wider (guess).
+UNLIKE, WIDER = 0.15, 3.0
 SIDES = (-1.0, 0.0, 1.0)  # nodes of the logarithm of a width, in its prior standard deviations
 DRIFTS = 7  # nodes of delta given theta
 
@@ -105,12 +108,12 @@ class Looks:
 class HillProcess:
     """The posterior given some looks, whole from birth.
 
-    place: c ~ N(m, s^2), the whole training's best log10 rate. drift: delta ~ N(mu, tau^2), by how much further up the
-    looks' best lies. prior: of the hill. Answers are in units of y, and of decades for rates.
+    place: c ~ N(m, s^2), the whole training's best log10 rate. drift: delta ~ N(mu, tau^2), by how much further up
+    the looks' best lies. prior: of the hill. Answers are in units of y, and of decades for rates.
     Twin: tests/search/test_hill.py integrates by Monte Carlo.
     """
 
-    def __init__(self, looks: Looks, place: Normal1, drift: Normal1, prior: HillPrior = HillPrior()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, looks: Looks, place: Normal1, drift: Normal1, prior: HillPrior = HillPrior()) -> None:
         self.looks, self.place, self.drift, self.prior = looks, place, drift, prior
         n, z = len(looks.u), looks.y / looks.unit
         nodes, log_weight = _nodes(place, drift, prior)
@@ -118,7 +121,7 @@ class HillProcess:
         h = _hill(looks.u[None, :], nodes, prior.tail)  # (k, n)
         C = kernel + prior.amplitude * h[:, :, None] * h[:, None, :]
         diagonal = np.arange(n)
-        C[:, diagonal, diagonal] += nodes[:, 3:] * looks.noise
+        C[:, diagonal, diagonal] += nodes[:, 3:4] * looks.noise
         factors, self.jitter = factor(C) if n else (C, 0.0)
         inverse = np.stack([invert(L) for L in factors]) if n else C
         half = inverse @ z  # (k, n)
@@ -155,10 +158,10 @@ class HillProcess:
         loc, bracket = self._at(np.broadcast_to(at, (len(self.nodes), 1, at.shape[2])))
         return Mixture(self.weights, self._student(loc[:, 0], bracket[:, 0]))
 
-    def best(self) -> "tuple[Array, Array, Array]":
-        """Where the whole training does best: a mixture of normals (weights, means, standard deviations), each (k,)."""
-        mean, sd = self._given(self.nodes[:, 0])
-        return self.weights, self.nodes[:, 0] - mean, np.full(len(mean), sd)
+    def best(self) -> tuple[Array, Array, Array]:
+        """Where the whole training does best: a mixture of normals, weights, means and standard deviations (k,)."""
+        mean, sd = self._given()
+        return self.weights, self.nodes[:, 0] - mean, sd
 
     def band(self, mass: float = 0.95) -> tuple[float, float]:
         """The central interval of `best`, in log10 of the rate."""
@@ -197,21 +200,18 @@ class HillProcess:
         prior = 2 * (1 - self._kernel(at, to)) + self.prior.amplitude * (h - h0) ** 2
         return loc, prior - np.sum(half**2, axis=-1)
 
-    def _given(self, place: Array) -> tuple[Array, float]:
-        """(6): mean (k,) and standard deviation of delta given c'."""
-        s2, tau2 = self.place.sd**2, self.drift.sd**2
-        if tau2 == 0:
-            return np.full(len(place), self.drift.mean), 0.0
-        share = tau2 / (tau2 + s2)
-        return self.drift.mean + share * (place - self.place.mean - self.drift.mean), float(
-            np.sqrt(share * s2)
-        )
+    def _given(self) -> tuple[Array, Array]:
+        """(6): mean and standard deviation (k,) of delta given c'."""
+        s2, tau2 = self.nodes[:, 4] ** 2, self.drift.sd**2
+        share = np.divide(tau2, tau2 + s2, out=np.zeros_like(s2), where=tau2 + s2 > 0)
+        mean = self.drift.mean + share * (self.nodes[:, 0] - self.place.mean - self.drift.mean)
+        return mean, np.sqrt(share * s2)
 
     def _drifts(self) -> tuple[Array, Array]:
         """Nodes of delta (k, d) given c', and their weights (d,)."""
         points, weights = np.polynomial.hermite_e.hermegauss(DRIFTS)
-        mean, sd = self._given(self.nodes[:, 0])
-        return mean[:, None] + sd * points[None, :], weights / weights.sum()
+        mean, sd = self._given()
+        return mean[:, None] + sd[:, None] * points[None, :], weights / weights.sum()
 
     def _student(self, loc: Array, bracket: Array) -> StudentT:
         scale = np.sqrt(self._ratio[:, None] * np.maximum(bracket, 0.0)) * self.looks.unit
@@ -226,25 +226,25 @@ class HillProcess:
 
 
 def _nodes(place: Normal1, drift: Normal1, prior: HillPrior) -> tuple[Array, Array]:
-    """Rows (c', w_l, w_r, rho), and the logarithms of their prior weights, but for a constant."""
+    """Rows (c', w_l, w_r, rho, s), and the logarithms of their prior weights, but for a constant."""
     steps = np.linspace(-SPAN, SPAN, PLACES)
-    sd = float(np.hypot(place.sd, drift.sd))
-    places = place.mean + drift.mean + sd * steps  # (5)
     rows, logs = [], []
-    for (c, step), left, right, rho in itertools.product(
-        zip(places, steps, strict=True), SIDES, SIDES, prior.rho
+    for (wider, share), left, right, rho in itertools.product(
+        ((1.0, 1 - UNLIKE), (WIDER, UNLIKE)), SIDES, SIDES, prior.rho
     ):
-        widths = (
-            prior.left * np.exp(prior.width_spread * left),
-            prior.right * np.exp(prior.width_spread * right),
+        s = wider * place.sd
+        places = place.mean + drift.mean + np.hypot(s, drift.sd) * steps  # (5)
+        w_l, w_r = (
+            width * np.exp(prior.width_spread * side)
+            for width, side in ((prior.left, left), (prior.right, right))
         )
-        rows.append((c, *widths, rho))
-        logs.append(-(step**2 + left**2 + right**2) / 2)
-    return np.array(rows), np.array(logs)
+        rows.append(np.column_stack([places, *(np.full(PLACES, v) for v in (w_l, w_r, rho, s))]))
+        logs.append(np.log(share) - (steps**2 + left**2 + right**2) / 2)
+    return np.concatenate(rows), np.concatenate(logs)
 
 
 def _hill(u: Array, nodes: Array, tail: float) -> Array:
-    """(1). u: (k or 1, ...); nodes: (k, 4), or with axes put in so that it broadcasts."""
+    """(1). u: (k or 1, ...); nodes: (k, 5), or with axes put in so that it broadcasts."""
     if nodes.ndim == 2:
         nodes = nodes[:, None, :]
     t = u - nodes[..., 0]
