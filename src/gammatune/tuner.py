@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import metadata
 from types import TracebackType
@@ -330,6 +330,8 @@ class Tuner:
                 refuse_unlike(self._ranks.each("begins the run", self._beginning))
             own: ScheduleName = getattr(self._training, "base_schedule", "linear")
             self._shape = schedule_of(schedule or own)
+            self._known = self._training.known() if hasattr(self._training, "known") else Known()
+            self._begin["known"] = asdict(self._known)
             self._driver = Driver(
                 self._training,
                 asked,
@@ -602,7 +604,7 @@ class Tuner:
             at_once=self._at_once,
             now=self._driver.now,
             scale=lambda: self.objective.name,
-            known=self._training.known() if hasattr(self._training, "known") else Known(),
+            known=self._known,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )

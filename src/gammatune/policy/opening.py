@@ -2,10 +2,10 @@
 
 Picking a rate by how a stretch at that rate ends is greedy: small rates quiet the noise and look best now (Wu et
 al. 2018, arXiv 1803.02021). So a look is a training in small from the initial weights, up to the rate over its first
-two fifths and down to zero: of the short trainings that were compared the one whose best rate told most of that of the
-whole (docs/diary.md, experiments/population). What is known before the first look (`policy.prior`) is the mean and the
-width of the search; the Gamma process whose mean is a hill (`surrogate.hill`) carries it, the looks and the drift
-between them and the whole, and what maximises the expected score of the whole training is taken.
+two fifths and down to zero: of the short trainings that were compared the one whose best rate told most of that of
+the whole (docs/diary.md, experiments/population). What is known before the first look (`policy.prior`) is the mean
+and the width of the search; the Gamma process whose mean is a hill (`surrogate.hill`) carries it, the looks and the
+drift between them and the whole, and what maximises the expected score of the whole training is taken.
 
 Where other values are searched beside the rates, rollouts of the same kind are proposed by the sampler about the rate
 that was found, and the Gamma process of `policy.choice` compares them all.
@@ -35,8 +35,8 @@ STRIDE = 4 / 3  # spreads of the prior between looks ...
 STRIDES = 1 / 2, 3 / 2  # ... and in decades at least and at most
 BEATEN = 0.6  # of being better than the optimizer's own rate: below that the own rate stays (population)
 UNCLEAR = 0.15, 0.85  # such a probability is worth a look at the own rate (guess)
-# Where the prior is wider than WIDE decades, shorter rollouts, scouts, walk in strides through the range first: a 64th
-# of the course finds the region, never the rate (docs/diary.md), and costs next to nothing.
+# Where the prior is wider than WIDE decades, shorter rollouts, scouts, walk in strides through the range first: a
+# 64th of the course finds the region, never the rate (docs/diary.md), and costs next to nothing.
 WIDE = 0.8
 SCOUT, LEAST_SCOUT, SCOUT_STRIDE, SCOUTS_SHARE = 1 / 64, 10, 1.5, 0.45
 NARROWED = 0.4  # decades: no surer do scouts make it (guess)
@@ -67,7 +67,7 @@ def rates_of(space: Space) -> list[str]:
 
 def look_batches(total: int) -> int:
     """How long a look is, for a course of so many batches."""
-    return max(LEAST, min(round(total * LOOK / OF), round(LOOK * (total / OF) ** POWER)))
+    return max(LEAST, min(round(total * LOOK / OF), round(LOOK * float((total / OF) ** POWER))))
 
 
 def open_course(

@@ -1,8 +1,8 @@
 """A Gamma process over one learning rate, whose mean is a hill: where does the whole training do best?
 
-Over decades of the rate the score of a training rises from what doing nothing scores, has a flat top and falls off a
-cliff. So the mean is no level, as in `gamma`, but a hill whose place is a hyperparameter like the others, with a prior
-learned from a population of trainings. What a short look sees is the hill of the whole training moved by a drift,
+Over decades of the rate the score of a training rises from what doing nothing scores, has a flat top and falls off
+a cliff. So the mean is no level, as in `gamma`, but a hill whose place is a hyperparameter like the others, with a
+prior learned from a population of trainings. What a short look sees is the hill of the whole training moved by a drift,
 which is integrated too.
 
 Symbols: n looks, q candidates, k nodes; u = log10 of the rate, y a look's score above that of doing nothing, in units
@@ -149,7 +149,7 @@ class HillProcess:
         """By how much more than at the log10 rate `instead`, at each u (q,), their covariance counted."""
         at, deltas = np.asarray(u, dtype=np.float64), self._deltas[:, :, None]
         loc, bracket = self._difference(at[None, None, :] + deltas, instead + deltas)
-        apart = 1 - self._kernel(at, np.float64(instead))
+        apart = 1 - self._kernel(at, np.array(instead))
         return self._mixture(loc, bracket + 2 * self.prior.transfer * apart)
 
     def look(self, u: npt.ArrayLike) -> Mixture:
