@@ -34,7 +34,7 @@ def score(seen: list[float] | None, classes: bool) -> float:
     return kappa({"accuracy": 1 - seen[0], "loss": seen[1]}) if classes else log_loss({"loss": seen[1]})
 
 
-@dataclass
+@dataclass(eq=False)
 class Landscape:
     """u: (r,) log10 of the rates. test: (s, r) log test error of the seeds. select: (s, r) score at the end.
 
@@ -89,7 +89,9 @@ def read(paths: Iterable[Path]) -> list[Landscape]:
         for line in path.read_text().splitlines():
             cell = json.loads(line)
             rows.setdefault(cell["task"], {}).setdefault(cell["seed"], []).append(cell)
-    return [made for name, seeds in rows.items() if name in TASKS and (made := _landscape(TASKS[name], seeds))]
+    return [
+        made for name, seeds in rows.items() if name in TASKS and (made := _landscape(TASKS[name], seeds))
+    ]
 
 
 def parts(found: Iterable[Landscape], *names: str) -> Iterator[Landscape]:
@@ -118,12 +120,16 @@ def _landscape(task: Task, seeds: dict[int, list[dict[str, Any]]]) -> Landscape 
     looks: dict[tuple[str, int], np.ndarray] = {}
     for form in ("raw", "avg", "tri"):
         for k in sorted({int(k) for _, cells in whole for cell in cells for k in cell[form]}):
-            looks[form, k] = np.array([[score(c[form].get(str(k)), classes) for c in cells] for _, cells in whole])
+            looks[form, k] = np.array(
+                [[score(c[form].get(str(k)), classes) for c in cells] for _, cells in whole]
+            )
     return Landscape(
         task,
         u,
         np.array([[error(c["whole"], told["nothing"]) for c in cells] for told, cells in whole]),
-        np.array([[score(c["whole"][:2] if c["whole"] else None, classes) for c in cells] for _, cells in whole]),
+        np.array(
+            [[score(c["whole"][:2] if c["whole"] else None, classes) for c in cells] for _, cells in whole]
+        ),
         np.array([score(told["nothing"][:2], classes) for told, _ in whole]),
         looks,
         {

@@ -46,7 +46,9 @@ def cnn(width: int, norm: bool = True, act: str = "relu") -> Net:
             layers += [nn.Conv2d(channels, wide, 3, padding=1, bias=not norm)]
             layers += [*([nn.BatchNorm2d(wide)] if norm else []), ACTIVATIONS[act](), nn.MaxPool2d(2)]
             channels = wide
-        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8 * width, outputs(data)))
+        return nn.Sequential(
+            *layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8 * width, outputs(data))
+        )
 
     return make
 
@@ -55,7 +57,10 @@ class Residual(nn.Module):
     def __init__(self, channels: int, width: int, out: int, blocks: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)
+            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
         )
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -84,7 +89,9 @@ class ResidualMlp(nn.Module):
         super().__init__()
         self.stem, self.head = nn.Linear(inputs, width), nn.Linear(width, out)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+            nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            )
             for _ in range(blocks)
         )
 
@@ -164,9 +171,15 @@ class Convolved(nn.Module):
         layers: list[nn.Module] = []
         channels = int(data.x.shape[2])
         for wide in (width, 2 * width):
-            layers += [nn.Conv1d(channels, wide, 5, padding=2), *([nn.BatchNorm1d(wide)] if norm else []), nn.ReLU()]
+            layers += [
+                nn.Conv1d(channels, wide, 5, padding=2),
+                *([nn.BatchNorm1d(wide)] if norm else []),
+                nn.ReLU(),
+            ]
             channels = wide
-        self.net = nn.Sequential(*layers, nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(8 * width, outputs(data)))
+        self.net = nn.Sequential(
+            *layers, nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(8 * width, outputs(data))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x.transpose(1, 2))  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """The trainings of the population: a line each, and one more line adds another.
 
-    short   200 to 2,000 steps      long   3,000 and more      tiny   8 to 100
+short   200 to 2,000 steps      long   3,000 and more      tiny   8 to 100
 """
 
 from dataclasses import dataclass

@@ -106,7 +106,9 @@ def problem(task: Task, seed: int) -> Problem:
     order = rng.permutation(len(data.x))
     a, b = task.rows, task.rows + task.select
     if len(order) < b + 100:
-        raise ValueError(f"{task.name}: {task.rows} + {task.select} rows of {len(order)} leave too few to test on")
+        raise ValueError(
+            f"{task.name}: {task.rows} + {task.select} rows of {len(order)} leave too few to test on"
+        )
     parts = order[:a], order[a:b], order[b : b + 3000]
     x, y = data.x, data.y
     if x.dtype.kind == "f" and x.ndim == 2:  # a table: by its training rows
@@ -307,7 +309,11 @@ def _newton(
     gradient: Tensor, direction: Tensor,
 ) -> float:  # fmt: skip
     """g'd / d'Hd by a difference of gradients along d, over a few batches; below 0 where the loss curves down."""
-    length = 1e-3 * float(torch.cat([p.detach().flatten() for p in shapes]).norm()) / max(float(direction.norm()), 1e-30)
+    length = (
+        1e-3
+        * float(torch.cat([p.detach().flatten() for p in shapes]).norm())
+        / max(float(direction.norm()), 1e-30)
+    )
     pieces = torch.split(direction, [p.numel() for p in shapes])
     change = torch.zeros_like(direction)
     for part in rows:

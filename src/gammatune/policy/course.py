@@ -38,6 +38,8 @@ LOST = 0.35
 LEAST_PROGRESS = 0.1  # of the score of doing nothing, or of 1: below that nothing can be lost (guess)
 SLOWER = 0.5  # what a rate is multiplied by after an epoch that blew up (guess)
 TRIES = 6  # halvings before a walk gives up: a factor 64
+NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard normal number
+FEWEST_SCORES = 4  # of a walk, from which their noise can be told
 COURSE = "course"  # the role of the first walk's rollouts
 
 
@@ -128,7 +130,7 @@ def walk(
             why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
             verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers, "memory")
             continue
-        if _blew_up(job, outcome, done.best, job.now(survey)):
+        if _blew_up(job, outcome, done.best, job.now(survey), done.outcomes):
             fresh = False
             done.tried.append(outcome)
             if not guard or done.slowed == TRIES or outcome.status == "infeasible":
@@ -171,7 +173,22 @@ def _ended_below(job: Job, done: Walk) -> bool:
     best, last = done.best, done.outcomes[-1]
     if job.keep != "best" or best is last:
         return False
-    return job.beats(best, last) or job.overfitted(last, best)
+    scores = [outcome.score for outcome in done.outcomes if outcome.score is not None]
+    is_clear = (best.score or 0.0) - (last.score or 0.0) > luck(scores)
+    return (job.beats(best, last) and is_clear) or job.overfitted(last, best)
+
+
+def luck(scores: Sequence[float]) -> float:
+    """How far the best of these scores, one an epoch, may lie above another by noise alone; 0 where nobody can tell.
+
+    A smooth course hardly enters second differences, whose variance is six times that of independent noise; their
+    median is not moved by the one epoch that blew up. The best of n is sqrt(2 log n) standard deviations lucky.
+    """
+    if len(scores) < FEWEST_SCORES:
+        return 0.0
+    bent = sorted(abs(a - 2 * b + c) for a, b, c in zip(scores, scores[1:], scores[2:], strict=False))
+    noise = (bent[(len(bent) - 1) // 2] + bent[len(bent) // 2]) / 2 / (NORMAL_MEDIAN * math.sqrt(6))
+    return noise * (1 + math.sqrt(2 * math.log(len(scores))))
 
 
 def _averaged(
@@ -251,9 +268,12 @@ def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outc
     return {o.number: done.averaged[o.number] for o in outcomes if o.number in done.averaged}
 
 
-def _blew_up(job: Job, outcome: Outcome, best: Outcome | None, survey: Outcome) -> bool:
-    """Not finite, or back near where the training began, and worse in every respect: where nearly every example is
-    met a few of them move the logarithm of the loss by much, and the accuracy by less than its standard error."""
+def _blew_up(
+    job: Job, outcome: Outcome, best: Outcome | None, survey: Outcome, earlier: Sequence[Outcome]
+) -> bool:
+    """Not finite, or back near where the training began, by more than noise, and worse in every respect: where nearly
+    every example is met a few of them move the logarithm of the loss by much, and the accuracy by less than its
+    standard error. earlier: the epochs of this walk before it."""
     if not outcome.ok or outcome.score is None:
         return True
     if best is None or best.score is None:
@@ -261,7 +281,8 @@ def _blew_up(job: Job, outcome: Outcome, best: Outcome | None, survey: Outcome) 
     floor = -math.inf if survey.score is None else survey.score
     progress = best.score - floor
     lost = progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
-    return lost and job.beats(best, outcome)
+    scores = [seen.score for seen in earlier if seen.score is not None]
+    return lost and job.beats(best, outcome) and best.score - outcome.score > luck(scores)
 
 
 def _slower(job: Job, values: Values) -> Values:

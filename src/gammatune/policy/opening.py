@@ -24,9 +24,9 @@ from gammatune.records import Length, Outcome, Request, Rollout, Shape, Values, 
 from gammatune.space import Float, Space
 
 TRIANGLE = Shape(((0.0, 0.0), (0.4, 1.0), (1.0, 0.0)))  # of a look (docs/diary.md)
-# Batches of a look: an eighth of a course of 400, and a smaller share of a longer one, so that four looks cost half a
-# plain run there, an eighth at 3,000 batches and a twentieth at 20,000; fewer than LEAST tell nothing (population).
-LOOK, OF, POWER = 50, 400, 0.42
+# Batches of a look: a seventh of a course of 400, and a smaller share of a longer one, so that three looks cost not
+# half of a plain run there, an eighth at 3,000 batches and a twenty-fifth at 20,000 (population, docs/diary.md).
+LOOK, OF, POWER = 60, 400, 0.36
 LEAST = 20
 VERY_SHORT = 100  # batches of a course: no look at it costs less than it tells
 FIRST = 3  # looks: at the prior's rate and to either side; with fewer there is no search

@@ -36,13 +36,10 @@ def place(known: Known) -> Normal1:
 
 
 def drift(share: float) -> Normal1:
-    """How many decades above the whole training's best rate that of a look lies, the whole training being so many
-    times longer."""
-    table = learned()["drift"]
-    if share <= 1:
-        return Normal1(0.0, 0.0)
-    nearest = min(table, key=lambda k: abs(math.log(int(k) / share)))
-    return Normal1(table[nearest]["mean"], table[nearest]["sd"])
+    """How many decades above the whole training's best rate that of a look lies, the whole being `share` times as
+    long: none of the whole itself."""
+    told = learned()["drift"]
+    return Normal1(told["mean"], told["sd"]) if share > 1 else Normal1(0.0, 0.0)
 
 
 def hill() -> HillPrior:

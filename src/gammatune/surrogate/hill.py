@@ -2,8 +2,8 @@
 
 Over decades of the rate the score of a training rises from what doing nothing scores, has a flat top and falls off
 a cliff. So the mean is no level, as in `gamma`, but a hill whose place is a hyperparameter like the others, with a
-prior learned from a population of trainings. What a short look sees is the hill of the whole training moved by a drift,
-which is integrated too.
+prior learned from a population of trainings. What a short look sees is the hill of the whole training moved by a
+drift, which is integrated too.
 
 Symbols: n looks, q candidates, k nodes; u = log10 of the rate, y a look's score above that of doing nothing, in units
 of a scale (`unit`); lambda a precision; theta = (place c', widths w_l and w_r, rho); W the looks' relative noise.

@@ -1,0 +1,164 @@
+"""The policy itself on trainings of the population, from end to end: what it chose, what it cost, what came of it.
+
+    python experiments/population/end_to_end.py [--parts fit] [--tasks PATTERN ...] [--budgets 1.5] [--own none thumb]
+
+Appends a line a run to experiments/results/population/end.jsonl and leaves out what is there. own: whether the optimizer
+comes with a rate that its user chose, the rule of thumb's, or with none. error: [error, loss] on the test part;
+regret: the logarithm of its ratio to the lowest of the landscape, where there is one.
+"""
+
+import argparse
+import fnmatch
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from landscapes import RESULTS, Landscape, read
+from sources import SOURCES
+from tasks import TASKS, Task
+from torch import nn
+from training import OPTIMIZERS, RULE_OF_THUMB, Problem, judge, problem
+
+import gammatune
+from gammatune.engine.torch_loop import TorchLoop
+from gammatune.policy.lookahead import VERSION
+
+OUT = RESULTS / "end.jsonl"
+
+
+class Unowned(TorchLoop):
+    """A loop whose rate nobody chose."""
+
+    rate_is_own = False
+
+
+def ours(task: Task, seed: int, budget: float, own: str) -> dict[str, Any]:
+    """One run of a loop of one's own, in as many whole epochs as come nearest to the task's steps."""
+    made = problem(task, seed)
+    model = made.model()
+    optimizer = OPTIMIZERS[task.optimizer](model, RULE_OF_THUMB.get(task.optimizer, 1e-3))
+    if own == "none":
+        loop: type[TorchLoop] = Unowned
+    else:
+        loop = TorchLoop
+    torch.manual_seed(seed + 11)
+    order = torch.Generator().manual_seed(seed + 7)
+    x, y = made.train
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(x, y), task.batch, shuffle=True, generator=order, drop_last=True
+    )
+    epochs = max(1, round(task.steps / len(loader)))
+    decades = 12.0
+    lr = optimizer.param_groups[0]["lr"]
+    space = [f"lr={lr / 10 ** (decades / 2)}:{lr * 10 ** (decades / 2)}:log"]
+    objective = "kappa" if made.data.classes and task.goal != "copy" else "log-loss"
+    training = loop(model, optimizer, ["lr"])
+    began = time.process_time()
+    tuner = gammatune.Tuner(
+        training=training, epochs=epochs, budget=budget, space=space, objective=objective, seed=seed
+    )
+    try:
+        with tuner:
+            for run in tuner:
+                for inputs, targets in run.batches(loader):
+                    _train(made, model, optimizer, inputs, targets)
+                run.report(**_scores(made, model, run))
+    finally:
+        training.close()
+    result = tuner.result
+    chosen = float(result.schedule[0]["lr"])
+    return {
+        "task": task.name,
+        "seed": seed,
+        "budget": budget,
+        "own": own,
+        "version": VERSION,
+        "rate": float(f"{chosen:.4g}"),
+        "cost": round(tuner.cost.plain_runs, 3),
+        "error": [float(f"{v:.4g}") for v in judge(made, model, made.test)],
+        "looks": [
+            [o.role[0], o.batches, round(math.log10(float(o.values["lr"])), 2), o.score and round(o.score, 3)]
+            for o in result.rollouts
+            if o.role in ("scout", "miniature")
+        ],
+        "verdict": result.verdicts[0].reason,
+        "seconds": round(time.process_time() - began, 1),
+    }
+
+
+def _train(made: Problem, model: nn.Module, optimizer: Any, x: torch.Tensor, y: torch.Tensor) -> None:
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = made.loss(model, x, y)
+        loss.backward()
+        return loss
+
+    if made.task.optimizer == "lbfgs":
+        optimizer.step(closure)
+    else:
+        closure()
+        optimizer.step()
+
+
+def _scores(made: Problem, model: nn.Module, run: Any) -> dict[str, float]:
+    error, loss = judge(made, model, made.select)
+    run.count_evaluated(len(made.select[0])) if hasattr(run, "count_evaluated") else None
+    classes = made.data.classes and made.data.kind == "classes" and made.task.goal != "copy"
+    return {"accuracy": 1 - error if classes else math.exp(-loss), "loss": loss}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="*", default=["fit"], choices=["fit", "choose", "once"])
+    parser.add_argument("--tasks", nargs="*", default=["*"])
+    parser.add_argument("--lengths", nargs="*", default=["short"])
+    parser.add_argument("--budgets", nargs="*", type=float, default=[1.5])
+    parser.add_argument("--own", nargs="*", default=["none"], choices=["none", "thumb"])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    until = time.time() + 60 * args.minutes
+    there = {tuple(json.loads(line)[k] for k in ("task", "seed", "budget", "own", "version"))
+             for line in (args.out.read_text().splitlines() if args.out.exists() else [])}  # fmt: skip
+    known: dict[str, Landscape] = {one.task.name: one for one in read(sorted(RESULTS.glob("[slt]*.jsonl")))}
+    for seed in args.seeds:
+        for task in TASKS.values():
+            wanted = SOURCES[task.source].part in args.parts and task.length in args.lengths
+            if not wanted or not any(fnmatch.fnmatch(task.name, p) for p in args.tasks):
+                continue
+            for budget in args.budgets:
+                for own in args.own:
+                    if (task.name, seed, budget, own, VERSION) in there or time.time() > until:
+                        continue
+                    try:
+                        line = ours(task, seed, budget, own)
+                    except Exception as error:
+                        print(f"{task.name}: {type(error).__name__}: {error}", flush=True)
+                        continue
+                    one = known.get(task.name)
+                    if one is not None:
+                        line["regret"] = round(one.regret(math.log10(line["rate"])), 3)
+                    with args.out.open("a") as file:
+                        file.write(json.dumps(line) + "\n")
+                    print(
+                        task.name,
+                        seed,
+                        own,
+                        line["rate"],
+                        line["cost"],
+                        line.get("regret"),
+                        line["error"],
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()
