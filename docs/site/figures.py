@@ -60,22 +60,24 @@ class Axes:
 
 
 def tries(story: Story) -> str:
-    """Learning rate against score: the scouts, the miniatures, what was chosen."""
+    """Learning rate against score: the scouts, where there were any, the looks, what was chosen."""
     seen = [o for o in story.rollouts if o.role in ("scout", "miniature") and o.score is not None]
     chosen = float(story.course[0].values["lr"])
-    axes = Axes((3e-4, 1.0), (-6.0, 6.0), log=True)
+    axes = Axes((3e-4, 1.0), (-6.0, 8.0), log=True)
     axes.frame(
         {0.001: "0.001", 0.01: "0.01", 0.1: "0.1", 1.0: "1"},
         {y: f"{y:g}".replace("-", "−") for y in (-6.0, -3.0, 0.0, 3.0, 6.0)},
         "learning rate tried",
         "score",
     )
-    (x, low), (_, high) = axes.at(chosen, -6.0), axes.at(chosen, 6.0)
+    (x, low), (_, high) = axes.at(chosen, -6.0), axes.at(chosen, 8.0)
     axes.add(f'<line class="chosen" x1="{x}" y1="{low}" x2="{x}" y2="{high}"/>')
     axes.text(x + 8, high + 14, f"chosen: {chosen:.3g}", "start")
     for outcome in seen:
         axes.dot(float(outcome.values["lr"]), float(outcome.score or 0.0), outcome.role)
-    for place, (kind, words) in enumerate((("scout", "scouts"), ("miniature", "miniatures"))):
+    kinds = [("scout", "scouts"), ("miniature", "looks")]
+    roles = {outcome.role for outcome in seen}
+    for place, (kind, words) in enumerate(one for one in kinds if one[0] in roles):
         y = TOP + 14 + 22 * place
         axes.add(f'<circle class="{kind}" cx="{LEFT + 14}" cy="{y}" r="5.5"/>')
         axes.text(LEFT + 28, y + 5, words, "start")

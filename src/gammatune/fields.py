@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias, cast, get_args
 
 from gammatune.events import Event
-from gammatune.records import Kind, Length, Shape
+from gammatune.records import Family, Kind, Known, Length, Shape
 
 LARGEST = 2**63  # of whole numbers; more than that was never counted
 
@@ -153,6 +153,16 @@ def _hexadecimal(value: Any) -> str:
     return text(value)
 
 
+def _known(value: Any) -> Known:
+    known = Known(**value)
+    if known.family is not None and known.family not in get_args(Family):
+        raise ValueError(f"{known.family!r:.40} is no family of optimizers")
+    flag(known.is_own)
+    if real(known.rate) < 0 or real(known.fan_in) <= 0:
+        raise ValueError("a rate is 0 or more, and units have inputs")
+    return known
+
+
 # What a begin event must say for the run to be shown, and what it may.
 BEGIN: dict[str, Check] = {
     "seed": _seed,
@@ -170,6 +180,7 @@ ASKED: dict[str, Check] = {
     "seconds": _or_none(real),
     "patience": _or_none(whole),
     "policy_version": whole,
+    "known": _known,
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,

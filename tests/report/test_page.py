@@ -147,7 +147,8 @@ def test_each_policy_has_its_tree_and_its_surfaces(policy: str, tmp_path: Path) 
     page = Read(path.read_text())
     assert "Everything that was tried, as a tree of forks" in page.text
     assert "What the search believed" in page.text
-    assert "promise of a further look" in page.text
+    below = "expected of the whole training" if policy == "lookahead" else "promise of a further look"
+    assert below in page.text
     assert "The learning rate along the training" in page.text
 
 

@@ -11,7 +11,7 @@ Where other values are searched beside the rates, rollouts of the same kind are 
 that was found, and the Gamma process of `policy.choice` compares them all.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gammatune.policy.choice import choose
@@ -20,7 +20,7 @@ from gammatune.policy.looking import Line, Looked
 from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.prior import place
 from gammatune.policy.purse import Purse, Share
-from gammatune.records import Length, Outcome, Request, Rollout, Shape, Values, Verdict
+from gammatune.records import Known, Length, Outcome, Request, Rollout, Shape, Values, Verdict
 from gammatune.space import Float, Space
 
 TRIANGLE = Shape(((0.0, 0.0), (0.4, 1.0), (1.0, 0.0)))  # of a look (docs/diary.md)
@@ -80,23 +80,38 @@ def open_course(
     batches = look_batches(purse.total_batches)
     opening = Opening(job.own, _no_search(job, purse), job.space)
     if rates:
-        line = Line(job.space, job.own, rates, place(job.known))
-        looked = Looked(line, survey, purse.total_batches, job.known.is_own, job.now)
+        looked = unlooked(job.space, job.own, job.known, survey, purse.total_batches, job.now)
         room = purse.share((SHARE if others else 1.0) * share.whole)
         scouts: list[Outcome] = []
-        if line.place.sd > WIDE and purse.total_batches > VERY_SHORT:
+        if looked.line.place.sd > WIDE and purse.total_batches > VERY_SHORT:
             scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
-            if any(o.ok for o in scouts):
-                looked = looked.narrowed(NARROWED)
+            looked = after_scouts(looked)
         if purse.total_batches > VERY_SHORT:
             yield from _look(job, purse, looked, batches, room)
-        opening = _by_looks(job, looked, scouts)
+        opening = by_looks(looked, scouts)
     if not others:
         return opening
     return (yield from _jointly(job, purse, share, batches, opening, rates))
 
 
 # The looks --------------------------------------------------------------------------------------------------
+
+
+def unlooked(
+    space: Space,
+    own: Values,
+    known: Known,
+    survey: Outcome,
+    total: int,
+    now: Callable[[Outcome], Outcome] = lambda outcome: outcome,
+) -> Looked:
+    """Before the first look; arguments as of `Job` and `Looked`. At least one rate is searched."""
+    return Looked(Line(space, own, rates_of(space), place(known)), survey, total, known.is_own, now)
+
+
+def after_scouts(scouted: Looked) -> Looked:
+    """What the looks begin with."""
+    return scouted.narrowed(NARROWED) if any(o.ok for o in scouted.outcomes) else scouted
 
 
 def _look(
@@ -160,21 +175,21 @@ def _in_small(values: Values, length: Length, role: str = "miniature") -> Rollou
 # What follows from them -------------------------------------------------------------------------------------
 
 
-def _by_looks(job: Job, looked: Looked, scouts: list[Outcome]) -> Opening:
+def by_looks(looked: Looked, scouts: list[Outcome]) -> Opening:
     """The rate of the highest expected score, or the optimizer's own where that is not beaten."""
     tried = scouts + looked.outcomes
     if tried and not any(o.ok for o in tried):
         return Opening(
-            job.own,
+            looked.line.own,
             Verdict("every candidate diverged", {"failed": float(len(tried))}, "search"),
-            job.space,
+            looked.line.space,
             tried,
         )
     decades = looked.choice()
     better = looked.better(decades)
     keeps_own = better is not None and better < BEATEN
-    values = job.own if keeps_own else looked.line.at(decades)
-    return Opening(values, _verdict(looked, tried, values, better, keeps_own), job.space, tried)
+    values = looked.line.own if keeps_own else looked.line.at(decades)
+    return Opening(values, _verdict(looked, tried, values, better, keeps_own), looked.line.space, tried)
 
 
 def _verdict(
@@ -247,7 +262,7 @@ def _jointly(
     tried = list(opening.tried)
     if tried and not any(o.ok for o in tried):
         return opening
-    window = _window(job.space, rates, opening.values)
+    window = window_about(job.space, rates, opening.values)
     sampler = Search(job, 1, window)
     length = equal_samples(job, batches, purse.batches)
     for earlier in tried:  # of the rates alone
@@ -308,7 +323,7 @@ def _part(values: Values, names: Sequence[str]) -> Values:
     return {name: values[name] for name in names}
 
 
-def _window(space: Space, rates: list[str], centre: Values) -> Space:
+def window_about(space: Space, rates: list[str], centre: Values) -> Space:
     """The part of the space about the rate that was found."""
     dimensions = {name: space[name] for name in space.names}
     for name in rates:

@@ -14,6 +14,7 @@ from gammatune.ledger import PlainEpoch, units
 from gammatune.records import Outcome
 from gammatune.report.charts import WIDTH, Axis, Picture, Point, clipped, number
 from gammatune.report.lanes import Lane, Node, course_lane, lanes
+from gammatune.report.looks import has_looks
 from gammatune.report.surfaces import Band, Slice, View
 from gammatune.report.words import in_order, is_open, rates_of, values_in_words
 
@@ -342,7 +343,10 @@ def view_pictures(view: View, place: int, scale: str) -> list[str]:
 
 
 def _slice_picture(view: View, part: Slice, name: str, scale: str) -> str:
-    promised = part.promise is not None
+    heights, said = part.promise, "promise of a further look"
+    if heights is None:
+        heights, said = part.whole, "expected of the whole training"
+    promised = heights is not None  # below the scores
     bottom = 176.0
     height = (bottom + (104 if promised else 40)) + 4
     scores = [s for _, s in part.seen if s is not None]
@@ -404,10 +408,10 @@ def _slice_picture(view: View, part: Slice, name: str, scale: str) -> str:
         else:
             picture.mark((at, y(score)), "dot", "cf", f"{part.name} {number_of(value)}: {number(score)}", 3.5)
     following = _of(view.next, part.name)
-    if part.promise is not None:
+    if heights is not None:
         base, high = bottom + 74, bottom + 38
         places_of = [places[v] for v in part.at]
-        heights = [base - (base - high) * p for p in part.promise]
+        heights = [base - (base - high) * share for share in heights]
         if part.options is None:
             picture.area(list(zip(places_of, heights, strict=True)), [(a, base) for a in places_of], "gain")
             picture.line(list(zip(places_of, heights, strict=True)), "c2")
@@ -415,7 +419,7 @@ def _slice_picture(view: View, part: Slice, name: str, scale: str) -> str:
             for a, h in zip(places_of, heights, strict=True):
                 picture.bar(a - 8, h, 16, base - h, "gain")
         picture.line([(LEFT, base), (RIGHT, base)], "axis")
-        picture.text(4, high - 6, "promise of a further look", "tick")
+        picture.text(4, high - 6, said, "tick")
         picture.text((LEFT + RIGHT) / 2, base + 22, title_of(part.name), "name", "middle")
         if following is not None:
             picture.mark((across(following), base + 6), "plus", "c2", f"next: {number_of(following)}", 5)
@@ -463,10 +467,11 @@ def shares(story: Story) -> tuple[list[Share], float | None]:
     final = {o.number for o in story.course}
     final |= {m.number for o in story.course for m in story.members.get(o.number, ())}
     region, rate, kept, thrown, looking, again = PARTS
+    first = region if not has_looks(story) or any(o.role == "scout" for o in story.rollouts) else rate
     sums = dict.fromkeys(PARTS, 0.0)
     for o in story.rollouts:
         sums[looking] += units(0, o.evaluated)
-        part = region if o.role in ("survey", "scout") else rate if o.role == "miniature" else thrown
+        part = first if o.role in ("survey", "scout") else rate if o.role == "miniature" else thrown
         sums[kept if o.number in final else part] += units(o.trained, 0)
     for repeat in story.repeats:
         sums[again] += units(repeat.trained, repeat.evaluated)

@@ -33,6 +33,7 @@ from gammatune.report.findings import (
     wilson,
 )
 from gammatune.report.lanes import course_lane, lanes
+from gammatune.report.looks import has_looks
 from gammatune.report.surfaces import MOST_VIEWS, bands, surfaces
 from gammatune.report.words import (
     asked_in_words,
@@ -106,7 +107,11 @@ GLOSSARY = (
     ("fork", "The state of a training, kept so that one can go back to it."),
     ("rollout", "A short training from a fork with one candidate; scored, then thrown away or kept."),
     ("scout", "A rollout of about a 64th of the training: finds the region of good rates."),
-    ("miniature", "A rollout of about an eighth of the training, the whole of it in small: finds the rate."),
+    (
+        "miniature, look",
+        "A short training from the initial weights, up to its rate over the first two fifths and down to zero: finds "
+        "the rate. An eighth of a training of 400 batches, and a smaller share of a longer one.",
+    ),
     ("course", "The training that was kept: what the weights handed back went through."),
     (
         "schedule",
@@ -130,6 +135,12 @@ GLOSSARY = (
     ("95 % interval", "Were the same measured on other such examples, it would lie in here 19 times of 20."),
     ("calibration", "Whether answers given with a probability of 80 % are right 80 % of the time."),
 )
+OLDER = {  # of a run whose version of the policy had other rollouts
+    "miniature, look": (
+        "miniature",
+        "A rollout of about an eighth of the training, the whole of it in small: finds the rate.",
+    ),
+}
 
 
 def write_report(run: "str | os.PathLike[str] | Result", path: str | os.PathLike[str] | None = None) -> Path:
@@ -248,6 +259,8 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "most_views": MOST_VIEWS,
         "why_not": seen.why_not,
         "promised": any(part.promise is not None for view in seen.views for part in view.slices),
+        "whole": any(part.whole is not None for view in seen.views for part in view.slices),
+        "lowered": not has_looks(story),
         "cost": figures.cost_picture(story),
         "cost_words": None if story.end is None else cost_in_words(story.end, story.begin),
         "verdicts": verdicts(story),
@@ -258,7 +271,9 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "command": command(facts),
         "run": None if run is None else str(run),
         "quoted": None if run is None else shlex.quote(str(run)),
-        "glossary": GLOSSARY,
+        "glossary": GLOSSARY
+        if has_looks(story)
+        else [OLDER.get(word, (word, said)) for word, said in GLOSSARY],
     }
 
 

@@ -14,8 +14,10 @@ import numpy as np
 from gammatune.errors import GammatuneError
 from gammatune.journal import Story
 from gammatune.policy.choice import belief, limits
-from gammatune.policy.opening import rates_of, region, window
+from gammatune.policy.opening import rates_of, window_about
 from gammatune.records import Observation, Outcome, Values
+from gammatune.report.looks import Stage, has_looks, place_of_next, rates_found, stages, why_chosen
+from gammatune.report.older import region, window
 from gammatune.samplers import make_sampler
 from gammatune.samplers.bayes import Bayes, Surrogate
 from gammatune.seeds import stream
@@ -36,8 +38,9 @@ class Search:
     """told: the rollouts compared, those without memory left out. space: where they were proposed; whole: where what
     was chosen may lie.
 
-    what: "scouts", "miniatures", "epoch" or "runs". chosen: by the search; used: by the course, after it was
-    lowered for the longer training. sampler: it proposed by the run's sampler. epoch: from 0.
+    what: "scouts", "looks", "miniatures", "epoch" or "runs". chosen: by the search; used: by the course, after it was
+    lowered for the longer training. sampler: it proposed by the run's sampler, after the first `given` of those told.
+    epoch: from 0. stage: where rates were looked at along their line, what was believed of them.
     """
 
     what: str
@@ -48,6 +51,8 @@ class Search:
     used: Values | None = None
     sampler: bool = True
     epoch: int = 0
+    given: int = 0
+    stage: Stage | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,6 +68,8 @@ class Slice:
 
     at: (q,) numbers, or the options of a choice. mean, low, high: the posterior and its 95 % band. promise: how much
     a look there promises, 1 the most; None where nobody asked. seen: (value, score), None where it diverged.
+    whole: the score expected of the whole training, from 0, the least shown, to 1, the most; None where that is not
+    told apart from what was tried.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Slice:
     high: list[float]
     promise: list[float] | None
     seen: list[tuple[Any, float | None]]
+    whole: list[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,10 @@ def searches(story: Story) -> list[Search]:
         return []
     space = parse(*story.begin["space"])
     policy = story.begin["policy"]
+    if has_looks(story):
+        return _of_looks(story, space)
     if policy == "lookahead":
-        return _of_lookahead(story, space)
+        return _of_older_lookahead(story, space)
     rollouts = [o for o in story.rollouts if _knows(o, space)]
     if policy == "greedy":
         return [_of_epoch(story, space, rollouts, epoch) for epoch in sorted({o.epoch for o in rollouts})]
@@ -140,7 +150,36 @@ def _knows(outcome: Outcome, space: Space) -> bool:
     )
 
 
-def _of_lookahead(story: Story, space: Space) -> list[Search]:
+def _of_looks(story: Story, space: Space) -> list[Search]:
+    """At rates along their line; then, where more than rates is searched, at all of it about the rate found."""
+    rates = rates_of(space)
+    first = next((o for o in story.rollouts if o.role == "course"), None)
+    used = None if first is None else {n: first.values[n] for n in space.names if n in first.values}
+    at_rates = stages(story, space)
+    looked = sum(len(stage.told) for stage in at_rates if not stage.is_scouting)
+    miniatures = [o for o in story.rollouts if o.role == "miniature" and _knows(o, space)]
+    centre = rates_found(at_rates)
+    found = []
+    for stage in at_rates:
+        chosen: Values | None = used
+        if stage is not at_rates[-1]:  # what the looks begin with
+            chosen = at_rates[-1].before.line.at(at_rates[-1].before.line.place.mean)
+        elif len(miniatures) > looked:
+            chosen = centre
+        held = None if chosen is None else {name: chosen[name] for name in rates}
+        what, line = "scouts" if stage.is_scouting else "looks", Space({name: space[name] for name in rates})
+        taken = used if chosen is used else None
+        found.append(Search(what, line, line, stage.told, held, taken, sampler=False, stage=stage))
+    if len(miniatures) > looked:
+        searched = space if centre is None else window_about(space, rates, centre)
+        given = looked or (
+            0 if at_rates else 1
+        )  # at the optimizer's own values, where nothing was known before
+        found.append(Search("miniatures", searched, space, miniatures, used, used, given=given))
+    return found
+
+
+def _of_older_lookahead(story: Story, space: Space) -> list[Search]:
     rates = rates_of(space)
     scouts = [o for o in story.rollouts if o.role == "scout" and all(n in o.values for n in rates)]
     miniatures = [o for o in story.rollouts if o.role == "miniature" and _knows(o, space)]
@@ -160,7 +199,7 @@ def _of_lookahead(story: Story, space: Space) -> list[Search]:
     if miniatures:
         best = None if used is None else {n: numbers.get(f"{n} of rollouts", v) for n, v in used.items()}
         searched = space if centre is None else window(space, rates, centre)
-        found.append(Search("miniatures", searched, space, miniatures, best, used))
+        found.append(Search("miniatures", searched, space, miniatures, best, used, given=2 if rates else 1))
     return found
 
 
@@ -183,7 +222,8 @@ def surfaces(story: Story) -> Surfaces:
     plan: list[tuple[Search, int]] = []  # and after how many rollouts
     for search in found:
         scored = [i for i in range(1, len(search.told) + 1) if _scored(search, i)]
-        plan += [(search, i) for i in scored if i >= 2 or len(search.told) == 1]
+        least = 1 if search.stage or len(search.told) == 1 else max(2, search.given)
+        plan += [(search, i) for i in scored if i >= least]
     if not plan:
         return Surfaces(why_not=_why_not(story, found))
     if len(plan) > MOST_VIEWS:  # only what each search came to
@@ -213,6 +253,8 @@ def _why_not(story: Story, found: Sequence[Search]) -> str:
 
 
 def _view(story: Story, search: Search, count: int) -> View:
+    if search.stage is not None:
+        return _view_of_looks(search, search.stage, count)
     told = [o for o in search.observations(count) if o.score is None or math.isfinite(o.score)]
     last = count == len(search.told)
     bayes = _sampler_of(story, search) if search.sampler else None
@@ -224,7 +266,8 @@ def _view(story: Story, search: Search, count: int) -> View:
         ruler, surrogate = _plain_belief(search.space, told)
     else:
         for seen in told:
-            bayes.tell(seen)
+            if search.space.contains(seen.values):  # of looks at rates some may lie outside
+                bayes.tell(seen)
         ruler, surrogate = search.space, bayes.believe()
     asked = bayes if ruler is search.space else None
     following = None if last else {n: search.told[count].values[n] for n in search.names}
@@ -235,6 +278,39 @@ def _view(story: Story, search: Search, count: int) -> View:
     ]
     used = search.used if last else None
     return View(_title(search, count), _words(story, search, count), slices, following, chosen, used, last)
+
+
+def _view_of_looks(search: Search, stage: Stage, count: int) -> View:
+    """Along the line of rates; where several move together, told by the first, as the others keep their ratio."""
+    looked, name = stage.after(count), stage.rates[0]
+    own = float(looked.line.own[name])
+    at = _along(search, name)
+    u = np.log10(np.array(at) / own)
+    score, whole = looked.process.look(u), looked.process.whole(u).mean
+    mean, spread = looked.floor + score.mean, 1.96 * np.sqrt(score.variance)
+    part = Slice(
+        name,
+        True,
+        None,
+        at,
+        mean.tolist(),
+        (mean - spread).tolist(),
+        (mean + spread).tolist(),
+        None,
+        [(float(o.values[name]), o.score) for o in stage.told[:count]],
+        _from_0_to_1(whole),
+    )
+    last = count == len(stage.told)
+    following = None if last else {n: stage.told[count].values[n] for n in search.names}
+    chosen = search.chosen if last else None
+    return View(
+        _title(search, count), _words_of_looks(search, stage, count), [part], following, chosen, last=last
+    )
+
+
+def _from_0_to_1(scores: Array) -> list[float]:
+    low, high = float(scores.min()), float(scores.max())
+    return ((scores - low) / (high - low)).tolist() if high > low else [0.0] * len(scores)
 
 
 def _rank(seen: Observation) -> float:
@@ -342,6 +418,8 @@ def _title(search: Search, count: int) -> str:
     n = len(search.told)
     if search.what == "scouts":
         return f"Scouts: after {count} of {n}"
+    if search.what == "looks":
+        return f"Looks at rates: after {count} of {n}"
     if search.what == "miniatures":
         return f"Miniatures: after {count} of {n}"
     if search.what == "runs":
@@ -352,7 +430,7 @@ def _title(search: Search, count: int) -> str:
 def _words(story: Story, search: Search, count: int) -> str:
     if count < len(search.told):
         following = search.told[count]
-        tried = ", ".join(f"{n} {_short(following.values[n])}" for n in search.names)
+        tried = _values(search, following.values)
         if search.what == "scouts":
             return f"Next it tried {tried}, a stride from what was tried before."
         if story.begin["sampler"] in MODELLESS:
@@ -362,7 +440,7 @@ def _words(story: Story, search: Search, count: int) -> str:
         return f"Next it tried {tried}, where most was promised."
     if search.chosen is None:
         return "Nothing was chosen by it."
-    chosen = ", ".join(f"{n} {_short(search.chosen[n])}" for n in search.names if n in search.chosen)
+    chosen = _values(search, search.chosen)
     lowered = search.used is not None and any(
         search.used.get(n) != v for n, v in search.chosen.items() if n in search.names
     )
@@ -370,17 +448,33 @@ def _words(story: Story, search: Search, count: int) -> str:
         return f"The region about {chosen} looks best; longer trials follow there."
     if lowered:
         assert search.used is not None
-        used = ", ".join(f"{n} {_short(search.used[n])}" for n in search.names if n in search.used)
+        used = _values(search, search.used)
         return f"Chosen: {chosen}. Since the real training is longer, it used {used}."
     return f"Chosen: {chosen}."
+
+
+def _words_of_looks(search: Search, stage: Stage, count: int) -> str:
+    if count < len(stage.told):
+        tried = _values(search, stage.told[count].values)
+        return f"Next it looked at {tried}, {place_of_next(stage, count)}."
+    if search.chosen is None:
+        return "Nothing was chosen by it."
+    chosen = _values(search, search.chosen)
+    if stage.is_scouting and search.used is None:
+        return f"The region about {chosen} looks best; longer trials follow there."
+    why = why_chosen(stage, chosen, search.chosen)
+    return why if search.used is not None else f"{why} The other values are searched about it."
+
+
+def _values(search: Search, values: Values) -> str:
+    return ", ".join(f"{n} {_short(values[n])}" for n in search.names if n in values)
 
 
 def _is_spread(story: Story, search: Search, count: int) -> bool:
     """Whether the sampler still spread its proposals over the range when it was asked after `count` rollouts."""
     options = story.begin.get("sampler_options") or {}
     initial = options.get("initial", 2)  # the samplers' own default
-    given = (2 if rates_of(search.space) else 1) if search.what == "miniatures" else 0  # by the policy
-    return count - given < (len(initial) if isinstance(initial, list) else int(initial))
+    return count - search.given < (len(initial) if isinstance(initial, list) else int(initial))
 
 
 def _short(value: Any) -> str:
@@ -393,6 +487,8 @@ def _short(value: Any) -> str:
 def bands(story: Story) -> list[Band]:
     """Where the best learning rate lies, as the searches of a run knew it; at most MOST_VIEWS of them."""
     found = [s for s in searches(story) if s.chosen is not None and rates_of(s.space)]
+    if has_looks(story) and (told := _told_bands(story)):
+        return told
     if story.begin["policy"] == "lookahead":
         found = found[-1:]  # the search that the course was chosen by
     if len(found) > MOST_VIEWS:
@@ -413,6 +509,17 @@ def bands(story: Story) -> list[Band]:
     return done
 
 
+def _told_bands(story: Story) -> list[Band]:
+    """As the verdict on the rate has them."""
+    numbers = story.verdicts[0].numbers if story.verdicts else {}
+    done = []
+    for name in rates_of(parse(*story.begin["space"])):
+        low, high = numbers.get(f"{name} low", 0.0), numbers.get(f"{name} high", 0.0)
+        if 0 < low <= high < math.inf:
+            done.append(Band(name, low, high, 0.0, math.inf))
+    return done
+
+
 def _factor(search: Search, name: str) -> float:
     """What the chosen rate was multiplied by for the longer course."""
     if search.chosen is None or search.used is None:
@@ -426,6 +533,10 @@ def best_between(search: Search, name: str) -> tuple[float, float] | None:
     Where the score is highest, among the rates that may be chosen, in DRAWS draws of the whole posterior; other
     dimensions are held at what was chosen. None where fewer than two rollouts had a score.
     """
+    if search.stage is not None:
+        around = search.stage.after().band()
+        own = float(search.stage.before.line.own[name])
+        return None if around is None else (own * 10 ** around[0], own * 10 ** around[1])
     told = [o for o in search.observations() if o.score is None or math.isfinite(o.score)]
     if sum(o.score is not None for o in told) < 2 or search.chosen is None:
         return None

@@ -1,0 +1,119 @@
+"""The looks at learning rates of a `lookahead` run, told again from its journal to the opening that made them.
+
+u: decades from the rates that the optimizer came with, as in `policy.looking`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from gammatune.journal import Story
+from gammatune.ledger import PlainEpoch
+from gammatune.policy.looking import SAME, Looked
+from gammatune.policy.opening import MOST, after_scouts, by_looks, rates_of, unlooked
+from gammatune.records import Known, Outcome, Values
+from gammatune.space import Space
+
+FIRST = 2  # version of the policy that looks at rates so; before that see `older`
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Looks of one length, in order.
+
+    is_scouting: they are scouts. before: what was believed before the first of them. told: they.
+    """
+
+    is_scouting: bool
+    before: Looked
+    told: list[Outcome]
+
+    @property
+    def rates(self) -> list[str]:
+        return list(self.before.line.rates)
+
+    def after(self, count: int | None = None) -> Looked:
+        """What was believed after so many of them; after all where no count is given."""
+        return replace(self.before, outcomes=[*self.before.outcomes, *self.told[:count]])
+
+
+def has_looks(story: Story) -> bool:
+    """Whether the run's policy looks at rates in this way."""
+    return bool(story.begin["policy"] == "lookahead" and int(story.begin.get("policy_version", 1)) >= FIRST)
+
+
+def stages(story: Story, space: Space) -> list[Stage]:
+    """Scouts, where there were any, and then looks, where there were any."""
+    survey = next((o for o in story.rollouts if o.role == "survey" and o.status != "infeasible"), None)
+    rates = rates_of(space)
+    if survey is None or not rates or not _has(survey, space, rates):
+        return []
+    own = survey.values
+    told = [
+        o for o in story.rollouts if _has(o, space, rates) and (o.score is None or math.isfinite(o.score))
+    ]
+    others = [name for name in space.names if name not in rates]
+    small = [o for o in told if o.role == "miniature"]
+    # What was searched beside the rates comes after them, in the same role.
+    at_rates = list(takewhile(lambda o: all(o.values.get(n) == own.get(n) for n in others), small))[:MOST]
+    known = Known(**story.begin.get("known", {}))
+    before = unlooked(space, own, known, survey, _batches_of_the_course(story, survey))
+    found = []
+    if scouts := [o for o in told if o.role == "scout"]:
+        found.append(Stage(True, before, scouts))
+        before = after_scouts(found[0].after())
+    if at_rates:
+        found.append(Stage(False, before, at_rates))
+    return found
+
+
+def rates_found(found: Sequence[Stage]) -> Values | None:
+    """The values that the looks came to; None where there were none."""
+    if not found:
+        return None
+    scouts = found[0].told if found[0].is_scouting else []
+    last = found[-1]
+    return by_looks(after_scouts(last.after()) if last.is_scouting else last.after(), scouts).values
+
+
+def _has(outcome: Outcome, space: Space, names: Sequence[str]) -> bool:
+    return all(name in outcome.values and space[name].contains(outcome.values[name]) for name in names)
+
+
+def _batches_of_the_course(story: Story, survey: Outcome) -> int:
+    """As they were when the looks were planned; where the number of epochs was left open, the verdict tells."""
+    first = next((o for o in story.rollouts if o.role in ("scout", "miniature")), None)
+    numbers = story.verdicts[0].numbers if story.verdicts else {}
+    if first is not None and "horizon" in numbers:
+        return max(1, round(numbers["horizon"] * first.batches))
+    epoch = PlainEpoch()
+    epoch.hear(survey)
+    return max(1, int(story.begin["epochs"]) * epoch.batches)
+
+
+# In words ---------------------------------------------------------------------------------------------------
+
+
+def place_of_next(stage: Stage, count: int) -> str:
+    """Where the look after the first `count` lies among those."""
+    line = stage.before.line
+    u, tried = line.of(stage.told[count]), [line.of(o) for o in stage.told[:count]]
+    if u > max(tried):
+        return "above what was tried so far"
+    if u < min(tried):
+        return "below what was tried so far"
+    if abs(u) < SAME:
+        return "the optimizer's own, since it was unclear whether that is beaten"
+    return "between what was tried so far"
+
+
+def why_chosen(stage: Stage, chosen: str, values: Values) -> str:
+    """One sentence or two on the rate the training was given. chosen: `values` in words."""
+    own = stage.before.line.own
+    nothing = "No look scores otherwise than doing nothing does. " if stage.after().says_nothing else ""
+    if all(values[name] == own[name] for name in stage.rates):
+        return f"{nothing}Kept: {chosen}, the optimizer's own, since no rate is likely enough to be better."
+    if nothing:
+        return f"{nothing}Taken: {chosen}, which did best in other trainings of this kind."
+    return f"Chosen: {chosen}, of the highest expected score for the whole training."
