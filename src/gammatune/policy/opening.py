@@ -51,8 +51,8 @@ SURE = 0.99  # beyond that a probability is told as a bound
 class Opening:
     """What was found: values for the course, and the verdict that says why.
 
-    space: what may be chosen from: without batch sizes that do not fit into memory. tried: every rollout. looked: what
-    is believed of the rates; None where none is searched, or an older version of the policy chose.
+    space: what may be chosen from: without batch sizes that do not fit into memory. tried: every rollout. looked:
+    what is believed of the rates; None where none is searched, or an older version of the policy chose.
     """
 
     values: Values
