@@ -213,9 +213,7 @@ def calibrated(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, An
         return {**made, "hill": {**made["hill"], **changed}}
 
     def brier(transfer: float) -> float:
-        done = [
-            p for p in played(found, own="thumb", table=entries(transfer=transfer)) if p.better is not None
-        ]
+        done = [p for p in played(found, own=0.0, table=entries(transfer=transfer)) if p.better is not None]
         return float(np.mean([(p.better - p.is_better) ** 2 for p in done]))
 
     best: dict[str, float] = {"transfer": min((1.0, 2.0, 4.0, 8.0), key=brier)}

@@ -55,9 +55,10 @@ def look(one: Landscape, seed: int, batches: int, u: float) -> float:
 
 @dataclass(frozen=True)
 class Played:
-    """u: log10 of the rate that was chosen, own: of the rule of thumb. looks: (batches, u, score). cost: of the looks, in
-    plain runs. better: the probability that was told of being better than the rule of thumb. band: of log10 of the best
-    rate. expected: what the whole training was believed to score at u above doing nothing, scored: what it did."""
+    """u: log10 of the rate that was chosen, own: of the user's. looks: (batches, u, score). cost: of the looks, in
+    plain runs. better: the probability that was told of being better than the user's. band: of log10 of the best
+    rate. expected: what the whole training was believed to score at u above doing nothing, scored: what it did,
+    quantile: where that lies in what was believed. promised: log10 of the rate of the highest expected score."""
 
     one: Landscape
     seed: int
@@ -71,6 +72,7 @@ class Played:
     expected: float
     quantile: float
     scored: float
+    promised: float
 
     @property
     def regret(self) -> float:
@@ -78,19 +80,19 @@ class Played:
 
     @property
     def is_better(self) -> bool:
-        """Than the rule of thumb, whatever was chosen in the end."""
-        return self.one.regret(self.u) < self.one.regret(self.own)
+        """Whether what promised most is better than the user's, whatever was kept in the end."""
+        return self.one.regret(self.promised) < self.one.regret(self.own)
 
     @property
     def holds(self) -> bool:
         return self.band[0] <= self.one.best <= self.band[1]
 
 
-def play(one: Landscape, seed: int, budget: float = 1.5, own: str = "none") -> Played:
-    """The opening on a landscape; own: see `end_to_end`."""
+def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = None) -> Played:
+    """The opening on a landscape. own: the rate its user chose, in decades from the rule of thumb; None: nobody did."""
     task = one.task
-    lr = RULE_OF_THUMB.get(task.optimizer, 1e-3)
-    known = Known(one.family, lr, own != "none", one.first[seed]["fan_in"])  # type: ignore[arg-type]
+    lr = RULE_OF_THUMB.get(task.optimizer, 1e-3) * 10 ** (own or 0.0)
+    known = Known(one.family, lr, own is not None, one.first[seed]["fan_in"])  # type: ignore[arg-type]
     in_epoch = max(1, task.rows // task.batch)
     epochs = max(1, round(task.steps / in_epoch))
     job = Job(
@@ -142,7 +144,7 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: str = "none") -> P
     return Played(
         one, seed, math.log10(float(opening.values["lr"])), opening, looks, (before - purse.left) / purse.plain, at,
         None if better is None or abs(u - at) < SAME else better, (low + at, high + at), float(believed.mean[0]),
-        1 - above, scored,
+        1 - above, scored, u,
     )  # fmt: skip
 
 
@@ -166,7 +168,11 @@ def using(found: dict[str, Any]) -> Iterator[None]:
 
 
 def played(
-    found: Sequence[Landscape], budget: float = 1.5, own: str = "none", *, table: dict[str, Any] | None = None
+    found: Sequence[Landscape],
+    budget: float = 1.5,
+    own: float | None = None,
+    *,
+    table: dict[str, Any] | None = None,
 ) -> list[Played]:
     """On every landscape and seed, by the given table of the prior (None: the one that ships)."""
     whole = prior.learned() if table is None else table
@@ -192,7 +198,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["fit"])
     parser.add_argument("--lengths", nargs="*", default=["short"])
     parser.add_argument("--budget", type=float, default=1.5)
-    parser.add_argument("--own", default="none", choices=["none", "thumb"])
+    parser.add_argument("--own", type=float, help="the user's rate, in decades from the rule of thumb")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     found = [one for one in parts(read(sorted(args.out.glob("[slt]*.jsonl"))), *args.parts)

@@ -1,0 +1,86 @@
+"""Whether what is told is true: bands of the rate and of the score, and "better than the user's rate with probability p".
+
+    python experiments/population/truth.py [--parts choose] [--out FILE]
+
+Every landscape is played at budgets 1 and 1.5, and with rates of a user's own at half decades about the rule of thumb.
+Truths: the peak of the smoothed landscape of whole runs, the score of the whole run at the rate, and which of two rates
+has the lower test error. Intervals are bootstrapped over data sets, since trainings on one are no strangers.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402 (the thread count is read on import)
+from landscapes import RESULTS, parts, read  # noqa: E402
+from offline import Played, played  # noqa: E402
+
+sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "benchmarks"))
+from machine import machine  # noqa: E402
+
+OWN = (-1.0, -0.5, 0.0, 0.5, 1.0)
+EDGES = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.95, 1.0)
+MASS = 0.95
+DRAWS = 2000
+
+
+def clustered(done: Sequence[Played], of: Callable[[Played], float]) -> list[float]:
+    """Mean, and its 95 % interval over data sets."""
+    sources = sorted({p.one.task.source for p in done})
+    values = {s: [of(p) for p in done if p.one.task.source == s] for s in sources}
+    rng = np.random.default_rng(0)
+    sums = np.array([(sum(values[s]), len(values[s])) for s in sources])
+    drawn = sums[rng.integers(0, len(sources), (DRAWS, len(sources)))].sum(axis=1)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+    return [float(np.mean([of(p) for p in done])), float(low), float(high)]
+
+
+def told(done: Sequence[Played], compared: Sequence[Played]) -> dict[str, Any]:
+    tail = (1 - MASS) / 2
+    looked = [p for p in done if p.looks and p.expected > 0]
+    bins = []
+    for low, high in zip(EDGES, EDGES[1:], strict=False):
+        inside = [p for p in compared if p.better is not None and low <= p.better < high + (high == 1)]
+        if inside:
+            said = float(np.mean([p.better for p in inside]))  # type: ignore[arg-type]
+            bins.append(
+                {"said": said, "true": clustered(inside, lambda p: float(p.is_better)), "n": len(inside)}
+            )
+    return {
+        "rate": {"n": len(done), "covered": clustered(done, lambda p: float(p.holds)),
+                 "width": float(np.median([p.band[1] - p.band[0] for p in done]))},
+        "score": {"n": len(looked),
+                  "covered": clustered(looked, lambda p: float(tail <= p.quantile <= 1 - tail))},
+        "better": bins,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="*", default=["choose"])
+    parser.add_argument("--cells", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    found = [one for one in parts(read(sorted(args.cells.glob("[slt]*.jsonl"))), *args.parts)
+             if one.task.length != "tiny"]  # fmt: skip
+    done = [*played(found), *played(found, 1.0)]
+    compared = [p for own in OWN for p in played(found, 1.5, own)]
+    truth = {"parts": args.parts, **told(done, compared)}
+    for what in ("rate", "score"):
+        mean, low, high = truth[what]["covered"]
+        print(f"95 % band of the {what}: holds {mean:.3f} [{low:.3f}, {high:.3f}] of {truth[what]['n']}")
+    for row in truth["better"]:
+        mean, low, high = row["true"]
+        print(f"better with {row['said']:.2f}: true of {mean:.2f} [{low:.2f}, {high:.2f}], n {row['n']}")
+    if args.out:
+        args.out.write_text(json.dumps({"machine": machine("gammatune"), **truth}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
