@@ -42,22 +42,22 @@ class Twin:
         S = K[:n, :n] + node[3] * np.diag(looks.noise)
         gain = np.linalg.solve(S, K[:n, n:]).T
         self.cov = K[n:, n:] - gain @ K[:n, n:]  # times 1 / lambda
-        lam = np.exp(np.linspace(math.log(1e-3), math.log(60), 300))
-        a = np.linspace(-9, 9, 401)  # A in its prior standard deviations
-        weight = np.zeros((300, 401))
-        means = np.zeros((300, 401, q))
+        lam = np.exp(np.linspace(math.log(1e-3), math.log(60), 200))
+        standard = np.linspace(-9, 9, 301)  # A in its prior standard deviations
+        weight = np.zeros((200, 301))
+        means = np.zeros((200, 301, q))
         for i, precision in enumerate(lam):
             prior_of_lambda = stats.gamma.pdf(precision, prior.a0, scale=1 / prior.b0) * precision  # d log
-            for j, standard in enumerate(a):
-                A = standard * math.sqrt(prior.amplitude / precision)
-                rest = z - A * h[:n]
-                log_pdf = (n * math.log(precision) - precision * rest @ np.linalg.solve(S, rest)) / 2
-                weight[i, j] = prior_of_lambda * math.exp(log_pdf - standard**2 / 2)
-                means[i, j] = A * h[n:] + gain @ rest
+            A = standard * math.sqrt(prior.amplitude / precision)
+            rest = z - A[:, None] * h[:n]
+            square = (rest * np.linalg.solve(S, rest.T).T).sum(axis=1)
+            log_pdf = (n * math.log(precision) - precision * square) / 2
+            weight[i] = prior_of_lambda * np.exp(log_pdf - standard**2 / 2)
+            means[i] = A[:, None] * h[n:] + rest @ gain.T
         self.evidence = weight.sum() / math.sqrt(np.linalg.det(S))
         self.weight = (weight / weight.sum()).ravel()
         self.means = means.reshape(-1, q)
-        self.precision = np.repeat(lam, 401)
+        self.precision = np.repeat(lam, 301)
 
     def pdf(self, y: float, direction: np.ndarray, extra: float = 0.0) -> float:
         """Density at y of direction' f + e, e ~ N(0, extra / lambda)."""
@@ -91,7 +91,7 @@ def given_node(process: HillProcess, mixture: Mixture, node: int) -> StudentT:
 
 def drift_given(place: float, s: float) -> tuple[np.ndarray, np.ndarray]:
     """delta given c' on a fine grid: what c = c' - delta and delta themselves say."""
-    delta = np.linspace(DRIFT.mean - 8 * DRIFT.sd, DRIFT.mean + 8 * DRIFT.sd, 2001)
+    delta = np.linspace(DRIFT.mean - 8 * DRIFT.sd, DRIFT.mean + 8 * DRIFT.sd, 401)
     weight = stats.norm.pdf(delta, DRIFT.mean, DRIFT.sd) * stats.norm.pdf(place - delta, PLACE.mean, s)
     return delta, weight / weight.sum()
 
@@ -226,7 +226,7 @@ def test_bands_and_gains_cover_what_is_true() -> None:
     """Hills drawn from the prior, three looks at each: how often 90 % hold the best rate, and a gain of the whole."""
     rng = np.random.default_rng(0)
     inside, gained = [], []
-    for _ in range(120):
+    for _ in range(80):
         s = PLACE.sd * (hill.WIDER if rng.random() < hill.UNLIKE else 1.0)
         c, delta = rng.normal(PLACE.mean, s), rng.normal(DRIFT.mean, DRIFT.sd)
         widths = np.array([PRIOR.left, PRIOR.right]) * np.exp(PRIOR.width_spread * rng.normal(size=2))
@@ -265,7 +265,7 @@ def answers(process: HillProcess, u: np.ndarray, instead: float) -> list[Mixture
     return [process.whole(u), process.gain(u, instead), process.look(u)]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(some_looks(), st.floats(-5, 5))
 def test_where_the_scale_of_rates_begins_does_not_matter(looks: Looks, by: float) -> None:
     """Rates are told from the optimizer's own, which may be any."""
@@ -278,7 +278,7 @@ def test_where_the_scale_of_rates_begins_does_not_matter(looks: Looks, by: float
     assert np.subtract(two.band(), by) == pytest.approx(one.band(), abs=1e-6)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(some_looks(), st.sampled_from([1e-6, 0.3, 1e5]))
 def test_units_of_the_score_do_not_matter(looks: Looks, by: float) -> None:
     one = HillProcess(looks, PLACE, DRIFT)
@@ -289,7 +289,7 @@ def test_units_of_the_score_do_not_matter(looks: Looks, by: float) -> None:
     assert two.band() == pytest.approx(one.band(), abs=1e-9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(some_looks(), st.floats(-3, 3), st.floats(-3, 3))
 def test_a_gain_is_antisymmetric_and_none_over_itself(looks: Looks, u: float, instead: float) -> None:
     process = HillProcess(looks, PLACE, DRIFT)
@@ -303,7 +303,7 @@ def test_a_gain_is_antisymmetric_and_none_over_itself(looks: Looks, u: float, in
     assert there.mean == pytest.approx(difference, abs=1e-7 * looks.unit)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(some_looks(), st.floats(-3, 3))
 def test_weights_sum_to_one_and_nothing_is_certain(looks: Looks, u: float) -> None:
     process = HillProcess(looks, PLACE, DRIFT)
@@ -318,7 +318,7 @@ def test_weights_sum_to_one_and_nothing_is_certain(looks: Looks, u: float) -> No
     assert process.band(0.5)[1] - process.band(0.5)[0] < high - low
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(some_looks().filter(lambda looks: len(looks.u) > 0), st.floats(1.5, 100), st.floats(-3, 3))
 def test_noisier_looks_tell_less_of_any_hill(looks: Looks, times: float, u: float) -> None:
     """Where the precision is known; else noise explains away what is taken for a large scale of everything."""
@@ -330,12 +330,15 @@ def test_noisier_looks_tell_less_of_any_hill(looks: Looks, times: float, u: floa
     assert shared
     one, two = precise.look([u]).parts.scale, noisy.look([u]).parts.scale
     assert all(one[i, 0] <= two[j, 0] * (1 + 1e-6) for i, j in shared)
-    assert any(one[i, 0] < two[j, 0] for i, j in shared) or min(abs(looks.u - u)) > 1
+    one, two = precise.look(looks.u).parts.scale, noisy.look(looks.u).parts.scale
+    assert all((one[i] < two[j]).all() for i, j in shared)
 
 
 def test_noisier_looks_leave_the_band_wider() -> None:
     y, u = np.array([0.2, 1.5, 1.9, 1.4]), np.array([-1.0, 0.0, 0.5, 1.0])
-    widths = [np.ptp(HillProcess(Looks(u, y, 1.0, np.full(4, w)), PLACE, DRIFT).band()) for w in (0.1, 3, 100)]
+    widths = [
+        np.ptp(HillProcess(Looks(u, y, 1.0, np.full(4, w)), PLACE, DRIFT).band()) for w in (0.1, 3, 100)
+    ]
     assert widths[0] < widths[1] < widths[2]
 
 
@@ -376,26 +379,30 @@ def test_the_whole_lies_below_its_looks_by_the_drift() -> None:
     assert some.whole(u - 0.5).mean == pytest.approx(none.whole(u).mean, abs=0.05)
 
 
-@pytest.mark.parametrize("far", [-5.0, 5.0])
-@pytest.mark.parametrize("sd", [0.5, 0.3])
-def test_looks_far_from_the_prior_still_move_the_place(far: float, sd: float) -> None:
-    """A training unlike all of the population: as far as the wide component reaches, and the score is believed."""
-    u = far + np.array([-0.6, 0.0, 0.6, -far])
-    process = HillProcess(Looks(u, [1.2, 2.0, 1.2, 0.0], 0.7), Normal1(0.0, sd), DRIFT)
-    weights, means, _ = process.best()
-    assert np.sign(far) * float(weights @ means) > 3 * sd
+@pytest.mark.parametrize("far", [-3.0, -1.5, 1.5, 3.0, 5.0])
+def test_looks_that_walk_far_from_the_prior_are_believed(far: float) -> None:
+    """A training unlike all of the population; the place follows as far as the wide component reaches."""
+    u = np.sign(far) * np.arange(-0.6, abs(far) + 1, 0.6)
+    place = Normal1(0.0, 0.5)
+    process = HillProcess(Looks(u, np.exp(-((u - far) ** 2)), 0.2), place, DRIFT)
     line = np.linspace(-6, 6, 289)
-    assert abs(line[int(np.argmax(process.whole(line).mean))] - far) < 0.8
+    assert abs(line[int(np.argmax(process.whole(line).mean))] - far) < 0.6
+    if abs(far) < 0.9 * hill.SPAN * hill.WIDER * place.sd:
+        low, high = process.band()
+        assert low < far < high
+        assert high - low < 2
 
 
 def test_a_cliff_pushes_the_best_below_it() -> None:
-    """Two looks that differ only above: the one that fell moves place and choice down."""
+    """Looks that differ only above: where that one fell, place and choice move down."""
     u = [-0.5, 0.0, 0.8]
     calm = HillProcess(Looks(u, [1.0, 1.3, 1.2], 0.5), PLACE, DRIFT)
     fell = HillProcess(Looks(u, [1.0, 1.3, -0.3], 0.5), PLACE, DRIFT)
-    assert fell.band()[1] < calm.band()[1]
+    low, high = (float(p.best()[0] @ p.best()[1]) for p in (fell, calm))
+    assert low < high
     line = np.linspace(-1.5, 1.5, 73)
-    assert line[int(np.argmax(fell.whole(line).mean))] < 0.5
+    low, high = (line[int(np.argmax(p.whole(line).mean))] for p in (fell, calm))
+    assert low < high
 
 
 def test_the_same_look_twice_weighs_more_than_once() -> None:
