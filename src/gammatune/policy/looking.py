@@ -156,9 +156,13 @@ class Looked:
     # -- what is believed
 
     def narrowed(self, least: float) -> "Looked":
-        """To begin anew with what is believed now for a prior, no narrower than `least` decades."""
+        """To begin anew with what is believed now for a prior, no narrower than `least` decades; a decade below them
+        all where every one diverged."""
         from gammatune.surrogate.hill import Normal1
 
+        if self.outcomes and not any(o.ok for o in self.outcomes):
+            below = Normal1(min(map(self.line.of, self.outcomes)) - 1, 1.0)
+            return Looked(replace(self.line, place=below), self.survey, self.total, self.is_own, self.now)
         weights, means, sds = self.process.best()
         mean = float(weights @ means)
         sd = math.sqrt(float(weights @ (sds**2 + (means - mean) ** 2)))

@@ -23,6 +23,7 @@ from gammatune.policy.purse import Purse, Share
 from gammatune.records import Known, Length, Outcome, Request, Rollout, Shape, Values, Verdict
 from gammatune.space import Float, Space
 
+LOOKED = "miniature"  # the role of a look
 TRIANGLE = Shape(((0.0, 0.0), (0.4, 1.0), (1.0, 0.0)))  # of a look (docs/diary.md)
 # Batches of a look: a seventh of a course of 400, and a smaller share of a longer one, so that three looks cost not
 # half of a plain run there, an eighth at 3,000 batches and a twenty-fifth at 20,000 (population, docs/diary.md).
@@ -111,7 +112,7 @@ def unlooked(
 
 def after_scouts(scouted: Looked) -> Looked:
     """What the looks begin with."""
-    return scouted.narrowed(NARROWED) if any(o.ok for o in scouted.outcomes) else scouted
+    return scouted.narrowed(NARROWED)
 
 
 def _look(
@@ -151,7 +152,7 @@ def _scout(
 
 
 def _those(
-    job: Job, purse: Purse, looked: Looked, wanted: Sequence[float], batches: int, role: str = "miniature"
+    job: Job, purse: Purse, looked: Looked, wanted: Sequence[float], batches: int, role: str = LOOKED
 ) -> Generator[Request, Outcome | None, None]:
     rollouts = [_in_small(looked.line.at(decades), Length(0.0, batches, batches), role) for decades in wanted]
     for some in _lots(rollouts, job.at_once):
@@ -168,7 +169,7 @@ def _lots(rollouts: list[Rollout], size: int) -> Iterator[list[Rollout]]:
         yield rollouts[first : first + size]
 
 
-def _in_small(values: Values, length: Length, role: str = "miniature") -> Rollout:
+def _in_small(values: Values, length: Length, role: str = LOOKED) -> Rollout:
     return Rollout(values, 0, "start", length=length, shape=TRIANGLE, role=role)
 
 
@@ -179,12 +180,7 @@ def by_looks(looked: Looked, scouts: list[Outcome]) -> Opening:
     """The rate of the highest expected score, or the optimizer's own where that is not beaten."""
     tried = scouts + looked.outcomes
     if tried and not any(o.ok for o in tried):
-        return Opening(
-            looked.line.own,
-            Verdict("every candidate diverged", {"failed": float(len(tried))}, "search"),
-            looked.line.space,
-            tried,
-        )
+        return Opening(looked.line.own, _all_failed(tried), looked.line.space, tried)
     decades = looked.choice()
     better = looked.better(decades)
     keeps_own = better is not None and better < BEATEN
@@ -259,9 +255,11 @@ def _jointly(
     count = int(share.left / purse.price(batches))
     if count < min(wanted, 2) or purse.total_batches <= VERY_SHORT:
         return opening
-    tried = list(opening.tried)
-    if tried and not any(o.ok for o in tried):
+    if opening.tried and not any(o.ok for o in opening.tried):
         return opening
+    tried = [
+        o for o in opening.tried if o.role == LOOKED
+    ]  # scouts are too short to be compared with what follows
     window = window_about(job.space, rates, opening.values)
     sampler = Search(job, 1, window)
     length = equal_samples(job, batches, purse.batches)
@@ -312,7 +310,10 @@ def _best_of(job: Job, opening: Opening, tried: list[Outcome], rates: list[str])
     if chosen.better is not None:
         reason += f"; better than the optimizer's own with probability {probability(chosen.better)}"
         numbers |= {"better": chosen.better, "gain": chosen.gain, "sd": chosen.sd}
-    return Opening(chosen.values, Verdict(reason, numbers, "search"), job.space, tried)
+    first = opening.verdict.numbers  # the band of a rate is the looks'
+    numbers |= {name: first[name] for name in first if name == "horizon" or name.endswith((" low", " high"))}
+    scouts = [o for o in opening.tried if o.role != LOOKED]
+    return Opening(chosen.values, Verdict(reason, numbers, "search"), job.space, scouts + tried)
 
 
 def _word(name: str, value: object) -> str:
