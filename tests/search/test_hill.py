@@ -171,7 +171,7 @@ def test_the_drift_is_integrated_given_the_place_of_the_looks(process: HillProce
 
 
 def test_the_mixture_is_that_of_many_draws_from_the_prior() -> None:
-    """20,000 draws of theta from its continuous prior, lambda, A and delta, weighted by the likelihood of the looks."""
+    """20,000 draws of theta from its continuous prior, lambda, A and delta, weighted by the looks' likelihood."""
     place, drift = PLACE, DRIFT
     process = HillProcess(LOOKS, place, drift, PRIOR)
     rng = np.random.default_rng(0)
@@ -347,7 +347,7 @@ def test_noisier_looks_leave_the_band_wider() -> None:
 
 @pytest.mark.parametrize("drift", [DRIFT, Normal1(0.15, 0.0), Normal1(0.0, 0.0)])
 def test_without_looks_the_band_is_the_priors(drift: Normal1) -> None:
-    """Two normals about one middle. The grid ends at two and a half standard deviations, which is a little narrower."""
+    """Two normals about one middle; the grid ends at two and a half standard deviations and is a little narrower."""
     process = HillProcess(Looks([], [], 1.0), PLACE, drift)
     edges = np.linspace(-8, 8, 200_001)
     total = sum(
