@@ -174,6 +174,6 @@ def test_a_policy_is_told_of_the_optimizer() -> None:
                 optimizer.zero_grad()
                 model(batch).square().mean().backward()
                 optimizer.step()
-            run.report(loss=float(model(x).square().mean()))
+            run.report(loss=float(model(x).detach().square().mean()))
     assert [(known.family, known.rate, known.is_own) for known in told] == [("adam", 0.004, True)]
     assert told[0].fan_in == pytest.approx(16)
