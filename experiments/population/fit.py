@@ -11,7 +11,7 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
     drift    how far above the best of the whole training that of a look lies: the mean and the standard deviation with
              which the highest expected score regrets least (`offline`)
     seen     the same as it is measured, hill of a look against `place_of` the whole; for the eye only
-    hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms
+    hill     transfer, growth and peak: see `calibrated`; widths of the hill over the rates of a look: medians, and the spread of their logarithms
 """
 
 import argparse
@@ -35,6 +35,7 @@ SHRINKAGE = 4.0  # tasks: a family of fewer is drawn to where it began
 BEGINNING = {  # before any data: a decade about the usual defaults (guesses)
     "adam": -2.0, "rmsprop": -2.5, "momentum": -1.0, "sgd": -0.5, "adagrad": -1.5, "muon": -2.0, "lbfgs": 0.0,
 }  # fmt: skip
+MASS = 0.95  # of bands that hold the best rate
 FLOOR = -0.25  # of the height: what lies lower counts as that low
 
 
@@ -180,14 +181,40 @@ def with_drift(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, An
     """The table with the drift of the lowest mean clipped regret on the short trainings."""
     from offline import played
 
-    short = [one for one in found if one.task.length == "short"]
-
     def regret(mean: float, sd: float) -> float:
-        done = played(short, table={**made, "drift": {"mean": mean, "sd": sd}})
+        done = played(found, table={**made, "drift": {"mean": mean, "sd": sd}})
         return float(np.mean([min(p.regret, CLIPPED) for p in done]))
 
-    mean, sd = min(itertools.product((-0.1, 0.0, 0.1, 0.2), (0.2, 0.3, 0.45)), key=lambda d: regret(*d))
+    mean, sd = min(itertools.product((0.0, 0.1, 0.2), (0.2, 0.3, 0.45)), key=lambda d: regret(*d))
     return {**made, "drift": {"mean": mean, "sd": sd}}
+
+
+def calibrated(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, Any]:
+    """The table with what makes its probabilities true: transfer by the Brier score of "better than the rule of thumb",
+    growth by how much more whole trainings score than was believed of looks, peak by how often the band holds the best.
+    """
+    from offline import played
+
+    def entries(**changed: float) -> dict[str, Any]:
+        return {**made, "hill": {**made["hill"], **changed}}
+
+    def brier(transfer: float) -> float:
+        done = [
+            p for p in played(found, own="thumb", table=entries(transfer=transfer)) if p.better is not None
+        ]
+        return float(np.mean([(p.better - p.is_better) ** 2 for p in done]))
+
+    best: dict[str, float] = {"transfer": min((1.0, 2.0, 4.0, 8.0), key=brier)}
+    grown = np.log(
+        [max(p.scored / p.expected, 0.05) for p in played(found, table=entries(**best)) if p.expected > 0]
+    )
+    best["growth"] = float(np.exp(np.median(grown)))
+    best["growth_spread"] = float(np.quantile(abs(grown - np.median(grown)), 0.9) / 1.645)
+    for peak in np.arange(0.0, 1.21, 0.1):
+        best["peak"] = float(peak)
+        if np.mean([p.holds for p in played(found, table=entries(**best))]) >= MASS:
+            break
+    return entries(**best)
 
 
 def rounded(value: Any) -> Any:
@@ -203,7 +230,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     found = list(parts(read(sorted(RESULTS.glob("[slt]*.jsonl"))), "fit"))
-    made = with_drift(found, {"made_by": "experiments/population/fit.py", **fitted(found)})
+    short = [one for one in found if one.task.length == "short"]
+    made = with_drift(short, {"made_by": "experiments/population/fit.py", **fitted(found)})
+    made = calibrated(short, made)
     args.out.write_text(json.dumps(rounded(made), indent=1) + "\n")
     print(args.out.read_text())
 

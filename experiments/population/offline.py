@@ -19,9 +19,11 @@ from fit import left_out_tables
 from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
 from training import RULE_OF_THUMB
 
+from gammatune.acquisition import log_pi
 from gammatune.policy import prior
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import OPENING, RESERVE
+from gammatune.policy.looking import SAME
 from gammatune.policy.opening import Opening, open_course
 from gammatune.policy.purse import Purse
 from gammatune.records import Known, Outcome, Rollout
@@ -53,7 +55,9 @@ def look(one: Landscape, seed: int, batches: int, u: float) -> float:
 
 @dataclass(frozen=True)
 class Played:
-    """u: log10 of the rate that was chosen. looks: (batches, u, score). cost: of the looks, in plain runs."""
+    """u: log10 of the rate that was chosen, own: of the rule of thumb. looks: (batches, u, score). cost: of the looks, in
+    plain runs. better: the probability that was told of being better than the rule of thumb. band: of log10 of the best
+    rate. expected: what the whole training was believed to score at u above doing nothing, scored: what it did."""
 
     one: Landscape
     seed: int
@@ -61,10 +65,25 @@ class Played:
     opening: Opening
     looks: Sequence[tuple[int, float, float]]
     cost: float
+    own: float
+    better: float | None
+    band: tuple[float, float]
+    expected: float
+    quantile: float
+    scored: float
 
     @property
     def regret(self) -> float:
         return self.one.regret(self.u)
+
+    @property
+    def is_better(self) -> bool:
+        """Than the rule of thumb, whatever was chosen in the end."""
+        return self.one.regret(self.u) < self.one.regret(self.own)
+
+    @property
+    def holds(self) -> bool:
+        return self.band[0] <= self.one.best <= self.band[1]
 
 
 def play(one: Landscape, seed: int, budget: float = 1.5, own: str = "none") -> Played:
@@ -110,8 +129,21 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: str = "none") -> P
         score = look(one, seed, batches, u)
         looks.append((batches, u, score))
         reply = outcome(len(looks), request, score, batches)
-    u = math.log10(float(opening.values["lr"]))
-    return Played(one, seed, u, opening, looks, (before - purse.left) / purse.plain)
+    at = math.log10(lr)
+    looked = opening.looked
+    assert looked is not None
+    u = looked.choice() + at  # before the own rate is kept
+    better = looked.better(u - at)
+    low, high = looked.band() or (-math.inf, math.inf)
+    believed = looked.process.whole(np.array([u - at]))
+    whole = np.where(one.select[seed] <= DEAD, one.nothing[seed], one.select[seed])
+    scored = float(np.interp(u, one.u, whole)) - float(one.nothing[seed])
+    above = float(np.exp(log_pi(believed, scored))[0])
+    return Played(
+        one, seed, math.log10(float(opening.values["lr"])), opening, looks, (before - purse.left) / purse.plain, at,
+        None if better is None or abs(u - at) < SAME else better, (low + at, high + at), float(believed.mean[0]),
+        1 - above, scored,
+    )  # fmt: skip
 
 
 def _none(*_: Any) -> Any:

@@ -21,7 +21,7 @@ from gammatune.errors import JournalError, JournalWarning
 from gammatune.journal import FILE, WEIGHTS, Story, replay
 from gammatune.ledger import Meter
 from gammatune.policy.job import Job
-from gammatune.policy.lookahead import VERSION, lookahead
+from gammatune.policy.lookahead import FACTORS, VERSION, lookahead
 from gammatune.policy.opening import Opening
 from gammatune.policy.purse import Purse
 from gammatune.records import Length, Outcome, Request, Rollout, Values, Verdict
@@ -226,7 +226,13 @@ def test_another_run_is_refused_as_such(kept: Path, later: None) -> None:
         older_runs.train(kept / "in-the-search", **older_runs.PLAIN | {"epochs": 7})
 
 
-# Any run of today, gone on with by any later version ------------------------------------------------------
+# Any run whose walks follow from the first one's rate, gone on with by any later version ---------------------
+
+
+@pytest.fixture
+def walks_by_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in version 1; where they follow from the looks, a later version cannot know them."""
+    monkeypatch.setitem(tuning.POLICIES, "lookahead", partial(lookahead, factors=FACTORS))
 
 
 @dataclass
@@ -266,6 +272,7 @@ SIZES = ["lr=1e-6:1e2:log", "batch_size=8,16,32,64"]
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("walks_by_factors")
 def test_wherever_a_run_is_interrupted_it_goes_on_or_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:

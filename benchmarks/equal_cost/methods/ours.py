@@ -2,6 +2,7 @@
 
 lookahead-B            the default policy at a budget of B plain runs; nothing else is said: the learning rate is
                        searched around the optimizer's own default
+prior                  budget 1 and no rate of anybody's own: what other trainings say is best, and no look at all
 lookahead-open-B       the number of epochs left open, B plain runs' worth of epochs for everything
 lookahead-12-single    control: no averaging; the same compute goes to walks at eleven rates in all
 lookahead-12-average   control: all that is left for averages goes to one walk, at the best rate, none to twice that
@@ -14,6 +15,7 @@ lookahead-B-orders     five runs that differ in nothing but the order of the dat
                        errors, cost and seconds are the means of the five, `chosen` has the rate of each
 """
 
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,6 +27,7 @@ from tasks import Task
 from training import Trace, clock, cost, objective
 
 import gammatune
+from gammatune.engine.torch_loop import TorchLoop
 from gammatune.errors import AllDiverged
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead as lookahead_policy
@@ -34,23 +37,28 @@ ELEVEN = (2.0, 0.5, 4.0, 0.25, 1.41, 0.71, 2.83, 0.35, 1.19, 0.84)  # multiples 
 ORDERS = 5
 
 
-def run(task: Task, seed: int, name: str, factor: float = 1.0, order: int = 0, **choices: Any) -> Cell:
+def run(
+    task: Task, seed: int, name: str, factor: float = 1.0, order: int = 0, is_own: bool = True, **choices: Any
+) -> Cell:
     """One cell. factor: what the optimizer's default rate is multiplied by. order: of the data; 0 is every other
-    method's. choices: for the tuner.
+    method's. is_own: the policy is told that somebody chose that rate. choices: for the tuner.
     """
     setting = setting_of(task, seed).reordered(order)
     note = ""
     began = clock()
     model = setting.model()
-    optimizer = setting.optimizer(model, task.default_lr * factor)
+    lr = task.default_lr * factor
+    optimizer = setting.optimizer(model, lr)
     loader = setting.loader()
     horizon = {} if "total_epochs" in choices else {"epochs": task.epochs}
-    with torch.random.fork_rng(devices=[]):
+    space = choices.pop("space", [f"lr={lr * 1e-6:g}:{lr * 1e6:g}:log"])  # the policy's own, about that rate
+    training = TorchLoop(model, optimizer, [line.partition("=")[0] for line in space])
+    training.rate_is_own = is_own
+    with torch.random.fork_rng(devices=[]), closing(training):
         torch.default_generator.manual_seed(setting.noise)
         tuner = gammatune.Tuner(
-            model=model,
-            optimizer=optimizer,
-            **({"objective": objective(setting), "seed": seed} | horizon | choices),
+            training=training,
+            **({"objective": objective(setting), "seed": seed, "space": space} | horizon | choices),
         )
         model.train()
         try:
@@ -89,7 +97,7 @@ def open_horizon(times: float, name: str) -> Method:
     return lambda task, seed: run(task, seed, name, total_epochs=times * task.epochs)
 
 
-METHODS: dict[str, Method] = {
+METHODS: dict[str, Method] = {"prior": lookahead(1, "prior", is_own=False)} | {
     f"lookahead-{budget:g}": lookahead(budget, f"lookahead-{budget:g}") for budget in (1.25, 1.5, 2, 4, 12)
 }
 

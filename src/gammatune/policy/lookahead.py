@@ -5,9 +5,9 @@
     course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
-A budget that pays for more walks from start to end than one spends them where miniatures cannot look: first at
-twice and at half the rate, then on averages of several trainings an epoch at the best rate found and at twice
-that. A walk that ends better than the course becomes the course.
+A budget that pays for more walks from start to end than one spends them where looks cannot see: first at the rates
+that promise most given all before, then on averages of several trainings an epoch at the best rate found and at
+twice that. A walk that ends better than the course becomes the course.
 
 Where the number of epochs is left open, what the looks have left of everything is the course.
 """
@@ -20,8 +20,9 @@ from typing import TypeAlias
 from gammatune.ledger import units
 from gammatune.policy.course import Walk, compare, hand_back, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
+from gammatune.policy.looking import Looked
 from gammatune.policy.memory import fit_in
-from gammatune.policy.opening import Opening, open_course, rates_of
+from gammatune.policy.opening import VERY_SHORT, Opening, open_course, rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
@@ -33,7 +34,9 @@ VERSION = 2
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
-STEP = 2.0  # factor between the rates of walks (guess; what miniatures leave open is about that much)
+WALKS = 3  # at other rates, before the rest goes to averages (guess)
+STEP = 2.0  # factor between the rates of walks of averages, and where nobody says which rate promises most (guess)
+FACTORS = STEP, 1 / STEP
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 FEW = 2  # members: fewer are no average
 OPEN_SHARE = 1 / 3  # of an open budget, at most, for looks: half of the course that follows
@@ -47,11 +50,12 @@ def lookahead(
     job: Job,
     *,
     opening: Open = open_course,
-    factors: Sequence[float] = (STEP, 1 / STEP),
+    factors: Sequence[float] | None = None,
     averages: Sequence[float] = (1.0, STEP),
 ) -> Steps:
-    """opening: finds the values of the course. factors: of the first walk's rate, for further walks. averages: of the
-    best rate so far, for walks of averages. The latter two are options for experiments."""
+    """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: where most
+    is promised, or FACTORS where nobody knows. averages: of the best rate so far, for walks of averages. The latter two
+    are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
     purse = Purse(job.budget, job.epochs, survey)
@@ -67,7 +71,13 @@ def lookahead(
     job = replace(job, space=found.space)
     tour = Tour(job, purse, survey, (yield from _course(job, purse, found, survey)))
     if rates_of(job.space):
-        yield from _other_rates(tour, factors[: trainings - 1])
+        if factors is None and found.looked is not None:
+            is_short = purse.total_batches <= VERY_SHORT
+            yield from _promising_rates(
+                tour, found.looked, trainings - 1 if is_short else min(trainings - 1, WALKS)
+            )
+        else:
+            yield from _other_rates(tour, (FACTORS if factors is None else factors)[: trainings - 1])
         yield from _averages(tour, averages)
     yield from tour.end()
 
@@ -106,7 +116,7 @@ class Tour:
 
     def go(
         self, job: Job, values: Values, verdict: Verdict, members: int = 1, *, guard: bool = False
-    ) -> Generator[Request, Outcome | None, None]:
+    ) -> Generator[Request, Outcome | None, Walk]:
         """One more walk, from the start; it becomes the course if it ends better."""
         self.count += 1
         peak = PEAKS[self.best.peak == PEAKS[0]]  # not where the course stands
@@ -116,6 +126,7 @@ class Tour:
         best = yield from compare(job, self.best, later, self.count)
         if best is later:
             self.best, self.place = later, self.count
+        return later
 
     def end(self) -> Steps:
         if self.place < self.count:
@@ -163,6 +174,26 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
             continue
         verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor}, "walk")
         yield from tour.go(job, values, verdict)
+
+
+def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
+    """Whole walks, each where the Gamma process promises most given the looks and the walks before it."""
+    job, purse = tour.job, tour.purse
+    heard = looked.of_wholes()
+    heard.hear(_whole(tour.first))
+    for _ in range(count):
+        u = heard.promising()
+        if u is None or job.is_ending(tour.first.outcomes[-1].seconds) or purse.left < purse.plain:
+            return
+        values = {**tour.first.values, **{name: looked.line.at(u)[name] for name in looked.line.rates}}
+        told = ", ".join(f"{name} {float(values[name]):.3g}" for name in looked.line.rates)
+        verdict = Verdict(f"at {told}, where most is promised", {"decades": u}, "walk")
+        heard.hear(_whole((yield from tour.go(job, values, verdict))))
+
+
+def _whole(walk: Walk) -> Outcome:
+    """What stands for it in a comparison of rates: its end, or what it died of."""
+    return walk.tried[-1] if walk.best is None else walk.best
 
 
 def _averages(tour: Tour, averages: Sequence[float]) -> Steps:

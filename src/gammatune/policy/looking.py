@@ -25,6 +25,7 @@ FALLEN = (
 )
 UNIT = 0.35  # of the root mean square of the leads: the unit in which the prior of the precision is meant (guess)
 OUTSIDE = 2 / 3, 1 / 3  # decades below and above what was looked at, in which a rate is still chosen (guess)
+FURTHER = 1.0  # decades beyond what was tried, in which the next whole training may lie (guess)
 FINE = 24  # candidates a decade
 SAME = 1 / 24  # decades: rates no further apart are one
 
@@ -153,7 +154,29 @@ class Looked:
         low, high = self.line.ends
         return self.is_own and low <= 0 <= high
 
+    def promising(self) -> float | None:
+        """The u, of those not tried yet, at which a whole training promises most to pass the best heard of (expected
+        improvement); None where nothing was measured."""
+        from gammatune.acquisition import log_ei
+
+        if self.is_constant or not self.outcomes:
+            return None
+        at = [self.line.of(o) for o in self.outcomes]
+        low, high = self.line.inside(min(at) - FURTHER), self._below_what_diverged(max(at) + FURTHER)
+        if high - low < SAME:
+            return None
+        line = np.linspace(low, high, 1 + round(FINE * (high - low)))
+        line = line[[all(abs(u - tried) > 3 * SAME for tried in at) for u in line]]
+        if not len(line):
+            return None
+        best = max(max(map(self.lead, self.outcomes)), 0.0)
+        return float(line[int(np.argmax(log_ei(self.process.look(line), best)))])
+
     # -- what is believed
+
+    def of_wholes(self) -> "Looked":
+        """To go on with whole trainings, of which no drift parts what is looked for."""
+        return replace(self.narrowed(0.0), total=1)
 
     def narrowed(self, least: float) -> "Looked":
         """To begin anew with what is believed now for a prior, no narrower than `least` decades; a decade below them

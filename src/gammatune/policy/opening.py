@@ -51,13 +51,15 @@ SURE = 0.99  # beyond that a probability is told as a bound
 class Opening:
     """What was found: values for the course, and the verdict that says why.
 
-    space: what may be chosen from: without batch sizes that do not fit into memory. tried: every rollout.
+    space: what may be chosen from: without batch sizes that do not fit into memory. tried: every rollout. looked:
+    what is believed of the rates; None where none is searched, or an older version of the policy chose.
     """
 
     values: Values
     verdict: Verdict
     space: Space
     tried: list[Outcome] = field(default_factory=list)
+    looked: Looked | None = None
 
 
 def rates_of(space: Space) -> list[str]:
@@ -180,12 +182,13 @@ def by_looks(looked: Looked, scouts: list[Outcome]) -> Opening:
     """The rate of the highest expected score, or the optimizer's own where that is not beaten."""
     tried = scouts + looked.outcomes
     if tried and not any(o.ok for o in tried):
-        return Opening(looked.line.own, _all_failed(tried), looked.line.space, tried)
+        return Opening(looked.line.own, _all_failed(tried), looked.line.space, tried, looked)
     decades = looked.choice()
     better = looked.better(decades)
     keeps_own = better is not None and better < BEATEN
     values = looked.line.own if keeps_own else looked.line.at(decades)
-    return Opening(values, _verdict(looked, tried, values, better, keeps_own), looked.line.space, tried)
+    why = _verdict(looked, tried, values, better, keeps_own)
+    return Opening(values, why, looked.line.space, tried, looked)
 
 
 def _verdict(
@@ -313,7 +316,8 @@ def _best_of(job: Job, opening: Opening, tried: list[Outcome], rates: list[str])
     first = opening.verdict.numbers  # the band of a rate is the looks'
     numbers |= {name: first[name] for name in first if name == "horizon" or name.endswith((" low", " high"))}
     scouts = [o for o in opening.tried if o.role != LOOKED]
-    return Opening(chosen.values, Verdict(reason, numbers, "search"), job.space, scouts + tried)
+    why = Verdict(reason, numbers, "search")
+    return Opening(chosen.values, why, job.space, scouts + tried, opening.looked)
 
 
 def _word(name: str, value: object) -> str:

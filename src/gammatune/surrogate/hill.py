@@ -23,10 +23,11 @@ The whole training's best rate c and the looks' place c' = c + delta are apart b
     (s is itself one of two, the wider for trainings unlike those that the prior was learned from)
     delta | c' is normal with precision 1 / tau^2 + 1 / s^2 and mean
         (mu / tau^2 + (c' - m) / s^2) / (1 / tau^2 + 1 / s^2)                                       (6)
-    whole(u) = f(u + delta) + e(u),   e ~ GP(0, kappa k / lambda)                                   (7)
+    whole(u) = g (f(u + delta) + e(u)),   e ~ GP(0, kappa k / lambda),   log g ~ N(log gamma, eta^2)  (7)
 
-e is what else parts a look from the whole. theta is integrated on a grid, delta given theta by Gauss-Hermite
-quadrature: every answer is a mixture of Student-t distributions over both.
+g is by how much the whole training gets further, e what else parts a look from it. The top is flat, so that where the
+whole's highest score comes to lie is told no better than by N(c, pi^2). theta is integrated on a grid, delta given
+theta and g by Gauss-Hermite quadrature: every answer is a mixture of Student-t distributions over them.
 """
 
 import itertools
@@ -45,7 +46,7 @@ SPAN = 2.5
 # A training unlike those that the prior was learned from: with that probability s is so many times wider (guess).
 UNLIKE, WIDER = 0.15, 3.0
 SIDES = (-1.0, 0.0, 1.0)  # nodes of the logarithm of a width, in its prior standard deviations
-DRIFTS = 7  # nodes of delta given theta
+DRIFTS, GROWTHS = 7, 5  # nodes of delta given theta, and of g
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class HillPrior:
 
     left, right: medians of w_l and w_r; width_spread: standard deviation of their logarithms. tail: h far to the
     right, as a share of the height. amplitude: v. lengthscale: that of k, a Matern 5/2. rho: nodes of the noise, of
-    equal weight. transfer: kappa. a0, b0: of lambda.
+    equal weight. transfer: kappa. growth, growth_spread: gamma and eta. peak: pi. a0, b0: of lambda.
     """
 
     left: float = 0.95
@@ -73,7 +74,10 @@ class HillPrior:
     amplitude: float = 16.0
     lengthscale: float = 0.6
     rho: tuple[float, ...] = (0.03, 0.3)
-    transfer: float = 0.5
+    transfer: float = 4.0
+    growth: float = 1.0
+    growth_spread: float = 0.0
+    peak: float = 0.0
     a0: float = 2.0
     b0: float = 1.0
 
@@ -143,14 +147,14 @@ class HillProcess:
         """What the whole training scores at the log10 rates u (q,), above doing nothing."""
         at = np.asarray(u, dtype=np.float64)
         loc, bracket = self._at(at[None, None, :] + self._deltas[:, :, None])
-        return self._mixture(loc, bracket + self.prior.transfer)
+        return self._grown(self._mixture(loc, bracket + self.prior.transfer))
 
     def gain(self, u: npt.ArrayLike, instead: float) -> Mixture:
         """By how much more than at the log10 rate `instead`, at each u (q,), their covariance counted."""
         at, deltas = np.asarray(u, dtype=np.float64), self._deltas[:, :, None]
         loc, bracket = self._difference(at[None, None, :] + deltas, instead + deltas)
         apart = 1 - self._kernel(at, np.array(instead))
-        return self._mixture(loc, bracket + 2 * self.prior.transfer * apart)
+        return self._grown(self._mixture(loc, bracket + 2 * self.prior.transfer * apart))
 
     def look(self, u: npt.ArrayLike) -> Mixture:
         """What a look scores at the log10 rates u (q,), without its noise."""
@@ -161,7 +165,7 @@ class HillProcess:
     def best(self) -> tuple[Array, Array, Array]:
         """Where the whole training does best: a mixture of normals, weights, means and standard deviations (k,)."""
         mean, sd = self._given()
-        return self.weights, self.nodes[:, 0] - mean, sd
+        return self.weights, self.nodes[:, 0] - mean, np.hypot(sd, self.prior.peak)
 
     def band(self, mass: float = 0.95) -> tuple[float, float]:
         """The central interval of `best`, in log10 of the rate."""
@@ -223,6 +227,20 @@ class HillProcess:
         weights = (self.weights[:, None] * self._delta_weights).ravel()
         flat = StudentT((loc * self.looks.unit).reshape(k * d, q), scale.reshape(k * d, q), self._df)
         return Mixture(weights, flat)
+
+    def _grown(self, mixture: Mixture) -> Mixture:
+        """g times what is distributed like that."""
+        if not self.prior.growth_spread:
+            points, weights = np.zeros(1), np.ones(1)
+        else:
+            points, weights = np.polynomial.hermite_e.hermegauss(GROWTHS)
+        factors = self.prior.growth * np.exp(self.prior.growth_spread * points)
+        parts = mixture.parts
+        loc, scale = (
+            np.concatenate([factor * part for factor in factors]) for part in (parts.loc, parts.scale)
+        )
+        shares = np.concatenate([w / weights.sum() * mixture.weights for w in weights])
+        return Mixture(shares, StudentT(loc, scale, self._df))
 
 
 def _nodes(place: Normal1, drift: Normal1, prior: HillPrior) -> tuple[Array, Array]:
