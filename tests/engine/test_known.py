@@ -168,7 +168,9 @@ def test_a_policy_is_told_of_the_optimizer() -> None:
         yield from once(job)
 
     x = torch.ones(6, 8)
-    with Tuner(model=model, optimizer=optimizer, epochs=1, budget=2, policy=listening) as tuner:
+    with Tuner(
+        model=model, optimizer=optimizer, epochs=1, budget=2, policy=listening, objective="loss"
+    ) as tuner:
         for run in tuner:
             for batch in run.batches([x, x]):
                 optimizer.zero_grad()
