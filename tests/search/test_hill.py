@@ -172,10 +172,10 @@ def test_the_drift_is_integrated_given_the_place_of_the_looks(process: HillProce
 
 def test_the_mixture_is_that_of_many_draws_from_the_prior() -> None:
     """20,000 draws of theta from its continuous prior, lambda, A and delta, weighted by the looks' likelihood."""
-    place, drift = PLACE, DRIFT
-    process = HillProcess(LOOKS, place, drift, PRIOR)
+    place, drift, prior = PLACE, DRIFT, replace(PRIOR, growth=1.5, growth_spread=0.3, peak=0.2)
+    process = HillProcess(LOOKS, place, drift, prior)
     rng = np.random.default_rng(0)
-    n, q, z = len(LOOKS.u), len(Z), LOOKS.y / LOOKS.unit
+    n, z = len(LOOKS.u), LOOKS.y / LOOKS.unit
     logs, means, squares, best = [], [], [], []
     for _ in range(20_000):
         s = place.sd * (hill.WIDER if rng.random() < hill.UNLIKE else 1.0)
@@ -193,10 +193,11 @@ def test_the_mixture_is_that_of_many_draws_from_the_prior() -> None:
         solved = np.linalg.solve(S, np.column_stack([rest, K[:n, n:]]))
         logs.append((n * math.log(lam) - math.log(np.linalg.det(S)) - lam * rest @ solved[:, 0]) / 2)
         mean = A * h[n:] + K[n:, :n] @ solved[:, 0]
-        means.append(mean * LOOKS.unit)
-        var = (np.diag(K[n:, n:] - K[n:, :n] @ solved[:, 1:]) + PRIOR.transfer) / lam
-        squares.append(var * LOOKS.unit**2 + means[-1] ** 2)
-        best.append(c)
+        g = prior.growth * math.exp(prior.growth_spread * rng.normal()) * LOOKS.unit
+        means.append(g * mean)
+        var = (np.diag(K[n:, n:] - K[n:, :n] @ solved[:, 1:]) + prior.transfer) / lam
+        squares.append(g**2 * var + means[-1] ** 2)
+        best.append(rng.normal(c, prior.peak))
     weight = np.exp(np.array(logs) - max(logs))
     weight /= weight.sum()
     assert 1 / (weight**2).sum() > 500  # so many draws count
@@ -208,7 +209,6 @@ def test_the_mixture_is_that_of_many_draws_from_the_prior() -> None:
     total = np.cumsum(weight[order])
     low, high = (np.array(best)[order][np.searchsorted(total, p)] for p in (0.025, 0.975))
     assert process.band() == pytest.approx((low, high), abs=0.2 * (high - low) / 4)
-    assert q == 4
 
 
 def test_the_band_is_that_of_draws_from_the_posterior(process: HillProcess) -> None:
@@ -368,6 +368,31 @@ def test_where_nothing_drifts_the_whole_is_a_look_up_to_what_else_parts_them() -
     assert apart.whole(Z).mean == pytest.approx(apart.look(Z).mean)
     assert (apart.whole(Z).variance > apart.look(Z).variance).all()
     assert process.nodes[:, 0] == pytest.approx(process.best()[1])
+
+
+def test_whole_trainings_get_further_than_looks() -> None:
+    """By a factor that is told from the population, and that differs from training to training (log-normally)."""
+    plain, grown = (HillProcess(LOOKS, PLACE, DRIFT, replace(PRIOR, growth=g)) for g in (1.0, 2.5))
+    spread = HillProcess(LOOKS, PLACE, DRIFT, replace(PRIOR, growth=2.5, growth_spread=0.4))
+    for one, two, three in zip(*(answers(p, Z, 0.3)[:2] for p in (plain, grown, spread)), strict=True):
+        assert two.mean == pytest.approx(2.5 * one.mean)
+        assert two.variance == pytest.approx(2.5**2 * one.variance)
+        assert three.mean == pytest.approx(2.5 * math.exp(0.4**2 / 2) * one.mean, rel=1e-4)
+        second = 2.5**2 * math.exp(2 * 0.4**2) * (one.variance + one.mean**2)
+        assert three.variance + three.mean**2 == pytest.approx(second, rel=1e-3)
+        assert three.weights.sum() == pytest.approx(1)
+    assert spread.look(Z).mean == pytest.approx(plain.look(Z).mean)
+    assert spread.band() == plain.band()
+
+
+def test_a_flat_top_leaves_the_place_of_the_best_open() -> None:
+    """However surely the hill is known."""
+    place = Normal1(0.3, 1e-3)
+    known, flat = (
+        HillProcess(LOOKS, place, Normal1(0.0, 0.0), replace(PRIOR, peak=peak)) for peak in (0.0, 0.5)
+    )
+    assert np.ptp(known.band()) < 0.05
+    assert flat.band() == pytest.approx((0.3 - 1.96 * 0.5, 0.3 + 1.96 * 0.5), abs=0.02)
 
 
 def test_the_whole_lies_below_its_looks_by_the_drift() -> None:
