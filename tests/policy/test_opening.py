@@ -292,6 +292,16 @@ def test_looks_that_say_nothing_leave_the_prior_and_say_so() -> None:
     assert max(u for u, _ in found.asked) > 2  # where nothing has learnt anything, far above
 
 
+@pytest.mark.parametrize("cliff", [-0.1, -1.0])
+def test_where_looks_say_nothing_but_that_they_diverged_the_choice_lies_below(cliff: float) -> None:
+    def score(u: float) -> float | None:
+        return None if u >= cliff else FLOOR + 1e-4 * math.sin(9 * u)
+
+    found = opened(score, adam(1.5, is_own=False), total=3000, spend=1.0)
+    assert any(seen is None for _, seen in found.asked)
+    assert found.chosen < min(u for u, seen in found.asked if seen is None)
+
+
 def test_the_prior_is_no_better_than_what_diverged() -> None:
     """Whoever trains in the narrow gap below a cliff."""
     found = opened(hill(-1.5, cliff=-0.5), adam(), spend=1.0, total=3000)
