@@ -32,6 +32,7 @@ BLUR = 0.3  # a rate is hit no better than that
 SLOPES = np.arange(-1.0, 0.51, 0.05)
 BY_FAN_IN = "adam", "rmsprop", "muon"
 SHRINKAGE = 4.0  # tasks: a family of fewer is drawn to where it began
+TINY = 200  # steps
 BEGINNING = {  # before any data: a decade about the usual defaults (guesses)
     "adam": -2.0, "rmsprop": -2.5, "momentum": -1.0, "sgd": -0.5, "adagrad": -1.5, "muon": -2.0, "lbfgs": 0.0,
 }  # fmt: skip
@@ -75,8 +76,19 @@ def places(found: Sequence[Landscape], slope: float) -> dict[str, float]:
     return out
 
 
-def predicted(one: Landscape, at: dict[str, float], slope: float) -> float:
-    return at[one.family] + (slope * fan_in(one) if one.family in BY_FAN_IN else 0.0)
+def predicted(one: Landscape, at: dict[str, float], slope: float, tiny: float = 0.0) -> float:
+    by_fan_in = slope * fan_in(one) if one.family in BY_FAN_IN else 0.0
+    return at[one.family] + by_fan_in + tiny * max(0.0, math.log10(TINY / one.task.steps))
+
+
+def tiny_slope(found: Sequence[Landscape], at: dict[str, float], slope: float) -> float:
+    """By how many decades the best rate rises for each by which a training is shorter than TINY."""
+    few = [one for one in found if one.task.steps < TINY]
+
+    def loss(tiny: float) -> float:
+        return float(np.mean([np.interp(predicted(one, at, slope, tiny), GRID, blurred(one)) for one in few]))
+
+    return float(min(np.arange(0.0, 1.01, 0.05), key=loss)) if few else 0.0
 
 
 def slope_of(found: Sequence[Landscape]) -> float:
@@ -102,10 +114,10 @@ def left_out(found: Sequence[Landscape]) -> dict[str, float]:
 
 
 def left_out_tables(found: Sequence[Landscape], whole: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """For each data set the table that is fitted to the others; drift and hill, which hardly differ, to all."""
+    """For each data set the table that is fitted to the others; what hardly differs, to all."""
     return {
         source: {**whole, "places": at, "fan_in": {**whole["fan_in"], "slope": slope}}
-        for source, (at, slope) in _without(tuple(found)).items()
+        for source, (at, slope) in _without(tuple(one for one in found if one.task.steps >= TINY)).items()
     }
 
 
@@ -150,21 +162,23 @@ def looks_of(one: Landscape, k: int) -> list[tuple[float, float, float]]:
 
 
 def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
-    slope = slope_of(found)
-    at, held = places(found, slope), left_out(found)
-    off = np.array([place_of(one) - held[one.task.name] for one in found])
+    usual = [one for one in found if one.task.steps >= TINY]
+    slope = slope_of(usual)
+    at, held = places(usual, slope), left_out(usual)
+    off = np.array([place_of(one) - held[one.task.name] for one in usual])
     seen, widths = {}, []
     for k in (4, 8, 16, 32):
-        above = [h[0] - place_of(one) for one in found for h in looks_of(one, k)]
+        above = [h[0] - place_of(one) for one in usual for h in looks_of(one, k)]
         if len(above) > 10:
             seen[str(k)] = {"mean": float(np.mean(above)), "sd": float(np.std(above)), "n": len(above)}
-        widths += [h[1:] for one in found for h in looks_of(one, k)] if k in (8, 16) else []
+        widths += [h[1:] for one in usual for h in looks_of(one, k)] if k in (8, 16) else []
     logs = np.log(np.array(widths))
     return {
         "tasks": len(found),
         "runs": sum(one.seeds * len(one.u) for one in found),
         "places": at,
         "fan_in": {"families": list(BY_FAN_IN), "slope": slope, "about": 1.6},
+        "tiny": {"below": TINY, "slope": tiny_slope(found, at, slope)},
         "spread": float(np.sqrt(np.mean(off**2))),
         "seen": seen,
         "hill": {

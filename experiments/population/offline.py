@@ -174,7 +174,7 @@ def played(
     held = left_out_tables(fit, whole)
     out = []
     for one in found:
-        with using(held[one.task.source] if one.task.part == "fit" else whole):
+        with using(held.get(one.task.source, whole)):
             out += [play(one, seed, budget, own) for seed in range(one.seeds)]
     return out
 

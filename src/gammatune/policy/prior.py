@@ -24,14 +24,15 @@ def learned() -> dict[str, Any]:
     return found
 
 
-def place(known: Known) -> Normal1:
-    """Where the whole training does best: decades from the rate that the optimizer came with."""
+def place(known: Known, total: int) -> Normal1:
+    """Where a whole training of so many batches does best: decades from the rate that the optimizer came with."""
     table = learned()
     if known.family is None or known.rate <= 0:
         return Normal1(0.0, STRANGE if known.is_own else NOBODYS)
     rate = table["places"][known.family]
     if known.family in table["fan_in"]["families"]:
         rate += table["fan_in"]["slope"] * (math.log10(known.fan_in) - table["fan_in"]["about"])
+    rate += table["tiny"]["slope"] * max(0.0, math.log10(table["tiny"]["below"] / max(total, 1)))
     return Normal1(rate - math.log10(known.rate), table["spread"])
 
 
