@@ -367,7 +367,7 @@ def test_the_shipped_prior_is_made_from_the_cells() -> None:
     found = list(landscapes.parts(landscapes.read(CELLS), "fit"))
     made_ = json.loads(json.dumps(fit.rounded(fit.fitted(found))))
     shipped = prior.learned()
-    for name in ("tasks", "runs", "places", "fan_in", "spread"):
+    for name in ("tasks", "runs", "places", "fan_in", "tiny", "spread"):
         assert made_[name] == shipped[name], name
     hills = made_["hill"]
     assert hills == {name: shipped["hill"][name] for name in hills}

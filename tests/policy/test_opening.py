@@ -26,7 +26,7 @@ from gammatune.tuner import Tuner
 
 Landscape = Callable[[float], float | None]
 # The best rate of an Adam by the prior, at this fan-in; u are decades from it.
-USUAL = 10 ** place(Known("adam", 1.0)).mean
+USUAL = 10 ** place(Known("adam", 1.0), 1000).mean
 FLOOR = -2.0  # what doing nothing scores
 
 

@@ -13,12 +13,13 @@ from gammatune.policy import prior
 from gammatune.records import Family, Known
 
 FAMILIES = get_args(Family)
+MANY = 5000  # batches
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_a_place(family: Family) -> None:
     """Within reach of any rate that is used with it."""
-    at = prior.place(Known(family, 1.0, True, 30.0))
+    at = prior.place(Known(family, 1.0, True, 30.0), MANY)
     assert -6 < at.mean < 2
     assert 0.1 < at.sd < 1.5
 
@@ -32,26 +33,37 @@ def test_the_table_holds_families_and_nothing_else() -> None:
 @pytest.mark.parametrize("rate", [1e-7, 0.02, 300.0])
 def test_a_place_is_told_from_the_own_rate(family: Family, rate: float) -> None:
     """The rate it stands for is one and the same, whatever rate the optimizer came with, and whoever chose that."""
-    at, one = prior.place(Known(family, rate, False, 30.0)), prior.place(Known(family, 1.0, True, 30.0))
+    at, one = (
+        prior.place(Known(family, rate, False, 30.0), MANY),
+        prior.place(Known(family, 1.0, True, 30.0), MANY),
+    )
     assert at.mean + math.log10(rate) == pytest.approx(one.mean)
     assert at.sd == one.sd
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_wider_layers_want_smaller_steps_where_steps_do_not_shrink_with_the_gradient(family: Family) -> None:
-    narrow, wide = (prior.place(Known(family, 1.0, True, fan_in)).mean for fan_in in (10.0, 1000.0))
+    narrow, wide = (prior.place(Known(family, 1.0, True, fan_in), MANY).mean for fan_in in (10.0, 1000.0))
     if family in ("adam", "rmsprop", "muon"):
         assert -3 < wide - narrow < -0.3  # over two decades
     else:
         assert wide == narrow
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_very_short_training_wants_larger_steps(family: Family) -> None:
+    places = [prior.place(Known(family, 1.0), total).mean for total in (0, 1, 10, 50, 100, 1000, MANY)]
+    assert places == sorted(places, reverse=True)
+    assert 0 < places[2] - places[4] < 1.5  # over a decade
+    assert places[-1] == places[-2]
+
+
 @pytest.mark.parametrize("known", [Known(None, 0.1), Known("adam", 0.0), Known()])
 def test_where_nothing_is_known_the_own_rate_is_the_middle(known: Known) -> None:
-    at = prior.place(known)
+    at = prior.place(known, MANY)
     assert at.mean == 0
-    assert at.sd > prior.place(Known("adam", 0.1)).sd
-    nobodys = prior.place(Known(known.family, known.rate, False))
+    assert at.sd > prior.place(Known("adam", 0.1), MANY).sd
+    nobodys = prior.place(Known(known.family, known.rate, False), MANY)
     assert nobodys.mean == 0
     assert nobodys.sd > at.sd
 
