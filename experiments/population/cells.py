@@ -16,7 +16,6 @@ stopped and begun again anywhere. GAMMATUNE_DATA: the directory of mnist.npz and
 
 import argparse
 import fnmatch
-import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +26,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import torch  # noqa: E402 (the thread counts are read on import)
+from lines import append, read_lines  # noqa: E402
 from tasks import TASKS, Task  # noqa: E402
 from training import RULE_OF_THUMB, TRIANGLE, first_sight, judge, problem, rates_of, train  # noqa: E402
 
@@ -78,8 +78,7 @@ def opening(task: Task, seed: int) -> dict[str, Any]:
 
 
 def known(path: Path) -> set[tuple[str, int, float | None]]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {(c["task"], c["seed"], round(c["u"], 3) if "u" in c else None) for c in map(json.loads, lines)}
+    return {(c["task"], c["seed"], round(c["u"], 3) if "u" in c else None) for c in read_lines(path)}
 
 
 def compute(name: str, seed: int, until: float, out: Path) -> str:
@@ -93,9 +92,7 @@ def compute(name: str, seed: int, until: float, out: Path) -> str:
             continue
         if time.time() > until:
             return f"{name} {seed}: out of time"
-        line = opening(task, seed) if u is None else cell(task, seed, u)
-        with path.open("a") as file:  # one write of a line: two processes do not mix theirs
-            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        append(path, opening(task, seed) if u is None else cell(task, seed, u))
     return f"{name} {seed}: {time.process_time() - began:.0f} s"
 
 

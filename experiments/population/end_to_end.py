@@ -9,7 +9,6 @@ regret: the logarithm of its ratio to the lowest of the landscape, where there i
 
 import argparse
 import fnmatch
-import json
 import math
 import os
 import time
@@ -20,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from landscapes import RESULTS, Landscape, read
+from lines import append, read_lines
 from sources import SOURCES
 from tasks import TASKS, Task
 from torch import nn
@@ -126,8 +126,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     until = time.time() + 60 * args.minutes
-    there = {tuple(json.loads(line)[k] for k in ("task", "seed", "budget", "own", "version"))
-             for line in (args.out.read_text().splitlines() if args.out.exists() else [])}  # fmt: skip
+    there = {
+        tuple(line[k] for k in ("task", "seed", "budget", "own", "version")) for line in read_lines(args.out)
+    }
     known: dict[str, Landscape] = {one.task.name: one for one in read(sorted(RESULTS.glob("[slt]*.jsonl")))}
     for seed in args.seeds:
         for task in TASKS.values():
@@ -146,8 +147,7 @@ def main() -> None:
                     one = known.get(task.name)
                     if one is not None:
                         line["regret"] = round(one.regret(math.log10(line["rate"])), 3)
-                    with args.out.open("a") as file:
-                        file.write(json.dumps(line) + "\n")
+                    append(args.out, line)
                     print(
                         task.name,
                         seed,

@@ -55,6 +55,7 @@ def fan_in(one: Landscape) -> float:
     return math.log10(one.first[0]["fan_in"]) - 1.6
 
 
+@cache
 def blurred(one: Landscape) -> np.ndarray:
     """Clipped regret over GRID, averaged over a normal of BLUR."""
     regret = np.interp(GRID, one.u, clipped(one))
@@ -140,19 +141,16 @@ WIDTHS = np.exp(np.linspace(math.log(0.3), math.log(2.5), 12))
 def hill(u: np.ndarray, y: np.ndarray, tail: float = -0.15) -> tuple[float, float, float]:
     """Place and widths of least squares; y above what doing nothing scores."""
     y = np.maximum(y, FLOOR * y.max())
-    best, found = math.inf, (0.0, 1.0, 1.0)
     near = PLACES[abs(PLACES - u[int(np.argmax(y))]) <= 0.8]
-    for place, left, right in itertools.product(near, WIDTHS, WIDTHS):
-        t = u - place
-        h = np.where(
-            t < 0, np.exp(-((t / left) ** 2) / 2), tail + (1 - tail) * np.exp(-((t / right) ** 2) / 2)
-        )
-        rest = float(((y - (y @ h) / (h @ h) * h) ** 2).sum())
-        if rest < best:
-            best, found = rest, (float(place), float(left), float(right))
-    return found
+    place, left, right = np.array(list(itertools.product(near, WIDTHS, WIDTHS))).T[:, :, None]
+    t = u - place  # (nodes, rates)
+    h = np.where(t < 0, np.exp(-((t / left) ** 2) / 2), tail + (1 - tail) * np.exp(-((t / right) ** 2) / 2))
+    height = (h @ y) / (h**2).sum(axis=1)
+    best = int(np.argmin(((y - height[:, None] * h) ** 2).sum(axis=1)))
+    return float(place[best, 0]), float(left[best, 0]), float(right[best, 0])
 
 
+@cache
 def looks_of(one: Landscape, k: int) -> list[tuple[float, float, float]]:
     """Hills of the triangles of a k-th of the course, of the seeds in which they see anything."""
     out = []

@@ -4,7 +4,6 @@ A landscape is one task; its truth is the mean over seeds of the logarithm of th
 neighbouring rates. `Landscape.regret` is how far above its lowest a rate ends, in the same logarithm.
 """
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import read_lines
 from tasks import TASKS, Task
 
 from gammatune.objectives import make_objective
@@ -86,8 +86,7 @@ def read(paths: Iterable[Path]) -> list[Landscape]:
     """Landscapes of the tasks of which every rate is there, as many seeds as are whole."""
     rows: dict[str, dict[int, list[dict[str, Any]]]] = {}
     for path in paths:
-        for line in path.read_text().splitlines():
-            cell = json.loads(line)
+        for cell in read_lines(path):
             rows.setdefault(cell["task"], {}).setdefault(cell["seed"], []).append(cell)
     return [
         made for name, seeds in rows.items() if name in TASKS and (made := _landscape(TASKS[name], seeds))

@@ -214,7 +214,7 @@ def _step(problem: Problem, model: nn.Module, optimizer: Any, x: Tensor, y: Tens
             loss.backward()
             return loss
 
-        return float(optimizer.step(closure))
+        return optimizer.step(closure).item()
     loss = problem.loss(model, x, y)
     value = loss.item()
     if math.isfinite(value):
