@@ -15,6 +15,8 @@ from gammatune.story import Story
 STATIC = Path(__file__).resolve().parent / "_static"
 WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 428, 34, 250
+TICKS = 7  # at most, on the axis of the rate
+STEPS = [digit * 10.0**power for power in range(-7, 2) for digit in (1, 2, 5)]  # between them
 
 
 class Axes:
@@ -86,16 +88,20 @@ def tries(story: Story) -> str:
 
 def course(story: Story) -> str:
     """The learning rate along the training, with the accuracy on the examples selected by."""
-    schedule, top = story.schedule, 0.05
+    schedule = story.schedule
     epochs = len(schedule)
+    rates = [(x / 20, schedule.lr_at(x / 20)) for x in range(20 * epochs + 1)]
+    highest = max(rate for _, rate in rates)
+    step = next(s for s in STEPS if highest <= s * TICKS)
+    ticks = [step * n for n in range(math.ceil(highest / step) + 1)]
+    top = ticks[-1]
     axes = Axes((0.0, epochs), (0.0, top))
     axes.frame(
         {float(x): str(x) for x in range(0, epochs + 1, 5)},
-        {y: f"{y:g}" for y in (0.0, 0.01, 0.02, 0.03, 0.04, 0.05)},
+        {y: f"{y:g}" for y in ticks},
         "epoch",
         "learning rate",
     )
-    rates = [(x / 20, schedule.lr_at(x / 20)) for x in range(20 * epochs + 1)]
     axes.line(rates, "line")
     accuracy = [(n + 1.0, top * outcome.metrics["accuracy"]) for n, outcome in enumerate(story.course)]
     axes.line(accuracy, "other")

@@ -1,17 +1,20 @@
 """Landscapes of the population: what every rate leads to, and what a policy could see of it on the way.
 
-    python experiments/population/cells.py [--tasks PATTERN ...] [--lengths short long tiny] [--jobs 2] [--minutes 120]
+    python experiments/population/cells.py [--tasks PATTERN ...] [--lengths short long tiny] [--jobs 2]
+                                           [--minutes 120]
 
-Appends a line a training to experiments/results/population/<length>.jsonl and leaves out what is there, so that it can be
-stopped and begun again anywhere. GAMMATUNE_DATA: the directory of mnist.npz and cifar10_train_jpeg.npz. Fields of a line:
+Appends a line a training to experiments/results/population/<length>.jsonl and leaves out what is there, so that it
+can be stopped and begun again anywhere. GAMMATUNE_DATA: the directory of mnist.npz and cifar10_train_jpeg.npz. Fields
+of a line:
 
     task, seed, u   log10 of the rate; a line without u is what is known of the task before the first look
     whole           [error, loss] on the selection part and [error, loss] on the test part at the end; null: it died
     tail            mean training loss of the last third
     steps           that were trained
-    raw, avg        by the k of the course's first T/k: [error, loss] on the selection part of the weights as they stand
-                    and averaged over the second half
-    tri             by the k of a triangle of T/k steps: [error, loss, mean training loss of its last third], null: died
+    raw, avg        by the k of the course's first T/k: [error, loss] on the selection part of the weights as they
+                    stand and averaged over the second half
+    tri             by the k of a triangle of T/k steps: [error, loss, mean training loss of its last third]; null:
+                    it died
 """
 
 import argparse
@@ -66,7 +69,8 @@ def cell(task: Task, seed: int, u: float) -> dict[str, Any]:
 
 
 def opening(task: Task, seed: int) -> dict[str, Any]:
-    """What is known before the first look, what doing nothing scores, the rule of thumb at 1 and 1.5 times the steps."""
+    """What is known before the first look, what doing nothing scores, the rule of thumb at 1 and 1.5 times the
+    steps."""
     made = problem(task, seed)
     model = made.model()
     out: dict[str, Any] = {"task": task.name, "seed": seed, "first": first_sight(made)}

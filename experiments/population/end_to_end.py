@@ -2,9 +2,9 @@
 
     python experiments/population/end_to_end.py [--parts fit] [--tasks PATTERN ...] [--budgets 1.5] [--own none thumb]
 
-Appends a line a run to experiments/results/population/end.jsonl and leaves out what is there. own: whether the optimizer
-comes with a rate that its user chose, the rule of thumb's, or with none. error: [error, loss] on the test part;
-regret: the logarithm of its ratio to the lowest of the landscape, where there is one.
+Appends a line a run to experiments/results/population/end.jsonl and leaves out what is there. own: whether the
+optimizer comes with a rate that its user chose, the rule of thumb's, or with none. error: [error, loss] on the test
+part; regret: the logarithm of its ratio to the lowest of the landscape, where there is one.
 """
 
 import argparse

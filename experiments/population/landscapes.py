@@ -38,8 +38,8 @@ def score(seen: list[float] | None, classes: bool) -> float:
 class Landscape:
     """u: (r,) log10 of the rates. test: (s, r) log test error of the seeds. select: (s, r) score at the end.
 
-    nothing: (s,) score of doing nothing. looks: by (form, k) scores (s, r), DEAD where it died. tails: of triangles, the
-    mean training loss of their last third. thumb: log test error (s,) of the rule of thumb at 1 and 1.5 times the steps.
+    nothing: (s,) score of doing nothing. looks: by (form, k) scores (s, r), DEAD where it died. thumb: log test error
+    (s,) of the rule of thumb at 1 and 1.5 times the steps. first: of the seeds, what is known before the first look.
     """
 
     task: Task
@@ -78,7 +78,7 @@ class Landscape:
         return float(np.interp(u, self.u, self.truth) - self.truth.min())
 
     def grid(self, seed: int) -> float:
-        """Regret of the best by selection of twelve whole runs, about two fifths of a decade apart: every one of them."""
+        """Regret of the best by selection of whole runs at every rate, a third of a decade apart."""
         return self.regret(float(self.u[int(np.argmax(self.select[seed]))]))
 
 

@@ -107,7 +107,7 @@ def resmlp(width: int, blocks: int = 2) -> Net:
 
 
 class Recurrent(nn.Module):
-    """Over tokens or series (n, length, channels); the last state is read, or every one where every one has a target."""
+    """Over tokens or series (n, length, channels); the last state is read, or each where each has a target."""
 
     def __init__(self, kind: str, data: Data, width: int) -> None:
         super().__init__()

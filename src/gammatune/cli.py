@@ -223,7 +223,8 @@ def train(
     lr: Annotated[
         float | None,
         typer.Option(
-            help="The optimizer's own rate: three decades about it are searched, in place of twelve.",
+            help="The optimizer's own rate: three decades about it are searched, in place of twelve, and it "
+            "stays unless another is likely to be better.",
             rich_help_panel="Network",
         ),
     ] = None,
@@ -236,8 +237,8 @@ def train(
     policy: Annotated[
         str,
         typer.Option(
-            help="lookahead: short rollouts find the rate, then one training along a schedule. greedy: the best "
-            "candidate each epoch. once: the best of several whole runs.",
+            help="lookahead: a few short rollouts find the rate, then one training along a schedule. greedy: the "
+            "best candidate each epoch. once: the best of several whole runs.",
             rich_help_panel="Search",
         ),
     ] = "lookahead",
@@ -252,7 +253,8 @@ def train(
     sampler: Annotated[
         str,
         typer.Option(
-            help="gamma, gaussian, gaussian-quadrature, gamma-plugin-a, gamma-plugin-b, random, grid, tabu or tpe.",
+            help="gamma, gaussian, gaussian-quadrature, gamma-plugin-a, gamma-plugin-b, random, grid, tabu or tpe. "
+            "lookahead asks it only for what is searched beside the learning rate.",
             rich_help_panel="Search",
         ),
     ] = "gamma",

@@ -232,7 +232,8 @@ def fit(
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
     optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), an object, or a function of the parameters.
-    lr, weight_decay: for an optimizer given by name; around that rate no more than three decades are searched.
+    lr, weight_decay: for an optimizer given by name; around that rate no more than three decades are searched, and it
+    stays unless another is likely to be better. Without lr the search begins where other trainings did best.
     pretrained: the weights the model comes with are worth something. Only three decades are searched around the
     optimizer's own rate then, and with keep="best" they are handed back where no epoch is better; one pass over
     val_set, beyond the budget, tells. Left out, it is true where parameters are frozen (`gammatune.freeze`).

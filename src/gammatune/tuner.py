@@ -62,7 +62,7 @@ POLICY_VERSIONS = {"lookahead": VERSION}  # of any other there has been one
 DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
 OPEN = 10**6  # epochs, where only the time is limited
 # How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
-# policy finds the region with its first short rollouts, and a rate may be wrong by a factor of 1000 either way.
+# policy begins where other trainings did best, and a rate may be wrong by a factor of 1000 either way.
 DECADES = 12.0
 FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
 FEW_DECADES = (
@@ -160,15 +160,17 @@ class Tuner:
     clock, and the run is not the same twice. reserve: seconds of it that are kept for what comes after the run.
     budget: the ceiling on compute, in multiples of a plain run: rollouts, evaluations, repeated epochs, all of it;
     1.5 for "lookahead", 12 for the others.
-    policy: "lookahead" (short rollouts, each the whole course in miniature, then the course), "greedy" (the
-    thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the best of
-    `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
+    policy: "lookahead" (a few looks at rates, short trainings from the initial weights, then the course; it begins
+    where other trainings did best, and keeps the optimizer's own rate unless another is likely to be better),
+    "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the
+    best of `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
     own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
     schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
     rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
     Schedule-Free, gets it without being asked.
     sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), of an installed package
-    (`gammatune.plugin`), or a function (space, generator) -> sampler. sampler_options: handed to one given by name.
+    (`gammatune.plugin`), or a function (space, generator) -> sampler; "lookahead" asks it only where more than
+    learning rates is searched. sampler_options: handed to one given by name.
     objective: "kappa" (accuracy and loss together) and others (`gammatune.objectives.OBJECTIVES`).
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
     learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.

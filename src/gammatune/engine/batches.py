@@ -40,7 +40,7 @@ DRAW = 2048
 SURELY, FIRST = 2, 8  # times the limit: a loader whose first batches say so is not drawn further (guesses)
 DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
 FAR = 10**6  # epochs; no course is as long
-ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day, and a scout alone is hours
+ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day
 FEW = 64  # longer lists hold data, not parts (guess)
 
 

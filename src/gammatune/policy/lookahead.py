@@ -54,8 +54,8 @@ def lookahead(
     averages: Sequence[float] = (1.0, STEP),
 ) -> Steps:
     """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: where most
-    is promised, or FACTORS where nobody knows. averages: of the best rate so far, for walks of averages. The latter two
-    are options for experiments."""
+    is promised, or FACTORS where nobody knows. averages: of the best rate so far, for walks of averages. The latter
+    two are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
     purse = Purse(job.budget, job.epochs, survey)

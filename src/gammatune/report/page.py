@@ -110,7 +110,7 @@ GLOSSARY = (
     (
         "miniature, look",
         "A short training from the initial weights, up to its rate over the first two fifths and down to zero: finds "
-        "the rate. An eighth of a training of 400 batches, and a smaller share of a longer one.",
+        "the rate. A seventh of a training of 400 batches, and a smaller share of a longer one.",
     ),
     ("course", "The training that was kept: what the weights handed back went through."),
     (
