@@ -124,8 +124,6 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = Non
             break
         if not isinstance(request, Rollout):
             reply = None
-            request = next(asked) if reply is None else request
-        if not isinstance(request, Rollout):
             continue
         u, batches = math.log10(float(request.values["lr"])), request.length.batches(in_epoch)
         score = look(one, seed, batches, u)

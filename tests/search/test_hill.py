@@ -55,6 +55,7 @@ class Twin:
             weight[i] = prior_of_lambda * np.exp(log_pdf - standard**2 / 2)
             means[i] = A[:, None] * h[n:] + rest @ gain.T
         self.evidence = weight.sum() / math.sqrt(np.linalg.det(S))
+        self.above_zero = (weight[:, standard > 0].sum() + weight[:, 150].sum() / 2) / weight.sum()  # P(A > 0)
         self.weight = (weight / weight.sum()).ravel()
         self.means = means.reshape(-1, q)
         self.precision = np.repeat(lam, 301)
@@ -113,6 +114,7 @@ def test_weights_are_the_prior_times_the_evidence(process: HillProcess, twins: d
     one, other = twins
     ours = math.log(process.weights[one] / process.weights[other])
     theirs = math.log(twins[one].evidence / twins[other].evidence)
+    theirs += math.log(twins[one].above_zero / twins[other].above_zero)
     theirs += prior_log_weight(process.nodes[one]) - prior_log_weight(process.nodes[other])
     assert ours == pytest.approx(theirs, abs=1e-5)
     assert process.weights.sum() == pytest.approx(1)

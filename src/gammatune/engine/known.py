@@ -16,7 +16,6 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     ("muon", "muon"),
     ("lbfgs", "lbfgs"),
     ("adam", "adam"),
-    ("lamb", "adam"),
     ("sgd", "sgd"),
 )
 # They begin like the others and go by rates of another size.
@@ -35,6 +34,8 @@ def known_of(modules: Sequence[nn.Module], optimizers: Sequence[Optimizer], *, i
 
 def _family(optimizer: Optimizer) -> Family | None:
     name = type(optimizer).__name__.lower()
+    if name.endswith("lamb"):
+        return "adam"
     if any(stranger in name for stranger in _STRANGERS) or not optimizer.param_groups:
         return None
     family = next((family for part, family in _FAMILIES if part in name), None)

@@ -13,9 +13,12 @@ of a scale (`unit`); lambda a precision; theta = (place c', widths w_l and w_r, 
     y | f, lambda ~ N(f, rho W / lambda)                                                            (2)
     f | A, lambda ~ GP(A h, k / lambda),   A | lambda ~ N(0, v / lambda),   lambda ~ Gamma(a0, b0)  (3)
 
-A is linear and normal given lambda, so that (4) to (7) of `gamma` hold with
+A is linear and normal given lambda, so that (4) to (7) of `gamma` hold, given theta, with
 
     C = K + v h h' + rho W,     c(x) = k(X, x) + v h(X) h(x)                                        (4)
+
+A hill is no valley: theta is weighed by the probability of A > 0 as well, which makes its weights those of a half
+normal A.
 
 The whole training's best rate c and the looks' place c' = c + delta are apart by the drift:
 
@@ -133,6 +136,7 @@ class HillProcess:
         b_n = prior.b0 + np.sum(half**2, axis=1) / 2
         log_det = 2 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1) if n else 0.0
         log_weight = log_weight - a_n * np.log(b_n) - log_det / 2  # (6) of `gamma`, but for constants
+        log_weight = log_weight + _log_above_zero(h, half, inverse, b_n / a_n, 2 * a_n, prior.amplitude)
         kept = np.flatnonzero(log_weight >= log_weight.max() + np.log(NEGLIGIBLE))
         log_weight = log_weight[kept]
         self.weights: Array = np.exp(log_weight - log_sum(log_weight))
@@ -259,6 +263,14 @@ def _nodes(place: Normal1, drift: Normal1, prior: HillPrior) -> tuple[Array, Arr
         rows.append(np.column_stack([places, *(np.full(PLACES, v) for v in (w_l, w_r, rho, s))]))
         logs.append(np.log(share) - (steps**2 + left**2 + right**2) / 2)
     return np.concatenate(rows), np.concatenate(logs)
+
+
+def _log_above_zero(h: Array, half: Array, inverse: Array, ratio: Array, df: float, v: float) -> Array:
+    """(k,) log P(A > 0 | y, theta), A being Student-t with location v h' C^-1 z and bracket v - v^2 h' C^-1 h."""
+    halved = np.squeeze(inverse @ h[:, :, None], 2)  # (k, n) = L^-1 h
+    loc = v * np.sum(halved * half, axis=1)
+    scale = np.sqrt(ratio * np.maximum(v - v**2 * np.sum(halved**2, axis=1), 1e-12 * v))
+    return np.log(np.maximum(special.stdtr(df, loc / scale), 1e-300))
 
 
 def _hill(u: Array, nodes: Array, tail: float) -> Array:
