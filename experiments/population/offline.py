@@ -3,7 +3,7 @@
     python experiments/population/offline.py [--parts fit] [--budget 1.5] [--own none]
 
 Of the part "fit" every task is judged by a prior that has not seen its data set; of others by the one that ships. A
-look is interpolated between the cells, in the logarithm of its length and in that of the rate; one that died stays dead.
+look is interpolated between cells, in the logarithm of its length and in that of the rate; one that died stays dead.
 """
 
 import argparse

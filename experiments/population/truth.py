@@ -1,10 +1,10 @@
-"""Whether what is told is true: bands of the rate and the score, and "better than the user's rate with probability p".
+"""Whether what is told is true: bands of rate and score, and "better than the user's rate with probability p".
 
     python experiments/population/truth.py [--parts choose] [--out FILE]
 
 Every landscape is played at budgets 1 and 1.5, and with rates of a user's own at half decades about the rule of
 thumb. Truths: the peak of the smoothed landscape of whole runs, the score of the whole run at the rate, and which of
-two rates has the lower test error. Intervals are bootstrapped over data sets, since trainings on one are no strangers.
+two rates has the lower test error. Intervals are bootstrapped over data sets: trainings on one are no strangers.
 """
 
 import argparse
