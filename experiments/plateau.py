@@ -3,7 +3,8 @@
     python experiments/plateau.py [--seeds 24] [--steps 300 600 1200 2400]
 
 Short looks see nothing of it, so that a rate that follows from them is no choice. Printed for each length, with a
-rate of the user's own (AdamW, .001) and without: how many seeds end below 70 % on 2,000 fresh rows, the lowest, the rates.
+rate of the user's own (AdamW, .001) and without: how many seeds end below 70 % on 2,000 fresh rows, the lowest, the
+rates.
 """
 
 import argparse
