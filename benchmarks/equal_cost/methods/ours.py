@@ -152,7 +152,7 @@ def orders(budget: float, task: Task, seed: int) -> Cell:
     return replace(runs[0], diverged=any(r.diverged for r in runs), chosen={"lr": rates}, **means)
 
 
-METHODS |= {f"lookahead-open-{b}": open_horizon(b, f"lookahead-open-{b}") for b in (4, 12)}
+METHODS |= {f"lookahead-open-{b:g}": open_horizon(b, f"lookahead-open-{b:g}") for b in (1.5, 4, 12)}
 METHODS |= {
     "lookahead-12-single": lookahead(12, "lookahead-12-single", policy=single),
     "lookahead-12-average": lookahead(12, "lookahead-12-average", policy=one_average),

@@ -175,7 +175,7 @@ class HillProcess:
         """The central interval of `best`, in log10 of the rate."""
         weights, means, sds = self.best()
         sds = np.maximum(sds, 1e-9)
-        grid = np.linspace((means - 5 * sds).min(), (means + 5 * sds).max(), 2001)
+        grid = np.linspace((means - 5 * sds).min(), (means + 5 * sds).max(), 501)
         total = weights @ special.ndtr((grid[None, :] - means[:, None]) / sds[:, None])
         low, high = (float(np.interp(q, total, grid)) for q in ((1 - mass) / 2, (1 + mass) / 2))
         return low, high
@@ -196,17 +196,23 @@ class HillProcess:
     def _at(self, at: Array) -> tuple[Array, Array]:
         """Location and bracket of f at the points (k, d, q)."""
         c, h = self._columns(at)
-        half = np.einsum("kmn,kdqn->kdqm", self._inverse, c)
-        loc = np.einsum("kn,kdqn->kdq", self._alpha, c)
-        return loc, 1 + self.prior.amplitude * h**2 - np.sum(half**2, axis=-1)
+        loc, explained = self._projected(c)
+        return loc, 1 + self.prior.amplitude * h**2 - explained
 
     def _difference(self, at: Array, to: Array) -> tuple[Array, Array]:
         """Those of f(at) - f(to), points (k, d, q) and (k, d, 1)."""
         (c, h), (c0, h0) = self._columns(at), self._columns(to)
-        half = np.einsum("kmn,kdqn->kdqm", self._inverse, c - c0)
-        loc = np.einsum("kn,kdqn->kdq", self._alpha, c - c0)
+        loc, explained = self._projected(c - c0)
         prior = 2 * (1 - self._kernel(at, to)) + self.prior.amplitude * (h - h0) ** 2
-        return loc, prior - np.sum(half**2, axis=-1)
+        return loc, prior - explained
+
+    def _projected(self, c: Array) -> tuple[Array, Array]:
+        """c' C^-1 z and c' C^-1 c of (k, d, q, n), both (k, d, q)."""
+        k, d, q, n = c.shape
+        rows = c.reshape(k, d * q, n)
+        half = rows @ self._inverse.transpose(0, 2, 1)
+        loc = rows @ self._alpha[:, :, None]
+        return loc.reshape(k, d, q), np.einsum("kpn,kpn->kp", half, half).reshape(k, d, q)
 
     def _given(self) -> tuple[Array, Array]:
         """(6): mean and standard deviation (k,) of delta given c'."""
