@@ -1,5 +1,6 @@
 """A candidate that blows up by raising, and an error that is the user's own."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,9 @@ from gammatune.journal import replay
 from gammatune.records import Outcome
 from gammatune.run import Run
 
-BOUND = (
-    15.0  # of the weights; SGD at 0.05 stays below 2, the whole course at 5 below 7, a look at 23 does not
-)
-OVERFLOW = 2 * BOUND  # of the outputs
+# Of the weights: SGD at 0.05 stays below 2, the whole course at 5 below 7, a look at 16 does not.
+BOUND = 10.0
+OVERFLOW = 3 * BOUND  # of the outputs
 OWN = 0.05
 # Where looks reach rates at which it raises: they begin at the lower end, above what is believed of SGD.
 HIGH: dict[str, Any] = {"space": "lr=5:1000:log"}
@@ -119,29 +119,32 @@ def test_a_distribution_that_validates_its_arguments() -> None:
             super().__init__()
             torch.manual_seed(1)
             self.inner = nn.Linear(4, 2)
+            nn.init.zeros_(self.inner.weight)
+            nn.init.zeros_(self.inner.bias)
 
         def forward(self, x: Tensor) -> Any:
-            mean, log_scale = self.inner(x).unbind(-1)
-            # said here, since torch.compile, wherever it has been used, turns it off for the whole process
-            said = Normal(mean, log_scale.exp(), validate_args=True)
+            mean, wider = self.inner(x).unbind(-1)
+            # below 0 after a step that is too large; said here, since torch.compile, wherever it has been used, turns
+            # it off for the whole process
+            said = Normal(mean, 1 + wider, validate_args=True)
             return torch.stack([said.mean, said.stddev], dim=1)
 
     def nll(output: Tensor, target: Tensor) -> Any:
         return -Normal(output[:, 0], output[:, 1]).log_prob(target).mean()
 
     model = Gaussian()
+    y = X[:, 0] + torch.randn(48, generator=torch.Generator().manual_seed(5)) / 2
     result = gammatune.fit(
         model,
-        (X, X[:, 0] / 10),
-        (X, X[:, 0] / 10),
-        epochs=12,
-        budget=2,  # pays for an epoch that is taken back
+        (X, y),
+        (X, y),
+        epochs=20,
         loss_fn=nll,
         optimizer=torch.optim.SGD(model.parameters(), 1e-3),
         batch_size=4,
     )
     assert {outcome.raised for outcome in result.rollouts} >= {"ValueError"}
-    assert len(result.course) == 12
+    assert len(result.course) == 20
 
 
 def test_what_the_examination_takes_is_in_the_cost() -> None:
@@ -404,8 +407,8 @@ def loop(
 
 
 def high(run: Run | None) -> bool:
-    """At the highest of the looks, 0.9, and nowhere else."""
-    return run is not None and run.values["lr"] > 0.8
+    """At looks far beyond the own rate, and nowhere else."""
+    return run is not None and run.role == "miniature" and float(run.values["lr"]) > 4 * OWN
 
 
 @pytest.mark.parametrize("phase", ["batch", "evaluate"])
@@ -445,7 +448,9 @@ def test_without_an_attempt_it_goes_through_and_is_told_what_to_do() -> None:
         loop(attempt=False, **HIGH)
     (note,) = caught.value.__notes__
     assert "run.attempt()" in note
-    assert "under lr=23.0" in note
+    under = re.search(r"under lr=(\d+\.\d+)", note)
+    assert under is not None
+    assert float(under[1]) > 5
 
 
 def test_at_the_own_rate_nothing_is_advised() -> None:
