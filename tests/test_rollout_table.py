@@ -96,7 +96,8 @@ def test_members_name_their_average() -> None:
     table = result.table()
     averages = [row for row in table if row["kept"]]
     assert len(averages) == 4
-    assert {row["role"] for row in averages} == {"walk 5"}
+    (role,) = {row["role"] for row in averages}
+    assert role.startswith("walk ")
     for row in averages:
         members = [one for one in table if one["member_of"] == row["number"]]
         assert len(members) > 1

@@ -144,11 +144,14 @@ def test_walks_that_take_the_place_of_others_are_new_versions() -> None:
     tuner, notes = run(**replacing())
     check(tuner, notes)
     drafts = notes.of("draft")
-    versions = {version for version, *_ in drafts}
-    assert versions == {1, 2, 3, 4}
+    versions = sorted({version for version, *_ in drafts})
+    assert versions == list(range(1, len(versions) + 1))
+    assert len(versions) > 2
     for version in versions:
         assert [number for one, number, *_ in drafts if one == version] == [1, 2, 3, 4]
-    assert [one[1:] for one in drafts if one[0] == 4] == notes.of("epoch"), "the last version is the course"
+    assert [one[1:] for one in drafts if one[0] == versions[-1]] == notes.of("epoch"), (
+        "the last version is the course"
+    )
 
 
 def test_what_is_taken_back_is_never_on_the_main_axis() -> None:
@@ -211,7 +214,8 @@ def test_wherever_a_run_was_cut_off_nothing_is_told_twice(options: str, every: i
     def again(directory: Path) -> tuple[Tuner, Notes]:
         if options == "taken back":
             return run(policy=taking_back, budget=9, run_dir=str(directory))
-        training = FakeTraining(examples=1000, steps=100, best_lr=3.0)
+        # too short to be looked at: walks from the middle of the range on find the better rate
+        training = FakeTraining(examples=300, steps=30, best_lr=3.0)
         return run(training, budget=4.5, epochs=3, run_dir=str(directory))
 
     tuner, whole = again(tmp_path / "whole")

@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from types import TracebackType
@@ -39,6 +39,7 @@ from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Job, Policy
 from gammatune.policy.lookahead import VERSION, lookahead
 from gammatune.policy.once import once
+from gammatune.policy.opening import rates_of
 from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
 from gammatune.records import Known, Metrics, Outcome, Values, Verdict
@@ -332,7 +333,7 @@ class Tuner:
                 refuse_unlike(self._ranks.each("begins the run", self._beginning))
             own: ScheduleName = getattr(self._training, "base_schedule", "linear")
             self._shape = schedule_of(schedule or own)
-            self._known = self._training.known() if hasattr(self._training, "known") else Known()
+            self._known = self._known_before()
             self._begin["known"] = asdict(self._known)
             self._driver = Driver(
                 self._training,
@@ -628,19 +629,36 @@ class Tuner:
         known = later.ok and all(name in o.metrics for o in (later, earlier) for name in needs)
         return known and self.objective.overfitted(later.metrics, earlier.metrics)
 
+    def _came_with(self) -> Values:
+        """What the optimizer came with, as far as the training tells."""
+        return self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+
     def _own_values(self) -> Values:
         """What the optimizer came with, where that lies in the space; the middle of the space else."""
-        known = self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+        known = self._came_with()
         middle = self.space.from_unit(np.full(self.space.columns, 0.5))
         return {
             n: known[n] if n in known and self.space[n].contains(known[n]) else middle[n]
             for n in self.space.names
         }
 
+    def _known_before(self) -> Known:
+        """What the training tells of itself, its rate that of `_own_values`, from which policies measure. Where those
+        are not what the optimizer came with nobody chose them."""
+        if not hasattr(self._training, "known"):
+            return Known()
+        known: Known = self._training.known()
+        came, own, rates = self._came_with(), self._own_values(), rates_of(self.space)
+        if all(own[name] == came.get(name) for name in rates):
+            return known
+        before = float(came.get(rates[0], 0.0))  # of several rates the first is measured (`policy.looking`)
+        moved = float(own[rates[0]]) / before if before > 0 else 1.0
+        return replace(known, rate=known.rate * moved, is_own=False)
+
     def _own(self) -> Own:
         """What a rollout that raised is trained again under."""
         is_users = getattr(self._training, "rate_is_own", True)
-        known = self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+        known = self._came_with()
         # where that lies outside of the space, too: there it is nobody's candidate
         return Own({**self._own_values(), **known}, None if is_users else STILL)
 

@@ -184,7 +184,7 @@ def test_a_body_that_goes_on_again_is_believed_again() -> None:
     assert one.rates[result.kept[-1]][-1] < 0.01 * max(map(max, one.rates.values()))
 
 
-@pytest.mark.parametrize("where", ["scout", "course"])
+@pytest.mark.parametrize("where", ["miniature", "course"])
 def test_who_leaves_once_is_not_believed(where: str) -> None:
     """Such as a guard of the user's own, `if loss > 3: break`, at a rate that is far too high."""
     left: list[int] = []

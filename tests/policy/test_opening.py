@@ -488,3 +488,16 @@ def test_looks_are_apart() -> None:
     for best in (-2.0, 0.0, 2.0):
         at = sorted(u for u, _ in opened(hill(best), spend=1.5, total=3000).asked)
         assert all(0.1 < b - a < 2.5 for a, b in itertools.pairwise(at))
+
+
+@pytest.mark.parametrize("decades", [-6.0, 6.0])
+def test_an_own_rate_outside_of_the_space_moves_nothing(decades: float) -> None:
+    """What is known before holds of rates, whatever the middle of the space is that stands for the own one; and that
+    nobody chose."""
+    space = [f"lr={USUAL / 10**1.5}:{USUAL * 10**2.5}:log"]
+    tuner = run(Knowing(adam(decades), best_lr=USUAL), space=space)
+    middle = run(Knowing(adam(0.5, is_own=False), best_lr=USUAL), space=space)
+    assert rates(tuner, "miniature")[0] == pytest.approx(USUAL, rel=0.01)
+    assert rates(tuner, "miniature") == pytest.approx(rates(middle, "miniature"))
+    assert rates(tuner, "course") == pytest.approx(rates(middle, "course"))
+    assert "own" not in tuner.result.verdicts[0].reason

@@ -36,7 +36,8 @@ def training() -> FakeTraining:
 
 
 def tuner_in(directory: Path, one: FakeTraining, **options: Any) -> Tuner:
-    given: dict[str, Any] = {"epochs": 5, "budget": 1.5, "space": SPACE, "objective": "log-loss"}
+    # a survey, 3 scouts, 3 looks, and the course from rollout 7 on
+    given: dict[str, Any] = {"epochs": 8, "budget": 1.5, "space": SPACE, "objective": "log-loss"}
     return Tuner(training=one, run_dir=str(directory), **(given | options))
 
 
@@ -80,12 +81,12 @@ def outcome_of(tuner: Tuner, one: FakeTraining) -> Any:
 
 POLICIES: list[dict[str, Any]] = [
     {},
-    {"budget": 8},
+    {"budget": 8, "epochs": 5},
     {"budget": 3, "epochs": 3},
     {"epochs": None, "budget": None, "total_epochs": 30},
-    {"policy": "greedy", "budget": 4},
-    {"policy": "greedy", "budget": 4, "keep": "last", "sampler": "random"},
-    {"policy": "once", "budget": 4},
+    {"policy": "greedy", "budget": 4, "epochs": 5},
+    {"policy": "greedy", "budget": 4, "epochs": 5, "keep": "last", "sampler": "random"},
+    {"policy": "once", "budget": 4, "epochs": 5},
     {"patience": 1, "epochs": 9},
     {"patience": 2, "budget": 8, "epochs": 7},
     {"patience": 1, "policy": "greedy", "budget": 4, "epochs": 7},
@@ -157,7 +158,7 @@ def test_a_complete_run_is_not_trained_again(tmp_path: Path, always: None) -> No
 
 def test_another_run_is_refused_by_name(tmp_path: Path) -> None:
     crash(tmp_path, 7)
-    with pytest.raises(JournalError, match=r"begun with epochs=5, and epochs=6 is asked for now"):
+    with pytest.raises(JournalError, match=r"begun with epochs=8, and epochs=6 is asked for now"):
         tuner_in(tmp_path, training(), epochs=6)
     with pytest.raises(JournalError, match="seed=0, and seed=1"):
         tuner_in(tmp_path, training(), seed=1)
@@ -194,7 +195,7 @@ def test_an_interruption_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 def test_what_is_trained_again_is_told_apart(tmp_path: Path) -> None:
     before, checkpoints.SHARE = checkpoints.SHARE, 1e-9  # the first state of the course is written, no other
     try:
-        crash(tmp_path, 8)
+        crash(tmp_path, 10)
         tuner = tuner_in(tmp_path, training())
         trained = finish(tuner)
     finally:
@@ -223,7 +224,7 @@ def test_a_directory_may_be_moved(tmp_path: Path, always: None) -> None:
 def test_a_training_that_came_out_otherwise_is_said(tmp_path: Path) -> None:
     before, checkpoints.SHARE = checkpoints.SHARE, 1e-9
     try:
-        crash(tmp_path, 8)
+        crash(tmp_path, 10)
         other = training()
         other.best_lr = 0.2
         with pytest.warns(JournalWarning, match="came out otherwise"):
