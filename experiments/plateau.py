@@ -2,8 +2,9 @@
 
     python experiments/plateau.py [--seeds 24] [--steps 300 600 1200 2400]
 
-Short looks see nothing of it, so that a rate that follows from them is no choice. Printed for each length, with a rate of
-the user's own (AdamW, .001) and without: how many seeds end below 70 % on 2,000 fresh rows, the lowest, the rates.
+Short looks see nothing of it, so that a rate that follows from them is no choice. Printed for each length, with a
+rate of the user's own (AdamW, .001) and without: how many seeds end below 70 % on 2,000 fresh rows, the lowest, the
+rates.
 """
 
 import argparse
@@ -15,13 +16,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch  # noqa: E402 (the thread count is read on import)
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-import gammatune  # noqa: E402
+import gammatune
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from machine import machine  # noqa: E402
+from machine import machine
 
 RESULT = Path(__file__).parent / "results" / "plateau.json"
 ENOUGH = 0.7

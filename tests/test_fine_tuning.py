@@ -276,7 +276,7 @@ def test_what_is_frozen_stays_to_the_bit_through_forks_averages_and_scores(mode:
         lambda module, *_: modes.add(module.training or model.features[3].training)  # type: ignore[union-attr, index]
     )
     x, y = blobs()
-    result = gammatune.fit(model, (x, y), epochs=4, budget=8, batch_size=16, seed=1)
+    result = gammatune.fit(model, (x, y), epochs=20, budget=8, batch_size=16, seed=1)
     assert any(o.order for o in result.rollouts)  # averages of several trainings are among them
     assert modes == {False}
     after = model.state_dict()
@@ -322,9 +322,9 @@ def test_the_range_is_about_the_users_own_rate() -> None:
 
 
 def test_no_rollout_leaves_the_narrow_range() -> None:
-    result = gammatune.fit(network(), blobs(), epochs=8, lr=1e-3, batch_size=8)
+    result = gammatune.fit(network(), blobs(), epochs=20, lr=1e-3, batch_size=8)
     rates = [o.values["lr"] for o in result.rollouts]
-    assert len(rates) > 9
+    assert {"survey", "miniature", "course"} <= {o.role for o in result.rollouts}
     assert min(rates) >= 3.1e-5
     assert max(rates) <= 0.032
 

@@ -444,12 +444,13 @@ def test_state_goes_back_with_every_fork(policy: str, budget: float) -> None:
         loss_fn=loss,
         state=[average],
         keep="last",
+        epochs=4,
         batch_size=4,
         policy=policy,
         budget=budget,
     )
     assert len(result.rollouts) > 5
-    assert average.steps == 3 * 30  # steps of the course, not of all the rollouts
+    assert average.steps == 4 * 30  # steps of the course, not of all the rollouts
 
 
 @pytest.mark.parametrize(

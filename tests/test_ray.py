@@ -59,7 +59,7 @@ def net() -> nn.Module:
 def fit(model: nn.Module | None = None, **options: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     model = net() if model is None else model
     train, val = data()
-    given = {"epochs": 3, "batch_size": 20, "progress": False, "optimizer": "sgd"} | options
+    given = {"epochs": 8, "batch_size": 20, "progress": False, "optimizer": "sgd"} | options  # with looks
     result = gammatune.fit(model, train, val, **given)
     return result, {name: value.clone() for name, value in model.state_dict().items()}
 
@@ -72,6 +72,8 @@ def timeless(result: Any) -> list[Any]:
 @pytest.mark.parametrize(("workers", "budget"), [(1, 2.5), (2, 7.0)], ids=["opening", "averages"])
 def test_it_is_the_same_run_to_the_bit_however_many_work(workers: int, budget: float) -> None:
     alone, weights = fit(at_once=4, budget=budget)
+    assert sum(outcome.role == "miniature" for outcome in alone.rollouts) >= 3
+    assert any(outcome.order for outcome in alone.rollouts) == (workers == 2)
     together, same = fit(parallel="ray", workers=workers, budget=budget)
     assert timeless(together) == timeless(alone)
     assert together.schedule == alone.schedule
@@ -188,7 +190,7 @@ def test_what_a_candidate_alone_raises_in_a_worker_is_its_outcome() -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_run_is_gone_on_with_in_the_midst_of_a_decision(tmp_path: Path) -> None:
-    alone, weights = fit(at_once=4, policy="greedy", budget=5.0)
+    alone, weights = fit(at_once=4, policy="greedy", budget=5.0, epochs=3)
     heard = 0
 
     def listen(event: Any) -> None:
@@ -197,7 +199,8 @@ def test_a_run_is_gone_on_with_in_the_midst_of_a_decision(tmp_path: Path) -> Non
         if heard == 7 and not event.get("past"):
             raise KeyboardInterrupt
 
-    options = {"parallel": "ray", "policy": "greedy", "budget": 5.0, "run_dir": str(tmp_path / "run")}
+    options: dict[str, Any] = {"parallel": "ray", "policy": "greedy", "budget": 5.0, "epochs": 3}
+    options["run_dir"] = str(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
         fit(listeners=[listen], **options)
     together, same = fit(**options)
@@ -264,7 +267,7 @@ def test_a_cluster_of_ones_own_is_gone_when_the_process_is_asked_to_end(tmp_path
     def listen(event: Any) -> None:
         nonlocal heard
         heard += event["event"] == "rollout"
-        if heard == 7:
+        if heard == 3:  # in the midst of the looks, which workers train
             heard += 1
             assert ray.is_initialized()
             signal.raise_signal(signal.SIGTERM)

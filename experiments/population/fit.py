@@ -8,10 +8,12 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
              moved by a slope in log10 of the fan-in for the families whose steps do not shrink with the gradient
     spread   standard deviation of where tasks have their best about that, each task's place predicted by the data
              sets other than its own
-    drift    how far above the best of the whole training that of a look lies: the mean and the standard deviation with
-             which the highest expected score regrets least (`offline`)
+    drift    how far above the best of the whole training that of a look lies: the mean and the standard deviation
+             with which the highest expected score regrets least (`offline`)
     seen     the same as it is measured, hill of a look against `place_of` the whole; for the eye only
-    hill     transfer, growth and peak: see `calibrated`; widths of the hill over the rates of a look: medians, and the spread of their logarithms
+    tiny     by how many decades the best rate rises for each by which a training is shorter than 200 steps
+    hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms; transfer,
+             growth and peak: see `calibrated`
 """
 
 import argparse
@@ -202,9 +204,9 @@ def with_drift(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, An
 
 
 def calibrated(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, Any]:
-    """The table with what makes its probabilities true: transfer by the Brier score of "better than the rule of thumb",
-    growth by how much more whole trainings score than was believed of looks, peak by how often the band holds the best.
-    """
+    """The table with what makes its probabilities true: transfer by the Brier score of "better than the rule of
+    thumb", growth by how much more whole trainings score than was believed of looks, peak by how often the band holds
+    the best."""
     from offline import played
 
     def entries(**changed: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
-    """In one write: two processes do not mix their lines. What one that was killed has left of a line is taken away."""
+    """In one write: two processes do not mix their lines. What one that was killed left of a line is taken away."""
     with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 1))

@@ -2,8 +2,8 @@
 
     python experiments/population/offline.py [--parts fit] [--budget 1.5] [--own none]
 
-Of the part "fit" every task is judged by a prior that has not seen its data set; of others by the one that ships. A look
-is interpolated between the cells, in the logarithm of its length and in that of the rate; one that died stays dead.
+Of the part "fit" every task is judged by a prior that has not seen its data set; of others by the one that ships. A
+look is interpolated between cells, in the logarithm of its length and in that of the rate; one that died stays dead.
 """
 
 import argparse
@@ -89,7 +89,7 @@ class Played:
 
 
 def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = None) -> Played:
-    """The opening on a landscape. own: the rate its user chose, in decades from the rule of thumb; None: nobody did."""
+    """The opening on a landscape. own: the rate its user chose, in decades from the rule of thumb; None: nobody."""
     task = one.task
     lr = RULE_OF_THUMB.get(task.optimizer, 1e-3) * 10 ** (own or 0.0)
     known = Known(one.family, lr, own is not None, one.first[seed]["fan_in"])  # type: ignore[arg-type]

@@ -94,6 +94,18 @@ def test_draws_differ_and_follow_the_posterior(space):
     assert abs(np.median([values["x"] for values in drawn]) - 0.3) < 0.15
 
 
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_draws_differ_where_all_want_the_end_of_the_range(end):
+    drawn = []
+    for seed in range(40):
+        sampler = search(Space({"x": Float(0.0, 1.0)}), seed)
+        for off in (0.02, 0.1, 0.3, 0.6, 0.9):  # from the end
+            sampler.tell(Observation({"x": abs(end - off)}, -10 * off))
+        drawn.append(sampler.draw()["x"])
+    assert sum(abs(x - end) < 0.01 for x in drawn) > 10  # many go there
+    assert len(set(drawn)) == 40
+
+
 def test_an_exhausted_space_is_drawn_from_again():
     space = Space({"k": Choice(("a", "b", "c"))})
     sampler = search(space)

@@ -55,7 +55,9 @@ class Twin:
             weight[i] = prior_of_lambda * np.exp(log_pdf - standard**2 / 2)
             means[i] = A[:, None] * h[n:] + rest @ gain.T
         self.evidence = weight.sum() / math.sqrt(np.linalg.det(S))
-        self.above_zero = (weight[:, standard > 0].sum() + weight[:, 150].sum() / 2) / weight.sum()  # P(A > 0)
+        self.above_zero = (
+            weight[:, standard > 0].sum() + weight[:, 150].sum() / 2
+        ) / weight.sum()  # P(A > 0)
         self.weight = (weight / weight.sum()).ravel()
         self.means = means.reshape(-1, q)
         self.precision = np.repeat(lam, 301)

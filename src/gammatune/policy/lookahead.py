@@ -5,9 +5,10 @@
     course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
-A budget that pays for more walks from start to end than one spends them where looks cannot see: first at the rates
-that promise most given all before, then on averages of several trainings an epoch at the best rate found and at
-twice that. A walk that ends better than the course becomes the course.
+A budget that pays for more walks from start to end than one spends them where looks cannot see: first at twice and at
+half the rate, then on averages of several trainings an epoch at the best rate found and at twice that. Where the course
+is too short to be looked at, walks are the looks: each goes where most is promised given all before. A walk that ends
+better than the course becomes the course.
 
 Where the number of epochs is left open, what the looks have left of everything is the course.
 """
@@ -22,7 +23,7 @@ from gammatune.policy.course import Walk, compare, hand_back, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.looking import Looked
 from gammatune.policy.memory import fit_in
-from gammatune.policy.opening import VERY_SHORT, Opening, open_course, rates_of
+from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
@@ -34,8 +35,7 @@ VERSION = 2
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
-WALKS = 3  # at other rates, before the rest goes to averages (guess)
-STEP = 2.0  # factor between the rates of walks of averages, and where nobody says which rate promises most (guess)
+STEP = 2.0  # factor between the rates of walks (guess; what looks leave open is about that much)
 FACTORS = STEP, 1 / STEP
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 FEW = 2  # members: fewer are no average
@@ -53,8 +53,8 @@ def lookahead(
     factors: Sequence[float] | None = None,
     averages: Sequence[float] = (1.0, STEP),
 ) -> Steps:
-    """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: where most
-    is promised, or FACTORS where nobody knows. averages: of the best rate so far, for walks of averages. The latter
+    """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: FACTORS, or
+    where most is promised if there were no looks. averages: of the best rate so far, for walks of averages. The latter
     two are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
@@ -71,11 +71,8 @@ def lookahead(
     job = replace(job, space=found.space)
     tour = Tour(job, purse, survey, (yield from _course(job, purse, found, survey)))
     if rates_of(job.space):
-        if factors is None and found.looked is not None:
-            is_short = purse.total_batches <= VERY_SHORT
-            yield from _promising_rates(
-                tour, found.looked, trainings - 1 if is_short else min(trainings - 1, WALKS)
-            )
+        if factors is None and found.looked is not None and not found.looked.outcomes:
+            yield from _promising_rates(tour, found.looked, trainings - 1)
         else:
             yield from _other_rates(tour, (FACTORS if factors is None else factors)[: trainings - 1])
         yield from _averages(tour, averages)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from gammatune.policy.choice import choose
 from gammatune.policy.job import Job, Search, ahead, failures
-from gammatune.policy.looking import Line, Looked
+from gammatune.policy.looking import SAME, Line, Looked
 from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.prior import place
 from gammatune.policy.purse import Purse, Share
@@ -27,7 +27,7 @@ LOOKED = "miniature"  # the role of a look
 TRIANGLE = Shape(((0.0, 0.0), (0.4, 1.0), (1.0, 0.0)))  # of a look (docs/diary.md)
 # Batches of a look: a seventh of a course of 400, and a smaller share of a longer one, so that three looks cost not
 # half of a plain run there, an eighth at 3,000 batches and a twenty-fifth at 20,000 (population, docs/diary.md).
-LOOK, OF, POWER = 60, 400, 0.36
+LOOK, OF, POWER = 60, 400, 0.31
 LEAST = 20
 VERY_SHORT = 100  # batches of a course: no look at it costs less than it tells
 FIRST = 3  # looks: at the prior's rate and to either side; with fewer there is no search
@@ -187,12 +187,17 @@ def by_looks(looked: Looked, scouts: list[Outcome]) -> Opening:
     better = looked.better(decades)
     keeps_own = better is not None and better < BEATEN
     values = looked.line.own if keeps_own else looked.line.at(decades)
-    why = _verdict(looked, tried, values, better, keeps_own)
+    why = _verdict(looked, tried, values, decades, better, keeps_own)
     return Opening(values, why, looked.line.space, tried, looked)
 
 
 def _verdict(
-    looked: Looked, tried: list[Outcome], values: Values, better: float | None, keeps_own: bool
+    looked: Looked,
+    tried: list[Outcome],
+    values: Values,
+    decades: float,
+    better: float | None,
+    keeps_own: bool,
 ) -> Verdict:
     line = looked.line
     failed = failures(tried)
@@ -206,10 +211,12 @@ def _verdict(
         reason += ": none scores otherwise than doing nothing does, so that no rate follows from them"
     for name in line.rates:
         reason += f": {name} {float(values[name]):.3g} "
-        if keeps_own:
+        if keeps_own or (not tried and abs(decades) < SAME):
             reason += "is the optimizer's own"
         elif looked.says_nothing or not tried:
-            reason += "is what did best in other trainings of this kind"
+            is_other = abs(decades - line.place.mean) > SAME  # by the range, or by what diverged
+            reason += "is the nearest that may be taken to what" if is_other else "is what"
+            reason += " did best in other trainings of this kind"
         else:
             reason += "leads furthest over the whole course"
     if (band := looked.band()) is not None:

@@ -9,10 +9,12 @@ import math
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gammatune.records import Known
-from gammatune.surrogate.hill import HillPrior, Normal1
+
+if TYPE_CHECKING:
+    from gammatune.surrogate.hill import HillPrior, Normal1
 
 # Where nothing is known of an optimizer its own rate is the middle (guesses): somebody's choice, or nobody's.
 STRANGE, NOBODYS = 1.0, 1.5
@@ -24,8 +26,11 @@ def learned() -> dict[str, Any]:
     return found
 
 
-def place(known: Known, total: int) -> Normal1:
+def place(known: Known, total: int) -> "Normal1":
     """Where a whole training of so many batches does best: decades from the rate that the optimizer came with."""
+    # here, since it brings scipy with it, for which `import gammatune` need not wait
+    from gammatune.surrogate.hill import Normal1
+
     table = learned()
     if known.family is None or known.rate <= 0:
         return Normal1(0.0, STRANGE if known.is_own else NOBODYS)
@@ -36,12 +41,16 @@ def place(known: Known, total: int) -> Normal1:
     return Normal1(rate - math.log10(known.rate), table["spread"])
 
 
-def drift(share: float) -> Normal1:
+def drift(share: float) -> "Normal1":
     """How many decades above the whole training's best rate that of a look lies, the whole being `share` times as
     long: none of the whole itself."""
+    from gammatune.surrogate.hill import Normal1
+
     told = learned()["drift"]
     return Normal1(told["mean"], told["sd"]) if share > 1 else Normal1(0.0, 0.0)
 
 
-def hill() -> HillPrior:
+def hill() -> "HillPrior":
+    from gammatune.surrogate.hill import HillPrior
+
     return replace(HillPrior(), **learned()["hill"])

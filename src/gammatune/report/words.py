@@ -136,7 +136,7 @@ def at_an_edge(space: Space, story: Story) -> list[str]:
 
 def _found(story: Story) -> Values | None:
     """What a search over the whole course found best, before a rate was adapted to its length; None without one."""
-    if not story.course or "candidates" not in story.verdicts[0].numbers:
+    if not story.course or not story.verdicts[0].numbers.get("candidates"):
         return None
     told = story.verdicts[0].numbers
     return {name: told.get(f"{name} of rollouts", value) for name, value in story.course[0].values.items()}

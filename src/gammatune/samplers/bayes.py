@@ -156,8 +156,9 @@ class Bayes:
         Z = self._candidates(beliefs)
         if (
             self._listed is None and space.columns == 1
-        ):  # the line is the same for all workers: each shakes it
-            Z = space.snap(np.clip(Z + (self._rng.random(Z.shape) - 0.5) / (LINE - 1), 0.0, 1.0))
+        ):  # the line is the same for all workers: each shakes it, and folds it back at the ends, where many meet
+            shaken = np.abs(Z + (self._rng.random(Z.shape) - 0.5) / (LINE - 1))
+            Z = space.snap(1.0 - np.abs(1.0 - shaken))
         drawn = beliefs.sample(self.seen(Z), 1, self._rng)[0]  # type: ignore[attr-defined]
         ranked = [space.from_unit(Z[i]) for i in np.argsort(-drawn, kind="stable")]
         return self.history.ask(next(filter(self.history.is_new, ranked), ranked[0]))

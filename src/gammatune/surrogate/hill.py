@@ -276,7 +276,7 @@ def _log_above_zero(h: Array, half: Array, inverse: Array, ratio: Array, df: flo
     halved = np.squeeze(inverse @ h[:, :, None], 2)  # (k, n) = L^-1 h
     loc = v * np.sum(halved * half, axis=1)
     scale = np.sqrt(ratio * np.maximum(v - v**2 * np.sum(halved**2, axis=1), 1e-12 * v))
-    return np.log(np.maximum(special.stdtr(df, loc / scale), 1e-300))
+    return np.asarray(np.log(np.maximum(special.stdtr(df, loc / scale), 1e-300)))
 
 
 def _hill(u: Array, nodes: Array, tail: float) -> Array:
