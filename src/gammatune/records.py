@@ -38,7 +38,7 @@ class Known:
     """What is known of a training before it begins, as far as a prior on its learning rate asks (`policy.prior`).
 
     family: of optimizers whose rates mean about the same; None where it is none of those that are known.
-    rate: the learning rate that the values the optimizer came with stand for, above 0; 0 where it cannot be told.
+    rate: the learning rate that the own values stand for (`Job.own`), above 0; 0 where it cannot be told.
     is_own: whether the user chose it. fan_in: inputs of a unit, geometric mean over the weights that have two
     dimensions or more; 1 where there are none.
     """
