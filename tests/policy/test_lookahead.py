@@ -172,6 +172,52 @@ def test_what_does_not_fit_at_all_is_said(space: list[str], words: str) -> None:
         run(Full(2), space=[*SPACE, *space])
 
 
+# -- a rate that nobody has looked at --------------------------------------------------------------------------
+
+
+class Steep(Own):
+    """At rates of `steep` and above its loss grows fivefold an epoch, and never stops being finite."""
+
+    def __init__(self, own: float, steep: float, **options: Any) -> None:
+        super().__init__(own, **({"steps": 8, "examples": 80, "validation": 10} | options))
+        self.steep = steep
+
+    def advance(self, epoch: int, values: Values, meter: Any) -> None:
+        before = self.loss
+        super().advance(epoch, values, meter)
+        if float(values["lr"]) * max(level for _, level in meter.shape.knots) >= max(self.steep, 1e-9):
+            self.loss = before * 5 ** (meter.batches / self.steps)
+
+
+def _taken_back(tuner: Tuner) -> int:
+    return sum(verdict.kind == "guard" for verdict in tuner.result.verdicts)
+
+
+@pytest.mark.parametrize("objective", ["log-loss", "loss", "kappa"])
+def test_a_very_short_course_that_falls_below_doing_nothing_begins_again_at_a_lower_rate(
+    objective: str,
+) -> None:
+    tuner = run(Steep(1.0, steep=0.2), objective=objective)
+    assert not any(outcome.role == "miniature" for outcome in tuner.result.rollouts)
+    assert [outcome.values["lr"] for outcome in tuner.result.course] == [0.125] * 10
+    assert sum(outcome.metrics["loss"] > 1 for outcome in tuner.result.rollouts) == 3  # at 1, 0.5 and 0.25
+    assert "on at half the rate" in tuner.result.verdicts[0].reason
+    assert tuner.result.course[-1].metrics["loss"] < 0.1
+    assert tuner.cost.units <= 1.5 * 10 * (80 + 10 / 3)
+
+
+def test_a_course_that_gets_worse_at_every_rate_is_whole_all_the_same() -> None:
+    tuner = run(Steep(1.0, steep=0.0))
+    assert len({outcome.epoch for outcome in tuner.result.rollouts if outcome.role == "course"}) == 10
+    assert tuner.cost.units <= 1.5 * 10 * (80 + 10 / 3)
+
+
+def test_where_rates_were_looked_at_no_fall_before_any_progress_is_taken_back() -> None:
+    tuner = run(Steep(1.0, steep=0.0, steps=40))
+    assert any(outcome.role == "miniature" for outcome in tuner.result.rollouts)
+    assert _taken_back(tuner) == 0
+
+
 # -- patience --------------------------------------------------------------------------------------------------
 
 

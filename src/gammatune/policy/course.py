@@ -86,12 +86,14 @@ def walk(
     *,
     number: int = 1,
     guard: bool = True,
+    unseen: bool = False,
 ) -> Generator[Request, Outcome | None, Walk]:
     """From the fork "start" along the schedule. verdict: why it is tried.
 
     number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
     (`compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew up;
-    without it the walk ends there.
+    without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below doing
+    nothing is taken back too, while that costs no other epoch.
     """
     done = Walk(peak, verdict, values)
     is_course = number == 1
@@ -130,7 +132,9 @@ def walk(
             why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
             verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers, "memory")
             continue
-        if _blew_up(job, outcome, done.best, job.now(survey), done.outcomes):
+        if _blew_up(job, outcome, done.best, job.now(survey), done.outcomes) or (
+            unseen and _fell(outcome, job.now(survey)) and _can_repeat(job, purse, done)
+        ):
             fresh = False
             done.tried.append(outcome)
             if not guard or done.slowed == TRIES or outcome.status == "infeasible":
@@ -283,6 +287,19 @@ def _blew_up(
     lost = progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
     scores = [seen.score for seen in earlier if seen.score is not None]
     return lost and job.beats(best, outcome) and best.score - outcome.score > luck(scores)
+
+
+def _fell(outcome: Outcome, survey: Outcome) -> bool:
+    """Far below where the training began, before there was any progress to lose."""
+    if outcome.score is None or survey.score is None:
+        return False
+    return outcome.score < survey.score - LOST * max(1.0, abs(survey.score))
+
+
+def _can_repeat(job: Job, purse: Purse, done: Walk) -> bool:
+    """Whether the walk may go back to its best state, at half the rate, and still have all of its epochs."""
+    passed = len(done.upto_best) if done.best else 0
+    return done.slowed < TRIES and purse.left >= (job.epochs - passed) * purse.epoch
 
 
 def _slower(job: Job, values: Values) -> Values:

@@ -96,7 +96,8 @@ def _course(
     job: Job, purse: Purse, found: Opening, survey: Outcome
 ) -> Generator[Request, Outcome | None, Walk]:
     """The first walk."""
-    first = yield from walk(job, purse, found.values, found.verdict, survey, PEAKS[0])
+    unseen = found.looked is not None and not found.tried
+    first = yield from walk(job, purse, found.values, found.verdict, survey, PEAKS[0], unseen=unseen)
     if first.best is None:
         raise all_diverged(first.tried, job.where)
     yield from settle(job, first)
