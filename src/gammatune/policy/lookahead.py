@@ -5,10 +5,10 @@
     course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
-A budget that pays for more walks from start to end than one spends them where looks cannot see: first at twice and at
-half the rate, then on averages of several trainings an epoch at the best rate found and at twice that. Where the course
-is too short to be looked at, walks are the looks: each goes where most is promised given all before. A walk that ends
-better than the course becomes the course.
+A budget that pays for more walks from start to end than one spends them where looks cannot see: first at twice and
+at half the rate, then on averages of several trainings an epoch at the best rate found and at twice that. Where the
+course is too short to be looked at, walks are the looks: each goes where most is promised given all before. A walk
+that ends better than the course becomes the course.
 
 Where the number of epochs is left open, what the looks have left of everything is the course.
 """
@@ -53,9 +53,9 @@ def lookahead(
     factors: Sequence[float] | None = None,
     averages: Sequence[float] = (1.0, STEP),
 ) -> Steps:
-    """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: FACTORS, or
-    where most is promised if there were no looks. averages: of the best rate so far, for walks of averages. The latter
-    two are options for experiments."""
+    """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: FACTORS,
+    or where most is promised if there were no looks. averages: of the best rate so far, for walks of averages. The
+    latter two are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
     purse = Purse(job.budget, job.epochs, survey)
