@@ -62,7 +62,8 @@ def told(done: Sequence[Played], compared: Sequence[Played]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-SIDE, EDGE = 320, 46  # of the diagram, in pixels
+SIDE, EDGE = 320, 56  # of the diagram, in pixels
+FEW = 10  # comparisons: fewer make no point of it
 
 
 def diagram(truth: dict[str, Any]) -> str:
@@ -86,6 +87,8 @@ def diagram(truth: dict[str, Any]) -> str:
         parts.append(f'<text x="{x(tick):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{tick:g}</text>')
         parts.append(f'<text x="{x(0) - 6:.1f}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for row in truth["better"]:
+        if row["n"] < FEW:
+            continue
         mean, low, high = row["true"]
         parts.append(line(x(row["said"]), y(low), x(row["said"]), y(high), 'stroke-width="1.5"'))
         parts.append(f'<circle cx="{x(row["said"]):.1f}" cy="{y(mean):.1f}" r="4" fill="currentColor">'
