@@ -362,7 +362,7 @@ def test_where_no_epoch_is_better_the_start_is_handed_back(
     else:
         assert told.endswith('but keep="last" was asked for.')
         assert result.metrics == result.course[-1].metrics
-        assert result.report.accuracy < 0.5
+        assert result.report.accuracy < 0.7  # that of the start is above 0.8; the guard holds up the fall
     journal = (tmp_path / "run" / "journal.jsonl").read_text()
     assert journal.count("No epoch was better") == 1
 

@@ -212,6 +212,25 @@ def test_a_course_that_gets_worse_at_every_rate_is_whole_all_the_same() -> None:
     assert tuner.cost.units <= 1.5 * 10 * (80 + 10 / 3)
 
 
+class Late(Steep):
+    """Only the score of a whole epoch tells that it has diverged."""
+
+    def evaluate(self, meter: Any) -> Any:
+        return super().evaluate(meter) | ({"loss": math.nan} if self.loss > 1 else {})
+
+
+def test_one_epoch_that_diverges_and_cannot_be_paid_again_is_followed_by_a_shorter_course() -> None:
+    tuner = run(Late(1.0, steep=0.6), epochs=1)
+    diverged = tuner.result.rollouts[-2]
+    (only,) = tuner.result.course
+    assert (diverged.ok, diverged.values["lr"]) == (False, 1.0)
+    assert (only.ok, only.values["lr"]) == (True, 0.5)
+    assert 1 <= only.batches < 8
+    assert only.shape(1.0) == 0
+    assert f"for the {only.batches} batches that are left" in tuner.result.verdicts[0].reason
+    assert tuner.cost.units <= 1.5 * (80 + 10 / 3)
+
+
 def test_where_rates_were_looked_at_no_fall_before_any_progress_is_taken_back() -> None:
     tuner = run(Steep(1.0, steep=0.0, steps=40))
     assert any(outcome.role == "miniature" for outcome in tuner.result.rollouts)

@@ -10,13 +10,14 @@ cancels, so that a higher rate may be used.
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gammatune.policy.job import Job, Steps, ahead
 from gammatune.policy.memory import fit_in, size_of
 from gammatune.policy.opening import rates_of
 from gammatune.policy.purse import Purse
 from gammatune.records import (
+    EPOCH,
     Average,
     Commit,
     Fork,
@@ -93,7 +94,8 @@ def walk(
     number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
     (`compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew up;
     without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below doing
-    nothing is taken back too, while that costs no other epoch.
+    nothing is taken back too, while that costs no other epoch, and that what is left is a shorter course where not
+    even the last epoch can be paid for again.
     """
     done = Walk(peak, verdict, values)
     is_course = number == 1
@@ -101,8 +103,11 @@ def walk(
     seconds = 0.0  # of the last epoch
     space = job.space
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
+    length = EPOCH
     while epoch < job.epochs and not ending:
-        shape = part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs)
+        shape = (
+            part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs) if length is EPOCH else job.shape
+        )
         if job.is_ending(seconds):  # a short decay from where the rate stands
             shape, ending = _to_zero(shape), True
         elif job.patience is not None and done.stale >= job.patience and epoch + 1 < job.epochs:
@@ -112,7 +117,7 @@ def walk(
         joined: tuple[Outcome, ...] = ()
         if members == 1:
             fork_or_on = None if fresh else fork
-            reply = yield Rollout(values, epoch, fork_or_on, is_course, shape=shape, role=role)
+            reply = yield Rollout(values, epoch, fork_or_on, is_course, length=length, shape=shape, role=role)
             assert reply is not None
             outcome = reply
             purse.pay(outcome)
@@ -146,6 +151,10 @@ def walk(
             done.outcomes = list(done.upto_best) if done.best else []
             lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
             epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
+            rest = int(purse.affordable(purse.left) + 1e-9)  # batches
+            if unseen and epoch >= job.epochs and not done.outcomes and rest >= 1:
+                epoch, length = job.epochs - 1, Length(0.0, rest, rest)
+                verdict = replace(verdict, reason=f"{verdict.reason}, for the {rest} batches that are left")
             continue
         done.outcomes.append(outcome)
         if joined:
