@@ -30,8 +30,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import torch  # noqa: E402 (the thread counts are read on import)
 from lines import append, read_lines  # noqa: E402
-from tasks import TASKS, Task  # noqa: E402
-from training import RULE_OF_THUMB, TRIANGLE, first_sight, judge, problem, rates_of, train  # noqa: E402
+from loops import RULE_OF_THUMB, TRIANGLE, first_sight, judge, problem, rates_of, train  # noqa: E402
+from trainings import TASKS, Task  # noqa: E402
 
 RESULTS = Path(__file__).parent.parent / "results" / "population"
 COURSE_LOOKS = 4, 8, 16  # of the course: a k-th

@@ -20,10 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from landscapes import RESULTS, Landscape, read
 from lines import append, read_lines
+from loops import OPTIMIZERS, RULE_OF_THUMB, Problem, judge, problem
 from sources import SOURCES
-from tasks import TASKS, Task
 from torch import nn
-from training import OPTIMIZERS, RULE_OF_THUMB, Problem, judge, problem
+from trainings import TASKS, Task
 
 import gammatune
 from gammatune.engine.torch_loop import TorchLoop

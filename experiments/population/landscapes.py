@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from lines import read_lines
-from tasks import TASKS, Task
+from trainings import TASKS, Task
 
 from gammatune.objectives import make_objective
 
@@ -98,7 +98,7 @@ def parts(found: Iterable[Landscape], *names: str) -> Iterator[Landscape]:
 
 
 def _landscape(task: Task, seeds: dict[int, list[dict[str, Any]]]) -> Landscape | None:
-    from training import rates_of
+    from loops import rates_of
 
     u = np.array(rates_of(task.optimizer))
     whole: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from fit import left_out_tables
 from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
-from training import RULE_OF_THUMB
+from loops import RULE_OF_THUMB
 
 from gammatune.acquisition import log_pi
 from gammatune.policy import prior

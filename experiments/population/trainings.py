@@ -5,7 +5,7 @@ short   200 to 2,000 steps      long   3,000 and more      tiny   8 to 100
 
 from dataclasses import dataclass
 
-from nets import Net, autoencoder, cnn, conv1d, linear, mlp, recurrent, resmlp, resnet, transformer
+from networks import Net, autoencoder, cnn, conv1d, linear, mlp, recurrent, resmlp, resnet, transformer
 from sources import SOURCES
 
 

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from sources import Data, load
-from tasks import Task
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
+from trainings import Task
 
 WARM_UP = 0.05  # of the steps; of a look in the form of a triangle TRIANGLE
 TRIANGLE = 0.4
