@@ -25,8 +25,8 @@ from gammatune.space import Float, Space
 
 LOOKED = "miniature"  # the role of a look
 TRIANGLE = Shape(((0.0, 0.0), (0.4, 1.0), (1.0, 0.0)))  # of a look (docs/diary.md)
-# Batches of a look: 15 % of a course of 400 or fewer, and a smaller share of a longer one, so that four looks cost 15 %
-# of 3,000 batches and 4 % of 20,000. Longer ones of 400 were no better for what they cost (docs/diary.md).
+# Batches of a look: 15 % of a course of 400 or fewer, and a smaller share of a longer one, so that four looks cost
+# 15 % of 3,000 batches and 4 % of 20,000; shorter ones of 400 rank rates worse (docs/diary.md).
 LOOK, OF, POWER = 60, 400, 0.31
 LEAST = 20
 VERY_SHORT = 100  # batches of a course: no look at it costs less than it tells
