@@ -39,6 +39,9 @@ LOST = 0.35
 LEAST_PROGRESS = 0.1  # of the score of doing nothing, or of 1: below that nothing can be lost (guess)
 SLOWER = 0.5  # what a rate is multiplied by after an epoch that blew up (guess)
 TRIES = 6  # halvings before a walk gives up: a factor 64
+# ... and for falling below where the training began: a factor 4, a little more than the spread of the prior. More of
+# them would be false alarms: after a few steps the running statistics of batch normalisation are not the data's.
+FALLS = 2
 NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard normal number
 FEWEST_SCORES = 4  # of a walk, from which their noise can be told
 COURSE = "course"  # the role of the first walk's rollouts
@@ -308,7 +311,7 @@ def _fell(outcome: Outcome, survey: Outcome) -> bool:
 def _can_repeat(job: Job, purse: Purse, done: Walk) -> bool:
     """Whether the walk may go back to its best state, at half the rate, and still have all of its epochs."""
     passed = len(done.upto_best) if done.best else 0
-    return done.slowed < TRIES and purse.left >= (job.epochs - passed) * purse.epoch
+    return done.slowed < FALLS and purse.left >= (job.epochs - passed) * purse.epoch
 
 
 def _slower(job: Job, values: Values) -> Values:
