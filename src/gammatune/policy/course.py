@@ -155,7 +155,9 @@ def walk(
             lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
             epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
             rest = int(purse.affordable(purse.left) + 1e-9)  # batches
-            if unseen and epoch >= job.epochs and not done.outcomes and rest >= 1:
+            # past the batch at which it blew up, where that is known: what lies in the data is met again
+            least = outcome.batches if 0 < outcome.batches < purse.batches else 1
+            if unseen and epoch >= job.epochs and not done.outcomes and rest >= least:
                 epoch, length = job.epochs - 1, Length(0.0, rest, rest)
                 verdict = replace(verdict, reason=f"{verdict.reason}, for the {rest} batches that are left")
             continue
