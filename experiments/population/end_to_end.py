@@ -1,6 +1,7 @@
 """The policy itself on trainings of the population, from end to end: what it chose, what it cost, what came of it.
 
     python experiments/population/end_to_end.py [--parts fit] [--tasks PATTERN ...] [--budgets 1.5] [--own none thumb]
+    python experiments/population/end_to_end.py --summary
 
 Appends a line a run to experiments/results/population/end.jsonl and leaves out what is there. own: whether the
 optimizer comes with a rate that its user chose, the rule of thumb's, or with none. error: [error, loss] on the test
@@ -17,8 +18,9 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import torch
-from landscapes import RESULTS, Landscape, read
+from landscapes import CLIPPED, LEAST_ERROR, RESULTS, Landscape, read
 from lines import append, read_lines
 from loops import OPTIMIZERS, RULE_OF_THUMB, Problem, judge, problem
 from sources import SOURCES
@@ -68,7 +70,7 @@ def ours(task: Task, seed: int, budget: float, own: str) -> dict[str, Any]:
             for run in tuner:
                 for inputs, targets in run.batches(loader):
                     _train(made, model, optimizer, inputs, targets)
-                run.report(**_scores(made, model, run))
+                run.report(**_scores(made, model))
     finally:
         training.close()
     result = tuner.result
@@ -106,11 +108,38 @@ def _train(made: Problem, model: nn.Module, optimizer: Any, x: torch.Tensor, y: 
         optimizer.step()
 
 
-def _scores(made: Problem, model: nn.Module, run: Any) -> dict[str, float]:
+def _scores(made: Problem, model: nn.Module) -> dict[str, float]:
     error, loss = judge(made, model, made.select)
-    run.count_evaluated(len(made.select[0])) if hasattr(run, "count_evaluated") else None
     classes = made.data.classes and made.data.kind == "classes" and made.task.goal != "copy"
     return {"accuracy": 1 - error if classes else math.exp(-loss), "loss": loss}
+
+
+def summary(path: Path, known: dict[str, Landscape]) -> None:
+    """By part and length: ratios of the test error, geometric means, clipped in brackets, and the largest."""
+    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in read_lines(path):
+        task = TASKS[row["task"]]
+        kinds.setdefault((task.part, task.length), []).append(row)
+    for (part, length), rows in sorted(kinds.items()):
+        print(
+            f"{part} {length}: n {len(rows)}, cost {min(r['cost'] for r in rows)} to {max(r['cost'] for r in rows)}"
+        )
+        ratios: dict[str, list[float]] = {}
+        for row in rows:
+            one, (error, loss) = known[row["task"]], row["error"]
+            log = math.log(max(error, LEAST_ERROR if error != loss else 1e-9))
+            best = int(np.argmax(one.select[0]))
+            for to, what in (
+                (float(one.test[0][best]), "best of the rates by selection, same seed"),
+                (float(one.thumb["thumb"].mean()), "rule of thumb"),
+                (float(one.thumb["thumb1.5"].mean()), "rule of thumb, 1.5 times the steps"),
+            ):
+                ratios.setdefault(what, []).append(log - to)
+            ratios.setdefault("its rate on the landscape to the best", []).append(row["regret"])
+        for what, logs in ratios.items():
+            r = np.array(logs)
+            clipped = math.exp(np.clip(r, -CLIPPED, CLIPPED).mean())
+            print(f"   {what}: {math.exp(r.mean()):.3f} ({clipped:.3f}), largest {math.exp(r.max()):.2f}")
 
 
 def main() -> None:
@@ -123,6 +152,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument(
+        "--summary", action="store_true", help="only what has been run, against the landscapes"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     until = time.time() + 60 * args.minutes
@@ -130,6 +162,9 @@ def main() -> None:
         tuple(line[k] for k in ("task", "seed", "budget", "own", "version")) for line in read_lines(args.out)
     }
     known: dict[str, Landscape] = {one.task.name: one for one in read(sorted(RESULTS.glob("[slt]*.jsonl")))}
+    if args.summary:
+        summary(args.out, known)
+        return
     for seed in args.seeds:
         for task in TASKS.values():
             wanted = SOURCES[task.source].part in args.parts and task.length in args.lengths

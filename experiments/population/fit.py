@@ -106,13 +106,8 @@ def slope_of(found: Sequence[Landscape]) -> float:
 
 def left_out(found: Sequence[Landscape]) -> dict[str, float]:
     """Each task's place as the tasks on other data sets predict it."""
-    out = {}
-    for source in sorted({one.task.source for one in found}):
-        others = [one for one in found if one.task.source != source]
-        slope = slope_of(others)
-        at = places(others, slope)
-        out |= {one.task.name: predicted(one, at, slope) for one in found if one.task.source == source}
-    return out
+    others = _without(tuple(found))
+    return {one.task.name: predicted(one, *others[one.task.source]) for one in found}
 
 
 def left_out_tables(found: Sequence[Landscape], whole: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ FAMILIES = {  # what shares a prior: rates of these optimizers mean about the sa
     "nesterov": "momentum", "adagrad": "adagrad", "muon": "muon", "lbfgs": "lbfgs",
 }  # fmt: skip
 CLIPPED = math.log(2)  # of a ratio of errors: each task's held in [1/2, 2]
+LEAST_ERROR = 3 / 3000  # of one that counts mistakes: fewer of 3,000 tell nothing
 DEAD = -1e3  # score of what is not finite
 kappa, log_loss = make_objective("kappa"), make_objective("log-loss")
 
@@ -110,11 +111,10 @@ def _landscape(task: Task, seeds: dict[int, list[dict[str, Any]]]) -> Landscape 
         return None
     first = whole[0][0]
     classes = first["nothing"][0] != first["nothing"][1]
-    least = 3 / 3000  # of an error that counts mistakes: fewer of 3,000 tell nothing
 
     def error(seen: list[float] | None, nothing: list[float]) -> float:
         worst = max(nothing[-2], 1e-9)  # what is not finite is worth no less than doing nothing
-        return math.log(max(min(seen[-2], 4 * worst) if seen else worst, least if classes else 1e-9))
+        return math.log(max(min(seen[-2], 4 * worst) if seen else worst, LEAST_ERROR if classes else 1e-9))
 
     looks: dict[tuple[str, int], np.ndarray] = {}
     for form in ("raw", "avg", "tri"):

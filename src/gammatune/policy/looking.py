@@ -184,13 +184,13 @@ class Looked:
         from gammatune.surrogate.hill import Normal1
 
         if self.outcomes and not any(o.ok for o in self.outcomes):
-            below = Normal1(min(map(self.line.of, self.outcomes)) - 1, 1.0)
-            return Looked(replace(self.line, place=below), self.survey, self.total, self.is_own, self.now)
-        weights, means, sds = self.process.best()
-        mean = float(weights @ means)
-        sd = math.sqrt(float(weights @ (sds**2 + (means - mean) ** 2)))
-        line = replace(self.line, place=Normal1(mean, max(sd, least)))
-        return Looked(line, self.survey, self.total, self.is_own, self.now)
+            place = Normal1(min(map(self.line.of, self.outcomes)) - 1, 1.0)
+        else:
+            weights, means, sds = self.process.best()
+            mean = float(weights @ means)
+            sd = math.sqrt(float(weights @ (sds**2 + (means - mean) ** 2)))
+            place = Normal1(mean, max(sd, least))
+        return replace(self, line=replace(self.line, place=place), outcomes=[])
 
     @cached_property
     def process(self) -> "HillProcess":

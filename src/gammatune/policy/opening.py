@@ -86,10 +86,10 @@ def open_course(
         looked = unlooked(job.space, job.own, job.known, survey, purse.total_batches, job.now)
         room = purse.share((SHARE if others else 1.0) * share.whole)
         scouts: list[Outcome] = []
-        if looked.line.place.sd > WIDE and purse.total_batches > VERY_SHORT:
-            scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
-            looked = after_scouts(looked)
         if purse.total_batches > VERY_SHORT:
+            if looked.line.place.sd > WIDE:
+                scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
+                looked = after_scouts(looked)
             yield from _look(job, purse, looked, batches, room)
         opening = by_looks(looked, scouts)
     if not others:
