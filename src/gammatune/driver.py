@@ -17,7 +17,7 @@ import numpy as np
 
 from gammatune.checkpoints import Checkpoints
 from gammatune.crew import Crew, Task
-from gammatune.engine.trainable import Forkable
+from gammatune.engine.trainable import Forkable, Joinable
 from gammatune.errors import AllDiverged, JournalError, JournalWarning
 from gammatune.journal import (
     Echo,
@@ -26,18 +26,31 @@ from gammatune.journal import (
     Repeat,
     Story,
     commit_event,
+    net_event,
     note_event,
     objective_event,
     repeat_event,
     resume_event,
     rollout_event,
 )
-from gammatune.ledger import Ledger, examined, units
-from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Trained, ancestors, last_number
+from gammatune.ledger import Ledger, Meter, examined, units
+from gammatune.lineage import BEGIN, Averaged, Beginning, Place, Renewed, Trained, ancestors, last_number
 from gammatune.objectives import Objective
 from gammatune.policy.job import Job, Policy
 from gammatune.ranks import SINGLE, Ranks
-from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Request, Rollout, Verdict
+from gammatune.records import (
+    Ahead,
+    Average,
+    Commit,
+    Fork,
+    Outcome,
+    Pool,
+    Renew,
+    Request,
+    Rollout,
+    Together,
+    Verdict,
+)
 from gammatune.run import ROUNDING, Own, Run
 from gammatune.schedules import STILL
 
@@ -50,7 +63,8 @@ Listener: TypeAlias = Callable[[Event], None]
 class Driver:
     """Serves the requests of one policy.
 
-    course, rollouts, verdicts, decided, members: what has come of it, as in `tuner.Result`. ledger: what it cost.
+    course, rollouts, verdicts, decided, members, nets: what has come of it, as in `tuner.Result`. ledger: what it
+    cost.
     """
 
     def __init__(
@@ -72,6 +86,7 @@ class Driver:
         self.rollouts: list[Outcome] = []
         self.verdicts: list[Verdict] = []
         self.decided: list[int] = []
+        self.nets: tuple[int, ...] = ()
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
@@ -99,6 +114,8 @@ class Driver:
         self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
         self._pools: dict[str, list[Place]] = {}
         self._pooled: dict[str, list[Place]] = {}
+        self._nets: dict[int, Place] = {}  # where the nets that are kept ended
+        self._kept: set[int] = set()  # of them, those that the training has in this process
         self._sent: Place | None = None  # the fork that the crew has
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
@@ -170,8 +187,15 @@ class Driver:
                         self._pool(name, count)
                     case Average(name):
                         self._average(name)
+                    case Renew(fork, net):
+                        self._live = Renewed(self._forks[fork], net)
+                    case Together():
+                        reply = yield from self._together(request)
                     case Commit():
                         yield from self._commit(request)
+            for net in self.nets:  # of a run that had ended
+                if net not in self._kept:
+                    yield from self._join(net, Meter())
             if self._stands is not self._live:  # nothing was left to be trained
                 yield from self._reach(self._home)
         finally:
@@ -495,15 +519,88 @@ class Driver:
         self._passed = passed
         if not is_past and hasattr(self._training, "forget_before"):
             self._training.forget_before(request.epochs)
+        self.nets = request.nets or self.nets
         parts = (taken, request.epochs, verdict, request.members)
         if is_past:
             self.clock.pass_event()
-            self.tell_listeners(commit_event(*parts) | {"past": True})
+            self.tell_listeners(commit_event(*parts, nets=request.nets) | {"past": True})
             return
         self._at_home |= self._stands is self._home
-        self.write(commit_event(*parts, self.clock.times()))
+        self.write(commit_event(*parts, self.clock.times(), request.nets))
         if fork is not None and self._held.get(fork) is self._home:
             self._checkpoint(fork, self._home)
+
+    # -- several nets
+
+    @property
+    def _joinable(self) -> Joinable:
+        return self._training  # type: ignore[return-value]  # a policy is told of it by `Job.nets`
+
+    def _together(self, request: Together) -> Generator[Run, None, Outcome]:
+        number = len(self.rollouts)
+        before = self.rollouts[-1]
+        last = request.nets[-1]
+        if request.joined is not None:
+            self._nets[last] = self._forks[request.joined]
+        outcome = self._past.next_rollout()
+        if outcome is not None:
+            if outcome.nets != request.nets:
+                raise JournalError(
+                    f"rollout {outcome.number} of the journal asks the nets {outcome.nets}, and the policy now asks "
+                    f"{request.nets}: it decides otherwise than when the run began. Go on with the version of "
+                    "gammatune (and of NumPy) that began the run"
+                )
+            self.clock.pass_event()
+            outcome = self._scored(outcome, is_past=True)
+            self.tell_listeners(rollout_event(outcome) | {"past": True})
+        else:
+            began, spent = clock.perf_counter(), clock.process_time()
+            meter = Meter()
+            for net in request.nets:
+                if net not in self._kept:
+                    yield from self._join(net, meter)
+            metrics = self._joinable.together(request.nets)
+            outcome = Outcome(
+                *(number, request.epoch, request.values, "ok", metrics, self.objective(metrics)),
+                *(0, 0, meter.evaluated, clock.perf_counter() - began),
+                shape=STILL,
+                role="together",
+                origin=last_number(self._nets[last]),
+                processor=clock.process_time() - spent,
+                leaves=before.leaves,
+                left=before.left,
+                net=last,
+                nets=request.nets,
+            )
+            outcome = self._scored(outcome)
+            self.write(rollout_event(outcome, self.clock.times()))
+        self.rollouts.append(outcome)
+        self.ledger.charge(outcome)
+        return outcome
+
+    def _join(self, net: int, meter: Meter) -> Generator[Run, None, None]:
+        """Have the training keep a net: as it stands in its fork, or as another process left it on disk."""
+        self._announce()
+        kept = {} if self._journal is None or self._journal.past is None else self._journal.past.kept
+        place = self._nets[net]
+        if net in kept:
+            again = Meter()
+            self._stands = None
+            found = self._joinable.rejoin(net, kept[net], again)
+            self.ledger.repeat(again.trained, again.evaluated, 0.0)
+            if found:
+                self._kept.add(net)
+                return
+            warnings.warn(
+                f"the file of net {net + 1} is damaged or gone; it is trained again",
+                JournalWarning,
+                stacklevel=2,
+            )
+        yield from self._reach(place)
+        checksum = self._joinable.join(net, meter)
+        self._kept.add(net)
+        if self._journal is not None:
+            self._journal.append(net_event(net, checksum))
 
     def _allowance(self, count: int = 1) -> float:
         """The units each of the next `count` rollouts may train with: what is left, less their own evaluation."""
@@ -542,6 +639,10 @@ class Driver:
                 yield from self._repeat(step)
             elif isinstance(step, Averaged):
                 yield from self._average_again(step)
+            elif isinstance(step, Renewed):
+                self._stands = None
+                self._joinable.renew(self._seed, step.net)
+                self._stands = step
 
     def _stand_on(self, place: Place) -> bool:
         """Stand at a place that can be had without training."""
@@ -550,7 +651,7 @@ class Driver:
         if (name := self._fork_with(place)) is not None:
             self._go_back(name, place)
             return True
-        if isinstance(place, Averaged):
+        if isinstance(place, (Averaged, Renewed)):
             return False
         if self._crew is not None and isinstance(place, Trained):
             stood, self._stands = self._stands, None

@@ -4,6 +4,7 @@
     resume   a later process went on, with these facts
     rollout  one `Outcome`
     commit   which rollouts became the course, and the verdict
+    net      a net of several was kept beside the journal, as net-<its number>.pt
     state    where the training lies as it stood after a rollout;  gone  it was deleted
     repeat   a rollout that was trained again, because the state after it was lost
     end      how it ended, and the cost
@@ -87,17 +88,25 @@ def commit_event(
     verdict: Verdict,
     members: Mapping[int, Sequence[Outcome]],
     times: Mapping[str, Any] = MappingProxyType({}),
+    nets: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """members: of the outcomes that are averages, by number. times: as of a rollout."""
+    """members: of the outcomes that are averages, by number. times: as of a rollout. nets: see `records.Commit`."""
     event: dict[str, Any] = {"event": "commit", "rollouts": [o.number for o in outcomes], "epochs": epochs}
     if members:
         event["members"] = {number: [o.number for o in joined] for number, joined in members.items()}
+    if nets:
+        event["nets"] = list(nets)
     return event | {"verdict": asdict(verdict), **times}
 
 
 def state_event(state: State) -> dict[str, Any]:
     event = {"event": "state", "after": state.after, "file": state.file, "sha256": state.sha256}
     return event if state.digest is None else event | {"digest": state.digest}
+
+
+def net_event(net: int, sha256: str) -> dict[str, Any]:
+    """sha256: of its file, in hexadecimal."""
+    return {"event": "net", "net": net, "sha256": sha256}
 
 
 def gone_event(after: int) -> dict[str, Any]:

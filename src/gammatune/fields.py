@@ -181,6 +181,7 @@ ASKED: dict[str, Check] = {
     "patience": _or_none(whole),
     "policy_version": whole,
     "known": _known,
+    "ensemble": flag,
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,
@@ -208,7 +209,10 @@ OUTCOME: dict[str, Check] = {
     "left": _counts,
     "examined": real,
     "raised": text,
+    "net": whole,
+    "nets": _counts,
 }
+NET: dict[str, Check] = {"net": whole, "sha256": _hexadecimal}
 OBJECTIVE: dict[str, Check] = {
     "name": text,
     "scores": lambda held: {int(whole(int(number))): measured(score) for number, score in held.items()},

@@ -44,6 +44,11 @@ def whole_file_of_run(path: Path, save: Callable[[BinaryIO], object], what: str)
         )
 
 
+def net_file(net: int) -> str:
+    """The name of the weights of one of several nets, by its number, in the directory of their run."""
+    return f"net-{net}.pt"
+
+
 def make_durable(directory: Path) -> None:
     """The names in it: a new or renamed file survives a power cut only with them. Windows has no such call."""
     with contextlib.suppress(OSError):

@@ -26,6 +26,7 @@ from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.ensemble import Ensemble, NewModel
 from gammatune.engine.gang import ranks_of
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
@@ -111,6 +112,9 @@ class FitResult(Result):
     said: the defaults that were chosen, in sentences. seconds: all of it, the report included.
     start: what a pretrained model scored before any training, on the data to select by; None for any other.
     is_start: no epoch was better than that, and the weights handed back are those the model came with.
+    ensemble: the nets whose predictions are averaged, as one module in eval mode that takes and gives what the model
+    does; None where there is one. report and measures are its then; single: the same report of the best net alone,
+    which the model holds.
     measures: on the same data as the report, by name, with 95 % bootstrap intervals (`gammatune.measures`); of a
     regression in the target's original unit where `fit` was told it. metric: the one asked for.
     """
@@ -123,6 +127,8 @@ class FitResult(Result):
     metric: str | None = None
     start: Metrics | None = None
     is_start: bool = False
+    ensemble: Ensemble | None = field(default=None, compare=False)
+    single: Classification | Regression | None = None
 
     @property
     def handed_back(self) -> HandedBack | None:
@@ -211,6 +217,8 @@ def fit(
     workers: int | None = None,
     at_once: int | None = None,
     ranks: Any = None,
+    ensemble: bool | None = None,
+    new_model: NewModel | None = None,
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
@@ -253,6 +261,11 @@ def fit(
     ranks: as in `Tuner`: where torch.distributed is initialised, every process calls this with the same arguments,
     each on a device of its own. The model is wrapped in DistributedDataParallel meanwhile, sets are shared out, batch
     sizes are those of one process, and a loader must give each its own share.
+    ensemble: whether a budget that pays for several trainings buys several nets, whose predictions are averaged
+    (`FitResult.ensemble`). None: where outputs can be averaged, and the model is not pretrained nor trained by
+    several processes. `model` holds the best of them afterwards, the weights of all lie in `run_dir`.
+    new_model: a function that makes another net like `model`, with other initial weights; it draws them from torch's
+    random stream. Without it the nets differ by the order of their data alone.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
@@ -402,8 +415,15 @@ def fit(
     crew = _crew(parallel, workers, policy, build, place)
     training = build()
     said += training.said
+    if ensemble is None:
+        ensemble = policy == "lookahead" and task.comparable and not pretrained and ranks.world == 1
+    elif ensemble:
+        _refuse_ensemble(task, ranks)
+    training.several(new_model, None if run_dir is None else Path(run_dir))
     start: _Start | None = None
     is_start = False
+    together: Ensemble | None = None
+    single: Classification | Regression | None = None
     after: list[Event] = []  # what is told once the tuner has ended
     journal: Journal | Echo | None = None
     tuner: Tuner | None = None
@@ -434,6 +454,7 @@ def fit(
                 crew=crew,
                 at_once=at_once,
                 ranks=ranks,
+                ensemble=ensemble,
                 facts={
                     "model": type(model).__name__,
                     "parameters": sum(p.numel() for p in model.parameters()),
@@ -471,6 +492,11 @@ def fit(
                     journal.append(after[-1])
             answers = training.answers(judged) if task.comparable else None
             report = None if answers is None else _report(answers, task)
+            if tuner.result.nets:
+                together, single = training.ensemble(tuner.result.nets), report
+                answers = training.answers(judged, together)
+                report = _report(answers, task)
+                said.append(_together_in_words(len(tuner.result.nets), own_weights=new_model is not None))
             measures: dict[str, Measure] = {}
             more: dict[str, Any] = {}
             if answers is not None:
@@ -509,6 +535,7 @@ def fit(
             for listener in listeners:
                 listener(event)
     finally:
+        training.forget_nets()
         if journal is not None:
             journal.close()
             is_first = isinstance(journal, Journal)
@@ -531,10 +558,35 @@ def fit(
         metric,
         None if start is None else start.metrics,
         is_start,
+        ensemble=together,
+        single=single,
         members=found.members,
         decided=found.decided,
+        nets=found.nets,
         events=(*found.events, *after),
         run_dir=found.run_dir,
+    )
+
+
+def _refuse_ensemble(task: Task, ranks: Ranks) -> None:
+    if not task.comparable:
+        raise InvalidArgument(
+            "ensemble=True averages predictions, and this loss goes without outputs that can be compared with the "
+            "targets one to one; leave it out"
+        )
+    if ranks.world > 1:
+        raise InvalidArgument(
+            "ensemble=True trains one net after the other in one process; leave it out here"
+        )
+
+
+def _together_in_words(count: int, *, own_weights: bool) -> str:
+    how = (
+        "initial weights and order of the data of its own" if own_weights else "order of the data of its own"
+    )
+    return (
+        f"{count} nets were trained, each with {how}, and their predictions are averaged; asking them takes {count} "
+        "times as long as asking one. ensemble=False trains one."
     )
 
 

@@ -50,7 +50,17 @@ class Averaged:
         return first if isinstance(first, Beginning) else first.origin
 
 
-Place: TypeAlias = Beginning | Trained | Averaged
+@dataclass(frozen=True, slots=True, eq=False)
+class Renewed:
+    """At the start of another net: its initial weights in the place of those of `origin`."""
+
+    origin: "Place"
+    net: int
+
+    number = BEGIN  # no rollout led there
+
+
+Place: TypeAlias = Beginning | Trained | Averaged | Renewed
 
 
 def last_number(place: Place) -> int:

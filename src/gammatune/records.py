@@ -50,7 +50,7 @@ class Known:
 
 
 Kind: TypeAlias = Literal[
-    "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "handed back", "other"
+    "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "handed back", "ensemble", "other"
 ]
 
 
@@ -62,7 +62,8 @@ class Verdict:
     "search" the values of the whole course; "epoch" those of one epoch; "schedule" to go on as decided before;
     "guard" an epoch blew up, is taken back and tried again slower; "memory" the same at a smaller batch size;
     "patience" the rate goes to zero, for want of progress; "walk" a later walk becomes the course; "handed back" the
-    course goes back to an earlier state; "other" whatever else a policy of one's own decides, which is always shown.
+    course goes back to an earlier state; "ensemble" whose predictions are averaged; "other" whatever else a policy of
+    one's own decides, which is always shown.
     """
 
     reason: str
@@ -145,6 +146,7 @@ class Rollout:
     course: True where this stretch goes on with the course as it stands (`Run.is_course`).
     length: how far; one epoch where nothing else is said. shape: multiplies the learning rate on the way.
     order: 0 sees the data in the order the course would; k > 0 in another order that belongs to k.
+    net: which net it trains, by number; 0 is the one that was handed over.
     scored: False where nobody will ask for its score, so that its evaluation is left out.
     role: what it is for, in a word or two, for those who watch.
     """
@@ -158,6 +160,7 @@ class Rollout:
     order: int = 0
     scored: bool = True
     role: str = ""
+    net: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,32 @@ class Average:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Put the initial weights of another net in the place of those in `fork`, the start of a training.
+
+    net: its number, from 1. Where nobody can make another net the weights stay, and the nets differ by the order of
+    their data alone.
+    """
+
+    fork: str
+    net: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Score the averaged predictions of several nets.
+
+    nets: by number. values, epoch: of the last of them. joined: the fork in which it ended, where it has not been
+    kept yet; from then on it is.
+    """
+
+    nets: tuple[int, ...]
+    values: Values
+    epoch: int
+    joined: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Make the state in `fork` (None: the training as it stands) the course.
 
@@ -195,6 +224,7 @@ class Commit:
     course goes back to an earlier state of its own.
     epochs: how long the course is after it.
     members: of the outcomes that scored an average, by number: the rollouts that were averaged.
+    nets: those whose averaged predictions are handed back beside it, by number; empty as long as there is one.
     """
 
     outcomes: tuple["Outcome", ...]
@@ -202,9 +232,10 @@ class Commit:
     fork: str | None
     verdict: Verdict
     members: Mapping[int, tuple["Outcome", ...]] = field(default_factory=dict)
+    nets: tuple[int, ...] = ()
 
 
-Request: TypeAlias = Fork | Rollout | Ahead | Pool | Average | Commit
+Request: TypeAlias = Fork | Rollout | Ahead | Pool | Average | Renew | Together | Commit
 
 
 # What comes back ------------------------------------------------------------------------------------------
@@ -230,6 +261,7 @@ class Outcome:
     training itself began; None in a journal that is older than this field.
     raised: the type of the exception that ended it, by name; "" where none did. examined: the units it took to train
     it again at the optimizer's own rate, which did not raise; the seconds of that are in `seconds`.
+    net: as in the request. nets: those whose averaged predictions it scored (`Together`); empty of any training.
     """
 
     number: int
@@ -257,6 +289,8 @@ class Outcome:
     left: tuple[int, ...] = ()
     examined: float = 0.0
     raised: str = ""
+    net: int = 0
+    nets: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -22,6 +22,7 @@ from gammatune.fields import (
     LABELS,
     LATER,
     MEASURED,
+    NET,
     NUMBERS,
     OBJECTIVE,
     OUTCOME,
@@ -59,6 +60,8 @@ class Story:
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
     before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
     the processor; 0 in journals that are older than that.
+    nets: those whose averaged predictions are handed back, by number; empty where it is one. kept: the SHA-256 of the
+    file of each net that was kept, by number.
     is_start: no epoch was better than the pretrained weights the run began with, and those were handed back.
     """
 
@@ -80,6 +83,8 @@ class Story:
     elapsed: float = 0.0
     spent: float = 0.0
     is_start: bool = False
+    nets: tuple[int, ...] = ()
+    kept: dict[int, str] = field(default_factory=dict)
 
     @property
     def schedule(self) -> Schedule:
@@ -124,6 +129,9 @@ class Story:
             case "state":
                 state = State(**fields(event, STATE))
                 self.states[state.after] = state
+            case "net":
+                held = fields(event, NET)
+                self.kept[held["net"]] = held["sha256"]
             case "gone":
                 self.states.pop(after(event["after"]), None)
             case "end":
@@ -174,6 +182,7 @@ class Story:
             self._rollout(number)
             if not joined or max(member.number for member in joined) >= number:
                 raise ValueError(f"rollout {number} is no average of what came before it")
+        nets = tuple(whole(net) for net in event.get("nets", ()))
         verdict = event["verdict"]
         numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
         reason = text(verdict["reason"])
@@ -181,6 +190,7 @@ class Story:
         self._take_in_the_clock(event)
         self.course = self.course[:kept] + taken
         self.members |= averaged
+        self.nets = nets or self.nets
         self.verdicts.append(decision)
         self.decided.append(len(self.rollouts))
 

@@ -85,6 +85,7 @@ class Result:
     schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
     members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
     decided: of each verdict, how many rollouts there had been.
+    nets: those whose averaged predictions are better than one's, by number; empty where one was trained.
     events: what was told to listeners, as a journal has it. run_dir: where that lies.
     """
 
@@ -96,6 +97,7 @@ class Result:
     schedule: Schedule
     members: Mapping[int, Sequence[Outcome]] = field(default_factory=dict, kw_only=True)
     decided: tuple[int, ...] = field(default=(), kw_only=True)
+    nets: tuple[int, ...] = field(default=(), kw_only=True)
     events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
     run_dir: str | None = field(default=None, kw_only=True, compare=False)
 
@@ -194,6 +196,8 @@ class Tuner:
     ranks: where torch.distributed trains one model in several processes, each runs this loop over its share of the
     data, rank 0 decides, and examples are counted over all of them. None: the processes of the default group, where
     one is initialised; a process group; or "off": this process trains a model of its own.
+    ensemble: spend a budget that pays for several trainings on several nets whose predictions are averaged, where the
+    training can do so (`engine.trainable.Joinable`).
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -230,6 +234,7 @@ class Tuner:
         at_once: int = 1,
         crew: Crew | None = None,
         ranks: Any = None,
+        ensemble: bool = False,
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
         self.time = None if time is None else _positive(time, "time")
@@ -314,6 +319,7 @@ class Tuner:
                 seconds=self.time,
                 schedule=schedule,
                 multiplier=multiplier,
+                ensemble=ensemble,
                 facts=dict(facts or {}),
             )
             text_of(self._begin)  # what the journal cannot hold is said now
@@ -349,6 +355,7 @@ class Tuner:
             )
             if crew is not None:
                 opened.callback(crew.close)
+            self._nets = ensemble and self._ranks.world == 1 and hasattr(self._training, "join")
             self._past = None if self._journal is None else self._journal.past
             if self._past is not None:
                 self._go_on(self._past)
@@ -538,6 +545,7 @@ class Tuner:
             found,
             members=done.members,
             decided=tuple(done.decided),
+            nets=done.nets,
             events=tuple(self._events),
             run_dir=None if self._journal is None else str(self._journal.directory),
         )
@@ -587,6 +595,7 @@ class Tuner:
         taken = opening_taken(past, self._begin)
         if taken is not None:
             self.policy = partial(lookahead, opening=taken)
+        self._nets &= bool(past.begin.get("ensemble", False))  # an older run knows of one net
         versions = {name: self._begin[name] for name in ("gammatune", "python")}
         self._driver.go_on(past, versions | {"torn": past.torn})
 
@@ -608,6 +617,7 @@ class Tuner:
             now=self._driver.now,
             scale=lambda: self.objective.name,
             known=self._known,
+            nets=self._nets,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )

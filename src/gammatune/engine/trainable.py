@@ -6,6 +6,7 @@ process: a run that can be resumed needs them. All are free of torch, so that po
 a fake in milliseconds (`gammatune.testing.fakes`).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -56,6 +57,25 @@ class Trainable(Forkable, Protocol):
 
     def evaluate(self, meter: Meter) -> Metrics:
         """Score the present weights on the selection data, leaving modes as they were."""
+
+
+class Joinable(Trainable, Protocol):
+    """A training of which several nets can be made, kept, and asked together."""
+
+    def renew(self, seed: int, net: int) -> None:
+        """Put the initial weights of another net in the place of the present ones, drawn from `seed` and `net`;
+        where no other can be made, leave them."""
+
+    def join(self, net: int, meter: Meter) -> str:
+        """Keep the present weights as those of a net, with what it says of the selection data; the checksum of the
+        file they are in."""
+
+    def rejoin(self, net: int, checksum: str, meter: Meter) -> bool:
+        """The same, of weights that another process kept; False where they are gone or damaged. The training stands
+        elsewhere afterwards."""
+
+    def together(self, nets: Sequence[int]) -> Metrics:
+        """Score the averaged predictions of nets that were kept."""
 
 
 class Storable(Forkable, Protocol):

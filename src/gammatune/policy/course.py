@@ -91,6 +91,7 @@ def walk(
     number: int = 1,
     guard: bool = True,
     unseen: bool = False,
+    net: int = 0,
 ) -> Generator[Request, Outcome | None, Walk]:
     """From the fork "start" along the schedule. verdict: why it is tried.
 
@@ -102,7 +103,7 @@ def walk(
     """
     done = Walk(peak, verdict, values)
     is_course = number == 1
-    role = COURSE if is_course else f"walk {number}"
+    role = COURSE if is_course else f"net {net + 1}" if net else f"walk {number}"
     seconds = 0.0  # of the last epoch
     space = job.space
     epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
@@ -120,7 +121,14 @@ def walk(
         joined: tuple[Outcome, ...] = ()
         if members == 1:
             fork_or_on = None if fresh else fork
-            reply = yield Rollout(values, epoch, fork_or_on, is_course, length=length, shape=shape, role=role)
+            reply = yield Rollout(
+                *(values, epoch, fork_or_on, is_course),
+                length=length,
+                shape=shape,
+                order=net,
+                role=role,
+                net=net,
+            )
             assert reply is not None
             outcome = reply
             purse.pay(outcome)

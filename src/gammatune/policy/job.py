@@ -36,6 +36,7 @@ class Job:
     now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
     where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
     known: what can be told of the training before it begins.
+    nets: several nets may be trained, and asked together (`records.Together`).
     """
 
     epochs: int
@@ -56,6 +57,7 @@ class Job:
     now: Callable[[Outcome], Outcome] = lambda outcome: outcome
     scale: Callable[[], str] = lambda: ""
     known: Known = field(default_factory=Known)
+    nets: bool = False
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.

@@ -19,12 +19,14 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from gammatune.ledger import units
-from gammatune.policy.course import Walk, compare, hand_back, settle, walk
+from gammatune.policy.course import Walk, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.looking import Looked
 from gammatune.policy.memory import fit_in
+from gammatune.policy.nets import Nets
 from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.purse import Purse
+from gammatune.policy.tour import PEAKS, Tour
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
 from gammatune.space import Float
@@ -37,8 +39,8 @@ RESERVE = 0.12  # of what is left beside the course: kept for epochs that have t
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)
 STEP = 2.0  # factor between the rates of walks (guess; what looks leave open is about that much)
 FACTORS = STEP, 1 / STEP
-PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 FEW = 2  # members: fewer are no average
+LOOKS_BY_WALKS = 3  # whole trainings at other rates, at most, before others at the same (guess)
 OPEN_SHARE = 1 / 3  # of an open budget, at most, for looks: half of the course that follows
 
 
@@ -63,13 +65,16 @@ def lookahead(
         yield from _open_horizon(job, purse, survey, opening)
         return
     trainings = max(1, int(purse.left / purse.plain - OPENING))  # whole ones that are paid for
-    spare = purse.left - trainings * purse.plain
+    spare = purse.left - trainings * (purse.plain + (purse.pass_ if job.nets else 0.0))
     reserve = min(RESERVE * spare, purse.epoch)
     found = yield from opening(job, purse, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     job = replace(job, space=found.space)
     tour = Tour(job, purse, survey, (yield from _course(job, purse, found, survey)))
+    if job.nets:
+        yield from _nets(tour, found, trainings - 1)
+        return
     if rates_of(job.space):
         if factors is None and found.looked is not None and not found.looked.outcomes:
             yield from _promising_rates(tour, found.looked, trainings - 1)
@@ -102,33 +107,6 @@ def _course(
         raise all_diverged(first.tried, job.where)
     yield from settle(job, first)
     return first
-
-
-class Tour:
-    """The walks of a run. first: the one that found the rate. best: the one that is the course, the `place`-th."""
-
-    def __init__(self, job: Job, purse: Purse, survey: Outcome, first: Walk) -> None:
-        self.job, self.purse, self.survey = job, purse, survey
-        self.first = self.best = first
-        self.place = self.count = 1
-
-    def go(
-        self, job: Job, values: Values, verdict: Verdict, members: int = 1, *, guard: bool = False
-    ) -> Generator[Request, Outcome | None, Walk]:
-        """One more walk, from the start; it becomes the course if it ends better."""
-        self.count += 1
-        peak = PEAKS[self.best.peak == PEAKS[0]]  # not where the course stands
-        later = yield from walk(
-            job, self.purse, values, verdict, self.survey, peak, members, number=self.count, guard=guard
-        )
-        best = yield from compare(job, self.best, later, self.count)
-        if best is later:
-            self.best, self.place = later, self.count
-        return later
-
-    def end(self) -> Steps:
-        if self.place < self.count:
-            yield from hand_back(self.job, self.best, self.place, self.count)
 
 
 def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Steps:
@@ -187,6 +165,19 @@ def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
         told = ", ".join(f"{name} {float(values[name]):.3g}" for name in looked.line.rates)
         verdict = Verdict(f"at {told}, where most is promised", {"decades": u}, "walk")
         heard.hear(_whole((yield from tour.go(job, values, verdict))))
+
+
+def _nets(tour: Tour, found: Opening, count: int) -> Steps:
+    """More nets at the rate that was found; where nobody has looked at rates, half of what is paid for looks."""
+    if found.looked is not None and not found.looked.outcomes and rates_of(tour.job.space):
+        before = min((count + 1) // 2, LOOKS_BY_WALKS)
+        yield from _promising_rates(tour, found.looked, before)
+        count -= before
+    nets = Nets(tour)
+    if count:
+        yield from nets.train(count)
+    if len(nets.chosen) < 2:  # else the last commit has put the best of them back
+        yield from tour.end()
 
 
 def _whole(walk: Walk) -> Outcome:

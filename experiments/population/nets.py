@@ -1,0 +1,284 @@
+"""What several nets come to: averaged predictions by how long each was trained, one net taught by them, and other
+optimizers in the place of the given one.
+
+    python experiments/population/nets.py [--parts fit choose] [--what nets taught optimizers] [--jobs 2]
+
+Appends a line a training, or a group of them, to experiments/results/population/nets.jsonl and leaves out what is
+there. The rate is the one that the opening chooses at a budget of 1.5 (played offline; of the part "fit" by a prior
+that has not seen the data set). All figures are [error, loss]. Fields of a line:
+
+    task, seed, what
+    length          of each net, in units of the task's own
+    rate            log10
+    each            of every net, on the selection part and on the test part
+    mean            of the averaged predictions of the first 1, 2, ... of them, likewise
+"""
+
+import argparse
+import math
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cells  # first: it sets the thread counts
+import torch
+from landscapes import FAMILIES, parts, read
+from lines import append, read_lines
+from loops import FORWARD, Part, Problem, _measured, problem, train
+from offline import played
+from torch import Tensor, nn
+from torch.nn import functional
+from trainings import TASKS
+
+from gammatune.policy import prior
+from gammatune.policy.prior import place
+from gammatune.records import Known
+
+OUT = cells.RESULTS / "nets.jsonl"
+NETS = {1.0: 6, 0.6: 4, 0.4: 4, 0.25: 4, 1.5: 3, 2.4: 1}  # how many of each length
+TEACHERS = {
+    "soft 3": (3, 1.0),
+    "half 3": (3, 0.5),
+    "half 6": (6, 0.5),
+}  # how many teach, and their part of the loss
+INSTEAD = "adamw", "momentum", "muon"
+
+
+def another(made: Problem, net: int) -> Problem:
+    """The same data; initial weights and order of another net."""
+    return replace(made, seed=made.seed + 1000 * net) if net else made
+
+
+@dataclass(frozen=True)
+class Reordered(Problem):
+    """Initial weights are those of the first net, whatever the order."""
+
+    def model(self) -> nn.Module:
+        torch.manual_seed(self.seed % 1000)
+        return self.task.net(self.data)
+
+
+@dataclass(frozen=True)
+class Taught(Problem):
+    """soft: part of the loss that is against what the teachers say. Targets hold both, side by side."""
+
+    soft: float = 0.5
+    said: Tensor | None = None
+
+    def loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        out = model(x)
+        hard = _measured(out, self.train[1][y], self.data, self.task.goal)[1]
+        assert self.said is not None
+        told = self.said[y]
+        if self.is_classes:
+            near = functional.cross_entropy(out.flatten(0, -2), told.flatten(0, -2))
+        else:
+            near = functional.mse_loss(out, told)
+        return self.soft * near + (1 - self.soft) * hard
+
+    @property
+    def is_classes(self) -> bool:
+        return is_classes(self)
+
+
+def is_classes(made: Problem) -> bool:
+    return made.data.kind != "numbers" and made.task.goal != "copy"
+
+
+@torch.no_grad()
+def said(made: Problem, model: nn.Module, part: Part) -> Tensor:
+    """Probabilities, or numbers."""
+    model.eval()
+    out = torch.cat([model(part[0][k : k + FORWARD]) for k in range(0, len(part[0]), FORWARD)])
+    model.train()
+    return out.softmax(-1) if is_classes(made) else out
+
+
+def measured(made: Problem, answer: Tensor, part: Part) -> list[float]:
+    out = answer.clamp_min(1e-30).log() if is_classes(made) else answer
+    error, loss = (float(v) for v in _measured(out, part[1], made.data, made.task.goal))
+    return [error, loss] if math.isfinite(loss) else [1.0, 1e3]
+
+
+class Pooled:
+    """The averaged predictions of the nets so far."""
+
+    def __init__(self, made: Problem) -> None:
+        self.made, self.count = made, 0
+        self.total: list[Tensor] = []
+        self.each: list[list[float]] = []
+        self.mean: list[list[float]] = []
+
+    def add(self, model: nn.Module | None) -> None:
+        if model is None:  # it died
+            self.each.append([])
+            self.mean.append(self.mean[-1] if self.mean else [])
+            return
+        sets = self.made.select, self.made.test
+        answers = [said(self.made, model, part) for part in sets]
+        self.each.append([v for a, p in zip(answers, sets, strict=True) for v in measured(self.made, a, p)])
+        self.total = [a + b for a, b in zip(self.total, answers, strict=True)] if self.count else answers
+        self.count += 1
+        self.mean.append(
+            [v for a, p in zip(self.total, sets, strict=True) for v in measured(self.made, a / self.count, p)]
+        )
+
+
+def nets(made: Problem, u: float, length: float, count: int) -> dict[str, Any]:
+    pool = Pooled(made)
+    for net in range(count):
+        one = another(made, net)
+        pool.add(train(one, 10**u, max(8, round(length * made.task.steps))).model)
+    return {"what": "nets", "length": length, "rate": u, "each": pool.each, "mean": pool.mean}
+
+
+def reordered(made: Problem, u: float) -> dict[str, Any]:
+    """Three nets that differ by order alone."""
+    pool = Pooled(made)
+    for net in range(3):
+        values = {name: getattr(made, name) for name in ("task", "data", "train", "select", "test")}
+        pool.add(train(Reordered(seed=made.seed + 1000 * net, **values), 10**u, made.task.steps).model)
+    return {"what": "reordered", "length": 1.0, "rate": u, "each": pool.each, "mean": pool.mean}
+
+
+def taught(made: Problem, u: float) -> list[dict[str, Any]]:
+    """One net, taught by several."""
+    models = [
+        train(another(made, n), 10**u, made.task.steps).model
+        for n in range(max(n for n, _ in TEACHERS.values()))
+    ]
+    answers = [said(made, model, made.train) for model in models if model is not None]
+    found = []
+    for name, (count, soft) in TEACHERS.items():
+        if not answers:
+            continue
+        mean = torch.stack(answers[:count]).mean(0)
+        values = {n: getattr(made, n) for n in ("task", "data", "train", "select", "test")}
+        pupil = Taught(seed=made.seed + 1000 * 7, soft=soft, said=mean, **values)
+        index = torch.arange(len(made.train[0]))
+        learning = _Indexed(pupil, index)
+        pool = Pooled(made)
+        pool.add(train(learning, 10**u, made.task.steps).model)  # type: ignore[arg-type]
+        found.append(
+            {"what": f"taught {name}", "length": 1.0, "rate": u, "each": pool.each, "mean": pool.mean}
+        )
+    return found
+
+
+class _Indexed:
+    """A problem whose targets are the numbers of its examples, by which `Taught` finds both kinds."""
+
+    def __init__(self, of: Taught, index: Tensor) -> None:
+        self.task, self.seed, self.select = of.task, of.seed, of.select
+        self.train = of.train[0], index
+        self.model, self.loss = of.model, of.loss
+
+
+def instead(made: Problem, name: str, first: dict[str, float], table: dict[str, Any]) -> dict[str, Any]:
+    """Another optimizer, at the rate that is believed of it before any look; Prodigy as its README advises."""
+    pool = Pooled(made)
+    if name == "prodigy":
+        from prodigyopt import Prodigy
+
+        make = partial(_prodigy, Prodigy)
+        pool.add(train(made, 1.0, made.task.steps, optimizer=make).model)
+        return {"what": name, "length": 1.0, "rate": 0.0, "each": pool.each, "mean": pool.mean}
+    known = Known(FAMILIES[name], 1.0, False, first["fan_in"])  # type: ignore[arg-type]
+    shipped = prior.learned
+    prior.learned = lambda: table  # type: ignore[assignment]
+    try:
+        u = place(known, made.task.steps).mean
+    finally:
+        prior.learned = shipped  # type: ignore[assignment]
+    other = replace(made, task=replace(made.task, optimizer=name))
+    pool.add(train(other, 10**u, made.task.steps).model)
+    return {"what": name, "length": 1.0, "rate": u, "each": pool.each, "mean": pool.mean}
+
+
+def _prodigy(kind: Any, model: nn.Module) -> Any:
+    return kind(
+        model.parameters(), lr=1.0, weight_decay=0.01, use_bias_correction=True, safeguard_warmup=True
+    )
+
+
+def known(path: Path) -> set[tuple[str, int, str, float]]:
+    return {(c["task"], c["seed"], c["what"], c["length"]) for c in read_lines(path)}
+
+
+def compute(
+    name: str,
+    seed: int,
+    u: float,
+    what: str,
+    first: dict[str, float],
+    table: dict[str, Any],
+    out: Path,
+    until: float,
+) -> str:
+    torch.set_num_threads(1)
+    task = TASKS[name]
+    began, there = time.process_time(), known(out)
+    made = problem(task, seed)
+
+    def keep(row: dict[str, Any]) -> None:
+        append(out, cells.rounded({"task": task.name, "seed": seed, **row}))
+
+    def is_due(kind: str, length: float = 1.0) -> bool:
+        return (task.name, seed, kind, length) not in there and time.time() < until
+
+    if what == "nets":
+        for length, count in NETS.items():
+            if is_due("nets", length):
+                keep(nets(made, u, length, count))
+    if what == "taught":
+        if task.start is None and is_due("reordered"):
+            keep(reordered(made, u))
+        if task.goal != "reinforce" and task.optimizer != "lbfgs" and is_due("taught half 3"):
+            for row in taught(made, u):
+                keep(row)
+    if what == "optimizers":
+        for other in (*INSTEAD, "prodigy"):
+            if is_due(other):
+                keep(instead(made, other, first, table))
+    return f"{task.name} {seed} {what}: {time.process_time() - began:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="*", default=["fit", "choose"], choices=["fit", "choose", "once"])
+    parser.add_argument("--what", nargs="*", default=["nets", "optimizers", "taught"])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--lengths", nargs="*", default=["short"])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    until = time.time() + 60 * args.minutes
+    from fit import left_out_tables
+
+    landscapes = read(sorted(cells.RESULTS.glob("[slt]*.jsonl")))
+    found = [one for one in parts(landscapes, *args.parts) if one.task.length in args.lengths]
+    whole = prior.learned()
+    tables = left_out_tables([one for one in landscapes if one.task.part == "fit"], whole)
+    rates = {(p.one.task.name, p.seed): p.u for p in played(found)}
+    with ProcessPoolExecutor(args.jobs) as pool:
+        jobs = [
+            pool.submit(
+                compute, one.task.name, seed, float(rates[one.task.name, seed]), what,
+                one.first[seed], tables.get(one.task.source, whole), args.out, until,
+            )
+            for seed in args.seeds
+            for what in args.what
+            for part in args.parts
+            for one in found
+            if one.task.part == part and seed < one.seeds
+        ]  # fmt: skip
+        for job in jobs:
+            print(job.result(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
