@@ -13,7 +13,7 @@ from gammatune.policy.older import Taken
 ASKED = (
     "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "sampler", "sampler_options",
     "objective", "lam", "space", "multiplier", "keep",
-    "patience", "at_once", "ensemble",
+    "patience", "at_once", "ensemble", "guide",
 )  # fmt: skip
 FACTS = (
     "data", "train", "limit", "validation", "batch_size", "model", "parameters", "optimizer",

@@ -182,6 +182,7 @@ ASKED: dict[str, Check] = {
     "policy_version": whole,
     "known": _known,
     "ensemble": flag,
+    "guide": _or_none(real),
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,

@@ -78,6 +78,7 @@ from gammatune.policy.replay import Replay
 from gammatune.ranks import Ranks
 from gammatune.records import Metrics
 from gammatune.rehearsal import Task, rehearse
+from gammatune.rules import epochs_for
 from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, Dimension, Float, Space
@@ -90,6 +91,7 @@ from gammatune.tuner import (
     Tuner,
     around,
     as_space,
+    default_budget,
     open_journal,
     refuse_beside,
 )
@@ -413,6 +415,10 @@ def fit(
         refuse_beside(ranks, f"parallel={parallel!r}")
         _refuse_what_does_not_travel(parallel, trained, stepper)
     crew = _crew(parallel, workers, policy, build, place)
+    guide: float | None = None
+    if epochs is None and policy == "lookahead":
+        guide, total_epochs = _length(train_set, size, budget, total_epochs, time, said)
+        budget = None
     training = build()
     said += training.said
     if ensemble is None:
@@ -455,6 +461,7 @@ def fit(
                 at_once=at_once,
                 ranks=ranks,
                 ensemble=ensemble,
+                guide=guide,
                 facts={
                     "model": type(model).__name__,
                     "parameters": sum(p.numel() for p in model.parameters()),
@@ -566,6 +573,41 @@ def fit(
         events=(*found.events, *after),
         run_dir=found.run_dir,
     )
+
+
+def _length(
+    train_set: Any,
+    size: int,
+    budget: float | None,
+    total: float | None,
+    time: float | None,
+    said: list[str],
+) -> tuple[float | None, float | None]:
+    """The usual length of a training, and what all may take together, in epochs; None where nobody can tell, or the
+    time alone limits it."""
+    n = count(train_set)
+    batches = len(train_set) if n is None and hasattr(train_set, "__len__") else None
+    examples = n if n is not None else None if batches is None else batches * size
+    guide = None if examples is None else epochs_for(_shape(train_set), examples, size, table=False)
+    if total is not None or time is not None or guide is None:
+        if budget is not None and total is not None:
+            raise InvalidArgument(
+                f"budget={budget!r} is a multiple of a plain run, whose length is left open here; total_epochs= says "
+                "it all"
+            )
+        return guide, total
+    factor = default_budget("lookahead") if budget is None else budget
+    said.append(
+        f"A training of these data usually has {guide} epochs, by the number of examples; all together may take "
+        f"{factor:g} times that."
+    )
+    return guide, factor * guide
+
+
+def _shape(train_set: Any) -> tuple[int, ...]:
+    """Of one input, where that is a tensor in a set; else nothing is known of it."""
+    first = train_set.tensors[0] if isinstance(train_set, TensorDataset) else None
+    return () if first is None else tuple(first.shape[1:])
 
 
 def _refuse_ensemble(task: Task, ranks: Ranks) -> None:

@@ -66,7 +66,8 @@ class Run:
     """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
 
     epoch: from 0. values: the candidate. number: counts the rollouts from 0. role: what it is for, in a word or two.
-    scored: whether anybody asks for its score. is_repeated: this rollout has been trained before, and is trained once
+    net: which of several nets it trains, from 0, the one that was handed over. scored: whether anybody asks for its
+    score. is_repeated: this rollout has been trained before, and is trained once
     more because the state after it was lost.
     is_course: it goes on with the course as it stands, and what it trains is kept unless something better comes: the
     epoch may blow up and be taken back, a later walk may end better, an earlier epoch may be handed back. Of the
@@ -105,6 +106,7 @@ class Run:
         self.is_course = request.course
         self.role = request.role
         self.scored = request.scored
+        self.net = request.net
         self.is_repeated = is_repeated
         self._training = training
         self._request = request

@@ -197,7 +197,8 @@ class Tuner:
     data, rank 0 decides, and examples are counted over all of them. None: the processes of the default group, where
     one is initialised; a process group; or "off": this process trains a model of its own.
     ensemble: spend a budget that pays for several trainings on several nets whose predictions are averaged, where the
-    training can do so (`engine.trainable.Joinable`).
+    training can do so (`engine.trainable.Joinable`). guide: where the length is left open, the epochs that such a
+    training usually has, by which they are shared between more nets and longer ones; None: one net.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -235,6 +236,7 @@ class Tuner:
         crew: Crew | None = None,
         ranks: Any = None,
         ensemble: bool = False,
+        guide: float | None = None,
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
         self.time = None if time is None else _positive(time, "time")
@@ -251,6 +253,7 @@ class Tuner:
             self.budget = min(self.budget, self.total_epochs / self.epochs)
         if keep not in ("best", "last"):
             raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
+        self._guide = None if guide is None else _positive(guide, "guide")
         self._patience = None if patience is None else _whole(patience, "patience", least=1)
         if patience is not None and (isinstance(policy, Replay) or policy == "once"):
             raise InvalidArgument(
@@ -320,6 +323,7 @@ class Tuner:
                 schedule=schedule,
                 multiplier=multiplier,
                 ensemble=ensemble,
+                guide=self._guide,
                 facts=dict(facts or {}),
             )
             text_of(self._begin)  # what the journal cannot hold is said now
@@ -618,6 +622,7 @@ class Tuner:
             scale=lambda: self.objective.name,
             known=self._known,
             nets=self._nets,
+            guide=self._guide,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )

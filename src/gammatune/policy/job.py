@@ -36,7 +36,8 @@ class Job:
     now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
     where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
     known: what can be told of the training before it begins.
-    nets: several nets may be trained, and asked together (`records.Together`).
+    nets: several nets may be trained, and asked together (`records.Together`). guide: where the length was left open,
+    the epochs that a training like this usually has; None where nobody can tell.
     """
 
     epochs: int
@@ -58,6 +59,7 @@ class Job:
     scale: Callable[[], str] = lambda: ""
     known: Known = field(default_factory=Known)
     nets: bool = False
+    guide: float | None = None
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.

@@ -41,6 +41,9 @@ STEP = 2.0  # factor between the rates of walks (guess; what looks leave open is
 FACTORS = STEP, 1 / STEP
 FEW = 2  # members: fewer are no average
 LOOKS_BY_WALKS = 3  # whole trainings at other rates, at most, before others at the same (guess)
+# Of x usual trainings x ** IN_NETS are nets, each so much the longer: two of 1.1 at 2.2, four of 1.9 at 7.6. On the
+# population the optimum is flat, and fewer and shorter ones are both worse (experiments/population/nets.py).
+IN_NETS = 0.65
 OPEN_SHARE = 1 / 3  # of an open budget, at most, for looks: half of the course that follows
 
 
@@ -110,16 +113,27 @@ def _course(
 
 
 def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Steps:
-    """The looks, planned for a course of everything; then a course of all that they have left."""
+    """The looks, planned for a course of everything, or for each of several nets; then all that they have left."""
     yield from _measure_speed(job, purse, survey)
-    purse.epochs = max(1, int(purse.left / purse.epoch))
+    nets = _how_many(job, purse)
+    purse.epochs = max(1, int(purse.left / nets / purse.epoch))
     planned = replace(job, epochs=purse.epochs)
     found = yield from opening(planned, purse, OPEN_SHARE * purse.left, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
-    purse.epochs = max(1, int(purse.left / purse.epoch))
+    nets = _how_many(job, purse)
+    purse.epochs = max(1, int((purse.left / nets - (nets > 1) * purse.pass_) / purse.epoch))
     course = replace(job, space=found.space, epochs=purse.epochs)
-    yield from Tour(course, purse, survey, (yield from _course(course, purse, found, survey))).end()
+    tour = Tour(course, purse, survey, (yield from _course(course, purse, found, survey)))
+    yield from _nets(tour, found, nets - 1)
+
+
+def _how_many(job: Job, purse: Purse) -> int:
+    """Of the nets that share what is left, each as long as the others."""
+    if not job.nets or job.guide is None:
+        return 1
+    usual = purse.left / purse.epoch / job.guide
+    return max(1, round(math.exp(IN_NETS * math.log(usual))))
 
 
 def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
@@ -169,7 +183,12 @@ def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
 
 def _nets(tour: Tour, found: Opening, count: int) -> Steps:
     """More nets at the rate that was found; where nobody has looked at rates, half of what is paid for looks."""
-    if found.looked is not None and not found.looked.outcomes and rates_of(tour.job.space):
+    if (
+        found.looked is not None
+        and not found.looked.outcomes
+        and rates_of(tour.job.space)
+        and not tour.job.open
+    ):
         before = min((count + 1) // 2, LOOKS_BY_WALKS)
         yield from _promising_rates(tour, found.looked, before)
         count -= before

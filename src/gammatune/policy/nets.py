@@ -20,6 +20,10 @@ WORTH = 0.002
 # only those are taken that raise it; experiments/population/nets.py), so that only a wreck is left out (guess).
 HARM = 0.1
 
+# Of the time that the first net took: with less left no other is begun; with a little less it brings its rate to zero
+# early (guess).
+IN_TIME = 0.8
+
 
 class Nets:
     """The nets of a run. chosen: whose predictions are averaged, said: the outcome of that."""
@@ -38,12 +42,8 @@ class Nets:
         seconds = sum(outcome.seconds for outcome in tour.first.outcomes)
         for net in range(1, count + 1):
             price = job.epochs * purse.epoch + purse.pass_
-            if (
-                purse.left < price
-                or job.is_ending()
-                or job.seconds_left() < seconds
-                or not self.is_worth_more
-            ):
+            hurried = job.is_ending() or job.seconds_left() < IN_TIME * seconds
+            if purse.left < price or hurried or not self.is_worth_more:
                 return
             verdict = Verdict(f"net {net + 1}, trained like the first", {"net": float(net)}, "walk")
             walk = yield from tour.renew(net, values, verdict)
