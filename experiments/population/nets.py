@@ -2,6 +2,7 @@
 optimizers in the place of the given one.
 
     python experiments/population/nets.py [--parts fit choose] [--what nets taught optimizers] [--jobs 2]
+    python experiments/population/nets.py --summary
 
 Appends a line a training, or a group of them, to experiments/results/population/nets.jsonl and leaves out what is
 there. The rate is the one that the opening chooses at a budget of 1.5 (played offline; of the part "fit" by a prior
@@ -12,6 +13,10 @@ that has not seen the data set). All figures are [error, loss]. Fields of a line
     rate            log10
     each            of every net, on the selection part and on the test part
     mean            of the averaged predictions of the first 1, 2, ... of them, likewise
+
+what: "nets"; "reordered" (nets that differ by the order of their data alone); "taught soft 3", ... (one net whose loss is
+against the mean of so many others, wholly or half); the name of an optimizer in the place of the task's own, at the
+rate that is believed of it before any look.
 """
 
 import argparse
@@ -24,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import cells  # first: it sets the thread counts
+import numpy as np
 import torch
-from landscapes import FAMILIES, parts, read
+from landscapes import CLIPPED, FAMILIES, LEAST_ERROR, parts, read
 from lines import append, read_lines
 from loops import FORWARD, Part, Problem, _measured, problem, train
 from offline import played
@@ -246,6 +252,49 @@ def compute(
     return f"{task.name} {seed} {what}: {time.process_time() - began:.0f} s"
 
 
+def summary(path: Path, part: str) -> list[str]:
+    """Test errors to that of one net as long as the task, the mean of several: geometric means over trainings."""
+    rows: dict[str, dict[tuple[str, float], dict[str, Any]]] = {}
+    for row in read_lines(path):
+        if TASKS[row["task"]].part == part and row["seed"] == 0:
+            rows.setdefault(row["task"], {})[row["what"], row["length"]] = row
+    ones = {
+        task: float(np.mean([_log(each) for each in held["nets", 1.0]["each"] if each]))
+        for task, held in rows.items()
+        if ("nets", 1.0) in held and any(held["nets", 1.0]["each"])
+    }
+    said = [f"{part}: {len(ones)} trainings"]
+
+    def tell(name: str, logs: dict[str, float]) -> None:
+        found = np.array([log - ones[task] for task, log in logs.items() if task in ones])
+        if len(found):
+            clipped = math.exp(np.clip(found, -CLIPPED, CLIPPED).mean())
+            said.append(
+                f"   {name:28} {math.exp(found.mean()):.3f} ({clipped:.3f}), below {np.mean(found < 0):.2f}, "
+                f"largest {math.exp(found.max()):.2f}, n {len(found)}"
+            )
+
+    for length, count in sorted(NETS.items()):
+        for k in range(1, count + 1):
+            of = {t: h["nets", length]["mean"][k - 1] for t, h in rows.items() if ("nets", length) in h}
+            tell(f"{k} of {length:g}", {t: _log(mean) for t, mean in of.items() if mean})
+    for k in (2, 3, 6):
+        of = {t: [e for e in h["nets", 1.0]["each"][:k] if e] for t, h in rows.items() if ("nets", 1.0) in h}
+        tell(f"best of {k} by selection", {t: _log(min(each)) for t, each in of.items() if each})
+    for k in (2, 3):
+        of = {t: h["reordered", 1.0]["mean"][k - 1] for t, h in rows.items() if ("reordered", 1.0) in h}
+        tell(f"{k} that differ by order", {t: _log(mean) for t, mean in of.items() if mean})
+    for what in (*(f"taught {name}" for name in TEACHERS), *INSTEAD, "prodigy"):
+        of = {t: h[what, 1.0]["mean"][0] for t, h in rows.items() if (what, 1.0) in h}
+        tell(what, {t: _log(mean) for t, mean in of.items() if mean})
+    return said
+
+
+def _log(figures: list[float]) -> float:
+    """The logarithm of the test error, from [error, loss] on both parts."""
+    return math.log(max(figures[-2], LEAST_ERROR if figures[-2] != figures[-1] else 1e-9))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="*", default=["fit", "choose"], choices=["fit", "choose", "once"])
@@ -255,7 +304,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--summary", action="store_true", help="only what has been run")
     args = parser.parse_args()
+    if args.summary:
+        print("\n".join(line for part in args.parts for line in summary(args.out, part)))
+        return
     until = time.time() + 60 * args.minutes
     from fit import left_out_tables
 

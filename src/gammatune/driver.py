@@ -43,6 +43,7 @@ from gammatune.records import (
     Average,
     Commit,
     Fork,
+    Length,
     Outcome,
     Pool,
     Renew,
@@ -559,6 +560,8 @@ class Driver:
             for net in request.nets:
                 if net not in self._kept:
                     yield from self._join(net, meter)
+            if not hasattr(self._joinable, "together"):
+                return (yield from self._ask(request, number))
             metrics = self._joinable.together(request.nets)
             outcome = Outcome(
                 *(number, request.epoch, request.values, "ok", metrics, self.objective(metrics)),
@@ -574,6 +577,28 @@ class Driver:
             )
             outcome = self._scored(outcome)
             self.write(rollout_event(outcome, self.clock.times()))
+        self.rollouts.append(outcome)
+        self.ledger.charge(outcome)
+        return outcome
+
+    def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
+        """Have the loop body evaluate the model, which says what the nets say together; it trains one batch at a rate
+        of 0."""
+        place = self._nets[request.nets[-1]]
+        yield from self._reach(place)
+        asked = Rollout(
+            *(request.values, request.epoch, None),
+            length=Length(0.0, least=1),
+            shape=STILL,
+            role="together",
+            net=request.nets[-1],
+            nets=request.nets,
+        )
+        self._joinable.ask(request.nets)
+        try:
+            outcome = yield from self._train(asked, number, self._allowance(), True, place)
+        finally:
+            self._joinable.ask(())
         self.rollouts.append(outcome)
         self.ledger.charge(outcome)
         return outcome

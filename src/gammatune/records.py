@@ -146,7 +146,8 @@ class Rollout:
     course: True where this stretch goes on with the course as it stands (`Run.is_course`).
     length: how far; one epoch where nothing else is said. shape: multiplies the learning rate on the way.
     order: 0 sees the data in the order the course would; k > 0 in another order that belongs to k.
-    net: which net it trains, by number; 0 is the one that was handed over.
+    net: which net it trains, by number; 0 is the one that was handed over. nets: whose predictions are averaged where
+    it is evaluated; empty where it is the net itself.
     scored: False where nobody will ask for its score, so that its evaluation is left out.
     role: what it is for, in a word or two, for those who watch.
     """
@@ -161,6 +162,7 @@ class Rollout:
     scored: bool = True
     role: str = ""
     net: int = 0
+    nets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

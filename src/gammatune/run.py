@@ -66,9 +66,10 @@ class Run:
     """One pass of the loop body: a rollout, or the course itself. The weights are already where they must be.
 
     epoch: from 0. values: the candidate. number: counts the rollouts from 0. role: what it is for, in a word or two.
-    net: which of several nets it trains, from 0, the one that was handed over. scored: whether anybody asks for its
-    score. is_repeated: this rollout has been trained before, and is trained once
+    scored: whether anybody asks for its score. is_repeated: this rollout has been trained before, and is trained once
     more because the state after it was lost.
+    net: which of several nets it trains, from 0, the one that was handed over. nets: whose averaged predictions are
+    what the model says while it is evaluated; empty where it is the model's own.
     is_course: it goes on with the course as it stands, and what it trains is kept unless something better comes: the
     epoch may blow up and be taken back, a later walk may end better, an earlier epoch may be handed back. Of the
     candidates of "greedy" and "once", and of later walks, nobody knows yet whether they are kept, and it is False.
@@ -107,6 +108,7 @@ class Run:
         self.role = request.role
         self.scored = request.scored
         self.net = request.net
+        self.nets = request.nets
         self.is_repeated = is_repeated
         self._training = training
         self._request = request
@@ -347,6 +349,8 @@ class Run:
             leaves=leaves,
             left=left,
             raised=self._raised,
+            net=self._request.net,
+            nets=self._request.nets,
         )
 
     def _settle(self) -> None:

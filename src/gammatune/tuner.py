@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from gammatune.engine.ensemble import Ensemble
+
 PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
 POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
 POLICY_VERSIONS = {"lookahead": VERSION}  # of any other there has been one
@@ -196,9 +198,13 @@ class Tuner:
     ranks: where torch.distributed trains one model in several processes, each runs this loop over its share of the
     data, rank 0 decides, and examples are counted over all of them. None: the processes of the default group, where
     one is initialised; a process group; or "off": this process trains a model of its own.
-    ensemble: spend a budget that pays for several trainings on several nets whose predictions are averaged, where the
-    training can do so (`engine.trainable.Joinable`). guide: where the length is left open, the epochs that such a
-    training usually has, by which they are shared between more nets and longer ones; None: one net.
+    ensemble: spend a budget that pays for several trainings on several nets whose predictions are averaged
+    (`Tuner.ensemble`): each is one more pass of the loop, told by `run.net`; `run.evaluate` hears the average now and
+    then (`run.nets`).
+    new_model: a function that makes another net like `model`, with other initial weights, drawn from torch's random
+    stream; without it the nets differ by the order of their data alone.
+    guide: where the length is left open, the epochs that such a training usually has, by which they are shared between
+    more nets and longer ones; None: one net.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -236,6 +242,7 @@ class Tuner:
         crew: Crew | None = None,
         ranks: Any = None,
         ensemble: bool = False,
+        new_model: "Callable[[], nn.Module] | None" = None,
         guide: float | None = None,
     ) -> None:
         self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
@@ -333,6 +340,10 @@ class Tuner:
                 self._ranks,
             )
             opened.callback(self._training.close)
+            if training is None and ensemble:
+                self._let_there_be_several(new_model, asked)
+            elif new_model is not None and training is None:
+                raise InvalidArgument("new_model= goes with ensemble=True")
             if training is None and (said := getattr(self._training, "said", ())):
                 told = self._begin["facts"]
                 self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
@@ -554,7 +565,28 @@ class Tuner:
             run_dir=None if self._journal is None else str(self._journal.directory),
         )
 
+    def ensemble(self) -> "Ensemble | None":
+        """The nets whose predictions are averaged, as one module in eval mode that takes and gives what the model
+        does; None where there is one net."""
+        if not self.result.nets:
+            return None
+        found: Ensemble = self._training.ensemble(self.result.nets)  # type: ignore[attr-defined]
+        return found
+
     # -- inside
+
+    def _let_there_be_several(
+        self, new_model: "Callable[[], nn.Module] | None", objective: Objective
+    ) -> None:
+        from pathlib import Path
+
+        directory = None if self._journal is None else Path(self._journal.directory)
+        classes = "accuracy" in objective.needs
+        self._training.several(new_model, directory, probabilities=classes)  # type: ignore[attr-defined]
+        if new_model is None:
+            told = self._begin["facts"]
+            sentence = "Nets begin with the same weights, and differ by the order of their data; new_model= makes others"
+            self._begin["facts"] = told | {"said": [*told.get("said", ()), sentence]}
 
     def _note(self, event: Event) -> None:
         if event["event"] != "start":

@@ -2,7 +2,9 @@
 
 import copy
 import hashlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -60,13 +62,13 @@ class Nets:
     """
 
     def __init__(self, directory: Path | None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="gammatune-")
-        self._scratch = Path(self._temporary.name)
+        self._scratch = Path(tempfile.mkdtemp(prefix="gammatune-"))
+        self._forget = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._directory = self._scratch if directory is None else directory
         self._sums: dict[int, str] = {}
 
     def close(self) -> None:
-        self._temporary.cleanup()
+        self._forget()
 
     def keep(self, net: int, weights: Mapping[str, Any]) -> str:
         """The SHA-256 of the file."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory, drawn, streams_of
-from gammatune.engine.ensemble import Ensemble, Nets, NewModel
+from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
@@ -23,7 +22,6 @@ from gammatune.ledger import Meter
 from gammatune.measures import RECIPES, Answers, undefined, value
 from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Metrics, Values
-from gammatune.seeds import stream
 
 if TYPE_CHECKING:
     from gammatune.engine.stacked import Stack
@@ -110,9 +108,7 @@ class Supervised(TorchLoop):
         self._metric = metric
         self._scale = scale
         self.rate_is_own = rate_is_own
-        self._new_model: NewModel | None = None
-        self._directory: Path | None = None
-        self._nets: Nets | None = None  # made for the first of several
+        self.averages_probabilities = classify
         self._before_selecting: StreamStates | None = None
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
@@ -145,46 +141,6 @@ class Supervised(TorchLoop):
 
     # -- several nets
 
-    def several(self, new_model: NewModel | None, directory: Path | None) -> None:
-        """Let there be several nets. new_model: makes another of the same kind, with initial weights drawn from
-        torch's random stream; None: all begin with the same. directory: where their weights are kept; None: a
-        temporary one."""
-        self._new_model, self._directory = new_model, directory
-
-    @property
-    def kept(self) -> Nets:
-        if self._nets is None:
-            self._nets = Nets(self._directory)
-        return self._nets
-
-    def renew(self, seed: int, net: int) -> None:
-        """See `Joinable`. Nothing of torch's random stream is used up."""
-        if self._new_model is None:
-            return
-        before = StreamStates([], cuda=True)
-        try:
-            torch.manual_seed(int(stream(seed, "net", net).integers(2**63 - 1)))
-            self._model.load_state_dict(self._new_model().state_dict())
-        finally:
-            before.restore()
-
-    def join(self, net: int, meter: Meter) -> str:
-        """See `Joinable`."""
-        with evaluating(self._model, optimizers=[self._optimizer]):  # the weights that are meant to be used
-            checksum = self.kept.keep(net, self._model.state_dict())
-        self._hear(net, meter)
-        return checksum
-
-    def rejoin(self, net: int, checksum: str, meter: Meter) -> bool:
-        """See `Joinable`."""
-        weights = self.kept.find(net, checksum)
-        if weights is None:
-            return False
-        with evaluating(self._model, optimizers=[self._optimizer]):
-            self._model.load_state_dict(weights)
-        self._hear(net, meter)
-        return True
-
     def together(self, nets: Sequence[int]) -> Metrics:
         """See `Joinable`."""
         tally = self._tally()
@@ -192,16 +148,6 @@ class Supervised(TorchLoop):
             for output, target in self.kept.together(nets, classify=self._classify):
                 tally.add(output.to(self._device), to_device(target, self._device))
         return tally.metrics
-
-    def ensemble(self, nets: Sequence[int]) -> Ensemble:
-        """Of nets that were kept."""
-        return self.kept.ensemble(self._forward, nets, classify=self._classify)
-
-    def forget_nets(self) -> None:
-        """What was kept of them for this process alone; after `close`, since an ensemble may be made in between."""
-        if self._nets is not None:
-            self._nets.close()
-            self._nets = None
 
     def _hear(self, net: int, meter: Meter) -> None:
         """Under the same random streams as every other net, since the loader may draw from them."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -43,6 +44,7 @@ from gammatune.engine.batches import (
     versions,
 )
 from gammatune.engine.capacity import give_up, let_go, out_of_memory, place_for_forks
+from gammatune.engine.ensemble import Ensemble, Nets, NewModel
 from gammatune.engine.known import known_of
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.shards import is_spread, refuse_flat, settle
@@ -132,6 +134,10 @@ class TorchLoop:
         self._counters: list[RemovableHandle] = []  # hooks on the models while they are evaluated
         self._values: Values = {}
         self._order: np.random.Generator | None = None  # starts the streams of a run with an order of its own
+        self._new_model: NewModel | None = None
+        self._directory: Path | None = None
+        self._nets: Nets | None = None  # made for the first of several
+        self._asked: Ensemble | None = None  # instead of the model
         self._place = place_for_forks(forks, self._modules, self._optimizers)
         self._steering = Steering(self._optimizers, names, multiplier=multiplier)
 
@@ -282,6 +288,80 @@ class TorchLoop:
     def base_schedule(self) -> ScheduleName:
         """ "constant" for an optimizer that averages by itself and so wants no decay, else "linear"."""
         return "constant" if any(map(has_mode, self._optimizers)) else "linear"
+
+    # -- several nets
+
+    averages_probabilities = True  # of what several nets say; else the numbers themselves
+
+    def several(
+        self, new_model: NewModel | None, directory: Path | None, *, probabilities: bool | None = None
+    ) -> None:
+        """Let there be several nets. new_model: makes another of the same kind, with initial weights drawn from
+        torch's random stream; None: all begin with the same. directory: where their weights are kept; None: a
+        temporary one. probabilities: what they give are scores of classes (`ensemble.average`)."""
+        if new_model is not None and len(self._modules) > 1:
+            raise InvalidArgument(
+                f"new_model= makes one module, and {len(self._modules)} take part in this training: the others would "
+                "go on from another net's weights. Leave it out; the nets differ by the order of their data then"
+            )
+        self._new_model, self._directory = new_model, directory
+        if probabilities is not None:
+            self.averages_probabilities = probabilities
+
+    @property
+    def kept(self) -> Nets:
+        if self._nets is None:
+            self._nets = Nets(self._directory)
+        return self._nets
+
+    def renew(self, seed: int, net: int) -> None:
+        """See `Joinable`. Nothing of torch's random stream is used up."""
+        if self._new_model is None:
+            return
+        before = StreamStates([], cuda=True)
+        try:
+            torch.manual_seed(int(stream(seed, "net", net).integers(2**63 - 1)))
+            self._net.load_state_dict(self._new_model().state_dict())
+        finally:
+            before.restore()
+
+    def join(self, net: int, meter: Meter) -> str:
+        """See `Joinable`."""
+        with evaluating(self._net, optimizers=self._optimizers):  # the weights that are meant to be used
+            checksum = self.kept.keep(net, self._net.state_dict())
+        self._hear(net, meter)
+        return checksum
+
+    def rejoin(self, net: int, checksum: str, meter: Meter) -> bool:
+        """See `Joinable`."""
+        weights = self.kept.find(net, checksum)
+        if weights is None:
+            return False
+        with evaluating(self._net, optimizers=self._optimizers):
+            self._net.load_state_dict(weights)
+        self._hear(net, meter)
+        return True
+
+    def ask(self, nets: Sequence[int]) -> None:
+        """See `Joinable`."""
+        self._asked = self.ensemble(nets) if nets else None
+
+    def ensemble(self, nets: Sequence[int]) -> Ensemble:
+        """Of nets that were kept."""
+        return self.kept.ensemble(self._net, nets, classify=self.averages_probabilities)
+
+    def forget_nets(self) -> None:
+        """What was kept of them for this process alone; after `close`, since an ensemble may be made in between."""
+        if self._nets is not None:
+            self._nets.close()
+            self._nets = None
+
+    @property
+    def _net(self) -> nn.Module:
+        return unwrapped(self._modules[0])
+
+    def _hear(self, net: int, meter: Meter) -> None:
+        """What a net says of the selection data, where the training can tell."""
 
     # -- what a loop body calls, through `Run`
 
@@ -526,7 +606,7 @@ class TorchLoop:
         try:
             for index, model in enumerate(modules if examples is None else []):
                 self._counters.append(model.register_forward_pre_hook(count(index), with_kwargs=True))
-            with evaluating(*self._modules, optimizers=self._optimizers):
+            with evaluating(*self._modules, optimizers=self._optimizers), self._answering():
                 metrics = function()
         finally:
             self._stop_counting()
@@ -541,8 +621,22 @@ class TorchLoop:
                 "examples= to count it",
                 stacklevel=3,
             )
-        meter.evaluated += max(counts) if examples is None else examples
+        passes = 1 if self._asked is None else len(self._asked.members)
+        meter.evaluated += passes * (max(counts) if examples is None else examples)
         return {name: plain_number(name, value) for name, value in metrics.items()}
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Within, the model says what the nets that are asked say together."""
+        if self._asked is None:
+            yield
+            return
+        net = self._net
+        net.forward = self._asked.forward
+        try:
+            yield
+        finally:
+            del net.forward
 
     def refuse_changed(self) -> None:
         """Raises ConflictingControl where a value that was set does not stand any more."""

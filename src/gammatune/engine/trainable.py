@@ -75,7 +75,11 @@ class Joinable(Trainable, Protocol):
         elsewhere afterwards."""
 
     def together(self, nets: Sequence[int]) -> Metrics:
-        """Score the averaged predictions of nets that were kept."""
+        """Score the averaged predictions of nets that were kept. Of a training that cannot score itself `ask`
+        instead."""
+
+    def ask(self, nets: Sequence[int]) -> None:
+        """From now on an evaluation hears the averaged predictions of nets that were kept; of none: the model."""
 
 
 class Storable(Forkable, Protocol):
