@@ -14,8 +14,8 @@ that has not seen the data set). All figures are [error, loss]. Fields of a line
     each            of every net, on the selection part and on the test part
     mean            of the averaged predictions of the first 1, 2, ... of them, likewise
 
-what: "nets"; "reordered" (nets that differ by the order of their data alone); "taught soft 3", ... (one net whose loss is
-against the mean of so many others, wholly or half); the name of an optimizer in the place of the task's own, at the
+what: "nets"; "reordered" (nets that differ by the order of their data alone); "taught soft 3", ... (one net whose loss
+is against the mean of so many others, wholly or half); the name of an optimizer in the place of the task's own, at the
 rate that is believed of it before any look.
 """
 
@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from landscapes import CLIPPED, FAMILIES, LEAST_ERROR, parts, read
 from lines import append, read_lines
-from loops import FORWARD, Part, Problem, _measured, problem, train
+from loops import FORWARD, TRIANGLE, WARM_UP, Part, Problem, _measured, problem, train
 from offline import played
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,6 +50,7 @@ TEACHERS = {
     "half 3": (3, 0.5),
     "half 6": (6, 0.5),
 }  # how many teach, and their part of the loss
+LOOK = 0.125  # of the task's own length
 INSTEAD = "adamw", "momentum", "muon"
 
 
@@ -183,15 +184,19 @@ class _Indexed:
         self.model, self.loss = of.model, of.loss
 
 
-def instead(made: Problem, name: str, first: dict[str, float], table: dict[str, Any]) -> dict[str, Any]:
-    """Another optimizer, at the rate that is believed of it before any look; Prodigy as its README advises."""
+def instead(
+    made: Problem, name: str, first: dict[str, float], table: dict[str, Any], length: float = 1.0
+) -> dict[str, Any]:
+    """Another optimizer, at the rate that is believed of it before any look; Prodigy as its README advises. A length
+    of LOOK is that of a look, with its warm-up."""
     pool = Pooled(made)
+    steps, warm_up = max(4, int(length * made.task.steps)), TRIANGLE if length == LOOK else WARM_UP
     if name == "prodigy":
         from prodigyopt import Prodigy
 
         make = partial(_prodigy, Prodigy)
-        pool.add(train(made, 1.0, made.task.steps, optimizer=make).model)
-        return {"what": name, "length": 1.0, "rate": 0.0, "each": pool.each, "mean": pool.mean}
+        pool.add(train(made, 1.0, steps, optimizer=make, warm_up=warm_up).model)
+        return {"what": name, "length": length, "rate": 0.0, "each": pool.each, "mean": pool.mean}
     known = Known(FAMILIES[name], 1.0, False, first["fan_in"])  # type: ignore[arg-type]
     shipped = prior.learned
     prior.learned = lambda: table  # type: ignore[assignment]
@@ -200,8 +205,8 @@ def instead(made: Problem, name: str, first: dict[str, float], table: dict[str, 
     finally:
         prior.learned = shipped  # type: ignore[assignment]
     other = replace(made, task=replace(made.task, optimizer=name))
-    pool.add(train(other, 10**u, made.task.steps).model)
-    return {"what": name, "length": 1.0, "rate": u, "each": pool.each, "mean": pool.mean}
+    pool.add(train(other, 10**u, steps, warm_up=warm_up).model)
+    return {"what": name, "length": length, "rate": u, "each": pool.each, "mean": pool.mean}
 
 
 def _prodigy(kind: Any, model: nn.Module) -> Any:
@@ -247,8 +252,9 @@ def compute(
                 keep(row)
     if what == "optimizers":
         for other in (*INSTEAD, "prodigy"):
-            if is_due(other):
-                keep(instead(made, other, first, table))
+            for length in (1.0, LOOK):
+                if is_due(other, length):
+                    keep(instead(made, other, first, table, length))
     return f"{task.name} {seed} {what}: {time.process_time() - began:.0f} s"
 
 

@@ -203,8 +203,8 @@ class Tuner:
     then (`run.nets`).
     new_model: a function that makes another net like `model`, with other initial weights, drawn from torch's random
     stream; without it the nets differ by the order of their data alone.
-    guide: where the length is left open, the epochs that such a training usually has, by which they are shared between
-    more nets and longer ones; None: one net.
+    guide: where the length is left open, the epochs that such a training usually has, by which they are shared
+    between more nets and longer ones; None: one net.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -585,7 +585,9 @@ class Tuner:
         self._training.several(new_model, directory, probabilities=classes)  # type: ignore[attr-defined]
         if new_model is None:
             told = self._begin["facts"]
-            sentence = "Nets begin with the same weights, and differ by the order of their data; new_model= makes others"
+            sentence = (
+                "Nets begin with the same weights and differ by the order of their data, without new_model=."
+            )
             self._begin["facts"] = told | {"said": [*told.get("said", ()), sentence]}
 
     def _note(self, event: Event) -> None:

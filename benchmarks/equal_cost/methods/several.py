@@ -6,7 +6,8 @@ nets-..-auto    the optimizer left to the library too
 single-B        the same budget for one plain net
 
 `chosen` has beside the rate: how many nets, their epochs, the test error of the best net alone, the log-loss of the
-average and how far its confidence lies from its accuracy (expected calibration error, 15 bins), both on the test part.
+average and how far its confidence lies from its accuracy (expected calibration error, 15 bins), both on the test
+part.
 """
 
 from functools import partial
