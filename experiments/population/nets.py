@@ -14,9 +14,9 @@ that has not seen the data set). All figures are [error, loss]. Fields of a line
     each            of every net, on the selection part and on the test part
     mean            of the averaged predictions of the first 1, 2, ... of them, likewise
 
-what: "nets"; "reordered" (nets that differ by the order of their data alone); "taught soft 3", ... (one net whose loss
-is against the mean of so many others, wholly or half); the name of an optimizer in the place of the task's own, at the
-rate that is believed of it before any look.
+what: "nets"; "reordered" (nets that differ by the order of their data alone); "taught soft 3", ... (one net whose
+loss is against the mean of so many others, wholly or half); the name of an optimizer in the place of the task's own,
+at the rate that is believed of it before any look.
 """
 
 import argparse
