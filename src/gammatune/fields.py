@@ -158,6 +158,7 @@ def _known(value: Any) -> Known:
     if known.family is not None and known.family not in get_args(Family):
         raise ValueError(f"{known.family!r:.40} is no family of optimizers")
     flag(known.is_own)
+    flag(known.classes)
     if real(known.rate) < 0 or real(known.fan_in) <= 0:
         raise ValueError("a rate is 0 or more, and units have inputs")
     return known

@@ -403,6 +403,7 @@ def fit(
         scale=scale,
         ranks=ranks,
         rate_is_own=lr is not None or not isinstance(optimizer, str),
+        single=task.single,
     )
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE

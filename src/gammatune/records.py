@@ -40,13 +40,14 @@ class Known:
     family: of optimizers whose rates mean about the same; None where it is none of those that are known.
     rate: the learning rate that the own values stand for (`Job.own`), above 0; 0 where it cannot be told.
     is_own: whether the user chose it. fan_in: inputs of a unit, geometric mean over the weights that have two
-    dimensions or more; 1 where there are none.
+    dimensions or more; 1 where there are none. classes: it learns to which class an example belongs.
     """
 
     family: Family | None = None
     rate: float = 0.0
     is_own: bool = True
     fan_in: float = 1.0
+    classes: bool = False
 
 
 Kind: TypeAlias = Literal[

@@ -26,11 +26,13 @@ class Task:
 
     comparable: outputs and targets can be held against each other, so that accuracy, or r2 and mse, are
     defined. Only a loss of the user's own can do without. classes: how many, where there are any to count.
+    single: there is one class an example, not one a pixel or a token.
     """
 
     classify: bool
     comparable: bool
     classes: int
+    single: bool = False
 
 
 def rehearse(
@@ -60,7 +62,8 @@ def rehearse(
             "classification, both floats for a regression"
         )
     comparable = all(task.comparable for task in tasks.values())
-    return Task(bool(whole), comparable, max(task.classes for task in tasks.values()))
+    single = all(task.single for task in tasks.values())
+    return Task(bool(whole), comparable, max(task.classes for task in tasks.values()), single)
 
 
 def read_once(loader: Loader) -> bool:
@@ -112,7 +115,7 @@ def _task(
         obstacle = "some targets are not finite"  # a loss that masks them
     _check_loss(name, loss_fn or default_loss(classify), output, targets)
     classes = output.shape[1] if classify and obstacle is None else 0
-    return Task(classify, obstacle is None, classes)
+    return Task(classify, obstacle is None, classes, classify and targets.ndim == 1)
 
 
 def _check_forward(model: nn.Module, inputs: Any) -> None:

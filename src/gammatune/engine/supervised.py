@@ -1,7 +1,7 @@
 """A supervised PyTorch training that can be driven: one epoch, one score."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.ledger import Meter
 from gammatune.measures import RECIPES, Answers, undefined, value
 from gammatune.ranks import SINGLE, Ranks
-from gammatune.records import Metrics, Values
+from gammatune.records import Known, Metrics, Values
 
 if TYPE_CHECKING:
     from gammatune.engine.stacked import Stack
@@ -68,7 +68,7 @@ class Supervised(TorchLoop):
     told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
+    single: there is one class an example. rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, ranks: see `TorchLoop`; of several ranks each scores its own examples, and
     what is told is of all of them.
     """
@@ -92,6 +92,7 @@ class Supervised(TorchLoop):
         scale: Scale | None = None,
         ranks: Ranks = SINGLE,
         rate_is_own: bool = True,
+        single: bool = False,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
         super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks, ranks=ranks)
@@ -109,6 +110,7 @@ class Supervised(TorchLoop):
         self._scale = scale
         self.rate_is_own = rate_is_own
         self.averages_probabilities = classify
+        self._single = single
         self._before_selecting: StreamStates | None = None
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
@@ -138,6 +140,9 @@ class Supervised(TorchLoop):
             inputs, targets = self._pair(batch)
             tally.add(self._forward(inputs), targets)
         return tally.metrics
+
+    def known(self) -> Known:
+        return replace(super().known(), classes=self._single)
 
     # -- several nets
 
