@@ -80,7 +80,7 @@ def opening_taken(past: Story, asked: Event) -> Taken | None:
         raise JournalError(
             f"{begun}, which cannot go on with it where the number of epochs was left open. {advice}"
         )
-    taken = Taken.of(past.rollouts)
+    taken = Taken.of(version, past.rollouts)
     if taken is None:
         raise JournalError(
             f"{begun}: it ended in the middle of its search, which the two do otherwise. {advice}"

@@ -27,7 +27,7 @@ from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
 from gammatune.engine.ensemble import Ensemble, NewModel
-from gammatune.engine.gang import ranks_of
+from gammatune.engine.gang import telling
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
 from gammatune.engine.shards import is_spread
@@ -177,6 +177,7 @@ class FitResult(Result):
         return self._card(told, where + (", with 95 % intervals" if self.measures else ""), self.said)
 
 
+@telling
 def fit(
     model: nn.Module,
     train_set: Examples,
@@ -281,7 +282,6 @@ def fit(
     from gammatune.report.progress import listeners_for
 
     started = clock.perf_counter()
-    ranks = ranks_of(ranks)
     listeners = listeners_for(progress if ranks.rank == 0 else False, listeners)
     said: list[str] = []
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -642,6 +642,8 @@ def _wrapped(model: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:
             f"fit wraps the model itself where several processes train it, and was given a {type(model).__name__}: "
             "give it as it was before, or write the loop yourself with gammatune.Tuner"
         )
+    # whoever was refused before has hung up, which the wrapper, on a line of the group's, would not notice
+    ranks.sum("begins the run")
     places = None if device.type == "cpu" else [device]
     return DistributedDataParallel(model, device_ids=places, process_group=getattr(ranks, "group", None))
 
@@ -927,7 +929,7 @@ def _save(model: nn.Module, path: Path) -> None:
             f"cannot write the weights to {path} ({error.strerror or error}); the model in memory has them. Free the "
             "disk, and run the same again: what is on disk is not trained again",
             JournalWarning,
-            stacklevel=3,
+            stacklevel=4,  # past `fit` and `telling`
         )
 
 

@@ -245,62 +245,64 @@ class Tuner:
         new_model: "Callable[[], nn.Module] | None" = None,
         guide: float | None = None,
     ) -> None:
-        self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
-        self.time = None if time is None else _positive(time, "time")
-        self._reserve = reserve
-        if epochs is None and isinstance(policy, Replay):
-            epochs = len(policy.schedule)
-        self.epochs = _epochs(epochs, self.total_epochs, self.time, budget, policy)
-        self._open = epochs is None
-        self.seed = _whole(seed, "seed", least=0)
-        self.budget = default_budget(policy) if budget is None else _positive(budget, "budget")
-        if self._open:
-            self.budget = 1.0  # of `total_epochs`
-        elif self.total_epochs is not None:
-            self.budget = min(self.budget, self.total_epochs / self.epochs)
-        if keep not in ("best", "last"):
-            raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
-        self._guide = None if guide is None else _positive(guide, "guide")
-        self._patience = None if patience is None else _whole(patience, "patience", least=1)
-        if patience is not None and (isinstance(policy, Replay) or policy == "once"):
-            raise InvalidArgument(
-                f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; leave "
-                "it out"
-            )
-        self._at_once = _whole(at_once, "at_once", least=1)
-        if crew is not None and training is None:
-            raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
-        self.policy = _policy(policy)
-        if isinstance(policy, Replay):
-            policy.refuse_other_rates(multiplier=multiplier)
-            space = policy.space if space is None else space
-        asked = make_objective(objective) if isinstance(objective, str) else objective
-        if training is None:
-            if model is None or optimizer is None:
-                raise InvalidArgument(
-                    "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
-                )
-            space = _around_the_optimizer(optimizer, multiplier, policy) if space is None else space
-        elif space is None:
-            raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
-        self.space = as_space(space)
-        _check_space(self.space)
-        options = dict(sampler_options or {})
-        if sampler == "grid":
-            options.setdefault("points", _points(self.space, self.budget))
-        self._sampler = _sampler_factory(sampler, options, self.space)
-        self._keep = keep
-        self._multiplier = multiplier
-        self._events: list[Event] = []
-        self._listeners = [self._note, *listeners]
-        self._signals = ExitStack()
-        self._stopping = self._failed = self._compared = False
-        self._entered = self._begun = self._finished = self._closed = False
-        self.current: Run | None = None
-        with ExitStack() as opened:  # a tuner that is refused leaves no lock and no hook
-            self._ranks = _ranks(ranks, crew)
-            self._has_crew = crew is not None
+        self._ranks = _ranks(ranks)
+        with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
             opened.push(self._tell_the_others)
+            self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
+            self.time = None if time is None else _positive(time, "time")
+            self._reserve = reserve
+            if epochs is None and isinstance(policy, Replay):
+                epochs = len(policy.schedule)
+            self.epochs = _epochs(epochs, self.total_epochs, self.time, budget, policy)
+            self._open = epochs is None
+            self.seed = _whole(seed, "seed", least=0)
+            self.budget = default_budget(policy) if budget is None else _positive(budget, "budget")
+            if self._open:
+                self.budget = 1.0  # of `total_epochs`
+            elif self.total_epochs is not None:
+                self.budget = min(self.budget, self.total_epochs / self.epochs)
+            if keep not in ("best", "last"):
+                raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
+            self._guide = None if guide is None else _positive(guide, "guide")
+            self._patience = None if patience is None else _whole(patience, "patience", least=1)
+            if patience is not None and (isinstance(policy, Replay) or policy == "once"):
+                raise InvalidArgument(
+                    f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; "
+                    "leave it out"
+                )
+            self._at_once = _whole(at_once, "at_once", least=1)
+            if crew is not None and training is None:
+                raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
+            self.policy = _policy(policy)
+            if isinstance(policy, Replay):
+                policy.refuse_other_rates(multiplier=multiplier)
+                space = policy.space if space is None else space
+            asked = make_objective(objective) if isinstance(objective, str) else objective
+            if training is None:
+                if model is None or optimizer is None:
+                    raise InvalidArgument(
+                        "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
+                    )
+                space = _around_the_optimizer(optimizer, multiplier, policy) if space is None else space
+            elif space is None:
+                raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
+            self.space = as_space(space)
+            _check_space(self.space)
+            options = dict(sampler_options or {})
+            if sampler == "grid":
+                options.setdefault("points", _points(self.space, self.budget))
+            self._sampler = _sampler_factory(sampler, options, self.space)
+            self._keep = keep
+            self._multiplier = multiplier
+            self._events: list[Event] = []
+            self._listeners = [self._note, *listeners]
+            self._signals = ExitStack()
+            self._stopping = self._failed = self._compared = False
+            self._entered = self._begun = self._finished = self._closed = False
+            self.current: Run | None = None
+            if crew is not None:
+                refuse_beside(self._ranks, "crew=")
+            self._has_crew = crew is not None
             held: Journal | Echo | None = journal
             if journal is None and run_dir is not None:
                 held = open_journal(run_dir, self._ranks)
@@ -775,16 +777,13 @@ def open_journal(run_dir: str, ranks: Ranks) -> Journal | Echo:
     return found[0] if found else Echo(run_dir, past)
 
 
-def _ranks(given: Any, crew: Crew | None) -> Ranks:
+def _ranks(given: Any) -> Ranks:
     """Without torch where nobody has imported it: then there is no process group either."""
     if given is None and "torch" not in sys.modules:
         return SINGLE
     from gammatune.engine.gang import ranks_of
 
-    found = ranks_of(given)
-    if crew is not None:
-        refuse_beside(found, "crew=")
-    return found
+    return ranks_of(given)
 
 
 def refuse_beside(ranks: Ranks, option: str) -> None:

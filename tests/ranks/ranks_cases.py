@@ -4,6 +4,7 @@ import copy
 import os
 import random
 import signal
+import time as clock
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -692,9 +693,34 @@ def fitted(rank: int, world: int, directory: Path) -> dict[str, Any]:
             "again": (again.course == result.course, again.report == result.report),
             "files": sorted(path.name for path in (place / name).iterdir()),
         }
-    found["refused"] = ""
-    try:
-        fit(DDP(net()), (X, Y), (V, W), epochs=1)
-    except GammatuneError as error:
-        found["refused"] = str(error)
     return found
+
+
+def refused_early(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """Before the run: one rank alone, which lives on; and all of them, again and again."""
+    alone = rank == 1
+    wrapped = DDP(net())
+    sets = (X, Y), (V, W)
+    calls = {
+        "lr": lambda: fit(net(), *sets, epochs=1, lr=-1 if alone else 0.1),
+        "seed": lambda: fit(net(), *sets, epochs=1, seed=-1 if alone else 0),
+        "data": lambda: fit(net(), (X, Y[:5] if alone else Y), sets[1], epochs=1),
+        "model": lambda: fit(wrapped if alone else net(), *sets, epochs=1),
+        "keep": lambda: Tuner(model=wrapped, optimizer=sgd(wrapped), epochs=1, keep="?" if alone else "best"),  # type: ignore[arg-type]
+    }
+    began = clock.monotonic()
+    heard = {name: refusal_of(call) for name, call in calls.items()}
+    seconds = clock.monotonic() - began
+    return {
+        "alone": heard,
+        "seconds": seconds,
+        "all": {refusal_of(lambda: fit(wrapped, *sets, epochs=1)) for _ in range(20)},
+    }
+
+
+def refusal_of(call: Any) -> str:
+    try:
+        call()
+    except GammatuneError as error:
+        return f"{type(error).__name__}: {error}"
+    return "none"

@@ -9,12 +9,23 @@ from typing import Any
 import pytest
 import torch
 from ranks_cases import EPOCHS
-from ranks_world import finish, run, said, start
+from ranks_world import SECONDS, finish, run, said, start
 from sklearn.metrics import r2_score, roc_auc_score
 
 Found = list[dict[str, Any]]
 
-COMMON = ("whole", "alone", "apart", "uneven", "cut_short", "reported", "orders", "spread", "fitted")
+COMMON = (
+    "whole",
+    "alone",
+    "apart",
+    "uneven",
+    "cut_short",
+    "reported",
+    "orders",
+    "spread",
+    "fitted",
+    "refused_early",
+)
 OF_TWO = (
     *("plain", "controlled", "accumulated", "refused", "ended", "lived_on", "clocked"),
     *("without_memory", "overshooting", "reference"),
@@ -199,7 +210,6 @@ def test_fit_shares_out_its_sets_and_speaks_of_all(both: Found) -> None:
         assert case["labels"]["report"].accuracy == told["accuracy"]
         told, output, targets = (case["numbers"][key] for key in ("told", "output", "targets"))
         assert math.isclose(told["r2"], r2_score(targets, output), rel_tol=1e-4)
-        assert "as it was before" in case["refused"]
 
 
 # Ends ---------------------------------------------------------------------------------------------------------
@@ -214,6 +224,30 @@ def test_ranks_that_do_not_ask_alike_are_refused_on_all(two: Found) -> None:
         assert "DistributedDataParallel" in heard["weights"]
         assert "ranks='of'" in heard["ranks"]
         assert "fine" not in heard
+
+
+def test_a_rank_that_is_refused_before_the_run_says_why_and_so_do_the_others(both: Found) -> None:
+    whose = [found["refused_early"]["alone"] for found in both]
+    expected = {
+        "lr": "InvalidArgument: lr=-1: give a finite number above 0",
+        "seed": "InvalidArgument: seed=-1: give a whole number",
+        "data": "InvalidData: ",
+        "model": "InvalidArgument: fit wraps the model itself",
+        "keep": "InvalidArgument: keep='?': write 'best' or 'last'",
+    }
+    for name, reason in expected.items():
+        assert whose[1][name].startswith(reason)
+        for heard in (*whose[:1], *whose[2:]):
+            assert heard[name].startswith(f"RankFailed: rank 1 of {len(both)} has ended with {reason}")
+    for found in both:  # no rank waits for those that have heard of it, and live on
+        assert found["refused_early"]["seconds"] < SECONDS
+
+
+def test_where_all_ranks_are_refused_each_says_why(both: Found) -> None:
+    for found in both:
+        (heard,) = found["refused_early"]["all"]
+        assert heard.startswith("InvalidArgument: fit wraps the model itself")
+        assert "as it was before" in heard
 
 
 def test_ends_that_all_take_together(two: Found) -> None:

@@ -5,12 +5,13 @@
 makes those of the version that is installed, in tests/resume/older/policy-N:
 
     finished               `gammatune train` to its end
-    whole                  `fit` at a budget of 1.5, to its end; what the next two are to come to
-    in-the-search          the same, killed in the midst of a miniature
-    in-the-course          the same, stopped by Ctrl-C in the course
-    walks-whole            `fit` at a budget that pays for two walks
-    in-the-second-walk     the same, killed in the second
-    open-in-the-course     the length left open; stopped by Ctrl-C in the first course
+    whole                  `fit` at a budget of 1.5, to its end; what is interrupted below is to come to
+    walks-whole            the same at a budget that pays for two walks
+    four-whole             for three
+    averages-whole         for three, and one whose epochs are averages
+    unlooked-whole         for three of a course too short for looks, each where most is promised
+    open-whole             the length left open
+    in-the-...             each of these killed or stopped by Ctrl-C there (`INTERRUPTED`)
     expected.json          what made them
 
 Of the whole ones the journal and the weights are kept; of the others what going on needs, which is the beginning and
@@ -29,9 +30,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from scipy import special
+from scipy.linalg import lapack
 from torch import nn
 
 from gammatune import checkpoints
@@ -45,6 +49,40 @@ ROWS, TRAIN, FEATURES = 360, 320, 6
 PLAIN: dict[str, Any] = {"epochs": 6, "budget": 1.5}
 WALKS: dict[str, Any] = {"epochs": 4, "budget": 3}
 OPEN: dict[str, Any] = {"total_epochs": 20}
+WHOLE: dict[str, dict[str, Any]] = {
+    "whole": PLAIN,
+    "walks-whole": WALKS,
+    "four-whole": {"epochs": 4, "budget": 4},
+    "averages-whole": {"epochs": 3, "budget": 6},
+    "unlooked-whole": {"epochs": 2, "budget": 4},
+    "open-whole": OPEN,
+}
+
+
+class Cut(NamedTuple):
+    """Where a run was interrupted: as the `count`-th rollout of a role began. whole: what it is to come to. killed:
+    the directory is as a process leaves it that is killed; else as after Ctrl-C. kept: places, in their order, of
+    the states that are kept."""
+
+    whole: str
+    role: str
+    count: int
+    killed: bool
+    kept: tuple[int, ...]
+
+
+INTERRUPTED = {
+    "in-the-search": Cut("whole", "miniature", 2, True, (0,)),
+    "in-the-course": Cut("whole", "course", 4, False, (0, -1)),
+    "in-the-first-walk": Cut("walks-whole", "course", 3, True, (0, -1)),
+    "in-the-second-walk": Cut("walks-whole", "walk 2", 2, True, (0, -3, -1)),
+    "in-the-first-of-three": Cut("four-whole", "course", 2, False, (0, -1)),
+    "in-the-third-walk": Cut("four-whole", "walk 3", 3, True, (0, -3, -1)),
+    "in-the-averages": Cut("averages-whole", "walk 4", 4, True, (0, -3, -1)),
+    "in-the-unlooked-course": Cut("unlooked-whole", "course", 2, True, (0, -1)),
+    "in-the-unlooked-walk": Cut("unlooked-whole", "walk 3", 2, True, (0, -3, -1)),
+    "open-in-the-course": Cut("open-whole", "course", 3, False, (0, -1)),
+}
 TRAINED = (  # `gammatune train ...`, where the table lies
     *("train", "table.csv", "--target", "label", "--model", "older_runs:net", "--no-compare", "--quiet"),
     *("--epochs", "6", "--batch-size", "8", "--threads", "1", "--run-dir", "finished"),
@@ -70,7 +108,7 @@ def write_table(path: Path) -> None:
 
 
 def net(shape: tuple[int, ...] = (FEATURES,), outputs: int = 2) -> nn.Module:
-    """122 parameters."""
+    """134 parameters."""
     return nn.Sequential(nn.Linear(shape[0], 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, outputs))
 
 
@@ -101,6 +139,17 @@ def arithmetic() -> str:
     return hashlib.sha256(b"".join(numbers)).hexdigest()
 
 
+def deciding() -> str:
+    """The same of what rates are chosen with, which is not torch's arithmetic."""
+    x = np.array(features()[:24])
+    apart = ((x[:, None] - x[None]) ** 2).sum(axis=2)
+    C = np.exp(-apart) + 0.1 * np.eye(len(x))
+    solved = np.linalg.solve(np.linalg.cholesky(np.stack([C, 2 * C])), x[None, :, :1])
+    inverse, _ = lapack.dtrtri(np.linalg.cholesky(C), lower=1)
+    numbers = [solved, inverse @ x, special.stdtr(5.0, x), np.log(C), np.einsum("ij,ij->i", C, apart)]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(n).tobytes() for n in numbers)).hexdigest()
+
+
 # Made -----------------------------------------------------------------------------------------------------
 
 
@@ -111,17 +160,15 @@ def make(home: Path) -> None:
     sys.argv = ["gammatune", *TRAINED]
     with contextlib.suppress(SystemExit):
         main()
-    train(Path("whole"), **PLAIN)
-    train(Path("walks-whole"), **WALKS)
-    cut(Path("in-the-search"), PLAIN, nth("miniature", 2), killed=True)
-    cut(Path("in-the-course"), PLAIN, nth("course", 4))
-    cut(Path("in-the-second-walk"), WALKS, nth("walk 2", 3), killed=True)
-    cut(Path("open-in-the-course"), OPEN, nth("course", 3))
+    for name, options in WHOLE.items():
+        train(Path(name), **options)
+    for name, there in INTERRUPTED.items():
+        interrupt(Path(name), WHOLE[there.whole], nth(there.role, there.count), killed=there.killed)
     version = replay("whole").begin.get("policy_version", 1)
     into = home / f"policy-{version}"
     into.mkdir(parents=True)
-    states = {"finished": (0, -1), "whole": (), "walks-whole": (), "in-the-search": (0,)}
-    states |= {"in-the-course": (0, -1), "in-the-second-walk": (0, -3, -1), "open-in-the-course": (0,)}
+    states = {"finished": (0, -1), **dict.fromkeys(WHOLE, ())}
+    states |= {name: there.kept for name, there in INTERRUPTED.items()}
     for name, kept in states.items():
         keep_only(Path(name), kept)
         shutil.move(name, into / name)
@@ -129,6 +176,7 @@ def make(home: Path) -> None:
         "policy_version": version,
         **{name: metadata.version(name) for name in ("gammatune", "torch", "numpy")},
         "arithmetic": arithmetic(),
+        "deciding": deciding(),
     }
     (into / "expected.json").write_text(json.dumps(made, indent=1) + "\n")
 
@@ -145,10 +193,10 @@ def nth(role: str, count: int) -> Callable[[Any], bool]:
     return is_it
 
 
-def cut(
+def interrupt(
     directory: Path, options: Mapping[str, Any], here: Callable[[Any], bool], *, killed: bool = False
 ) -> None:
-    """A run that ends as one of its rollouts begins. killed: the directory as a process leaves it that is killed."""
+    """A run that ends as one of its rollouts begins."""
     then = directory.with_name("then")
 
     def listen(event: Any) -> None:

@@ -13,9 +13,9 @@ import time as clock
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ParamSpec, TypeVar, get_args
 
 import torch
 import torch.distributed as dist
@@ -24,6 +24,7 @@ from gammatune.errors import InvalidArgument, RankFailed
 from gammatune.ranks import MOST, SINGLE, Ranks, Single, Step
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 STEPS: tuple[Step, ...] = get_args(Step)
 LOOK = 0.02  # seconds between two looks at whether others have come (guess)
@@ -44,6 +45,23 @@ def ranks_of(given: Any) -> Ranks:
     if given == "off" or not (dist.is_available() and dist.is_initialized()):
         return SINGLE
     return Gang(given) if dist.get_world_size(given) > 1 else SINGLE
+
+
+def telling(train: Callable[P, T]) -> Callable[P, T]:
+    """A function that takes ranks=, and whose errors, whatever it is doing, are told to the other ranks."""
+
+    @wraps(train)
+    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        kwargs["ranks"] = ranks = ranks_of(kwargs.get("ranks"))
+        try:
+            return train(*args, **kwargs)
+        except BaseException as error:
+            fault = ranks.fault(error)
+            if fault is not None:
+                raise fault from error
+            raise
+
+    return told
 
 
 class Gang:
@@ -70,6 +88,9 @@ class Gang:
                 "process trains a model of its own"
             ) from error
         self._vector = torch.zeros(len(STEPS) + MOST, dtype=torch.float64)
+        # Not all are connected when the first is: refused at once it would hang up on those that are not yet, which
+        # would say that it never came.
+        self.sum("begins the run")
 
     # -- Ranks
 
@@ -112,16 +133,22 @@ class Gang:
 
     def fault(self, error: BaseException, *, infeasible: bool = False) -> RankFailed | None:
         """Of the error with which this rank ends: what it comes from, where another rank has ended. Else the others
-        are told of it. infeasible: memory ran out."""
-        if isinstance(error, RankFailed):
+        are told of it, once. infeasible: memory ran out."""
+        if self._line is None:
             return None
-        if _is_of_the_line(error):
-            return self._lost()
-        said = (str(error).splitlines() or [""])[0]
-        note = {"what": f"{type(error).__name__}: {said}".rstrip(": "), "infeasible": infeasible}
-        self._post(f"failed/{self.rank}", json.dumps(note))
-        self._line = None  # hung up, so that nobody waits for a process that goes on without its tuner
-        return None
+        fault: RankFailed | None = None
+        if isinstance(error, RankFailed):
+            pass  # its own words say whose it is
+        elif _is_of_the_line(error):
+            fault = self._lost()
+        else:
+            said = (str(error).splitlines() or [""])[0]
+            note = {"what": f"{type(error).__name__}: {said}".rstrip(": "), "infeasible": infeasible}
+            self._post(f"failed/{self.rank}", json.dumps(note))
+        # hung up, so that nobody waits for a process that goes on without its tuner; nor does one that is no
+        # neighbour of the rank which has failed wait for this one, which has heard of it
+        self._line = None
+        return fault
 
     # -- inside
 

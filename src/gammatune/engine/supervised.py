@@ -68,7 +68,8 @@ class Supervised(TorchLoop):
     told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    single: there is one class an example. rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
+    single: there is one class an example.
+    rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, ranks: see `TorchLoop`; of several ranks each scores its own examples, and
     what is told is of all of them.
     """

@@ -10,31 +10,47 @@ from typing import Self
 
 from gammatune.policy.course import COURSE
 from gammatune.policy.job import Job
-from gammatune.policy.opening import Opening
+from gammatune.policy.looking import Looked
+from gammatune.policy.opening import (
+    AROUND,
+    LOOKED,
+    VERY_SHORT,
+    WIDE,
+    Opening,
+    after_scouts,
+    rates_of,
+    unlooked,
+)
 from gammatune.policy.purse import Purse
 from gammatune.records import Outcome, Request, Rollout, Values, Verdict
+
+ROUNDING = 1e-6  # decades
+PRIOR = 2  # the version from which on walks and guard go by what was known before, where there were no looks
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """An opening in the place of `open_course`, which asks for what the journal has and finds what was found then.
 
-    rollouts: of the run, by number, those before its first course. values: of that course.
+    version: which began the run. rollouts: of the run, by number, those before its first course. values: of that
+    course.
     """
 
+    version: int
     rollouts: Sequence[Outcome]
     values: Values
 
     @classmethod
-    def of(cls, rollouts: Sequence[Outcome]) -> Self | None:
+    def of(cls, version: int, rollouts: Sequence[Outcome]) -> Self | None:
         """That of a run with these rollouts; None where they end before the course, and no values are known."""
         first = next((outcome for outcome in rollouts if outcome.role == COURSE), None)
-        return None if first is None else cls(rollouts[: first.number], first.values)
+        return None if first is None else cls(version, rollouts[: first.number], first.values)
 
     def __call__(
         self, job: Job, purse: Purse, spend: float, survey: Outcome
     ) -> Generator[Request, Outcome | None, Opening]:
         """All of them have been trained, and nothing goes on from where they ended: "start" will do for any."""
+        total = purse.total_batches
         tried: list[Outcome] = []
         for past in self.rollouts[survey.number + 1 :]:
             outcome = yield Rollout(
@@ -51,4 +67,23 @@ class Taken:
         # the one that was chosen, so that it need not be taken out of the space
         reason = f"chosen by an older version of the policy, after {len(tried)} rollouts"
         verdict = Verdict(reason, {"candidates": float(len(tried))}, "search")
-        return Opening(self.values, verdict, job.space, tried)
+        return Opening(self.values, verdict, job.space, tried, self._believed(job, total, survey, tried))
+
+    def _believed(self, job: Job, total: int, survey: Outcome, tried: Sequence[Outcome]) -> Looked | None:
+        """Of the rates, where nobody had looked at them; where somebody had, nothing that follows asks for it.
+
+        total: batches of the course, as they were counted before the search."""
+        if self.version < PRIOR or not rates_of(job.space):
+            return None
+        looked = unlooked(job.space, job.own, job.known, survey, total, job.now)
+        at = [looked.line.of(o) for o in tried if o.role == LOOKED]
+        # what was searched together with other values lies closer to the first, which is at the rate that was taken
+        alone = len(job.space.names) == len(looked.line.rates)
+        if at and (alone or abs(at[min(1, len(at) - 1)] - at[0]) > AROUND - ROUNDING):
+            return None
+        if total <= VERY_SHORT or looked.line.place.sd <= WIDE:
+            return looked
+        for outcome in tried:
+            if outcome.role != LOOKED:
+                looked.hear(outcome)
+        return after_scouts(looked)
