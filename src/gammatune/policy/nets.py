@@ -14,7 +14,7 @@ from gammatune.records import Commit, Outcome, Request, Together, Verdict
 
 # Of the loss: a net that promises less is not trained. It costs a whole training, and a pass more at every prediction
 # for as long as the model is used (guess).
-WORTH = 0.002
+WORTH = 0.0005
 # Of the progress that was made: an average that loses more by a net goes without it. On the population an average was
 # better with the second net even where its score on the selection data was not (.943 of the error of one, .945 where
 # only those are taken that raise it; experiments/population/nets.py), so that only a wreck is left out (guess).
