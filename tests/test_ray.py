@@ -82,6 +82,15 @@ def test_it_is_the_same_run_to_the_bit_however_many_work(workers: int, budget: f
     assert ray.is_initialized()  # a cluster that was there before stays
 
 
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("optimizer", ["muon", "prodigy", "schedulefree"])
+def test_optimizers_by_name_travel(optimizer: str) -> None:
+    alone, weights = fit(at_once=4, optimizer=optimizer)
+    together, same = fit(parallel="ray", workers=2, optimizer=optimizer)
+    assert timeless(together) == timeless(alone)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
+
+
 class Mortal(nn.Module):
     """Kills the process it is in, if that is not the first, until a file says that this has happened."""
 

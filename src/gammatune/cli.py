@@ -217,7 +217,9 @@ def train(
     optimizer: Annotated[
         str,
         typer.Option(
-            help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.", rich_help_panel="Network"
+            help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, muon; with the extra optimizers also "
+            "prodigy and schedulefree.",
+            rich_help_panel="Network",
         ),
     ] = "adamw",
     lr: Annotated[

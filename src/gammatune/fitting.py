@@ -671,7 +671,8 @@ def _optimizer(
         made = make_optimizer(given, parameters, weight_decay, lr)
         if near:
             return made, around(lr_of(made), near=True)
-        return made, WIDE if policy == "lookahead" else Float(recipe.low, recipe.high, log=True)
+        wide = policy == "lookahead" and not recipe.is_scale
+        return made, WIDE if wide else Float(recipe.low, recipe.high, log=True)
     for name, value in (("lr", lr), ("weight_decay", weight_decay)):
         if value is not None:
             raise InvalidArgument(

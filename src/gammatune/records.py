@@ -30,7 +30,9 @@ class Observation:
     noise: float = 1.0
 
 
-Family: TypeAlias = Literal["adam", "rmsprop", "momentum", "sgd", "adagrad", "muon", "lbfgs"]
+Family: TypeAlias = Literal[
+    "adam", "rmsprop", "momentum", "sgd", "adagrad", "muon", "lbfgs", "prodigy", "schedulefree"
+]
 
 
 @dataclass(frozen=True, slots=True)

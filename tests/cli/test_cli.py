@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -119,6 +120,28 @@ def test_json_is_one_object_and_quiet_is_silent(gammatune: Any) -> None:
     assert json.loads(gammatune("show", "a", "--json").out) == answer
     quiet = gammatune("train", "digits", *FAST, "--quiet", "--run-dir", "b")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "package"), [("muon", "torch"), ("prodigy", "prodigyopt"), ("schedulefree", "schedulefree")]
+)
+def test_optimizers_that_came_after_the_thesis(gammatune: Any, optimizer: str, package: str) -> None:
+    needs.package(package)
+    options = ("--optimizer", optimizer, "--weight-decay", "0.01", "--epochs", "3", "--model", "mlp")
+    said = gammatune("train", "digits", *options, "--json", "--run-dir", "a")
+    assert said.code == 0, said.err
+    answer = json.loads(said.out)  # and nothing that the optimizer prints
+    assert answer["begin"]["facts"]["optimizer"] == optimizer
+    assert answer["begin"]["known"]["family"] == optimizer
+    assert answer["report"]["accuracy"] > 0.5
+    assert gammatune("resume", "a").code == 0
+
+
+def test_an_optimizer_whose_package_is_missing(gammatune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prodigyopt", None)
+    said = gammatune("train", "digits", *FAST, "--optimizer", "prodigy", "--run-dir", "a")
+    assert said.code == 1
+    assert "pip install 'gammatune[optimizers]'" in " ".join(said.err.split())
 
 
 def test_same_seed_same_run_seed_in_the_journal(gammatune: Any) -> None:

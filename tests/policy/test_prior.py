@@ -10,9 +10,11 @@ import pytest
 
 import gammatune
 from gammatune.policy import prior
+from gammatune.policy.opening import WIDE
 from gammatune.records import Family, Known
 
 FAMILIES = get_args(Family)
+TOLD = {"prodigy", "schedulefree"}  # by their authors; the others are fitted
 MANY = 5000  # batches
 
 
@@ -25,7 +27,7 @@ def test_every_family_has_a_place(family: Family) -> None:
 
 
 def test_the_table_holds_families_and_nothing_else() -> None:
-    assert set(prior.learned()["places"]) == set(FAMILIES)
+    assert set(prior.learned()["places"]) == set(FAMILIES) - TOLD
     assert set(prior.learned()["fan_in"]["families"]) <= set(FAMILIES)
 
 
@@ -44,7 +46,7 @@ def test_a_place_is_told_from_the_own_rate(family: Family, rate: float) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_wider_layers_want_smaller_steps_where_steps_do_not_shrink_with_the_gradient(family: Family) -> None:
     narrow, wide = (prior.place(Known(family, 1.0, True, fan_in), MANY).mean for fan_in in (10.0, 1000.0))
-    if family in ("adam", "rmsprop", "muon"):
+    if family in ("adam", "rmsprop", "muon", "schedulefree"):
         assert -3 < wide - narrow < -0.3  # over two decades
     else:
         assert wide == narrow
@@ -54,8 +56,21 @@ def test_wider_layers_want_smaller_steps_where_steps_do_not_shrink_with_the_grad
 def test_a_very_short_training_wants_larger_steps(family: Family) -> None:
     places = [prior.place(Known(family, 1.0), total).mean for total in (0, 1, 10, 50, 100, 1000, MANY)]
     assert places == sorted(places, reverse=True)
+    if family == "prodigy":  # which finds them by itself
+        assert len(set(places)) == 1
+        return
     assert 0 < places[2] - places[4] < 1.5  # over a decade
     assert places[-1] == places[-2]
+
+
+@pytest.mark.parametrize("fan_in", [2.0, 40.0, 3000.0])
+def test_what_their_authors_say_of_two_families(fan_in: float) -> None:
+    """Prodigy's rate is 1; that of Schedule-Free's AdamW lies one to ten times above AdamW's. No scout is needed."""
+    prodigy = prior.place(Known("prodigy", 1.0, False, fan_in), MANY)
+    assert prodigy.mean == 0
+    free, adam = (prior.place(Known(f, 0.01, False, fan_in), MANY) for f in ("schedulefree", "adam"))
+    assert 0 < free.mean - adam.mean < 1
+    assert prodigy.sd < adam.sd < free.sd < WIDE
 
 
 @pytest.mark.parametrize("known", [Known(None, 0.1), Known("adam", 0.0), Known()])

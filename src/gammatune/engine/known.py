@@ -10,7 +10,13 @@ from torch.optim import Optimizer
 from gammatune.records import Family, Known
 
 # By the name of the class, first match first; what only looks like one of these is taken for it ("AdamP", "SGDP").
-_FAMILIES: tuple[tuple[str, Family], ...] = (
+_FAMILIES: tuple[tuple[str, Family | None], ...] = (
+    ("prodigy", "prodigy"),
+    ("adamwschedulefree", "schedulefree"),
+    # these begin like others and go by rates of another size
+    ("schedulefree", None),
+    ("adamax", None),
+    ("dadapt", None),
     ("adagrad", "adagrad"),
     ("rmsprop", "rmsprop"),
     ("muon", "muon"),
@@ -18,8 +24,6 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     ("adam", "adam"),
     ("sgd", "sgd"),
 )
-# They begin like the others and go by rates of another size.
-_STRANGERS = "adamax", "schedulefree", "dadapt"
 
 
 def known_of(modules: Sequence[nn.Module], optimizers: Sequence[Optimizer], *, is_own: bool) -> Known:
@@ -36,7 +40,7 @@ def _family(optimizer: Optimizer) -> Family | None:
     name = type(optimizer).__name__.lower()
     if name.endswith("lamb"):
         return "adam"
-    if any(stranger in name for stranger in _STRANGERS) or not optimizer.param_groups:
+    if not optimizer.param_groups:
         return None
     family = next((family for part, family in _FAMILIES if part in name), None)
     if family == "sgd" and optimizer.param_groups[0].get("momentum", 0):

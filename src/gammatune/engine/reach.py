@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from gammatune.engine.streams import Stream, StreamStates, set_state, state_of
@@ -292,7 +293,9 @@ def _is_entered(value: Any) -> bool:
         return False
     module = type(value).__module__
     if _is_shut(module):
-        return isinstance(value, nn.Module)  # a scripted or compiled model is a model still
+        # a scripted or compiled model is a model still, and an optimizer of ours is a part of the training
+        is_ours = isinstance(value, Optimizer) and module.startswith("gammatune.")
+        return is_ours or isinstance(value, nn.Module)
     return isinstance(value, ENTERED) or not _is_of_python(module)
 
 

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 # Where nothing is known of an optimizer its own rate is the middle (guesses): somebody's choice, or nobody's.
 STRANGE, NOBODYS = 1.0, 1.5
+# Of two families the population has no training. What is believed of them is what their authors say, none of it
+# fitted (guesses from READMEs), as log10 and standard deviation. Prodigy: a rate of 1 "for all networks", whatever
+# their size and the length; of the factor beside it "values such as 0.5 and 2.0 typically work as well", which are
+# taken for two standard deviations; of twice that width, short looks lead to rates that fail (docs/diary.md).
+PRODIGY = 0.0, 0.15
+# AdamW of Schedule-Free: "1x-10x larger than with schedule-based approaches", as if uniform over that decade.
+SCHEDULE_FREE = 0.5, 0.29
 
 
 @cache
@@ -34,11 +41,17 @@ def place(known: Known, total: int) -> "Normal1":
     table = learned()
     if known.family is None or known.rate <= 0:
         return Normal1(0.0, STRANGE if known.is_own else NOBODYS)
-    rate = table["places"][known.family]
-    if known.family in table["fan_in"]["families"]:
+    own = math.log10(known.rate)
+    if known.family == "prodigy":
+        return Normal1(PRODIGY[0] - own, PRODIGY[1])
+    family, above, unsure = known.family, 0.0, 0.0
+    if family == "schedulefree":
+        family, (above, unsure) = "adam", SCHEDULE_FREE
+    rate = table["places"][family] + above
+    if family in table["fan_in"]["families"]:
         rate += table["fan_in"]["slope"] * (math.log10(known.fan_in) - table["fan_in"]["about"])
     rate += table["tiny"]["slope"] * max(0.0, math.log10(table["tiny"]["below"] / max(total, 1)))
-    return Normal1(rate - math.log10(known.rate), table["spread"])
+    return Normal1(rate - own, math.hypot(table["spread"], unsure))
 
 
 def drift(share: float) -> "Normal1":
