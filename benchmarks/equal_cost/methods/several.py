@@ -2,7 +2,7 @@
 
 nets-B          a budget of B plain runs of the task's epochs
 nets-open-B     the number of epochs left open, B plain runs' worth of epochs for everything
-nets-..-auto    the optimizer left to the library too
+nets-..-adamw   the optimizer left to the library too, which is AdamW's
 single-B        the same budget for one plain net
 
 `chosen` has beside the rate: how many nets, their epochs, the test error of the best net alone, the log-loss of the
