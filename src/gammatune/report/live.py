@@ -90,6 +90,9 @@ class Progressing:
                     self._members = max(self._members, outcome.order + 1)  # the first has the highest order
                 self._ledger.charge(outcome)
                 self.run = None
+                if outcome.nets:
+                    self.show_together(outcome)
+                    return
                 self.show_rollout(outcome)
                 self._joined = self._joined + 1 if _is_member(outcome) else 0
             case "commit":
@@ -219,6 +222,11 @@ class Progressing:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
         return metrics_in_words(outcome.metrics) + score
 
+    def together_in_words(self, outcome: Outcome) -> str:
+        """One line for what several nets score together."""
+        names = ", ".join(str(net + 1) for net in outcome.nets)
+        return f"nets {names} together  {self.measured(outcome)}"
+
     def judging_in_words(self) -> str:
         assert self.after is not None
         return f"{self.after['what']}: up to {duration(self.after['seconds'])}"
@@ -234,6 +242,7 @@ class Progressing:
     def show_judging(self) -> None: ...
     def show_start(self) -> None: ...
     def show_rollout(self, outcome: Outcome) -> None: ...
+    def show_together(self, outcome: Outcome) -> None: ...
     def show_commit(self) -> None: ...
 
     def __enter__(self) -> Self:
@@ -284,6 +293,10 @@ class PlainLines(Progressing):
     def show_rollout(self, outcome: Outcome) -> None:
         if self._is_later_walk and outcome.score is not None:  # not committed before it has ended
             self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
+
+    def show_together(self, outcome: Outcome) -> None:
+        if len(outcome.nets) > 1:  # of one it is known
+            self._say(f"{self.together_in_words(outcome)}  {self.compute}  {self.time}")
 
     def show_judging(self) -> None:
         self._say(self.judging_in_words())

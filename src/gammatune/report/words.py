@@ -149,6 +149,23 @@ def _unit(dimension: Any, value: Any) -> float:
 # Decisions, time, cost -------------------------------------------------------------------------------------
 
 
+def in_bytes(count: float) -> str:
+    """'340 kB', '1.0 MB'."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if count >= 9.95 or unit == "B" else f"{count:.1f} {unit}"
+
+
+def brief(seconds: float) -> str:
+    """'5.1 µs', '12 ms': of what takes next to no time."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 99.5 * size else f"{seconds / size:.0f} {unit}"
+    return f"{seconds * 1e6:.2g} µs"
+
+
 def duration(seconds: float) -> str:
     """'12.3 s', '4:05 min', '2:07:30 h'."""
     if seconds < 60:
