@@ -82,11 +82,12 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
             quality = f"; R2 {regression(true, values).r2:.4f}"
     if apart is not None:
         apart = apart.reshape(len(rows), -1)
-        many = apart.shape[1] > 1
-        header += [f"spread {i + 1}" if many else "spread" for i in range(apart.shape[1])]
+        names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
+        header += names
         rows = [[*row, *map(repr, far.tolist())] for row, far in zip(rows, apart, strict=True)]
         assert isinstance(net, Ensemble)
-        quality += f"; the average of {len(net.members)} nets, how far they are apart in {_columns(apart)}"
+        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {names[0]!r}"
+        quality += f" to {names[-1]!r}" if len(names) > 1 else ""
     named = [[str(column[i]) for column in new.names.values()] for i in range(len(rows))]
     _write(out, [*new.names, *header], [[*name, *row] for name, row in zip(named, rows, strict=True)])
     count = f"{len(rows)} prediction{'s' if len(rows) != 1 else ''}"
@@ -178,10 +179,6 @@ def _forward(net: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, NDArr
             return torch.cat([net(part) for part in x.split(BATCH)]), None
         said, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
         return torch.cat(said), torch.cat(spreads).numpy()
-
-
-def _columns(spread: NDArray[Any]) -> str:
-    return "column spread" if spread.shape[1] == 1 else f"columns spread 1 to {spread.shape[1]}"
 
 
 def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -20,6 +20,7 @@ from gammatune.report.words import (
     epoch_in_words,
     is_open,
     metrics_in_words,
+    nets_in_words,
     number,
     objective_in_words,
     place_in_range,
@@ -78,7 +79,7 @@ class Progressing:
             case "start":
                 self.run = event["run"]
                 role = self.run.role if self.policy == "lookahead" else "course" if self.run.is_course else ""
-                if role != self._walk and role not in SEARCHING:
+                if role != self._walk and role not in SEARCHING and not self.run.nets:
                     self._walk, self._members = role, 0
                 self.phase = self._phase()
                 self.show_start()
@@ -174,6 +175,8 @@ class Progressing:
         """What the run that starts is for."""
         epoch = epoch_in_words(self.story.begin, self.run.epoch)
         done = len(self.recent)
+        if self.run.nets:
+            return nets_in_words(self.run.nets)
         if self.policy == "greedy":
             return f"{epoch}, candidate {done + 1}/{self.expected:g}"
         if self.policy == "once":
@@ -224,8 +227,7 @@ class Progressing:
 
     def together_in_words(self, outcome: Outcome) -> str:
         """One line for what several nets score together."""
-        names = ", ".join(str(net + 1) for net in outcome.nets)
-        return f"nets {names} together  {self.measured(outcome)}"
+        return f"{nets_in_words(outcome.nets)}  {self.measured(outcome)}"
 
     def judging_in_words(self) -> str:
         assert self.after is not None

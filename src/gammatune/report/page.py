@@ -671,7 +671,7 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
         return None
     percent = ("accuracy", "sensitivity", "specificity")
     figures_ = [
-        (MEASURES[name][0], _as(together, name in percent), _as(alone, name in percent))
+        (_heading(story, name), _as(together, name in percent), _as(alone, name in percent))
         for name, (together, alone) in held.figures.items()
     ]
     scale = _scale(story, found)
@@ -687,6 +687,11 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
     }
 
 
+def _heading(story: Story, name: str) -> str:
+    standardised = name == "mse" and "preprocessing" in story.begin["facts"]
+    return MEASURES[name][0] + (" of standardised targets" if standardised else "")
+
+
 def _group(group: Group, *, labels: bool) -> list[str]:
     share = f"{100 * group.share:.0f} %"
     if not labels:
@@ -699,10 +704,12 @@ def _group(group: Group, *, labels: bool) -> list[str]:
 def _disagreement_in_words(groups: Sequence[Group]) -> str:
     if len(groups) < 2:
         return ""
-    first, last = groups[0], groups[-1]
+    first, rest = groups[0], groups[1:]
+    count = sum(group.count for group in rest)
+    right = sum(group.count * group.right for group in rest) / count
     return (
-        f"Of the {first.count:,} answers they agree on most {100 * first.right:.1f} % are right, of the {last.count:,} "
-        f"they agree on least {100 * last.right:.1f} %."
+        f"Of the {first.count:,} answers with the least spread {100 * first.right:.1f} % are right, of the other "
+        f"{count:,} {100 * right:.1f} %."
     )
 
 

@@ -138,7 +138,7 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         else "selected on this data: expect less on new data"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
-    rows = [("", report)] if nets is None else [("together", report), ("the best", report["single"])]
+    rows = [("", report)] if nets is None else [("together", report), ("best alone", report["single"])]
     if nets is not None:
         table.add_column()
     if "accuracy" in report:

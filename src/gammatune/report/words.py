@@ -1,7 +1,7 @@
 """How numbers, candidates and courses are written for people."""
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gammatune.course import Stretch
@@ -70,8 +70,16 @@ def stretch_in_words(stretch: Stretch) -> str:
     return ", ".join(said if rates else [*said, f"rate × {way(stretch, 'lr')}"])
 
 
+def nets_in_words(nets: Sequence[int]) -> str:
+    """'nets 1, 2, 3 together', or 'net 1'. nets: from 0."""
+    names = ", ".join(str(net + 1) for net in nets)
+    return f"net {names}" if len(nets) == 1 else f"nets {names} together"
+
+
 def length_in_words(outcome: Outcome, averaged: int = 0) -> str:
     """'27 batches', '1 epoch'; empty where nobody counted. averaged: of how many trainings it scored the mean."""
+    if outcome.nets:
+        return f"{len(outcome.nets)} nets" if len(outcome.nets) > 1 else "1 net"
     if averaged:
         return f"mean of {averaged}"
     if not outcome.epoch_batches or not outcome.batches:
