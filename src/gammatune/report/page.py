@@ -239,6 +239,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "measured_on": _measured_on(story),
         "confusion": _confusion(confusion, labels),
         "mistakes": _mistakes(found, labels),
+        "nets": nets_of(story),
         "several": _several(story, found),
         "calibration": _calibration(found, _subject(story)),
         "regression": _regression(story, found),
@@ -360,7 +361,8 @@ def _quality(story: Story) -> str:
     if report is None:
         if not story.course:
             return "Nothing of the training itself is done yet, so there is nothing to say of its quality."
-        last = metrics_in_words(story.course[-1].metrics)
+        asked = [o for o in story.rollouts if o.nets and o.nets == story.nets]
+        last = metrics_in_words([*story.course, *asked][-1].metrics)
         return (
             f"How good it is on examples it has not seen was not measured. On the data it selects by: {last}."
             if last

@@ -41,6 +41,8 @@ def several(report: Mapping[str, Any] | None) -> Several | None:
     if report is None or not {"nets", "single", "price"} <= set(report) or report["nets"] < 2:
         return None
     alone, price = report["single"], report["price"]
+    if ("accuracy" in report) != ("accuracy" in alone):
+        return None
     found = {name: (float(report[name]), float(alone[name])) for name in FIGURES if name in report and name in alone}
     return Several(report["nets"], found, tuple(price["memory"]), tuple(price["seconds"]))
 
