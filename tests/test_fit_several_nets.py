@@ -67,7 +67,7 @@ def test_the_figures_of_the_best_alone_stand_beside_theirs(result: FitResult) ->
     assert event["price"] == {"memory": result.price.memory, "seconds": result.price.seconds}
     assert f"of {len(result.nets)} nets together (the best alone: accuracy " in repr(result)
     assert f"of {len(result.nets)} nets together (the best alone: accuracy " in result._repr_html_()
-    assert repr(pickle.loads(pickle.dumps(result))) == repr(result)  # noqa: S301 - our own
+    assert repr(pickle.loads(pickle.dumps(result))) == repr(result)
 
 
 def test_a_regression_of_two_numbers(tmp_path: Path) -> None:
@@ -85,7 +85,9 @@ def test_a_regression_of_two_numbers(tmp_path: Path) -> None:
 
 
 def test_answers_keep_their_spread_through_scales_and_samples() -> None:
-    answers = Answers(np.zeros((3, 2)), np.ones((3, 2)), spread=np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    answers = Answers(
+        np.zeros((3, 2)), np.ones((3, 2)), spread=np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    )
     scaled = answers.scaled((1.0, 1.0), (2.0, 10.0))
     assert scaled.spread is not None
     assert scaled.spread.tolist() == [[2.0, 20.0], [6.0, 40.0], [10.0, 60.0]]
@@ -112,7 +114,9 @@ def test_what_is_asked_after_the_search_is_asked_of_all(tmp_path: Path) -> None:
 # -- files
 
 
-def test_a_complete_run_keeps_the_files_of_its_nets_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_run_keeps_the_files_of_its_nets_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     third = policy_nets.Nets._is_harmed
 
     def harmed(self: policy_nets.Nets, before: Any, after: Any) -> bool:
@@ -144,7 +148,9 @@ def test_one_net_in_the_end_leaves_no_files(tmp_path: Path, monkeypatch: pytest.
     assert "single" not in found.events[-1]
 
 
-def test_an_interrupted_run_loses_no_file_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_loses_no_file_and_ends_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(policy_nets, "WORTH", -1.0)
     whole = several(run_dir=str(tmp_path / "whole"), budget=3.7)
     assert len(whole.nets) == 3
@@ -179,7 +185,12 @@ def test_others_are_removed_and_nothing_else(tmp_path: Path) -> None:
     for name in ("net-9.pt", "net-10.pt", "weights.pt"):
         (tmp_path / name).touch()
     nets.remove_others((0, 2), known=(9,))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["net-0.pt", "net-10.pt", "net-2.pt", "weights.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "net-0.pt",
+        "net-10.pt",
+        "net-2.pt",
+        "weights.pt",
+    ]
     nets.close()
 
 
@@ -214,7 +225,14 @@ def test_a_policy_that_trains_one_net_refuses_several() -> None:
 
 def story_of(**changes: Any) -> Story:
     story = Story()
-    report = {"event": "report", "on": "test", "r2": 0.5, "mse": 1.0, "nets": 2, "single": {"r2": 0.4, "mse": "inf"}}
+    report = {
+        "event": "report",
+        "on": "test",
+        "r2": 0.5,
+        "mse": 1.0,
+        "nets": 2,
+        "single": {"r2": 0.4, "mse": "inf"},
+    }
     report |= {"price": {"memory": [1, 2], "seconds": [0.1, 0.2]}} | changes
     story.tell(json.loads(text_of(report)))
     return story
@@ -247,7 +265,7 @@ def test_older_reports_are_read(tmp_path: Path) -> None:
     assert story.report is not None
     assert not {"nets", "single", "price"} & set(story.report)
     assert story.nets == ()
-    with pytest.raises(JournalError, match="was not made by|no run"):
+    with pytest.raises(JournalError, match="there is no run at"):
         gammatune.load(str(tmp_path / "none"))
 
 

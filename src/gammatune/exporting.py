@@ -10,8 +10,8 @@ Within the file the preparation comes first and the meaning last, so that raw nu
     classification    softmax                     ->  probabilities float32 (n, k), in the order of `classes`
     regression        y * target_std + target_mean    ->  values float32 (n, t), in the unit of the targets
 
-n is free. Several nets whose predictions are averaged go into one file, and what comes out is the average. A table has
-text and dates, which neither format reads: its file begins with the columns encoded.
+n is free. Several nets whose predictions are averaged go into one file, and what comes out is the average. A table
+has text and dates, which neither format reads: its file begins with the columns encoded.
 """
 
 import json

@@ -669,7 +669,6 @@ def _of_several(
     return {"nets": len(nets), "single": alone, "price": asdict(price)}
 
 
-
 def _wrapped(model: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:
     """The model with its gradients exchanged between the processes that train it."""
     if ranks.world == 1:

@@ -106,7 +106,10 @@ def judge(
             )
         except InvalidData:  # of the measure, which has no value there; `compare` has said so
             return told
-        return told | {"importance": needed.to_dict(), "said": [*beside.said, *_in_words(needed, subject_of(net))]}
+        return told | {
+            "importance": needed.to_dict(),
+            "said": [*beside.said, *_in_words(needed, subject_of(net))],
+        }
 
     return look
 

@@ -25,8 +25,8 @@ from gammatune.weights import check_sums, first_line
 class Plan:
     """What the journal of a run says of its network: enough to make it again, untrained.
 
-    model: its name, as `make_model` takes it. facts: all that the journal's first line keeps. nets: the SHA-256 of the
-    file of each whose predictions are averaged, by number; empty where the run hands back one.
+    model: its name, as `make_model` takes it. facts: all that the journal's first line keeps. nets: the SHA-256 of
+    the file of each whose predictions are averaged, by number; empty where the run hands back one.
     """
 
     run: str

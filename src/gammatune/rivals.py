@@ -350,9 +350,7 @@ def _sentence(metric: str, mine: float, rival: Rival, subject: str) -> str | Non
         return f"{TREES_NAME} reaches {reached}, {by} better than the {subject}: for this table prefer it."
     if rival.is_worse:
         return f"The {subject} is better than {TREES_NAME} ({reached}) by {by}."
-    return (
-        f"{TREES_NAME} reaches {reached}: level with the {subject} ({mine:.3g}), within what chance may bring."
-    )
+    return f"{TREES_NAME} reaches {reached}: level with the {subject} ({mine:.3g}), within what chance may bring."
 
 
 def _beside_a_constant(metric: str, mine: float, rival: Rival, subject: str) -> str | None:

@@ -178,7 +178,9 @@ def test_a_file_that_is_gone_or_another_is_said_and_comes_back(home: Path, gamma
     (home / "run" / f"net-{first}.pt").unlink()
     with (home / "run" / f"net-{second}.pt").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(JournalError, match=rf"net-{first}\.pt, one of \d nets of the run, is missing; `gammatune res"):
+    with pytest.raises(
+        JournalError, match=rf"net-{first}\.pt, one of \d nets of the run, is missing; `gamma"
+    ):
         library.load("run")
     refused = gammatune("predict", "run", "new.npz")
     assert refused.code == 1
@@ -237,12 +239,11 @@ def test_nets_begin_with_weights_of_their_own(home: Path) -> None:
 
 
 def test_a_network_that_is_gone_on_with_is_one(home: Path, gammatune: Any) -> None:
-    refused = gammatune("train", "flowers.npz", "--model", "run", "--ensemble", "--epochs", "8", "--budget", "3.6")
+    begun = ("train", "flowers.npz", "--model", "run")
+    refused = gammatune(*begun, "--ensemble", "--epochs", "8", "--budget", "3.6")
     assert refused.code == 1
     assert "--ensemble trains nets from initial weights of their own" in refused.err
-    done = gammatune(
-        *("train", "flowers.npz", "--model", "run", "--epochs", "4", "--budget", "3", "--run-dir", "fine", "--quiet")
-    )
+    done = gammatune(*begun, "--epochs", "4", "--budget", "3", "--run-dir", "fine", "--quiet")
     assert done.code == 0, done.err
     assert replay("fine").nets == ()
     refused = gammatune("train", "flowers.npz", "--ensemble", "--policy", "greedy", "--epochs", "2")

@@ -471,7 +471,7 @@ def test_several_nets_predict_where_the_budget_pays_for_them(module: Any) -> Non
         each = torch.stack([member(inputs.float()).softmax(1) for member in members])
     assert np.allclose(fitted.predict_proba(x), each.mean(0).numpy(), atol=1e-5)
     assert (fitted.predict(x) == fitted.predict_proba(x).argmax(1)).all()
-    read = pickle.loads(pickle.dumps(fitted))  # noqa: S301 - our own
+    read = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(read.predict_proba(x), fitted.predict_proba(x))
     assert np.array_equal(clone(fitted).fit(x, y).predict_proba(x), fitted.predict_proba(x))
 

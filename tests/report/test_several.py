@@ -93,7 +93,9 @@ def test_every_answer_is_in_one_row_of_the_disagreement(home: Path) -> None:
 
 def test_groups_by_spread_of_classes_and_of_numbers() -> None:
     p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
-    found = Findings(probabilities=p, targets=np.array([0, 1, 1, 0]), spread=np.array([0.0, 0.009, 0.3, 0.05]))
+    found = Findings(
+        probabilities=p, targets=np.array([0, 1, 1, 0]), spread=np.array([0.0, 0.009, 0.3, 0.05])
+    )
     told = [(group.low, group.high, group.count, group.right) for group in disagreement(found)]
     assert told == [(0.0, 0.01, 2, 1.0), (0.05, 0.1, 1, 1.0), (0.2, 1.0, 1, 0.0)]
     true = np.arange(8.0)[:, None]
@@ -101,7 +103,8 @@ def test_groups_by_spread_of_classes_and_of_numbers() -> None:
     found = Findings(predictions=true + far, targets=true, spread=far)
     told = [(group.low, group.high, group.count, group.right) for group in disagreement(found, [2.0])]
     assert told == [
-        (2 * a, 2 * b, 2, pytest.approx(2 * np.sqrt((a * a + b * b) / 2))) for a, b in ((1, 2), (3, 4), (5, 6), (7, 8))
+        (2 * a, 2 * b, 2, pytest.approx(2 * np.sqrt((a * a + b * b) / 2)))
+        for a, b in ((1, 2), (3, 4), (5, 6), (7, 8))
     ]
     two = Findings(predictions=np.ones((3, 2)), targets=np.zeros((3, 2)), spread=np.ones((3, 2)))
     assert [group.count for group in disagreement(two)] == [1, 1, 1]
@@ -188,7 +191,13 @@ def test_the_way_of_numbers() -> None:
     assert [in_bytes(n) for n in (12, 999, 1_000, 340_008, 1_020_024, 25e9)] == [
         "12 B", "999 B", "1.0 kB", "340 kB", "1.0 MB", "25 GB",
     ]  # fmt: skip
-    assert [brief(s) for s in (5.1e-6, 2.5e-7, 0.0123, 0.25, 3.0)] == ["5.1 µs", "0.25 µs", "12 ms", "250 ms", "3 s"]
+    assert [brief(s) for s in (5.1e-6, 2.5e-7, 0.0123, 0.25, 3.0)] == [
+        "5.1 µs",
+        "0.25 µs",
+        "12 ms",
+        "250 ms",
+        "3 s",
+    ]
     assert nets_in_words((0, 2)) == "nets 1, 3 together"
     assert nets_in_words((1,)) == "net 2"
 
@@ -252,4 +261,6 @@ def test_what_scores_the_average_is_no_epoch(tmp_path: Path) -> None:
     assert "Their answers are averaged" in text
     assert "other nets that are averaged" in text
     assert events(tmp_path / "run")[-1]["event"] == "end"
-    assert page.verdict(replay(tmp_path / "run"), Findings(), None)[1].startswith("How good it is on examples")
+    assert page.verdict(replay(tmp_path / "run"), Findings(), None)[1].startswith(
+        "How good it is on examples"
+    )

@@ -288,7 +288,9 @@ class Supervised(TorchLoop):
                     output = self._forward(inputs)
                 else:
                     output, spread = ensemble.with_spread(inputs)
-                    spreads.append(spread.flatten().cpu() if self._classify else _columns(spread, targets)[0].cpu())
+                    spreads.append(
+                        spread.flatten().cpu() if self._classify else _columns(spread, targets)[0].cpu()
+                    )
                 heard.add(output, targets)
         answers = self._of_all_ranks(heard)
         return answers if ensemble is None else replace(answers, spread=torch.cat(spreads).numpy())

@@ -164,6 +164,7 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         if epochs is None:
             epochs = epochs_for(len(train), size)
             said.append(f"{epochs} epochs, by the number of training examples.")
+        given = isinstance(self.module, nn.Module)
         with _threads(net, x.shape[1:], size), self._follower() as listeners:
             result = fit(
                 net,
@@ -185,7 +186,7 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
                 listeners=listeners,
                 progress=False,  # `verbose` says it
                 ensemble=self.ensemble,
-                new_model=None if isinstance(self.module, nn.Module) else partial(self._another, x.shape[1:], outputs),
+                new_model=None if given else partial(self._another, x.shape[1:], outputs),
             )
         self.module_ = net.eval()
         self.ensemble_ = result.ensemble

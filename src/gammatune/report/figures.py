@@ -228,10 +228,10 @@ def _rows(story: Story, found: Sequence[Lane]) -> str:
     kept = sum(lane.is_kept for lane in found)
     failed = sum(any(n.fate in ("diverged", "infeasible") for n in lane.nodes) for lane in found)
     nets = sum(lane.is_joined and not lane.is_kept for lane in found)
+    others = f"{nets} are of other nets that are averaged with it, " if nets else ""
     words = (
         f"{len(found)} trainings began, all but those that go on from an average at the initial weights; {kept} "
-        f"became the course, {f'{nets} are of other nets that are averaged with it, ' if nets else ''}{failed} diverged "
-        "or did not fit into memory in some part."
+        f"became the course, {others}{failed} diverged or did not fit into memory in some part."
     )
     picture = Picture("Everything that was tried, as a tree of forks", words, height, name="tree")
     lasting = [max((n.outcome.epoch + n.epochs for n in lane.nodes), default=1.0) for lane in shown]

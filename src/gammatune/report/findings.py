@@ -93,7 +93,9 @@ def _take_predictions(held: Mapping[str, NDArray[Any]], found: Findings) -> None
         return
     spread = held.get("spread")
     if spread is not None and spread.dtype.kind == "f" and np.isfinite(spread).all() and (spread >= 0).all():
-        spread = spread.astype(np.float64).reshape(len(spread), -1) if found.predictions is not None else spread
+        spread = (
+            spread.astype(np.float64).reshape(len(spread), -1) if found.predictions is not None else spread
+        )
         if spread.shape == found.targets.shape:
             found.spread = spread
 

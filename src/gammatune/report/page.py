@@ -697,8 +697,17 @@ def _heading(story: Story, name: str) -> str:
 def _group(group: Group, *, labels: bool) -> list[str]:
     share = f"{100 * group.share:.0f} %"
     if not labels:
-        return [f"{number(group.low)} to {number(group.high)}", f"{group.count:,}", share, number(group.right)]
-    ends = f"below {100 * group.high:g} %" if group.low == 0 else f"{100 * group.low:g} to {100 * group.high:g} %"
+        return [
+            f"{number(group.low)} to {number(group.high)}",
+            f"{group.count:,}",
+            share,
+            number(group.right),
+        ]
+    ends = (
+        f"below {100 * group.high:g} %"
+        if group.low == 0
+        else f"{100 * group.low:g} to {100 * group.high:g} %"
+    )
     ends = f"{100 * group.low:g} % or more" if group.low == EDGES[-1] else ends
     return [ends, f"{group.count:,}", share, f"{100 * group.right:.1f} %"]
 

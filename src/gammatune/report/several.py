@@ -10,7 +10,8 @@ from gammatune.journal import Story
 from gammatune.report.findings import Findings
 from gammatune.report.words import brief, in_bytes
 
-# Of the share of the probability that the mean net places otherwise than the average: where the rows of a table begin.
+# Where the rows of a table begin, by the share of the probability that the mean net places otherwise than the average
+# (guess).
 EDGES = 0.0, 0.01, 0.05, 0.1, 0.2
 GROUPS = 4  # of a regression: as many answers in each, those that the nets agree on most first
 FIGURES = "accuracy", "sensitivity", "specificity", "mcc", "mcc_macro", "r2", "mse"
@@ -28,7 +29,7 @@ class Several:
 
     @property
     def price(self) -> str:
-        """'3 times the memory (1.0 MB instead of 340 kB) and 3.6 times the time (5.1 µs instead of 1.4 µs an answer)'."""
+        """'3 times the memory (1 MB instead of 340 kB) and 3.6 times the time (5 µs instead of 1.4 µs an answer)'."""
         (small, large), (short, long) = self.memory, self.seconds
         memory = f"{self.count} times the memory ({in_bytes(large)} instead of {in_bytes(small)})"
         if not short:
@@ -43,7 +44,11 @@ def several(report: Mapping[str, Any] | None) -> Several | None:
     alone, price = report["single"], report["price"]
     if ("accuracy" in report) != ("accuracy" in alone):
         return None
-    found = {name: (float(report[name]), float(alone[name])) for name in FIGURES if name in report and name in alone}
+    found = {
+        name: (float(report[name]), float(alone[name]))
+        for name in FIGURES
+        if name in report and name in alone
+    }
     return Several(report["nets"], found, tuple(price["memory"]), tuple(price["seconds"]))
 
 
