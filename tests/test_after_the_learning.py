@@ -92,7 +92,7 @@ def test_trees_that_would_not_be_done_are_not_begun() -> None:
 def test_what_a_complete_run_said_is_not_found_out_again(tmp_path: Path) -> None:
     calls = []
 
-    def extra(answers: Answers) -> Mapping[str, Any]:
+    def extra(answers: Answers, said_by: nn.Module) -> Mapping[str, Any]:
         calls.append(len(answers))
         return {"found": 7, "said": ["Seven."]}
 

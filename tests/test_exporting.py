@@ -52,7 +52,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         with torch.no_grad():  # statistics that a BatchNorm did not begin with
             net.train(lively)(torch.randn(8, *known.shape))
         monkeypatch.setattr(exporting, "plan_of", lambda run: plan)
-        monkeypatch.setattr(exporting, "network", lambda plan: net.eval())
+        monkeypatch.setattr(exporting, "network", lambda plan, single: net.eval())
         out = tmp_path / f"model{ending}"
         said = export("run", str(out), **options)
         assert str(out) in said

@@ -269,7 +269,7 @@ def test_the_report_has_measures_with_intervals_and_leaves_what_was_said(tmp_pat
     model = net(3)
     heard: list[Any] = []
 
-    def extra(answers: Answers) -> dict[str, Any]:
+    def extra(answers: Answers, said_by: nn.Module) -> dict[str, Any]:
         heard.append(answers)
         return {"mine": 1}
 

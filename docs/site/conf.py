@@ -51,7 +51,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|npt|nn|scipy|typing|collections|importlib|os|pathlib|datetime|types)\..*"),
     (
         r"py:.*",
-        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike)",
+        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike|Ensemble)",
     ),
     (r"py:.*", r"(dict|list|tuple)\[.*"),  # cut out of an annotation at its comma
 ]

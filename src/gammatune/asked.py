@@ -51,6 +51,7 @@ class Asked:
     parallel: str | None = None
     workers: int | None = None
     at_once: int | None = None
+    ensemble: bool | None = None
 
     @classmethod
     def of_run(cls, run: str) -> "Asked":

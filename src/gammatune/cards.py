@@ -65,8 +65,11 @@ def card(
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts that say more than the course does: the first, and all that are no routine."""
+    """The verdicts that say more than the course does: the first, and all that are no routine; of those on whose
+    predictions are averaged the last."""
+    last = next((v for v in reversed(verdicts) if v.kind == "ensemble"), None)
     told = [*verdicts[:1], *(v for v in verdicts[1:] if not v.is_routine)]
+    told = [v for v in told if v.kind != "ensemble" or v is last]
     return list(dict.fromkeys(v.reason for v in told))
 
 

@@ -164,8 +164,8 @@ def train(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which with more "
-            "tries whole trainings at other rates too, then averages of several; 12 for the others.",
+            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which from 2.5 on "
+            "trains several nets and averages their answers; 12 for the others.",
             rich_help_panel="Length and cost",
         ),
     ] = None,
@@ -260,6 +260,15 @@ def train(
             rich_help_panel="Search",
         ),
     ] = "gamma",
+    ensemble: Annotated[
+        bool | None,
+        typer.Option(
+            "--ensemble/--no-ensemble",
+            help="Spend a budget that pays for several trainings on several nets whose answers are averaged, or on "
+            "whole trainings at other rates. Default: on several nets, unless the network is gone on with.",
+            rich_help_panel="Search",
+        ),
+    ] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
@@ -352,6 +361,7 @@ def train(
         parallel=parallel,
         workers=workers,
         at_once=at_once,
+        ensemble=ensemble,
     )
     if dry_run:
         from gammatune.command import plan
@@ -445,11 +455,17 @@ def predict(
     out: Annotated[
         str | None, typer.Option(help="Where to write. Default: FILE with the ending .predictions.csv.")
     ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="Of several nets whose answers are averaged ask the best alone.")
+    ] = False,
 ) -> None:
-    """Write the predictions of a trained network for new examples, with probabilities, as CSV."""
+    """Write the predictions of a trained network for new examples, with probabilities, as CSV.
+
+    Where several nets are averaged, a column `spread` says how far they are apart.
+    """
     from gammatune.prediction import default_out, predict_file
 
-    print(predict_file(run, file, out if out is not None else default_out(file)))
+    print(predict_file(run, file, out if out is not None else default_out(file), single=single))
 
 
 def _train(asked: "Asked", run_dir: str | None, *, quiet: bool, as_json: bool) -> None:
@@ -578,6 +594,7 @@ def _as_json(story: Any, run: str) -> dict[str, Any]:
         "failed": sum(not outcome.ok for outcome in story.rollouts),
         "end": story.end,
         "report": story.report,
+        "nets": list(story.nets),
     }
 
 

@@ -13,6 +13,8 @@ from gammatune.journal import FILE, replay
 from gammatune.rules import kept_for_after
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from gammatune.measures import Answers
     from gammatune.objectives import Objective
     from gammatune.preparing import Prepared
@@ -81,6 +83,8 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 parallel=asked.parallel,
                 workers=asked.workers,
                 at_once=asked.at_once,
+                ensemble=asked.ensemble,
+                new_model=prepared.another,
                 keep=named.keep,
                 seed=asked.seed,
                 run_dir=directory,
@@ -125,7 +129,7 @@ def _check(asked: Asked, run_dir: str | None) -> None:
 
 def _judge(
     asked: Asked, prepared: "Prepared", directory: str, began: float, follower: "Follower"
-) -> "Callable[[Answers], Mapping[str, Any]]":
+) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
     from gammatune.judging import Allowance, judge
 
@@ -136,7 +140,6 @@ def _judge(
 
     return judge(
         prepared.split,
-        prepared.net,
         metric=asked.metric,
         class_weights=asked.class_weights,
         seed=asked.seed,

@@ -15,8 +15,11 @@ def export(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    single: Annotated[
+        bool, typer.Option("--single", help="Of several nets whose answers are averaged the best alone.")
+    ] = False,
 ) -> None:
     """Write a trained network as one file that needs no gammatune: raw inputs in, probabilities or targets out."""
     from gammatune.exporting import export as write
 
-    print(write(run, out, raw=raw, force=force))
+    print(write(run, out, raw=raw, force=force, single=single))

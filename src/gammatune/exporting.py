@@ -10,7 +10,8 @@ Within the file the preparation comes first and the meaning last, so that raw nu
     classification    softmax                     ->  probabilities float32 (n, k), in the order of `classes`
     regression        y * target_std + target_mean    ->  values float32 (n, t), in the unit of the targets
 
-n is free. A table has text and dates, which neither format reads: its file begins with the columns encoded.
+n is free. Several nets whose predictions are averaged go into one file, and what comes out is the average. A table
+has text and dates, which neither format reads: its file begins with the columns encoded.
 """
 
 import json
@@ -28,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from gammatune.data.preprocessing import Preprocessing
+from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch
 from gammatune.loading import Plan, network, plan_of
 from gammatune.models.seeded import seeded
@@ -73,10 +75,27 @@ class Prepared(nn.Module):
         return y.softmax(dim=1) if self.classifies else y * self.target_std + self.target_mean
 
 
-def export(run: str, out: str, *, raw: bool = False, force: bool = False) -> str:
+class _OneInput(nn.Module):
+    """An ensemble, of whose arguments torch.export wants to know how many there are."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.network = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.network(x)
+        return y
+
+
+def _of_one_input(net: nn.Module) -> nn.Module:
+    return _OneInput(net).eval() if isinstance(net, Ensemble) else net
+
+
+def export(run: str, out: str, *, raw: bool = False, force: bool = False, single: bool = False) -> str:
     """Write the trained network of `run` to `out`, whose ending says how; what was done, in words.
 
-    raw: the network alone, its inputs and outputs as it was trained on them. force: write over a file.
+    raw: the network alone, its inputs and outputs as it was trained on them. force: write over a file. single: of
+    several nets whose predictions are averaged the best alone.
     A description (`details_of`) goes into the file, and for a table beside it too, as OUT with the ending .json.
 
     Raises JournalError: no finished run there. InvalidArgument: not a run of the command line, another ending, a file
@@ -96,9 +115,10 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False) -> str
                 f"{written} is there already; name another file, or write over it with --force"
             )
     writer = WRITERS[path.suffix]()
-    net = network(plan)
-    program = net if raw else Prepared(plan, net, prepares=not is_table).eval()
-    details = details_of(plan, raw=raw)
+    net = network(plan, single=single)
+    program = _of_one_input(net) if raw else Prepared(plan, net, prepares=not is_table).eval()
+    nets = len(net.members) if isinstance(net, Ensemble) else 1
+    details = details_of(plan, raw=raw, nets=nets)
     kind = details["input"]["dtype"]
     example = torch.zeros(2, *plan.preprocessing.shape, dtype=getattr(torch, kind))
     tried = _random(EXAMPLES, example)
@@ -127,8 +147,10 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False) -> str
         )
         also = f", its columns in {beside}"
     checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {_nearly(apart)}"
+    averaged = f", the average of {nets} nets" if nets > 1 else ""
     return (
-        f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}, for any n{checked}"
+        f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}{averaged}, for any "
+        f"n{checked}"
     )
 
 
@@ -141,8 +163,10 @@ def _in_words(side: Mapping[str, Any]) -> str:
     return f"{side['words']}, {side['dtype']} ({', '.join(map(str, side['shape']))})"
 
 
-def details_of(plan: Plan, *, raw: bool) -> dict[str, Any]:
-    """What is written into the file: task, classes, input, output, and all of the preprocessing, ready for JSON."""
+def details_of(plan: Plan, *, raw: bool, nets: int = 1) -> dict[str, Any]:
+    """What is written into the file: task, classes, input, output, and all of the preprocessing, ready for JSON.
+
+    nets: how many are averaged in it."""
     known = plan.preprocessing
     is_table = not isinstance(known, Preprocessing)
     classifies = known.task == "classification"
@@ -153,13 +177,15 @@ def details_of(plan: Plan, *, raw: bool) -> dict[str, Any]:
     else:
         kind, words = "float32", "inputs as the data has them"
     if raw:
-        result = "logits" if classifies else "standardised targets"
+        logits = "logits" if nets == 1 else "logarithms of the averaged probabilities"
+        result = logits if classifies else "standardised targets"
     else:
         result = "probabilities" if classifies else "targets in their unit"
     axes = "channel, row, column" if len(known.shape) == 3 else "feature"
     return {
         "gammatune": metadata.version("gammatune"),
         "model": plan.model,
+        "nets": nets,
         "task": known.task,
         "classes": list(known.classes),
         "input": {"name": "x", "dtype": kind, "shape": ["n", *known.shape], "axes": axes, "words": words},

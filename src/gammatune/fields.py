@@ -164,6 +164,19 @@ def _known(value: Any) -> Known:
     return known
 
 
+def _figures(held: Any) -> Any:
+    checks = LABELS if "accuracy" in held else NUMBERS
+    check(held, {name: look for name, look in checks.items() if name != "on"})
+    return held
+
+
+def _price(held: Any) -> Any:
+    for one, all_ in (held["memory"], held["seconds"]):
+        if real(one) < 0 or real(all_) < 0:
+            raise ValueError("nothing takes less than nothing")
+    return held
+
+
 # What a begin event must say for the run to be shown, and what it may.
 BEGIN: dict[str, Check] = {
     "seed": _seed,
@@ -253,5 +266,13 @@ LABELS: dict[str, Check] = {
     "mcc_macro": measured,
 }
 NUMBERS: dict[str, Check] = {"on": text, "r2": measured, "mse": measured}
-# What older reports have not: measures with their intervals, the one that was asked for, whatever else there is.
-MEASURED: dict[str, Check] = {"measures": _measures, "metric": _or_none(text), "extra": _mapping}
+# What older reports have not: measures with their intervals, the one that was asked for, whatever else there is; and
+# where several nets are averaged, how many, the figures of the best alone, and what one and all of them take.
+MEASURED: dict[str, Check] = {
+    "measures": _measures,
+    "metric": _or_none(text),
+    "extra": _mapping,
+    "nets": whole,
+    "single": _figures,
+    "price": _price,
+}

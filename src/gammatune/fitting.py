@@ -26,7 +26,7 @@ from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
-from gammatune.engine.ensemble import Ensemble, NewModel
+from gammatune.engine.ensemble import Ensemble, NewModel, Price
 from gammatune.engine.gang import telling
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
@@ -116,7 +116,7 @@ class FitResult(Result):
     is_start: no epoch was better than that, and the weights handed back are those the model came with.
     ensemble: the nets whose predictions are averaged, as one module in eval mode that takes and gives what the model
     does; None where there is one. report and measures are its then; single: the same report of the best net alone,
-    which the model holds.
+    which the model holds; price: what both take of memory, and of time to answer.
     measures: on the same data as the report, by name, with 95 % bootstrap intervals (`gammatune.measures`); of a
     regression in the target's original unit where `fit` was told it. metric: the one asked for.
     """
@@ -131,6 +131,7 @@ class FitResult(Result):
     is_start: bool = False
     ensemble: Ensemble | None = field(default=None, compare=False)
     single: Classification | Regression | None = None
+    price: Price | None = field(default=None, compare=False)
 
     @property
     def handed_back(self) -> HandedBack | None:
@@ -153,10 +154,8 @@ class FitResult(Result):
     def __repr__(self) -> str:
         """In one line; all of it would be hundreds."""
         told = ""
-        if isinstance(self.report, Classification):
-            told = f"accuracy {number(self.report.accuracy)} on the {self.reported_on} data"
-        elif self.report is not None:
-            told = f"R2 {number(self.report.r2)} on the {self.reported_on} data"
+        if self.report is not None:
+            told = f"{_in_one_figure(self.report)} on the {self.reported_on} data{self._beside}"
         return f"<FitResult: {line(self.course, len(self.rollouts), self.cost, told)}>"
 
     def _repr_html_(self) -> str:
@@ -174,7 +173,21 @@ class FitResult(Result):
             if self.reported_on == "test"
             else "on the data it was selected by: expect less on new data"
         )
-        return self._card(told, where + (", with 95 % intervals" if self.measures else ""), self.said)
+        where += ", with 95 % intervals" if self.measures else ""
+        return self._card(told, where + self._beside, self.said)
+
+    @property
+    def _beside(self) -> str:
+        """', of 3 nets together (the best alone: accuracy 0.95)'."""
+        if self.single is None:
+            return ""
+        return f", of {len(self.nets)} nets together (the best alone: {_in_one_figure(self.single)})"
+
+
+def _in_one_figure(report: Classification | Regression) -> str:
+    if isinstance(report, Classification):
+        return f"accuracy {number(report.accuracy)}"
+    return f"R2 {number(report.r2)}"
 
 
 @telling
@@ -212,7 +225,7 @@ def fit(
     seed: int = 0,
     run_dir: str | None = None,
     facts: Mapping[str, Any] | None = None,
-    extra: Callable[[Answers], Mapping[str, Any]] | None = None,
+    extra: Callable[[Answers, nn.Module], Mapping[str, Any]] | None = None,
     listeners: Sequence[Listener] = (),
     progress: bool | None = None,
     forks: Where = "auto",
@@ -251,9 +264,9 @@ def fit(
     state: whatever else changes while training, as in `Tuner`.
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set,
     since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
-    facts: kept in the first line of the journal. extra: called once after the search with what the model says of
-    the report's examples; the mapping it returns is kept in the journal's report event as "extra", and its sentences
-    under "said" are shown.
+    facts: kept in the first line of the journal. extra: called once after the search with what is said of the
+    report's examples, and the module that says it, the model or the ensemble; the mapping it returns is kept in the
+    journal's report event as "extra", and its sentences under "said" are shown.
     progress: whether to show how far it is, on the standard output; None does where somebody watches, in a notebook
     or on a terminal, and is silent in a pipe, where True writes a line a commit.
     parallel: "ray" trains the rollouts of one decision beside each other, in the processes of a Ray cluster: of one
@@ -266,7 +279,8 @@ def fit(
     sizes are those of one process, and a loader must give each its own share.
     ensemble: whether a budget that pays for several trainings buys several nets, whose predictions are averaged
     (`FitResult.ensemble`). None: where outputs can be averaged, and the model is not pretrained nor trained by
-    several processes. `model` holds the best of them afterwards, the weights of all lie in `run_dir`.
+    several processes. Only the policy "lookahead" has it, from a budget of about 2.5 on. `model` holds the best of
+    them afterwards; the weights of all that are averaged lie in `run_dir`.
     new_model: a function that makes another net like `model`, with other initial weights; it draws them from torch's
     random stream. Without it the nets differ by the order of their data alone.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
@@ -425,12 +439,14 @@ def fit(
     if ensemble is None:
         ensemble = policy == "lookahead" and task.comparable and not pretrained and ranks.world == 1
     elif ensemble:
-        _refuse_ensemble(task, ranks)
+        _refuse_ensemble(task, ranks, policy)
     training.several(new_model, None if run_dir is None else Path(run_dir))
     start: _Start | None = None
     is_start = False
     together: Ensemble | None = None
     single: Classification | Regression | None = None
+    price: Price | None = None
+    nets: tuple[int, ...] = ()
     after: list[Event] = []  # what is told once the tuner has ended
     journal: Journal | Echo | None = None
     tuner: Tuner | None = None
@@ -500,11 +516,13 @@ def fit(
                     journal.append(after[-1])
             answers = training.answers(judged) if task.comparable else None
             report = None if answers is None else _report(answers, task)
-            if tuner.result.nets:
-                together, single = training.ensemble(tuner.result.nets), report
+            nets = () if is_start else tuner.result.nets
+            if nets:
+                together, single = training.ensemble(nets), report
                 answers = training.answers(judged, together)
                 report = _report(answers, task)
-                said.append(_together_in_words(len(tuner.result.nets), own_weights=new_model is not None))
+                price = training.price(together, judged)
+                said.append(_together_in_words(len(nets), own_weights=new_model is not None))
             measures: dict[str, Measure] = {}
             more: dict[str, Any] = {}
             if answers is not None:
@@ -521,8 +539,10 @@ def fit(
                 if known is not None:  # what a complete run has said is not found out again
                     more = dict(known.get("extra", more))
                 elif extra is not None:
-                    added = dict(extra(answers))
+                    added = dict(extra(answers, model if together is None else together))
                     more |= added | {"said": [*lacking, *added.get("said", ())]}
+            if isinstance(journal, Journal) and not journal.pending:  # complete, and on disk
+                training.forget_others(nets, () if journal.past is None else journal.past.kept)
         seconds = clock.perf_counter() - started
         reported_on = None if report is None else "selection" if test is None else "test"
         if report is not None:
@@ -536,6 +556,7 @@ def fit(
                 "measures": {name: [m.value, m.low, m.high] for name, m in measures.items()},
                 "metric": metric,
                 "extra": more,
+                **_of_several(nets, single, price),
             }
             if journal is not None and (journal.past is None or journal.past.report is None):
                 journal.append(event)
@@ -568,9 +589,10 @@ def fit(
         is_start,
         ensemble=together,
         single=single,
+        price=price,
         members=found.members,
         decided=found.decided,
-        nets=found.nets,
+        nets=nets,
         events=(*found.events, *after),
         run_dir=found.run_dir,
     )
@@ -611,7 +633,7 @@ def _shape(train_set: Any) -> tuple[int, ...]:
     return () if first is None else tuple(first.shape[1:])
 
 
-def _refuse_ensemble(task: Task, ranks: Ranks) -> None:
+def _refuse_ensemble(task: Task, ranks: Ranks, policy: AnyPolicy) -> None:
     if not task.comparable:
         raise InvalidArgument(
             "ensemble=True averages predictions, and this loss goes without outputs that can be compared with the "
@@ -620,6 +642,10 @@ def _refuse_ensemble(task: Task, ranks: Ranks) -> None:
     if ranks.world > 1:
         raise InvalidArgument(
             "ensemble=True trains one net after the other in one process; leave it out here"
+        )
+    if policy != "lookahead":
+        raise InvalidArgument(
+            f"ensemble=True: policy={policy!r} trains one net; take policy='lookahead' or leave it out"
         )
 
 
@@ -631,6 +657,16 @@ def _together_in_words(count: int, *, own_weights: bool) -> str:
         f"{count} nets were trained, each with {how}, and their predictions are averaged; asking them takes {count} "
         "times as long as asking one. ensemble=False trains one."
     )
+
+
+def _of_several(
+    nets: Sequence[int], single: Classification | Regression | None, price: Price | None
+) -> dict[str, Any]:
+    """What a report event says of them: how many, the figures of the best alone, and what one and all take."""
+    if single is None or price is None:
+        return {}
+    alone = {name: held for name, held in asdict(single).items() if isinstance(held, float)}
+    return {"nets": len(nets), "single": alone, "price": asdict(price)}
 
 
 def _wrapped(model: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:
@@ -935,7 +971,8 @@ def _save(model: nn.Module, path: Path) -> None:
 
 
 def _save_predictions(answers: Answers, path: Path) -> None:
-    """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64."""
+    """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64. Of an ensemble
+    spread too, (n,) or (n, t), as `Answers` has it."""
     if answers.classes and answers.probabilities is None:  # too many to be kept
         return
     said = (
@@ -943,6 +980,8 @@ def _save_predictions(answers: Answers, path: Path) -> None:
         if answers.classes
         else {"predictions": answers.said, "targets": answers.targets}
     )
+    if answers.spread is not None:
+        said["spread"] = answers.spread
     whole_file_of_run(path, lambda file: np.savez(file, **said), "the predictions")
 
 

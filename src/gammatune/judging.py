@@ -12,6 +12,7 @@ from torch import nn
 
 from gammatune.data.split import Split
 from gammatune.data.table_preprocessing import TablePreprocessing
+from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.events import Event
@@ -53,14 +54,13 @@ def judging_event(what: str, share: float, seconds: float) -> Event:
 
 def judge(
     split: Split,
-    net: nn.Module,
     *,
     metric: str | None,
     class_weights: str | None,
     seed: int,
     allowance: Callable[[], Allowance],
     tell: Callable[[Event], None],
-) -> Callable[[Answers], Mapping[str, Any]]:
+) -> Callable[[Answers, nn.Module], Mapping[str, Any]]:
     """For `fit(extra=...)`: what the report event keeps of both, and the sentences under "said".
 
     Some seconds of scikit-learn's HistGradientBoosting on the same rows, and a permutation of each column of the
@@ -73,7 +73,7 @@ def judge(
     if preparing.task == "regression":
         options["target_scale"] = (preparing.target_mean, preparing.target_std)
 
-    def look(answers: Answers) -> Mapping[str, Any]:
+    def look(answers: Answers, net: nn.Module) -> Mapping[str, Any]:
         started, allowed = clock.perf_counter(), allowance()
         tell(judging_event(TREES, 0.0, allowed.trees))
         first = preparing.shape[0] - len(preparing.cardinalities)
@@ -88,6 +88,7 @@ def judge(
             categorical=range(first, preparing.shape[0]),
             class_weights=class_weights,
             seconds=allowed.trees,
+            subject=subject_of(net),
             **options,
         )
         seconds = allowed.columns(clock.perf_counter() - started)
@@ -105,9 +106,17 @@ def judge(
             )
         except InvalidData:  # of the measure, which has no value there; `compare` has said so
             return told
-        return told | {"importance": needed.to_dict(), "said": [*beside.said, *_in_words(needed)]}
+        return told | {
+            "importance": needed.to_dict(),
+            "said": [*beside.said, *_in_words(needed, subject_of(net))],
+        }
 
     return look
+
+
+def subject_of(net: nn.Module) -> str:
+    """What sentences call it."""
+    return f"average of {len(net.members)} networks" if isinstance(net, Ensemble) else "network"
 
 
 def _predict(net: nn.Module, x: Any, task: str) -> Any:
@@ -140,7 +149,8 @@ def _moved(net: nn.Module, x: torch.Tensor, codes: int) -> NDArray[np.float64]:
     """(F,): how far the outputs would move, to first order, if a column of x (n, F) were permuted.
 
     codes: how many of the last columns are codes. They reach the network through embeddings, one a column in their
-    order, and the gradient is taken there; where they do not, nothing is known of them, and they come first.
+    order (of several nets one after the other), and the gradient is taken there; where they do not, nothing is known
+    of them, and they come first.
     """
     device = next(net.parameters()).device
     order = torch.as_tensor(stream(0, "importance", "screen").permutation(len(x)), device=device)
@@ -167,26 +177,28 @@ def _moved(net: nn.Module, x: torch.Tensor, codes: int) -> NDArray[np.float64]:
         moved.append(torch.zeros_like(change) if gradient is None else gradient * change)
     found = moved[0].abs().mean(dim=0).double().cpu().numpy()
     if codes:
-        known = len(met) == codes and all(len(out) == len(x) for out in met)
-        embedded = [float(part.flatten(1).sum(dim=1).abs().mean()) for part in moved[1:]]
-        found[-codes:] = embedded if known else np.inf
+        nets = len(net.members) if isinstance(net, Ensemble) else 1
+        known = len(met) == nets * codes and all(len(out) == len(x) for out in met)
+        embedded = [part.flatten(1).sum(dim=1) for part in moved[1:]]
+        together = [sum(embedded[place::codes], torch.zeros(())) for place in range(codes)] if known else []
+        found[-codes:] = [float(part.abs().mean()) for part in together] if known else np.inf
     return found
 
 
-def _in_words(found: Importance) -> list[str]:
+def _in_words(found: Importance, subject: str) -> list[str]:
     count = len(found.features)
     said = []
     if found.unranked:
         all_ = count + found.unranked
         said.append(
-            f"Of {all_:,} columns {count} were ranked, those on which the network's outputs depend most by its "
-            f"gradient; the other {found.unranked:,} are unranked."
+            f"Of {all_:,} columns {count} were ranked, those on which the outputs of the {subject} depend most by "
+            f"their gradient; the other {found.unranked:,} are unranked."
         )
     needed = [feature for feature in found.features if feature.is_needed]
     if not needed:
         which = f"of these {count} " if found.unranked else ""
         return [
-            f"No single column {which}is needed by the network: shuffling any of them changes little.",
+            f"No single column {which}is needed by the {subject}: shuffling any of them changes little.",
             *said,
         ]
     listed = ", ".join(f"{feature.name} {feature.mean:.2g}" for feature in needed[:SHOWN])

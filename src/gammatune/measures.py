@@ -67,13 +67,15 @@ class Answers:
     """What a model said of n examples.
 
     targets: (n,) codes from 0, or (n, t) numbers. said: labels (n,), or numbers (n, t). classes: k; 0 for a
-    regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them.
+    regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them. spread: how far the nets of
+    an ensemble are apart, (n,) of classes, (n, t) of numbers (`engine.ensemble.Ensemble.spread`); None of one net.
     """
 
     targets: NDArray[Any]
     said: NDArray[Any]
     classes: int = 0
     probabilities: NDArray[Any] | None = None
+    spread: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -86,12 +88,18 @@ class Answers:
     def scaled(self, mean: ArrayLike, std: ArrayLike) -> "Answers":
         """A regression in another unit: x std + mean, each of (t,) or one number."""
         mean, std = np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
-        return replace(self, targets=self.targets * std + mean, said=self.said * std + mean)
+        spread = None if self.spread is None else self.spread * std
+        return replace(self, targets=self.targets * std + mean, said=self.said * std + mean, spread=spread)
 
     def some(self, places: NDArray[np.intp]) -> "Answers":
         probabilities = None if self.probabilities is None else self.probabilities[places]
+        spread = None if self.spread is None else self.spread[places]
         return replace(
-            self, targets=self.targets[places], said=self.said[places], probabilities=probabilities
+            self,
+            targets=self.targets[places],
+            said=self.said[places],
+            probabilities=probabilities,
+            spread=spread,
         )
 
 

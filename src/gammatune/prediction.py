@@ -16,6 +16,7 @@ from gammatune.data.npz import load_new
 from gammatune.data.preprocessing import Preprocessing
 from gammatune.data.reading import is_table, read_table
 from gammatune.data.table_preprocessing import TablePreprocessing, codes_of
+from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.loading import network, plan_of
 from gammatune.metrics import classification, regression
@@ -39,27 +40,32 @@ class New:
     said: Sequence[str] = ()
 
 
-def predict_file(run: str, file: str, out: str) -> str:
+def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
 
     file: what the run was trained on: an .npz, a table, or an image or a folder of them.
     Classification: a column `prediction` with the original labels and one column of probability a class.
     Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns
-    of a table that were left out as identifiers, the names of images. Where the file has targets too, the sentence
-    says how well they were met.
+    of a table that were left out as identifiers, the names of images. Where the run averages several nets, a last
+    column `spread` says how far they are apart: of classes the share of the probability that the mean net places
+    otherwise than the average (0 all agree, near 1 none does); of a regression their standard deviation, in the
+    target's original unit, one column a target. single: ask the best of them alone. Where the file has targets too,
+    the sentence says how well they were met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
     plan = plan_of(run)
     preparing = plan.preprocessing
     new = _new(file, preparing)
-    outputs = _forward(network(plan), new.x)
+    net = network(plan, single=single)
+    outputs, spread = _forward(net, new.x)
     quality = ""
     if preparing.task == "classification":
         probabilities = outputs.softmax(dim=1).numpy()
         labels = preparing.labels(probabilities.argmax(axis=1))
         header = ["prediction", *(f"p({label})" for label in preparing.classes)]
         rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
+        apart = spread
         if new.y is not None:
             codes = preparing.targets(new.y).numpy()
             measured = classification(codes, outputs.argmax(dim=1).numpy(), preparing.outputs)
@@ -69,10 +75,19 @@ def predict_file(run: str, file: str, out: str) -> str:
         table = isinstance(preparing, TablePreprocessing)
         header = ["prediction"] if table else [f"target {i + 1}" for i in range(values.shape[1])]
         rows = [list(map(repr, row.tolist())) for row in values]
+        apart = None if spread is None else spread.astype(np.float64) * preparing.target_std
         if new.y is not None:
             preparing.targets(new.y)  # refuses what is no target
             true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
             quality = f"; R2 {regression(true, values).r2:.4f}"
+    if apart is not None:
+        apart = apart.reshape(len(rows), -1)
+        names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
+        header += names
+        rows = [[*row, *map(repr, far.tolist())] for row, far in zip(rows, apart, strict=True)]
+        assert isinstance(net, Ensemble)
+        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {names[0]!r}"
+        quality += f" to {names[-1]!r}" if len(names) > 1 else ""
     named = [[str(column[i]) for column in new.names.values()] for i in range(len(rows))]
     _write(out, [*new.names, *header], [[*name, *row] for name, row in zip(named, rows, strict=True)])
     count = f"{len(rows)} prediction{'s' if len(rows) != 1 else ''}"
@@ -157,9 +172,13 @@ def _images(path: Path, preparing: Preprocessing) -> New:
 # Forward, and out -----------------------------------------------------------------------------------------
 
 
-def _forward(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+def _forward(net: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, NDArray[Any] | None]:
+    """What it says, and of an ensemble how far its nets are apart."""
     with torch.no_grad():
-        return torch.cat([model(part) for part in x.split(BATCH)])
+        if not isinstance(net, Ensemble):
+            return torch.cat([net(part) for part in x.split(BATCH)]), None
+        said, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
+        return torch.cat(said), torch.cat(spreads).numpy()
 
 
 def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

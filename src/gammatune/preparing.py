@@ -6,8 +6,9 @@ Every choice that nobody made is made here by a rule of `gammatune.rules` and sa
 import copy
 import math
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from gammatune.data.table_preprocessing import TablePreprocessing
 from gammatune.engine.threads import suitable_threads
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.examples import batch_size_for
-from gammatune.fine_tuning import beginning
+from gammatune.fine_tuning import Beginning, beginning
 from gammatune.freezing import freeze
 from gammatune.models import embeds_categories
 from gammatune.rules import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
@@ -40,12 +41,14 @@ FOR_TABLES = ("target", "positive", "exact_labels", "group", "time_column", "tes
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """net: for the examples of split. model: its name, as `make_model` takes it. weights: what it began with, for the
-    journal. batch_size: the one asked for, or by rule. patience: epochs, or None. said: what was chosen, in
+    journal. another: makes a net like it, with initial weights drawn from torch's random stream; None where it began
+    with weights. batch_size: the one asked for, or by rule. patience: epochs, or None. said: what was chosen, in
     sentences.
     """
 
     split: Split
     net: nn.Module
+    another: Callable[[], nn.Module] | None
     model: str
     weights: str | None
     is_table: bool
@@ -87,6 +90,11 @@ def prepare(asked: Asked) -> Prepared:
         begun = beginning(model, asked.weights)
     assert begun is not None
     net = begun.network(split.preprocessing, asked.seed, said)
+    if begun.is_pretrained and asked.ensemble:
+        raise InvalidArgument(
+            "--ensemble trains nets from initial weights of their own, and this one is gone on with; leave it out"
+        )
+    another = None if begun.is_pretrained else partial(_another, begun, split)
     if asked.freeze:
         freeze(net, *asked.freeze)
     size = batch_size_for(TensorDataset(*split.train), asked.batch_size, [])
@@ -103,6 +111,7 @@ def prepare(asked: Asked) -> Prepared:
     return Prepared(
         split,
         net,
+        another,
         begun.model,
         begun.fact if begun.is_pretrained else None,
         table,
@@ -111,6 +120,11 @@ def prepare(asked: Asked) -> Prepared:
         patience or None,
         tuple(dict.fromkeys([*split.said, *said])),
     )
+
+
+def _another(begun: Beginning, split: Split) -> nn.Module:
+    """A net like the first."""
+    return begun.network(split.preprocessing, int(torch.randint(2**31, ())), [])
 
 
 def estimate(prepared: Prepared, asked: Asked) -> Mapping[str, float]:

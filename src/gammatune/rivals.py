@@ -95,13 +95,15 @@ def compare(
     target_scale: tuple[ArrayLike, ArrayLike] | None = None,
     seconds: float = SECONDS,
     seed: int = 0,
+    subject: str = "network",
 ) -> Comparison:
     """Train the rivals and hold what the network said of the report part against what they say.
 
     network: what it said of the report part, in that order; `fit(extra=...)` is handed it. train, select, report:
     a table each and its targets, codes or numbers, as the network's. categorical: columns whose numbers are codes.
     metric: of `gammatune.measures`; accuracy or rmse where none is given. class_weights, target_scale: as in `fit`.
-    seconds: for the training of the trees; where not even the first would be done by then, none is.
+    seconds: for the training of the trees; where not even the first would be done by then, none is. subject: what the
+    sentences call the network.
     Raises InvalidArgument where the parts do not fit together.
     """
     classes = network.classes
@@ -116,7 +118,7 @@ def compare(
     scaled = network if target_scale is None else network.scaled(*target_scale)
     mine = value(found.name, scaled)
     if mine is None:
-        why = f"The network was not compared with other models: {undefined(found.name, scaled)}."
+        why = f"The {subject} was not compared with other models: {undefined(found.name, scaled)}."
         return Comparison(found.name, None, (), (why,))
     rivals: list[Rival] = []
     said: list[str] = []
@@ -136,7 +138,7 @@ def compare(
         ahead = gap.value if RECIPES[found.name].higher else -gap.value
         rival = Rival(name, its, ahead, low, high, spent, rounds, hurried, len(network))
         rivals.append(rival)
-        if sentence := _sentence(found.name, mine, rival):
+        if sentence := _sentence(found.name, mine, rival, subject):
             said.append(sentence + _but_it_ranks(found.name, rival, scaled, stream(seed, "rivals", "auc")))
     return Comparison(found.name, mine, tuple(rivals), tuple(said))
 
@@ -334,38 +336,36 @@ def _answers(said: NDArray[Any], network: Answers) -> Answers:
     return Answers(network.targets, said)
 
 
-def _sentence(metric: str, mine: float, rival: Rival) -> str | None:
+def _sentence(metric: str, mine: float, rival: Rival, subject: str) -> str | None:
     by = f"{abs(rival.ahead):.3g} [{_ends(rival)}]"
     if rival.name != TREES_NAME:
-        return _beside_a_constant(metric, mine, rival)
+        return _beside_a_constant(metric, mine, rival, subject)
     # every draw of the bootstrap the same: one example, or so few that all of them tell alike
     alike = rival.low == rival.high != 0
     cut_off = ", cut off by the clock" if rival.hurried else ""
     reached = f"{metric} {rival.value:.3g} in {rival.seconds:.1f} s{cut_off}"
     if alike:
-        return f"{TREES_NAME} reaches {reached}, the network {mine:.3g}: too few examples to say which is better."
+        return f"{TREES_NAME} reaches {reached}, the {subject} {mine:.3g}: too few examples to say which is better."
     if rival.is_better:
-        return f"{TREES_NAME} reaches {reached}, {by} better than the network: for this table prefer it."
+        return f"{TREES_NAME} reaches {reached}, {by} better than the {subject}: for this table prefer it."
     if rival.is_worse:
-        return f"The network is better than {TREES_NAME} ({reached}) by {by}."
-    return (
-        f"{TREES_NAME} reaches {reached}: level with the network ({mine:.3g}), within what chance may bring."
-    )
+        return f"The {subject} is better than {TREES_NAME} ({reached}) by {by}."
+    return f"{TREES_NAME} reaches {reached}: level with the {subject} ({mine:.3g}), within what chance may bring."
 
 
-def _beside_a_constant(metric: str, mine: float, rival: Rival) -> str | None:
+def _beside_a_constant(metric: str, mine: float, rival: Rival, subject: str) -> str | None:
     match learnt(metric, rival.value, rival.lead, rival.examples):
         case "something":
             return None
         case "nothing":
             return (
-                f"The network is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
+                f"The {subject} is no better than always saying {rival.name} ({metric} {rival.value:.3g}, its own "
                 f"{mine:.3g}, on {rival.examples} examples): by this measure it has learnt nothing."
             )
         case _:
             many = f"{rival.examples} example{'' if rival.examples == 1 else 's'}"
             return (
-                f"Whether the network has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
+                f"Whether the {subject} has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
                 f"saying {rival.name} {rival.value:.3g}; 95 % interval of the lead {rival.lead.low:z.3g} to "
                 f"{rival.lead.high:z.3g})."
             )

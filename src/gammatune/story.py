@@ -61,7 +61,7 @@ class Story:
     before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
     the processor; 0 in journals that are older than that.
     nets: those whose averaged predictions are handed back, by number; empty where it is one. kept: the SHA-256 of the
-    file of each net that was kept, by number.
+    file of each net that was kept, by number; of a complete run those of `nets` alone are still there.
     is_start: no epoch was better than the pretrained weights the run began with, and those were handed back.
     """
 
@@ -150,6 +150,7 @@ class Story:
                 self.notes.append(text(event["text"]))
                 is_start = flag(event["is_start"]) if "is_start" in event else _is_of_the_start(event["text"])
                 self.is_start |= is_start
+                self.nets = () if is_start else self.nets
             case other:
                 raise JournalError(
                     f"event {other!r:.40} is not known; the journal may come from a newer gammatune"

@@ -448,6 +448,63 @@ def test_verbose_tells_what_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert "5/5" in said
 
 
+# Several nets ---------------------------------------------------------------------------------------------
+
+PAID: dict[str, Any] = {"epochs": 12, "budget": 3.6, "random_state": 0, "device": "cpu", "batch_size": 8}
+
+
+def own_net(shape: tuple[int, ...], outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(shape[0], 8), nn.ReLU(), nn.Linear(8, outputs))
+
+
+@pytest.mark.parametrize("module", [None, "mlp", own_net])
+def test_several_nets_predict_where_the_budget_pays_for_them(module: Any) -> None:
+    x, y = IRIS
+    fitted = GammaTunedClassifier(module, **PAID).fit(x, y)
+    assert fitted.ensemble_ is fitted.result_.ensemble
+    members = fitted.ensemble_.members
+    assert len(members) == len(fitted.result_.nets) >= 2
+    first = [next(member.parameters()) for member in members]
+    assert not torch.equal(first[0], first[1])
+    inputs = torch.from_numpy(fitted.scaler_.transform(x))
+    with torch.no_grad():
+        each = torch.stack([member(inputs.float()).softmax(1) for member in members])
+    assert np.allclose(fitted.predict_proba(x), each.mean(0).numpy(), atol=1e-5)
+    assert (fitted.predict(x) == fitted.predict_proba(x).argmax(1)).all()
+    read = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(read.predict_proba(x), fitted.predict_proba(x))
+    assert np.array_equal(clone(fitted).fit(x, y).predict_proba(x), fitted.predict_proba(x))
+
+
+def test_one_net_where_that_was_asked_for_or_paid_for() -> None:
+    x, y = IRIS
+    for options in ({"ensemble": False}, {"budget": 1.5}):
+        fitted = GammaTunedClassifier(**(PAID | options)).fit(x, y)
+        assert fitted.ensemble_ is None
+        assert fitted.result_.single is None
+    with pytest.raises(InvalidArgument, match="policy='once' trains one net"):
+        GammaTunedClassifier(**PAID, ensemble=True, policy="once").fit(x, y)
+    # a module is copied with the weights it has, so that nets differ by the order of their data alone
+    fitted = GammaTunedClassifier(own_net((4,), 3), **PAID).fit(x, y)
+    assert len(fitted.ensemble_.members) >= 2
+
+
+def test_several_nets_for_numbers_are_in_their_unit(tmp_path: Path) -> None:
+    x, y = load_diabetes(return_X_y=True)
+    run = str(tmp_path / "run")
+    fitted = GammaTunedRegressor(**PAID, run_dir=run).fit(x, y)
+    inputs = torch.from_numpy(fitted.scaler_.transform(x)).float()
+    with torch.no_grad():
+        each = [fitted.target_scaler_.inverse_transform(m(inputs).numpy()) for m in fitted.ensemble_.members]
+    assert np.allclose(fitted.predict(x), np.mean(each, axis=0).ravel(), rtol=1e-4)
+    np.savez(tmp_path / "new.npz", x=x.astype(np.float32))
+    predict_file(run, str(tmp_path / "new.npz"), str(tmp_path / "out.csv"))
+    frame = pd.read_csv(tmp_path / "out.csv")
+    assert list(frame) == ["target 1", "spread"]
+    assert np.allclose(frame["target 1"], fitted.predict(x), rtol=1e-3)
+    assert np.allclose(frame["spread"], np.std(each, axis=0).ravel(), rtol=1e-2, atol=1e-3)
+
+
 # The rules ------------------------------------------------------------------------------------------------
 
 

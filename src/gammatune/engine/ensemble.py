@@ -5,7 +5,9 @@ import hashlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,16 +36,20 @@ class Ensemble(nn.Module):
         self.classify = classify
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        return average([member(*args, **kwargs) for member in self.members], classify=self.classify)
+        return average(self._each(*args, **kwargs), classify=self.classify)
 
     def spread(self, *args: Any, **kwargs: Any) -> Tensor:
         """How far the nets are apart: of classes the share of the probability, between 0 and 1, that the mean net
         places otherwise than the average (the total variation), (n, ...); of numbers their standard deviation."""
-        said = torch.stack([member(*args, **kwargs) for member in self.members])
-        if not self.classify:
-            return said.std(dim=0, correction=0)
-        said = said.softmax(dim=2)
-        return (said - said.mean(dim=0)).abs().sum(dim=2).mean(dim=0) / 2
+        return spread(self._each(*args, **kwargs), classify=self.classify)
+
+    def with_spread(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """What they say, and how far they are apart, from one pass."""
+        said = self._each(*args, **kwargs)
+        return average(said, classify=self.classify), spread(said, classify=self.classify)
+
+    def _each(self, *args: Any, **kwargs: Any) -> list[Tensor]:
+        return [member(*args, **kwargs) for member in self.members]
 
 
 def average(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
@@ -52,6 +58,24 @@ def average(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
     if not classify:
         return said.mean(dim=0)
     return said.log_softmax(dim=2).logsumexp(dim=0) - torch.tensor(float(len(outputs))).log()
+
+
+def spread(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
+    """Of what nets say of the same examples; see `Ensemble.spread`."""
+    said = torch.stack(list(outputs))
+    if not classify:
+        return said.std(dim=0, correction=0)
+    said = said.softmax(dim=2)
+    return (said - said.mean(dim=0)).abs().sum(dim=2).mean(dim=0) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one net takes, and all of them together. memory: bytes of weights and buffers. seconds: to answer one
+    example, measured on one batch."""
+
+    memory: tuple[int, int]
+    seconds: tuple[float, float]
 
 
 class Nets:
@@ -86,6 +110,14 @@ class Nets:
             return None
         self._sums[net] = checksum
         return self.weights(net)
+
+    def remove_others(self, nets: Collection[int], known: Collection[int]) -> None:
+        """The files of all but `nets`, and halves of them that a killed process left. known: those kept elsewhere."""
+        for net in {*self._sums, *known} - {*nets}:
+            path = self._directory / net_file(net)
+            for file in (path, path.with_name(path.name + ".part")):
+                with suppress(OSError):
+                    file.unlink()
 
     def weights(self, net: int) -> Mapping[str, Any]:
         found: Mapping[str, Any] = torch.load(

@@ -1,5 +1,6 @@
 """A supervised PyTorch training that can be driven: one epoch, one score."""
 
+import time as clock
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import Loader, LoaderFactory, drawn, streams_of
-from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.ensemble import Ensemble, Price
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.streams import StreamStates
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
@@ -32,6 +33,7 @@ Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets tha
 # Probabilities that are held at once, four bytes each (guess); where a set has more, the measures that need all of
 # them have no value.
 MOST = 2**28
+TIMED = 5  # passes over one batch, the fastest of which tells how long an answer takes
 
 
 def default_loss(classify: bool) -> LossFunction:
@@ -155,6 +157,28 @@ class Supervised(TorchLoop):
                 tally.add(output.to(self._device), to_device(target, self._device))
         return tally.metrics
 
+    def price(self, ensemble: Ensemble, loader: Loader) -> Price:
+        """Of the model and of the ensemble, on the first batch of a loader; no random stream is moved."""
+        before = StreamStates(streams_of(loader), cuda=True)
+        try:
+            with evaluating(self._model, optimizers=[self._optimizer]):
+                inputs, _ = batch = self._pair(next(iter(loader)))
+                one, all_ = (self._seconds(net, inputs) for net in (self._forward, ensemble))
+        finally:
+            before.restore()
+        count = len(batch[1])
+        return Price((_bytes(self._forward), _bytes(ensemble)), (one / count, all_ / count))
+
+    def _seconds(self, net: nn.Module, inputs: Any) -> float:
+        taken = []
+        for _ in range(TIMED):
+            began = clock.perf_counter()
+            net(inputs)
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            taken.append(clock.perf_counter() - began)
+        return min(taken)
+
     def _hear(self, net: int, meter: Meter) -> None:
         """Under the same random streams as every other net, since the loader may draw from them."""
         present = StreamStates(streams_of(self._select), cuda=True)
@@ -256,12 +280,20 @@ class Supervised(TorchLoop):
         """
         self._share_buffers()
         heard = self._listening("probabilities" if self._classify else "numbers")
-        forward = self._forward if ensemble is None else ensemble
+        spreads: list[Tensor] = []  # of an ensemble, which nobody has in several processes
         with evaluating(self._model, optimizers=[self._optimizer]):
             for batch in loader:
                 inputs, targets = self._pair(batch)
-                heard.add(forward(inputs), targets)
-        return self._of_all_ranks(heard)
+                if ensemble is None:
+                    output = self._forward(inputs)
+                else:
+                    output, spread = ensemble.with_spread(inputs)
+                    spreads.append(
+                        spread.flatten().cpu() if self._classify else _columns(spread, targets)[0].cpu()
+                    )
+                heard.add(output, targets)
+        answers = self._of_all_ranks(heard)
+        return answers if ensemble is None else replace(answers, spread=torch.cat(spreads).numpy())
 
     def _tally(self) -> "_Tally":
         heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
@@ -418,6 +450,10 @@ class _Heard:
             classes=self._classes,
             probabilities=torch.cat(scores).numpy() if scores else None,
         )
+
+
+def _bytes(net: nn.Module) -> int:
+    return sum(t.numel() * t.element_size() for t in (*net.parameters(), *net.buffers()))
 
 
 def _read(numbers: Sequence[Tensor]) -> list[Any]:

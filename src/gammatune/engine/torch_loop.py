@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -349,6 +349,11 @@ class TorchLoop:
     def ensemble(self, nets: Sequence[int]) -> Ensemble:
         """Of nets that were kept."""
         return self.kept.ensemble(self._net, nets, classify=self.averages_probabilities)
+
+    def forget_others(self, nets: Collection[int], known: Collection[int]) -> None:
+        """Remove the files of all nets but these. known: those that other processes kept."""
+        if known or self._nets is not None:
+            self.kept.remove_others(nets, known)
 
     def forget_nets(self) -> None:
         """What was kept of them for this process alone; after `close`, since an ensemble may be made in between."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import Any, Self
 
@@ -104,6 +105,7 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         random_state: Any = None,
         device: str | torch.device | None = None,
         run_dir: str | None = None,
+        ensemble: bool | None = None,
     ) -> None:
         self.module = module
         self.epochs = epochs
@@ -119,6 +121,7 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.device = device
         self.run_dir = run_dir
+        self.ensemble = ensemble
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled from the CPU, so that a network trained on an accelerator is read where there is none."""
@@ -126,6 +129,9 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         net = state.get("module_")
         if net is not None and any(p.device.type != "cpu" for p in net.parameters()):
             state["module_"] = copy.deepcopy(net).cpu()
+            if state["ensemble_"] is not None:
+                state["ensemble_"] = copy.deepcopy(state["ensemble_"]).cpu()
+                state["result_"] = replace(state["result_"], ensemble=state["ensemble_"])
         return state
 
     def _fit(
@@ -158,6 +164,7 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         if epochs is None:
             epochs = epochs_for(len(train), size)
             said.append(f"{epochs} epochs, by the number of training examples.")
+        given = isinstance(self.module, nn.Module)
         with _threads(net, x.shape[1:], size), self._follower() as listeners:
             result = fit(
                 net,
@@ -178,8 +185,11 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
                 facts={**facts(), "said": said},
                 listeners=listeners,
                 progress=False,  # `verbose` says it
+                ensemble=self.ensemble,
+                new_model=None if given else partial(self._another, x.shape[1:], outputs),
             )
         self.module_ = net.eval()
+        self.ensemble_ = result.ensemble
         self.result_: FitResult = replace(result, said=(*said, *result.said))
         self.schedule_ = result.schedule
         self.n_iter_ = len(result.course)
@@ -205,14 +215,19 @@ class _GammaTuned(BaseEstimator):  # type: ignore[misc]
         self._widens = given is net_for or (isinstance(given, str) and (given == "auto" or given in MODELS))
         return net
 
+    def _another(self, shape: tuple[int, ...], outputs: int) -> nn.Module:
+        """A net like the first, its initial weights drawn from torch's random stream."""
+        return self._make(shape, outputs, int(torch.randint(SEEDS, ())))
+
     def _outputs(self, x: ArrayLike) -> Tensor:
-        """What the network says of examples (n, f): (n, outputs), in double precision where it can be had.
+        """What the network, or several of them together, say of examples (n, f): (n, outputs), in double precision
+        where it can be had.
 
         In single precision, what is said of an example would depend in its last digits on the others beside it.
         """
         check_is_fitted(self, "module_")
         x = validate_data(self, x, reset=False, dtype=[np.float64, np.float32])
-        net: nn.Module = self.module_
+        net: nn.Module = self.module_ if self.ensemble_ is None else self.ensemble_
         place = next(net.parameters()).device
         if self._widens and place.type != "mps":  # which has no double precision
             net = copy.deepcopy(net).double()
@@ -293,8 +308,12 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
     process is moved. None: a seed is drawn from NumPy's.
     run_dir: a new directory to keep the run in, for `gammatune show` and `predict`; the same fit again goes on with
     it. For one fit: cross-validation makes many, the second of which is refused.
+    ensemble: whether a budget that pays for several trainings, from about 2.5 on, buys several nets whose predictions
+    are averaged, at a multiple of the time of one at every prediction. None: yes. A module that is given begins with
+    its own weights in all of them.
 
-    After fit: module_ (the net, in eval mode), scaler_ (`StandardScaler` of the inputs), result_ (`FitResult`),
+    After fit: module_ (the net, in eval mode; of several the best alone), ensemble_ (the several as one module, which
+    predicts, or None), scaler_ (`StandardScaler` of the inputs), result_ (`FitResult`),
     schedule_ (the learning rates, a `gammatune.Schedule`), n_iter_ (epochs), classes_ (k,), n_features_in_,
     feature_names_in_ where X had names. What result_ reports was selected by, and flatters.
 
@@ -320,6 +339,7 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
         random_state: Any = None,
         device: str | torch.device | None = None,
         run_dir: str | None = None,
+        ensemble: bool | None = None,
     ) -> None:
         super().__init__(
             module,
@@ -336,6 +356,7 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
             random_state=random_state,
             device=device,
             run_dir=run_dir,
+            ensemble=ensemble,
         )
         self.class_weight = class_weight
 

@@ -266,10 +266,9 @@ def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request
         return best
     taken = later.upto_best
     score, before = _score(job, later), _score(job, best)
-    reason = (
-        f"walk {number} ({later.why.reason}) ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the "
-        "course"
-    )
+    net = later.why.numbers.get("net")
+    name = f"walk {number} ({later.why.reason})" if net is None else f"net {net + 1:g}, by itself,"
+    reason = f"{name} ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the course"
     numbers = {**later.why.numbers, "score": score, "before": before}
     yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), _those_of(taken, later))
     return later

@@ -14,6 +14,7 @@ from gammatune.journal import Story, replay
 from gammatune.report import figures, page
 from gammatune.report.charts import Axis, Picture, number
 from gammatune.report.findings import Findings, load_findings, of_mean, square
+from gammatune.report.several import nets_of
 from gammatune.report.words import cost_in_short, duration, is_open
 
 MOST = 8  # runs: as many as there are dashes and marks to tell them apart
@@ -98,7 +99,7 @@ def comparison(runs: Sequence[One]) -> dict[str, Any]:
         "table_rows": _table(runs),
         "pairs": pairs,
         "pair_rows": [[p["names"], p["difference"], p["interval"], p["so"]] for p in pairs],
-        "parts": list(zip("ABCDEF", figures.PARTS, strict=True)),
+        "parts": list(zip(figures.LETTERS, figures.PARTS, strict=True)),
         "differences": _differences(runs),
         "rate": _rates(runs),
         "progress": [p for i, m in enumerate(_metrics(runs)) if (p := _progress(runs, m, f"progress{i}"))],
@@ -274,6 +275,8 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
         row(name, [_with_interval(held.get(name)) for held in measured])
     backs = [one.story.handed_back for one in runs]
     row("handed back", ["" if back is None else str(back) for back in backs])
+    nets = [nets_of(one.story) for one in runs]
+    row("nets averaged", [str(count) if max(nets) > 1 else "" for count in nets])
     row("rollouts", [str(len(one.story.rollouts)) for one in runs])
     ends = [one.story.end for one in runs]
     row(
@@ -407,7 +410,7 @@ def _costs(runs: Sequence[One]) -> str | None:
             kind = f"f{figures.PARTS.index(part.name) + 1}"
             picture.bar(x(at), top + 14, x(at + width) - x(at), 16, kind, f"{part.name}: {number(width)}")
             if x(at + width) - x(at) > 14:
-                letter = "ABCDEF"[figures.PARTS.index(part.name)]
+                letter = figures.LETTERS[figures.PARTS.index(part.name)]
                 picture.text(x(at + width / 2), top + 26, letter, "letter", "middle")
             at += width
     picture.across(x, 12.0 + 36 * len(found), "plain runs" if plain else "examples' worth", count=4)

@@ -13,7 +13,7 @@ from gammatune.journal import Story
 from gammatune.ledger import PlainEpoch, units
 from gammatune.records import Outcome
 from gammatune.report.charts import WIDTH, Axis, Picture, Point, clipped, number
-from gammatune.report.lanes import Lane, Node, course_lane, lanes
+from gammatune.report.lanes import Lane, Node, course_lane, joined, lanes
 from gammatune.report.looks import has_looks
 from gammatune.report.surfaces import Band, Slice, View
 from gammatune.report.words import in_order, is_open, rates_of, values_in_words
@@ -227,9 +227,11 @@ def _rows(story: Story, found: Sequence[Lane]) -> str:
     height = top + pitch * len(shown) + 44
     kept = sum(lane.is_kept for lane in found)
     failed = sum(any(n.fate in ("diverged", "infeasible") for n in lane.nodes) for lane in found)
+    nets = sum(lane.is_joined and not lane.is_kept for lane in found)
+    others = f"{nets} are of other nets that are averaged with it, " if nets else ""
     words = (
         f"{len(found)} trainings began, all but those that go on from an average at the initial weights; {kept} "
-        f"became the course, {failed} diverged or did not fit into memory in some part."
+        f"became the course, {others}{failed} diverged or did not fit into memory in some part."
     )
     picture = Picture("Everything that was tried, as a tree of forks", words, height, name="tree")
     lasting = [max((n.outcome.epoch + n.epochs for n in lane.nodes), default=1.0) for lane in shown]
@@ -246,7 +248,9 @@ def _rows(story: Story, found: Sequence[Lane]) -> str:
 
 
 def _row(picture: Picture, x: Axis, y: float, trunk: float, lane: Lane) -> None:
-    name = "walk 1" if lane.name == "course" and not lane.is_kept else lane.name
+    name = lane.name
+    if name == "course" and not lane.is_kept:
+        name = "net 1" if lane.is_joined else "walk 1"
     rates = [v for n, v in lane.values.items() if n in rates_of(lane.values)]
     picture.text(4, y + 4, name[:12], "tick strong" if lane.is_kept else "tick")
     if rates:
@@ -256,7 +260,7 @@ def _row(picture: Picture, x: Axis, y: float, trunk: float, lane: Lane) -> None:
     for node in lane.nodes:
         start = max(x(node.outcome.epoch), trunk)
         end = max(x(node.outcome.epoch + node.epochs), start + 5)
-        kind = {"kept": "kept", "tried": "thrown"}.get(node.fate, "failed")
+        kind = {"kept": "kept", "joined": "joined", "tried": "thrown"}.get(node.fate, "failed")
         before = at if start <= at[0] + 8 else (start, y)
         if node.members and dotted:
             spread = min(len(node.members), 4)
@@ -267,7 +271,7 @@ def _row(picture: Picture, x: Axis, y: float, trunk: float, lane: Lane) -> None:
         else:
             picture.line([before, (end, y)], kind)
         if dotted or node is lane.nodes[-1] or kind == "failed":
-            shape = {"kept": "dot", "thrown": "ring", "failed": "cross"}[kind]
+            shape = {"kept": "dot", "joined": "dot", "thrown": "ring", "failed": "cross"}[kind]
             picture.mark((end, y), shape, kind, _told(node), 3)
         at = (end, y)
     last = lane.last_scored
@@ -281,7 +285,7 @@ def _told(node: Node) -> str:
     o = node.outcome
     score = "" if o.score is None else f", score {number(o.score)}"
     mean = f", mean of {len(node.members)}" if node.members else ""
-    fates = {"kept": "kept", "tried": "thrown away"}
+    fates = {"kept": "kept", "joined": "of a net that is averaged", "tried": "thrown away"}
     return f"{values_in_words(o.values)}{mean}{score}: {fates.get(node.fate, node.fate)}"
 
 
@@ -452,6 +456,7 @@ class Share:
     units: float
 
 
+LETTERS = "ABCDEFG"
 PARTS = (
     "finding the region (scouts)",
     "finding the rate (miniatures)",
@@ -459,6 +464,7 @@ PARTS = (
     "other trainings, thrown away",
     "looking at validation data",
     "trained again after an interruption",
+    "the other nets that are averaged",
 )
 
 
@@ -466,12 +472,14 @@ def shares(story: Story) -> tuple[list[Share], float | None]:
     """What the compute went to, and what a plain run costs, both in units; None where nobody can tell."""
     final = {o.number for o in story.course}
     final |= {m.number for o in story.course for m in story.members.get(o.number, ())}
-    region, rate, kept, thrown, looking, again = PARTS
+    region, rate, kept, thrown, looking, again, others = PARTS
+    with_it = joined(story)
     first = region if not has_looks(story) or any(o.role == "scout" for o in story.rollouts) else rate
     sums = dict.fromkeys(PARTS, 0.0)
     for o in story.rollouts:
         sums[looking] += units(0, o.evaluated)
         part = first if o.role in ("survey", "scout") else rate if o.role == "miniature" else thrown
+        part = others if o.number in with_it else part
         sums[kept if o.number in final else part] += units(o.trained, 0)
     for repeat in story.repeats:
         sums[again] += units(repeat.trained, repeat.evaluated)
@@ -499,7 +507,7 @@ def cost_picture(story: Story) -> str | None:
     x = Axis(0.0, widest / unit, 6.0, RIGHT)
     at = 0.0
     picture.text(6, 16, "this run", "name")
-    letters = {part.name: "ABCDEF"[i] for i, part in enumerate(parts)}
+    letters = {part.name: LETTERS[i] for i, part in enumerate(parts)}
     for part in parts:
         width, kind = part.units / unit, f"f{PARTS.index(part.name) + 1}"
         left, right = x(at), x(at + width)

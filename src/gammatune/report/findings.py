@@ -1,6 +1,7 @@
 """What a network said of the report part, as its run directory keeps it: predictions, pictures of its mistakes.
 
-    predictions.npz  probabilities (n, k) and targets (n,) codes, or predictions (n, t) and targets (n, t)
+    predictions.npz  probabilities (n, k) and targets (n,) codes, or predictions (n, t) and targets (n, t); of several
+                     nets whose predictions are averaged spread (n,) or (n, t), how far they are apart
     pictures.npz     index (m,) into the report part, pictures uint8 (m, H, W) or (m, H, W, 3)
 
 A file that is missing leaves its part of a page out; one that cannot be used is said.
@@ -32,12 +33,14 @@ Z95 = 1.959964  # of the standard normal
 class Findings:
     """probabilities (n, k), or predictions (n, t), beside targets (n,) or (n, t); None where the run kept none.
 
+    spread: (n,) or (n, t), of several nets (`engine.ensemble.Ensemble.spread`); else None.
     pictures: by the place of the example in the report part. problems: files that could not be used, in sentences.
     """
 
     probabilities: NDArray[Any] | None = None
     predictions: NDArray[Any] | None = None
     targets: NDArray[Any] | None = None
+    spread: NDArray[Any] | None = None
     pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -87,6 +90,14 @@ def _take_predictions(held: Mapping[str, NDArray[Any]], found: Findings) -> None
         found.targets = targets.astype(np.float64).reshape(len(targets), -1)
     else:
         found.problems.append(f"{PREDICTIONS} does not hold what it should, and is left out.")
+        return
+    spread = held.get("spread")
+    if spread is not None and spread.dtype.kind == "f" and np.isfinite(spread).all() and (spread >= 0).all():
+        spread = (
+            spread.astype(np.float64).reshape(len(spread), -1) if found.predictions is not None else spread
+        )
+        if spread.shape == found.targets.shape:
+            found.spread = spread
 
 
 def _fits_labels(p: NDArray[Any], targets: NDArray[Any]) -> bool:

@@ -13,7 +13,8 @@ from gammatune.schedules import STILL
 
 @dataclass(slots=True)
 class Node:
-    """fate: "kept" (part of the course), "tried" (thrown away), "diverged", "infeasible". members: averaged by it."""
+    """fate: "kept" (part of the course), "joined" (of another net whose predictions are averaged), "tried" (thrown
+    away), "diverged", "infeasible". members: averaged by it."""
 
     outcome: Outcome
     fate: str
@@ -42,6 +43,10 @@ class Lane:
     @property
     def is_kept(self) -> bool:
         return any(node.fate == "kept" for node in self.nodes)
+
+    @property
+    def is_joined(self) -> bool:
+        return any(node.fate == "joined" for node in self.nodes)
 
     @property
     def last_scored(self) -> Outcome | None:
@@ -82,7 +87,28 @@ def lanes(story: Story) -> list[Lane]:
         else:  # of a policy of one's own, or of an older journal
             counts[""] = counts.get("", 0) + 1
             done.append(Lane("rollout", f"training {counts['']}", outcome.epoch, [node]))
+    _join(story, done)
     return done
+
+
+def _join(story: Story, found: Sequence[Lane]) -> None:
+    """Say what became of the trainings of nets whose predictions are averaged."""
+    ends: dict[int, int] = {}  # of each net, the rollout after which it was first asked
+    for outcome in story.rollouts:
+        if outcome.nets and outcome.net in story.nets and outcome.origin is not None:
+            ends.setdefault(outcome.net, outcome.origin)
+    for end in ends.values():
+        for lane in found:
+            if any(node.outcome.number == end for node in lane.nodes):
+                for node in lane.walked():
+                    if node.fate == "tried" and node.outcome.number <= end:
+                        node.fate = "joined"
+
+
+def joined(story: Story) -> set[int]:
+    """The rollouts that trained those nets, by number; without those of the course."""
+    nodes = [node for lane in lanes(story) for node in lane.nodes if node.fate == "joined"]
+    return {o.number for node in nodes for o in (node.outcome, *node.members)}
 
 
 def course_lane(story: Story) -> Lane | None:

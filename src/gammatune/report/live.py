@@ -20,6 +20,7 @@ from gammatune.report.words import (
     epoch_in_words,
     is_open,
     metrics_in_words,
+    nets_in_words,
     number,
     objective_in_words,
     place_in_range,
@@ -78,7 +79,7 @@ class Progressing:
             case "start":
                 self.run = event["run"]
                 role = self.run.role if self.policy == "lookahead" else "course" if self.run.is_course else ""
-                if role != self._walk and role not in SEARCHING:
+                if role != self._walk and role not in SEARCHING and not self.run.nets:
                     self._walk, self._members = role, 0
                 self.phase = self._phase()
                 self.show_start()
@@ -90,6 +91,9 @@ class Progressing:
                     self._members = max(self._members, outcome.order + 1)  # the first has the highest order
                 self._ledger.charge(outcome)
                 self.run = None
+                if outcome.nets:
+                    self.show_together(outcome)
+                    return
                 self.show_rollout(outcome)
                 self._joined = self._joined + 1 if _is_member(outcome) else 0
             case "commit":
@@ -171,6 +175,8 @@ class Progressing:
         """What the run that starts is for."""
         epoch = epoch_in_words(self.story.begin, self.run.epoch)
         done = len(self.recent)
+        if self.run.nets:
+            return nets_in_words(self.run.nets)
         if self.policy == "greedy":
             return f"{epoch}, candidate {done + 1}/{self.expected:g}"
         if self.policy == "once":
@@ -219,6 +225,10 @@ class Progressing:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
         return metrics_in_words(outcome.metrics) + score
 
+    def together_in_words(self, outcome: Outcome) -> str:
+        """One line for what several nets score together."""
+        return f"{nets_in_words(outcome.nets)}  {self.measured(outcome)}"
+
     def judging_in_words(self) -> str:
         assert self.after is not None
         return f"{self.after['what']}: up to {duration(self.after['seconds'])}"
@@ -234,6 +244,7 @@ class Progressing:
     def show_judging(self) -> None: ...
     def show_start(self) -> None: ...
     def show_rollout(self, outcome: Outcome) -> None: ...
+    def show_together(self, outcome: Outcome) -> None: ...
     def show_commit(self) -> None: ...
 
     def __enter__(self) -> Self:
@@ -284,6 +295,10 @@ class PlainLines(Progressing):
     def show_rollout(self, outcome: Outcome) -> None:
         if self._is_later_walk and outcome.score is not None:  # not committed before it has ended
             self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
+
+    def show_together(self, outcome: Outcome) -> None:
+        if len(outcome.nets) > 1:  # of one it is known
+            self._say(f"{self.together_in_words(outcome)}  {self.compute}  {self.time}")
 
     def show_judging(self) -> None:
         self._say(self.judging_in_words())

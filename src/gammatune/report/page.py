@@ -32,8 +32,9 @@ from gammatune.report.findings import (
     sureness,
     wilson,
 )
-from gammatune.report.lanes import course_lane, lanes
+from gammatune.report.lanes import course_lane, joined, lanes
 from gammatune.report.looks import has_looks
+from gammatune.report.several import EDGES, Group, disagreement, nets_of, several
 from gammatune.report.surfaces import MOST_VIEWS, bands, surfaces
 from gammatune.report.words import (
     asked_in_words,
@@ -118,6 +119,11 @@ GLOSSARY = (
         "What the learning rate is multiplied by along the course; by default a short rise, then down to zero.",
     ),
     ("walk", "One training from start to end. The one that ends best is the course."),
+    (
+        "net, together",
+        "One of several networks that were trained alike, each on its own; together: their predictions are averaged.",
+    ),
+    ("spread", "How far the nets are apart in an answer: 0 where all say the same."),
     ("average", "The mean of the weights of several trainings of the same epoch, which cancels their noise."),
     (
         "objective",
@@ -135,6 +141,7 @@ GLOSSARY = (
     ("95 % interval", "Were the same measured on other such examples, it would lie in here 19 times of 20."),
     ("calibration", "Whether answers given with a probability of 80 % are right 80 % of the time."),
 )
+OF_SEVERAL = "net, together", "spread"
 OLDER = {  # of a run whose version of the policy had other rollouts
     "miniature, look": (
         "miniature",
@@ -232,7 +239,9 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "measured_on": _measured_on(story),
         "confusion": _confusion(confusion, labels),
         "mistakes": _mistakes(found, labels),
-        "calibration": _calibration(found),
+        "nets": nets_of(story),
+        "several": _several(story, found),
+        "calibration": _calibration(found, _subject(story)),
         "regression": _regression(story, found),
         "rate": figures.rate_picture(story, rate_bands := bands(story)),
         "band": rate_bands[-1] if rate_bands else None,
@@ -242,9 +251,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "progress": _progress(story),
         "epochs": _epochs(story),
         "tree": figures.tree_picture(story),
-        "tried": _TRIED.get(
-            story.begin["policy"], "Each line is one training, from where it began to where it ended."
-        ),
+        "tried": _tried(story),
         "rollouts": _rollouts(story),
         "views": [
             {
@@ -271,9 +278,11 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "command": command(facts),
         "run": None if run is None else str(run),
         "quoted": None if run is None else shlex.quote(str(run)),
-        "glossary": GLOSSARY
-        if has_looks(story)
-        else [OLDER.get(word, (word, said)) for word, said in GLOSSARY],
+        "glossary": [
+            OLDER.get(word, (word, said)) if not has_looks(story) else (word, said)
+            for word, said in GLOSSARY
+            if story.nets or word not in OF_SEVERAL
+        ],
     }
 
 
@@ -285,6 +294,12 @@ _TRIED = {
     "once": "Each line is a whole training at one learning rate (the number beside the name); the one that ended "
     "best is kept.",
 }
+
+
+def _tried(story: Story) -> str:
+    policy = story.begin["policy"]
+    said = _TRIED.get(policy, "Each line is one training, from where it began to where it ended.")
+    return f"{said} Each net has a line of its own." if story.nets else said
 
 
 def title(story: Story) -> str:
@@ -326,13 +341,19 @@ def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
 def _what(story: Story) -> str:
     facts = story.begin["facts"]
     size, data, model = facts.get("parameters"), data_name(story), facts.get("model")
-    named = f"A neural network ({model}" if model else "A neural network (of your own"
-    named += f", {size:,} weights)" if isinstance(size, int) and not isinstance(size, bool) else ")"
+    nets = nets_of(story)
+    named = "A neural network" if nets == 1 else f"{nets} neural networks"
+    named += f" ({model}" if model else " (of your own"
+    each = " each" if nets > 1 else ""
+    named += f", {size:,} weights{each})" if isinstance(size, int) and not isinstance(size, bool) else ")"
     done = "was trained" if story.course else "was to be trained"
+    done = done if nets == 1 else "were trained alike, one after the other,"
     count = facts.get("train")
     examples = f"{count:,} examples" if isinstance(count, int) and not isinstance(count, bool) else ""
     on = " of ".join(part for part in (examples, data) if part)
-    return f"{named} {done}{f' on {on}' if on else ''} while its learning rate was looked for."
+    whose = "its" if nets == 1 else "their"
+    averaged = "" if nets == 1 else " Their answers are averaged, and what follows is of the average."
+    return f"{named} {done}{f' on {on}' if on else ''} while {whose} learning rate was looked for.{averaged}"
 
 
 def _quality(story: Story) -> str:
@@ -340,7 +361,8 @@ def _quality(story: Story) -> str:
     if report is None:
         if not story.course:
             return "Nothing of the training itself is done yet, so there is nothing to say of its quality."
-        last = metrics_in_words(story.course[-1].metrics)
+        asked = [o for o in story.rollouts if o.nets and o.nets == story.nets]
+        last = metrics_in_words([*story.course, *asked][-1].metrics)
         return (
             f"How good it is on examples it has not seen was not measured. On the data it selects by: {last}."
             if last
@@ -349,17 +371,21 @@ def _quality(story: Story) -> str:
     unseen = report["on"] == "test"
     where = "examples that played no part in the training" if unseen else "examples it was also selected by"
     if "accuracy" in report:
-        return _quality_of_labels(report, where) + ("" if unseen else _FLATTERED)
-    return _quality_of_numbers(report, where) + ("" if unseen else _FLATTERED)
+        return _quality_of_labels(report, where, _subject(story)) + ("" if unseen else _FLATTERED)
+    return _quality_of_numbers(report, where, _subject(story)) + ("" if unseen else _FLATTERED)
 
 
-def _quality_of_numbers(report: Mapping[str, Any], where: str) -> str:
+def _subject(story: Story) -> str:
+    return "It" if nets_of(story) == 1 else "Their average"
+
+
+def _quality_of_numbers(report: Mapping[str, Any], where: str, it: str) -> str:
     r2, ends = float(report["r2"]), _interval(report, "r2")
     n = _mapping(report.get("extra")).get("examples")
     if not math.isfinite(r2) or r2 <= 0:
-        said = f"On {where} its predictions are no better than always saying the mean (R² {number(r2)})"
+        said = f"On {where} {it.lower()} is no better than always saying the mean (R² {number(r2)})"
     else:
-        said = f"On {where} it explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})"
+        said = f"On {where} {it.lower()} explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})"
     if ends is None or not isinstance(n, int) or isinstance(n, bool) or n < 1:
         return f"{said}."
     match learnt("r2", 0.0, Interval(r2, *ends), n):
@@ -373,18 +399,18 @@ def _quality_of_numbers(report: Mapping[str, Any], where: str) -> str:
 _FLATTERED = " Selecting flatters: expect less on new data."
 
 
-def _quality_of_labels(report: Mapping[str, Any], where: str) -> str:
+def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
     accuracy = float(report["accuracy"])
     confusion = square(report.get("confusion"))
     if confusion is None:
-        return f"It is right for {100 * accuracy:.1f} % of {where}."
+        return f"{it} is right for {100 * accuracy:.1f} % of {where}."
     count = sum(map(sum, confusion))
     right = sum(row[i] for i, row in enumerate(confusion))
     if not count:
-        return f"It is right for {100 * accuracy:.1f} % of {where}."
+        return f"{it} is right for {100 * accuracy:.1f} % of {where}."
     low, high = _interval(report, "accuracy") or wilson(right, count)
     said = (
-        f"It is right for {right:,} of {count:,} {where}: {100 * accuracy:.1f} % "
+        f"{it} is right for {right:,} of {count:,} {where}: {100 * accuracy:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
     )
     if count < 2:
@@ -460,16 +486,22 @@ def tiles(story: Story) -> list[tuple[str, str]]:
         )
     elif "r2" in report:
         done.append((number(float(report["r2"])), "R²" if report["on"] == "test" else "R² (selected)"))
+    if story.nets:
+        done.append((str(len(story.nets)), "nets, whose answers are averaged"))
     back = story.handed_back
     if back is not None and back.rates:
         done.append((number(max(back.rates.values())), "highest learning rate"))
     if back is not None:
         at = f"{back.epoch} of {back.trained}" if back.epoch else "0"
-        done.append((at, "epoch handed back" if back.epoch else "epochs: handed back as it came"))
+        done.append((at, _epoch_of(story) if back.epoch else "epochs: handed back as it came"))
     if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))
     done.append((duration(_seconds(story)), "training time"))
     return done
+
+
+def _epoch_of(story: Story) -> str:
+    return "epoch of the best net alone" if story.nets else "epoch handed back"
 
 
 def verdicts(story: Story) -> list[tuple[str, Verdict]]:
@@ -634,14 +666,72 @@ def _percent(share: float) -> str:
     return "> 99 %" if share > 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
-def _calibration(found: Findings) -> dict[str, Any] | None:
+def _several(story: Story, found: Findings) -> dict[str, Any] | None:
+    """The nets beside the best of them, what they cost, and where they disagree."""
+    held = several(story.report)
+    if held is None:
+        return None
+    percent = ("accuracy", "sensitivity", "specificity")
+    figures_ = [
+        (_heading(story, name), _as(together, name in percent), _as(alone, name in percent))
+        for name, (together, alone) in held.figures.items()
+    ]
+    scale = _scale(story, found)
+    groups = disagreement(found, None if scale is None else scale[1])
+    return {
+        "count": held.count,
+        "price": held.price,
+        "figures": figures_,
+        "groups": [_group(group, labels=found.probabilities is not None) for group in groups],
+        "labels": found.probabilities is not None,
+        "unit": "in the target's own unit" if scale is not None else "in the unit the networks were given",
+        "words": _disagreement_in_words(groups) if found.probabilities is not None else "",
+    }
+
+
+def _heading(story: Story, name: str) -> str:
+    standardised = name == "mse" and "preprocessing" in story.begin["facts"]
+    return MEASURES[name][0] + (" of standardised targets" if standardised else "")
+
+
+def _group(group: Group, *, labels: bool) -> list[str]:
+    share = f"{100 * group.share:.0f} %"
+    if not labels:
+        return [
+            f"{number(group.low)} to {number(group.high)}",
+            f"{group.count:,}",
+            share,
+            number(group.right),
+        ]
+    ends = (
+        f"below {100 * group.high:g} %"
+        if group.low == 0
+        else f"{100 * group.low:g} to {100 * group.high:g} %"
+    )
+    ends = f"{100 * group.low:g} % or more" if group.low == EDGES[-1] else ends
+    return [ends, f"{group.count:,}", share, f"{100 * group.right:.1f} %"]
+
+
+def _disagreement_in_words(groups: Sequence[Group]) -> str:
+    if len(groups) < 2:
+        return ""
+    first, rest = groups[0], groups[1:]
+    count = sum(group.count for group in rest)
+    right = sum(group.count * group.right for group in rest) / count
+    return (
+        f"Of the {first.count:,} answers with the least spread {100 * first.right:.1f} % are right, of the other "
+        f"{count:,} {100 * right:.1f} %."
+    )
+
+
+def _calibration(found: Findings, it: str) -> dict[str, Any] | None:
     if found.probabilities is None or found.targets is None:
         return None
     bins, error = figures.reliability(found.probabilities, found.targets)
     return {
         "picture": figures.reliability_picture(bins, error),
         "error": f"{100 * error:.1f} %",
-        "words": _sureness_in_words(sureness(found.probabilities, found.targets), len(found.targets)),
+        "words": _sureness_in_words(sureness(found.probabilities, found.targets), len(found.targets), it),
         "bins": [
             (
                 f"{100 * b.low:.0f} to {100 * b.high:.0f} %",
@@ -654,35 +744,33 @@ def _calibration(found: Findings) -> dict[str, Any] | None:
     }
 
 
-def _sureness_in_words(found: Sureness | None, n: int) -> str:
+def _sureness_in_words(found: Sureness | None, n: int, it: str = "It") -> str:
     """What is beyond chance is said: the interval of the difference leaves 0 out."""
     if found is None:
-        return "How sure it is on average cannot be told from one example."
+        return f"How sure {it.lower()} is on average cannot be told from one example."
     gap = found.surer
     told = f"{100 * found.said:.1f} % sure on average, {100 * found.right:.1f} % right"
     if gap.low > 0:
         return (
-            f"It is surer than it should be: {told} (by {100 * gap.value:.1f} points, 95 % interval "
+            f"{it} is surer than it should be: {told} (by {100 * gap.value:.1f} points, 95 % interval "
             f"{100 * gap.low:.1f} to {100 * gap.high:.1f})."
         )
     if gap.high < 0:
         return (
-            f"It is less sure than it could be: {told} (by {-100 * gap.value:.1f} points, 95 % interval "
+            f"{it} is less sure than it could be: {told} (by {-100 * gap.value:.1f} points, 95 % interval "
             f"{-100 * gap.high:.1f} to {-100 * gap.low:.1f})."
         )
-    return f"As far as {n:,} examples can tell, it is as sure as it should be: {told}."
+    return f"As far as {n:,} examples can tell, {it.lower()} is as sure as it should be: {told}."
 
 
 def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
     if found.predictions is None or found.targets is None:
         return None
-    held = _mapping(story.begin["facts"].get("preprocessing"))
     t = found.targets.shape[1]
-    mean, std = _numbers(held.get("target_mean"), t), _numbers(held.get("target_std"), t)
-    original = mean is not None and std is not None
+    scale = _scale(story, found)
     true, said = found.targets, found.predictions
-    if mean is not None and std is not None:
-        true, said = true * std + mean, said * std + mean
+    if scale is not None:
+        true, said = true * scale[1] + scale[0], said * scale[1] + scale[0]
     names = [f"target {i + 1}" for i in range(t)] if t > 1 else ["the target"]
     with np.errstate(over="ignore", invalid="ignore"):
         rmse = np.sqrt(np.mean((true - said) ** 2, axis=0))
@@ -691,7 +779,7 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
             figures.scatter_picture(true[:, i], said[:, i], names[i], i) for i in range(min(t, MOST_TARGETS))
         ],
         "rmse": [(name, number(float(value))) for name, value in zip(names, rmse, strict=True)],
-        "unit": "in the target's own unit" if original else "in the unit the network was given",
+        "unit": "in the target's own unit" if scale is not None else "in the unit the network was given",
         "more": max(0, t - MOST_TARGETS),
         "points": min(len(true), figures.MOST_POINTS),
         "count": len(true),
@@ -700,6 +788,15 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
             for i in farthest(found)
         ],
     }
+
+
+def _scale(story: Story, found: Findings) -> tuple[Any, Any] | None:
+    """Mean and standard deviation of a regression's targets, where they were standardised."""
+    if found.predictions is None or found.targets is None:
+        return None
+    held, t = _mapping(story.begin["facts"].get("preprocessing")), found.targets.shape[1]
+    mean, std = _numbers(held.get("target_mean"), t), _numbers(held.get("target_std"), t)
+    return None if mean is None or std is None else (mean, std)
 
 
 def _numbers(held: Any, count: int) -> Any:
@@ -750,6 +847,7 @@ def _epochs(story: Story) -> dict[str, Any]:
 def _rollouts(story: Story) -> list[list[str]]:
     kept = {o.number for o in story.course}
     members = {m.number for ms in story.members.values() for m in ms}
+    of_nets = joined(story)
     rows = []
     for o in story.rollouts:
         fate = (
@@ -757,6 +855,10 @@ def _rollouts(story: Story) -> list[list[str]]:
             if o.number in kept
             else "averaged"
             if o.number in members
+            else "of a net that is averaged"
+            if o.number in of_nets
+            else "asked"
+            if o.nets
             else "thrown away"
             if o.ok
             else o.status

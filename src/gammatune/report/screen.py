@@ -13,6 +13,7 @@ from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal import FILE, Story, replay
 from gammatune.records import FLAT
+from gammatune.report.several import several
 from gammatune.report.words import (
     asked_in_words,
     at_an_edge,
@@ -64,8 +65,10 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
 
 
 def reasons(story: Story) -> list[str]:
-    """The verdicts that say more than the table does."""
-    return list(dict.fromkeys(v.reason for v in story.verdicts if not v.is_routine))
+    """The verdicts that say more than the table does; of those on whose predictions are averaged the last."""
+    last = next((v for v in reversed(story.verdicts) if v.kind == "ensemble"), None)
+    shown = [v for v in story.verdicts if not v.is_routine and (v.kind != "ensemble" or v is last)]
+    return list(dict.fromkeys(v.reason for v in shown))
 
 
 def schedule_table(story: Story) -> RenderableType:
@@ -125,8 +128,9 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
     """Sens, Spec, Acc, MCC (or R2 and MSE), and on which data; some measures with their 95 % intervals.
 
     standardised: the targets of a regression were, as the command does; the MSE is in their unit, what has an
-    interval in the original one.
+    interval in the original one. Of several nets the figures of the best alone stand below theirs.
     """
+    nets = several(report)
     held_out = report["on"] == "test"
     where = (
         "on data it neither trained on nor selected by"
@@ -134,6 +138,9 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         else "selected on this data: expect less on new data"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
+    rows = [("", report)] if nets is None else [("together", report), ("best alone", report["single"])]
+    if nets is not None:
+        table.add_column()
     if "accuracy" in report:
         names = {
             "Sens": "sensitivity",
@@ -144,12 +151,16 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         }
         for title in names:
             table.add_column(title, justify="right")
-        _row(table, *(f"{100 * float(report[key]):.2f} %" for key in names.values()))
+        cells = [[f"{100 * float(of[key]):.2f} %" for key in names.values()] for _, of in rows]
     else:
         table.add_column("R2", justify="right")
         table.add_column("MSE of standardised targets" if standardised else "MSE", justify="right")
-        _row(table, f"{float(report['r2']):.4f}", f"{float(report['mse']):.4g}")
+        cells = [[f"{float(of['r2']):.4f}", f"{float(of['mse']):.4g}"] for _, of in rows]
+    for (name, _), figures in zip(rows, cells, strict=True):
+        _row(table, *([] if nets is None else [name]), *figures)
     parts: list[RenderableType] = [Text(f"measured {where}", style="italic"), table]
+    if nets is not None:
+        parts.append(Text(f"{nets.count} nets together take {nets.price}"))
     if report.get("measures"):
         parts.append(_intervals(report["measures"], report.get("metric")))
     said = report.get("extra", {}).get("said", ())
@@ -182,7 +193,8 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
     """Learning time, cost, seed, where the run lies, and what was not well."""
     lines = []
     if story.handed_back is not None:
-        lines.append(f"handed back    {story.handed_back}")
+        several_ = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
+        lines.append(f"handed back    {several_}{story.handed_back}")
     if story.end is None:
         lines.append("the run has not ended, or was cut off")
     else:

@@ -1,7 +1,7 @@
 """How numbers, candidates and courses are written for people."""
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gammatune.course import Stretch
@@ -70,8 +70,16 @@ def stretch_in_words(stretch: Stretch) -> str:
     return ", ".join(said if rates else [*said, f"rate × {way(stretch, 'lr')}"])
 
 
+def nets_in_words(nets: Sequence[int]) -> str:
+    """'nets 1, 2, 3 together', or 'net 1'. nets: from 0."""
+    names = ", ".join(str(net + 1) for net in nets)
+    return f"net {names}" if len(nets) == 1 else f"nets {names} together"
+
+
 def length_in_words(outcome: Outcome, averaged: int = 0) -> str:
     """'27 batches', '1 epoch'; empty where nobody counted. averaged: of how many trainings it scored the mean."""
+    if outcome.nets:
+        return f"{len(outcome.nets)} nets" if len(outcome.nets) > 1 else "1 net"
     if averaged:
         return f"mean of {averaged}"
     if not outcome.epoch_batches or not outcome.batches:
@@ -147,6 +155,23 @@ def _unit(dimension: Any, value: Any) -> float:
 
 
 # Decisions, time, cost -------------------------------------------------------------------------------------
+
+
+def in_bytes(count: float) -> str:
+    """'340 kB', '1.0 MB'."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if count >= 9.95 or unit == "B" else f"{count:.1f} {unit}"
+
+
+def brief(seconds: float) -> str:
+    """'5.1 µs', '12 ms': of what takes next to no time."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 99.5 * size else f"{seconds / size:.0f} {unit}"
+    return f"{seconds * 1e6:.2g} µs"
 
 
 def duration(seconds: float) -> str:
