@@ -9,7 +9,11 @@ from gammatune.journal import replay
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The options, which `gammatune train --help` explains; the journal keeps them."""
+    """The options, which `gammatune train --help` explains; the journal keeps them.
+
+    usual: where no epochs were asked for, how many a training has by rule and by the clock of the machine; a run that
+    is gone on with has what its journal says.
+    """
 
     data: str
     model: str
@@ -52,6 +56,13 @@ class Asked:
     workers: int | None = None
     at_once: int | None = None
     ensemble: bool | None = None
+    total_epochs: float | None = None
+    usual: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """The length of the training is the policy's to choose."""
+        return self.epochs is None and self.policy == "lookahead"
 
     @classmethod
     def of_run(cls, run: str) -> "Asked":

@@ -157,7 +157,7 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Length of the training. Default: by the number of examples.",
+            help="Length of a training. Default: by the number of examples and what the budget leaves.",
             rich_help_panel="Length and cost",
         ),
     ] = None,
@@ -166,6 +166,13 @@ def train(
         typer.Option(
             help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which from 2.5 on "
             "trains several nets and averages their answers; 12 for the others.",
+            rich_help_panel="Length and cost",
+        ),
+    ] = None,
+    total_epochs: Annotated[
+        float | None,
+        typer.Option(
+            help="What everything together may take, in epochs; in the place of --epochs and --budget.",
             rich_help_panel="Length and cost",
         ),
     ] = None,
@@ -362,6 +369,7 @@ def train(
         workers=workers,
         at_once=at_once,
         ensemble=ensemble,
+        total_epochs=total_epochs,
     )
     if dry_run:
         from gammatune.command import plan

@@ -60,8 +60,10 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 split.train,
                 split.select,
                 test_set=split.report,
-                epochs=prepared.epochs,
-                budget=asked.budget,
+                epochs=None if asked.is_open else prepared.epochs,
+                budget=None if asked.is_open else asked.budget,
+                total_epochs=_total(asked, prepared),
+                guide=prepared.epochs if asked.is_open else None,
                 time=asked.time,
                 reserve=after if asked.time is not None else 0.0,
                 policy=named.policy,
@@ -99,7 +101,9 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                     "weight_decay": asked.weight_decay,
                     "said": list(prepared.said),
                     "command": asdict(
-                        replace(asked, epochs=prepared.epochs, patience=prepared.patience or 0)
+                        replace(asked, usual=prepared.epochs, patience=prepared.patience or 0)
+                        if asked.is_open
+                        else replace(asked, epochs=prepared.epochs, patience=prepared.patience or 0)
                     ),
                 },
                 listeners=[follower],
@@ -123,6 +127,12 @@ def _check(asked: Asked, run_dir: str | None) -> None:
         raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
     if asked.class_weights not in (None, "balanced"):
         raise InvalidArgument(f"--class-weights {asked.class_weights}: write balanced, or leave it out")
+    if asked.total_epochs is not None and (asked.epochs is not None or asked.budget is not None):
+        other = "--epochs" if asked.epochs is not None else "--budget"
+        raise InvalidArgument(
+            f"--total-epochs {asked.total_epochs:g} says what everything together may take, and leaves the length of "
+            f"a training open: leave {other} out"
+        )
     if asked.patience is not None and asked.patience < 0:
         raise InvalidArgument(f"--patience {asked.patience}: give a number of epochs; 0 trains to the end")
 
@@ -149,13 +159,22 @@ def _judge(
 
 
 def _as_begun(asked: Asked, run_dir: str | None) -> Asked:
-    """With the length that was chosen when the run began, where it is gone on with and the clock chose it."""
-    if run_dir is None or asked.time is None or not (Path(run_dir) / FILE).is_file():
+    """With the length that was chosen when the run began, by the clock perhaps, where it is gone on with."""
+    if run_dir is None or asked.epochs is not None or not (Path(run_dir) / FILE).is_file():
         return asked
     begun = Asked.of_run(run_dir)
-    if asked.epochs is not None or replace(begun, epochs=None, patience=asked.patience) != asked:
-        return asked
-    return begun
+    same = replace(begun, epochs=None, usual=None, patience=asked.patience) == asked
+    return begun if same else asked
+
+
+def _total(asked: Asked, prepared: "Prepared") -> float | None:
+    """What all of it may take, in epochs, where the length of the training was left open."""
+    from gammatune.tuner import default_budget
+
+    if not asked.is_open or asked.total_epochs is not None:
+        return asked.total_epochs
+    budget = default_budget(asked.policy) if asked.budget is None else asked.budget
+    return budget * prepared.epochs
 
 
 def _objective(asked: Asked, task: str) -> "Objective | None":

@@ -235,6 +235,7 @@ def fit(
     ranks: Any = None,
     ensemble: bool | None = None,
     new_model: NewModel | None = None,
+    guide: float | None = None,
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
@@ -281,6 +282,8 @@ def fit(
     (`FitResult.ensemble`). None: where outputs can be averaged, and the model is not pretrained nor trained by
     several processes. Only the policy "lookahead" has it, from a budget of about 2.5 on. `model` holds the best of
     them afterwards; the weights of all that are averaged lie in `run_dir`.
+    guide: as in `Tuner`; None: by the number of examples (`gammatune.rules`). Without epochs, total_epochs and time
+    all together takes `budget` times that.
     new_model: a function that makes another net like `model`, with other initial weights; it draws them from torch's
     random stream. Without it the nets differ by the order of their data alone.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
@@ -430,8 +433,7 @@ def fit(
         refuse_beside(ranks, f"parallel={parallel!r}")
         _refuse_what_does_not_travel(parallel, trained, stepper)
     crew = _crew(parallel, workers, policy, build, place)
-    guide: float | None = None
-    if epochs is None and policy == "lookahead":
+    if epochs is None and policy == "lookahead" and guide is None:
         guide, total_epochs = _length(train_set, size, budget, total_epochs, time, said)
         budget = None
     training = build()

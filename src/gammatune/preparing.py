@@ -99,10 +99,10 @@ def prepare(asked: Asked) -> Prepared:
         freeze(net, *asked.freeze)
     size = batch_size_for(TensorDataset(*split.train), asked.batch_size, [])
     torch.set_num_threads(asked.threads or suitable_threads(net, split.shape, asked.batch_size or 32))
-    epochs = asked.epochs
+    epochs = asked.usual if asked.epochs is None else asked.epochs
     if epochs is None:
         epochs = epochs_for(split.shape, len(split.train.x), size, table=table)
-        said.append(f"The training is {epochs} epochs long, by the number of examples.")
+        said.append(_length_in_words(asked, epochs))
         if asked.time is not None:
             epochs = _within(asked, epochs, net, split, size, said)
     patience = asked.patience
@@ -205,6 +205,17 @@ def _refuse_too_few(
     raise InvalidData(
         f"{data}: {many} were read and {'all' if used == read else used} can be used{why}, too few to train on some, "
         f"to select by others and to judge by the rest; {instead if left_out else ''}give {LEAST_EXAMPLES} or more"
+    )
+
+
+def _length_in_words(asked: Asked, epochs: int) -> str:
+    if not asked.is_open:
+        return f"The training is {epochs} epochs long, by the number of examples."
+    if asked.total_epochs is not None:
+        return f"All of it together may take {asked.total_epochs:g} epochs."
+    return (
+        f"A training of so many examples usually has {epochs} epochs; all of it together may take "
+        f"{_budget(asked):g} times that, as one net or as several."
     )
 
 
