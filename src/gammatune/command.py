@@ -169,12 +169,11 @@ def _as_begun(asked: Asked, run_dir: str | None) -> Asked:
 
 def _total(asked: Asked, prepared: "Prepared") -> float | None:
     """What all of it may take, in epochs, where the length of the training was left open."""
-    from gammatune.tuner import default_budget
+    from gammatune.tuner import total_of
 
     if not asked.is_open or asked.total_epochs is not None:
         return asked.total_epochs
-    budget = default_budget(asked.policy) if asked.budget is None else asked.budget
-    return budget * prepared.epochs
+    return total_of(asked.budget, prepared.epochs)
 
 
 def _objective(asked: Asked, task: str) -> "Objective | None":

@@ -91,9 +91,9 @@ from gammatune.tuner import (
     Tuner,
     around,
     as_space,
-    default_budget,
     open_journal,
     refuse_beside,
+    total_of,
 )
 
 # Rollouts chosen together where they can be trained so (guess: a decision has four or a few more).
@@ -621,12 +621,12 @@ def _length(
                 "it all"
             )
         return guide, total
-    factor = default_budget("lookahead") if budget is None else budget
+    everything = total_of(budget, guide)
     said.append(
         f"A training of these data usually has {guide} epochs, by the number of examples; all together may take "
-        f"{factor:g} times that."
+        f"{everything / guide:g} times that."
     )
-    return guide, factor * guide
+    return guide, everything
 
 
 def _shape(train_set: Any) -> tuple[int, ...]:

@@ -827,6 +827,12 @@ def default_budget(policy: str | Policy) -> float:
     return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
 
 
+def total_of(budget: float | None, usual: float) -> float:
+    """What all of a lookahead run may take, in epochs, where a training usually has so many, and may have others."""
+    factor = DEFAULT_BUDGETS["lookahead"] if budget is None else _positive(budget, "budget")
+    return factor * usual
+
+
 def around(lr: float, policy: AnyPolicy = "greedy", *, near: bool = False) -> Float:
     """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
     if near:
