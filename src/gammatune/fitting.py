@@ -27,6 +27,7 @@ from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
 from gammatune.engine.ensemble import Ensemble, NewModel, Price
+from gammatune.engine.fresh import another_like, drawn_anew
 from gammatune.engine.gang import telling
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
@@ -285,7 +286,8 @@ def fit(
     guide: as in `Tuner`; None: by the number of examples (`gammatune.rules`). Without epochs, total_epochs and time
     all together takes `budget` times that.
     new_model: a function that makes another net like `model`, with other initial weights; it draws them from torch's
-    random stream. Without it the nets differ by the order of their data alone.
+    random stream. Without it the layers of `model` draw theirs anew where their own way of doing so is plainly how
+    they were drawn; else the nets differ by the order of their data alone, which is said.
     run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
     What the model says of the report's examples is written there too, as predictions.npz.
 
@@ -442,7 +444,6 @@ def fit(
         ensemble = policy == "lookahead" and task.comparable and not pretrained and ranks.world == 1
     elif ensemble:
         _refuse_ensemble(task, ranks, policy)
-    training.several(new_model, None if run_dir is None else Path(run_dir))
     start: _Start | None = None
     is_start = False
     together: Ensemble | None = None
@@ -458,6 +459,9 @@ def fit(
             if pretrained:
                 start = _Start.of(model, training, select)
             journal = None if run_dir is None else open_journal(run_dir, ranks)
+            if ensemble and new_model is None and not any(isinstance(item, nn.Module) for item in state):
+                new_model = _another(trained, journal)
+            training.several(new_model, None if run_dir is None else Path(run_dir))
             tuner = Tuner(
                 training=training,
                 epochs=epochs,
@@ -493,6 +497,7 @@ def fit(
                     "torch": torch.__version__,
                     "numpy": np.__version__,
                     "metric": metric,
+                    "own_weights": new_model is not None,
                     "class_weights": _plain(class_weights),
                     **(facts or {}),
                     "said": [*(facts or {}).get("said", ()), *said],
@@ -633,6 +638,14 @@ def _shape(train_set: Any) -> tuple[int, ...]:
     """Of one input, where that is a tensor in a set; else nothing is known of it."""
     first = train_set.tensors[0] if isinstance(train_set, TensorDataset) else None
     return () if first is None else tuple(first.shape[1:])
+
+
+def _another(model: nn.Module, journal: Journal | Echo | None) -> NewModel | None:
+    """What makes more nets; of a run that is gone on with as it did when it began, whatever the model holds now."""
+    past = None if journal is None else journal.past
+    if past is None:
+        return another_like(model)
+    return drawn_anew(model) if past.begin["facts"].get("own_weights") else None
 
 
 def _refuse_ensemble(task: Task, ranks: Ranks, policy: AnyPolicy) -> None:

@@ -89,3 +89,10 @@ BUDGETS = (1.5, 2.5, 4, 8, 12)
 METHODS: dict[str, Method] = {f"nets-{b:g}": method(f"nets-{b:g}", budget=b) for b in BUDGETS}
 METHODS |= {f"nets-open-{b:g}": open_horizon(f"nets-open-{b:g}", b) for b in BUDGETS}
 METHODS |= {f"single-{b:g}": method(f"single-{b:g}", budget=b, ensemble=False) for b in (2.5, 4, 12)}
+METHODS |= {
+    f"nets-{b:g}-adamw": method(f"nets-{b:g}-adamw", budget=b, optimizer="adamw") for b in (1.5, 4, 12)
+}
+METHODS |= {
+    f"nets-open-{b:g}-adamw": open_horizon(f"nets-open-{b:g}-adamw", b, optimizer="adamw")
+    for b in (1.5, 4, 12)
+}

@@ -299,9 +299,10 @@ class TorchLoop:
         """Let there be several nets. new_model: makes another of the same kind, with initial weights drawn from
         torch's random stream; None: all begin with the same. directory: where their weights are kept; None: a
         temporary one. probabilities: what they give are scores of classes (`ensemble.average`)."""
-        if new_model is not None and len(self._modules) > 1:
+        others = [module for module in self._modules[1:] if any(True for _ in module.parameters())]
+        if new_model is not None and others:
             raise InvalidArgument(
-                f"new_model= makes one module, and {len(self._modules)} take part in this training: the others would "
+                f"new_model= makes one module, and {1 + len(others)} take part in this training: the others would "
                 "go on from another net's weights. Leave it out; the nets differ by the order of their data then"
             )
         self._new_model, self._directory = new_model, directory
