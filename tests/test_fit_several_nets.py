@@ -220,6 +220,27 @@ def test_a_policy_that_trains_one_net_refuses_several() -> None:
         several(policy="once", ensemble=True)
 
 
+class Weighted(nn.Module):
+    """A loss with weights of classes, which are learned or not."""
+
+    def __init__(self, *, learned: bool) -> None:
+        super().__init__()
+        weights = torch.tensor([1.0, 2.0])
+        if learned:
+            self.weights = nn.Parameter(weights)
+        else:
+            self.register_buffer("weights", weights)
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(output, target, weight=self.weights)
+
+
+def test_a_loss_that_is_a_module_goes_with_other_nets_unless_it_learns() -> None:
+    assert len(several(loss_fn=Weighted(learned=False)).nets) >= 2
+    with pytest.raises(InvalidArgument, match="new_model= makes one module, and 2 take part"):
+        several(loss_fn=Weighted(learned=True))
+
+
 # -- what an event can say
 
 
