@@ -164,8 +164,8 @@ def train(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which from 2.5 on "
-            "trains several nets and averages their answers; 12 for the others.",
+            help="Ceiling on compute, in multiples of a plain run. Default: 1.5 for lookahead, which trains "
+            "several nets for it and averages their answers, with --epochs from 2.5 on; 12 for the others.",
             rich_help_panel="Length and cost",
         ),
     ] = None,

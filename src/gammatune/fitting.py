@@ -281,8 +281,9 @@ def fit(
     sizes are those of one process, and a loader must give each its own share.
     ensemble: whether a budget that pays for several trainings buys several nets, whose predictions are averaged
     (`FitResult.ensemble`). None: where outputs can be averaged, and the model is not pretrained nor trained by
-    several processes. Only the policy "lookahead" has it, from a budget of about 2.5 on. `model` holds the best of
-    them afterwards; the weights of all that are averaged lie in `run_dir`.
+    several processes. Only the policy "lookahead" has it: with `epochs` from a budget of about 2.5 on; where the
+    length is left open, that of each and their number are chosen together. `model` holds the best of them afterwards;
+    the weights of all that are averaged lie in `run_dir`.
     guide: as in `Tuner`; None: by the number of examples (`gammatune.rules`). Without epochs, total_epochs and time
     all together takes `budget` times that.
     new_model: a function that makes another net like `model`, with other initial weights; it draws them from torch's
