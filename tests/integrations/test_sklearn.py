@@ -484,7 +484,7 @@ def test_one_net_where_that_was_asked_for_or_paid_for() -> None:
         assert fitted.result_.single is None
     with pytest.raises(InvalidArgument, match="policy='once' trains one net"):
         GammaTunedClassifier(**PAID, ensemble=True, policy="once").fit(x, y)
-    # a module is copied with the weights it has, so that nets differ by the order of their data alone
+    # a module that is given makes others by itself
     fitted = GammaTunedClassifier(own_net((4,), 3), **PAID).fit(x, y)
     assert len(fitted.ensemble_.members) >= 2
 

@@ -309,8 +309,8 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
     run_dir: a new directory to keep the run in, for `gammatune show` and `predict`; the same fit again goes on with
     it. For one fit: cross-validation makes many, the second of which is refused.
     ensemble: whether a budget that pays for several trainings, from about 2.5 on, buys several nets whose predictions
-    are averaged, at a multiple of the time of one at every prediction. None: yes. A module that is given begins with
-    its own weights in all of them.
+    are averaged, at a multiple of the time of one at every prediction. None: yes. Of a module that is given
+    the layers draw their weights anew, where that is plainly how they were drawn; else all begin with its own.
 
     After fit: module_ (the net, in eval mode; of several the best alone), ensemble_ (the several as one module, which
     predicts, or None), scaler_ (`StandardScaler` of the inputs), result_ (`FitResult`),
