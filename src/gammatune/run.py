@@ -347,6 +347,7 @@ class Run:
             leaves=leaves,
             left=left,
             raised=self._raised,
+            net=self._request.net,
         )
 
     def _settle(self) -> None:

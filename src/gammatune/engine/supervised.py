@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from gammatune.engine.batches import Loader, LoaderFactory, drawn, streams_of
 from gammatune.engine.ensemble import Ensemble, Nets, NewModel
 from gammatune.engine.modes import evaluating, has_mode, into_training
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.streams import StreamStates, reseed
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
 from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument, InvalidData
@@ -113,7 +113,6 @@ class Supervised(TorchLoop):
         self._new_model: NewModel | None = None
         self._directory: Path | None = None
         self._nets: Nets | None = None  # made for the first of several
-        self._before_selecting: StreamStates | None = None
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
@@ -158,32 +157,45 @@ class Supervised(TorchLoop):
         return self._nets
 
     def renew(self, seed: int, net: int) -> None:
-        """See `Joinable`. Nothing of torch's random stream is used up."""
+        """See `Joinable`. Random streams are where they were."""
         if self._new_model is None:
             return
         before = StreamStates([], cuda=True)
         try:
-            torch.manual_seed(int(stream(seed, "net", net).integers(2**63 - 1)))
-            self._model.load_state_dict(self._new_model().state_dict())
+            reseed((), stream(seed, "net", net))
+            self._forward.load_state_dict(self._new_model().state_dict())
         finally:
             before.restore()
 
-    def join(self, net: int, meter: Meter) -> str:
+    def join(self, net: int) -> str | None:
         """See `Joinable`."""
         with evaluating(self._model, optimizers=[self._optimizer]):  # the weights that are meant to be used
-            checksum = self.kept.keep(net, self._model.state_dict())
-        self._hear(net, meter)
-        return checksum
+            return self.kept.keep(net, self._forward.state_dict())
 
-    def rejoin(self, net: int, checksum: str, meter: Meter) -> bool:
+    def rejoin(self, net: int, checksum: str) -> bool:
         """See `Joinable`."""
-        weights = self.kept.find(net, checksum)
-        if weights is None:
-            return False
-        with evaluating(self._model, optimizers=[self._optimizer]):
-            self._model.load_state_dict(weights)
-        self._hear(net, meter)
-        return True
+        return self.kept.find(net, checksum)
+
+    def hear(self, net: int, meter: Meter) -> None:
+        """See `Joinable`. Under the same random streams as every other net, in whatever process, since the loader may
+        draw from them; they are put back."""
+        streams = streams_of(self._select)
+        before = StreamStates(streams, cuda=True)
+
+        def listen() -> Metrics:
+            for batch in drawn(self._select, meter):
+                inputs, targets = self._pair(batch)
+                tell(self._forward(inputs), targets)
+            return {}
+
+        try:
+            reseed(streams, stream(0, "heard"))
+            # around the measuring: an optimizer that has weights of its own for that puts none of them in between
+            with self.kept.hearing(net) as tell, evaluating(self._model, optimizers=[self._optimizer]):
+                self._forward.load_state_dict(self.kept.weights(net))
+                self.measure(listen, meter)
+        finally:
+            before.restore()
 
     def together(self, nets: Sequence[int]) -> Metrics:
         """See `Joinable`."""
@@ -202,26 +214,6 @@ class Supervised(TorchLoop):
         if self._nets is not None:
             self._nets.close()
             self._nets = None
-
-    def _hear(self, net: int, meter: Meter) -> None:
-        """Under the same random streams as every other net, since the loader may draw from them."""
-        present = StreamStates(streams_of(self._select), cuda=True)
-        if self._before_selecting is None:
-            self._before_selecting = present
-        said: list[tuple[Tensor, Tensor]] = []
-
-        def listen() -> Metrics:
-            for batch in drawn(self._select, meter):
-                inputs, targets = self._pair(batch)
-                said.append((self._forward(inputs).clone(), targets))
-            return {}
-
-        try:
-            self._before_selecting.restore()
-            self.measure(listen, meter)
-        finally:
-            present.restore()
-        self.kept.hear(net, said)
 
     # -- several rollouts in one pass
 
@@ -475,10 +467,14 @@ def _read(numbers: Sequence[Tensor]) -> list[Any]:
 
 
 def _probabilities(output: Tensor) -> Tensor:
-    """(n, k), float32: the softmax of scores; as they are where each row is a distribution already."""
+    """(n, k), float32: the softmax of scores; as they are where they are probabilities already."""
     output = output.double()
-    is_one = bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
-    return (output if is_one else output.softmax(dim=1)).float()
+    return (output if are_probabilities(output) else output.softmax(dim=1)).float()
+
+
+def are_probabilities(output: Tensor) -> bool:
+    """Whether each row of them, (n, k, ...), is a distribution, as a softmax gives it, and no scores."""
+    return bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
 
 
 class _Errors:
