@@ -26,7 +26,7 @@ from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
-from gammatune.engine.ensemble import Ensemble, NewModel
+from gammatune.engine.ensemble import Ensemble, NewModel, obstacle, refuse_another_kind
 from gammatune.engine.gang import ranks_of
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
@@ -404,6 +404,22 @@ def fit(
         ranks=ranks,
         rate_is_own=lr is not None or not isinstance(optimizer, str),
     )
+    if ensemble is None:
+        can_be = task.comparable and not task.probabilities and not pretrained and ranks.world == 1
+        ensemble = policy == "lookahead" and can_be
+        if ensemble and (hindered := obstacle(model)) is not None:
+            ensemble = False
+            said.append(
+                f"One net is trained, whatever the budget: a copy of this one cannot be made ({hindered})."
+            )
+    elif ensemble:
+        _refuse_ensemble(task, ranks)
+        if (hindered := obstacle(model)) is not None:
+            raise InvalidArgument(
+                f"ensemble=True needs copies of the model, which cannot be made ({hindered}); leave it out"
+            )
+    if new_model is not None:
+        refuse_another_kind(new_model, model)
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE
     if parallel is not None:
@@ -421,10 +437,6 @@ def fit(
         budget = None
     training = build()
     said += training.said
-    if ensemble is None:
-        ensemble = policy == "lookahead" and task.comparable and not pretrained and ranks.world == 1
-    elif ensemble:
-        _refuse_ensemble(task, ranks)
     training.several(new_model, None if run_dir is None else Path(run_dir))
     start: _Start | None = None
     is_start = False
@@ -615,6 +627,11 @@ def _refuse_ensemble(task: Task, ranks: Ranks) -> None:
         raise InvalidArgument(
             "ensemble=True averages predictions, and this loss goes without outputs that can be compared with the "
             "targets one to one; leave it out"
+        )
+    if task.probabilities:
+        raise InvalidArgument(
+            "ensemble=True averages the probabilities that follow from scores, and the model gives probabilities "
+            "already: leave out the softmax at its end, which the cross entropy has in it"
         )
     if ranks.world > 1:
         raise InvalidArgument(

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from gammatune.engine.batches import Loader, streams_of
 from gammatune.engine.modes import evaluating
 from gammatune.engine.streams import StreamStates
-from gammatune.engine.supervised import LossFunction, default_loss, to_device
+from gammatune.engine.supervised import LossFunction, are_probabilities, default_loss, to_device
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
 
 # The kinds torch's layers and losses raise for a wrong shape, type or class; anything else goes through.
@@ -26,11 +26,13 @@ class Task:
 
     comparable: outputs and targets can be held against each other, so that accuracy, or r2 and mse, are
     defined. Only a loss of the user's own can do without. classes: how many, where there are any to count.
+    probabilities: the model gives those of classes, and no scores.
     """
 
     classify: bool
     comparable: bool
     classes: int
+    probabilities: bool = False
 
 
 def rehearse(
@@ -60,7 +62,8 @@ def rehearse(
             "classification, both floats for a regression"
         )
     comparable = all(task.comparable for task in tasks.values())
-    return Task(bool(whole), comparable, max(task.classes for task in tasks.values()))
+    classes = max(task.classes for task in tasks.values())
+    return Task(bool(whole), comparable, classes, all(task.probabilities for task in tasks.values()))
 
 
 def read_once(loader: Loader) -> bool:
@@ -111,8 +114,9 @@ def _task(
             raise InvalidData(f"{name}: {bad} targets are NaN or infinite; drop or fill those examples")
         obstacle = "some targets are not finite"  # a loss that masks them
     _check_loss(name, loss_fn or default_loss(classify), output, targets)
-    classes = output.shape[1] if classify and obstacle is None else 0
-    return Task(classify, obstacle is None, classes)
+    if not classify or obstacle is not None:
+        return Task(classify, obstacle is None, 0)
+    return Task(True, True, output.shape[1], are_probabilities(output))
 
 
 def _check_forward(model: nn.Module, inputs: Any) -> None:
