@@ -69,16 +69,26 @@ def timeless(result: Any) -> list[Any]:
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize(("workers", "budget"), [(1, 2.5), (2, 7.0)], ids=["opening", "averages"])
-def test_it_is_the_same_run_to_the_bit_however_many_work(workers: int, budget: float) -> None:
-    alone, weights = fit(at_once=4, budget=budget)
+@pytest.mark.parametrize(
+    ("workers", "budget", "ensemble"),
+    [(1, 2.5, False), (2, 7.0, False), (2, 4.0, True)],
+    ids=["opening", "averages", "several nets"],
+)
+def test_it_is_the_same_run_to_the_bit_however_many_work(workers: int, budget: float, ensemble: bool) -> None:
+    options: dict[str, Any] = {"budget": budget, "ensemble": ensemble}
+    alone, weights = fit(at_once=4, **options)
     assert sum(outcome.role == "miniature" for outcome in alone.rollouts) >= 3
     assert any(outcome.order for outcome in alone.rollouts) == (workers == 2)
-    together, same = fit(parallel="ray", workers=workers, budget=budget)
+    together, same = fit(parallel="ray", workers=workers, **options)
     assert timeless(together) == timeless(alone)
     assert together.schedule == alone.schedule
     assert together.cost.repeated == 0
     assert all(torch.equal(same[name], weights[name]) for name in weights)
+    assert together.nets == alone.nets
+    assert (len(alone.nets) > 1) == ensemble
+    if ensemble:
+        nets = together.ensemble.state_dict()
+        assert all(torch.equal(value, nets[name]) for name, value in alone.ensemble.state_dict().items())
     assert ray.is_initialized()  # a cluster that was there before stays
 
 

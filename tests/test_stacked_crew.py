@@ -21,12 +21,16 @@ LABELS = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(np.int64) + (X[:, 2] > 1)
 NUMBERS = np.stack([X[:, 0] * X[:, 1], X[:, 2]], axis=1)
 
 
+def another(outputs: int) -> nn.Module:
+    return nn.Sequential(
+        *(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, outputs))
+    ).double()
+
+
 def net(outputs: int) -> Callable[[], nn.Module]:
     def make() -> nn.Module:
         torch.manual_seed(0)
-        return nn.Sequential(
-            *(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, outputs))
-        ).double()
+        return another(outputs)
 
     return make
 
@@ -78,7 +82,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Any, dict[str, Any]]] = {
             "batch_size": None,
         },
     ),
-    "members": (net(3), LABELS, {"budget": 12}),
+    "members": (net(3), LABELS, {"budget": 12, "ensemble": False}),
+    "several nets": (net(3), LABELS, {"budget": 4.2, "ensemble": True, "new_model": lambda: another(3)}),
 }
 
 
@@ -97,6 +102,11 @@ def test_one_pass_gives_what_one_after_the_other_gives(case: str, passes: list[i
         plain = {"seconds": 0.0, "values": {}, "metrics": {}, "score": None}
         assert replace(other, **plain) == replace(one, **plain)
     torch.testing.assert_close(same_weights, weights, rtol=1e-3, atol=1e-6)
+    assert together.nets == alone.nets
+    assert alone.nets or case != "several nets"
+    if alone.nets:
+        parameters = [list(one.ensemble.parameters()) for one in (together, alone)]
+        torch.testing.assert_close(*parameters, rtol=1e-3, atol=1e-6)
 
 
 def test_a_candidate_that_diverges_is_told_alike() -> None:

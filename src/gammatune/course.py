@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -28,7 +28,7 @@ FORMAT = 1
 class Leg:
     """One rollout of the course: all that is needed to ask for it again.
 
-    values, shape, length, order, scored: as in `records.Rollout`. batches: how many it saw; 0 where nobody
+    values, shape, length, order, net, scored: as in `records.Rollout`. batches: how many it saw; 0 where nobody
     counted. cut: the ceiling of the budget, or the loop body, ended it early, after those. pooled: of a member,
     whether it was taken into the average; False where it diverged, and left only its random streams.
     """
@@ -41,6 +41,7 @@ class Leg:
     scored: bool = True
     cut: bool = False
     pooled: bool = True
+    net: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,11 @@ class Schedule(Sequence[Values]):
     def __getitem__(self, index: slice) -> "Schedule": ...
     def __getitem__(self, index: int | slice) -> "Values | Schedule":
         if isinstance(index, slice):
-            return Schedule(self.stretches[index], self.multiplier)
+            first, _, _ = index.indices(len(self))
+            kept = self.stretches[index]
+            if first:  # it goes on with a training, and another net's begins with initial weights of its own
+                kept = tuple(replace(stretch, net=0) for stretch in kept)
+            return Schedule(kept, self.multiplier)
         return self.stretches[index].values
 
     def __iter__(self) -> Iterator[Values]:
@@ -402,6 +407,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "batches": outcome.batches,
         "scored": outcome.score is not None,  # whoever is asked for a score and does not diverge has one
         "cut": outcome.cut or bool(outcome.leaves),
+        "net": outcome.net,
     }
 
 
@@ -421,6 +427,9 @@ def _leg_from(held: dict[str, Any]) -> dict[str, Any]:
     knots = tuple((float(progress), float(level)) for progress, level in held["shape"]["knots"])
     if not knots or not all(math.isfinite(number) for knot in knots for number in knot):
         raise ValueError("a shape needs finite knots")
+    net = held.get("net", 0)  # not in those of before there were several
+    if isinstance(net, bool) or not isinstance(net, int) or net < 0:
+        raise ValueError(f"net is {net!r}")
     return held | {"values": values, "shape": Shape(knots), "length": Length(**held["length"])}
 
 

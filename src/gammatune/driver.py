@@ -44,6 +44,7 @@ from gammatune.records import (
     Commit,
     Fork,
     Length,
+    Metrics,
     Outcome,
     Pool,
     Renew,
@@ -116,7 +117,8 @@ class Driver:
         self._pools: dict[str, list[Place]] = {}
         self._pooled: dict[str, list[Place]] = {}
         self._nets: dict[int, Place] = {}  # where the nets that are kept ended
-        self._kept: set[int] = set()  # of them, those that the training has in this process
+        self._kept: set[int] = set()  # of them, those whose weights the training has in this process
+        self._heard: set[int] = set()  # and those it has heard on the selection data
         self._sent: Place | None = None  # the fork that the crew has
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
@@ -189,14 +191,15 @@ class Driver:
                     case Average(name):
                         self._average(name)
                     case Renew(fork, net):
-                        self._live = Renewed(self._forks[fork], net)
+                        self._live = self._forks[fork]
+                        if hasattr(self._training, "renew"):
+                            self._live = Renewed(self._live, net)
                     case Together():
                         reply = yield from self._together(request)
                     case Commit():
                         yield from self._commit(request)
             for net in self.nets:  # of a run that had ended
-                if net not in self._kept:
-                    yield from self._join(net, Meter())
+                yield from self._keep(net)
             if self._stands is not self._live:  # nothing was left to be trained
                 yield from self._reach(self._home)
         finally:
@@ -520,7 +523,7 @@ class Driver:
         self._passed = passed
         if not is_past and hasattr(self._training, "forget_before"):
             self._training.forget_before(request.epochs)
-        self.nets = request.nets or self.nets
+        self.nets = self.nets if request.nets is None else request.nets
         parts = (taken, request.epochs, verdict, request.members)
         if is_past:
             self.clock.pass_event()
@@ -555,16 +558,23 @@ class Driver:
             outcome = self._scored(outcome, is_past=True)
             self.tell_listeners(rollout_event(outcome) | {"past": True})
         else:
+            self._announce()
             began, spent = clock.perf_counter(), clock.process_time()
-            meter = Meter()
+            meter, again = Meter(), Meter()
             for net in request.nets:
-                if net not in self._kept:
-                    yield from self._join(net, meter)
+                yield from self._keep(net)
             if not hasattr(self._joinable, "together"):
                 return (yield from self._ask(request, number))
+            for net in request.nets:
+                if net not in self._heard:
+                    self._stands = None
+                    is_new = request.joined is not None and net == last
+                    self._joinable.hear(net, meter if is_new else again)
+                    self._heard.add(net)
+            self.ledger.repeat(again.trained, again.evaluated, 0.0)
             metrics = self._joinable.together(request.nets)
             outcome = Outcome(
-                *(number, request.epoch, request.values, "ok", metrics, self.objective(metrics)),
+                *(number, request.epoch, request.values, "ok", metrics, self._score_together(metrics)),
                 *(0, 0, meter.evaluated, clock.perf_counter() - began),
                 shape=STILL,
                 role="together",
@@ -603,17 +613,18 @@ class Driver:
         self.ledger.charge(outcome)
         return outcome
 
-    def _join(self, net: int, meter: Meter) -> Generator[Run, None, None]:
+    def _score_together(self, metrics: Metrics) -> float | None:
+        """None where a metric is not finite: then the average is worth nothing."""
+        score = (self.objective.instead(metrics) or self.objective)(metrics)
+        return score if math.isfinite(score) else None
+
+    def _keep(self, net: int) -> Generator[Run, None, None]:
         """Have the training keep a net: as it stands in its fork, or as another process left it on disk."""
-        self._announce()
-        kept = {} if self._journal is None or self._journal.past is None else self._journal.past.kept
-        place = self._nets[net]
-        if net in kept:
-            again = Meter()
-            self._stands = None
-            found = self._joinable.rejoin(net, kept[net], again)
-            self.ledger.repeat(again.trained, again.evaluated, 0.0)
-            if found:
+        if net in self._kept:
+            return
+        known = {} if self._journal is None or self._journal.past is None else self._journal.past.kept
+        if net in known:
+            if self._joinable.rejoin(net, known[net]):
                 self._kept.add(net)
                 return
             warnings.warn(
@@ -621,10 +632,12 @@ class Driver:
                 JournalWarning,
                 stacklevel=2,
             )
-        yield from self._reach(place)
-        checksum = self._joinable.join(net, meter)
+        self._announce()
+        yield from self._reach(self._nets[net])
+        self._stands = None
+        checksum = self._joinable.join(net)
         self._kept.add(net)
-        if self._journal is not None:
+        if self._journal is not None and checksum is not None:
             self._journal.append(net_event(net, checksum))
 
     def _allowance(self, count: int = 1) -> float:
@@ -912,7 +925,7 @@ def _check_same(request: Rollout, outcome: Outcome) -> None:
     """The policy must ask for what the journal has, or all that follows is another run."""
     alike = (
         request.epoch == outcome.epoch
-        and request.order == outcome.order
+        and (request.order, request.net) == (outcome.order, outcome.net)
         and request.values.keys() == outcome.values.keys()
         and all(_close(value, outcome.values[name]) for name, value in request.values.items())
     )

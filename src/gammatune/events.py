@@ -88,13 +88,13 @@ def commit_event(
     verdict: Verdict,
     members: Mapping[int, Sequence[Outcome]],
     times: Mapping[str, Any] = MappingProxyType({}),
-    nets: Sequence[int] = (),
+    nets: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """members: of the outcomes that are averages, by number. times: as of a rollout. nets: see `records.Commit`."""
     event: dict[str, Any] = {"event": "commit", "rollouts": [o.number for o in outcomes], "epochs": epochs}
     if members:
         event["members"] = {number: [o.number for o in joined] for number, joined in members.items()}
-    if nets:
+    if nets is not None:
         event["nets"] = list(nets)
     return event | {"verdict": asdict(verdict), **times}
 

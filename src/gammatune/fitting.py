@@ -26,7 +26,7 @@ from gammatune.crew import Crew
 from gammatune.driver import Listener
 from gammatune.engine import archive
 from gammatune.engine.batches import Loader, streams_of
-from gammatune.engine.ensemble import Ensemble, NewModel, Price
+from gammatune.engine.ensemble import Ensemble, NewModel, Price, obstacle, refuse_another_kind
 from gammatune.engine.fresh import another_like, drawn_anew
 from gammatune.engine.gang import telling
 from gammatune.engine.modes import evaluating, has_mode
@@ -425,6 +425,22 @@ def fit(
         rate_is_own=lr is not None or not isinstance(optimizer, str),
         single=task.single,
     )
+    if ensemble is None:
+        can_be = task.comparable and not task.probabilities and not pretrained and ranks.world == 1
+        ensemble = policy == "lookahead" and can_be
+        if ensemble and (hindered := obstacle(model)) is not None:
+            ensemble = False
+            said.append(
+                f"One net is trained, whatever the budget: a copy of this one cannot be made ({hindered})."
+            )
+    elif ensemble:
+        _refuse_ensemble(task, ranks, policy)
+        if (hindered := obstacle(model)) is not None:
+            raise InvalidArgument(
+                f"ensemble=True needs copies of the model, which cannot be made ({hindered}); leave it out"
+            )
+    if new_model is not None:
+        refuse_another_kind(new_model, model)
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE
     if parallel is not None:
@@ -441,10 +457,6 @@ def fit(
         budget = None
     training = build()
     said += training.said
-    if ensemble is None:
-        ensemble = policy == "lookahead" and task.comparable and not pretrained and ranks.world == 1
-    elif ensemble:
-        _refuse_ensemble(task, ranks, policy)
     start: _Start | None = None
     is_start = False
     together: Ensemble | None = None
@@ -654,6 +666,11 @@ def _refuse_ensemble(task: Task, ranks: Ranks, policy: AnyPolicy) -> None:
         raise InvalidArgument(
             "ensemble=True averages predictions, and this loss goes without outputs that can be compared with the "
             "targets one to one; leave it out"
+        )
+    if task.probabilities:
+        raise InvalidArgument(
+            "ensemble=True averages the probabilities that follow from scores, and the model gives probabilities "
+            "already: leave out the softmax at its end, which the cross entropy has in it"
         )
     if ranks.world > 1:
         raise InvalidArgument(

@@ -229,7 +229,8 @@ class Commit:
     course goes back to an earlier state of its own.
     epochs: how long the course is after it.
     members: of the outcomes that scored an average, by number: the rollouts that were averaged.
-    nets: those whose averaged predictions are handed back beside it, by number; empty as long as there is one.
+    nets: those whose averaged predictions are handed back beside it, by number; empty where one is to go alone; None:
+    those of the commit before.
     """
 
     outcomes: tuple["Outcome", ...]
@@ -237,7 +238,7 @@ class Commit:
     fork: str | None
     verdict: Verdict
     members: Mapping[int, tuple["Outcome", ...]] = field(default_factory=dict)
-    nets: tuple[int, ...] = ()
+    nets: tuple[int, ...] | None = None
 
 
 Request: TypeAlias = Fork | Rollout | Ahead | Pool | Average | Renew | Together | Commit

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from gammatune.engine.batches import Loader, streams_of
 from gammatune.engine.modes import evaluating
 from gammatune.engine.streams import StreamStates
-from gammatune.engine.supervised import LossFunction, default_loss, to_device
+from gammatune.engine.supervised import LossFunction, are_probabilities, default_loss, to_device
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
 
 # The kinds torch's layers and losses raise for a wrong shape, type or class; anything else goes through.
@@ -26,13 +26,15 @@ class Task:
 
     comparable: outputs and targets can be held against each other, so that accuracy, or r2 and mse, are
     defined. Only a loss of the user's own can do without. classes: how many, where there are any to count.
-    single: there is one class an example, not one a pixel or a token.
+    single: there is one class an example, not one a pixel or a token. probabilities: the model gives those of
+    classes, and no scores.
     """
 
     classify: bool
     comparable: bool
     classes: int
     single: bool = False
+    probabilities: bool = False
 
 
 def rehearse(
@@ -62,8 +64,10 @@ def rehearse(
             "classification, both floats for a regression"
         )
     comparable = all(task.comparable for task in tasks.values())
+    classes = max(task.classes for task in tasks.values())
     single = all(task.single for task in tasks.values())
-    return Task(bool(whole), comparable, max(task.classes for task in tasks.values()), single)
+    probabilities = all(task.probabilities for task in tasks.values())
+    return Task(bool(whole), comparable, classes, single, probabilities)
 
 
 def read_once(loader: Loader) -> bool:
@@ -114,8 +118,10 @@ def _task(
             raise InvalidData(f"{name}: {bad} targets are NaN or infinite; drop or fill those examples")
         obstacle = "some targets are not finite"  # a loss that masks them
     _check_loss(name, loss_fn or default_loss(classify), output, targets)
-    classes = output.shape[1] if classify and obstacle is None else 0
-    return Task(classify, obstacle is None, classes, classify and targets.ndim == 1)
+    single = classify and targets.ndim == 1
+    if not classify or obstacle is not None:
+        return Task(classify, obstacle is None, 0, single)
+    return Task(True, True, output.shape[1], single, are_probabilities(output))
 
 
 def _check_forward(model: nn.Module, inputs: Any) -> None:

@@ -183,7 +183,7 @@ class Story:
             self._rollout(number)
             if not joined or max(member.number for member in joined) >= number:
                 raise ValueError(f"rollout {number} is no average of what came before it")
-        nets = tuple(whole(net) for net in event.get("nets", ()))
+        nets = tuple(whole(net) for net in event.get("nets", self.nets))
         verdict = event["verdict"]
         numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
         reason = text(verdict["reason"])
@@ -191,7 +191,7 @@ class Story:
         self._take_in_the_clock(event)
         self.course = self.course[:kept] + taken
         self.members |= averaged
-        self.nets = nets or self.nets
+        self.nets = nets
         self.verdicts.append(decision)
         self.decided.append(len(self.rollouts))
 

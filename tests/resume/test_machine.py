@@ -33,6 +33,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"total_epochs": 20},
     {"epochs": 4, "policy": "greedy", "budget": 3},
     {"epochs": 3, "policy": "once", "budget": 3},
+    {"epochs": 3, "budget": 4, "ensemble": True},
+    {"epochs": 2, "budget": 5, "ensemble": True, "patience": 1},
+    {"total_epochs": 20, "ensemble": True, "guide": 4.0},
 ]
 
 
@@ -48,6 +51,14 @@ class Own(FakeTraining):
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().save(fork, path)
+
+    def join(self, net: int) -> str | None:
+        if not self.full:
+            return super().join(net)
+        directory, self.directory = self.directory, None  # this process has them all the same
+        super().join(net)
+        self.directory = directory
+        return None
 
 
 class Interruptions(RuleBasedStateMachine):
@@ -65,7 +76,7 @@ class Interruptions(RuleBasedStateMachine):
     def begin(self, options: dict[str, Any], share: float) -> None:
         checkpoints.SHARE = share
         self.options = options
-        whole = self._tuner(Own(steps=30, examples=300), self.home / "whole")
+        whole = self._tuner(self.home / "whole")
         with whole:
             for run in whole:
                 self._train(run)
@@ -120,6 +131,15 @@ class Interruptions(RuleBasedStateMachine):
             path.write_bytes(path.read_bytes()[:-1])
 
     @precondition(lambda self: self.tuner is None)
+    @rule(which=st.integers(0, 5), gone=st.booleans())
+    def lose_a_net(self, which: int, gone: bool) -> None:
+        files = sorted(self.directory.glob("net-*.pt"))
+        if files and gone:
+            files[which % len(files)].unlink()
+        elif files:
+            files[which % len(files)].write_bytes(b"another file")
+
+    @precondition(lambda self: self.tuner is None)
     @rule(count=st.integers(1, 60))
     def tear_the_journal(self, count: int) -> None:
         """The end of the last line is lost."""
@@ -167,12 +187,13 @@ class Interruptions(RuleBasedStateMachine):
 
     # -- inside
 
-    def _tuner(self, training: Own, directory: Path) -> Tuner:
+    def _tuner(self, directory: Path) -> Tuner:
+        training = Own(steps=30, examples=300, directory=directory)
         given: dict[str, Any] = {"space": ["lr=1e-6:1e2:log"], "objective": "log-loss"}
         return Tuner(training=training, run_dir=str(directory), **(given | self.options))
 
     def _start(self) -> None:
-        self.tuner = self._tuner(Own(steps=30, examples=300), self.directory)
+        self.tuner = self._tuner(self.directory)
         self.tuner.__enter__()
 
     def _leave(self) -> None:
@@ -187,7 +208,7 @@ class Interruptions(RuleBasedStateMachine):
         run.report(**run.evaluate())
 
     def _told(self, o: Any) -> Any:
-        return o.number, o.epoch, dict(o.values), o.status, o.score, o.trained, o.role
+        return o.number, o.epoch, dict(o.values), o.status, o.score, o.trained, o.evaluated, o.role, o.nets
 
     def _come_to(self, tuner: Tuner) -> dict[str, Any]:
         result, training = tuner.result, tuner._training
@@ -196,7 +217,8 @@ class Interruptions(RuleBasedStateMachine):
             "course": [o.number for o in result.course],
             "schedule": list(result.schedule),
             "cost": (result.cost.trained, result.cost.evaluated),
-            "training": (training.progress, training.loss),  # type: ignore[attr-defined]
+            "training": (training.progress, training.loss, training.net),  # type: ignore[attr-defined]
+            "nets": {net: training._nets[net] for net in result.nets},  # type: ignore[attr-defined]
         }
 
 

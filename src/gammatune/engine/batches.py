@@ -341,14 +341,14 @@ class Tape:
 
     def _play_fresh(self, order: np.random.Generator | None) -> Iterator[Any]:
         """A pass that nobody plays again. order: draws the order of the batches; None leaves them as they come."""
+        before = None if order is None else StreamStates(self._streams)
         current = self._open()
         if current.started.before is not None and getattr(self._loader, "persistent_workers", False):
             self._starts[current.number] = current.started.before
-        if order is None:
+        if order is None or before is None:
             while self._draw(current, keep=False):
                 yield current.draws.pop().batch
             return
-        before = StreamStates(self._streams)
         while self._draw(current):
             pass
         before.restore()

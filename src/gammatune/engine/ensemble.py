@@ -2,24 +2,30 @@
 
 import copy
 import hashlib
+import io
+import math
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from gammatune.engine import archive
-from gammatune.errors import InvalidData
+from gammatune.engine.streams import StreamStates
+from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
 from gammatune.files import net_file
 
-Said: TypeAlias = Sequence[tuple[Tensor, Tensor]]  # output and target of each batch
 NewModel: TypeAlias = Callable[[], nn.Module]
+Hear: TypeAlias = Callable[[Tensor, Tensor], None]  # (output, target) of the next batch
+LENGTH = 8  # bytes that say how long what follows is
 
 
 class Ensemble(nn.Module):
@@ -57,7 +63,7 @@ def average(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
     said = torch.stack(list(outputs))
     if not classify:
         return said.mean(dim=0)
-    return said.log_softmax(dim=2).logsumexp(dim=0) - torch.tensor(float(len(outputs))).log()
+    return said.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(outputs))
 
 
 def spread(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
@@ -89,27 +95,42 @@ class Nets:
         self._scratch = Path(tempfile.mkdtemp(prefix="gammatune-"))
         self._forget = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._directory = self._scratch if directory is None else directory
-        self._sums: dict[int, str] = {}
+        self._sums: dict[int, str] = {}  # of the files in the directory
+        self._astray: set[int] = set()  # nets that it would not take
 
     def close(self) -> None:
         self._forget()
 
-    def keep(self, net: int, weights: Mapping[str, Any]) -> str:
-        """The SHA-256 of the file."""
-        self._sums[net] = archive.put(self._directory / net_file(net), dict(weights))
-        return self._sums[net]
-
-    def find(self, net: int, checksum: str) -> Mapping[str, Any] | None:
-        """The weights that another process kept; None where they are gone or are not what was kept."""
-        path = self._directory / net_file(net)
+    def keep(self, net: int, weights: Mapping[str, Any]) -> str | None:
+        """The SHA-256 of the file; None where the directory would not take it, which is said: then the weights last
+        no longer than this object."""
+        self._astray.discard(net)
         try:
-            with path.open("rb") as file:
+            self._sums[net] = archive.put(self._path(net), dict(weights))
+            return self._sums[net]
+        except OSError as error:
+            if self._directory == self._scratch:
+                raise
+            warnings.warn(
+                f"cannot write {self._path(net)} ({error.strerror or error}); the training goes on, and another "
+                f"process would have to train net {net + 1} again",
+                JournalWarning,
+                stacklevel=2,
+            )
+        self._astray.add(net)
+        archive.put(self._path(net), dict(weights))
+        return None
+
+    def find(self, net: int, checksum: str) -> bool:
+        """Whether the file that another process wrote is there, and is what it wrote."""
+        try:
+            with self._path(net).open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
-                    return None
+                    return False
         except OSError:
-            return None
+            return False
         self._sums[net] = checksum
-        return self.weights(net)
+        return True
 
     def remove_others(self, nets: Collection[int], known: Collection[int]) -> None:
         """The files of all but `nets`, and halves of them that a killed process left. known: those kept elsewhere."""
@@ -120,27 +141,28 @@ class Nets:
                     file.unlink()
 
     def weights(self, net: int) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = torch.load(
-            self._directory / net_file(net), map_location="cpu", weights_only=True
-        )
+        found: Mapping[str, Any] = torch.load(self._path(net), map_location="cpu", weights_only=True)
         return found
 
-    def hear(self, net: int, said: Said) -> None:
-        """What a net says of the selection data, batch after batch."""
-        torch.save(
-            [(output.cpu(), target.cpu()) for output, target in said], self._scratch / f"said-{net}.pt"
-        )
+    def _path(self, net: int) -> Path:
+        return (self._scratch if net in self._astray else self._directory) / net_file(net)
+
+    @contextmanager
+    def hearing(self, net: int) -> Iterator[Hear]:
+        """Within, what a net says of the selection data is told batch after batch; no more than one is held."""
+        with (self._scratch / f"said-{net}").open("wb") as file:
+            yield lambda output, target: _put(file, output, target)
 
     def together(self, nets: Sequence[int], *, classify: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """What they say together, and the targets, batch after batch."""
-        heard = [torch.load(self._scratch / f"said-{net}.pt", weights_only=True) for net in nets]
-        if any(len(said) != len(heard[0]) for said in heard):
-            raise _unlike()
-        for batches in zip(*heard, strict=True):
-            target = batches[0][1]
-            if any(not torch.equal(target, other) for _, other in batches):
-                raise _unlike()
-            yield average([output for output, _ in batches], classify=classify), target
+        with ExitStack() as opened:
+            heard = [_said(opened.enter_context((self._scratch / f"said-{net}").open("rb"))) for net in nets]
+            while any(batches := [next(said, None) for said in heard]):
+                there = [batch for batch in batches if batch is not None]
+                target = there[0][1]
+                if len(there) < len(heard) or any(not torch.equal(target, other) for _, other in there):
+                    raise _unlike()
+                yield average([output for output, _ in there], classify=classify), target
 
     def ensemble(self, model: nn.Module, nets: Sequence[int], *, classify: bool) -> Ensemble:
         """A module of its own, in eval mode, where `model` is; that stays as it is."""
@@ -150,6 +172,68 @@ class Nets:
             member.load_state_dict(self.weights(net))
             members.append(member)
         return Ensemble(members, classify=classify).eval()
+
+
+def obstacle(model: nn.Module) -> str | None:
+    """Why there cannot be an `Ensemble` of nets like it, found out without a second copy of its numbers; None where
+    there can be one."""
+    own = (*model.parameters(), *model.buffers())
+    others = {name: held for name, held in model.state_dict().items() if not isinstance(held, Tensor)}
+    try:
+        copy.deepcopy(model, {id(tensor): tensor for tensor in own})
+        content = io.BytesIO()
+        torch.save(others, content)
+        content.seek(0)
+        torch.load(content, weights_only=True)
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        return f"{type(error).__name__}: {first}"
+    return None
+
+
+def refuse_another_kind(new_model: NewModel, model: nn.Module) -> None:
+    """Raises InvalidArgument where it does not make nets like this one. Random streams are where they were."""
+    before = StreamStates([], cuda=True)
+    try:
+        made = new_model()
+    finally:
+        before.restore()
+    if not isinstance(made, nn.Module):
+        raise InvalidArgument(
+            f"new_model= gave a {type(made).__name__}; give a function that makes another net like the model"
+        )
+    here, there = _shapes(model), _shapes(made)
+    for name in {**here, **there}:
+        own, other = here.get(name, "missing"), there.get(name, "missing")
+        if own != other:
+            raise InvalidArgument(
+                f"new_model= makes a net of another kind: {name} is {other} there and {own} in the model"
+            )
+
+
+def _shapes(model: nn.Module) -> dict[str, str]:
+    return {
+        name: "without a shape before a batch has passed through"
+        if isinstance(held, (UninitializedParameter, UninitializedBuffer))
+        else " x ".join(map(str, held.shape)) or "a single number"
+        for name, held in model.state_dict().items()
+        if isinstance(held, Tensor)
+    }
+
+
+def _put(file: BinaryIO, output: Tensor, target: Tensor) -> None:
+    content = io.BytesIO()
+    # clones: of a slice all that it is a slice of would be written
+    torch.save((output.detach().cpu().clone(), target.cpu().clone()), content)
+    file.write(content.tell().to_bytes(LENGTH, "little"))
+    file.write(content.getbuffer())
+
+
+def _said(file: BinaryIO) -> Iterator[tuple[Tensor, Tensor]]:
+    while length := file.read(LENGTH):
+        content = io.BytesIO(file.read(int.from_bytes(length, "little")))
+        output, target = torch.load(content, weights_only=True)
+        yield output, target
 
 
 def _unlike() -> InvalidData:

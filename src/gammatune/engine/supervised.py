@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from gammatune.engine.batches import Loader, LoaderFactory, drawn, streams_of
 from gammatune.engine.ensemble import Ensemble, Price
 from gammatune.engine.modes import evaluating, has_mode, into_training
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.streams import StreamStates, reseed
 from gammatune.engine.torch_loop import TorchLoop, unwrapped
 from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument, InvalidData
@@ -23,6 +23,7 @@ from gammatune.ledger import Meter
 from gammatune.measures import RECIPES, Answers, undefined, value
 from gammatune.ranks import SINGLE, Ranks
 from gammatune.records import Known, Metrics, Values
+from gammatune.seeds import stream
 
 if TYPE_CHECKING:
     from gammatune.engine.stacked import Stack
@@ -114,7 +115,6 @@ class Supervised(TorchLoop):
         self.rate_is_own = rate_is_own
         self.averages_probabilities = classify
         self._single = single
-        self._before_selecting: StreamStates | None = None
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
@@ -149,6 +149,27 @@ class Supervised(TorchLoop):
 
     # -- several nets
 
+    def hear(self, net: int, meter: Meter) -> None:
+        """See `Joinable`. Under the same random streams as every other net, in whatever process, since the loader may
+        draw from them; they are put back."""
+        streams = streams_of(self._select)
+        before = StreamStates(streams, cuda=True)
+
+        def listen() -> Metrics:
+            for batch in drawn(self._select, meter):
+                inputs, targets = self._pair(batch)
+                tell(self._forward(inputs), targets)
+            return {}
+
+        try:
+            reseed(streams, stream(0, "heard"))
+            # around the measuring: an optimizer that has weights of its own for that puts none of them in between
+            with self.kept.hearing(net) as tell, evaluating(self._model, optimizers=[self._optimizer]):
+                self._forward.load_state_dict(self.kept.weights(net))
+                self.measure(listen, meter)
+        finally:
+            before.restore()
+
     def together(self, nets: Sequence[int]) -> Metrics:
         """See `Joinable`."""
         tally = self._tally()
@@ -178,26 +199,6 @@ class Supervised(TorchLoop):
                 torch.cuda.synchronize(self._device)
             taken.append(clock.perf_counter() - began)
         return min(taken)
-
-    def _hear(self, net: int, meter: Meter) -> None:
-        """Under the same random streams as every other net, since the loader may draw from them."""
-        present = StreamStates(streams_of(self._select), cuda=True)
-        if self._before_selecting is None:
-            self._before_selecting = present
-        said: list[tuple[Tensor, Tensor]] = []
-
-        def listen() -> Metrics:
-            for batch in drawn(self._select, meter):
-                inputs, targets = self._pair(batch)
-                said.append((self._forward(inputs).clone(), targets))
-            return {}
-
-        try:
-            self._before_selecting.restore()
-            self.measure(listen, meter)
-        finally:
-            present.restore()
-        self.kept.hear(net, said)
 
     # -- several rollouts in one pass
 
@@ -463,10 +464,14 @@ def _read(numbers: Sequence[Tensor]) -> list[Any]:
 
 
 def _probabilities(output: Tensor) -> Tensor:
-    """(n, k), float32: the softmax of scores; as they are where each row is a distribution already."""
+    """(n, k), float32: the softmax of scores; as they are where they are probabilities already."""
     output = output.double()
-    is_one = bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
-    return (output if is_one else output.softmax(dim=1)).float()
+    return (output if are_probabilities(output) else output.softmax(dim=1)).float()
+
+
+def are_probabilities(output: Tensor) -> bool:
+    """Whether each row of them, (n, k, ...), is a distribution, as a softmax gives it, and no scores."""
+    return bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
 
 
 class _Errors:

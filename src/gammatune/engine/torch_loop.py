@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -316,32 +315,24 @@ class TorchLoop:
         return self._nets
 
     def renew(self, seed: int, net: int) -> None:
-        """See `Joinable`. Nothing of torch's random stream is used up."""
+        """See `Joinable`. Random streams are where they were."""
         if self._new_model is None:
             return
         before = StreamStates([], cuda=True)
         try:
-            torch.manual_seed(int(stream(seed, "net", net).integers(2**63 - 1)))
+            reseed((), stream(seed, "net", net))
             self._net.load_state_dict(self._new_model().state_dict())
         finally:
             before.restore()
 
-    def join(self, net: int, meter: Meter) -> str:
+    def join(self, net: int) -> str | None:
         """See `Joinable`."""
         with evaluating(self._net, optimizers=self._optimizers):  # the weights that are meant to be used
-            checksum = self.kept.keep(net, self._net.state_dict())
-        self._hear(net, meter)
-        return checksum
+            return self.kept.keep(net, self._net.state_dict())
 
-    def rejoin(self, net: int, checksum: str, meter: Meter) -> bool:
+    def rejoin(self, net: int, checksum: str) -> bool:
         """See `Joinable`."""
-        weights = self.kept.find(net, checksum)
-        if weights is None:
-            return False
-        with evaluating(self._net, optimizers=self._optimizers):
-            self._net.load_state_dict(weights)
-        self._hear(net, meter)
-        return True
+        return self.kept.find(net, checksum)
 
     def ask(self, nets: Sequence[int]) -> None:
         """See `Joinable`."""
@@ -365,9 +356,6 @@ class TorchLoop:
     @property
     def _net(self) -> nn.Module:
         return unwrapped(self._modules[0])
-
-    def _hear(self, net: int, meter: Meter) -> None:
-        """What a net says of the selection data, where the training can tell."""
 
     # -- what a loop body calls, through `Run`
 

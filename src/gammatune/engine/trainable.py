@@ -66,16 +66,18 @@ class Joinable(Trainable, Protocol):
         """Put the initial weights of another net in the place of the present ones, drawn from `seed` and `net`;
         where no other can be made, leave them."""
 
-    def join(self, net: int, meter: Meter) -> str:
-        """Keep the present weights as those of a net, with what it says of the selection data; the checksum of the
-        file they are in."""
+    def join(self, net: int) -> str | None:
+        """Keep the present weights as those of a net; the checksum of the file they are in, None where no other
+        process will find one."""
 
-    def rejoin(self, net: int, checksum: str, meter: Meter) -> bool:
-        """The same, of weights that another process kept; False where they are gone or damaged. The training stands
-        elsewhere afterwards."""
+    def rejoin(self, net: int, checksum: str) -> bool:
+        """Take up the weights that another process kept; False where they are gone or damaged."""
+
+    def hear(self, net: int, meter: Meter) -> None:
+        """Note what a net that was kept says of the selection data. The training stands elsewhere afterwards."""
 
     def together(self, nets: Sequence[int]) -> Metrics:
-        """Score the averaged predictions of nets that were kept. Of a training that cannot score itself `ask`
+        """Score the averaged predictions of nets that were heard. Of a training that cannot score itself `ask`
         instead."""
 
     def ask(self, nets: Sequence[int]) -> None:

@@ -70,8 +70,11 @@ def lookahead(
     if job.open:
         yield from _open_horizon(job, purse, survey, opening)
         return
-    trainings = max(1, int(purse.left / purse.plain - OPENING))  # whole ones that are paid for
-    spare = purse.left - trainings * (purse.plain + (purse.pass_ if job.nets else 0.0))
+    heard = (
+        1 + purse.pass_ / purse.plain if job.nets else 1.0
+    )  # plain runs: each of several nets is asked once more
+    trainings = max(1, int((purse.left / purse.plain - OPENING) / heard))  # whole ones that are paid for
+    spare = purse.left - trainings * purse.plain * (heard if trainings > 1 else 1.0)
     reserve = min(RESERVE * spare, purse.epoch)
     found = yield from opening(job, purse, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
@@ -194,13 +197,13 @@ def _nets(tour: Tour, found: Opening, count: int) -> Steps:
         and rates_of(tour.job.space)
         and not tour.job.open
     ):
-        before = min((count + 1) // 2, LOOKS_BY_WALKS)
-        yield from _promising_rates(tour, found.looked, before)
-        count -= before
+        before = tour.count
+        yield from _promising_rates(tour, found.looked, min((count + 1) // 2, LOOKS_BY_WALKS))
+        count -= tour.count - before  # where no other rate promises anything there are fewer
     nets = Nets(tour)
     if count:
         yield from nets.train(count)
-    if len(nets.chosen) < 2:  # else the last commit has put the best of them back
+    if not nets.is_told:  # else the last commit has put the best of them back
         yield from tour.end()
 
 

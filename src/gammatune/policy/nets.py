@@ -6,6 +6,7 @@ have in common: exactly so for the squared error, nearly for the logarithmic one
 first two tell what a third will bring.
 """
 
+import math
 from collections.abc import Generator
 
 from gammatune.policy.course import Walk
@@ -26,31 +27,36 @@ IN_TIME = 0.8
 
 
 class Nets:
-    """The nets of a run. chosen: whose predictions are averaged, said: the outcome of that."""
+    """The nets of a run. chosen: whose predictions are averaged, said: the outcome of that. is_told: the course has
+    been put back, and it has been said whose predictions go with it, after the last net that was trained."""
 
     def __init__(self, tour: Tour) -> None:
         self.tour, self.job = tour, tour.job
         self.chosen: tuple[int, ...] = ()
         self.said: Outcome | None = None
         self.losses: list[float] = []  # of each net of the average, alone
+        self.is_told = False
 
     def train(self, count: int) -> Generator[Request, Outcome | None, None]:
         """The course as the first of them, and up to `count` more."""
         tour, job, purse = self.tour, self.job, self.tour.purse
         values = tour.best.values
-        yield from self._join(0, tour.best)
         seconds = sum(outcome.seconds for outcome in tour.first.outcomes)
         for net in range(1, count + 1):
-            price = job.epochs * purse.epoch + purse.pass_
+            passes = 1 if self.chosen else 2  # the first is not heard where it stays alone
+            price = job.epochs * purse.epoch + passes * purse.pass_
             hurried = job.is_ending() or job.seconds_left() < IN_TIME * seconds
             if purse.left < price or hurried or not self.is_worth_more:
                 return
+            if not self.chosen:
+                yield from self._join(0, tour.best)
             verdict = Verdict(f"net {net + 1}, trained like the first", {"net": float(net)}, "walk")
+            purse.aside = purse.pass_  # to be heard, whatever the guard has to pay
             walk = yield from tour.renew(net, values, verdict)
-            if walk.best is None:
-                continue
-            yield from self._join(net, walk)
-            yield from self._tell()
+            purse.aside = 0.0
+            if walk.best is not None:
+                yield from self._join(net, walk)
+            yield from self._tell(net)
 
     @property
     def is_worth_more(self) -> bool:
@@ -63,35 +69,46 @@ class Nets:
         return apart / (count * (count + 1)) > WORTH * abs(together)
 
     def _join(self, net: int, walk: Walk) -> Generator[Request, Outcome | None, None]:
-        """Take a net into the average, unless that would be much the worse for it."""
+        """Take a net into the average, unless that would be much the worse for it; where it is much better alone, it
+        is the others that are wrecks."""
         ended = walk.best
         assert ended is not None
         together = yield Together((*self.chosen, net), ended.values, ended.epoch, walk.peak)
         assert together is not None
         self.tour.purse.pay(together)
-        if self.said is None or not self._is_harmed(self.said, together):
-            self.chosen, self.said = (*self.chosen, net), together
-            self.losses += [ended.metrics["loss"]] if "loss" in ended.metrics else []
-        elif self._is_harmed(together, ended):  # it is the others that are wrecks
+        loss = [ended.metrics["loss"]] if "loss" in ended.metrics else []
+        before = self.said
+        is_better = before is None or self._score(ended) > self._score(before)
+        if before is None or not self._is_harmed(ended if is_better else before, together):
+            self.chosen, self.said, self.losses = (*self.chosen, net), together, self.losses + loss
+        elif is_better:
             alone = yield Together((net,), ended.values, ended.epoch)
             assert alone is not None
-            self.chosen, self.said = (net,), alone
-            self.losses = [ended.metrics["loss"]] if "loss" in ended.metrics else []
+            self.chosen, self.said, self.losses = (net,), alone, loss
 
-    def _is_harmed(self, before: Outcome, after: Outcome) -> bool:
-        floor = self.job.now(self.tour.survey).score
-        was, now = self.job.now(before).score, self.job.now(after).score
-        if was is None or now is None or floor is None:
-            return now is None
-        return was - now > HARM * max(was - floor, 0.0)
+    def _is_harmed(self, alone: Outcome, together: Outcome) -> bool:
+        """By much, and by more than chance: worse in every respect, or much surer of what it gets wrong."""
+        floor, was = self._score(self.tour.survey), self._score(alone)
+        is_less = was - self._score(together) > HARM * max(was - floor, 0.0)
+        return is_less and (self.job.beats(alone, together) or self.job.overfitted(together, alone))
 
-    def _tell(self) -> Generator[Request, Outcome | None, None]:
-        if len(self.chosen) < 2 or self.said is None:
+    def _score(self, outcome: Outcome) -> float:
+        score = self.job.now(outcome).score
+        return -math.inf if score is None else score
+
+    def _tell(self, net: int) -> Generator[Request, Outcome | None, None]:
+        """Put the best of the walks back, and say which nets go with it, now that one more was trained."""
+        best, count = self.tour.best, len(self.chosen)
+        if count < 2 and not self.is_told:  # as long as there was no average, there is none to speak of
             return
-        best, score = self.tour.best, self.job.now(self.said).score
-        assert score is not None
-        reason = f"the predictions of {len(self.chosen)} nets are averaged, at a score of {score:.4g}"
-        numbers = {"nets": float(len(self.chosen)), "score": score}
-        yield Commit(
-            (), len(best.upto_best), best.peak, Verdict(reason, numbers, "ensemble"), nets=self.chosen
-        )
+        self.is_told = True
+        assert self.said is not None
+        score = self._score(self.said)
+        reason = f"the predictions of {count} nets are averaged, at a score of {score:.4g}"
+        if count < 2:
+            reason = f"net {net + 1} is much better alone, at a score of {score:.4g}: nothing is averaged"
+        elif net not in self.chosen:
+            reason = f"net {net + 1} is left out: {reason}"
+        verdict = Verdict(reason, {"nets": float(count), "score": score}, "ensemble")
+        nets = self.chosen if count > 1 else ()
+        yield Commit((), len(best.upto_best), best.peak, verdict, nets=nets)

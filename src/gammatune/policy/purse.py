@@ -11,12 +11,13 @@ class Purse:
 
     Legend: a *unit* is an example trained; `epoch` the units of a plain epoch, `pass_` those of one validation
     pass; `batches` how many batches an epoch has; `longest` how many a rollout can have: no end, but where the loop
-    body leaves its epochs early. That is heard with a later outcome, and changes what the budget comes to.
+    body leaves its epochs early. That is heard with a later outcome, and changes what the budget comes to. `aside` is
+    kept for what is sure to follow.
     """
 
     def __init__(self, budget: float, epochs: int, survey: Outcome) -> None:
         self.epochs = epochs
-        self.paid = 0.0
+        self.paid = self.aside = 0.0
         self._measured = PlainEpoch()
         self._measured.hear(survey)
         self._worth = budget * epochs  # epochs
@@ -48,7 +49,7 @@ class Purse:
     @property
     def left(self) -> float:
         """Units, of the budget and of what the time allows."""
-        return min(self._left, self._in_time)
+        return min(self._left, self._in_time) - self.aside
 
     def limit(self, units_: float) -> None:
         """From now on no more than that, as far as the time goes."""

@@ -3,6 +3,9 @@
 From the same initial weights, with the same data and seed, it ends in the same weights, to the bit on a CPU: the
 same rollouts in the same order, each going on from where the last commit left the training and its random streams.
 With another model, data set or seed it is a schedule like any other.
+
+The course of another of several nets begins with initial weights of its own, which are made again where the training
+can do that; where it cannot, as the run that it comes from could not, they differ by the order of the data alone.
 """
 
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from gammatune.records import (
     Length,
     Outcome,
     Pool,
+    Renew,
     Rollout,
     Shape,
     Value,
@@ -45,6 +49,11 @@ class Replay:
     def __call__(self, job: Job) -> Steps:
         self._refuse(job)
         outcome: Outcome | None = None
+        if net := self.schedule.stretches[0].net:
+            yield Fork(
+                "begin"
+            )  # not "here": where nothing comes of the first epoch the training goes back to it
+            yield Renew("begin", net)
         for place, stretch in enumerate(self.schedule.stretches):
             if outcome is not None and job.is_ending(outcome.seconds):
                 break
@@ -127,7 +136,7 @@ def _rollout(leg: Leg, stretch: Stretch, fork: str | None) -> Rollout:
         planned = length.batches(stretch.epoch_batches) if stretch.epoch_batches else leg.batches
         length, shape = _first(leg.batches), _seen(shape, leg.batches, planned)
     course = leg is stretch or leg is stretch.settle
-    return Rollout(leg.values, stretch.epoch, fork, course, length, shape, leg.order, leg.scored)
+    return Rollout(leg.values, stretch.epoch, fork, course, length, shape, leg.order, leg.scored, net=leg.net)
 
 
 def _first(batches: int) -> Length:

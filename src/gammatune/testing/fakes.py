@@ -6,13 +6,14 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gammatune.crew import Task, train
 from gammatune.errors import DamagedCheckpoint
+from gammatune.files import net_file
 from gammatune.ledger import Meter
 from gammatune.objectives import Objective
 from gammatune.records import Metrics, Outcome, Values
@@ -20,11 +21,14 @@ from gammatune.records import Metrics, Outcome, Values
 
 @dataclass
 class FakeTraining:
-    """A `Trainable`, and `Storable`, that loses to the best learning rate by a parabola in its logarithm.
+    """A `Trainable`, `Storable` and `Joinable` that loses to the best learning rate by a parabola in its logarithm.
 
     Every epoch at rate r lowers the loss by a factor that is best at `best_lr`, parts of an epoch by parts of
     it; from `cliff` on it diverges. examples: an epoch's, in `steps` batches.
     progress: the state that forks keep; a test reads it to see where the training stands.
+    net: of several, which it is. luck: of a net, by number, what its loss is multiplied by where it is scored; NaN:
+    it diverges. common: of the loss, what is left of it where many nets are averaged. directory: where they are kept;
+    None: in memory.
     broken: the forks' contract is broken on purpose (restore does nothing), to see tests fail.
     """
 
@@ -34,23 +38,29 @@ class FakeTraining:
     steps: int = 5
     validation: int = 30
     broken: bool = False
+    luck: Mapping[int, float] = field(default_factory=dict)
+    common: float = 0.5
+    directory: Path | None = None
 
     def __post_init__(self) -> None:
         self.progress: list[float] = []  # the rates of the epochs this training has lived through
         self.loss = 1.0
+        self.net = 0
         self.closed = False
         self.calls: list[str] = []
-        self._forks: dict[str, tuple[list[float], float]] = {}
+        self._forks: dict[str, tuple[list[float], float, int]] = {}
         self._pools: dict[str, float] = {}
+        self._nets: dict[int, bytes] = {}
+        self._heard: dict[int, float] = {}
 
     def capture(self, fork: str) -> None:
         self.calls.append(f"capture {fork}")
-        self._forks[fork] = copy.deepcopy((self.progress, self.loss))
+        self._forks[fork] = copy.deepcopy((self.progress, self.loss, self.net))
 
     def restore(self, fork: str) -> None:
         self.calls.append(f"restore {fork}")
         if not self.broken:
-            self.progress, self.loss = copy.deepcopy(self._forks[fork])
+            self.progress, self.loss, self.net = copy.deepcopy(self._forks[fork])
 
     def apply(self, values: Values, meter: Meter) -> None:
         self.calls.append("apply")
@@ -62,7 +72,7 @@ class FakeTraining:
         meter.epoch_batches, meter.epoch_examples = self.steps, self.examples
         planned = meter.length.batches(self.steps)
         peak = lr * max(level for _, level in meter.shape.knots)
-        if peak >= self.cliff:
+        if peak >= self.cliff or math.isnan(self.luck.get(self.net, 1.0)):
             meter.steps += min(planned, 2)  # blows up at the second step
             meter.batches += min(planned, 2)
             meter.trained += self.examples // self.steps
@@ -84,7 +94,10 @@ class FakeTraining:
 
     def evaluate(self, meter: Meter) -> Metrics:
         meter.evaluated += self.validation
-        return {"accuracy": math.exp(-self.loss), "loss": self.loss}
+        return self._metrics(self.loss * self.luck.get(self.net, 1.0))
+
+    def _metrics(self, loss: float) -> Metrics:
+        return {"accuracy": math.exp(-loss), "loss": loss}
 
     def reorder(self, seed: int, *names: int) -> None:
         self.calls.append("reorder")
@@ -112,8 +125,7 @@ class FakeTraining:
             raise DamagedCheckpoint(f"the checkpoint {path.name} is missing") from None
         if hashlib.sha256(content).hexdigest() != checksum:
             raise DamagedCheckpoint(f"the checkpoint {path.name} is not what was written")
-        saved = json.loads(content)
-        self.progress, self.loss = saved["progress"], saved["loss"]
+        self._put(content)
 
     def structure(self) -> dict[str, str]:
         return {"model": f"FakeTraining: {self.examples} examples in {self.steps} batches"}
@@ -122,8 +134,43 @@ class FakeTraining:
         return hashlib.sha256(self._content(fork)).hexdigest()
 
     def _content(self, fork: str) -> bytes:
-        progress, loss = self._forks[fork]
-        return json.dumps({"progress": progress, "loss": loss}).encode()
+        return json.dumps(self._forks[fork]).encode()
+
+    def _put(self, content: bytes) -> None:
+        self.progress, self.loss, self.net = json.loads(content)
+
+    def renew(self, seed: int, net: int) -> None:
+        self.calls.append(f"renew {net}")
+        self.progress, self.loss, self.net = [], 1.0, net
+
+    def join(self, net: int) -> str | None:
+        self.calls.append(f"join {net}")
+        content = json.dumps([self.progress, self.loss, self.net]).encode()
+        self._nets[net] = content
+        if self.directory is not None:
+            (self.directory / net_file(net)).write_bytes(content)
+        return hashlib.sha256(content).hexdigest()
+
+    def rejoin(self, net: int, checksum: str) -> bool:
+        self.calls.append(f"rejoin {net}")
+        try:
+            content = b"" if self.directory is None else (self.directory / net_file(net)).read_bytes()
+        except FileNotFoundError:
+            return False
+        if hashlib.sha256(content).hexdigest() != checksum:
+            return False
+        self._nets[net] = content
+        return True
+
+    def hear(self, net: int, meter: Meter) -> None:
+        self.calls.append(f"hear {net}")
+        self._put(self._nets[net])
+        self._heard[net] = self.evaluate(meter)["loss"]
+
+    def together(self, nets: Sequence[int]) -> Metrics:
+        """Errors that have nothing in common but `common` of their squares."""
+        mean = sum(self._heard[net] for net in nets) / len(nets)
+        return self._metrics(mean * (self.common + (1 - self.common) / len(nets)))
 
     def close(self) -> None:
         self.closed = True
