@@ -472,7 +472,8 @@ def fit(
             if pretrained:
                 start = _Start.of(model, training, select)
             journal = None if run_dir is None else open_journal(run_dir, ranks)
-            if ensemble and new_model is None and not any(isinstance(item, nn.Module) for item in state):
+            several = ensemble or isinstance(policy, Replay)  # the course of one of several is repeated
+            if several and new_model is None and not any(isinstance(item, nn.Module) for item in state):
                 new_model = _another(trained, journal)
             training.several(new_model, None if run_dir is None else Path(run_dir))
             tuner = Tuner(

@@ -103,14 +103,6 @@ def test_a_budget_of_one_training_and_a_tuner_that_is_not_asked_have_one_net() -
         assert {net for net, _ in runs} == {0}
 
 
-def test_the_first_net_is_that_of_a_run_with_one_to_the_bit() -> None:
-    one, *_ = loop(budget=2.5, ensemble=False, new_model=None)
-    several, *_ = loop(budget=2.5)
-    first = [o for o in several.rollouts if o.net == 0 and not o.nets]
-    alone = one.rollouts[: len(first)]
-    assert [(o.values, o.metrics) for o in first] == [(o.values, o.metrics) for o in alone]
-
-
 def test_a_finished_run_is_read_again_with_its_nets(tmp_path: Path) -> None:
     before, ensemble, *_ = loop(run_dir=str(tmp_path / "run"))
     after, again, _, runs = loop(run_dir=str(tmp_path / "run"))
