@@ -1,6 +1,7 @@
 """What `fit` says and keeps of several nets: figures of one beside theirs, the price, and files on disk."""
 
 import json
+import math
 import pickle
 from functools import partial
 from pathlib import Path
@@ -117,12 +118,11 @@ def test_what_is_asked_after_the_search_is_asked_of_all(tmp_path: Path) -> None:
 def test_a_complete_run_keeps_the_files_of_its_nets_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    third = policy_nets.Nets._is_harmed
-
-    def harmed(self: policy_nets.Nets, before: Any, after: Any) -> bool:
-        return after.nets[2:] == (2,) or third(self, before, after)
-
-    monkeypatch.setattr(policy_nets.Nets, "_is_harmed", harmed)
+    score = policy_nets.Nets._score
+    third = {"_score": lambda self, outcome: -math.inf if outcome.net == 2 else score(self, outcome)}
+    third["_is_harmed"] = lambda self, alone, together: together.net == 2
+    for name, instead in third.items():
+        monkeypatch.setattr(policy_nets.Nets, name, instead)
     monkeypatch.setattr(policy_nets, "WORTH", -1.0)
     run = tmp_path / "run"
     found = several(run_dir=str(run), budget=4.7)
