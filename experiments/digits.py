@@ -1,4 +1,4 @@
-"""The demo over several seeds: `gammatune train digits` (20 epochs), other lengths, and the thesis's policy.
+"""The demo over several seeds: `gammatune train digits` as it comes, lengths that are given, and the thesis's policy.
 
     python experiments/digits.py [--seeds 10] [--out experiments/results/digits.json] [--quick]
 
@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from machine import machine
 
 SETUPS = {
+    "as it comes": (),
     "10 epochs": ("--epochs", "10"),
     "20 epochs": ("--epochs", "20"),
     "30 epochs": ("--epochs", "30"),
