@@ -616,7 +616,8 @@ def test_fit_repeats_to_the_bit(options: dict[str, Any], tmp_path: Path) -> None
         torch.equal(a, b)
         for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True)
     )
-    assert repeated.report == result.report
+    # of several nets it is the best alone that is repeated
+    assert repeated.report == (result.report if result.single is None else result.single)
     assert "Nothing is searched" in " ".join(repeated.said)
     assert read_back(tmp_path / "again").begin["policy"] == "replay"
     assert read_back(tmp_path / "again").schedule == result.schedule

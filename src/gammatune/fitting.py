@@ -439,7 +439,7 @@ def fit(
             raise InvalidArgument(
                 f"ensemble=True needs copies of the model, which cannot be made ({hindered}); leave it out"
             )
-    if new_model is not None:
+    if new_model is not None and ensemble:
         refuse_another_kind(new_model, model)
     if at_once is None:
         at_once = 1 if parallel is None else AT_ONCE

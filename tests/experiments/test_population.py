@@ -385,24 +385,24 @@ def test_doing_nothing_scores_as_the_cells_say(made: Path) -> None:
 
 
 def test_several_nets_are_pooled_and_one_is_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nets
+    import together
 
-    monkeypatch.setattr(nets, "NETS", {1.0: 2, 0.5: 1})
-    monkeypatch.setattr(nets, "TEACHERS", {"half 2": (2, 0.5)})
+    monkeypatch.setattr(together, "NETS", {1.0: 2, 0.5: 1})
+    monkeypatch.setattr(together, "TEACHERS", {"half 2": (2, 0.5)})
     task, out = "breast_cancer/mlp/sgd/300", tmp_path / "nets.jsonl"
     table = prior.learned()
     for what in ("nets", "taught", "optimizers"):
-        nets.compute(task, 0, -1.0, what, {"fan_in": 30.0}, table, out, math.inf)
+        together.compute(task, 0, -1.0, what, {"fan_in": 30.0}, table, out, math.inf)
     rows = {(row["what"], row["length"]): row for row in read_lines(out)}
     pair = rows["nets", 1.0]
     assert len(pair["each"]) == len(pair["mean"]) == 2
     assert pair["mean"][0] == pair["each"][0] != pair["each"][1]
     assert pair["mean"][1][3] < max(each[3] for each in pair["each"])  # log-loss is convex
     assert {"reordered", "taught half 2", "adamw", "momentum", "muon"} <= {what for what, _ in rows}
-    assert ("muon", nets.LOOK) in rows
+    assert ("muon", together.LOOK) in rows
     before = out.read_bytes()
-    nets.compute(task, 0, -1.0, "nets", {"fan_in": 30.0}, table, out, math.inf)
+    together.compute(task, 0, -1.0, "nets", {"fan_in": 30.0}, table, out, math.inf)
     assert out.read_bytes() == before
-    told = nets.summary(out, "choose")
+    told = together.summary(out, "choose")
     assert told[0] == "choose: 1 trainings"
     assert any("2 of 1 " in line for line in told)

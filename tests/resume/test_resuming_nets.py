@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import torch
 from hypothesis import given, settings
@@ -344,7 +345,7 @@ def test_other_loaders_and_optimizers(
     """Killed as the second net ends and as it has been kept; what lies before is trained again."""
     made: Any = "adamw"
     if optimizer == "schedule-free":
-        package = pytest.importorskip("schedulefree")
+        package = needs.package("schedulefree")
         made = lambda parameters: package.AdamWScheduleFree(parameters, lr=0.01)  # noqa: E731
 
     def train(directory: Path) -> Any:

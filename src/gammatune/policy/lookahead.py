@@ -44,7 +44,7 @@ LOOKS_BY_WALKS = 3  # whole trainings at other rates, at most, before others at 
 # Where the length is left open, how many nets share x usual trainings. On the population a classifier is better for
 # more nets and worse for longer ones (two of .6 have .95 of the error of one, four of 1 have .91, one of 2.4 1.00, of
 # the log-loss even 1.08), and of numbers it is the other way round (1.07, .94, .88): there x ** LONGER are nets, each
-# so much the longer (experiments/population/nets.py).
+# so much the longer (experiments/population/together.py).
 LEAST_FOR_TWO, MOST_NETS = 0.9, 8
 LONGER = 0.4
 OPEN_SHARE = 1 / 3  # of an open budget, at most, for looks: half of the course that follows

@@ -18,7 +18,7 @@ from gammatune.records import Commit, Outcome, Request, Together, Verdict
 WORTH = 0.0005
 # Of the progress that was made: an average that loses more by a net goes without it. On the population an average was
 # better with the second net even where its score on the selection data was not (.943 of the error of one, .945 where
-# only those are taken that raise it; experiments/population/nets.py), so that only a wreck is left out (guess).
+# only those are taken that raise it; experiments/population/together.py), so that only a wreck is left out (guess).
 HARM = 0.35
 
 # Of the time that the first net took: with less left no other is begun; with a little less it brings its rate to zero

@@ -1,8 +1,8 @@
 """What several nets come to: averaged predictions by how long each was trained, one net taught by them, and other
 optimizers in the place of the given one.
 
-    python experiments/population/nets.py [--parts fit choose] [--what nets taught optimizers] [--jobs 2]
-    python experiments/population/nets.py --summary
+    python experiments/population/together.py [--parts fit choose] [--what nets taught optimizers] [--jobs 2]
+    python experiments/population/together.py --summary
 
 Appends a line a training, or a group of them, to experiments/results/population/nets.jsonl and leaves out what is
 there. The rate is the one that the opening chooses at a budget of 1.5 (played offline; of the part "fit" by a prior
