@@ -606,7 +606,8 @@ class Driver:
         )
         self._joinable.ask(request.nets)
         try:
-            outcome = yield from self._train(asked, number, self._allowance(), True, place)
+            allowance = self._allowance(passes=len(request.nets))
+            outcome = yield from self._train(asked, number, allowance, True, place)
         finally:
             self._joinable.ask(())
         self.rollouts.append(outcome)
@@ -640,11 +641,12 @@ class Driver:
         if self._journal is not None and checksum is not None:
             self._journal.append(net_event(net, checksum))
 
-    def _allowance(self, count: int = 1) -> float:
-        """The units each of the next `count` rollouts may train with: what is left, less their own evaluation."""
+    def _allowance(self, count: int = 1, passes: int = 1) -> float:
+        """The units each of the next `count` rollouts may train with: what is left, less their own evaluation, of so
+        many passes."""
         left = self.ledger.left(self._budget) / count
-        evaluated = next((o.evaluated for o in reversed(self.rollouts) if o.evaluated), 0)
-        return left - units(0, evaluated) + ROUNDING * abs(left)
+        evaluated = next((o.evaluated for o in reversed(self.rollouts) if o.evaluated and not o.nets), 0)
+        return left - units(0, passes * evaluated) + ROUNDING * abs(left)
 
     # -- going to a place
 

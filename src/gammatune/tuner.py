@@ -658,6 +658,7 @@ class Tuner:
             scale=lambda: self.objective.name,
             known=self._known,
             nets=self._nets,
+            asks_anew=not hasattr(self._training, "together"),
             guide=self._guide,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),

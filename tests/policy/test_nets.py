@@ -1,5 +1,6 @@
 """Several nets, by a training whose luck with each of them is known."""
 
+import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -129,6 +130,38 @@ def test_whatever_comes_the_budget_is_a_ceiling_and_what_is_spoken_of_is_there(
     assert sorted(set(heard)) in ([], [validation], [0, validation])  # nobody is asked twice
 
 
+class Single:
+    """A training of which there is one net: all but `Joinable`."""
+
+    lacks: tuple[str, ...] = ("renew", "join", "rejoin", "hear", "together")
+
+    def __init__(self, of: FakeTraining) -> None:
+        self._of = of
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.lacks:
+            raise AttributeError(name)
+        return getattr(self._of, name)
+
+
+class Asking(Single):
+    """As in a loop of one's own, where nobody but its body knows how to score: all nets are asked each time."""
+
+    lacks = ("hear", "together")
+    asked: tuple[int, ...] = ()
+
+    def ask(self, nets: Any) -> None:
+        self.asked = tuple(nets)
+
+    def evaluate(self, meter: Any) -> Any:
+        if not self.asked:
+            return self._of.evaluate(meter)
+        of = self._of
+        of._heard = {net: json.loads(of._nets[net])[1] * of.luck.get(net, 1.0) for net in self.asked}
+        meter.evaluated += len(self.asked) * of.validation
+        return of.together(self.asked)
+
+
 class Fragile(Own):
     """Of a net, by number, the highest rate that it bears in its second epoch, which it goes through to its end."""
 
@@ -150,24 +183,55 @@ class Fragile(Own):
 @settings(max_examples=60)
 @given(
     budget=st.floats(2.4, 6.0),
-    validation=st.integers(100, 1200),
+    validation=st.integers(100, 2000),
     bears=st.dictionaries(st.integers(0, 3), st.sampled_from([0.03, 0.01]), min_size=1, max_size=3),
+    luck=st.dictionaries(st.integers(0, 3), st.just(0.01), max_size=1),
     epochs=st.integers(2, 6),
+    is_loop=st.booleans(),
 )
-@example(
-    budget=2.65, validation=150, bears={0: 0.03}, epochs=2
-)  # pays for the second net, but not to ask both
+# what pays for the second net, but not to ask both
+@example(budget=2.65, validation=150, bears={0: 0.03}, luck={}, epochs=2, is_loop=False)
+# nor to ask the second once more, alone
+@example(budget=4.91, validation=2000, bears={0: 0.01}, luck={1: 0.01}, epochs=4, is_loop=True)
 def test_what_a_guard_pays_is_not_paid_twice(
-    budget: float, validation: int, bears: dict[int, float], epochs: int
+    budget: float,
+    validation: int,
+    bears: dict[int, float],
+    luck: dict[int, float],
+    epochs: int,
+    is_loop: bool,
 ) -> None:
     """An epoch of the first that is taken back is paid by what the others would have taken, and of one of them not by
     the pass in which it is to be asked."""
-    one = Fragile(1e-3, validation=validation)
+    one = Fragile(1e-3, validation=validation, luck=luck)
     one.bears = bears
-    tuner, _ = run(one, budget=budget, epochs=epochs, space=["lr=0.05:0.051:log"])
+    tuner, _ = run(
+        Asking(one) if is_loop else one,  # type: ignore[arg-type]
+        budget=budget,
+        epochs=epochs,
+        space=["lr=0.05:0.051:log"],
+    )
     assert tuner.cost.units <= budget * epochs * (400 + validation / 3) * (1 + 1e-9)
     assert not any(o.cut for o in tuner.result.rollouts)  # none is begun that cannot be paid
-    assert all(o.evaluated == validation for o in asked(tuner) if len(o.nets) > 1)
+    assert_paid(tuner, validation, is_loop)
+
+
+def assert_paid(tuner: Tuner, validation: int, is_loop: bool) -> None:
+    for outcome in asked(tuner):
+        if is_loop:
+            assert (outcome.trained, outcome.evaluated) == (10, len(outcome.nets) * validation)
+        elif len(outcome.nets) > 1:
+            assert (outcome.trained, outcome.evaluated) == (0, validation)
+
+
+@pytest.mark.parametrize("luck", [{}, {0: 3.0}, {1: 3.0, 2: 0.9}, {0: 3.0, 1: 2.0}, {1: DEAD}])
+def test_several_need_no_more_forks_than_one(luck: dict[int, float]) -> None:
+    """Each is a copy of weights and optimizer state; whichever of the nets is the course."""
+    _, alone = run(budget=1.5)
+    tuner, one = run(training(luck=luck), budget=6.0)
+    assert len(trained(tuner)) >= 4
+    assert len(one._forks) == len(alone._forks)
+    assert_consistent(tuner, one)
 
 
 def test_a_budget_for_one_is_spent_as_if_there_were_no_others() -> None:
@@ -430,16 +494,26 @@ def test_it_ends_soon_when_asked_to(role: str) -> None:
 # Others -----------------------------------------------------------------------------------------------------
 
 
-class Single:
-    """A training of which there is one net: all but `Joinable`."""
-
-    def __init__(self, of: FakeTraining) -> None:
-        self._of = of
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("renew", "join", "rejoin", "hear", "together"):
-            raise AttributeError(name)
-        return getattr(self._of, name)
+@settings(max_examples=40)
+@given(
+    budget=st.floats(1.5, 8.0),
+    validation=st.integers(10, 3000),
+    luck=st.dictionaries(st.integers(0, 4), st.sampled_from([0.2, 1.1, 30.0]), max_size=3),
+    length_is_open=st.booleans(),
+)
+def test_in_a_loop_of_ones_own_every_pass_of_every_net_is_paid(
+    budget: float, validation: int, luck: dict[int, float], length_is_open: bool
+) -> None:
+    one = training(validation=validation, luck=luck)
+    options: dict[str, Any] = {"budget": budget}
+    if length_is_open:
+        options = {"budget": None, "epochs": None, "total_epochs": 6 * budget, "guide": 3.0}
+    tuner, _ = run(Asking(one), **options)  # type: ignore[arg-type]
+    assert tuner.cost.units <= budget * 6 * (400 + validation / 3) * (1 + 1e-9)
+    assert_paid(tuner, validation, is_loop=True)
+    assert not any(o.cut for o in tuner.result.rollouts)
+    assert set(tuner.result.nets) <= trained(tuner)
+    assert one.net == tuner.result.course[-1].net
 
 
 def test_where_no_net_can_be_kept_the_walks_are_as_without() -> None:

@@ -434,6 +434,46 @@ def test_a_broken_disk_costs_nothing_but_safety(
         assert bits(*fit(tmp_path / "run")) == whole
 
 
+def loop(directory: Path | None) -> Any:
+    """The same in a loop of one's own, whose body is asked for the average."""
+    torch.manual_seed(1)
+    model = new()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X[:120], Y[:120]), 10, shuffle=True)
+
+    def validate() -> dict[str, float]:
+        out = model(X[120:])
+        right = float((out.argmax(1) == Y[120:]).float().mean())
+        return {"accuracy": right, "loss": float(nn.functional.cross_entropy(out, Y[120:]))}
+
+    options: dict[str, Any] = {"epochs": 4, "budget": 4.5, "space": ["lr=0.02"], "seed": 3, "ensemble": True}
+    where = None if directory is None else str(directory)
+    tuner = Tuner(model=model, optimizer=optimizer, new_model=new, run_dir=where, **options)
+    with tuner:
+        for run in tuner:
+            for x, y in run.batches(batches):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+            run.report(**run.evaluate(validate))
+    result, ensemble = tuner.result, tuner.ensemble()
+    assert ensemble is not None
+    held = [value.numpy().tobytes() for one in (model, ensemble) for value in one.state_dict().values()]
+    rollouts = [replace(o, seconds=0.0, processor=0.0) for o in result.rollouts]
+    return held, result.nets, rollouts, list(result.verdicts)
+
+
+def test_a_loop_of_ones_own_killed_behind_any_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, always: None
+) -> None:
+    expected = loop(None)
+    assert len(expected[1]) == 3
+    copies = kept_after_every_event(tmp_path, monkeypatch, lambda: loop(tmp_path / "run"))
+    first = next(place for place, (_, event) in enumerate(copies) if event["event"] == "net")
+    for place in [0, first - 1, *range(first, len(copies), 2)]:
+        assert loop(copies[place][0]) == expected, f"behind event {place}: {copies[place][1]}"
+
+
 def test_interrupted_in_the_middle_of_the_second_net(tmp_path: Path, whole: Any) -> None:
     seen: list[Outcome] = []
 

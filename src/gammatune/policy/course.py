@@ -99,7 +99,8 @@ def walk(
     (`compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew up;
     without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below doing
     nothing is taken back too, while that costs no other epoch, and that what is left is a shorter course where not
-    even the last epoch can be paid for again.
+    even the last epoch can be paid for again. net: see `Rollout.net`; of another net than the first no fork is kept
+    but its best, from which it goes on after an epoch that blew up.
     """
     done = Walk(peak, verdict, values)
     is_course = number == 1
@@ -177,7 +178,7 @@ def walk(
         if done.best is None or job.rank(outcome) > job.rank(done.best):
             done.best = outcome
             yield Fork(peak)
-        if guard or members > 1:
+        if (guard or members > 1) and not net:
             yield Fork("last")
         epoch, fresh, verdict = epoch + 1, True, _along(job, values, shape)
     done.standing = fresh

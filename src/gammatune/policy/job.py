@@ -36,8 +36,10 @@ class Job:
     now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
     where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
     known: what can be told of the training before it begins.
-    nets: several nets may be trained, and asked together (`records.Together`). guide: where the length was left open,
-    the epochs that a training like this usually has; None where nobody can tell.
+    nets: several nets may be trained, and asked together (`records.Together`). asks_anew: in a loop of the user's own
+    all of them pass over the selection data each time, after a batch of training; else only the one that joins does.
+    guide: where the length was left open, the epochs that a training like this usually has; None where nobody can
+    tell.
     """
 
     epochs: int
@@ -59,6 +61,7 @@ class Job:
     scale: Callable[[], str] = lambda: ""
     known: Known = field(default_factory=Known)
     nets: bool = False
+    asks_anew: bool = False
     guide: float | None = None
 
     def is_ending(self, seconds: float = 0.0) -> bool:

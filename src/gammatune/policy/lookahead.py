@@ -23,7 +23,7 @@ from gammatune.policy.course import Walk, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.looking import Looked
 from gammatune.policy.memory import fit_in
-from gammatune.policy.nets import Nets
+from gammatune.policy.nets import Nets, asked_in_all
 from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.purse import Purse
 from gammatune.policy.tour import PEAKS, Tour
@@ -70,11 +70,8 @@ def lookahead(
     if job.open:
         yield from _open_horizon(job, purse, survey, opening)
         return
-    heard = (
-        1 + purse.pass_ / purse.plain if job.nets else 1.0
-    )  # plain runs: each of several nets is asked once more
-    trainings = max(1, int((purse.left / purse.plain - OPENING) / heard))  # whole ones that are paid for
-    spare = purse.left - trainings * purse.plain * (heard if trainings > 1 else 1.0)
+    trainings = _paid_for(job, purse)
+    spare = purse.left - trainings * purse.plain - (asked_in_all(job, purse, trainings) if job.nets else 0.0)
     reserve = min(RESERVE * spare, purse.epoch)
     found = yield from opening(job, purse, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
@@ -91,6 +88,15 @@ def lookahead(
             yield from _other_rates(tour, (FACTORS if factors is None else factors)[: trainings - 1])
         yield from _averages(tour, averages)
     yield from tour.end()
+
+
+def _paid_for(job: Job, purse: Purse) -> int:
+    """Whole trainings; those of several nets with what it takes to ask them as they join."""
+    count = max(1, int(purse.left / purse.plain - OPENING))
+    if job.nets:
+        while count > 1 and (count + OPENING) * purse.plain + asked_in_all(job, purse, count) > purse.left:
+            count -= 1
+    return count
 
 
 def _survey(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]:
@@ -128,7 +134,7 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Ste
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     nets = _how_many(job, purse)
-    purse.epochs = max(1, int((purse.left / nets - (nets > 1) * purse.pass_) / purse.epoch))
+    purse.epochs = max(1, int((purse.left - asked_in_all(job, purse, nets)) / nets / purse.epoch))
     course = replace(job, space=found.space, epochs=purse.epochs)
     tour = Tour(course, purse, survey, (yield from _course(course, purse, found, survey)))
     yield from _nets(tour, found, nets - 1)

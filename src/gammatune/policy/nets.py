@@ -10,6 +10,8 @@ import math
 from collections.abc import Generator
 
 from gammatune.policy.course import Walk
+from gammatune.policy.job import Job
+from gammatune.policy.purse import Purse
 from gammatune.policy.tour import Tour
 from gammatune.records import Commit, Outcome, Request, Together, Verdict
 
@@ -24,6 +26,16 @@ HARM = 0.35
 # Of the time that the first net took: with less left no other is begun; with a little less it brings its rate to zero
 # early (guess).
 IN_TIME = 0.8
+
+
+def asking(job: Job, purse: Purse, count: int) -> float:
+    """The units that it takes to score the averaged predictions of so many nets, one of which has just joined."""
+    return count * purse.pass_ + purse.price(1, scored=False) if job.asks_anew else purse.pass_
+
+
+def asked_in_all(job: Job, purse: Purse, count: int) -> float:
+    """The same, as often as so many are asked as they join; one alone is not."""
+    return sum(asking(job, purse, joined) for joined in range(1, count + 1)) if count > 1 else 0.0
 
 
 class Nets:
@@ -43,15 +55,18 @@ class Nets:
         values = tour.best.values
         seconds = sum(outcome.seconds for outcome in tour.first.outcomes)
         for net in range(1, count + 1):
-            passes = 1 if self.chosen else 2  # the first is not heard where it stays alone
-            price = job.epochs * purse.epoch + passes * purse.pass_
+            alone = asking(job, purse, 1)
+            first = 0.0 if self.chosen else alone  # it is not asked where it stays alone
+            asked = asking(job, purse, max(1, len(self.chosen)) + 1)
+            asked += alone if job.asks_anew else 0.0  # once more where it is much better than with the others
+            price = job.epochs * purse.epoch + first + asked
             hurried = job.is_ending() or job.seconds_left() < IN_TIME * seconds
             if purse.left < price or hurried or not self.is_worth_more:
                 return
             if not self.chosen:
                 yield from self._join(0, tour.best)
             verdict = Verdict(f"net {net + 1}, trained like the first", {"net": float(net)}, "walk")
-            purse.aside = purse.pass_  # to be heard, whatever the guard has to pay
+            purse.aside = asked  # whatever the guard has to pay
             walk = yield from tour.renew(net, values, verdict)
             purse.aside = 0.0
             if walk.best is not None:

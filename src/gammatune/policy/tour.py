@@ -8,6 +8,7 @@ from gammatune.policy.purse import Purse
 from gammatune.records import Fork, Outcome, Renew, Request, Values, Verdict
 
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
+LAST = "last"  # where the last epoch of the course ended
 
 
 class Tour:
@@ -32,6 +33,8 @@ class Tour:
         """One more walk, from the start; it becomes the course if it ends better. net: see `Rollout.net`."""
         self.count += 1
         peak = PEAKS[self.best.peak == PEAKS[0]]  # not where the course stands
+        if net and self.best.peak != LAST:
+            peak = LAST  # which nobody needs any more, so that several nets take no more memory than one
         later = yield from walk(
             job,
             self.purse,
