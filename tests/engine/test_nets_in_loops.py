@@ -114,6 +114,40 @@ def test_a_finished_run_is_read_again_with_its_nets(tmp_path: Path) -> None:
     assert torch.equal(ensemble(x), again(x))
 
 
+def test_what_is_raised_while_several_are_asked_is_no_candidates(tmp_path: Path) -> None:
+    """Each of them has been evaluated by itself; the error goes through, and the same call goes on."""
+
+    def attempt(broken: bool) -> gammatune.Result:
+        torch.manual_seed(0)
+        model = net()
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+        x, y = examples()
+        loader = DataLoader(TensorDataset(x[:160], y[:160]), 10, shuffle=True)
+        told: dict[str, Any] = {"epochs": 4, "budget": 4, "run_dir": str(tmp_path), "new_model": net}
+        with gammatune.Tuner(model=model, optimizer=optimizer, ensemble=True, **told) as tuner:
+            for run in tuner:
+                with run.attempt():
+                    for inputs, targets in run.batches(loader):
+                        optimizer.zero_grad()
+                        loss_of(model(inputs), targets).backward()
+                        optimizer.step()
+
+                    def validate(several: bool = len(run.nets) > 1) -> dict[str, float]:
+                        if broken and several:
+                            raise ValueError("of the validation")
+                        out = model(x[160:])
+                        return {"accuracy": 0.5, "loss": float(loss_of(out, y[160:]))}
+
+                    run.report(**run.evaluate(validate))
+        return tuner.result
+
+    with pytest.raises(ValueError, match="of the validation"):
+        attempt(broken=True)
+    result = attempt(broken=False)
+    assert len(result.nets) > 1
+    assert [o.number for o in result.rollouts] == list(range(len(result.rollouts)))
+
+
 def test_what_a_factory_cannot_make_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="ensemble=True"):
         loop(ensemble=False)
