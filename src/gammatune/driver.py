@@ -393,8 +393,8 @@ class Driver:
     ) -> Generator[Run, None, Outcome]:
         """Let the loop body train, from where the training stands: at `origin`, but for what is trained to look into
         an error."""
-        # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed over, or
-        # by what several nets say together, each of which has been evaluated by itself
+        # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed
+        # over, or by what several nets say together, each of which has been evaluated by itself
         at_rest = request.shape == STILL and (isinstance(origin, Beginning) or bool(request.nets))
         before = self.rollouts[number - 1] if number else None
         run = Run(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from test_lookahead import SPACE, Own
 
 from gammatune.errors import AllDiverged
+from gammatune.policy.nets import WORTH
 from gammatune.records import Outcome
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuner import Tuner
@@ -403,8 +404,8 @@ def test_one_more_is_trained_while_it_promises_enough(common: float, budget: flo
         (1 - common) / (k * (k + 1)) / (common + (1 - common) / k) for k in range(2, 20)
     ]  # by the K-th, as a share
     paid = int((budget - 0.46) / 1.01)
-    wanted = 2 + next((i for i, gain in enumerate(promised) if gain <= 0.002), 99)
-    if not any(math.isclose(gain, 0.002, rel_tol=0.05) for gain in promised):
+    wanted = 2 + next((i for i, gain in enumerate(promised) if gain <= WORTH), 99)
+    if not any(math.isclose(gain, WORTH, rel_tol=0.05) for gain in promised):
         assert made in (min(wanted, paid), min(wanted, paid + 1))
 
 

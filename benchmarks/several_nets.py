@@ -1,0 +1,181 @@
+"""What three nets take beside one: of memory while they are trained, and of time and memory when they are asked.
+
+    python benchmarks/several_nets.py [--nets mlp] [--repeats 3] [--out benchmarks/results/several_nets.json]
+
+One thread. Of each net `fit` at a budget for one and for three, on the same data, each in a process of its
+own, and one that only makes net and data. The median of the repeats:
+
+    memory    begun, one, three: the highest resident memory of those processes, MiB; ratio: of three to one; beyond:
+              of what lies above `begun`. held: where what was freed goes back to the system at once, so that what
+              counts is what is held at a time; taken: as the allocator has it, which keeps much of that for later
+    asking    by the size of a batch, the seconds that one net takes for it and that the three together take, and
+              their ratio. Where the net is small the averaging itself is as much as a net
+
+A bound on the ratio of memory held is 1.3, on that of asking 3.2.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import machine
+from torch import Tensor, nn
+
+import gammatune
+from gammatune.engine.ensemble import Ensemble
+from gammatune.policy import nets as policy
+
+policy.WORTH = -1.0  # three, whatever a third promises
+ALLOCATOR = {"taken": {}, "held": {"MALLOC_MMAP_THRESHOLD_": "131072"}}  # of the GNU C library
+ASKED = 200  # passes in turn, the fastest tenth of which counts
+BOUNDS = {"held": 1.3, "asking": 3.2}
+
+
+@dataclass(frozen=True)
+class Net:
+    make: Callable[[], nn.Module]
+    shape: tuple[int, ...]  # of one input
+    train: int
+    select: int
+    classes: int = 10
+    epochs: int = 4
+    batches: tuple[int, ...] = (64,)
+
+    @property
+    def budgets(self) -> dict[str, float]:
+        """What pays for so many: beside them nearly half of one, a first pass, and one for each to be asked."""
+        pass_ = self.select / 3 / (self.epochs * (self.train + self.select / 3))
+        return {"one": 1.6, "three": 3.6 + 4 * pass_}
+
+
+def perceptron(width: int, layers: int) -> nn.Module:
+    hidden = [part for _ in range(layers) for part in (nn.Linear(width, width), nn.ReLU())]
+    return nn.Sequential(nn.Linear(64, width), nn.ReLU(), *hidden, nn.Linear(width, 10))
+
+
+def pixels() -> nn.Module:
+    """A class for each pixel."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 21, 3, padding=1))
+    )
+
+
+NETS = {
+    "mlp": Net(lambda: perceptron(128, 1), (64,), 4000, 1000, batches=(64, 1024)),
+    "weights": Net(lambda: perceptron(2048, 3), (64,), 640, 160),  # 13 million, 50 MiB
+    "pixels": Net(pixels, (3, 48, 48), 160, 400, classes=21, epochs=3),  # outputs of 74 MiB
+}
+
+
+def data(net: Net) -> tuple[Any, Any]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(net.train + net.select, *net.shape, generator=generator)
+    flat = x if len(net.shape) == 1 else x.movedim(1, -1)
+    y = (flat @ torch.randn(flat.shape[-1], net.classes, generator=generator)).argmax(-1)
+    return (x[: net.train], y[: net.train]), (x[net.train :], y[net.train :])
+
+
+def trained(net: Net, budget: float) -> gammatune.FitResult:
+    torch.manual_seed(0)
+    train, select = data(net)
+    return gammatune.fit(
+        *(net.make(), train, select),
+        epochs=net.epochs, budget=budget, batch_size=32, new_model=net.make, progress=False, device="cpu",
+        space=["lr=0.001"],
+    )  # fmt: skip
+
+
+def peak(name: str, what: str) -> float:
+    """MiB, of this process."""
+    net = NETS[name]
+    if what == "begun":
+        held = net.make(), data(net)
+        assert held
+    else:
+        nets = trained(net, net.budgets[what]).nets
+        assert len(nets) == (3 if what == "three" else 0), nets
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def in_a_process(name: str, what: str, options: dict[str, str]) -> float:
+    call = [sys.executable, __file__, "--nets", name, "--what", what]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, env=os.environ | options)
+    return float(done.stdout)
+
+
+@torch.no_grad()
+def asking(net: Net, batch: int) -> dict[str, float]:
+    whole = Ensemble([net.make() for _ in range(3)], classify=True).eval()
+    one, x = whole.members[0], torch.randn(batch, *net.shape)
+
+    def seconds(asked: nn.Module, given: Tensor) -> float:
+        began = time.perf_counter()
+        asked(given)
+        return time.perf_counter() - began
+
+    taken = [(seconds(one, x), seconds(whole, x)) for _ in range(ASKED)]
+    alone, together = (statistics.mean(sorted(each)[: ASKED // 10]) for each in zip(*taken, strict=True))
+    return {"one": alone, "three": together, "ratio": together / alone}
+
+
+def memory(name: str, options: dict[str, str], repeats: int) -> dict[str, float]:
+    row = {
+        what: statistics.median(in_a_process(name, what, options) for _ in range(repeats))
+        for what in ("begun", "one", "three")
+    }
+    beyond = (row["three"] - row["begun"]) / (row["one"] - row["begun"])
+    return row | {"ratio": row["three"] / row["one"], "beyond": beyond}
+
+
+def measure(name: str, repeats: int) -> dict[str, Any]:
+    found = {kind: memory(name, options, repeats) for kind, options in ALLOCATOR.items()}
+    return {
+        "net": name,
+        "memory": found,
+        "asking": {str(batch): asking(NETS[name], batch) for batch in NETS[name].batches},
+    }
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: rounded(held) for key, held in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nets", default=";".join(NETS), help="with semicolons")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--what", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.what:
+        print(peak(asked.nets, asked.what))
+        return
+    found: dict[str, Any] = {
+        "command": "python benchmarks/several_nets.py",
+        "machine": machine("gammatune", "torch"),
+        "bounds": BOUNDS,
+        "rows": [],
+    }
+    for name in asked.nets.split(";"):
+        found["rows"].append(rounded(measure(name, asked.repeats)))
+        print(found["rows"][-1], flush=True)
+        if asked.out:
+            asked.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
