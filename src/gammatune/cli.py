@@ -225,7 +225,7 @@ def train(
         str,
         typer.Option(
             help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, muon; with the extra optimizers also "
-            "prodigy and schedulefree.",
+            "prodigy and schedulefree; auto: adamw or muon, whichever leads further.",
             rich_help_panel="Network",
         ),
     ] = "adamw",

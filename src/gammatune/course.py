@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from gammatune.errors import InvalidArgument
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape, Value, Values
+from gammatune.space import BATCH_SIZE, OPTIMIZER
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -446,9 +447,10 @@ def _times(stretch: Stretch, rates: list[str], factors: list[float]) -> list[flo
 
 
 def _refuse_other_values(group: Mapping[str, Any], values: Values, rate: str) -> None:
-    """What else the course was trained with, the optimizer must have; a batch size is the loader's."""
+    """What else the course was trained with, the optimizer must have; a batch size is the loader's, and of which kind
+    the optimizer has to be, where that was chosen, the schedule says by a name of `fit`'s."""
     for name, value in values.items():
-        if name in (rate, "batch_size"):
+        if name in (rate, BATCH_SIZE, OPTIMIZER):
             continue
         own = group.get("betas", (None,))[0] if name == "momentum" and name not in group else group.get(name)
         if own is None or not math.isclose(float(own), float(value), rel_tol=1e-6):

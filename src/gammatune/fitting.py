@@ -30,7 +30,13 @@ from gammatune.engine.ensemble import Ensemble, NewModel, Price, obstacle, refus
 from gammatune.engine.fresh import another_like, drawn_anew
 from gammatune.engine.gang import telling
 from gammatune.engine.modes import evaluating, has_mode
-from gammatune.engine.optimizers import DEFAULT_OPTIMIZER, OptimizerName, make_optimizer, recipe_of
+from gammatune.engine.optimizers import (
+    DEFAULT_OPTIMIZER,
+    OptimizerName,
+    automatic,
+    make_optimizer,
+    recipe_of,
+)
 from gammatune.engine.shards import is_spread
 from gammatune.engine.snapshot import refuse_without_numbers
 from gammatune.engine.streams import StreamStates
@@ -82,7 +88,7 @@ from gammatune.rehearsal import Task, rehearse
 from gammatune.rules import epochs_for
 from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
-from gammatune.space import BATCH_SIZE, Dimension, Float, Space
+from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space
 from gammatune.tuner import (
     FEW_DECADES,
     AnyPolicy,
@@ -213,7 +219,10 @@ def fit(
     target_scale: Scale | None = None,
     space: Space | Mapping[str, Dimension] | Sequence[str] | str | None = None,
     loss_fn: LossFunction | None = None,
-    optimizer: OptimizerName | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
+    optimizer: OptimizerName
+    | Literal["auto"]
+    | Optimizer
+    | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
     lr: float | None = None,
     weight_decay: float | None = None,
     pretrained: bool | None = None,
@@ -257,7 +266,9 @@ def fit(
     targets were standardised, so that metric and measures are told in the original unit.
     loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
     error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
-    optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), an object, or a function of the parameters.
+    optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), an object, or a function of the parameters. "auto"
+    chooses between AdamW and Muon, and "optimizer=adamw,momentum,muon" in the space between those: by looks at rates
+    with each, and where the budget pays for more than one whole training by one with each that they do not rule out.
     lr, weight_decay: for an optimizer given by name; around that rate no more than three decades are searched, and it
     stays unless another is likely to be better. Without lr the search begins where other trainings did best.
     pretrained: the weights the model comes with are worth something. Only three decades are searched around the
@@ -369,17 +380,24 @@ def fit(
         objective = DEFAULT_CLASSIFICATION if task.classify else DEFAULT_REGRESSION
         objective = objective if task.comparable else DEFAULT_OWN_LOSS
 
+    names = _to_choose_from(optimizer, asked, model, policy)
     if any(not p.requires_grad for p in model.parameters()):
         said.append(f"Of the model, {trained_in_words(model)}.")
         pretrained = True if pretrained is None else pretrained
-    stepper, default_range = _optimizer(
-        optimizer, model, lr, weight_decay, policy, near=lr is not None or bool(pretrained)
-    )
-    where = Space({"lr": default_range}) if asked is None else asked
+    near = lr is not None or bool(pretrained)
+    choice: dict[str, Optimizer] = {}
+    if names:
+        choice, default_range = _optimizers(names, model, lr, weight_decay, policy, near=near)
+        steppers = list(choice.values())
+        said.append(f"The optimizer is chosen from {', '.join(names)}.")
+    else:
+        stepper, default_range = _optimizer(optimizer, model, lr, weight_decay, policy, near=near)
+        steppers = [stepper]
+    where = _where(asked, default_range, names)
     if asked is None:
         why = ""
-        if lr is not None or pretrained:
-            why = f", {FEW_DECADES:g} decades around {lr_of(stepper):.3g}"
+        if near:
+            why = f", {FEW_DECADES:g} decades around {lr_of(steppers):.3g}"
             why += " since the model is pretrained" if pretrained else ""
         said.append(
             f"The learning rate is searched from {default_range.low:g} to {default_range.high:g}{why}."
@@ -391,7 +409,7 @@ def fit(
             else f"Searched: {', '.join(where.lines)}."
         )
         if not any(name.partition(".")[0] == "lr" for name in where.names):
-            said.append(f"The learning rate stays at {lr_of(stepper):.3g}; search lr too to have it chosen.")
+            said.append(f"The learning rate stays at {lr_of(steppers):.3g}; search lr too to have it chosen.")
     train: Any
     if not searches_size:
         train = training_loader(train_set, size, collate, ranks, seed)
@@ -408,7 +426,7 @@ def fit(
     build = partial(
         Supervised,
         trained,
-        stepper,
+        choice or steppers[0],
         where.names,
         train=train,
         select=select,
@@ -450,7 +468,7 @@ def fit(
     # first, since the training puts its hooks on the optimizer
     if parallel is not None:
         refuse_beside(ranks, f"parallel={parallel!r}")
-        _refuse_what_does_not_travel(parallel, trained, stepper)
+        _refuse_what_does_not_travel(parallel, trained, steppers)
     crew = _crew(parallel, workers, policy, build, place)
     if epochs is None and policy == "lookahead" and guide is None:
         guide, total_epochs = _length(train_set, size, budget, total_epochs, time, said)
@@ -502,7 +520,7 @@ def fit(
                 facts={
                     "model": type(model).__name__,
                     "parameters": sum(p.numel() for p in model.parameters()),
-                    "optimizer": optimizer if isinstance(optimizer, str) else type(stepper).__name__,
+                    "optimizer": optimizer if isinstance(optimizer, str) else type(steppers[0]).__name__,
                     "batch_size": size if isinstance(train_set, Dataset) else None,
                     "train": count(train_set),
                     "data_digest": None if journal is None else digest([train_set, val_set]),
@@ -523,7 +541,9 @@ def fit(
             said += [
                 event["text"] for event in tuner.result.events if event["event"] in ("note", "objective")
             ]
-            if has_mode(stepper):  # the weights that are meant to be used, not those it steps with
+            for stepper in filter(
+                has_mode, steppers
+            ):  # the weights that are meant to be used, not those it steps with
                 stepper.eval()  # type: ignore[attr-defined]
             if start is not None and (told := start.held_against(tuner)):
                 is_start = keep == "best"
@@ -721,6 +741,73 @@ def _wrapped(model: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:
 # Model and optimizer --------------------------------------------------------------------------------------
 
 
+def _to_choose_from(given: Any, asked: Space | None, model: nn.Module, policy: AnyPolicy) -> tuple[str, ...]:
+    """The names of the optimizers to choose from; none where one was given."""
+    spaced = asked is not None and OPTIMIZER in asked.names
+    if not spaced and not (isinstance(given, str) and given == "auto"):
+        return ()
+    names: tuple[str, ...] = automatic(model.parameters())
+    if spaced:
+        assert asked is not None
+        dimension = asked[OPTIMIZER]
+        options = dimension.options if isinstance(dimension, Choice) else ()
+        if not options or not all(isinstance(name, str) for name in options):
+            raise InvalidArgument(
+                f"{'; '.join(asked.lines)}: optimizers go by name; write optimizer=adamw,muon"
+            )
+        names = tuple(str(name) for name in options)
+        if given not in ("auto", DEFAULT_OPTIMIZER, *names):
+            what = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
+            raise InvalidArgument(
+                f"optimizer={what} beside {'; '.join(asked.lines)}, which chooses between others: leave one of the "
+                "two out"
+            )
+    if isinstance(policy, str) and policy != "lookahead":
+        raise InvalidArgument(
+            f"policy={policy!r} trains with one optimizer: name it, or take policy='lookahead', which can choose "
+            f"between {', '.join(names)}"
+        )
+    return names
+
+
+def _optimizers(
+    names: Sequence[str],
+    model: nn.Module,
+    lr: float | None,
+    weight_decay: float | None,
+    policy: AnyPolicy,
+    *,
+    near: bool,
+) -> tuple[dict[str, Optimizer], Float]:
+    """Those to choose from, and a range for the learning rates of all."""
+    if lr is not None and len(names) > 1:
+        raise InvalidArgument(
+            f"lr={lr!r} is the rate of one optimizer, and {', '.join(names)} are chosen from: leave it out, or give "
+            "the range that is searched, space=['lr=1e-4:1e-1:log']"
+        )
+    made = {
+        name: _optimizer(name, model, lr, weight_decay, policy, near=near) for name in dict.fromkeys(names)
+    }
+    ranges = [found for _, found in made.values()]
+    whole = Float(min(each.low for each in ranges), max(each.high for each in ranges), log=True)
+    return {name: optimizer for name, (optimizer, _) in made.items()}, whole
+
+
+def _where(asked: Space | None, rates: Float, names: Sequence[str]) -> Space:
+    """What is searched. rates: where nothing else was said of the learning rate, with one optimizer or more."""
+    if asked is None:
+        return Space({"lr": rates} | ({OPTIMIZER: Choice(tuple(names))} if names else {}))
+    if not names:
+        return asked
+    dimensions = {name: asked[name] for name in asked.names}
+    if not any(name.partition(".")[0] == "lr" for name in dimensions):
+        dimensions = {
+            "lr": rates,
+            **dimensions,
+        }  # each at a rate of its own, or none could be told from another
+    return Space({OPTIMIZER: Choice(tuple(names))} | dimensions)
+
+
 def _optimizer(
     given: Any,
     model: nn.Module,
@@ -794,21 +881,27 @@ def _crew(
     return RayCrew(build, device, address=address or None, workers=workers)
 
 
-def _refuse_what_does_not_travel(parallel: str, model: nn.Module, optimizer: Optimizer) -> None:
+def _refuse_what_does_not_travel(parallel: str, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
     """Hooks run in this process and on single tensors alone, and so do optimizers within an optimizer."""
+    if parallel == "vmap" and len(optimizers) > 1:
+        raise InvalidArgument(
+            "parallel='vmap' trains several values of one optimizer in one pass, and more than one is chosen from; "
+            "name one, or write parallel='ray'"
+        )
     hooked = [
         f"{name} has a gradient hook"
         for name, parameter in model.named_parameters()
         if parameter._backward_hooks or parameter._post_accumulate_grad_hooks
     ]
-    kind = type(optimizer).__name__
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
-        hooked.append(f"{kind} has a step hook")
-    hooked += [
-        f"{kind} holds another optimizer ({name})"
-        for name, value in vars(optimizer).items()
-        if isinstance(value, Optimizer)
-    ]
+    for optimizer in optimizers:
+        kind = type(optimizer).__name__
+        if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+            hooked.append(f"{kind} has a step hook")
+        hooked += [
+            f"{kind} holds another optimizer ({name})"
+            for name, value in vars(optimizer).items()
+            if isinstance(value, Optimizer)
+        ]
     if hooked:
         raise InvalidArgument(
             f"{hooked[0]}, which parallel={parallel!r} cannot follow: leave parallel= out, or write the loop "

@@ -52,6 +52,21 @@ class Known:
     classes: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One of several optimizers, between which the policy is to choose.
+
+    own: what it came with, as in `Job.own`, its own name under "optimizer" included. known: of the training with it.
+    """
+
+    own: Values
+    known: Known
+
+    @property
+    def name(self) -> str:
+        return str(self.own["optimizer"])
+
+
 Kind: TypeAlias = Literal[
     "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "handed back", "ensemble", "other"
 ]

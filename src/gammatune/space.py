@@ -28,6 +28,7 @@ from gammatune.records import Value, Values
 Array: TypeAlias = npt.NDArray[np.float64]
 
 BATCH_SIZE = "batch_size"  # the one name that steers the loader, not the optimizer
+OPTIMIZER = "optimizer"  # the one name that says which optimizer takes the steps
 DIGITS = 12  # significant digits that tell two floats apart: far below any effect, far above rounding noise
 SLACK = 1e-12  # how far (relative) a float may lie outside its bounds and still count as the bound itself
 LARGEST_INT = 2**53  # beyond this, neighbouring integers are the same float64

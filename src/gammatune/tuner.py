@@ -42,7 +42,7 @@ from gammatune.policy.once import once
 from gammatune.policy.opening import rates_of
 from gammatune.policy.replay import Replay
 from gammatune.ranks import PATIENCE, SINGLE, Ranks
-from gammatune.records import Known, Metrics, Outcome, Values, Verdict
+from gammatune.records import Alternative, Known, Metrics, Outcome, Values, Verdict
 from gammatune.run import Own, Run
 from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
 from gammatune.samplers.sampler import Sampler
@@ -50,7 +50,7 @@ from gammatune.schedules import STILL, ScheduleName
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
 from gammatune.signals import Terminated, terminating
-from gammatune.space import BATCH_SIZE, Choice, Dimension, Float, Space, parse
+from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -284,6 +284,11 @@ class Tuner:
                         "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
                     )
                 space = _around_the_optimizer(optimizer, multiplier, policy) if space is None else space
+                if OPTIMIZER in as_space(space).names:
+                    raise InvalidArgument(
+                        "optimizer= in the space: a loop of your own steps with the optimizer it was written with; "
+                        "`gammatune.fit` and the command choose between several"
+                    )
             elif space is None:
                 raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
             self.space = as_space(space)
@@ -358,6 +363,9 @@ class Tuner:
             self._shape = schedule_of(schedule or own)
             self._known = self._known_before()
             self._begin["known"] = asdict(self._known)
+            self._alternatives = self._optimizers_to_choose_from()
+            if self._alternatives:
+                self._begin["alternatives"] = [asdict(each) for each in self._alternatives]
             self._driver = Driver(
                 self._training,
                 asked,
@@ -657,6 +665,7 @@ class Tuner:
             now=self._driver.now,
             scale=lambda: self.objective.name,
             known=self._known,
+            alternatives=self._alternatives,
             nets=self._nets,
             asks_anew=not hasattr(self._training, "together"),
             guide=self._guide,
@@ -687,7 +696,9 @@ class Tuner:
 
     def _own_values(self) -> Values:
         """What the optimizer came with, where that lies in the space; the middle of the space else."""
-        known = self._came_with()
+        return self._inside(self._came_with())
+
+    def _inside(self, known: Values) -> Values:
         middle = self.space.from_unit(np.full(self.space.columns, 0.5))
         return {
             n: known[n] if n in known and self.space[n].contains(known[n]) else middle[n]
@@ -699,8 +710,20 @@ class Tuner:
         are not what the optimizer came with nobody chose them."""
         if not hasattr(self._training, "known"):
             return Known()
-        known: Known = self._training.known()
-        came, own, rates = self._came_with(), self._own_values(), rates_of(self.space)
+        return self._measured_from(self._training.known(), self._came_with())
+
+    def _optimizers_to_choose_from(self) -> tuple[Alternative, ...]:
+        """Those of the space that the training has, in the order of the space."""
+        if OPTIMIZER not in self.space.names or not hasattr(self._training, "alternatives"):
+            return ()
+        found = {each.name: each for each in self._training.alternatives(self.space.names)}
+        taken = [found[str(name)] for name in self.space[OPTIMIZER].grid(1)]
+        return tuple(
+            Alternative(self._inside(each.own), self._measured_from(each.known, each.own)) for each in taken
+        )
+
+    def _measured_from(self, known: Known, came: Values) -> Known:
+        own, rates = self._inside(came), rates_of(self.space)
         if all(own[name] == came.get(name) for name in rates):
             return known
         before = float(came.get(rates[0], 0.0))  # of several rates the first is measured (`policy.looking`)

@@ -3,6 +3,7 @@
 nets-B          a budget of B plain runs of the task's epochs
 nets-open-B     the number of epochs left open, B plain runs' worth of epochs for everything
 nets-..-adamw   the optimizer left to the library too, which is AdamW's
+nets-..-auto    the optimizer chosen between AdamW and Muon
 single-B        the same budget for one plain net
 
 `chosen` has beside the rate: how many nets, their epochs, the test error of the best net alone, the log-loss of the
@@ -51,6 +52,7 @@ def run(task: Task, seed: int, name: str, **choices: Any) -> Cell:
     chosen = {
         "lr": float(f"{max(float(v['lr']) for v in found.schedule):.4g}"),
         "epochs": len(found.course),
+        "optimizer": str(found.schedule[0].get("optimizer", "")),
         "nets": max(1, len(found.nets)),
         "single": setting.error(setting.score(model, "test")),
         "log-loss": metrics["test"]["loss"],
@@ -89,10 +91,8 @@ BUDGETS = (1.5, 2.5, 4, 8, 12)
 METHODS: dict[str, Method] = {f"nets-{b:g}": method(f"nets-{b:g}", budget=b) for b in BUDGETS}
 METHODS |= {f"nets-open-{b:g}": open_horizon(f"nets-open-{b:g}", b) for b in BUDGETS}
 METHODS |= {f"single-{b:g}": method(f"single-{b:g}", budget=b, ensemble=False) for b in (2.5, 4, 12)}
-METHODS |= {
-    f"nets-{b:g}-adamw": method(f"nets-{b:g}-adamw", budget=b, optimizer="adamw") for b in (1.5, 4, 12)
-}
-METHODS |= {
-    f"nets-open-{b:g}-adamw": open_horizon(f"nets-open-{b:g}-adamw", b, optimizer="adamw")
-    for b in (1.5, 4, 12)
-}
+for chosen in ("adamw", "auto"):
+    for b in (1.5, 4, 12):
+        METHODS[f"nets-{b:g}-{chosen}"] = method(f"nets-{b:g}-{chosen}", budget=b, optimizer=chosen)
+        name = f"nets-open-{b:g}-{chosen}"
+        METHODS[name] = open_horizon(name, b, optimizer=chosen)

@@ -29,7 +29,7 @@ class MuonAdamW(Optimizer):
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, weight_decay: float = 0.01) -> None:
-        if not hasattr(torch.optim, "Muon"):
+        if not has_muon():
             raise InvalidArgument(
                 f"optimizer 'muon' takes its steps from torch.optim.Muon, which torch {torch.__version__} has not: "
                 "install torch 2.9 or newer, or choose another optimizer"
@@ -39,8 +39,8 @@ class MuonAdamW(Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         given = param_group["params"]
         parameters = [given] if isinstance(given, Tensor) else list(given)
-        matrices = [p for p in parameters if _is_matrix(p)]
-        rest = [p for p in parameters if not _is_matrix(p)]
+        matrices = [p for p in parameters if is_matrix(p)]
+        rest = [p for p in parameters if not is_matrix(p)]
         if matrices:
             muon = torch.optim.Muon([torch.zeros(1, 1)], adjust_lr_fn="match_rms_adamw")
             super().add_param_group(_options(muon) | param_group | {"params": matrices})
@@ -65,7 +65,13 @@ class MuonAdamW(Optimizer):
         return loss
 
 
-def _is_matrix(parameter: Any) -> bool:
+def has_muon() -> bool:
+    """Whether this torch has it, as 2.9 and later have."""
+    return hasattr(torch.optim, "Muon")
+
+
+def is_matrix(parameter: Any) -> bool:
+    """Whether Muon moves it. parameter: or a pair of its name and it, as an optimizer may be given."""
     tensor = parameter[1] if isinstance(parameter, tuple) else parameter  # with its name
     return isinstance(tensor, Tensor) and tensor.ndim == 2 and not tensor.is_complex()
 

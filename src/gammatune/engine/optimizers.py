@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gammatune.engine.muon import MuonAdamW
+from gammatune.engine.muon import MuonAdamW, has_muon, is_matrix
 from gammatune.errors import InvalidArgument, MissingExtra
 
 
@@ -77,6 +77,8 @@ OPTIMIZERS: dict[str, Recipe] = {
     "schedulefree": Recipe(_schedule_free, 1e-5, 0.3),  # AdamW's rates, or up to ten times those (README)
 }
 DEFAULT_OPTIMIZER: OptimizerName = "adamw"
+# Of what "auto" chooses: on the population no third is often enough the best (docs/diary.md).
+AUTO: tuple[OptimizerName, ...] = ("adamw", "muon")
 
 
 def make_optimizer(
@@ -97,6 +99,12 @@ def make_optimizer(
             f"weight_decay={weight_decay!r}: give 0 or a small number above it, such as 0.001"
         )
     return recipe.make(parameters, lr=(recipe.low * recipe.high) ** 0.5 if lr is None else lr, **options)
+
+
+def automatic(parameters: Iterable[nn.Parameter]) -> tuple[OptimizerName, ...]:
+    """Those of `AUTO` that are there and differ: Muon is AdamW where nothing is a matrix."""
+    has_matrices = any(map(is_matrix, parameters))
+    return tuple(name for name in AUTO if name != "muon" or (has_matrices and has_muon()))
 
 
 def recipe_of(name: str) -> Recipe:

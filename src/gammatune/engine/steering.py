@@ -9,7 +9,8 @@ that layer-wise rates stay layer-wise and a 0 stays 0.
     multiplier the searched lr multiplies whatever the user's own scheduler has set, for the time of the step
     shape      what every learning rate is multiplied by at some point of a rollout (`bend`)
 
-`batch_size` is not an optimizer's: the loader factory has it (engine/batches.py).
+`batch_size` is not an optimizer's: the loader factory has it (engine/batches.py). Nor is `optimizer`, by which a
+training that has several for the same parameters takes one (`TorchLoop.apply`).
 """
 
 import math
@@ -24,11 +25,12 @@ from gammatune.engine.sentinel import Sentinel
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.ledger import Meter
 from gammatune.records import Values
-from gammatune.space import BATCH_SIZE
+from gammatune.space import BATCH_SIZE, OPTIMIZER
 
 # What a rate of Adam's is multiplied by in the place of 0. Compiled or capturable, torch's Adam divides by the rate,
 # so that 0 makes NaN of a weight that has had no gradient yet. Of all float32 only 0 is moved by it, to no effect.
 STILL = 1e-30
+NOT_HERE = BATCH_SIZE, OPTIMIZER
 
 
 class Steering:
@@ -53,7 +55,7 @@ class Steering:
         self._sentinels = [Sentinel(o) for o in self._optimizers]
         if not multiplier:
             self._refuse_schedulers()
-        self._names = [name for name in names if name != BATCH_SIZE]
+        self._names = [name for name in names if name not in NOT_HERE]
         self._refuse_overlap()
         for name in self._names:
             if not self._is_multiplied(name):
@@ -67,10 +69,14 @@ class Steering:
                 after = torch.compiler.disable(self._after(index))
                 self._hooks.append(optimizer.register_step_post_hook(after))
 
+    @property
+    def optimizers(self) -> Sequence[Optimizer]:
+        return self._optimizers
+
     def apply(self, values: Values, meter: Meter) -> None:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
         self._meter = meter
-        self._values = {name: value for name, value in values.items() if name != BATCH_SIZE}
+        self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
         for sentinel in self._sentinels:
             sentinel.reset()
         self._bent = 1.0
@@ -83,7 +89,7 @@ class Steering:
             key, _ = _split(name)
             if self._is_multiplied(name):
                 own[name] = 1.0
-            elif name != BATCH_SIZE:
+            elif name not in NOT_HERE:
                 bases = [_base(self._bases[o][g], key, name) for o, g, _ in self._ratios(name)]
                 own[name] = next((base for base in bases if base > 0), 0.0)
         return own

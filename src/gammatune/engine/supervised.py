@@ -62,7 +62,7 @@ class WeightedCrossEntropy:
 
 
 class Supervised(TorchLoop):
-    """A `Trainable`: batches of (inputs, targets), a model, a loss, an optimizer.
+    """A `Trainable`: batches of (inputs, targets), a model, a loss, an optimizer or, by name, several to choose from.
 
     train: a loader, or a function of the batch size that makes one. select: a loader to score on.
     select_loss: what is scored, where that is another loss than the one trained with. metric: a measure of
@@ -80,7 +80,7 @@ class Supervised(TorchLoop):
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Mapping[str, Optimizer],
         names: Sequence[str],
         *,
         train: Loader | LoaderFactory,
@@ -102,7 +102,6 @@ class Supervised(TorchLoop):
         super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks, ranks=ranks)
         self._model = model
         self._forward = unwrapped(model)  # without a gradient to exchange
-        self._optimizer = optimizer
         self._train = train
         self._select = select
         self._loss = loss
@@ -144,8 +143,13 @@ class Supervised(TorchLoop):
             tally.add(self._forward(inputs), targets)
         return tally.metrics
 
-    def known(self) -> Known:
-        return replace(super().known(), classes=self._single)
+    def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
+        return replace(super()._known_with(optimizers), classes=self._single)
+
+    @property
+    def _optimizer(self) -> Optimizer:
+        """That which takes the steps of this run."""
+        return self._steering.optimizers[0]
 
     # -- several nets
 
@@ -164,7 +168,7 @@ class Supervised(TorchLoop):
         try:
             reseed(streams, stream(0, "heard"))
             # around the measuring: an optimizer that has weights of its own for that puts none of them in between
-            with self.kept.hearing(net) as tell, evaluating(self._model, optimizers=[self._optimizer]):
+            with self.kept.hearing(net) as tell, evaluating(self._model, optimizers=self._optimizers):
                 self._forward.load_state_dict(self.kept.weights(net))
                 self.measure(listen, meter)
         finally:
@@ -182,7 +186,7 @@ class Supervised(TorchLoop):
         """Of the model and of the ensemble, on the first batch of a loader; no random stream is moved."""
         before = StreamStates(streams_of(loader), cuda=True)
         try:
-            with evaluating(self._model, optimizers=[self._optimizer]):
+            with evaluating(self._model, optimizers=self._optimizers):
                 inputs, _ = batch = self._pair(next(iter(loader)))
                 one, all_ = (self._seconds(net, inputs) for net in (self._forward, ensemble))
         finally:
@@ -282,7 +286,7 @@ class Supervised(TorchLoop):
         self._share_buffers()
         heard = self._listening("probabilities" if self._classify else "numbers")
         spreads: list[Tensor] = []  # of an ensemble, which nobody has in several processes
-        with evaluating(self._model, optimizers=[self._optimizer]):
+        with evaluating(self._model, optimizers=self._optimizers):
             for batch in loader:
                 inputs, targets = self._pair(batch)
                 if ensemble is None:

@@ -69,10 +69,10 @@ from gammatune.errors import (
 from gammatune.ledger import Call, Meter, units
 from gammatune.objectives import plain_number
 from gammatune.ranks import PATIENCE, SINGLE, Ranks, beside
-from gammatune.records import FLAT, Known, Metrics, Values
+from gammatune.records import FLAT, Alternative, Known, Metrics, Values
 from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
-from gammatune.space import BATCH_SIZE
+from gammatune.space import BATCH_SIZE, OPTIMIZER
 
 Saved: TypeAlias = Mapping[str, Any]  # what a file says of a loader
 MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on purpose
@@ -81,9 +81,10 @@ MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on pur
 class TorchLoop:
     """A `Storable` over modules, optimizers and whatever else takes part.
 
-    model, optimizer: one or several. state: anything else that changes while training and must go back with
-    it: a GradScaler, an EMA copy, an LR scheduler (with multiplier=True), generators, any object with
-    state_dict and load_state_dict.
+    model, optimizer: one or several; or a mapping of names to optimizers of the same parameters, of which the value
+    "optimizer" says which takes the steps of a run.
+    state: anything else that changes while training and must go back with it: a GradScaler, an EMA copy, an LR
+    scheduler (with multiplier=True), generators, any object with state_dict and load_state_dict.
     names: the hyperparameters that will be searched.
     forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
     CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
@@ -95,7 +96,7 @@ class TorchLoop:
     def __init__(
         self,
         model: nn.Module | Sequence[nn.Module],
-        optimizer: Optimizer | Sequence[Optimizer],
+        optimizer: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
         names: Sequence[str],
         *,
         state: Sequence[Any] = (),
@@ -106,7 +107,8 @@ class TorchLoop:
     ) -> None:
         self._ranks = ranks
         self._modules = _listed(model, nn.Module, "model")
-        self._optimizers = _listed(optimizer, Optimizer, "optimizer")
+        choice = dict(optimizer) if isinstance(optimizer, Mapping) else {}
+        self._optimizers = _listed(list(choice.values()) or optimizer, Optimizer, "optimizer")
         self._streams: list[Stream] = []
         self._extras: list[Any] = []
         for item in state:
@@ -138,7 +140,12 @@ class TorchLoop:
         self._nets: Nets | None = None  # made for the first of several
         self._asked: Ensemble | None = None  # instead of the model
         self._place = place_for_forks(forks, self._modules, self._optimizers)
-        self._steering = Steering(self._optimizers, names, multiplier=multiplier)
+        # each of several to choose from has its own, of which one is that of those that take the steps
+        self._choice = {name: Steering([one], names, multiplier=multiplier) for name, one in choice.items()}
+        self._steerings = list(self._choice.values()) or [
+            Steering(self._optimizers, names, multiplier=multiplier)
+        ]
+        self._steering = self._steerings[0]
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -161,6 +168,8 @@ class TorchLoop:
         self._passes = {}
         if not meter.order:
             self._order = None
+        if self._choice:
+            self._steering = self._choice[str(values[OPTIMIZER])]
         self._steering.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:
@@ -187,7 +196,8 @@ class TorchLoop:
 
     def close(self) -> None:
         self._stop_counting()  # an interrupt may have come before that was done
-        self._steering.close()
+        for steering in self._steerings:
+            steering.close()
         self._forks.clear()
         self._unmet.clear()
         self._pools.clear()
@@ -274,19 +284,32 @@ class TorchLoop:
         return archive.digest([p.detach() for p in parameters])
 
     def own(self, names: Sequence[str]) -> Values:
-        """The values the optimizers came with, of those of `names` that they have."""
-        return self._steering.own(names)
+        """The values the optimizers came with, of those of `names` that they have; of several to choose from the
+        first one's."""
+        return self.alternatives(names)[0].own if self._choice else self._steering.own(names)
 
     rate_is_own = True  # the user chose the rate that the optimizer comes with
 
     def known(self) -> Known:
-        """What a prior on the learning rate asks of it."""
-        return known_of(self._modules, self._optimizers, is_own=self.rate_is_own)
+        """What a prior on the learning rate asks of it; of several optimizers to choose from, with the first."""
+        return self._known_with(self._steering.optimizers)
+
+    def alternatives(self, names: Sequence[str]) -> tuple[Alternative, ...]:
+        """The optimizers to choose from, with what each came with of `names`; none where there is one."""
+        return tuple(
+            Alternative({**steering.own(names), OPTIMIZER: name}, self._known_with(steering.optimizers))
+            for name, steering in self._choice.items()
+        )
+
+    def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
+        return known_of(self._modules, optimizers, is_own=self.rate_is_own)
 
     @property
     def base_schedule(self) -> ScheduleName:
-        """ "constant" for an optimizer that averages by itself and so wants no decay, else "linear"."""
-        return "constant" if any(map(has_mode, self._optimizers)) else "linear"
+        """ "constant" for an optimizer that averages by itself and so wants no decay, else "linear"; of several to
+        choose from where they all do."""
+        averaging = (all if self._choice else any)(map(has_mode, self._optimizers))
+        return "constant" if averaging else "linear"
 
     # -- several nets
 

@@ -293,7 +293,7 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
     at most.
     budget: a ceiling on all compute, the search included, in multiples of a plain run of so many epochs; None:
     the policy's own. policy: "lookahead", "greedy", "once", or one of your own (`gammatune.Tuner`).
-    optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`) or a function of the parameters. weight_decay: for
+    optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), "auto" or a function of the parameters. weight_decay: for
     one given by name; None: its own.
     batch_size: examples. None: 32, 64 from 5,000 training examples on, 128 from 20,000 on.
     objective: what rates are chosen by (`gammatune.objectives.OBJECTIVES`). None: "kappa" for a classification,

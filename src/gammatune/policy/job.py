@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Ahead, Known, Observation, Outcome, Request, Rollout, Shape, Values
+from gammatune.records import Ahead, Alternative, Known, Observation, Outcome, Request, Rollout, Shape, Values
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import linear
-from gammatune.space import Space
+from gammatune.space import BATCH_SIZE, OPTIMIZER, Space
 
 Policy: TypeAlias = Callable[["Job"], Generator[Request, Outcome | None, None]]
 Rank: TypeAlias = Callable[[Outcome], tuple[float, ...]]
@@ -36,6 +36,8 @@ class Job:
     now: an outcome with its score as it is counted now, and scale: the name of what is counted. It becomes another
     where a loss falls below 0 and has no logarithm, and scores of before then mean nothing beside later ones.
     known: what can be told of the training before it begins.
+    alternatives: the optimizers to choose from, in the order of the space; none where "optimizer" is not in it. own
+    and known are the first one's.
     nets: several nets may be trained, and asked together (`records.Together`). asks_anew: in a loop of the user's own
     all of them pass over the selection data each time, after a batch of training; else only the one that joins does.
     guide: where the length was left open, the epochs that a training like this usually has; None where nobody can
@@ -60,9 +62,16 @@ class Job:
     now: Callable[[Outcome], Outcome] = lambda outcome: outcome
     scale: Callable[[], str] = lambda: ""
     known: Known = field(default_factory=Known)
+    alternatives: tuple[Alternative, ...] = ()
     nets: bool = False
     asks_anew: bool = False
     guide: float | None = None
+
+    def with_optimizer(self, taken: Alternative) -> "Job":
+        """The job that is left once the optimizer is chosen."""
+        space = Space({name: self.space[name] for name in self.space.names if name != OPTIMIZER})
+        fitting = {name: self.own[name] for name in self.own if name == BATCH_SIZE}  # what fits into memory
+        return replace(self, space=space, own={**taken.own, **fitting}, known=taken.known, alternatives=())
 
     def is_ending(self, seconds: float = 0.0) -> bool:
         """The user asked to end, or the time left is that of one more step, which may bring the rate to zero.

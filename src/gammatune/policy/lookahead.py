@@ -10,6 +10,9 @@ at half the rate, then on averages of several trainings an epoch at the best rat
 course is too short to be looked at, walks are the looks: each goes where most is promised given all before. A walk
 that ends better than the course becomes the course.
 
+Where there are several optimizers to choose from, each is looked at (policy/alternatives.py), and a budget that pays
+for more than one walk spends one on each rival that the looks leave in the race.
+
 Where the number of epochs is left open, what the looks have left of everything is the course.
 """
 
@@ -19,6 +22,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from gammatune.ledger import units
+from gammatune.policy.alternatives import by_rival, open_between
 from gammatune.policy.course import Walk, settle, walk
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.looking import Looked
@@ -73,7 +77,7 @@ def lookahead(
     trainings = _paid_for(job, purse)
     spare = purse.left - trainings * purse.plain - (asked_in_all(job, purse, trainings) if job.nets else 0.0)
     reserve = min(RESERVE * spare, purse.epoch)
-    found = yield from opening(job, purse, spare - reserve, survey)
+    found = yield from (open_between if job.alternatives else opening)(job, purse, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     job = replace(job, space=found.space)
@@ -81,11 +85,13 @@ def lookahead(
     if job.nets:
         yield from _nets(tour, found, trainings - 1)
         return
+    looked = (yield from _rivals(tour, found, trainings - 1)).looked
+    count = max(0, trainings - tour.count)
     if rates_of(job.space):
-        if factors is None and found.looked is not None and not found.looked.outcomes:
-            yield from _promising_rates(tour, found.looked, trainings - 1)
+        if factors is None and looked is not None and not looked.outcomes:
+            yield from _promising_rates(tour, looked, count)
         else:
-            yield from _other_rates(tour, (FACTORS if factors is None else factors)[: trainings - 1])
+            yield from _other_rates(tour, (FACTORS if factors is None else factors)[:count])
         yield from _averages(tour, averages)
     yield from tour.end()
 
@@ -130,7 +136,9 @@ def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Ste
     nets = _how_many(job, purse)
     purse.epochs = max(1, int(purse.left / nets / purse.epoch))
     planned = replace(job, epochs=purse.epochs)
-    found = yield from opening(planned, purse, OPEN_SHARE * purse.left, survey)
+    found = yield from (open_between if job.alternatives else opening)(
+        planned, purse, OPEN_SHARE * purse.left, survey
+    )
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     nets = _how_many(job, purse)
@@ -167,13 +175,25 @@ def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
     purse.limit(0.9 * speed * job.seconds_left())
 
 
+def _rivals(tour: Tour, found: Opening, count: int) -> Generator[Request, Outcome | None, Opening]:
+    """A walk with each optimizer that is still in the race, half of `count` at most; what was found with the best."""
+    job, purse, leader = tour.job, tour.purse, found
+    for rival in found.rivals[: (count + 1) // 2]:
+        if job.is_ending(tour.first.outcomes[-1].seconds) or purse.left < purse.plain:
+            break
+        walked = yield from tour.go(job, rival.values, by_rival(rival))
+        if tour.best is walked:
+            leader = rival
+    return leader
+
+
 def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
-    """Whole walks at other multiples of the rate the first walk ended with."""
-    job, purse = tour.job, tour.purse
+    """Whole walks at other multiples of the rate the best walk ended with."""
+    job, purse, before = tour.job, tour.purse, tour.best
     for factor in factors:
-        if factor > 1 and tour.first.slowed:
+        if factor > 1 and before.slowed:
             continue  # such a rate blew up
-        values = _times(job, tour.first.values, factor)
+        values = _times(job, before.values, factor)
         if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or purse.left < purse.plain:
             continue
         verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor}, "walk")
@@ -182,14 +202,14 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
 
 def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
     """Whole walks, each where the Gamma process promises most given the looks and the walks before it."""
-    job, purse = tour.job, tour.purse
+    job, purse, before = tour.job, tour.purse, tour.best
     heard = looked.of_wholes()
-    heard.hear(_whole(tour.first))
+    heard.hear(_whole(before))
     for _ in range(count):
         u = heard.promising()
         if u is None or job.is_ending(tour.first.outcomes[-1].seconds) or purse.left < purse.plain:
             return
-        values = {**tour.first.values, **{name: looked.line.at(u)[name] for name in looked.line.rates}}
+        values = {**before.values, **{name: looked.line.at(u)[name] for name in looked.line.rates}}
         told = ", ".join(f"{name} {float(values[name]):.3g}" for name in looked.line.rates)
         verdict = Verdict(f"at {told}, where most is promised", {"decades": u}, "walk")
         heard.hear(_whole((yield from tour.go(job, values, verdict))))
@@ -197,6 +217,7 @@ def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
 
 def _nets(tour: Tour, found: Opening, count: int) -> Steps:
     """More nets at the rate that was found; where nobody has looked at rates, half of what is paid for looks."""
+    rivals = found.rivals
     if (
         found.looked is not None
         and not found.looked.outcomes
@@ -204,11 +225,14 @@ def _nets(tour: Tour, found: Opening, count: int) -> Steps:
         and not tour.job.open
     ):
         before = tour.count
-        yield from _promising_rates(tour, found.looked, min((count + 1) // 2, LOOKS_BY_WALKS))
+        leader, rivals = (yield from _rivals(tour, found, count)), []
+        assert leader.looked is not None
+        room = (count - (tour.count - before) + 1) // 2
+        yield from _promising_rates(tour, leader.looked, min(room, LOOKS_BY_WALKS))
         count -= tour.count - before  # where no other rate promises anything there are fewer
     nets = Nets(tour)
     if count:
-        yield from nets.train(count)
+        yield from nets.train(count, rivals)
     if not nets.is_told:  # else the last commit has put the best of them back
         yield from tour.end()
 

@@ -239,6 +239,13 @@ class Looked:
             return _closer(self.line.place, u)
         return float(np.exp(log_pi(self.process.gain(np.array([u]), 0.0), 0.0))[0])
 
+    def expected(self) -> tuple[float, float] | None:
+        """What the whole training leads by at the rate of `choice`, mean and variance; None where no look told."""
+        if not any(o.ok for o in self.outcomes) or self.says_nothing:
+            return None
+        there = self.process.whole(np.array([self.choice()]))
+        return float(there.mean[0]), float(there.variance[0])
+
     def band(self) -> tuple[float, float] | None:
         """Where the whole training's best u lies with a probability of 95 %; None where nothing was measured."""
         return None if self.is_constant else self.process.band()

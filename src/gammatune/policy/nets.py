@@ -7,10 +7,12 @@ first two tell what a third will bring.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
+from gammatune.policy.alternatives import by_rival
 from gammatune.policy.course import Walk
 from gammatune.policy.job import Job
+from gammatune.policy.opening import Opening
 from gammatune.policy.purse import Purse
 from gammatune.policy.tour import Tour
 from gammatune.records import Commit, Outcome, Request, Together, Verdict
@@ -22,6 +24,9 @@ WORTH = 0.0005
 # better with the second net even where its score on the selection data was not (.943 of the error of one, .945 where
 # only those are taken that raise it; experiments/population/together.py), so that only a wreck is left out (guess).
 HARM = 0.35
+# With another optimizer a net may be no wreck and yet much the worse, which is no bad luck of its initial weights: it
+# has to earn its place (guess).
+HARM_BY_RIVAL = 0.0
 
 # Of the time that the first net took: with less left no other is begun; with a little less it brings its rate to zero
 # early (guess).
@@ -49,10 +54,11 @@ class Nets:
         self.losses: list[float] = []  # of each net of the average, alone
         self.is_told = False
 
-    def train(self, count: int) -> Generator[Request, Outcome | None, None]:
-        """The course as the first of them, and up to `count` more."""
+    def train(self, count: int, rivals: Sequence[Opening] = ()) -> Generator[Request, Outcome | None, None]:
+        """The course as the first of them, and up to `count` more, each like the best so far; up to half of these
+        with rivals of its optimizer, one each."""
         tour, job, purse = self.tour, self.job, self.tour.purse
-        values = tour.best.values
+        rivals = rivals[: (count + 1) // 2]
         seconds = sum(outcome.seconds for outcome in tour.first.outcomes)
         for net in range(1, count + 1):
             alone = asking(job, purse, 1)
@@ -65,12 +71,16 @@ class Nets:
                 return
             if not self.chosen:
                 yield from self._join(0, tour.best)
-            verdict = Verdict(f"net {net + 1}, trained like the first", {"net": float(net)}, "walk")
+            rival = rivals[net - 1] if net <= len(rivals) else None
+            values = tour.best.values if rival is None else rival.values
+            like = "the first" if tour.best is tour.first else "the best so far"
+            how = f"trained like {like}" if rival is None else by_rival(rival).reason
+            verdict = Verdict(f"net {net + 1}, {how}", {"net": float(net)}, "walk")
             purse.aside = asked  # whatever the guard has to pay
             walk = yield from tour.renew(net, values, verdict)
             purse.aside = 0.0
             if walk.best is not None:
-                yield from self._join(net, walk)
+                yield from self._join(net, walk, harm=HARM if rival is None else HARM_BY_RIVAL)
             yield from self._tell(net)
 
     @property
@@ -83,9 +93,9 @@ class Nets:
         apart = max(0.0, single - together) * count / (count - 1)  # what their errors do not have in common
         return apart / (count * (count + 1)) > WORTH * abs(together)
 
-    def _join(self, net: int, walk: Walk) -> Generator[Request, Outcome | None, None]:
+    def _join(self, net: int, walk: Walk, harm: float = HARM) -> Generator[Request, Outcome | None, None]:
         """Take a net into the average, unless that would be much the worse for it; where it is much better alone, it
-        is the others that are wrecks."""
+        is the others that are wrecks. harm: of the progress, what is much."""
         ended = walk.best
         assert ended is not None
         together = yield Together((*self.chosen, net), ended.values, ended.epoch, walk.peak)
@@ -94,17 +104,17 @@ class Nets:
         loss = [ended.metrics["loss"]] if "loss" in ended.metrics else []
         before = self.said
         is_better = before is None or self._score(ended) > self._score(before)
-        if before is None or not self._is_harmed(ended if is_better else before, together):
+        if before is None or not self._is_harmed(ended if is_better else before, together, harm):
             self.chosen, self.said, self.losses = (*self.chosen, net), together, self.losses + loss
         elif is_better:
             alone = yield Together((net,), ended.values, ended.epoch)
             assert alone is not None
             self.chosen, self.said, self.losses = (net,), alone, loss
 
-    def _is_harmed(self, alone: Outcome, together: Outcome) -> bool:
+    def _is_harmed(self, alone: Outcome, together: Outcome, harm: float) -> bool:
         """By much, and by more than chance: worse in every respect, or much surer of what it gets wrong."""
         floor, was = self._score(self.tour.survey), self._score(alone)
-        is_less = was - self._score(together) > HARM * max(was - floor, 0.0)
+        is_less = was - self._score(together) > harm * max(was - floor, 0.0)
         return is_less and (self.job.beats(alone, together) or self.job.overfitted(together, alone))
 
     def _score(self, outcome: Outcome) -> float:

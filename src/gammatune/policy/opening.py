@@ -20,7 +20,7 @@ from gammatune.policy.looking import SAME, Line, Looked
 from gammatune.policy.memory import equal_samples, fit_in
 from gammatune.policy.prior import place
 from gammatune.policy.purse import Purse, Share
-from gammatune.records import Known, Length, Outcome, Request, Rollout, Shape, Values, Verdict
+from gammatune.records import Known, Length, Observation, Outcome, Request, Rollout, Shape, Values, Verdict
 from gammatune.space import Float, Space
 
 LOOKED = "miniature"  # the role of a look
@@ -52,7 +52,8 @@ class Opening:
     """What was found: values for the course, and the verdict that says why.
 
     space: what may be chosen from: without batch sizes that do not fit into memory. tried: every rollout. looked:
-    what is believed of the rates; None where none is searched, or an older version of the policy chose.
+    what is believed of the rates; None where none is searched, or an older version of the policy chose. rivals: what
+    was found with other optimizers that are not clearly behind, the best first.
     """
 
     values: Values
@@ -60,6 +61,7 @@ class Opening:
     space: Space
     tried: list[Outcome] = field(default_factory=list)
     looked: Looked | None = None
+    rivals: list["Opening"] = field(default_factory=list)
 
 
 def rates_of(space: Space) -> list[str]:
@@ -80,24 +82,36 @@ def open_course(
     rates = rates_of(job.space)
     others = [name for name in job.space.names if name not in rates]
     share = purse.share(spend)
-    batches = look_batches(purse.total_batches)
     opening = Opening(job.own, _no_search(job, purse), job.space)
     if rates:
-        looked = unlooked(job.space, job.own, job.known, survey, purse.total_batches, job.now)
         room = purse.share((SHARE if others else 1.0) * share.whole)
-        scouts: list[Outcome] = []
-        if purse.total_batches > VERY_SHORT:
-            if looked.line.place.sd > WIDE:
-                scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
-                looked = after_scouts(looked)
-            yield from _look(job, purse, looked, batches, room)
-        opening = by_looks(looked, scouts)
+        opening = yield from look_at_rates(job, purse, room, survey, look_batches(purse.total_batches))
     if not others:
         return opening
-    return (yield from _jointly(job, purse, share, batches, opening, rates))
+    return (yield from jointly(job, purse, share, opening))
 
 
 # The looks --------------------------------------------------------------------------------------------------
+
+
+def look_at_rates(
+    job: Job,
+    purse: Purse,
+    room: Share,
+    survey: Outcome,
+    batches: int,
+    is_enough: Callable[[Looked], bool] = lambda looked: False,
+) -> Generator[Request, Outcome | None, Opening]:
+    """What looks at rates, of so many batches or fewer, come to. is_enough: asked after some of them, whether the
+    others can be left out."""
+    looked = unlooked(job.space, job.own, job.known, survey, purse.total_batches, job.now)
+    scouts: list[Outcome] = []
+    if purse.total_batches > VERY_SHORT:
+        if looked.line.place.sd > WIDE:
+            scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
+            looked = after_scouts(looked)
+        yield from _look(job, purse, looked, batches, room, is_enough)
+    return by_looks(looked, scouts)
 
 
 def unlooked(
@@ -118,7 +132,7 @@ def after_scouts(scouted: Looked) -> Looked:
 
 
 def _look(
-    job: Job, purse: Purse, looked: Looked, batches: int, room: Share
+    job: Job, purse: Purse, looked: Looked, batches: int, room: Share, is_enough: Callable[[Looked], bool]
 ) -> Generator[Request, Outcome | None, None]:
     """At the prior's rate and to either side; outward while the best is at an edge; at the own rate where it is
     unclear whether that is beaten."""
@@ -135,6 +149,8 @@ def _look(
         if affordable < 1:
             return
         yield from _those(job, purse, looked, wanted[:affordable], batches)
+        if is_enough(looked):
+            return
         following = looked.beyond(stride)
         if following is None and looked.is_unclear(UNCLEAR):
             following = 0.0
@@ -257,10 +273,11 @@ def _no_search(job: Job, purse: Purse) -> Verdict:
 # More than rates --------------------------------------------------------------------------------------------
 
 
-def _jointly(
-    job: Job, purse: Purse, share: Share, batches: int, opening: Opening, rates: list[str]
+def jointly(
+    job: Job, purse: Purse, share: Share, opening: Opening
 ) -> Generator[Request, Outcome | None, Opening]:
     """Rollouts that the sampler proposes about the rate that was found, and the best of all by the Gamma process."""
+    rates, batches = rates_of(job.space), look_batches(purse.total_batches)
     wanted = PER_DIMENSION * (len(job.space.names) - len(rates))
     count = int(share.left / purse.price(batches))
     if count < min(wanted, 2) or purse.total_batches <= VERY_SHORT:
@@ -308,10 +325,12 @@ def _jointly(
 
 
 def _best_of(job: Job, opening: Opening, tried: list[Outcome], rates: list[str]) -> Opening:
-    told = [job.now(o).observation for o in tried if o.status != "infeasible"]
+    names = job.space.names
+    told = [Observation(_part(o.values, names), job.now(o).score) for o in tried if o.status != "infeasible"]
     if not any(seen.score is not None for seen in told):
         return Opening(job.own, _all_failed(tried), job.space, tried)
-    own = job.own if job.space.contains(job.own) else None
+    before = _part(job.own, names)
+    own = before if job.space.contains(before) else None
     chosen = choose(job.space, told, own, rates)
     failed = failures(tried)
     reason = f"best of {len(tried)} rollouts" + (f" ({failed})" if failed else "")
@@ -324,7 +343,7 @@ def _best_of(job: Job, opening: Opening, tried: list[Outcome], rates: list[str])
     numbers |= {name: first[name] for name in first if name == "horizon" or name.endswith((" low", " high"))}
     scouts = [o for o in opening.tried if o.role != LOOKED]
     why = Verdict(reason, numbers, "search")
-    return Opening(chosen.values, why, job.space, scouts + tried, opening.looked)
+    return Opening({**job.own, **chosen.values}, why, job.space, scouts + tried, opening.looked)
 
 
 def _word(name: str, value: object) -> str:

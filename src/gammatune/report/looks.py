@@ -12,8 +12,8 @@ from gammatune.journal import Story
 from gammatune.ledger import PlainEpoch
 from gammatune.policy.looking import SAME, Looked
 from gammatune.policy.opening import MOST, after_scouts, by_looks, rates_of, unlooked
-from gammatune.records import Known, Outcome, Values
-from gammatune.space import Space
+from gammatune.records import Alternative, Known, Outcome, Values
+from gammatune.space import BATCH_SIZE, OPTIMIZER, Space
 
 FIRST = 2  # version of the policy that looks at rates so; before that see `older`
 
@@ -22,12 +22,14 @@ FIRST = 2  # version of the policy that looks at rates so; before that see `olde
 class Stage:
     """Looks of one length, in order.
 
-    is_scouting: they are scouts. before: what was believed before the first of them. told: they.
+    is_scouting: they are scouts. before: what was believed before the first of them. told: they. optimizer: with
+    which, where there were several to choose from.
     """
 
     is_scouting: bool
     before: Looked
     told: list[Outcome]
+    optimizer: str = ""
 
     @property
     def rates(self) -> list[str]:
@@ -43,28 +45,42 @@ def has_looks(story: Story) -> bool:
     return bool(story.begin["policy"] == "lookahead" and int(story.begin.get("policy_version", 1)) >= FIRST)
 
 
-def stages(story: Story, space: Space) -> list[Stage]:
-    """Scouts, where there were any, and then looks, where there were any."""
+def alternatives_of(story: Story) -> list[Alternative]:
+    """The optimizers that the run chose from; none where it was given one."""
+    told = story.begin.get("alternatives", ())
+    return [Alternative(each["own"], Known(**each["known"])) for each in told]
+
+
+def stages(story: Story, space: Space, taken: Alternative | None = None) -> list[Stage]:
+    """Scouts, where there were any, and then looks, where there were any. taken: those with this optimizer."""
     survey = next((o for o in story.rollouts if o.role == "survey" and o.status != "infeasible"), None)
     rates = rates_of(space)
     if survey is None or not rates or not _has(survey, space, rates):
         return []
-    own = survey.values
+    own, known = survey.values, Known(**story.begin.get("known", {}))
+    if taken is not None:
+        sizes = {name: size for name, size in own.items() if name == BATCH_SIZE}
+        own, known = {**taken.own, **sizes}, taken.known
+        space = Space({name: space[name] for name in space.names if name != OPTIMIZER})
     told = [
-        o for o in story.rollouts if _has(o, space, rates) and (o.score is None or math.isfinite(o.score))
+        o
+        for o in story.rollouts
+        if _has(o, space, rates)
+        and (o.score is None or math.isfinite(o.score))
+        and o.values.get(OPTIMIZER) == own.get(OPTIMIZER)
     ]
     others = [name for name in space.names if name not in rates]
     small = [o for o in told if o.role == "miniature"]
     # What was searched beside the rates comes after them, in the same role.
     at_rates = list(takewhile(lambda o: all(o.values.get(n) == own.get(n) for n in others), small))[:MOST]
-    known = Known(**story.begin.get("known", {}))
     before = unlooked(space, own, known, survey, _batches_of_the_course(story, survey))
+    name = "" if taken is None else taken.name
     found = []
     if scouts := [o for o in told if o.role == "scout"]:
-        found.append(Stage(True, before, scouts))
+        found.append(Stage(True, before, scouts, name))
         before = after_scouts(found[0].after())
     if at_rates:
-        found.append(Stage(False, before, at_rates))
+        found.append(Stage(False, before, at_rates, name))
     return found
 
 

@@ -47,7 +47,7 @@ from gammatune.report.words import (
     stretch_in_words,
     values_in_words,
 )
-from gammatune.space import parse
+from gammatune.space import OPTIMIZER, parse
 
 if TYPE_CHECKING:
     from gammatune.tuner import Result
@@ -881,6 +881,7 @@ def made(story: Story) -> list[tuple[str, str]]:
         ("device", facts.get("device")),
         ("threads", facts.get("threads")),
         ("optimizer", facts.get("optimizer")),
+        ("of which", story.course[-1].values.get(OPTIMIZER) if story.course else None),
         ("batch size", facts.get("batch_size")),
         ("searched", ", ".join(begin["space"])),
         ("begun", begin.get("time")),

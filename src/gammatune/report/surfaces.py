@@ -16,12 +16,20 @@ from gammatune.journal import Story
 from gammatune.policy.choice import belief, limits
 from gammatune.policy.opening import rates_of, window_about
 from gammatune.records import Observation, Outcome, Values
-from gammatune.report.looks import Stage, has_looks, place_of_next, rates_found, stages, why_chosen
+from gammatune.report.looks import (
+    Stage,
+    alternatives_of,
+    has_looks,
+    place_of_next,
+    rates_found,
+    stages,
+    why_chosen,
+)
 from gammatune.report.older import region, window
 from gammatune.samplers import make_sampler
 from gammatune.samplers.bayes import Bayes, Surrogate
 from gammatune.seeds import stream
-from gammatune.space import Array, Choice, Float, Space, parse
+from gammatune.space import OPTIMIZER, Array, Choice, Float, Space, parse
 from gammatune.surrogate.gamma import GammaProcess
 
 POINTS = 61  # along a slice: a fifteenth of a decade apart over four
@@ -40,7 +48,8 @@ class Search:
 
     what: "scouts", "looks", "miniatures", "epoch" or "runs". chosen: by the search; used: by the course, after it was
     lowered for the longer training. sampler: it proposed by the run's sampler, after the first `given` of those told.
-    epoch: from 0. stage: where rates were looked at along their line, what was believed of them.
+    epoch: from 0. stage: where rates were looked at along their line, what was believed of them. is_beaten: with an
+    optimizer that was not taken.
     """
 
     what: str
@@ -53,6 +62,7 @@ class Search:
     epoch: int = 0
     given: int = 0
     stage: Stage | None = None
+    is_beaten: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,12 +164,28 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
     """At rates along their line; then, where more than rates is searched, at all of it about the rate found."""
     rates = rates_of(space)
     first = next((o for o in story.rollouts if o.role == "course"), None)
+    found: list[Search] = []
+    for other in alternatives_of(story):
+        if first is None or first.values.get(OPTIMIZER) != other.name:
+            found += _with_another(stages(story, space, other), space)
+    chosen_with = next(
+        (a for a in alternatives_of(story) if first and first.values[OPTIMIZER] == a.name), None
+    )
+    at_rates = stages(story, space, chosen_with)
+    if chosen_with is not None:
+        space = Space({name: space[name] for name in space.names if name != OPTIMIZER})
+    elif found:
+        return found  # it ended before one was chosen
     used = None if first is None else {n: first.values[n] for n in space.names if n in first.values}
-    at_rates = stages(story, space)
     looked = sum(len(stage.told) for stage in at_rates if not stage.is_scouting)
-    miniatures = [o for o in story.rollouts if o.role == "miniature" and _knows(o, space)]
+    miniatures = [
+        o
+        for o in story.rollouts
+        if o.role == "miniature"
+        and _knows(o, space)
+        and (chosen_with is None or o.values[OPTIMIZER] == chosen_with.name)
+    ]
     centre = rates_found(at_rates)
-    found = []
     for stage in at_rates:
         chosen: Values | None = used
         if stage is not at_rates[-1]:  # what the looks begin with
@@ -177,6 +203,19 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
         )  # at the optimizer's own values, where nothing was known before
         found.append(Search("miniatures", searched, space, miniatures, used, used, given=given))
     return found
+
+
+def _with_another(found: Sequence[Stage], space: Space) -> list[Search]:
+    """Of an optimizer that was not taken."""
+    values, made = rates_found(found), []
+    for stage in found:
+        line = Space({name: space[name] for name in stage.rates})
+        held = None if values is None else {name: values[name] for name in stage.rates}
+        what = "scouts" if stage.is_scouting else "looks"
+        made.append(
+            Search(what, line, line, stage.told, held, None, sampler=False, stage=stage, is_beaten=True)
+        )
+    return made
 
 
 def _of_older_lookahead(story: Story, space: Space) -> list[Search]:
@@ -419,7 +458,8 @@ def _title(search: Search, count: int) -> str:
     if search.what == "scouts":
         return f"Scouts: after {count} of {n}"
     if search.what == "looks":
-        return f"Looks at rates: after {count} of {n}"
+        using = f" with {search.stage.optimizer}" if search.stage and search.stage.optimizer else ""
+        return f"Looks at rates{using}: after {count} of {n}"
     if search.what == "miniatures":
         return f"Miniatures: after {count} of {n}"
     if search.what == "runs":
@@ -460,6 +500,8 @@ def _words_of_looks(search: Search, stage: Stage, count: int) -> str:
     if search.chosen is None:
         return "Nothing was chosen by it."
     chosen = _values(search, search.chosen)
+    if search.is_beaten:
+        return f"Best with {stage.optimizer}: {chosen}; the training began with another optimizer."
     if stage.is_scouting and search.used is None:
         return f"The region about {chosen} looks best; longer trials follow there."
     why = why_chosen(stage, chosen, search.chosen)
@@ -485,7 +527,11 @@ def _short(value: Any) -> str:
 
 
 def bands(story: Story) -> list[Band]:
-    """Where the best learning rate lies, as the searches of a run knew it; at most MOST_VIEWS of them."""
+    """Where the best learning rate lies, as the searches of a run knew it; at most MOST_VIEWS of them. None where the
+    course is with another optimizer than they were about."""
+    first = next((o for o in story.rollouts if o.role == "course"), None)
+    if first and story.course and first.values.get(OPTIMIZER) != story.course[-1].values.get(OPTIMIZER):
+        return []
     found = [s for s in searches(story) if s.chosen is not None and rates_of(s.space)]
     if has_looks(story) and (told := _told_bands(story)):
         return told

@@ -1,0 +1,167 @@
+"""An optimizer that is named and one that is chosen, through `fit`, on trainings of the population.
+
+    python experiments/population/chosen_optimizer.py [--parts choose] [--budgets 1.5 4] [--optimizers adamw auto]
+    python experiments/population/chosen_optimizer.py --summary
+
+Appends a line a run to experiments/results/population/optimizers.jsonl and leaves out what is there. error: [error,
+loss] on the test part of what `fit` hands over, an average of nets where there are several; single: of the best net
+alone. Trainings whose loss no `fit` has, a policy gradient, and those that begin with trained weights are left out.
+"""
+
+import argparse
+import math
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from landscapes import CLIPPED, LEAST_ERROR, RESULTS
+from lines import append, read_lines
+from loops import Problem, judge, problem
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+from trainings import TASKS, Task
+
+import gammatune
+
+OUT = RESULTS / "optimizers.jsonl"
+
+
+def run(task: Task, seed: int, optimizer: str, budget: float) -> dict[str, Any]:
+    made = problem(task, seed)
+    model = made.model()
+    order = torch.Generator().manual_seed(seed + 7)
+    loader = DataLoader(TensorDataset(*made.train), task.batch, shuffle=True, generator=order, drop_last=True)
+    began = time.process_time()
+    found = gammatune.fit(
+        model,
+        loader,
+        TensorDataset(*made.select),
+        epochs=max(1, round(task.steps / len(loader))),
+        budget=budget,
+        optimizer=optimizer,
+        loss_fn=_of_tokens if made.data.kind == "tokens" and task.goal != "copy" else None,
+        new_model=made.model if made.task.start is None else None,
+        seed=seed,
+        device="cpu",
+        progress=False,
+    )
+    seconds = time.process_time() - began
+    return {
+        "task": task.name,
+        "seed": seed,
+        "optimizer": optimizer,
+        "budget": budget,
+        "error": _judged(made, model if found.ensemble is None else found.ensemble),
+        "single": _judged(made, model),
+        "cost": round(found.cost.plain_runs, 3),
+        "seconds": round(seconds, 2),
+        "nets": max(1, len(found.nets)),
+        "taken": str(found.schedule[0].get("optimizer", optimizer)),
+        "rate": float(f"{float(found.schedule[0]['lr']):.4g}"),
+        "verdict": found.verdicts[0].reason,
+    }
+
+
+def _of_tokens(output: Tensor, target: Tensor) -> Tensor:
+    return functional.cross_entropy(output.flatten(0, -2), target.flatten())
+
+
+def _judged(made: Problem, model: nn.Module) -> list[float]:
+    return [float(f"{figure:.4g}") for figure in judge(made, model, made.test)]
+
+
+def compute(name: str, seed: int, optimizer: str, budget: float, out: Path, until: float) -> str:
+    torch.set_num_threads(1)
+    there = {(r["task"], r["seed"], r["optimizer"], r["budget"]) for r in read_lines(out)}
+    if (name, seed, optimizer, budget) in there or time.time() > until:
+        return f"{name} {seed} {optimizer} {budget:g}: left out"
+    try:
+        row = run(TASKS[name], seed, optimizer, budget)
+    except gammatune.AllDiverged as error:
+        row = {"task": name, "seed": seed, "optimizer": optimizer, "budget": budget, "failed": str(error)}
+    append(out, row)
+    return f"{name} {seed} {optimizer} {budget:g}: {row.get('error')} in {row.get('seconds')} s"
+
+
+def summary(path: Path, part: str) -> list[str]:
+    """What is chosen to AdamW, the same budget and seed: geometric means over trainings of the mean over seeds."""
+    rows = {(r["task"], r["seed"], r["optimizer"], r["budget"]): r for r in read_lines(path)}
+    told = []
+    for optimizer, budget in sorted(
+        {key[2:] for key in rows} - {("adamw", b) for b in (1.5, 2.5, 4.0, 12.0)}
+    ):
+        logs: dict[str, list[float]] = {}
+        slower, taken = [], []
+        for (task, seed, *rest), row in rows.items():
+            other = rows.get((task, seed, "adamw", budget))
+            if rest != [optimizer, budget] or TASKS[task].part != part or other is None:
+                continue
+            if "failed" in row or "failed" in other:
+                told.append(f"   failed: {task} {seed} {'failed' in row} {'failed' in other}")
+                continue
+            logs.setdefault(task, []).append(_log(row["error"]) - _log(other["error"]))
+            slower.append(math.log(max(row["seconds"], 0.1) / max(other["seconds"], 0.1)))
+            taken.append(row["taken"])
+        if logs:
+            r = np.array([np.mean(some) for some in logs.values()])
+            sem = r.std(ddof=1) / math.sqrt(len(r)) if len(r) > 1 else math.nan
+            told.append(
+                f"{part} {optimizer} at {budget:g} to adamw at {budget:g}: {math.exp(r.mean()):.3f} "
+                f"[{math.exp(r.mean() - 2 * sem):.3f}, {math.exp(r.mean() + 2 * sem):.3f}], clipped "
+                f"{math.exp(np.clip(r, -CLIPPED, CLIPPED).mean()):.3f}, below {np.mean(r < 0):.2f}, largest "
+                f"{math.exp(r.max()):.2f}, trainings {len(r)}, runs {len(taken)}; seconds of the processor "
+                f"{math.exp(np.mean(slower)):.2f} times; taken: "
+                + ", ".join(f"{name} {taken.count(name)}" for name in sorted(set(taken)))
+            )
+    return told
+
+
+def _log(figures: list[float]) -> float:
+    error, loss = figures
+    return math.log(max(error, LEAST_ERROR if error != loss else 1e-9))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="*", default=["choose"], choices=["fit", "choose", "once"])
+    parser.add_argument("--lengths", nargs="*", default=["short"])
+    parser.add_argument("--optimizers", nargs="*", default=["adamw", "auto"])
+    parser.add_argument("--budgets", nargs="*", type=float, default=[1.5, 4.0])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--summary", action="store_true", help="only what has been run")
+    args = parser.parse_args()
+    if not args.summary:
+        until = time.time() + 60 * args.minutes
+        tasks = [
+            task
+            for task in TASKS.values()
+            if task.part in args.parts
+            and task.length in args.lengths
+            and task.start is None
+            and task.goal != "reinforce"
+        ]
+        with ProcessPoolExecutor(args.jobs) as pool:
+            jobs = [
+                pool.submit(compute, task.name, seed, optimizer, budget, args.out, until)
+                for seed in args.seeds
+                for budget in args.budgets
+                for task in tasks
+                for optimizer in args.optimizers
+            ]
+            for job in jobs:
+                print(job.result(), flush=True)
+    print("\n".join(line for part in args.parts for line in summary(args.out, part)))
+
+
+if __name__ == "__main__":
+    main()

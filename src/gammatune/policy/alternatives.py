@@ -1,0 +1,137 @@
+"""Which of several optimizers: looks at rates with each, under the prior of its own family.
+
+All of them are miniatures from the same initial weights, scored alike, so that what each process expects of the whole
+training can be held against the others. One that is behind beyond noise is looked at no further. Looks do not settle
+it: of AdamW and Muon the better by a look of an eighth has .943 of the error of the optimizer that was given, the
+better by whole trainings .914 (experiments/population/together.py). So where the budget pays for more than one whole
+training, rivals that are not clearly behind get one each (`policy.lookahead`).
+"""
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TypeAlias
+
+from gammatune.policy.job import Job
+from gammatune.policy.looking import Looked
+from gammatune.policy.opening import (
+    FIRST,
+    LEAST,
+    SHARE,
+    Opening,
+    jointly,
+    look_at_rates,
+    look_batches,
+    probability,
+    rates_of,
+)
+from gammatune.policy.purse import Purse, Share
+from gammatune.records import Alternative, Outcome, Request, Verdict
+from gammatune.space import OPTIMIZER
+
+BEHIND = 0.1  # of being better than the best so far: below that an optimizer is out (guess)
+SHORTER = (
+    0.5  # of their usual length, down to which looks are cut so that all optimizers can have some (guess)
+)
+
+Expected: TypeAlias = tuple[float, float]  # the lead of a whole training, mean and variance
+UNKNOWN: Expected = (-1e300, math.inf)
+FAILED: Expected = (-math.inf, 0.0)
+
+
+def open_between(
+    job: Job, purse: Purse, spend: float, survey: Outcome
+) -> Generator[Request, Outcome | None, Opening]:
+    """`opening.open_course` for a job that has alternatives."""
+    share = purse.share(spend)
+    more = set(job.space.names) - {OPTIMIZER, *rates_of(job.space)}
+    room = purse.share((SHARE if more else 1.0) * share.whole)
+    found = yield from _look_at_each(job, purse, room, survey)
+    first, *others = sorted(found, key=lambda each: -_expected(each)[0])
+    best = _expected(first)
+    rivals = [each for each in others if ahead(_expected(each), best) >= BEHIND]
+    taken = first
+    if more:
+        taken = yield from jointly(job.with_optimizer(_named(job, first)), purse, share, first)
+    tried = [*(outcome for each in others for outcome in each.tried), *taken.tried]
+    verdict = _verdict(taken, others, len(tried), best)
+    return replace(taken, tried=tried, rivals=rivals, verdict=verdict)
+
+
+def _look_at_each(
+    job: Job, purse: Purse, room: Share, survey: Outcome
+) -> Generator[Request, Outcome | None, list[Opening]]:
+    """What was found with each, in the order in which they are given, by looks of one length; with the last of more
+    than there is room for no more than is believed before any look."""
+    batches = look_batches(purse.total_batches)
+    least = FIRST * purse.price(max(LEAST, batches * SHORTER))
+    count = min(len(job.alternatives), max(1, int(room.left / least)))
+    batches = min(batches, max(LEAST, int(purse.affordable(room.left / count / FIRST))))
+    found: list[Opening] = []
+    for number, alternative in enumerate(job.alternatives):
+        single, part = job.with_optimizer(alternative), room.left / max(1, count - number)
+        own = purse.share(part if number < count else 0.0)
+        found.append((yield from look_at_rates(single, purse, own, survey, batches, _behind(found))))
+    return found
+
+
+def _behind(found: list[Opening]) -> Callable[[Looked], bool]:
+    """Whether an optimizer that is being looked at is behind the best of those that were."""
+    best = max((_expected(each) for each in found), default=None)
+
+    def is_behind(looked: Looked) -> bool:
+        seen = looked.expected()
+        return best is not None and seen is not None and ahead(seen, best) < BEHIND
+
+    return is_behind
+
+
+def _expected(opening: Opening) -> Expected:
+    """Of one whose looks told nothing less than of any other, as far as one has to be taken, and of one whose looks
+    all diverged nothing at all."""
+    looked = opening.looked
+    assert looked is not None
+    if looked.outcomes and not any(o.ok for o in looked.outcomes):
+        return FAILED
+    return looked.expected() or UNKNOWN
+
+
+def ahead(one: Expected, other: Expected) -> float:
+    """The probability that the first leads further, both taken to be normal."""
+    if FAILED in (one, other):
+        return 0.5 if one == other else float(other == FAILED)
+    if UNKNOWN in (one, other):
+        return 0.5
+    apart, variance = one[0] - other[0], one[1] + other[1]
+    if variance <= 0:
+        return 0.5 if apart == 0 else float(apart > 0)
+    return 0.5 * math.erfc(-apart / math.sqrt(2 * variance))
+
+
+def by_rival(rival: Opening) -> Verdict:
+    """Why a whole training is spent on it."""
+    assert rival.looked is not None
+    rates = rival.looked.line.rates
+    told = ", ".join(f"{name} {float(rival.values[name]):.3g}" for name in rates)
+    reason = f"with {rival.values[OPTIMIZER]} at {told}, which may be better"
+    return Verdict(reason, {}, "walk")
+
+
+def _named(job: Job, opening: Opening) -> Alternative:
+    return next(each for each in job.alternatives if each.name == opening.values[OPTIMIZER])
+
+
+def _verdict(first: Opening, others: list[Opening], count: int, best: Expected) -> Verdict:
+    """That on the values with the optimizer that was taken, and how likely each of the others is to be better. count:
+    of all rollouts. best: what is expected with the one that was taken."""
+    name = first.values[OPTIMIZER]
+    numbers = {**first.verdict.numbers, "candidates": float(count)}
+    compared = []
+    for other in others:
+        rival = other.values[OPTIMIZER]
+        if not other.tried:
+            continue
+        numbers[f"{rival} better"] = better = ahead(_expected(other), best)
+        compared.append(f"{rival} is better with probability {probability(better)}")
+    told = f" ({', '.join(compared)})" if compared else ", the first of them"
+    return replace(first.verdict, reason=f"{name}{told}; {first.verdict.reason}", numbers=numbers)
