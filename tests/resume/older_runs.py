@@ -14,6 +14,11 @@ makes those of the version that is installed, in tests/resume/older/policy-N:
     in-the-...             each of these killed or stopped by Ctrl-C there (`INTERRUPTED`)
     expected.json          what made them
 
+    python tests/resume/older_runs.py kinds
+
+makes in tests/resume/older/kinds-N what there is beside those by now (`KINDS`): several nets, a choice of the
+optimizer, the policies of the thesis, each whole and interrupted.
+
 Of the whole ones the journal and the weights are kept; of the others what going on needs, which is the beginning and
 the state that the training goes on from. Runs of an earlier version cannot be made again: make new ones with every
 version, and leave those that are there.
@@ -82,6 +87,22 @@ INTERRUPTED = {
     "in-the-unlooked-course": Cut("unlooked-whole", "course", 2, True, (0, -1)),
     "in-the-unlooked-walk": Cut("unlooked-whole", "walk 3", 2, True, (0, -3, -1)),
     "open-in-the-course": Cut("open-whole", "course", 3, False, (0, -1)),
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "nets-whole": {"epochs": 4, "budget": 4, "optimizer": "momentum"},
+    "nets-open-whole": {"total_epochs": 16, "guide": 5, "optimizer": "momentum"},
+    "auto-whole": {"epochs": 10, "budget": 3.8, "space": ["optimizer=momentum,adamw"]},
+    "greedy-whole": {"epochs": 3, "budget": 3, "policy": "greedy"},
+    "once-whole": {"epochs": 3, "budget": 3, "policy": "once"},
+}
+KINDS_INTERRUPTED = {
+    "in-the-second-net": Cut("nets-whole", "net 2", 3, True, (0, -2, -1)),
+    "in-the-third-net": Cut("nets-whole", "net 3", 2, True, (0, -2, -1)),
+    "in-the-second-of-open": Cut("nets-open-whole", "net 2", 2, False, (0, -2, -1)),
+    "in-the-looks-at-another": Cut("auto-whole", "miniature", 5, True, (0,)),
+    "in-the-net-of-another": Cut("auto-whole", "net 2", 4, True, (0, -2, -1)),
+    "in-the-second-epoch": Cut("greedy-whole", "candidate", 5, True, (0, -1)),
+    "in-the-second-run": Cut("once-whole", "run 2", 2, True, (0, -1)),
 }
 TRAINED = (  # `gammatune train ...`, where the table lies
     *("train", "table.csv", "--target", "label", "--model", "older_runs:net", "--no-compare", "--quiet"),
@@ -160,20 +181,40 @@ def make(home: Path) -> None:
     sys.argv = ["gammatune", *TRAINED]
     with contextlib.suppress(SystemExit):
         main()
-    for name, options in WHOLE.items():
+    into = home / f"policy-{make_each(WHOLE, INTERRUPTED)}"
+    put(into, {"finished": (0, -1)}, WHOLE, INTERRUPTED)
+
+
+def make_kinds(home: Path) -> None:
+    """Those of `KINDS`, likewise."""
+    checkpoints.SHARE = 1.0
+    put(home / f"kinds-{make_each(KINDS, KINDS_INTERRUPTED)}", {}, KINDS, KINDS_INTERRUPTED)
+
+
+def make_each(whole: Mapping[str, dict[str, Any]], interrupted: Mapping[str, Cut]) -> int:
+    """In the working directory; the version of the policy that made them."""
+    for name, options in whole.items():
         train(Path(name), **options)
-    for name, there in INTERRUPTED.items():
-        interrupt(Path(name), WHOLE[there.whole], nth(there.role, there.count), killed=there.killed)
-    version = replay("whole").begin.get("policy_version", 1)
-    into = home / f"policy-{version}"
+    for name, there in interrupted.items():
+        interrupt(Path(name), whole[there.whole], nth(there.role, there.count), killed=there.killed)
+    return int(replay(next(iter(whole))).begin.get("policy_version", 1))
+
+
+def put(
+    into: Path,
+    states: dict[str, tuple[int, ...]],
+    whole: Mapping[str, dict[str, Any]],
+    interrupted: Mapping[str, Cut],
+) -> None:
+    """From the working directory, without the states that are not kept."""
     into.mkdir(parents=True)
-    states = {"finished": (0, -1), **dict.fromkeys(WHOLE, ())}
-    states |= {name: there.kept for name, there in INTERRUPTED.items()}
+    states = {**states, **dict.fromkeys(whole, ())}
+    states |= {name: there.kept for name, there in interrupted.items()}
     for name, kept in states.items():
         keep_only(Path(name), kept)
         shutil.move(name, into / name)
     made = {
-        "policy_version": version,
+        "policy_version": int(into.name.rpartition("-")[2]),
         **{name: metadata.version(name) for name in ("gammatune", "torch", "numpy")},
         "arithmetic": arithmetic(),
         "deciding": deciding(),
@@ -226,7 +267,7 @@ def keep_only(run: Path, places: tuple[int, ...]) -> None:
                 (run / f"state-{after + 1}.pt").unlink()
     if run.name.endswith("whole"):
         for path in run.iterdir():
-            if path.name not in (FILE, WEIGHTS):
+            if path.name not in (FILE, WEIGHTS) and not path.name.startswith("net-"):
                 path.unlink()
 
 
@@ -235,4 +276,4 @@ if __name__ == "__main__":
     sys.modules["older_runs"] = sys.modules["__main__"]
     with tempfile.TemporaryDirectory() as empty:
         os.chdir(empty)
-        make(OLDER)
+        (make_kinds if "kinds" in sys.argv[1:] else make)(OLDER)
