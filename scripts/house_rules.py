@@ -30,7 +30,7 @@ from house_source import (
     tree,
 )
 
-START = 36_998  # lines in src (wc -l) at be61ac2, where the redrawing began
+START = 37_448  # lines in src (wc -l) at 8be1d44, where the redrawing began
 FEWER = 1_200  # lines, at least, at its end
 LONG_FUNCTION, LONG_FILE = 60, 400  # lines
 SIMILAR = 8  # pylint tells passages that are longer, by the lines it counts

@@ -91,17 +91,20 @@ def compute(name: str, seed: int, optimizer: str, budget: float, out: Path, unti
 
 
 def summary(path: Path, part: str) -> list[str]:
-    """What is chosen to AdamW, the same budget and seed: geometric means over trainings of the mean over seeds."""
+    """Test errors to those of AdamW at the same budget, and to those at the lowest budget, the same seed: geometric
+    means over trainings of the mean over seeds."""
     rows = {(r["task"], r["seed"], r["optimizer"], r["budget"]): r for r in read_lines(path)}
+    kinds = sorted({key[2:] for key in rows})
+    lowest = min((budget for _, budget in kinds), default=0.0)
+    pairs = [((name, budget), ("adamw", budget)) for name, budget in kinds if name != "adamw"]
+    pairs += [((name, budget), (name, lowest)) for name, budget in kinds if budget > lowest]
     told = []
-    for optimizer, budget in sorted(
-        {key[2:] for key in rows} - {("adamw", b) for b in (1.5, 2.5, 4.0, 12.0)}
-    ):
+    for one, to in pairs:
         logs: dict[str, list[float]] = {}
         slower, taken = [], []
         for (task, seed, *rest), row in rows.items():
-            other = rows.get((task, seed, "adamw", budget))
-            if rest != [optimizer, budget] or TASKS[task].part != part or other is None:
+            other = rows.get((task, seed, *to))
+            if tuple(rest) != one or TASKS[task].part != part or other is None:
                 continue
             if "failed" in row or "failed" in other:
                 told.append(f"   failed: {task} {seed} {'failed' in row} {'failed' in other}")
@@ -111,16 +114,21 @@ def summary(path: Path, part: str) -> list[str]:
             taken.append(row["taken"])
         if logs:
             r = np.array([np.mean(some) for some in logs.values()])
-            sem = r.std(ddof=1) / math.sqrt(len(r)) if len(r) > 1 else math.nan
             told.append(
-                f"{part} {optimizer} at {budget:g} to adamw at {budget:g}: {math.exp(r.mean()):.3f} "
-                f"[{math.exp(r.mean() - 2 * sem):.3f}, {math.exp(r.mean() + 2 * sem):.3f}], clipped "
-                f"{math.exp(np.clip(r, -CLIPPED, CLIPPED).mean()):.3f}, below {np.mean(r < 0):.2f}, largest "
-                f"{math.exp(r.max()):.2f}, trainings {len(r)}, runs {len(taken)}; seconds of the processor "
-                f"{math.exp(np.mean(slower)):.2f} times; taken: "
+                f"{part} {one[0]} at {one[1]:g} to {to[0]} at {to[1]:g}: {_mean(r)}, clipped "
+                f"{_mean(np.clip(r, -CLIPPED, CLIPPED))}, median {math.exp(np.median(r)):.3f}, below "
+                f"{np.mean(r < 0):.2f}, largest {math.exp(r.max()):.2f}, trainings {len(r)}, runs {len(taken)}; "
+                f"seconds of the processor {math.exp(np.mean(slower)):.2f} times; taken: "
                 + ", ".join(f"{name} {taken.count(name)}" for name in sorted(set(taken)))
             )
     return told
+
+
+def _mean(logs: np.ndarray) -> str:
+    """With two standard errors to either side."""
+    middle = float(logs.mean())
+    sem = float(logs.std(ddof=1)) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
+    return f"{math.exp(middle):.3f} [{math.exp(middle - 2 * sem):.3f}, {math.exp(middle + 2 * sem):.3f}]"
 
 
 def _log(figures: list[float]) -> float:

@@ -59,7 +59,7 @@ def test_its_course_is_repeated(kept: Path, name: str, tmp_path: Path) -> None:
     if is_exact(kept):
         assert all(torch.equal(value, weights[key]) for key, value in then.items())
     else:
-        assert (said_by(weights) - said_by(then)).abs().mean() < 0.01  # rounding grows where no rate falls
+        assert (said_by(weights) - said_by(then)).abs().mean() < 0.03  # rounding grows where no rate falls
     assert len(replay(tmp_path / "again").course) == len(story.course)
 
 
