@@ -177,9 +177,9 @@ def compare(name: str, file: Path, seed: int, folder: Path, done: set[Any]) -> A
 
 def arrays(name: str, file: Path, seed: int) -> tuple[Any, Any, Any, Any, bool]:
     """(training x, y, report x, y, whether it is a classification): the very rows that the command takes."""
-    from gammatune.data import load
-    from gammatune.data.split import divide
-    from gammatune.data.table import load_table
+    from gammatune.pipeline.data import load
+    from gammatune.pipeline.data.split import divide
+    from gammatune.pipeline.data.table import load_table
 
     if name in TABLES:
         table = load_table(file, TABLES[name][1])

@@ -38,10 +38,11 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import gammatune
-from gammatune import checkpoints
-from gammatune.engine import torch_loop
+from gammatune.engine import loop
 from gammatune.errors import JournalWarning
-from gammatune.journal import Journal, replay
+from gammatune.journal.history import replay
+from gammatune.journal.writer import Journal
+from gammatune.tuning import checkpoints
 
 RESULTS = Path(__file__).parent / "results" / "interruptions.json"
 MOMENTS = ("starting", "deciding", "training", "scoring", "journal", "checkpoint", "copying", "ended")
@@ -193,7 +194,7 @@ def watch() -> None:
     Journal.append = marking("journal", Journal.append)  # type: ignore[method-assign]
     checkpoints.Checkpoints.save = marking("checkpoint", checkpoints.Checkpoints.save)  # type: ignore[method-assign]
     for name in ("capture", "restore"):
-        setattr(torch_loop.TorchLoop, name, marking("copying", getattr(torch_loop.TorchLoop, name)))
+        setattr(loop.TorchLoop, name, marking("copying", getattr(loop.TorchLoop, name)))
 
 
 @dataclass

@@ -32,7 +32,7 @@ from machine import machine  # noqa: E402
 
 from gammatune.schedules import linear  # noqa: E402
 from gammatune.testing.quadratic import NoisyQuadratic, log_spaced, power_law  # noqa: E402
-from gammatune.tuner import Tuner  # noqa: E402
+from gammatune.tuning.tuner import Tuner  # noqa: E402
 
 EPOCHS = 10
 STEPS = (20, 100, 1000)  # an epoch

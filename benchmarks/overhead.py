@@ -27,8 +27,8 @@ from machine import machine
 from torch import nn
 
 import gammatune
-from gammatune.engine.torch_loop import TorchLoop
-from gammatune.models import make_model
+from gammatune.engine.loop import TorchLoop
+from gammatune.pipeline.models import make_model
 
 SPACE = ["lr=1e-4:1e-1:log"]
 

@@ -27,7 +27,7 @@ from machine import machine
 from torch import nn
 
 import gammatune
-from gammatune.crew import ray as crews
+from gammatune.tuning import ray_executor as crews
 
 RESULTS = Path(__file__).parent / "results" / "parallel.json"
 AT_ONCE = 4

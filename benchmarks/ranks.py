@@ -31,7 +31,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import gammatune
-from gammatune.engine.gang import Gang
+from gammatune.engine.process_group import Gang
 
 WORLD = 2
 NETS = {

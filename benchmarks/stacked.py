@@ -4,7 +4,7 @@
 
 A step is forward, backward and update of AdamW on one batch that lies on the device already. In a row: K networks,
 each with torch's own optimizer (its default implementation on the device), without gammatune. Stacked: one
-`gammatune.engine.stacked.Stack` of K members. Both are timed in turn, `steps` steps at a time, after a warm-up; the
+`gammatune.supervised.stack.Stack` of K members. Both are timed in turn, `steps` steps at a time, after a warm-up; the
 device is waited for at the start and the end of each. Medians and quartiles of `n` timings, in milliseconds a step of
 all K; ratio is in a row over stacked: above 1 the pass is faster.
 
@@ -24,8 +24,8 @@ import torch
 from machine import machine
 from torch import Tensor, nn
 
-from gammatune.engine.stacked import Stack, at_rates
-from gammatune.models import make_model
+from gammatune.pipeline.models import make_model
+from gammatune.supervised.stack import Stack, at_rates
 
 MEMBERS = (1, 2, 4, 8, 16)
 BATCH = 64

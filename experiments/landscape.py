@@ -33,7 +33,7 @@ from sklearn import datasets
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gammatune.objectives import make_objective
+from gammatune.metrics.objectives import make_objective
 from gammatune.records import Shape
 from gammatune.schedules import linear
 

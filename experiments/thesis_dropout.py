@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gammatune.data import load
-from gammatune.data.split import Split, split_data
-from gammatune.models.seeded import seeded
-from gammatune.models.thesis import thesis
+from gammatune.pipeline.data import load
+from gammatune.pipeline.data.split import Split, split_data
+from gammatune.pipeline.models.seeded import seeded
+from gammatune.pipeline.models.thesis import thesis
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from machine import machine

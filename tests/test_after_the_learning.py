@@ -12,15 +12,16 @@ import torch
 from torch import nn
 
 import gammatune
-from gammatune import Tuner, rivals
-from gammatune.journal import replay
-from gammatune.judging import Allowance, _moved
-from gammatune.measures import Answers
-from gammatune.models.tabular import Tabular
+from gammatune import Tuner
+from gammatune.journal.history import replay
+from gammatune.metrics import baselines
+from gammatune.metrics.baselines import SECONDS
+from gammatune.metrics.catalogue import Answers
+from gammatune.pipeline.models.tabular import Tabular
+from gammatune.pipeline.table_diagnostics import Allowance, _moved
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead
-from gammatune.rivals import SECONDS
-from gammatune.rules import AFTER_MOST, kept_for_after
+from gammatune.supervised.defaults import AFTER_MOST, kept_for_after
 from gammatune.testing.fakes import FakeTraining
 
 
@@ -83,7 +84,9 @@ def test_trees_that_would_not_be_done_are_not_begun() -> None:
     x, y = r.normal(size=(300, 640)), np.arange(300) % 2
     part = (x[:100], y[:100])
     started = time.perf_counter()
-    found = rivals.compare(Answers(y[:100], y[:100], 2, np.eye(2)[y[:100]]), part, part, part, seconds=1e-4)
+    found = baselines.compare(
+        Answers(y[:100], y[:100], 2, np.eye(2)[y[:100]]), part, part, part, seconds=1e-4
+    )
     assert time.perf_counter() - started < 5
     assert found.said[0].startswith("HistGradientBoosting was not tried: its first trees alone take about ")
     assert [rival.name for rival in found.rivals] == ["the most frequent class"]

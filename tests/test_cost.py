@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from gammatune.driver import Clock
-from gammatune.ledger import Cost, Ledger
+from gammatune.cost import Cost, Ledger
+from gammatune.journal.history import Story, replay
 from gammatune.records import Outcome
-from gammatune.story import Story, replay
 from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.driver import Clock
+from gammatune.tuning.tuner import Tuner
 
 
 def outcome(number: int, trained: int, processor: float, evaluated: int = 30) -> Outcome:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import gammatune
 from gammatune.course import Leg, Schedule, Stretch
 from gammatune.errors import AllDiverged, InvalidArgument, JournalError
-from gammatune.journal import replay as read_back
+from gammatune.journal.history import replay as read_back
 from gammatune.policy.replay import Replay
 from gammatune.records import (
     Average,
@@ -34,7 +34,7 @@ from gammatune.records import (
 )
 from gammatune.schedules import STILL, linear, part
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 X = torch.randn(120, 6, generator=torch.Generator().manual_seed(1))
 Y = (X[:, 0] + 0.5 * X[:, 1] > 0).long()

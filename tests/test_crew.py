@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.crew import Task
+from gammatune.cost import Meter
+from gammatune.engine.ranks import SINGLE, Single
 from gammatune.errors import InvalidArgument, JournalError
-from gammatune.ledger import Meter
-from gammatune.ranks import SINGLE, Single
 from gammatune.records import Ahead, Fork, Rollout, Values
-from gammatune.signals import Terminated
 from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuner import Tuner, refuse_beside
+from gammatune.tuning.executor import Task
+from gammatune.tuning.signals import Terminated
+from gammatune.tuning.tuner import Tuner, refuse_beside
 
 POLICIES: list[dict[str, Any]] = [
     {"policy": "lookahead", "budget": 1.5, "epochs": 6},

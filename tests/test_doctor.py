@@ -19,11 +19,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
 import gammatune
-from gammatune.cli import main
-from gammatune.engine.reach import Survey
-from gammatune.engine.streams import StreamStates
+from gammatune.cli.app import main
+from gammatune.engine.doctor.object_graph import Survey
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import InvalidArgument, NotRestorable
-from gammatune.examination import Diagnosis, Finding, doctor
+from gammatune.supervised.examination import Diagnosis, Finding, doctor
 
 X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))
 Y = (X.sum(dim=1) > 0).long()
@@ -288,7 +288,7 @@ def test_workers_that_have_begun_are_left_alone() -> None:
 
 
 def test_large_data_are_told_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gammatune.engine.reach.LARGE", 48 * 6 * 4 - 1)
+    monkeypatch.setattr("gammatune.engine.doctor.object_graph.LARGE", 48 * 6 * 4 - 1)
     assert examined(Given()).unseen == ("loader.dataset.tensors[0] (0 MiB)",)
 
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune import exporting
-from gammatune.data.preprocessing import Preprocessing, learn
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra, ModelMismatch
-from gammatune.exporting import DETAILS, KEY, export
-from gammatune.loading import Plan
-from gammatune.models import MODELS, make_model
+from gammatune.pipeline import export as exporting
+from gammatune.pipeline.data.preprocessing import Preprocessing, learn
+from gammatune.pipeline.export import DETAILS, KEY, export
+from gammatune.pipeline.load import Plan
+from gammatune.pipeline.models import MODELS, make_model
 
 CLASSES = ("ant", "bee", "cat")
 SHAPES = {

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 import gammatune
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import (
     AllDiverged,
     GammatuneError,
@@ -23,10 +23,10 @@ from gammatune.errors import (
     JournalWarning,
     ModelMismatch,
 )
-from gammatune.journal import WEIGHTS, replay
-from gammatune.metrics import Classification, Regression
-from gammatune.rehearsal import rehearse
-from gammatune.report.screen import runs_table, show
+from gammatune.journal.history import WEIGHTS, replay
+from gammatune.metrics.thesis import Classification, Regression
+from gammatune.report.terminal import runs_table, show
+from gammatune.supervised.dry_run import rehearse
 
 GENERATOR = torch.Generator().manual_seed(1)
 X = torch.randn(200, 5, generator=GENERATOR)

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 import gammatune
-from gammatune.engine.optimizers import automatic
-from gammatune.engine.supervised import Supervised
 from gammatune.errors import InvalidArgument, JournalError
-from gammatune.fitting import FitResult
-from gammatune.journal import FILE, replay
+from gammatune.journal.history import FILE, replay
 from gammatune.records import Outcome
-from gammatune.report.page import write_report
-from gammatune.report.surfaces import bands, searches
+from gammatune.report.html.page import write_report
+from gammatune.report.html.posterior import bands, searches
 from gammatune.space import OPTIMIZER
+from gammatune.supervised.fit import FitResult
+from gammatune.supervised.optimizers import automatic
+from gammatune.supervised.training import Supervised
 
 G = torch.Generator().manual_seed(1)
 X = torch.randn(400, 6, generator=G)
@@ -117,7 +117,7 @@ def test_an_optimizer_that_does_not_step_holds_nothing() -> None:
         training.capture("start")
         for name in ("momentum", "adamw", "momentum"):
             training.restore("start")
-            meter = gammatune.ledger.Meter()
+            meter = gammatune.cost.Meter()
             training.apply({"lr": 0.01, OPTIMIZER: name}, meter)
             training.advance(0, {"lr": 0.01, OPTIMIZER: name}, meter)
             assert meter.steps == 1

@@ -16,14 +16,14 @@ from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 import gammatune
 from gammatune import files
-from gammatune.engine import supervised
-from gammatune.engine.supervised import WeightedCrossEntropy
 from gammatune.errors import InvalidArgument, InvalidData, JournalError, JournalWarning
-from gammatune.examples import class_counts
-from gammatune.journal import PREDICTIONS, replay
-from gammatune.leaving import MEASURES, leave
-from gammatune.measures import Answers
-from gammatune.report.screen import show
+from gammatune.journal.history import PREDICTIONS, replay
+from gammatune.metrics.catalogue import Answers
+from gammatune.pipeline.artifacts import MEASURES, leave
+from gammatune.report.terminal import show
+from gammatune.supervised import training
+from gammatune.supervised.loaders import class_counts
+from gammatune.supervised.training import WeightedCrossEntropy
 
 GENERATOR = torch.Generator().manual_seed(3)
 X = torch.randn(300, 4, generator=GENERATOR)
@@ -148,7 +148,7 @@ def test_a_loss_that_cannot_be_compared_has_no_metric() -> None:
 
 
 def test_more_probabilities_than_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(supervised, "MOST", 100)
+    monkeypatch.setattr(training, "MOST", 100)
     result = fit(net(), RARE, run_dir=str(tmp_path))
     assert "auc" not in result.measures
     assert "f1" in result.measures

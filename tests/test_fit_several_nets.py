@@ -14,14 +14,13 @@ from torch import nn
 import gammatune
 from gammatune.engine.ensemble import Ensemble, Nets
 from gammatune.errors import InvalidArgument, JournalError
-from gammatune.events import text_of
-from gammatune.fitting import FitResult, fit
-from gammatune.journal import replay
-from gammatune.judging import _moved
-from gammatune.measures import Answers
-from gammatune.models import make_model
+from gammatune.journal.events import text_of
+from gammatune.journal.history import Story, replay
+from gammatune.metrics.catalogue import Answers
+from gammatune.pipeline.models import make_model
+from gammatune.pipeline.table_diagnostics import _moved
 from gammatune.policy import nets as policy_nets
-from gammatune.story import Story
+from gammatune.supervised.fit import FitResult, fit
 
 SEED = partial(torch.Generator().manual_seed, 0)
 X = torch.randn(300, 6, generator=SEED())

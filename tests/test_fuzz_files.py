@@ -17,27 +17,24 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gammatune.data.npz import load_npz
-from gammatune.data.split import split_data
 from gammatune.errors import GammatuneError, JournalError
-from gammatune.journal import (
-    FILE,
-    WEIGHTS,
-    Journal,
+from gammatune.journal.events import (
     Repeat,
     State,
-    Story,
     gone_event,
     note_event,
     repeat_event,
-    replay,
     resume_event,
     state_event,
     text_of,
 )
-from gammatune.models import make_model
-from gammatune.prediction import predict_file
-from gammatune.report.screen import runs_table, show
+from gammatune.journal.history import FILE, WEIGHTS, Story, replay
+from gammatune.journal.writer import Journal
+from gammatune.pipeline.data.npz import load_npz
+from gammatune.pipeline.data.split import split_data
+from gammatune.pipeline.models import make_model
+from gammatune.pipeline.predict import predict_file
+from gammatune.report.terminal import runs_table, show
 
 ASSETS = Path(__file__).parent / "assets" / "journals"
 GOOD = {path.stem: path.read_bytes() for path in sorted(ASSETS.glob("*.jsonl"))}

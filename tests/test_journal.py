@@ -18,27 +18,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import GammatuneError, JournalError, JournalWarning
-from gammatune.fields import OUTCOME
-from gammatune.journal import (
-    FILE,
-    Journal,
+from gammatune.journal.events import (
     Repeat,
     State,
-    Story,
     begin_event,
     commit_event,
     gone_event,
     note_event,
     repeat_event,
-    replay,
     resume_event,
     rollout_event,
     state_event,
     text_of,
 )
+from gammatune.journal.fields import OUTCOME
+from gammatune.journal.history import FILE, Story, replay
+from gammatune.journal.writer import Journal
 from gammatune.records import Outcome, Verdict
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 BEGIN = text_of(
     begin_event(

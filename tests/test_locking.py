@@ -18,8 +18,10 @@ import needs
 import pytest
 
 from gammatune.errors import JournalError, JournalWarning, RunIsLocked
-from gammatune.journal import FILE, Journal, begin_event, note_event, replay, resume_event
-from gammatune.locking import LOCK, OWNER, RunLock
+from gammatune.journal.events import begin_event, note_event, resume_event
+from gammatune.journal.history import FILE, replay
+from gammatune.journal.lock import LOCK, OWNER, RunLock
+from gammatune.journal.writer import Journal
 
 BEGIN = begin_event(
     seed=0,
@@ -188,15 +190,15 @@ def test_a_file_system_that_cannot_lock_is_refused_by_name(
 
 @pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason=needs.UNIX)
 def test_the_kind_of_file_system_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gammatune import locking
+    from gammatune.journal import lock
 
     here = tmp_path.resolve()
     mounts = f"rootfs / ext4 rw 0 0\nserver:/x {here} nfs4 rw 0 0\nother {here}x tmpfs rw 0 0\nbroken\n"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: mounts)
-    assert locking._file_system(tmp_path) == "nfs4"
-    assert locking._file_system(tmp_path.parent) == "ext4"
+    assert lock._file_system(tmp_path) == "nfs4"
+    assert lock._file_system(tmp_path.parent) == "ext4"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "")
-    assert locking._file_system(tmp_path) == "of unknown kind"
+    assert lock._file_system(tmp_path) == "of unknown kind"
 
 
 def test_a_directory_that_cannot_be_written_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,14 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import gammatune
+from gammatune.cost import Meter
 from gammatune.errors import InvalidArgument, InvalidData, JournalError
-from gammatune.journal import replay
-from gammatune.ledger import Meter
-from gammatune.objectives import make_objective
+from gammatune.journal.history import replay
+from gammatune.metrics.objectives import make_objective
 from gammatune.records import Metrics, Outcome
-from gammatune.report.screen import show
+from gammatune.report.terminal import show
 from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 
 @dataclass

@@ -9,9 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from gammatune import measures
 from gammatune.errors import InvalidArgument
-from gammatune.measures import RECIPES, Answers, imbalance, measured, recipe, relevant, undefined, value
+from gammatune.metrics import catalogue
+from gammatune.metrics.catalogue import (
+    RECIPES,
+    Answers,
+    imbalance,
+    measured,
+    recipe,
+    relevant,
+    undefined,
+    value,
+)
 
 LABELS = [name for name, held in RECIPES.items() if held.needs == "labels"]
 CLASSES = [name for name, held in RECIPES.items() if held.task == "classification"]
@@ -93,8 +102,8 @@ def test_a_resample_is_measured_as_the_examples_it_holds(name: str, k: int, n: i
     answers = classified(n, k, seed, grid=1 if seed % 2 else None)
     w = np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=6)
     if RECIPES[name].needs == "labels":
-        (true, said), _ = measures.cells_of(answers)
-        cells = measures._Cells(true, said, k)
+        (true, said), _ = catalogue.cells_of(answers)
+        cells = catalogue._Cells(true, said, k)
         in_cells = np.zeros((6, len(true)), dtype=int)
         for place, (i, j) in enumerate(zip(true, said, strict=True)):
             in_cells[:, place] = w[:, (answers.targets == i) & (answers.said == j)].sum(axis=1)
@@ -149,7 +158,7 @@ def test_of_many_examples_some_are_resampled_and_the_interval_is_as_narrow(
 ) -> None:
     answers = classified(6000, 2, 3)
     whole = measured([name], answers, np.random.default_rng(0))[0][name]
-    monkeypatch.setattr(measures, "MOST", 1000)
+    monkeypatch.setattr(catalogue, "MOST", 1000)
     some = measured([name], answers, np.random.default_rng(0))[0][name]
     assert some.value == whole.value
     assert some.high - some.low == pytest.approx(whole.high - whole.low, rel=tolerance)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics import classification, regression
+from gammatune.metrics.thesis import classification, regression
 
 
 def counts(true: list[int], pred: list[int], c: int) -> tuple[int, int, int, int]:

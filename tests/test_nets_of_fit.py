@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import gammatune
 from gammatune.course import Schedule, Stretch
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.fitting import FitResult
+from gammatune.supervised.fit import FitResult
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 G = torch.Generator().manual_seed(1)
 X = torch.randn(230, 6, generator=G)

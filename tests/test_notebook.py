@@ -16,15 +16,15 @@ import torch
 from torch import nn
 
 import gammatune
-from gammatune import cards
+from gammatune.cost import Cost
 from gammatune.course import Schedule, handed_back
-from gammatune.ledger import Cost
 from gammatune.records import Outcome, Shape, Verdict
 from gammatune.report import progress as shown
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.progress import NotebookDisplay, Progress, listeners_for
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Result, Tuner
+from gammatune.tuning import notebook as cards
+from gammatune.tuning.tuner import Result, Tuner
 
 COST = Cost(1000, 300, 2.0, 1.5, 15.0)
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
-from gammatune.measures import RECIPES
-from gammatune.objectives import FOR_METRICS, LOSS_FLOOR, OBJECTIVES, for_metric, make_objective
+from gammatune.metrics.catalogue import RECIPES
+from gammatune.metrics.objectives import FOR_METRICS, LOSS_FLOOR, OBJECTIVES, for_metric, make_objective
 
 UNCUT = ["kappa", "kappa11", "kappa12", "kappa12-ratio"]
 KAPPAS = [*UNCUT, *(f"{name}-cut" for name in UNCUT)]

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from gammatune import plugins
-from gammatune.cli import main
+from gammatune.cli.app import main
 from gammatune.errors import InvalidArgument, JournalWarning, PluginWarning
-from gammatune.journal import replay
+from gammatune.journal.history import replay
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.space import parse
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import POLICIES, Result, Tuner
+from gammatune.tuning.tuner import POLICIES, Result, Tuner
 
 CODE = '''
 from gammatune.records import Commit, Fork, Rollout, Verdict

@@ -17,14 +17,14 @@ import torch
 from torch import nn
 
 import gammatune
-from gammatune.crew import Task
 from gammatune.errors import InvalidArgument, WorkerLost, WorkerWarning
 from gammatune.records import Length, Rollout
-from gammatune.signals import Terminated, handler_kept
+from gammatune.tuning.executor import Task
+from gammatune.tuning.signals import Terminated, handler_kept
 
 ray = needs.package("ray")
 
-from gammatune.crew.ray import RayCrew, Settings  # noqa: E402
+from gammatune.tuning.ray_executor import RayCrew, Settings  # noqa: E402
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),  # one cluster for all of them
@@ -231,9 +231,9 @@ def test_a_run_is_gone_on_with_in_the_midst_of_a_decision(tmp_path: Path) -> Non
 def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
     from functools import partial
 
-    from gammatune.engine.supervised import Supervised, default_loss
-    from gammatune.examples import as_set, forward_loader, training_loader
-    from gammatune.objectives import make_objective
+    from gammatune.metrics.objectives import make_objective
+    from gammatune.supervised.loaders import as_set, forward_loader, training_loader
+    from gammatune.supervised.training import Supervised, default_loss
 
     train, val = (as_set(part, "set", torch.float32) for part in data())
     model = net()
@@ -318,7 +318,7 @@ def test_what_cannot_be_is_refused_before_any_training() -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_the_command_trains_on_ray_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from gammatune.cli import app
+    from gammatune.cli.app import app
 
     shown = []
     for options in (["--at-once", "3"], ["--at-once", "3", "--parallel", "ray", "--workers", "1"]):

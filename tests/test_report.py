@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gammatune.journal import Story, begin_event, replay, rollout_event
-from gammatune.ledger import Cost, Meter
+from gammatune.cost import Cost, Meter
+from gammatune.journal.events import begin_event, rollout_event
+from gammatune.journal.history import Story, replay
 from gammatune.records import Commit, Fork, Metrics, Outcome, Rollout, Shape, Values, Verdict
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
-from gammatune.report.screen import final_screen, rollout_table, runs_table, show
-from gammatune.report.words import (
+from gammatune.report.terminal import final_screen, rollout_table, runs_table, show
+from gammatune.report.wording import (
     asked_in_words,
     at_an_edge,
     cost_in_words,
@@ -22,7 +23,7 @@ from gammatune.report.words import (
 from gammatune.schedules import STILL
 from gammatune.space import parse
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 SPACE = "lr=1e-6:10:log"
 OLD = Path(__file__).parent / "assets" / "journal-format-1.jsonl"

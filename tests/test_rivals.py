@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from gammatune import measures, rivals
 from gammatune.errors import InvalidArgument
-from gammatune.measures import Answers, difference, value
-from gammatune.rivals import Comparison
+from gammatune.metrics import baselines, catalogue
+from gammatune.metrics.baselines import Comparison
+from gammatune.metrics.catalogue import Answers, difference, value
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(900, 5))
@@ -19,7 +19,7 @@ TRAIN, SELECT, REPORT = slice(0, 500), slice(500, 650), slice(650, 900)
 
 
 def compare(*given: Any, seconds: float = 0.4, **options: Any) -> Comparison:
-    return rivals.compare(*given, seconds=seconds, **options)
+    return baselines.compare(*given, seconds=seconds, **options)
 
 
 def parts(y: Any) -> list[Any]:
@@ -131,7 +131,7 @@ def test_the_number_of_trees_is_chosen_on_the_selection_part() -> None:
     """Twin: scikit-learn's own, of as many rounds."""
     found = compare(network(0.9), *parts(Y), seconds=60)
     trees = found.rivals[0]
-    assert 1 < trees.rounds < rivals.TREES
+    assert 1 < trees.rounds < baselines.TREES
     theirs = HistGradientBoostingClassifier(max_iter=trees.rounds, early_stopping=False, random_state=0)
     theirs.fit(*parts(Y)[0])
     assert trees.value == pytest.approx(theirs.score(*parts(Y)[2]), abs=0.02)
@@ -201,7 +201,7 @@ def test_parts_that_do_not_fit() -> None:
 def test_a_paired_difference_is_that_of_a_naive_bootstrap(
     metric: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "MOST", most)
+    monkeypatch.setattr(catalogue, "MOST", most)
     rng = np.random.default_rng(4)
     n = 2_000 if most == 1_000 else 300
     y = rng.integers(2, size=n)

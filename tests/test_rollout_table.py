@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import gammatune
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra
-from gammatune.flat import HEAD, MIDDLE, TAIL, Table, flatten
+from gammatune.journal.table import HEAD, MIDDLE, TAIL, Table, flatten
 from gammatune.records import FLAT, Outcome, Shape
 from gammatune.testing.fakes import FakeTraining
 from gammatune.testing.quadratic import NoisyQuadratic, power_law
-from gammatune.tuner import Result, Tuner
+from gammatune.tuning.tuner import Result, Tuner
 
 
 def run(training: FakeTraining | NoisyQuadratic | None = None, **options: Any) -> Result:
@@ -226,7 +226,7 @@ def test_another_ending_is_refused_and_missing_packages_are_named(
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    from gammatune.cli import main
+    from gammatune.cli.app import main
 
     table = run(run_dir=str(tmp_path / "run")).table()
 

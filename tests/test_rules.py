@@ -2,7 +2,7 @@
 
 import pytest
 
-from gammatune.rules import epochs_for, model_for, patience_for
+from gammatune.supervised.defaults import epochs_for, model_for, patience_for
 
 
 @pytest.mark.parametrize(

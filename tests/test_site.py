@@ -23,9 +23,9 @@ import pytest
 import typer
 
 import gammatune
-from gammatune import rules
-from gammatune.cli import app
-from gammatune.models import tabular
+from gammatune.cli.app import app
+from gammatune.pipeline.models import tabular
+from gammatune.supervised import defaults
 
 needs.package("sphinx")
 
@@ -227,11 +227,17 @@ def test_blocks_of_a_page(page: Path, tmp_path: Path) -> None:
 
 def test_the_rules_of_choice_are_those_of_the_code() -> None:
     page = (SITE / "choosing.md").read_text()
-    for number in (rules.TABLE_STEPS, rules.IMAGE_STEPS, rules.MANY_IMAGES, rules.RESNET_FROM, tabular.WIDTH):
+    for number in (
+        defaults.TABLE_STEPS,
+        defaults.IMAGE_STEPS,
+        defaults.MANY_IMAGES,
+        defaults.RESNET_FROM,
+        tabular.WIDTH,
+    ):
         assert f"{number:,}" in page
-    least, most = rules.TABLE_EPOCHS
+    least, most = defaults.TABLE_EPOCHS
     assert f"{least} at least, {most} at most" in page
-    assert f"{rules.IMAGE_EPOCHS}, and for" in page
+    assert f"{defaults.IMAGE_EPOCHS}, and for" in page
 
 
 def test_there_are_blocks() -> None:

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import gammatune
-from gammatune.engine.capacity import out_of_memory
-from gammatune.engine.stacked import Stack
+from gammatune.engine.device_memory import out_of_memory
 from gammatune.errors import InvalidArgument
+from gammatune.supervised.stack import Stack
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(192, 6))

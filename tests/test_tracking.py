@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import gammatune
 from gammatune.errors import AllDiverged, JournalError
-from gammatune.journal import FILE
+from gammatune.journal.history import FILE
+from gammatune.journal.tracker import Tracker, tell
 from gammatune.policy.job import Job, Steps
 from gammatune.records import Commit, Fork, Outcome, Rollout, Verdict
 from gammatune.testing.fakes import FakeTraining
 from gammatune.testing.quadratic import NoisyQuadratic, power_law
-from gammatune.tracking import Tracker, tell
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 JOURNALS = sorted((Path(__file__).parent / "assets").glob("**/*.jsonl"))
 

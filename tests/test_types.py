@@ -11,15 +11,15 @@ import needs
 import pytest
 
 import gammatune
-from gammatune.engine.optimizers import OPTIMIZERS, OptimizerName
 from gammatune.errors import InvalidArgument
-from gammatune.measures import RECIPES, MetricName
-from gammatune.objectives import FOR_METRICS, OBJECTIVES, ObjectiveName
+from gammatune.metrics.catalogue import RECIPES, MetricName
+from gammatune.metrics.objectives import FOR_METRICS, OBJECTIVES, ObjectiveName
 from gammatune.plugins import Plugin
 from gammatune.samplers import SAMPLERS, SamplerName
 from gammatune.schedules import SCHEDULES, ScheduleName
+from gammatune.supervised.optimizers import OPTIMIZERS, OptimizerName
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import POLICIES, PolicyName, Tuner
+from gammatune.tuning.tuner import POLICIES, PolicyName, Tuner
 
 
 @pytest.mark.parametrize(

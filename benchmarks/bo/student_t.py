@@ -31,7 +31,7 @@ from problems import Problem
 from run import interval
 from scipy import stats
 
-from gammatune.acquisition import log_ei
+from gammatune.surrogate.acquisition import log_ei
 from gammatune.surrogate.predictive import Normal, StudentT
 
 A0, B0 = 2.0, 1.0

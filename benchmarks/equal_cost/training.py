@@ -17,7 +17,7 @@ from tasks import Setting
 from torch import nn
 from torch.optim import Optimizer
 
-from gammatune.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, make_objective
+from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, Objective, make_objective
 
 Shape = Callable[[float], float]  # progress in [0, 1] -> the rate as a multiple of the given one
 WARM_UP = 0.05  # of the steps

@@ -8,9 +8,8 @@ import math
 import tempfile
 from pathlib import Path
 
-from gammatune.cli import app
-from gammatune.journal import replay
-from gammatune.story import Story
+from gammatune.cli.app import app
+from gammatune.journal.history import Story, replay
 
 STATIC = Path(__file__).resolve().parent / "_static"
 WIDTH, HEIGHT = 440, 300

@@ -28,7 +28,7 @@ from torch import nn
 from trainings import TASKS, Task
 
 import gammatune
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.engine.loop import TorchLoop
 from gammatune.policy.lookahead import VERSION
 
 OUT = RESULTS / "end.jsonl"

@@ -15,7 +15,7 @@ import numpy as np
 from lines import read_lines
 from trainings import TASKS, Task
 
-from gammatune.objectives import make_objective
+from gammatune.metrics.objectives import make_objective
 
 RESULTS = Path(__file__).parent.parent / "results" / "population"
 FAMILIES = {  # what shares a prior: rates of these optimizers mean about the same

@@ -19,16 +19,16 @@ from fit import left_out_tables
 from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
 from loops import RULE_OF_THUMB
 
-from gammatune.acquisition import log_pi
 from gammatune.policy import prior
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import OPENING, RESERVE
-from gammatune.policy.looking import SAME
+from gammatune.policy.looks import SAME
 from gammatune.policy.opening import Opening, open_course
-from gammatune.policy.purse import Purse
 from gammatune.records import Known, Outcome, Rollout
 from gammatune.schedules import STILL
 from gammatune.space import parse
+from gammatune.surrogate.acquisition import log_pi
 
 
 def look(one: Landscape, seed: int, batches: int, u: float) -> float:

@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional
 
 import gammatune
-from gammatune.data.split import Part
-from gammatune.metrics import classification
+from gammatune.metrics.thesis import classification
+from gammatune.pipeline.data.split import Part
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -19,8 +19,8 @@ import sine_example as sine
 from pictures import COLOURS, figure
 from reproduction import Asked, Report, judged, paired
 
-from gammatune.acquisition import pi
 from gammatune.seeds import stream
+from gammatune.surrogate.acquisition import pi
 
 NAME = "fig11"
 TITLE = "The area that the probability of improvement measures"

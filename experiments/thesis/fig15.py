@@ -12,7 +12,7 @@ from mnist_small import OBJECTIVES, Small, best, curve, in_most, maxima, per_cen
 from pictures import COLOURS, figure
 from reproduction import Asked, Report, judged, paired
 
-from gammatune.objectives import make_objective
+from gammatune.metrics.objectives import make_objective
 
 NAME = "fig15"
 TITLE = "kappa over a grid of learning rates"

@@ -17,8 +17,8 @@ import sine_example as sine
 from pictures import COLOURS, figure
 from reproduction import Asked, Report, judged, paired
 
-from gammatune.acquisition import ei, pi
 from gammatune.seeds import stream
+from gammatune.surrogate.acquisition import ei, pi
 
 NAME = "fig4"
 TITLE = "Acquisition functions in one dimension"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import sine_example as sine
 
-from gammatune.acquisition import ei
+from gammatune.surrogate.acquisition import ei
 from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.gp import GP
 

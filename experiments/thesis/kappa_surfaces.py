@@ -15,7 +15,7 @@ import numpy as np
 from pictures import figure
 from reproduction import Asked, Report
 
-from gammatune.objectives import DEFAULT_LAM, Objective, make_objective
+from gammatune.metrics.objectives import DEFAULT_LAM, Objective, make_objective
 from gammatune.seeds import stream
 
 ACCURACIES = np.linspace(0.1, 1.0, 61)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gammatune.models import make_model
+from gammatune.pipeline.models import make_model
 
 RATE = 0.05
 BATCH = 32

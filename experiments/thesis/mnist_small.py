@@ -37,7 +37,7 @@ from searches import MEASURES, Setup, measured, mnist_small, search
 
 import gammatune
 from gammatune.errors import AllDiverged
-from gammatune.objectives import make_objective
+from gammatune.metrics.objectives import make_objective
 
 Network = Mapping[str, Any]
 

@@ -22,11 +22,11 @@ from torch import nn
 from torch.nn import functional
 
 import gammatune
-from gammatune.data import load
-from gammatune.data.jpeg import load_jpegs
-from gammatune.data.split import Part, split_data
-from gammatune.metrics import classification
-from gammatune.models import make_model
+from gammatune.metrics.thesis import classification
+from gammatune.pipeline.data import load
+from gammatune.pipeline.data.jpeg import load_jpegs
+from gammatune.pipeline.data.split import Part, split_data
+from gammatune.pipeline.models import make_model
 
 RANGE = "lr=0:0.5"
 BUDGET = 12  # 2 first samples and 10 iterations
@@ -40,7 +40,7 @@ torch.set_num_threads(1)
 class Setup:
     """One of the set-ups under one seed: data in three parts, and how it is trained.
 
-    model: a name of `gammatune.models`. options: of `gammatune.fit`.
+    model: a name of `gammatune.pipeline.models`. options: of `gammatune.fit`.
     """
 
     name: str

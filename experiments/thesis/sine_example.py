@@ -28,12 +28,12 @@ from pictures import COLOURS, figure
 from reproduction import Asked, Cells, Claim, Report, Verdict, judged, paired
 from scipy.optimize import minimize
 
-from gammatune.acquisition import THESIS_XI
 from gammatune.records import Observation, Values
 from gammatune.samplers import Sampler, make_sampler
 from gammatune.samplers.bayes import Bayes, Surrogate, dataset, expected_improvement
 from gammatune.seeds import stream
 from gammatune.space import Float, Space
+from gammatune.surrogate.acquisition import THESIS_XI
 from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.gamma import GammaProcess
 from gammatune.surrogate.gp import GP, LENGTHSCALES, STARTS, fit

@@ -36,8 +36,8 @@ from torch import nn
 from torch.nn import functional
 
 import gammatune
-from gammatune.data.split import Part
-from gammatune.models import make_model
+from gammatune.pipeline.data.split import Part
+from gammatune.pipeline.models import make_model
 
 NAME = "table1"
 TITLE = "reused hyperparameters (thesis's table 1) against what the default policy finds: accuracy on other images"

@@ -4,7 +4,7 @@ The thesis prints one run of 60,000 images to train and 10,000 to select by and 
 "before the improvement", that is with kappa (11) [reading]; it says of the same table that without kappa everything
 was lower, without numbers. "One epoch" of Gaussian and Gamma is 12 trainings of an epoch; the grid has as many points
 here [reading], so that all cost the same. Random search is ours: the thesis describes it and leaves it out.
-The network is "a general CNN"; ours is `gammatune.models.cnn` (three convolutions with BatchNorm) [reading].
+The network is "a general CNN"; ours is `gammatune.pipeline.models.cnn` (three convolutions with BatchNorm) [reading].
 
 Evidence: results/table6.json, made by `gammatune reproduce table6 --scale small --seeds 6`.
 """

@@ -17,28 +17,32 @@ Names are loaded when first used, so that `import gammatune` costs nothing.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gammatune import _moved
+
+_moved.install()
+
 if TYPE_CHECKING:
     __version__: str
 
     from gammatune import errors
     from gammatune.course import Schedule
-    from gammatune.examination import Diagnosis, doctor
-    from gammatune.fitting import FitResult, fit
-    from gammatune.flat import rollouts
-    from gammatune.freezing import freeze
     from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
-    from gammatune.loading import load
-    from gammatune.measures import Measure
-    from gammatune.permuting import Importance, importance
+    from gammatune.journal.table import rollouts
+    from gammatune.journal.tracker import Tracker
+    from gammatune.metrics.catalogue import Measure
+    from gammatune.metrics.permutation_importance import Importance, importance
+    from gammatune.pipeline.load import load
     from gammatune.plugins import plugin
-    from gammatune.repeating import replay
-    from gammatune.report.page import write_report
+    from gammatune.report.html.page import write_report
     from gammatune.report.progress import progress
-    from gammatune.run import Run
     from gammatune.space import Choice, Float, Int, Space
-    from gammatune.tracking import Tracker
-    from gammatune.tuner import Result, Tuner
-    from gammatune.weights import load_weights
+    from gammatune.supervised.examination import Diagnosis, doctor
+    from gammatune.supervised.fit import FitResult, fit
+    from gammatune.supervised.freezing import freeze
+    from gammatune.supervised.weights import load_weights
+    from gammatune.tuning.replay import replay
+    from gammatune.tuning.run import Run
+    from gammatune.tuning.tuner import Result, Tuner
 
 __all__ = [
     "Choice",
@@ -71,26 +75,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fit": "gammatune.fitting",
-    "FitResult": "gammatune.fitting",
-    "Tuner": "gammatune.tuner",
-    "Tracker": "gammatune.tracking",
-    "Run": "gammatune.run",
-    "Result": "gammatune.tuner",
+    "fit": "gammatune.supervised.fit",
+    "FitResult": "gammatune.supervised.fit",
+    "Tuner": "gammatune.tuning.tuner",
+    "Tracker": "gammatune.journal.tracker",
+    "Run": "gammatune.tuning.run",
+    "Result": "gammatune.tuning.tuner",
     "Schedule": "gammatune.course",
-    "freeze": "gammatune.freezing",
-    "load": "gammatune.loading",
-    "load_weights": "gammatune.weights",
+    "freeze": "gammatune.supervised.freezing",
+    "load": "gammatune.pipeline.load",
+    "load_weights": "gammatune.supervised.weights",
     "plugin": "gammatune.plugins",
     "progress": "gammatune.report.progress",
-    "replay": "gammatune.repeating",
-    "rollouts": "gammatune.flat",
-    "write_report": "gammatune.report.page",
-    "doctor": "gammatune.examination",
-    "importance": "gammatune.permuting",
-    "Importance": "gammatune.permuting",
-    "Measure": "gammatune.measures",
-    "Diagnosis": "gammatune.examination",
+    "replay": "gammatune.tuning.replay",
+    "rollouts": "gammatune.journal.table",
+    "write_report": "gammatune.report.html.page",
+    "doctor": "gammatune.supervised.examination",
+    "importance": "gammatune.metrics.permutation_importance",
+    "Importance": "gammatune.metrics.permutation_importance",
+    "Measure": "gammatune.metrics.catalogue",
+    "Diagnosis": "gammatune.supervised.examination",
     "GammaTunedClassifier": "gammatune.integrations.sklearn",
     "GammaTunedRegressor": "gammatune.integrations.sklearn",
     "Space": "gammatune.space",

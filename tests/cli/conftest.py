@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gammatune.cli import main
+from gammatune.cli.app import main
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def only_identifiers() -> None:
 def trained() -> None:
     import sys
 
-    from gammatune.cli import main
+    from gammatune.cli.app import main
 
     table()
     before, sys.argv = (

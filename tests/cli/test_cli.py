@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from gammatune.cli import main
+from gammatune.cli.app import main
 
 FAST = ("--epochs", "1", "--model", "mlp", "--limit", "200")
 GREEDY = ("--policy", "greedy", "--budget", "3")
@@ -261,7 +261,7 @@ def test_stopping_before_the_training_keeps_nothing(gammatune: Any, monkeypatch:
     def interrupted(*sets: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gammatune.fitting.fit", interrupted)
+    monkeypatch.setattr("gammatune.supervised.fit.fit", interrupted)
     said = gammatune("train", "digits", *FAST)
     assert (said.code, said.err) == (130, "stopped before the training began\n")
     assert not Path("runs").exists()
@@ -435,7 +435,7 @@ def test_what_takes_long_to_load_waits_until_it_is_needed() -> None:
 
 
 def test_the_tuner_itself_imports_no_torch() -> None:
-    code = "import sys, gammatune.tuner, gammatune.testing.fakes\nassert 'torch' not in sys.modules"
+    code = "import sys, gammatune.tuning.tuner, gammatune.testing.fakes\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

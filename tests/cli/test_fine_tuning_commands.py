@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import gammatune as package
-from gammatune.cli import main
+from gammatune.cli.app import main
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gammatune.course import Schedule
-from gammatune.journal import replay
+from gammatune.journal.history import replay
 
 LEFT = ("schedule", "preprocessing", "measures")
 FAST = ("--epochs", "2", "--budget", "4")
@@ -86,7 +86,7 @@ def test_of_many_columns_the_ones_that_matter_are_ranked(
     gammatune: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One is known to matter; the others are said to be unranked, and what comes after the learning is announced."""
-    monkeypatch.setattr("gammatune.judging.SECONDS", 0.5)
+    monkeypatch.setattr("gammatune.pipeline.table_diagnostics.SECONDS", 0.5)
     r = np.random.default_rng(0)
     frame = pd.DataFrame(r.normal(size=(300, 115)).round(3), columns=[f"n{i}" for i in range(115)])
     frame["town"] = r.choice(["Ulm", "Bonn"], 300)
@@ -215,13 +215,13 @@ def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pyte
     survey().to_csv("survey.csv", index=False)
     common = ("train", "survey.csv", "--target", "answer", "--no-compare")
     assert gammatune(*common, "--time", "1m", "--dry-run").code == 0  # measured for real
-    monkeypatch.setattr("gammatune.preparing._seconds_per_epoch", lambda *_: 1.0)
+    monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 1.0)
     said = gammatune(*common, "--time", "1m")
     assert said.code == 0
     assert "The time allows 30 of these epochs, at 1 s each." in said.out  # 0.8 x 57 s / 1.5
     assert replay("runs/survey-1").begin["facts"]["command"]["usual"] == 30
     # the same call goes on with it, though the clock would choose another length today
-    monkeypatch.setattr("gammatune.preparing._seconds_per_epoch", lambda *_: 2.0)
+    monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 2.0)
     assert gammatune(*common, "--time", "1m", "--run-dir", "runs/survey-1").code == 0
     assert "more than the time allows (1 s)" in gammatune(*common, "--time", "1s").err
 

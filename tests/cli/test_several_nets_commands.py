@@ -14,13 +14,13 @@ import pytest
 import torch
 
 import gammatune as library
-from gammatune.asked import Asked
 from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import JournalError, JournalWarning
-from gammatune.journal import replay
-from gammatune.loading import plan_of
-from gammatune.preparing import prepare
-from gammatune.report.page import command
+from gammatune.journal.history import replay
+from gammatune.pipeline.load import plan_of
+from gammatune.pipeline.options import Asked
+from gammatune.pipeline.prepare import prepare
+from gammatune.report.html.page import command
 
 OPTIONS = ("--epochs", "8", "--batch-size", "8", "--threads", "1", "--model", "mlp", "--budget", "3.6")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammatune.data import DATA_SETS, Data, load, make_data
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data import DATA_SETS, Data, load, make_data
 
 X = np.arange(12.0).reshape(6, 2)
 Y = np.array([0, 1, 2, 0, 1, 2])

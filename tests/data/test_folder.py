@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gammatune.data import load
-from gammatune.data.folder import load_folder
-from gammatune.data.split import split_data
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data import load
+from gammatune.pipeline.data.folder import load_folder
+from gammatune.pipeline.data.split import split_data
 
 
 def draw(path: Path, size: tuple[int, int] = (12, 10), mode: str = "RGB", value: int = 100) -> None:

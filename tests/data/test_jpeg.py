@@ -9,9 +9,9 @@ import needs
 import numpy as np
 import pytest
 
-from gammatune.data import load, make_data
-from gammatune.data.jpeg import convert, in_order, load_jpegs
 from gammatune.errors import InvalidData, MissingExtra
+from gammatune.pipeline.data import load, make_data
+from gammatune.pipeline.data.jpeg import convert, in_order, load_jpegs
 
 Image = needs.package("PIL.Image")
 
@@ -86,7 +86,7 @@ def test_which_is_to_test(files: list[str], order: tuple[str, str | None]) -> No
 def test_a_set_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.arange(4 * 9, dtype=np.uint8).reshape(4, 3, 3)
     fetched = make_data("mnist", images[:2], [0, 1], images[2:], [1, 0])
-    monkeypatch.setattr("gammatune.data.jpeg.load_openml", lambda name: fetched)
+    monkeypatch.setattr("gammatune.pipeline.data.jpeg.load_openml", lambda name: fetched)
     convert(["mnist"], tmp_path / "mnist.npz")
     data = load(tmp_path / "mnist.npz")
     assert np.array_equal(data.x_train, images[:2])
@@ -167,7 +167,7 @@ def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from gammatune.cli import main
+    from gammatune.cli.app import main
 
     write(tmp_path / "a_train.npz")
     write(tmp_path / "a_test.npz")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.data.columns import is_unnamed
-from gammatune.data.matching import matched
-from gammatune.data.reading import read_table
-from gammatune.data.table import as_test, load_table, make_table, split_table
-from gammatune.data.table_preprocessing import TablePreprocessing
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.columns import is_unnamed
+from gammatune.pipeline.data.matching import matched
+from gammatune.pipeline.data.reading import read_table
+from gammatune.pipeline.data.table import as_test, load_table, make_table, split_table
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
 ROWS = 60
 

@@ -7,9 +7,9 @@ import needs
 import numpy as np
 import pytest
 
-from gammatune.data import load
-from gammatune.data.npz import load_new
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data import load
+from gammatune.pipeline.data.npz import load_new
 
 X = np.arange(24, dtype=np.uint8).reshape(6, 2, 2)
 Y = np.array(["a", "b", "c"] * 2)

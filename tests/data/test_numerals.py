@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.data.numerals import Mark
-from gammatune.data.reading import read_table
-from gammatune.data.table import load_table, load_test, split_table
-from gammatune.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.numerals import Mark
+from gammatune.pipeline.data.reading import read_table
+from gammatune.pipeline.data.table import load_table, load_test, split_table
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
 
 def read(tmp_path: Path, text: str, learned: Mark = "") -> tuple[dict[str, list[Any]], str, list[str]]:

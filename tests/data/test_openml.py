@@ -15,10 +15,10 @@ import pytest
 import sklearn.datasets
 from sklearn.utils import Bunch
 
-from gammatune.data import load
-from gammatune.data.openml import OPENML_SETS, load_openml
-from gammatune.data.split import split_data
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data import load
+from gammatune.pipeline.data.openml import OPENML_SETS, load_openml
+from gammatune.pipeline.data.split import split_data
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
     short = {name: replace(source, test_rows=10) for name, source in OPENML_SETS.items()}
-    monkeypatch.setattr("gammatune.data.openml.OPENML_SETS", short)
+    monkeypatch.setattr("gammatune.pipeline.data.openml.OPENML_SETS", short)
     return calls
 
 
@@ -74,7 +74,7 @@ def test_cifar_rows_hold_one_colour_after_the_other(tiny: list[dict[str, Any]]) 
 def test_pandas_is_used_where_it_is_and_not_needed(
     tiny: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
-    monkeypatch.setattr("gammatune.data.openml.find_spec", lambda name: object() if there else None)
+    monkeypatch.setattr("gammatune.pipeline.data.openml.find_spec", lambda name: object() if there else None)
     load("mnist")
     assert tiny[0]["parser"] == ("pandas" if there else "liac-arff")
 
@@ -167,13 +167,17 @@ def openml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     monkeypatch.setattr("sklearn.datasets._openml.urlopen", urlopen)
-    monkeypatch.setattr("gammatune.data.openml.OPENML_SETS", {"mnist": replace(source, test_rows=10)})
+    monkeypatch.setattr(
+        "gammatune.pipeline.data.openml.OPENML_SETS", {"mnist": replace(source, test_rows=10)}
+    )
     return asked
 
 
 @pytest.mark.parametrize("parser", ["pandas", "liac-arff"])
 def test_scikit_learn_takes_the_call(openml: list[str], monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
-    monkeypatch.setattr("gammatune.data.openml.find_spec", lambda _: object() if parser == "pandas" else None)
+    monkeypatch.setattr(
+        "gammatune.pipeline.data.openml.find_spec", lambda _: object() if parser == "pandas" else None
+    )
     data = load("mnist")
     assert (data.shape, data.x_train.dtype, len(data.x_train)) == ((1, 28, 28), np.uint8, 20)
     assert data.y_train.tolist() == [*range(10), *range(10)]

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammatune.data.layout import to_torch_layout, torch_shape
-from gammatune.data.preprocessing import Preprocessing, learn
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.layout import to_torch_layout, torch_shape
+from gammatune.pipeline.data.preprocessing import Preprocessing, learn
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (9, 5, 6, 3), dtype=np.uint8)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.data.spelling import find, plain, spellings
-from gammatune.data.table import Table, as_test, make_table, split_table
-from gammatune.data.table_preprocessing import UNKNOWN, TablePreprocessing
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.spelling import find, plain, spellings
+from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
+from gammatune.pipeline.data.table_preprocessing import UNKNOWN, TablePreprocessing
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 

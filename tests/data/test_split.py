@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.data import Data, load, make_data
-from gammatune.data.split import Part, Split, split_data
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data import Data, load, make_data
+from gammatune.pipeline.data.split import Part, Split, split_data
 
 
 def numbered(n: int, classes: int, *, test: int = 0) -> Data:

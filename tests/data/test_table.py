@@ -11,17 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.data.columns import kinds_asked, tell
-from gammatune.data.split import divide
-from gammatune.data.table import Table, as_test, make_table, split_table
-from gammatune.data.table_preprocessing import (
+from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.columns import kinds_asked, tell
+from gammatune.pipeline.data.split import divide
+from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
+from gammatune.pipeline.data.table_preprocessing import (
     MISSING,
     UNKNOWN,
     TablePreprocessing,
     learn_table,
     preparing_from_dict,
 )
-from gammatune.errors import InvalidArgument, InvalidData
 
 N = 60
 

@@ -27,11 +27,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gammatune.engine import archive, snapshot
-from gammatune.engine.snapshot import Tensors
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.cost import Meter
+from gammatune.engine.forks import archive, snapshot
+from gammatune.engine.forks.snapshot import Tensors
+from gammatune.engine.loop import TorchLoop
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, NotRestorable
-from gammatune.ledger import Meter
 from gammatune.schedules import linear
 from gammatune.testing.fakes import FakeTraining
 

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.utils import parametrizations
 from torch.utils.data import DataLoader, TensorDataset
 
-from gammatune.engine.averaging import averaged_tensors
-from gammatune.engine.streams import StreamStates
-from gammatune.engine.torch_loop import TorchLoop
-from gammatune.ledger import Meter
+from gammatune.cost import Meter
+from gammatune.engine.forks.averaging import averaged_tensors
+from gammatune.engine.forks.streams import StreamStates
+from gammatune.engine.loop import TorchLoop
 from gammatune.records import Length
 from gammatune.schedules import linear
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 import gammatune
-from gammatune.engine.torch_loop import TorchLoop
-from gammatune.ledger import Meter
+from gammatune.cost import Meter
+from gammatune.engine.loop import TorchLoop
 from gammatune.records import Length
 
 STREAM = torch.Generator().manual_seed(1)

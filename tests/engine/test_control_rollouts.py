@@ -16,11 +16,11 @@ from torch import nn
 from torch.nn.utils import parametrizations
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.records import Length, Rollout, Shape
 from gammatune.schedules import STILL, linear
 from gammatune.testing.control import control_rollouts
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 EPOCHS = 2
 X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))

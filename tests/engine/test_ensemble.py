@@ -18,11 +18,11 @@ from hypothesis.extra import numpy as some
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from gammatune.cost import Meter
 from gammatune.engine.ensemble import Ensemble, obstacle, refuse_another_kind
-from gammatune.engine.streams import StreamStates
-from gammatune.engine.supervised import Supervised, WeightedCrossEntropy
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
-from gammatune.ledger import Meter
+from gammatune.supervised.training import Supervised, WeightedCrossEntropy
 
 CPU = torch.device("cpu")
 

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, Subset, TensorDataset
 
-from gammatune.engine.steering import Steering
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.cost import Meter
+from gammatune.engine.hyperparameters import Steering
+from gammatune.engine.loop import TorchLoop
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
-from gammatune.ledger import Meter
 from gammatune.testing.control import control_rollouts
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 X = torch.randn(48, 4, generator=torch.Generator().manual_seed(1))
 Y = (X[:, 0] > 0).long()

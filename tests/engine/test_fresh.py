@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune.engine.fresh import another_like
 from gammatune.errors import JournalWarning
-from gammatune.fitting import fit
-from gammatune.journal import FILE, replay
+from gammatune.journal.history import FILE, replay
+from gammatune.supervised.fit import fit
+from gammatune.supervised.fresh import another_like
 
 MADE = {
     "mlp": lambda: nn.Sequential(nn.Linear(9, 30), nn.ReLU(), nn.Linear(30, 3)),

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, Sampler, TensorDataset
 
-from gammatune.engine.streams import StreamStates
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.cost import Meter
+from gammatune.engine.forks.streams import StreamStates
+from gammatune.engine.loop import TorchLoop
 from gammatune.errors import ConflictingControl
-from gammatune.ledger import Meter
 from gammatune.records import FLAT, Commit, Fork, Length, Rollout, Shape, Verdict
 from gammatune.schedules import STILL, linear
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 N, SIZE = 50, 16  # three batches of 16 and one of 2
 X = torch.arange(4.0 * N).reshape(N, 4) / N

@@ -17,7 +17,7 @@ from gammatune.errors import (
     NotRestorable,
 )
 from gammatune.testing.control import control_rollouts
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 X = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
 Y = (X[:, 0] > 0).long()

@@ -19,11 +19,11 @@ from torch import nn
 import gammatune
 from gammatune.engine.known import known_of
 from gammatune.engine.modes import evaluating, has_mode
-from gammatune.engine.muon import MuonAdamW
-from gammatune.engine.optimizers import OPTIMIZERS, make_optimizer
 from gammatune.errors import InvalidArgument, MissingExtra
+from gammatune.supervised.muon import MuonAdamW
+from gammatune.supervised.optimizers import OPTIMIZERS, make_optimizer
 from gammatune.testing.control import control_rollouts
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 PACKAGES = {"prodigy": "prodigyopt", "schedulefree": "schedulefree"}
 
@@ -204,7 +204,7 @@ def test_a_package_that_is_not_there_is_named(name: str, monkeypatch: pytest.Mon
 
 
 def test_nobody_but_who_asks_for_them_imports_the_packages() -> None:
-    code = "import sys, gammatune.engine.optimizers; print(*sys.modules)"
+    code = "import sys, gammatune.supervised.optimizers; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(PACKAGES.values()) & set(done.stdout.split())
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune.engine.reach import LONG, Held, Survey, digest_of
+from gammatune.engine.doctor.object_graph import LONG, Held, Survey, digest_of
 
 
 def places(first: Survey, second: Survey) -> list[str]:

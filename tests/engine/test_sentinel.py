@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune.engine.sentinel import READ_EVERY, TURN, Sentinel
+from gammatune.engine.divergence import READ_EVERY, TURN, Sentinel
 
 
 def watched(bad: dict[str, float] | None = None) -> tuple[nn.Module, Sentinel]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gammatune.engine.stacked import Stack, at_rates, options_of
 from gammatune.errors import InvalidArgument
+from gammatune.supervised.stack import Stack, at_rates, options_of
 
 RATES = [1e-3, 1e-2, 0.1]
 STEPS = 12

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune.engine.threads import suitable_threads
+from gammatune.pipeline.threads import suitable_threads
 
 
 @pytest.fixture

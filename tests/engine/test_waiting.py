@@ -11,11 +11,11 @@ from far import READS, Far, taken_away
 from torch import Tensor, nn
 
 import gammatune
-from gammatune.engine.sentinel import READ_EVERY
-from gammatune.engine.supervised import Supervised
-from gammatune.engine.torch_loop import TorchLoop
-from gammatune.ledger import Meter
+from gammatune.cost import Meter
+from gammatune.engine.divergence import READ_EVERY
+from gammatune.engine.loop import TorchLoop
 from gammatune.records import Length
+from gammatune.supervised.training import Supervised
 
 STREAM = torch.Generator().manual_seed(1)
 X, Y = torch.randn(60, 6, generator=STREAM), torch.randn(60, 3, generator=STREAM)

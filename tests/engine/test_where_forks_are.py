@@ -10,9 +10,9 @@ from far import Far, taken_away
 from torch import nn
 
 import gammatune
-from gammatune.engine import torch_loop
-from gammatune.engine.capacity import COPIES, SHARE, Place, place_for_forks
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.engine import loop
+from gammatune.engine.device_memory import COPIES, SHARE, Place, place_for_forks
+from gammatune.engine.loop import TorchLoop
 from gammatune.errors import InvalidArgument
 
 WEIGHTS, BUFFERS = 4 * (6 * 50 + 50), 4 * (50 + 50) + 8  # bytes: of Linear(6, 50), of BatchNorm1d(50)
@@ -99,7 +99,7 @@ def test_the_journal_says_that_forks_are_on_the_host(gpu: Any, tmp_path: Path) -
 
 def test_fit_says_it_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     place = Place(host=True, said="Forks are kept in the CPU's memory.")
-    monkeypatch.setattr(torch_loop, "place_for_forks", lambda *_: place)
+    monkeypatch.setattr(loop, "place_for_forks", lambda *_: place)
     data = torch.randn(20, 3), torch.randn(20, 2)
     result = gammatune.fit(nn.Linear(3, 2), data, data, epochs=1, run_dir=str(tmp_path / "run"))
     begin = json.loads((tmp_path / "run" / "journal.jsonl").read_text().splitlines()[0])

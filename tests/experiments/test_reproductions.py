@@ -11,8 +11,8 @@ from pathlib import Path
 import needs
 import pytest
 
-from gammatune.reproduce_command import folder, names
-from gammatune.reproduce_command import reproduce as run_command
+from gammatune.cli.reproduce import folder, names
+from gammatune.cli.reproduce import reproduce as run_command
 
 sys.path.insert(0, str(folder()))
 

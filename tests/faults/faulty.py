@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import gammatune
-from gammatune.run import Run
+from gammatune.tuning.run import Run
 
 X = torch.randn(48, 4, generator=torch.Generator().manual_seed(1))
 Y = (X[:, 0] + X[:, 1] > 0).long()

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import gammatune
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.journal import replay
+from gammatune.journal.history import replay
 
 
 class Reading(Dataset[Any]):

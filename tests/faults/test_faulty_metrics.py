@@ -11,7 +11,7 @@ from faulty import Training, at_last_commit, end_of, same
 
 import gammatune
 from gammatune.errors import AllDiverged, InvalidArgument, MissingReport
-from gammatune.journal import replay
+from gammatune.journal.history import replay
 
 
 def tuner(one: Training, directory: Path | None = None, **options: Any) -> gammatune.Tuner:

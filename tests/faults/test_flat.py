@@ -9,7 +9,7 @@ from faulty import Training, X, Y, end_of, same
 from torch import nn
 
 import gammatune
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.engine.loop import TorchLoop
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

@@ -15,8 +15,8 @@ from torch import nn
 
 import gammatune
 from gammatune.errors import InvalidArgument
-from gammatune.journal import WEIGHTS, replay
-from gammatune.signals import Terminated
+from gammatune.journal.history import WEIGHTS, replay
+from gammatune.tuning.signals import Terminated
 
 POLICIES: dict[str, dict[str, Any]] = {
     "lookahead": {},
@@ -99,20 +99,20 @@ def test_the_traceback_is_the_users(tmp_path: Path) -> None:
 
 
 INSIDE = (
-    "gammatune/driver.py",
-    "gammatune/tuner.py",
-    "gammatune/run.py",
-    "gammatune/checkpoints.py",
-    "gammatune/journal.py",
-    "engine/torch_loop.py",
-    "engine/snapshot.py",
-    "engine/steering.py",
+    "gammatune/tuning/driver.py",
+    "gammatune/tuning/tuner.py",
+    "gammatune/tuning/run.py",
+    "gammatune/tuning/checkpoints.py",
+    "gammatune/journal/writer.py",
+    "engine/loop.py",
+    "engine/forks/snapshot.py",
+    "engine/hyperparameters.py",
     "engine/batches.py",
-    "engine/averaging.py",
+    "engine/forks/averaging.py",
     "engine/modes.py",
-    "engine/streams.py",
-    "engine/archive.py",
-    "policy/course.py",
+    "engine/forks/streams.py",
+    "engine/forks/archive.py",
+    "policy/trial.py",
     "policy/lookahead.py",
     "policy/greedy.py",
 )
@@ -144,7 +144,7 @@ def test_ctrl_c_at_any_line_of_our_own(name: str, tmp_path: Path) -> None:
 
 def test_half_of_a_fork_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt amid a restore: the training stands nowhere then, whatever it stood at before."""
-    from gammatune.engine.snapshot import Tensors
+    from gammatune.engine.forks.snapshot import Tensors
 
     one = Training(options={"policy": "greedy", "keep": "last"})
     put_back = Tensors.put_back
@@ -338,7 +338,7 @@ def test_fit_goes_on_after_a_listener(kind: str, tmp_path: Path, whole: Any) -> 
 
 def test_ctrl_c_while_the_weights_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch's writer closes what it has begun, and would make another error of it."""
-    from gammatune.engine import archive
+    from gammatune.engine.forks import archive
 
     written = archive._Hashing.write
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import gammatune
-from gammatune.engine.capacity import out_of_memory
-from gammatune.journal import replay
+from gammatune.engine.device_memory import out_of_memory
+from gammatune.journal.history import replay
 
 
 class Allocator(torch.autograd.Function):

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import gammatune
 from gammatune.errors import AllDiverged
-from gammatune.journal import replay
+from gammatune.journal.history import replay
 from gammatune.records import Outcome
-from gammatune.run import Run
+from gammatune.tuning.run import Run
 
 # Of the weights: SGD at 0.05 stays below 2, the whole course at 5 below 7, a look at 16 does not.
 BOUND = 10.0
@@ -70,11 +70,11 @@ def fit(model: nn.Module | None = None, **options: Any) -> tuple[nn.Module, gamm
     return model, gammatune.fit(model, (X[:32], Y[:32]), (X[32:], Y[32:]), **(given | options))
 
 
-def raised(result: gammatune.tuner.Result) -> list[Outcome]:
+def raised(result: gammatune.tuning.tuner.Result) -> list[Outcome]:
     return [outcome for outcome in result.rollouts if outcome.raised]
 
 
-def timeless(result: gammatune.tuner.Result) -> list[Any]:
+def timeless(result: gammatune.tuning.tuner.Result) -> list[Any]:
     return [(o.values, o.status, o.score, o.trained, o.evaluated, o.note, o.raised) for o in result.rollouts]
 
 

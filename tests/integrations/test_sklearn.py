@@ -33,7 +33,7 @@ from gammatune.integrations.sklearn import (
     epochs_for,
     hold_out,
 )
-from gammatune.prediction import predict_file
+from gammatune.pipeline.predict import predict_file
 
 IRIS = load_iris(return_X_y=True)
 QUICK: dict[str, Any] = {"epochs": 5, "random_state": 0, "device": "cpu"}

@@ -9,7 +9,7 @@ from typing import Any
 import needs
 import pytest
 
-from gammatune.journal import replay
+from gammatune.journal.history import replay
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "trackers.py"
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gammatune.errors import ModelMismatch
-from gammatune.models.check import check_output
+from gammatune.pipeline.models.check import check_output
 
 
 class Returns(nn.Module):

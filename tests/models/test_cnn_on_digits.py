@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from gammatune.data import load
-from gammatune.data.split import split_data
-from gammatune.models import make_model
+from gammatune.pipeline.data import load
+from gammatune.pipeline.data.split import split_data
+from gammatune.pipeline.models import make_model
 
 
 def test_more_than_975_of_1000_in_ten_epochs() -> None:

@@ -11,11 +11,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from gammatune.errors import InvalidArgument
-from gammatune.models import MODELS, make_model
-from gammatune.models.check import check_output
-from gammatune.models.googlenet import THREE, Inception
-from gammatune.models.resnet import Block
-from gammatune.models.thesis import thesis
+from gammatune.pipeline.models import MODELS, make_model
+from gammatune.pipeline.models.check import check_output
+from gammatune.pipeline.models.googlenet import THREE, Inception
+from gammatune.pipeline.models.resnet import Block
+from gammatune.pipeline.models.thesis import thesis
 
 ANY = [name for name in MODELS if name != "tabular"]  # which has a file of its own
 IMAGES = [name for name in ANY if name not in ("thesis", "mlp")]
@@ -178,5 +178,5 @@ def test_the_smallest_image_works_and_a_smaller_one_is_refused(name: str, least:
 
 
 def test_the_list_of_models_does_not_import_torch() -> None:
-    code = "import sys, gammatune.models; sys.exit('torch' in sys.modules)"
+    code = "import sys, gammatune.pipeline.models; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gammatune.errors import InvalidArgument
-from gammatune.models import make_model
+from gammatune.pipeline.models import make_model
 
 SOURCE = """
 import torch

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from gammatune.errors import InvalidArgument
-from gammatune.models import embeds_categories, make_model
-from gammatune.models.tabular import MANY, embedding_size
+from gammatune.pipeline.models import embeds_categories, make_model
+from gammatune.pipeline.models.tabular import MANY, embedding_size
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_lookahead import Own
 
+from gammatune.cost import Meter
 from gammatune.errors import AllDiverged
-from gammatune.ledger import Meter
 from gammatune.policy import prior
 from gammatune.policy.alternatives import BEHIND, FAILED, UNKNOWN, Expected, ahead
 from gammatune.records import Alternative, Family, Known, Metrics, Outcome, Values
 from gammatune.space import OPTIMIZER, parse
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 RATES = {"adamw": 1e-3, "muon": 1e-3, "momentum": 1e-2}
 FAMILIES: dict[str, Family] = {"adamw": "adam", "muon": "muon", "momentum": "momentum"}

@@ -8,7 +8,7 @@ from gammatune.errors import AllDiverged
 from gammatune.policy.job import Job, Policy, Steps
 from gammatune.records import Commit, Fork, Rollout, Verdict
 from gammatune.testing.policies import PolicyContract
-from gammatune.tuner import POLICIES
+from gammatune.tuning.tuner import POLICIES
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gammatune.errors import AllDiverged, InvalidArgument
 from gammatune.records import Values
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 SPACE = ["lr=1e-8:1e4:log"]
 

@@ -14,7 +14,7 @@ from gammatune.errors import AllDiverged
 from gammatune.policy.nets import WORTH
 from gammatune.records import Outcome
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 DEAD = math.nan
 
@@ -467,7 +467,7 @@ def test_no_net_is_begun_that_the_time_does_not_allow(
     seconds: float, epochs: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Clock, "now", 0.0)
-    for module in ("run", "driver"):
+    for module in ("tuning.run", "tuning.driver"):
         monkeypatch.setattr(f"gammatune.{module}.clock.perf_counter", Clock().perf_counter)
     options: dict[str, Any] = {"budget": 40.0} if epochs else {"budget": None, "guide": 5.0}
     tuner, one = run(Slow(1e-3, common=0.1), time=seconds, epochs=epochs, **options)

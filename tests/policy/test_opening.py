@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.journal import replay
-from gammatune.ledger import units
+from gammatune.cost import units
+from gammatune.journal.history import replay
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import VERSION
 from gammatune.policy.opening import MOST, Opening, look_batches, open_course
 from gammatune.policy.prior import place
-from gammatune.policy.purse import Purse
 from gammatune.records import Ahead, Known, Metrics, Outcome, Rollout, Values
 from gammatune.space import parse
 from gammatune.testing.fakes import FakeTraining
 from gammatune.testing.policies import PolicyContract
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 Landscape = Callable[[float], float | None]
 # The best rate of an Adam by the prior, at this fan-in; u are decades from it.

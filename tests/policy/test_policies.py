@@ -11,7 +11,7 @@ from gammatune.errors import AllDiverged, InvalidArgument
 from gammatune.records import Commit, Fork, Outcome, Rollout
 from gammatune.samplers import SAMPLERS
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 SPACE = ["lr=1e-4:1:log"]
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammatune.ledger import Meter
+from gammatune.cost import Meter
 from gammatune.records import FLAT, Length, Shape
 from gammatune.schedules import STILL, linear
 from gammatune.testing.quadratic import NoisyQuadratic, log_spaced, power_law
-from gammatune.tuner import Tuner
+from gammatune.tuning.tuner import Tuner
 
 H = np.array([1.0, 0.3, 0.02])
 

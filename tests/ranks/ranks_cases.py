@@ -20,12 +20,12 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from gammatune.errors import GammatuneError
-from gammatune.fitting import fit
 from gammatune.records import Length, Rollout
-from gammatune.run import Run
 from gammatune.schedules import linear
+from gammatune.supervised.fit import fit
 from gammatune.testing.control import control_rollouts
-from gammatune.tuner import Tuner
+from gammatune.tuning.run import Run
+from gammatune.tuning.tuner import Tuner
 
 GENERATOR = torch.Generator().manual_seed(1)
 X = torch.randn(96, 6, generator=GENERATOR)

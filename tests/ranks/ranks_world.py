@@ -81,9 +81,9 @@ def _live(directory: Path, rank: int, world: int, names: Sequence[str]) -> None:
     import ranks_cases
     import torch.distributed as dist
 
-    from gammatune.engine import torch_loop
+    from gammatune.engine import loop
 
-    torch_loop.PATIENCE = 4.0  # seconds: on one machine nobody is far
+    loop.PATIENCE = 4.0  # seconds: on one machine nobody is far
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     meeting = f"file://{directory / 'meeting'}"

@@ -9,11 +9,11 @@ import pytest
 import torch
 from small_runs import asked, events, flowers, keep_predictions
 
-from gammatune.cli import main
-from gammatune.command import train
-from gammatune.fitting import fit
+from gammatune.cli.app import main
+from gammatune.pipeline.train import train
+from gammatune.report.html.page import write_report
 from gammatune.report.live import Progressing
-from gammatune.report.page import write_report
+from gammatune.supervised.fit import fit
 
 
 @pytest.fixture

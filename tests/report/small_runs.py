@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.asked import Asked
+from gammatune.pipeline.options import Asked
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Result, Tuner
+from gammatune.tuning.tuner import Result, Tuner
 
 ASKED: dict[str, Any] = {
     "model": "mlp", "optimizer": "adamw", "epochs": 8, "budget": None, "policy": "lookahead", "schedule": None,

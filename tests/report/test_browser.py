@@ -11,8 +11,8 @@ import needs
 import pytest
 from small_runs import tuned
 
-from gammatune.report.comparison import write_comparison
-from gammatune.report.page import write_report
+from gammatune.report.html.comparison import write_comparison
+from gammatune.report.html.page import write_report
 
 BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 if not (BROWSER.exists() and DRIVER.exists()):

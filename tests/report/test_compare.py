@@ -9,7 +9,7 @@ from small_runs import keep_predictions, rewrite
 from test_page import Read
 
 from gammatune.errors import InvalidArgument, JournalError
-from gammatune.report.comparison import write_comparison
+from gammatune.report.html.comparison import write_comparison
 
 
 def copy(run: Path, to: Path, **begin: Any) -> Path:

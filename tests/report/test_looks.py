@@ -10,12 +10,12 @@ from small_runs import events, flowers, rewrite, tuned
 from test_page import ASSETS, page_of
 
 from gammatune.errors import JournalError
-from gammatune.fitting import fit
-from gammatune.journal import Story, replay
+from gammatune.journal.history import Story, replay
 from gammatune.policy.opening import by_looks
-from gammatune.report.looks import has_looks, stages
-from gammatune.report.surfaces import bands, searches, surfaces
+from gammatune.report.html.looks import has_looks, stages
+from gammatune.report.html.posterior import bands, searches, surfaces
 from gammatune.space import parse
+from gammatune.supervised.fit import fit
 
 OLDER = Path(__file__).resolve().parents[1] / "resume" / "older" / "policy-1"
 

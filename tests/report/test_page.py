@@ -14,10 +14,10 @@ from small_runs import events, rewrite, tuned
 
 import gammatune
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra
-from gammatune.journal import replay
-from gammatune.report.findings import load_findings
-from gammatune.report.lanes import lanes
-from gammatune.report.page import MEASURES, measures, verdict, write_report
+from gammatune.journal.history import replay
+from gammatune.report.html.page import MEASURES, measures, verdict, write_report
+from gammatune.report.html.timeline import lanes
+from gammatune.report.predictions import load_findings
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 VOID = {"meta", "link", "input", "img", "br", "path", "circle", "rect"}

@@ -13,17 +13,19 @@ from rich.console import Console
 from small_runs import rewrite, tuned
 from test_page import Read
 
-from gammatune import FitResult, Tuner, cards, fit
+from gammatune import FitResult, Tuner, fit
+from gammatune.cost import Meter
 from gammatune.course import HandedBack
-from gammatune.journal import Story, replay
-from gammatune.ledger import Meter
+from gammatune.journal.history import Story, replay
 from gammatune.records import Values, Verdict
-from gammatune.report import page, screen
-from gammatune.report.comparison import write_comparison
+from gammatune.report import terminal
+from gammatune.report.html import page
+from gammatune.report.html.comparison import write_comparison
+from gammatune.report.html.page import write_report
 from gammatune.report.live import PlainLines
-from gammatune.report.page import write_report
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Result
+from gammatune.tuning import notebook
+from gammatune.tuning.tuner import Result
 
 
 def scripted(run_dir: Path, *told: tuple[float, float], **options: Any) -> Result:
@@ -139,8 +141,8 @@ def test_other_words_are_shown_in_the_same_places(run: tuple[Path, Result], tmp_
     def other(reasons: list[str]) -> list[str]:
         return [known.get(reason, reason) for reason in reasons]
 
-    assert other(screen.reasons(was)) == screen.reasons(now)
-    assert other(cards.reasons(was.verdicts)) == cards.reasons(now.verdicts)
+    assert other(terminal.reasons(was)) == terminal.reasons(now)
+    assert other(notebook.reasons(was.verdicts)) == notebook.reasons(now.verdicts)
     assert [place for place, _ in page.verdicts(was)] == [place for place, _ in page.verdicts(now)]
     assert len(live(was, run[0])) == len(live(now, tmp_path))
     assert was.handed_back == now.handed_back
@@ -172,14 +174,14 @@ def test_every_sentence_but_the_routine_is_told(made: dict[str, tuple[Path, Resu
         path, result = made[name]
         story = replay(path)
         for reasons in (
-            cards.reasons(result.verdicts),
-            screen.reasons(story),
+            notebook.reasons(result.verdicts),
+            terminal.reasons(story),
             [verdict.reason for _, verdict in page.verdicts(story)],
         ):
             assert any(words in reason for reason in reasons), (name, reasons)
         assert words in Read(result._repr_html_()).text
     for _, result in made.values():
-        told = cards.reasons(result.verdicts)
+        told = notebook.reasons(result.verdicts)
         assert all(v.reason in told for v in result.verdicts if v.kind not in ("schedule", "epoch"))
 
 
@@ -187,14 +189,14 @@ def test_a_smaller_batch_size_within_the_course_is_no_routine() -> None:
     said = Verdict(
         "along the schedule; out of memory in epoch 2: the batch size goes down to 8", kind="memory"
     )
-    assert cards.reasons([Verdict("why", kind="search"), said]) == ["why", said.reason]
+    assert notebook.reasons([Verdict("why", kind="search"), said]) == ["why", said.reason]
     story = Story(verdicts=[said], begin={"policy": "lookahead"})
-    assert screen.reasons(story) == [said.reason]
+    assert terminal.reasons(story) == [said.reason]
 
 
 def test_a_policy_of_ones_own_is_told_whatever_its_words() -> None:
     own = [Verdict("best of luck"), Verdict("epoch by epoch"), Verdict("along the schedule of the trains")]
-    assert cards.reasons(own) == [verdict.reason for verdict in own]
+    assert notebook.reasons(own) == [verdict.reason for verdict in own]
 
 
 def test_journals_without_the_field_are_read_as_those_with_it(
@@ -267,7 +269,7 @@ def test_the_highest_rate_of_a_step_is_what_stands_before_it(tmp_path: Path) -> 
     """A picture that looks at even distances alone misses the end of a rise that falls at once."""
     from gammatune.course import Schedule, handed_back
     from gammatune.records import Outcome, Shape
-    from gammatune.report import figures
+    from gammatune.report.html import figures
 
     shape = Shape(((0.0, 0.0), (0.37, 1.0), (0.37, 0.1), (1.0, 0.1)))
     given: dict[str, Any] = {

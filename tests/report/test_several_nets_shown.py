@@ -15,16 +15,17 @@ from test_page import Read, page_of
 from torch import nn
 
 from gammatune import Tuner
-from gammatune.command import train
-from gammatune.journal import replay
-from gammatune.report import page, screen
-from gammatune.report.comparison import write_comparison
-from gammatune.report.figures import PARTS, shares
-from gammatune.report.findings import Findings, load_findings
-from gammatune.report.lanes import joined, lanes
+from gammatune.journal.history import replay
+from gammatune.pipeline.train import train
+from gammatune.report import terminal
+from gammatune.report.html import page
+from gammatune.report.html.comparison import write_comparison
+from gammatune.report.html.figures import PARTS, shares
+from gammatune.report.html.timeline import joined, lanes
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
+from gammatune.report.predictions import Findings, load_findings
 from gammatune.report.several import disagreement, several
-from gammatune.report.words import brief, in_bytes, nets_in_words
+from gammatune.report.wording import brief, in_bytes, nets_in_words
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_pages_without_the_figures_of_one_or_without_predictions(run: Path, tmp_
     assert "the best of them alone" not in page_of(mixed, tmp_path).text
     console = Console(width=80, record=True)
     with console.capture() as shown:
-        screen.show(console, replay(mixed), str(mixed), rollouts=True)
+        terminal.show(console, replay(mixed), str(mixed), rollouts=True)
     assert "best alone " not in shown.get()
 
 
@@ -180,9 +181,9 @@ def test_the_screen_fits_a_terminal(home: Path) -> None:
     story = replay(home / "run")
     console = Console(width=80, record=True)
     with console.capture() as shown:
-        screen.show(console, story, str(home / "run"), rollouts=True)
+        terminal.show(console, story, str(home / "run"), rollouts=True)
     assert all(len(line) <= 80 for line in shown.get().splitlines())
-    reasons = screen.reasons(story)
+    reasons = terminal.reasons(story)
     assert sum("are averaged" in reason for reason in reasons) == 1
     assert any(reason.startswith(f"the predictions of {len(story.nets)} nets") for reason in reasons)
 

@@ -43,10 +43,11 @@ from scipy import special
 from scipy.linalg import lapack
 from torch import nn
 
-from gammatune import checkpoints
-from gammatune.cli import main
-from gammatune.fitting import FitResult, fit
-from gammatune.journal import FILE, WEIGHTS, gone_event, replay, text_of
+from gammatune.cli.app import main
+from gammatune.journal.events import gone_event, text_of
+from gammatune.journal.history import FILE, WEIGHTS, replay
+from gammatune.supervised.fit import FitResult, fit
+from gammatune.tuning import checkpoints
 
 OLDER = Path(__file__).resolve().parent / "older"
 

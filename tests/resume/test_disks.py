@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune import checkpoints
 from gammatune.errors import JournalError, JournalWarning, RunIsLocked
-from gammatune.fitting import FitResult, fit
-from gammatune.journal import replay
-from gammatune.tuner import Tuner
+from gammatune.journal.history import replay
+from gammatune.supervised.fit import FitResult, fit
+from gammatune.tuning import checkpoints
+from gammatune.tuning.tuner import Tuner
 
 torch.manual_seed(0)
 X = torch.randn(200, 6, generator=torch.Generator().manual_seed(1))

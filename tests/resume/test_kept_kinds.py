@@ -11,7 +11,7 @@ from test_older_policies import assert_alike, command, is_exact, other_libraries
 
 import gammatune
 from gammatune.files import net_file
-from gammatune.journal import FILE, replay
+from gammatune.journal.history import FILE, replay
 
 __all__ = ["other_libraries"]  # a fixture
 

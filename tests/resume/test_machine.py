@@ -20,12 +20,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gammatune import checkpoints
-from gammatune.journal import FILE, replay
+from gammatune.journal.history import FILE, replay
 from gammatune.records import Values
-from gammatune.run import Run
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning import checkpoints
+from gammatune.tuning.run import Run
+from gammatune.tuning.tuner import Tuner
 
 OPTIONS: list[dict[str, Any]] = [
     {"epochs": 4, "budget": 1.5},

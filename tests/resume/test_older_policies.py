@@ -16,16 +16,16 @@ import torch
 from test_resume import Own, crash, finish, outcome_of, tuner_in
 
 import gammatune
-from gammatune import tuner as tuning
+from gammatune.cost import Meter
 from gammatune.course import Schedule
 from gammatune.errors import JournalError, JournalWarning
-from gammatune.journal import FILE, WEIGHTS, Story, replay
-from gammatune.ledger import Meter
+from gammatune.journal.history import FILE, WEIGHTS, Story, replay
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import VERSION, lookahead
 from gammatune.policy.opening import Opening
-from gammatune.policy.purse import Purse
 from gammatune.records import Length, Outcome, Request, Rollout, Values, Verdict
+from gammatune.tuning import tuner as tuning
 
 LATER = 99
 VERSIONS = sorted(int(path.name.removeprefix("policy-")) for path in older_runs.OLDER.glob("policy-*"))
@@ -128,7 +128,7 @@ def other_libraries() -> Any:
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    from gammatune.cli import main
+    from gammatune.cli.app import main
 
     monkeypatch.setattr("sys.argv", ["gammatune", *words])
     with pytest.raises(SystemExit) as ended:

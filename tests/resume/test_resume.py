@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune import checkpoints
 from gammatune.errors import JournalError, JournalWarning
-from gammatune.journal import Journal, replay
+from gammatune.journal.history import replay
+from gammatune.journal.writer import Journal
 from gammatune.records import Values
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuner import Tuner
+from gammatune.tuning import checkpoints
+from gammatune.tuning.tuner import Tuner
 
 SPACE = ["lr=1e-6:1e2:log"]
 

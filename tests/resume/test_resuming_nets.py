@@ -19,12 +19,13 @@ from test_resume import Own, finish, outcome_of, tuner_in
 from torch import Tensor, nn
 
 import gammatune
-from gammatune import checkpoints
 from gammatune.errors import InvalidArgument, JournalError, JournalWarning
-from gammatune.fitting import FitResult
-from gammatune.journal import FILE, Journal, replay
+from gammatune.journal.history import FILE, replay
+from gammatune.journal.writer import Journal
 from gammatune.records import Outcome
-from gammatune.tuner import Tuner
+from gammatune.supervised.fit import FitResult
+from gammatune.tuning import checkpoints
+from gammatune.tuning.tuner import Tuner
 
 # Nothing is searched: a survey, the course, and two more nets.
 NETS: dict[str, Any] = {"epochs": 4, "budget": 4, "ensemble": True, "space": ["lr=0.05"]}

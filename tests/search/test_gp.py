@@ -5,7 +5,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
-from gammatune.samplers.plugin import plugin
+from gammatune.samplers.thesis_gamma import plugin
 from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.gamma import GammaProcess
 from gammatune.surrogate.gp import GP, LENGTHSCALES, RHO, QuadratureGP, fit

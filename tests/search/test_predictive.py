@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gammatune.acquisition import ei, log_ei, log_pi, pi
+from gammatune.surrogate.acquisition import ei, log_ei, log_pi, pi
 from gammatune.surrogate.predictive import Mixture, Normal, StudentT
 
 INF, NAN = float("inf"), float("nan")

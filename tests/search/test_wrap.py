@@ -6,7 +6,7 @@ import pytest
 from gammatune.errors import InvalidArgument
 from gammatune.records import Observation, Values
 from gammatune.samplers.bayes import dataset
-from gammatune.samplers.wrap import Distinct, Fallback, First
+from gammatune.samplers.combinators import Distinct, Fallback, First
 from gammatune.space import Choice, Float, Int, Space
 
 LINE = Space({"x": Float(0.0, 1.0)})

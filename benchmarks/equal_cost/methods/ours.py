@@ -27,7 +27,7 @@ from tasks import Task
 from training import Trace, clock, cost, objective
 
 import gammatune
-from gammatune.engine.torch_loop import TorchLoop
+from gammatune.engine.loop import TorchLoop
 from gammatune.errors import AllDiverged
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead as lookahead_policy

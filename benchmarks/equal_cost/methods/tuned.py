@@ -23,7 +23,7 @@ from harness import LRS, Cell, Method, cell_of, setting_of, snapped, trained
 from tasks import Setting, Task
 from training import Trace, clock
 
-from gammatune.objectives import rank
+from gammatune.metrics.objectives import rank
 from gammatune.records import Observation
 from gammatune.samplers import make_sampler
 from gammatune.space import Float, Space

@@ -13,7 +13,7 @@ from sphinx.util.nodes import nested_parse_with_titles
 
 def commands() -> dict[str, Any]:
     """Every command by name."""
-    from gammatune.cli import app
+    from gammatune.cli.app import app
 
     return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""`.. journal-fields::` lists what each event of a journal must hold, as `gammatune.fields` checks it."""
+"""`.. journal-fields::` lists what each event of a journal must hold, as `gammatune.journal.fields` checks it."""
 
 import dataclasses
 
@@ -6,7 +6,8 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
-from gammatune import events, fields, records
+from gammatune import records
+from gammatune.journal import events, fields
 
 
 class JournalFields(Directive):

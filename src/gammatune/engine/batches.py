@@ -25,10 +25,10 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from gammatune.engine.streams import Stream, StreamStates, same
+from gammatune.cost import Meter
+from gammatune.engine.forks.streams import Stream, StreamStates, same
 from gammatune.engine.weight import bytes_of
 from gammatune.errors import InvalidArgument, InvalidData, NotRestorable
-from gammatune.ledger import Meter
 from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]

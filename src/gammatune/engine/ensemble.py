@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from gammatune.engine import archive
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.forks import archive
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
 from gammatune.files import net_file
 

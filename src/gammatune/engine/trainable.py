@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from gammatune.ledger import Meter
+from gammatune.cost import Meter
 from gammatune.records import Metrics, Values
 
-Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.capacity`)
+Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.device_memory`)
 
 
 class Forkable(Protocol):

@@ -24,15 +24,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import BatchSampler, DataLoader
 
+from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.modes import evaluating
 from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra
-from gammatune.integrations.following import BUDGET, ShownLoop, default_objective, followed_policy, prepared
-from gammatune.ledger import Meter
-from gammatune.objectives import Objective, ObjectiveName, plain_number
+from gammatune.integrations.callbacks import BUDGET, ShownLoop, default_objective, followed_policy, prepared
+from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
-from gammatune.run import Run
-from gammatune.tuner import AnyPolicy, Result
+from gammatune.tuning.run import Run
+from gammatune.tuning.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     import keras

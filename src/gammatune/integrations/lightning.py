@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import DataLoader
 
+from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
-from gammatune.engine.streams import StreamStates
+from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.following import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
-from gammatune.ledger import Meter
-from gammatune.objectives import Objective, ObjectiveName, plain_number
+from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
+from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
-from gammatune.run import Run
-from gammatune.tuner import AnyPolicy, Result
+from gammatune.tuning.run import Run
+from gammatune.tuning.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer

@@ -27,19 +27,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from gammatune.data.preprocessing import Preprocessing
 from gammatune.engine.modes import evaluating
-from gammatune.engine.supervised import LossFunction
-from gammatune.engine.threads import suitable_threads
 from gammatune.errors import InvalidArgument
-from gammatune.examples import VALIDATION, batch_size_for
-from gammatune.fitting import FitResult, fit
-from gammatune.models import MODELS, make_model
-from gammatune.models.check import check_output
-from gammatune.models.seeded import seeded
-from gammatune.objectives import Objective, ObjectiveName
+from gammatune.metrics.objectives import Objective, ObjectiveName
+from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.models import MODELS, make_model
+from gammatune.pipeline.models.check import check_output
+from gammatune.pipeline.models.seeded import seeded
+from gammatune.pipeline.threads import suitable_threads
 from gammatune.seeds import stream
-from gammatune.tuner import AnyPolicy
+from gammatune.supervised.fit import FitResult, fit
+from gammatune.supervised.loaders import VALIDATION, batch_size_for
+from gammatune.supervised.training import LossFunction
+from gammatune.tuning.tuner import AnyPolicy
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net
 
@@ -286,18 +286,18 @@ class GammaTunedClassifier(ClassifierMixin, _GammaTuned):  # type: ignore[misc]
 
     Parameters, all of them kept as they are given and looked at by `fit`:
 
-    module: the net. None: two hidden layers of 256 units (`net_for`). A name (`gammatune.models.MODELS`, or
+    module: the net. None: two hidden layers of 256 units (`net_for`). A name (`gammatune.pipeline.models.MODELS`, or
     "package.module:factory"); a function (shape, outputs) -> nn.Module, shape being (f,); or a module, which is
     copied for each fit with the weights it has. It gives one number a class, or one a target.
     epochs: the length of the training. None: as many as make 1000 steps of the optimizer, but 20 at least and 100
     at most.
     budget: a ceiling on all compute, the search included, in multiples of a plain run of so many epochs; None:
     the policy's own. policy: "lookahead", "greedy", "once", or one of your own (`gammatune.Tuner`).
-    optimizer: a name (`gammatune.engine.optimizers.OPTIMIZERS`), "auto" or a function of the parameters. weight_decay: for
-    one given by name; None: its own.
+    optimizer: a name (`gammatune.supervised.optimizers.OPTIMIZERS`), "auto" or a function of the parameters.
+    weight_decay: for one given by name; None: its own.
     batch_size: examples. None: 32, 64 from 5,000 training examples on, 128 from 20,000 on.
-    objective: what rates are chosen by (`gammatune.objectives.OBJECTIVES`). None: "kappa" for a classification,
-    "log-loss" for a regression and with `class_weight`.
+    objective: what rates are chosen by (`gammatune.metrics.objectives.OBJECTIVES`). None: "kappa" for a
+    classification, "log-loss" for a regression and with `class_weight`.
     search: lines such as "lr=1e-4:1e-1:log" or "batch_size=16,32". None: the learning rate, in a wide range.
     validation_fraction: the share of the examples that rates and the best epoch are selected by, in (0, 1); the
     network does not train on them. Of a classification the classes keep their proportions there.

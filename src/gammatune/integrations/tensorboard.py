@@ -4,7 +4,7 @@ What lies in the directory, each a run of its own in TensorBoard:
 
     course      the course, on the axis of its epochs, once it is certain; hyperparameters and the report beside it
     draft-1     the course as it stands while the run goes on, on the same charts; draft-2, ... where what was shown
-                was taken back (`gammatune.tracking` says when)
+                was taken back (`gammatune.journal.tracker` says when)
     rollouts    every rollout, on an axis and charts of its own
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gammatune.cost import Cost
 from gammatune.errors import MissingExtra
-from gammatune.ledger import Cost
+from gammatune.journal.tracker import Tracker
 from gammatune.records import Metrics, Outcome, Value
-from gammatune.tracking import Tracker
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

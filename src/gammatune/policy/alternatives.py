@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TypeAlias
 
+from gammatune.policy.budget import Purse, Share
 from gammatune.policy.job import Job
-from gammatune.policy.looking import Looked
+from gammatune.policy.looks import Looked
 from gammatune.policy.opening import (
     FIRST,
     LEAST,
@@ -25,7 +26,6 @@ from gammatune.policy.opening import (
     probability,
     rates_of,
 )
-from gammatune.policy.purse import Purse, Share
 from gammatune.records import Alternative, Outcome, Request, Verdict
 from gammatune.space import OPTIMIZER
 

@@ -45,7 +45,7 @@ def choose(
     taken in decades, below the lowest that diverged, and no further than `reach` decades outside what was tried.
     """
     # here, since it brings scipy with it, for which `import gammatune` need not wait
-    from gammatune.acquisition import log_pi
+    from gammatune.surrogate.acquisition import log_pi
 
     scored = [seen for seen in told if seen.score is not None]
     ruler, process = belief(space, told, rates)

@@ -2,7 +2,7 @@
 
     survey     one batch at rate 0: how large an epoch and a validation pass are, and what doing nothing scores
     opening    a few looks at rates, short trainings from the initial weights (policy/opening.py)
-    course     epoch after epoch along the schedule, at the rate that led furthest (policy/course.py)
+    course     epoch after epoch along the schedule, at the rate that led furthest (policy/trial.py)
     guard      an epoch that blows up is taken back and tried again at half the rate, from a reserve
 
 A budget that pays for more walks from start to end than one spends them where looks cannot see: first at twice and
@@ -21,22 +21,22 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from gammatune.ledger import units
+from gammatune.cost import units
 from gammatune.policy.alternatives import by_rival, open_between
-from gammatune.policy.course import Walk, settle, walk
+from gammatune.policy.batch_sizes import fit_in
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
-from gammatune.policy.looking import Looked
-from gammatune.policy.memory import fit_in
+from gammatune.policy.looks import Looked
 from gammatune.policy.nets import Nets, asked_in_all
 from gammatune.policy.opening import Opening, open_course, rates_of
-from gammatune.policy.purse import Purse
 from gammatune.policy.tour import PEAKS, Tour
+from gammatune.policy.trial import Walk, settle, walk
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
 from gammatune.space import Float
 
 # Another number whenever the policy, told the same, asks for something else than before. A run that was begun before
-# that goes on where the opening alone is another (policy/older.py): with what stands here and in policy/course.py.
+# that goes on where the opening alone is another (policy/older.py): with what stands here and in policy/trial.py.
 VERSION = 2
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)

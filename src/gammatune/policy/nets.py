@@ -10,11 +10,11 @@ import math
 from collections.abc import Generator, Sequence
 
 from gammatune.policy.alternatives import by_rival
-from gammatune.policy.course import Walk
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job
 from gammatune.policy.opening import Opening
-from gammatune.policy.purse import Purse
 from gammatune.policy.tour import Tour
+from gammatune.policy.trial import Walk
 from gammatune.records import Commit, Outcome, Request, Together, Verdict
 
 # Of the loss: a net that promises less is not trained. It costs a whole training, and a pass more at every prediction

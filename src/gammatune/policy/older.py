@@ -8,9 +8,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from gammatune.policy.course import COURSE
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job
-from gammatune.policy.looking import Looked
+from gammatune.policy.looks import Looked
 from gammatune.policy.opening import (
     AROUND,
     LOOKED,
@@ -21,7 +21,7 @@ from gammatune.policy.opening import (
     rates_of,
     unlooked,
 )
-from gammatune.policy.purse import Purse
+from gammatune.policy.trial import COURSE
 from gammatune.records import Outcome, Request, Rollout, Values, Verdict
 
 ROUNDING = 1e-6  # decades

@@ -14,12 +14,12 @@ that was found, and the Gamma process of `policy.choice` compares them all.
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from gammatune.policy.batch_sizes import equal_samples, fit_in
+from gammatune.policy.budget import Purse, Share
 from gammatune.policy.choice import choose
 from gammatune.policy.job import Job, Search, ahead, failures
-from gammatune.policy.looking import SAME, Line, Looked
-from gammatune.policy.memory import equal_samples, fit_in
+from gammatune.policy.looks import SAME, Line, Looked
 from gammatune.policy.prior import place
-from gammatune.policy.purse import Purse, Share
 from gammatune.records import Known, Length, Observation, Outcome, Request, Rollout, Shape, Values, Verdict
 from gammatune.space import Float, Space
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Generator
 
-from gammatune.policy.course import Walk, compare, hand_back, walk
+from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job, Steps
-from gammatune.policy.purse import Purse
+from gammatune.policy.trial import Walk, compare, hand_back, walk
 from gammatune.records import Fork, Outcome, Renew, Request, Values, Verdict
 
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way

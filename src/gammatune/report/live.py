@@ -10,12 +10,12 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from gammatune.cost import Ledger
 from gammatune.course import Schedule
-from gammatune.journal import Story
-from gammatune.ledger import Ledger
+from gammatune.journal.history import Story
 from gammatune.policy.job import failures
 from gammatune.records import Outcome
-from gammatune.report.words import (
+from gammatune.report.wording import (
     duration,
     epoch_in_words,
     is_open,

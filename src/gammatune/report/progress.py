@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from gammatune.driver import Listener
-from gammatune.events import Event
+from gammatune.journal.events import Event
 from gammatune.report.live import SHOWN, Follower, LiveDisplay, PlainLines, Progressing
-from gammatune.report.words import duration, place_in_range, stretch_in_words
+from gammatune.report.wording import duration, place_in_range, stretch_in_words
+from gammatune.tuning.driver import Listener
 
 EVERY = 0.3  # seconds between looks at a run in a notebook (guess: a person sees it move)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.journal import Story
-from gammatune.report.findings import Findings
-from gammatune.report.words import brief, in_bytes
+from gammatune.journal.history import Story
+from gammatune.report.predictions import Findings
+from gammatune.report.wording import brief, in_bytes
 
 # Where the rows of a table begin, by the share of the probability that the mean net places otherwise than the average
 # (guess).

@@ -28,22 +28,22 @@ def _grid(space: Space, rng: np.random.Generator, *, points: int = 12) -> Sample
 
 
 def _random(space: Space, rng: np.random.Generator) -> Sampler:
+    from gammatune.samplers.combinators import Distinct
     from gammatune.samplers.uniform import Uniform
-    from gammatune.samplers.wrap import Distinct
 
     return Distinct(Uniform(space, rng), space, rng)
 
 
 def _tabu(space: Space, rng: np.random.Generator) -> Sampler:
+    from gammatune.samplers.combinators import Distinct
     from gammatune.samplers.tabu import Tabu
-    from gammatune.samplers.wrap import Distinct
 
     return Distinct(Tabu(space, rng), space, rng)
 
 
 def _tpe(space: Space, rng: np.random.Generator, *, initial: int = 10) -> Sampler:
+    from gammatune.samplers.combinators import Distinct
     from gammatune.samplers.tpe import TPE
-    from gammatune.samplers.wrap import Distinct
 
     return Distinct(TPE(space, rng, initial), space, rng)
 
@@ -56,8 +56,8 @@ def _bayes(
     initial: Initial,
 ) -> Sampler:
     from gammatune.samplers.bayes import Bayes
+    from gammatune.samplers.combinators import Distinct, Fallback
     from gammatune.samplers.uniform import Uniform
-    from gammatune.samplers.wrap import Distinct, Fallback
 
     return Distinct(
         Fallback(Bayes(space, rng, surrogate, acquisition, initial), Uniform(space, rng)), space, rng
@@ -114,7 +114,7 @@ def _plugin(reading: Literal["a", "b"]) -> Factory:
         variance: Literal["mean", "variance"] = "mean",
         xi: float = 0.01,
     ) -> Sampler:
-        from gammatune.samplers.plugin import plugin_improvement
+        from gammatune.samplers.thesis_gamma import plugin_improvement
 
         _check_option("variance", variance, ("mean", "variance"))
         return _bayes(space, rng, _fitted_gp(), plugin_improvement(reading, variance, xi), initial)

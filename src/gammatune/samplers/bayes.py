@@ -8,11 +8,11 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from gammatune.acquisition import log_ei, log_pi
 from gammatune.errors import InvalidArgument
 from gammatune.records import Observation, Values
 from gammatune.samplers.history import History
 from gammatune.space import Array, Choice, Space
+from gammatune.surrogate.acquisition import log_ei, log_pi
 from gammatune.surrogate.dataset import Dataset
 from gammatune.surrogate.predictive import Predictive
 from gammatune.surrogate.quadrature import kronecker

@@ -26,7 +26,7 @@ theta has no closed form. In one dimension a 12 x 6 grid holds it, in more quasi
 round; either way the answer is a mixture of (7) over nodes, weighted by prior times (6). No optimiser runs.
 
 What this is: the full conjugate treatment of the thesis's idea (equations 13-15), which the thesis puts into the
-acquisition by hand [reading]; `samplers/plugin.py` holds the thesis's own construction. What it gives: honest
+acquisition by hand [reading]; `samplers/thesis_gamma.py` holds the thesis's own construction. What it gives: honest
 tails from 3 to 12 points. What it does not: the mean is a Gaussian process's, so an outlier bends it the same.
 """
 

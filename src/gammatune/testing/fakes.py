@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gammatune.crew import Task, train
+from gammatune.cost import Meter
 from gammatune.errors import DamagedCheckpoint
 from gammatune.files import net_file
-from gammatune.ledger import Meter
-from gammatune.objectives import Objective
+from gammatune.metrics.objectives import Objective
 from gammatune.records import Metrics, Outcome, Values
+from gammatune.tuning.executor import Task, train
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pytest
 from gammatune.errors import AllDiverged
 from gammatune.records import Outcome
 from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuner import AnyPolicy, Tuner
+from gammatune.tuning.tuner import AnyPolicy, Tuner
 
 SPACE = ["lr=1e-4:1:log"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gammatune.ledger import Meter
+from gammatune.cost import Meter
 from gammatune.records import Metrics, Values
 from gammatune.seeds import stream
 

@@ -1,0 +1,1 @@
+"""What a fork would miss: all that some objects hold; no training imports it."""

@@ -1,0 +1,370 @@
+"""Sets hyperparameters on the user's optimizers, and sees to it that they stay.
+
+Legend: a *group* is an optimizer's parameter group; its *base* is the value it had when the tuner met it. A
+searched value belongs to the first group whose base is above 0; the other groups keep their ratio to it, so
+that layer-wise rates stay layer-wise and a 0 stays 0.
+
+    names      lr, weight_decay, momentum (the first beta for the Adam family), or any number all groups have
+    name.k     the same for optimizer k alone (from 0)
+    multiplier the searched lr multiplies whatever the user's own scheduler has set, for the time of the step
+    shape      what every learning rate is multiplied by at some point of a rollout (`bend`)
+
+`batch_size` is not an optimizer's: the loader factory has it (engine/batches.py). Nor is `optimizer`, by which a
+training that has several for the same parameters takes one (`TorchLoop.apply`).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gammatune.cost import Meter
+from gammatune.engine.divergence import Sentinel
+from gammatune.errors import ConflictingControl, InvalidArgument
+from gammatune.records import Values
+from gammatune.space import BATCH_SIZE, OPTIMIZER
+
+# What a rate of Adam's is multiplied by in the place of 0. Compiled or capturable, torch's Adam divides by the rate,
+# so that 0 makes NaN of a weight that has had no gradient yet. Of all float32 only 0 is moved by it, to no effect.
+STILL = 1e-30
+NOT_HERE = BATCH_SIZE, OPTIMIZER
+
+
+class Steering:
+    """Holds the optimizers' hooks from birth until `close`."""
+
+    def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
+        self._optimizers = list(optimizers)
+        for optimizer in self._optimizers:
+            refuse_unhooked(optimizer)
+            for group in optimizer.param_groups:
+                rate_of(group, optimizer)
+        self._multiplier = multiplier
+        self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
+        self._bent = 1.0  # the multiplier of the shape as it stands
+        self._straight: list[tuple[dict[str, Any], float]] = []  # groups, and their lr before it is bent
+        self._bases = [[_base_of(group) for group in o.param_groups] for o in self._optimizers]
+        self._values: Values = {}
+        # per optimizer: each value set, as (group, key, value), to be found unchanged in every step
+        self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self._optimizers]
+        self._lent: list[list[Any]] = [[] for _ in self._optimizers]  # the user's lr during a step
+        self._meter = Meter()
+        self._sentinels = [Sentinel(o) for o in self._optimizers]
+        if not multiplier:
+            self._refuse_schedulers()
+        self._names = [name for name in names if name not in NOT_HERE]
+        self._refuse_overlap()
+        for name in self._names:
+            if not self._is_multiplied(name):
+                self._ratios(name)  # raises where the name cannot be set
+        self._hooks = []
+        for index, optimizer in enumerate(self._optimizers):
+            # A compiled step calls them and does not look into them, or it would be compiled for every rollout.
+            before = torch.compiler.disable(self._before(index))
+            self._hooks.append(optimizer.register_step_pre_hook(before))
+            if multiplier:
+                after = torch.compiler.disable(self._after(index))
+                self._hooks.append(optimizer.register_step_post_hook(after))
+
+    @property
+    def optimizers(self) -> Sequence[Optimizer]:
+        return self._optimizers
+
+    def apply(self, values: Values, meter: Meter) -> None:
+        """Set the values now, read them back, and count the steps that follow into `meter`."""
+        self._meter = meter
+        self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
+        for sentinel in self._sentinels:
+            sentinel.reset()
+        self._bent = 1.0
+        self._set_all()
+
+    def own(self, names: Sequence[str]) -> Values:
+        """What the optimizers came with: the value a search would set, or 1 for a multiplier."""
+        own: dict[str, float] = {}
+        for name in names:
+            key, _ = _split(name)
+            if self._is_multiplied(name):
+                own[name] = 1.0
+            elif name not in NOT_HERE:
+                bases = [_base(self._bases[o][g], key, name) for o, g, _ in self._ratios(name)]
+                own[name] = next((base for base in bases if base > 0), 0.0)
+        return own
+
+    def bend(self, multiplier: float) -> None:
+        """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""
+        if multiplier == self._bent:
+            return
+        self._bent = multiplier
+        if not self._multiplier:
+            self.refuse_changed()
+            for group, lr in self._straight:
+                _set(group, "lr", lr * _above_zero(multiplier, group))
+            self._expect()
+
+    @property
+    def bent(self) -> float:
+        """What the learning rates are multiplied by at present."""
+        return self._bent
+
+    def _set_all(self) -> None:
+        for bases, optimizer in zip(self._bases, self._optimizers, strict=True):
+            # a group added on the way: its base is what it was added with
+            bases += [_base_of(group) for group in optimizer.param_groups[len(bases) :]]
+            if not self._multiplier:  # a fork may have been captured while its rate was bent
+                for base, group in zip(bases, optimizer.param_groups, strict=False):
+                    _put(group, "lr", base["lr"])
+        self._factor = {}
+        for name, value in self._values.items():
+            key, _ = _split(name)
+            if self._is_multiplied(name):
+                self._factor |= {index: float(value) for index in self._whose(name)}
+                continue
+            is_own = value == self.own([name])[name]
+            for index, number, ratio in self._ratios(name):
+                groups = self._optimizers[index].param_groups
+                if number < len(groups):  # a fork may lie before a group was added
+                    if ratio == 1.0:
+                        scaled = value
+                    elif is_own:  # to the bit: 0.3 * (0.7 / 0.3) is not 0.7
+                        scaled = _base(self._bases[index][number], key, name)
+                    else:
+                        scaled = float(value) * ratio
+                    _set(groups[number], key, scaled)
+        if not self._multiplier:
+            self._straight = [(g, _number(g["lr"])) for o in self._optimizers for g in o.param_groups]
+            if self._bent != 1.0:
+                for group, lr in self._straight:
+                    _set(group, "lr", lr * _above_zero(self._bent, group))
+        self._expect()
+
+    def _expect(self) -> None:
+        """Note what every step must find."""
+        steered = {_split(name)[0] for name in self._values if not self._is_multiplied(name)}
+        if not self._multiplier:
+            steered.add("lr")
+        # The very objects for plain numbers, so that an unchanged value is recognised without comparing.
+        self._wanted = [
+            [(g, key, _get(g, key)) for g in o.param_groups for key in sorted(steered) if _has(g, key)]
+            for o in self._optimizers
+        ]
+
+    def diverged_at_last(self) -> bool:
+        return any(sentinel.finally_diverged() for sentinel in self._sentinels)
+
+    def refuse_changed(self) -> None:
+        """Raises ConflictingControl where a value is not what was set, of whichever optimizer."""
+        for index in range(len(self._optimizers)):
+            self._refuse_changed(index)
+
+    def close(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    # -- in every step
+
+    def _before(self, index: int) -> Any:
+        sentinel = self._sentinels[index]
+
+        def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            meter = self._meter
+            # A fused optimizer is called even where GradScaler found an overflow, and skips by itself. On an
+            # accelerator nobody waits to hear of it, so that such a step is counted there.
+            overflow: Tensor | None = vars(optimizer).get("found_inf")
+            if overflow is not None and overflow.is_cpu and overflow.item() > 0:
+                return
+            meter.steps += 1
+            if len(optimizer.param_groups) > len(self._bases[index]):
+                self._set_all()
+            self._refuse_changed(index)
+            if self._multiplier:
+                self._lend(index)
+            if not meter.diverged and sentinel.diverged(overflow):
+                meter.diverged = True
+                meter.note = f"the gradient was not finite at step {meter.steps}"
+
+        return before_step
+
+    def _refuse_changed(self, index: int) -> None:
+        for group, key, wanted in self._wanted[index]:
+            if group.get(key) is not wanted and not _equals(_get(group, key), wanted):
+                raise ConflictingControl(
+                    f"{key} was {_number(_get(group, key)):g} where gammatune had set {_number(wanted):g}: a "
+                    "scheduler or the loop changes it too, and one of the two would be lost. Take that away, a decay "
+                    "by hand included; a learning-rate scheduler may stay with multiplier=True, and gammatune scales "
+                    "what it sets"
+                )
+
+    def _after(self, index: int) -> Any:
+        def after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            for group, lr in zip(optimizer.param_groups, self._lent[index], strict=False):
+                _put(group, "lr", lr)
+            self._lent[index] = []
+
+        return after_step
+
+    def _lend(self, index: int) -> None:
+        factor = self._factor.get(index, 1.0) * self._bent
+        groups = self._optimizers[index].param_groups
+        for group, lr in zip(groups, self._lent[index], strict=False):
+            _put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
+        lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
+        for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
+            _put(group, "lr", lr * _above_zero(factor, group))
+        self._lent[index] = lent
+
+    # -- which groups a name means
+
+    def _whose(self, name: str) -> list[int]:
+        _, index = _split(name)
+        if index is None:
+            return list(range(len(self._optimizers)))
+        if not 0 <= index < len(self._optimizers):
+            raise InvalidArgument(
+                f"{name!r} names optimizer {index}, and there are {len(self._optimizers)}, counted from 0"
+            )
+        return [index]
+
+    def _ratios(self, name: str) -> list[tuple[int, int, float]]:
+        """(optimizer, group, ratio to the searched value) for every group that `name` steers."""
+        key, _ = _split(name)
+        where = [(o, g) for o in self._whose(name) for g in range(len(self._bases[o]))]
+        bases = [_base(self._bases[o][g], key, name) for o, g in where]
+        reference = next((base for base in bases if base > 0), None)
+        if reference is None:
+            if key == "lr":
+                raise InvalidArgument(
+                    "the learning rate of every parameter group is 0: give at least one group a rate above "
+                    "0, the others keep their ratio to it"
+                )
+            return [(o, g, 1.0) for o, g in where]  # all 0: the user asks for it to be searched everywhere
+        return [
+            (o, g, 1.0 if base == reference else base / reference)
+            for (o, g), base in zip(where, bases, strict=True)
+        ]
+
+    def _is_multiplied(self, name: str) -> bool:
+        return self._multiplier and _split(name)[0] == "lr"
+
+    def _refuse_overlap(self) -> None:
+        for name in self._names:
+            key, index = _split(name)
+            if index is not None and key in self._names:
+                raise InvalidArgument(
+                    f"{key!r} and {name!r} are both searched and set the same number; keep one"
+                )
+
+    def _refuse_schedulers(self) -> None:
+        for optimizer in self._optimizers:
+            if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
+                raise ConflictingControl(
+                    f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
+                    "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
+                )
+
+
+def refuse_unhooked(optimizer: Optimizer) -> None:
+    """Raises InvalidArgument at a wrapper that is an optimizer by its class alone, and tells nobody of its steps."""
+    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+        kind, inner = type(optimizer).__name__, getattr(optimizer, "optimizer", None)
+        wrapped = f", the {type(inner).__name__} it wraps" if isinstance(inner, Optimizer) else " it wraps"
+        raise InvalidArgument(
+            f"a {kind} ({type(optimizer).__module__}) wraps an optimizer and does not tell of its steps: give the "
+            f"optimizer itself{wrapped}, and call that in the loop (loss.backward(), optimizer.step())"
+        )
+
+
+def rate_of(group: dict[str, Any], optimizer: Optimizer) -> float:
+    """The learning rate of a group. Raises InvalidArgument where that is no number."""
+    lr = group.get("lr")
+    if isinstance(lr, (int, float, Tensor)) and not isinstance(lr, bool):
+        return _number(lr)
+    kind = type(optimizer).__name__
+    finds = " (it finds its steps by itself)" if lr is None else ""
+    advice = ", relative_step=False" if "relative_step" in group else ""
+    raise InvalidArgument(
+        f"the {kind} optimizer has no learning rate to set: lr={lr!r}{finds}; make it with one, "
+        f"{kind}(parameters, lr=0.01{advice})"
+    )
+
+
+def _base_of(group: dict[str, Any]) -> dict[str, Any]:
+    """A group's numbers as they are now; a rate that is a tensor is read, since it is written into later."""
+    return {
+        k: float(v) if k == "lr" and isinstance(v, Tensor) else v for k, v in group.items() if k != "params"
+    }
+
+
+def _above_zero(multiplier: float, group: dict[str, Any]) -> float:
+    """What to multiply a group's rate by; never 0 for Adam and AdamW."""
+    return multiplier or (STILL if "amsgrad" in group else 0.0)
+
+
+def _split(name: str) -> tuple[str, int | None]:
+    """'lr' -> ('lr', None); 'lr.1' -> ('lr', 1)."""
+    key, dot, index = name.partition(".")
+    if not dot:
+        return key, None
+    if not index.isdecimal():
+        raise InvalidArgument(
+            f"{name!r} is not a hyperparameter; write 'lr' or, for optimizer 1 alone, 'lr.1'"
+        )
+    return key, int(index)
+
+
+def _base(group: dict[str, Any], key: str, name: str) -> float:
+    if key in group and isinstance(group[key], (int, float, Tensor)) and not isinstance(group[key], bool):
+        return _number(group[key])
+    if key == "momentum" and "betas" in group:
+        return float(group["betas"][0])
+    known = sorted(k for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool))
+    raise InvalidArgument(
+        f"{name!r} cannot be searched: the optimizer has no such number. It has {', '.join(known)}; "
+        f"{BATCH_SIZE!r} is searched with a loader factory"
+    )
+
+
+def _has(group: dict[str, Any], key: str) -> bool:
+    return key in group or (key == "momentum" and "betas" in group)
+
+
+def _get(group: dict[str, Any], key: str) -> Any:
+    """What stands in a group; a tensor's number as it is now."""
+    value = group[key] if key in group else group["betas"][0]
+    return _number(value) if isinstance(value, Tensor) and value.is_cpu else value
+
+
+def _set(group: dict[str, Any], key: str, value: Any) -> None:
+    """Set one hyperparameter and read it back."""
+    if key == "momentum" and key not in group:
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        _put(group, key, value)
+    if not _equals(_get(group, key), value):
+        raise ConflictingControl(
+            f"{key} was set to {value!r} and read back as {_get(group, key)!r}; the optimizer does not take it"
+        )
+
+
+def _put(group: dict[str, Any], key: str, value: Any) -> None:
+    """Write a number where a number or a tensor stands; the tensor stays the same object."""
+    if isinstance(group[key], Tensor):
+        with torch.no_grad():
+            group[key].copy_(value) if isinstance(value, Tensor) else group[key].fill_(value)
+    else:
+        group[key] = value
+
+
+def _equals(stored: Any, value: Any) -> bool:
+    if isinstance(stored, Tensor) or isinstance(value, Tensor):
+        return True  # on an accelerator a look would wait for it
+    # a tensor rate may be float32
+    return bool(stored == value) or math.isclose(stored, value, rel_tol=1e-6, abs_tol=1e-30)
+
+
+def _number(value: Any) -> float:
+    return float(value)

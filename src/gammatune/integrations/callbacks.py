@@ -1,0 +1,182 @@
+"""What the frameworks' integrations share: one course, followed by the user's callbacks and loggers as it is trained.
+
+A framework's callbacks expect a training that goes forwards, and look at the model while it does. So only rollouts
+that are the course itself are shown to them, and the policy is one that trains the course as such: `one_walk`. What
+the guard takes back they have seen all the same (of Keras's all but the end of the epoch that blew up); what is
+trained in its place is told again, under the same numbers, and the framework's own counters have gone back too.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any, Protocol
+
+from gammatune.cost import Meter
+from gammatune.engine.loop import TorchLoop, lr_of
+from gammatune.errors import InvalidArgument
+from gammatune.journal.events import Event
+from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, ObjectiveName
+from gammatune.policy.job import Job, Policy, Steps
+from gammatune.policy.lookahead import lookahead
+from gammatune.records import Metrics
+from gammatune.tuning.run import Run
+from gammatune.tuning.tuner import AnyPolicy, Result, Tuner, around, as_space
+
+BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
+
+
+def one_walk(job: Job) -> Steps:
+    """The lookahead policy without further walks: what they find is known only when they have ended."""
+    yield from lookahead(job, factors=(), averages=())
+
+
+def followed_policy(policy: AnyPolicy) -> Policy:
+    """Raises InvalidArgument for a policy under which nobody can tell the course while it is trained."""
+    if policy == "lookahead":
+        return one_walk
+    if isinstance(policy, str):
+        raise InvalidArgument(
+            f"policy={policy!r} knows which rollouts were the course only afterwards, so that callbacks and loggers "
+            "could not follow it; leave it out ('lookahead'), or write the loop yourself with gammatune.Tuner"
+        )
+    return policy
+
+
+def default_objective(names: object) -> ObjectiveName:
+    """Of a validation that gives metrics of these names."""
+    return DEFAULT_CLASSIFICATION if "accuracy" in names else DEFAULT_REGRESSION  # type: ignore[operator]
+
+
+def named_metrics(
+    metrics: Metrics, loss: str | None, accuracy: str | None, *, said: str, how: str
+) -> Metrics:
+    """With the loss and the accuracy, by which a rate is chosen, under these names.
+
+    loss, accuracy: what they are called; None: not there. said: who gave the metrics, such as "evaluate says".
+    how: a loss comes to be among them. Raises InvalidArgument without a loss, or where a name is not among them.
+    """
+    told = f"{said} {', '.join(metrics) or 'nothing'}"
+    if loss is None or loss not in metrics:
+        raise InvalidArgument(
+            f"{told}, and a loss is needed to choose a learning rate by: {how}, or say which it is with loss='name' "
+            "(and accuracy='name')"
+        )
+    if accuracy is not None and accuracy not in metrics:
+        raise InvalidArgument(f"accuracy={accuracy!r}: {told}; give one of these names, or leave it out")
+    named = {"loss": metrics[loss]} | ({} if accuracy is None else {"accuracy": metrics[accuracy]})
+    return {**metrics, **named}
+
+
+class Shown(Protocol):
+    """A training whose course is shown to callbacks."""
+
+    @property
+    def stopped(self) -> bool:
+        """A callback has asked to end."""
+
+    def show(self, run: Run | None) -> None:
+        """What is trained next is the course (`run`), or is shown to nobody."""
+
+    def committed(self, run: Run, reason: str) -> None:
+        """The epoch that was shown last has become part of the course, and the training stands at its end."""
+
+
+class ShownLoop(TorchLoop):
+    """What trainings whose epochs are a framework's own have in common."""
+
+    _shown: Run | None = None
+
+    def show(self, run: Run | None) -> None:
+        self._shown = run
+
+    @contextmanager
+    def attempting(self, meter: Meter) -> Iterator[None]:
+        """What those raise who look on is no candidate's."""
+        with super().attempting(meter):
+            try:
+                yield
+            except Exception as error:
+                if self._shown is not None and any(map(self.is_onlooker, frames_of(error))):
+                    meter.foreign = error
+                raise
+
+    def is_onlooker(self, frame: FrameType) -> bool:
+        """Whether it belongs to a callback, to a logger, or to what calls them."""
+        raise NotImplementedError
+
+    def evaluate(self, meter: Meter) -> Metrics:
+        """On the framework's own validation data."""
+        raise NotImplementedError
+
+    def trial(self) -> Metrics:
+        """The metrics of an evaluation that leaves no trace."""
+        self.capture("trial")
+        try:
+            return self.evaluate(Meter())
+        finally:
+            self.restore("trial")
+            del self._forks["trial"], self._unmet["trial"]
+
+
+def prepared(
+    training: Any, optimizer: Any, epochs: int, *, space: Any, objective: Any, listeners: Any, **options: Any
+) -> Callable[[], Result]:
+    """Refuse what cannot be searched; what is returned trains over so many epochs, followed by whoever looks on.
+
+    optimizer: whose rate is searched around, where no space is given. objective: where none is given `training` is a
+    `ShownLoop`, which tries an evaluation. options: those of `Tuner`.
+    """
+    follower = Follower(training)
+    searched = as_space({"lr": around(lr_of(optimizer))} if space is None else space)
+    refuse_space(searched.names)
+    tuner = Tuner(
+        training=training,
+        epochs=epochs,
+        space=searched,
+        objective=default_objective(training.trial()) if objective is None else objective,
+        listeners=[*listeners, follower],
+        **options,
+    )
+    return partial(follower.train, tuner)
+
+
+def frames_of(error: BaseException) -> Iterator[FrameType]:
+    """Where it was raised, the outermost call first."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        yield frame
+
+
+class Follower:
+    """A listener that tells a training of its commits, and the loop that drives it."""
+
+    def __init__(self, training: Shown) -> None:
+        self._training = training
+        self._shown: Run | None = None
+
+    def __call__(self, event: Event) -> None:
+        run = self._shown
+        if event["event"] == "commit" and run is not None and run.number in event["rollouts"]:
+            self._shown = None
+            self._training.committed(run, event["verdict"]["reason"])
+
+    def train(self, tuner: Tuner) -> Result:
+        """Train to the end, or until a callback asks to stop: the weights are then those of the last commit."""
+        with tuner:
+            for run in tuner:
+                if self._training.stopped:
+                    break
+                shown = run if run.is_course and not run.is_repeated else None
+                self._training.show(shown)
+                run.drive()
+                self._shown = shown
+        return tuner.result
+
+
+def refuse_space(names: Any) -> None:
+    """Raises InvalidArgument where more is searched than an integration can set."""
+    if others := [name for name in names if name != "lr"]:
+        raise InvalidArgument(
+            f"{', '.join(others)} cannot be searched here, only lr; write the loop yourself with gammatune.Tuner"
+        )

@@ -1,0 +1,344 @@
+"""A journal read back: the events in order, each looked at before it is believed.
+
+What each event says stands at the head of `events.py`. Two kinds of looking: `Story.tell` holds
+every event to its types, so that whoever shows a story need not; `read` holds the lines of a file to their order.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gammatune.course import HandedBack, Schedule, handed_back
+from gammatune.errors import JournalError
+from gammatune.journal.events import FORMAT, Event, Repeat, State
+from gammatune.journal.fields import (
+    ASKED,
+    BEGIN,
+    END,
+    LABELS,
+    LATER,
+    MEASURED,
+    NET,
+    NUMBERS,
+    OBJECTIVE,
+    OUTCOME,
+    REPEAT,
+    RESUME,
+    STATE,
+    after,
+    check,
+    fields,
+    flag,
+    kind,
+    measured,
+    real,
+    text,
+    whole,
+)
+from gammatune.records import Kind, Outcome, Verdict
+
+FILE = "journal.jsonl"
+WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
+PREDICTIONS = "predictions.npz"  # and what those weights say of the data that was reported on
+
+DEEPEST = 100  # brackets within brackets; deeper ones exhaust the stack of whoever looks at them
+
+
+@dataclass(slots=True)
+class Story:
+    """A run as its journal tells it.
+
+    objective: what is scored, which may have become another than was asked for (`begin`); all scores are its.
+    end: how it ended; None while it goes on, also after a later process went on with it.
+    torn: the last line was not whole (the run was cut off while writing) and has been left out.
+    decided: of each verdict, how many rollouts there had been. members: of the averaged outcomes, by number.
+    resumes: what each later process said when it went on. states: what can be gone on from, by `State.after`.
+    answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
+    before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
+    the processor; 0 in journals that are older than that.
+    nets: those whose averaged predictions are handed back, by number; empty where it is one. kept: the SHA-256 of the
+    file of each net that was kept, by number; of a complete run those of `nets` alone are still there.
+    is_start: no epoch was better than the pretrained weights the run began with, and those were handed back.
+    """
+
+    begin: dict[str, Any] = field(default_factory=dict)
+    objective: str = ""
+    rollouts: list[Outcome] = field(default_factory=list)
+    course: list[Outcome] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    decided: list[int] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+    report: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    torn: bool = False
+    members: dict[int, list[Outcome]] = field(default_factory=dict)
+    resumes: list[dict[str, Any]] = field(default_factory=list)
+    states: dict[int, State] = field(default_factory=dict)
+    repeats: list[Repeat] = field(default_factory=list)
+    answers: list[list[float]] = field(default_factory=list)
+    elapsed: float = 0.0
+    spent: float = 0.0
+    is_start: bool = False
+    nets: tuple[int, ...] = ()
+    kept: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule found, as `Result.schedule` has it."""
+        multiplier = bool(self.begin.get("multiplier", False))
+        return Schedule.of(self.course, self.rollouts, self.members, multiplier=multiplier)
+
+    @property
+    def handed_back(self) -> HandedBack | None:
+        """Which state the weights are of, as `Result.handed_back` has it."""
+        return handed_back(self.course, self.rollouts, self.schedule, is_start=self.is_start)
+
+    def tell(self, event: Event) -> None:
+        """Take in the next event.
+
+        Raises JournalError where it is none of ours, ValueError, KeyError, TypeError, ... where it says what such an
+        event cannot say.
+        """
+        match event["event"]:
+            case "begin":
+                if missing := [name for name in BEGIN if name not in event]:
+                    raise JournalError(
+                        f"the first line of the journal lacks {', '.join(missing)}; it is damaged"
+                    )
+                check(event, BEGIN | {name: look for name, look in ASKED.items() if name in event})
+                self.begin = dict(event)
+                self.objective = event["objective"]
+            case "resume":
+                check(event, RESUME)
+                if self.end is not None:
+                    self.end = None
+                    self.answers.pop()  # whoever goes on asks again
+                self.resumes.append(dict(event))
+            case "rollout":
+                outcome = outcome_from(event)
+                self._take_in_the_clock(event)
+                self.rollouts.append(outcome)
+            case "repeat":
+                self.repeats.append(Repeat(**fields(event, REPEAT)))
+            case "commit":
+                self._commit(event)
+            case "state":
+                state = State(**fields(event, STATE))
+                self.states[state.after] = state
+            case "net":
+                held = fields(event, NET)
+                self.kept[held["net"]] = held["sha256"]
+            case "gone":
+                self.states.pop(after(event["after"]), None)
+            case "end":
+                check(event, END | {name: look for name, look in LATER.items() if name in event})
+                if (event["plain_runs"] is None) != (event["plain_epochs"] is None):
+                    raise ValueError("plain_runs and plain_epochs are known together")
+                self._take_in_the_clock(event)
+                self.end = dict(event)
+            case "report":
+                check(event, LABELS if "accuracy" in event else NUMBERS)
+                check(event, {name: look for name, look in MEASURED.items() if name in event})
+                self.report = dict(event)
+            case "objective":
+                self._score_anew(**fields(event, OBJECTIVE))
+            case "note":
+                self.notes.append(text(event["text"]))
+                is_start = flag(event["is_start"]) if "is_start" in event else _is_of_the_start(event["text"])
+                self.is_start |= is_start
+                self.nets = () if is_start else self.nets
+            case other:
+                raise JournalError(
+                    f"event {other!r:.40} is not known; the journal may come from a newer gammatune"
+                )
+
+    def _score_anew(self, name: str, scores: Mapping[int, float], text: str) -> None:
+        """text: why."""
+        self.objective = name
+        self.rollouts = [
+            replace(outcome, score=scores[outcome.number]) if outcome.number in scores else outcome
+            for outcome in self.rollouts
+        ]
+        self.course = [self.rollouts[outcome.number] for outcome in self.course]
+        self.members = {
+            number: [self.rollouts[member.number] for member in joined]
+            for number, joined in self.members.items()
+        }
+        self.notes.append(text)
+
+    def _commit(self, event: Event) -> None:
+        taken = [self._rollout(number) for number in event["rollouts"]]
+        kept = whole(event["epochs"]) - len(taken)
+        if not 0 <= kept <= len(self.course):
+            raise ValueError(f"{len(taken)} epochs after {len(self.course)} make no {event['epochs']}")
+        members = event.get("members", {})
+        if isinstance(members, list):  # format 1: of the last outcome
+            members = {taken[-1].number: members}
+        averaged = {int(number): [self._rollout(n) for n in joined] for number, joined in members.items()}
+        for number, joined in averaged.items():
+            self._rollout(number)
+            if not joined or max(member.number for member in joined) >= number:
+                raise ValueError(f"rollout {number} is no average of what came before it")
+        nets = tuple(whole(net) for net in event.get("nets", self.nets))
+        verdict = event["verdict"]
+        numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
+        reason = text(verdict["reason"])
+        decision = Verdict(reason, numbers, kind(verdict["kind"]) if "kind" in verdict else _kind_of(reason))
+        self._take_in_the_clock(event)
+        self.course = self.course[:kept] + taken
+        self.members |= averaged
+        self.nets = nets
+        self.verdicts.append(decision)
+        self.decided.append(len(self.rollouts))
+
+    def _rollout(self, number: Any) -> Outcome:
+        place: int = whole(number)
+        if place >= len(self.rollouts):
+            raise ValueError(f"there is no rollout {place}")
+        return self.rollouts[place]
+
+    def _take_in_the_clock(self, event: Event) -> None:
+        answers = [measured(answer) for answer in event.get("asked", ())]
+        self.elapsed = float(real(event.get("elapsed", self.elapsed)))
+        self.spent = float(real(event.get("spent", self.spent)))
+        self.answers.append(answers)
+
+
+def replay(run: str | os.PathLike[str]) -> Story:
+    """Read a run directory or a journal file back.
+
+    Raises JournalError: no journal there, or a line that is not an event (a torn last line is forgiven).
+    """
+    path = Path(run)
+    if path.is_file() and path.suffix != Path(FILE).suffix:
+        raise JournalError(f"{path} is no run; name the folder of one, such as runs/{path.stem}-1")
+    path = path / FILE if path.is_dir() else path
+    story, _ = read(path)
+    if not story.begin:
+        raise JournalError(f"{path} holds no event yet: the run ended before it began")
+    return story
+
+
+def read(path: Path) -> tuple[Story, int]:
+    """A journal file: its story, and how many bytes of it are whole lines.
+
+    A last line that was cut off while it was written is left out, and `Story.torn` says so; whatever else is
+    damaged is not guessed at. A file that was cut off in its first line gives an empty story and 0 bytes.
+    Raises JournalError.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        place = path.parent if path.name == FILE else path
+        meant = Path("runs") / place.name
+        hint = f"; did you mean {meant}?" if (meant / FILE).is_file() and meant != place else ""
+        raise JournalError(f"there is no run at {place} (no {FILE} in it){hint}") from None
+    except OSError as error:
+        raise JournalError(f"cannot read {path}: {error.strerror or error}") from error
+    *lines, rest = content.split(b"\n")
+    story, held = Story(torn=bool(rest)), 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line.decode(), parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
+            if (
+                1 < number == len(lines) and not rest
+            ):  # a part of it was on disk before the part in front of it
+                story.torn = True
+                break
+            raise _damaged(path, number, error) from error
+        try:
+            _check_depth(event)
+            if number == 1:
+                _check_format(event, path)
+            _check_order(event, story)
+            story.tell(event)
+        except JournalError:
+            raise
+        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise _damaged(path, number, error) from error
+        held += len(line) + 1
+    return story, held
+
+
+def _damaged(path: Path, number: int, error: Exception) -> JournalError:
+    why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return JournalError(
+        f"line {number} of {path} is not an event ({why}); the file is damaged; what stands before that line can "
+        "be read when it is cut off there"
+    )
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_depth(event: Any) -> None:
+    level = [event]
+    for _ in range(DEEPEST):
+        level = [part for outer in level for part in _parts(outer)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
+def _parts(outer: Any) -> Iterable[Any]:
+    return outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ()
+
+
+def _check_format(first: Any, path: Path) -> None:
+    if first["event"] != "begin":
+        raise ValueError("a journal begins with what was asked for")
+    held = first.get("format")
+    if not isinstance(held, int) or isinstance(held, bool) or held < 1:
+        raise ValueError(f"format {held!r:.40} is none")
+    if held > FORMAT:
+        raise JournalError(
+            f"{path} has format {held}, and this gammatune reads formats 1 to {FORMAT}; read it with a newer one"
+        )
+
+
+def _check_order(event: Any, story: Story) -> None:
+    """Lines that are missing, doubled or in another order tell another story, and are not believed."""
+    kind = event["event"]
+    if kind == "begin" and story.begin:
+        raise ValueError("a run begins once")
+    if kind in ("rollout", "commit", "end") and story.end is not None:
+        raise ValueError(f"a {kind} after the end of the run")
+    if kind == "rollout" and event["number"] != len(story.rollouts):
+        raise ValueError(f"rollout {event['number']!r:.40} in the place of rollout {len(story.rollouts)}")
+
+
+# Journals older than the fields that say it --------------------------------------------------------------
+
+# How the sentences of the verdicts began, and what else stood in them; the first that fits.
+_SAID: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (re.compile(r"blew up.* and was taken back"), "guard"),
+    (re.compile(r"out of memory in epoch"), "memory"),
+    (re.compile(r"^along the schedule|^epoch \d+ of \d+ of a course found before"), "schedule"),
+    (re.compile(r"^best of \d+ candidates"), "epoch"),
+    (re.compile(r"^best of |^no search: |^every candidate diverged"), "search"),
+    (re.compile(r"^no better score for "), "patience"),
+    (re.compile(r"^again from the start|it becomes the course$"), "walk"),
+    (re.compile(r"handed back$"), "handed back"),
+)
+
+
+def _kind_of(reason: str) -> Kind:
+    """What a verdict decided whose journal has nothing but its words; the one place that looks at them."""
+    return next((kind for words, kind in _SAID if words.search(reason)), "other")
+
+
+def _is_of_the_start(note: str) -> bool:
+    return note.startswith("No epoch was better than the weights the model came with") and note.endswith(
+        "they are handed back."
+    )
+
+
+def outcome_from(event: Event) -> Outcome:
+    """A rollout event as its outcome."""
+    return Outcome(**fields(event, OUTCOME))

@@ -1,0 +1,95 @@
+"""What somebody who knows tables would notice in one, said before the training: columns that give the target away,
+rows that stand in two parts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gammatune.pipeline.data.columns import Column, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+
+ROWS = 5_000  # looked at, which a small tree needs no more of [guess]
+FEWEST = 40  # rows below which nothing is concluded [guess]
+GIVEN_AWAY = 0.99  # of the balanced accuracy, or of R2, that one column reaches alone [guess]
+LEAVES = 64
+
+
+def leaks(
+    frame: "pd.DataFrame", y: NDArray[Any], columns: Sequence[Column], preprocessing: "TablePreprocessing"
+) -> list[str]:
+    """A sentence on every column that tells the target alone.
+
+    frame, y: training rows. A tree with few leaves is trained on the one column in one half of the rows and judged on
+    the other half; a column that tells nearly all is more often a copy of the answer, or was written down after it,
+    than a good predictor. Said, never left out: only the user knows.
+    """
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    if len(y) < FEWEST:
+        return []
+    taken = np.random.default_rng(0).permutation(len(y))[:ROWS]
+    x = preprocessing.encode(frame.iloc[taken], []).numpy()
+    y = y[taken].reshape(-1)
+    half = len(y) // 2
+    classify = preprocessing.task == "classification"
+    learned, judged = y[:half], y[half:]
+    known = np.isin(judged, learned) if classify else np.ones(len(judged), dtype=bool)
+    if len(np.unique(learned)) < 2 or len(np.unique(judged[known])) < 2:
+        return []  # where there is one answer only every column tells it
+    if classify and 2 * len(np.unique(learned)) > half:
+        return []  # too few of each, of which scikit-learn warns
+    tree: Any = DecisionTreeClassifier if classify else DecisionTreeRegressor
+    measure, score = ("balanced accuracy", _balanced_accuracy) if classify else ("R2", _r2)
+    said = []
+    for name, span in preprocessing.spans:
+        column = np.ascontiguousarray(x[:, span.start : span.stop])
+        told = tree(max_leaf_nodes=LEAVES, random_state=0).fit(column[:half], learned).predict(column[half:])
+        reached = score(judged[known], told[known])
+        if reached >= GIVEN_AWAY:
+            said.append(
+                f"Look at {name}: alone it tells {preprocessing.target} ({measure} {reached:.3f}). If it is only "
+                f"known once {preprocessing.target} is, leave it out: --drop {name}."
+            )
+    return said
+
+
+def _balanced_accuracy(true: NDArray[Any], said: NDArray[Any]) -> float:
+    """The mean over the true classes of the share that was told. scikit-learn's warns of a class that is said and
+    never true, and for thousands of columns takes longer than the trees."""
+    classes = true.astype(np.int64)
+    members = np.bincount(classes)
+    right = np.bincount(classes[true == said], minlength=len(members))
+    return float(np.mean(right[members > 0] / members[members > 0]))
+
+
+def _r2(true: NDArray[Any], said: NDArray[Any]) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):  # targets beyond what can be squared are refused later
+        return 1 - float(np.sum((true - said) ** 2) / np.sum((true - true.mean()) ** 2))
+
+
+def duplicates(train: "pd.DataFrame", report: "pd.DataFrame", names: Sequence[str]) -> list[str]:
+    """A sentence where rows to report on are rows trained on too, which flatters the figures."""
+    import pandas as pd
+
+    if len(names) < 2:
+        return []  # equal values of one column are no copies of a row
+    if not set(names) <= set(report.columns):
+        return []  # a test file that lacks a column is refused where it is encoded
+    parts = [train[list(names)], report[list(names)]]
+    if list(parts[0].dtypes) != list(parts[1].dtypes):  # of another file, maybe
+        parts = [part.astype(str) for part in parts]
+    seen, asked = (pd.util.hash_pandas_object(part, index=False).to_numpy() for part in parts)
+    copies = int(np.isin(asked, seen).sum())
+    if copies < max(2, 0.01 * len(report)):
+        return []
+    return [
+        f"{copies} of the {len(report)} rows to report on equal rows that are trained on (in "
+        f"{listed(names)}): if they are "
+        "copies the figures flatter."
+    ]

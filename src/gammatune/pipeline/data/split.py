@@ -1,0 +1,252 @@
+"""Three parts of one data set: `train` teaches, `select` chooses the learning rate, `report` is seen once.
+
+The report part takes part in no decision, so its figures are not flattered by the search. It is the data's
+own test part, or a fifth held out before anything else happens; then the training examples are cut down to
+`limit`; then the select part, unless the data has one of its own, is taken from them (the thesis: 500 images, 20 % of
+them validation).
+
+Parts are drawn at random in the classes' proportions, or whole groups at a time, or in the order of time: the first
+examples train, later ones select, the last ones report.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.dataset import Data, Task
+from gammatune.pipeline.data.layout import Shape
+from gammatune.pipeline.data.preprocessing import Preprocessing, learn
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.seeds import stream
+
+VALIDATION = 0.2  # thesis, table of training set-ups
+TEST = 0.2  # where the data has no test part of its own [guess]
+
+Indices: TypeAlias = NDArray[np.int64]
+
+
+class Part(NamedTuple):
+    """Examples x float32 (n, C, H, W) or (n, F), and y int64 (n,) or float32 (n, t)."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The three parts, standardised with the statistics of `train` alone.
+
+    said: sentences on what was done, for the user to read.
+    """
+
+    name: str
+    train: Part
+    select: Part
+    report: Part
+    preprocessing: Preprocessing | TablePreprocessing
+    said: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        return self.preprocessing.task
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of one example as a model receives it."""
+        return self.preprocessing.shape
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model must return for one example."""
+        return self.preprocessing.outputs
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many codes each of the last columns of x has, where x is a table with categories."""
+        return self.preprocessing.cardinalities if isinstance(self.preprocessing, TablePreprocessing) else ()
+
+
+def split_data(
+    data: Data,
+    *,
+    seed: int,
+    limit: int | None = None,
+    validation: float = VALIDATION,
+    like: Preprocessing | None = None,
+) -> Split:
+    """`data` in three parts; the same seed gives the same parts.
+
+    limit: how many training examples to keep, select part included, in the classes' proportions; None or
+    more than there are keeps all. validation: the share of them that becomes `select`, in (0, 1).
+    like: standardise as this has it, for a network that was trained so, not with the statistics of `train`.
+    Parts keep the classes' proportions where every class has members enough, and `said` says where not.
+    Raises InvalidArgument: limit below 2, validation outside (0, 1). InvalidData: too few examples to split.
+    """
+    said: list[str] = []
+    y = data.y_train
+    has_select, has_report = data.x_select is not None, data.x_test is not None
+    train, select, report = divide(
+        len(y),
+        name=data.name,
+        seed=seed,
+        said=said,
+        labels=y if data.task == "classification" else None,
+        limit=limit,
+        validation=None if has_select else validation,
+        report=not has_report,
+    )
+    preprocessing = learn(data.task, data.x_train[train], y[train], data.classes)
+    if like is not None:
+        preprocessing = preprocessing.following(like)
+    parts = {
+        "train": (data.x_train[train], y[train]),
+        "select": (data.x_select, data.y_select) if has_select else (data.x_train[select], y[select]),
+        "report": (data.x_test, data.y_test) if has_report else (data.x_train[report], y[report]),
+    }
+    said.append(sizes(*(len(x) for x, _ in parts.values())))  # type: ignore[arg-type]
+    return Split(
+        name=data.name,
+        **{part: with_targets(preprocessing, preprocessing.inputs(x), y) for part, (x, y) in parts.items()},  # type: ignore[arg-type]
+        preprocessing=preprocessing,
+        said=tuple(said),
+    )
+
+
+def sizes(train: int, select: int, report: int) -> str:
+    return f"{train} examples train, {select} select the learning rate, {report} report the result."
+
+
+def divide(
+    n: int,
+    *,
+    name: str,
+    seed: int,
+    said: list[str],
+    labels: NDArray[Any] | None = None,
+    groups: NDArray[Any] | None = None,
+    times: NDArray[Any] | None = None,
+    limit: int | None = None,
+    validation: float | None = VALIDATION,
+    report: bool = True,
+) -> tuple[Indices, Indices, Indices]:
+    """The examples 0 .. n - 1 that train, select and report.
+
+    labels (n,): codes whose proportions are kept. groups (n,): those of one group stay together. times (n,): later
+    ones select, the last ones report; of equal ones the first in the file comes first. limit: see `split_data`.
+    validation: the share of what does not report that selects; None leaves the select part empty. report: whether
+    there is to be a report part.
+    Raises InvalidArgument: limit, validation. InvalidData: too few examples or groups.
+    """
+    if limit is not None and limit < 2:
+        raise InvalidArgument(
+            f"limit must leave 2 examples or more, one to train and one to select, got {limit}"
+        )
+    if validation is not None and not 0 < validation < 1:
+        raise InvalidArgument(f"validation must be a share in (0, 1), such as 0.2, got {validation!r}")
+    pool = np.arange(n)
+    if times is not None:
+        pool = np.argsort(times, kind="stable")
+    part_off = _Parting(labels, groups, in_order=times is not None, seed=seed, said=said)
+    none = np.arange(0)
+    held = none
+    if report:
+        pool, held = part_off(pool, _share(len(pool), TEST), "report")
+        how = (
+            ", the latest ones"
+            if times is not None
+            else ", whole groups of them"
+            if groups is not None
+            else ""
+        )
+        said.append(f"{name} has no test part: {len(held)} examples were held out to report on{how}.")
+    if limit is not None and limit < len(pool):
+        _, kept = part_off(pool, limit, "limit")
+        said.append(f"Only {len(kept)} of {len(pool)} training examples are used.")
+        pool = kept
+    elif limit is not None and limit > len(pool):
+        said.append(f"There are only {len(pool)} training examples, fewer than the limit of {limit}.")
+    if validation is None:
+        return pool, none, held
+    train, select = part_off(pool, _share(len(pool), validation), "select")
+    return train, select, held
+
+
+def _share(n: int, share: float) -> int:
+    """How many of n examples are `share` of them: at least one, and at least one is left."""
+    if n < 2:
+        raise InvalidData(
+            f"{n} example cannot be split into a part to train on and one to judge by; give more"
+        )
+    return min(max(round(n * share), 1), n - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parting:
+    """A pool of examples without some of its members, and those."""
+
+    labels: NDArray[Any] | None
+    groups: NDArray[Any] | None
+    in_order: bool
+    seed: int
+    said: list[str]
+
+    def __call__(self, pool: Indices, count: int, part: str) -> tuple[Indices, Indices]:
+        if self.in_order:
+            return pool[:-count], pool[-count:]
+        chance = int(stream(self.seed, "split", part).integers(2**32))
+        if self.groups is not None:
+            return self._whole_groups(pool, count, chance, least=2 if part == "limit" else 1)
+        return self._at_random(pool, count, chance, part)
+
+    def _whole_groups(self, pool: Indices, count: int, chance: int, least: int) -> tuple[Indices, Indices]:
+        """least: groups that are taken; of what is taken by the limit a part selects."""
+        from sklearn.model_selection import GroupShuffleSplit
+
+        assert self.groups is not None
+        groups = self.groups[pool]
+        there = len(np.unique(groups))
+        if there < 2:
+            raise InvalidData(
+                f"all examples are of one group, {groups[0]!r:.40}, and cannot be split by it; give more groups"
+            )
+        if there <= least:
+            return pool[:0], pool
+        taken = min(max(math.ceil(there * count / len(pool)), least), there - 1)
+        splitter = GroupShuffleSplit(1, test_size=taken, random_state=chance)
+        rest, part = next(splitter.split(pool, groups=groups))
+        return pool[rest], pool[part]
+
+    def _at_random(self, pool: Indices, count: int, chance: int, part: str) -> tuple[Indices, Indices]:
+        from sklearn.model_selection import train_test_split
+
+        stratify = None
+        if self.labels is not None:
+            obstacle = _why_not_stratified(self.labels[pool], count)
+            if obstacle is None:
+                stratify = self.labels[pool]
+            else:
+                self.said.append(f"The {part} part is drawn without regard to the classes: {obstacle}.")
+        rest, taken = train_test_split(pool, test_size=count, random_state=chance, stratify=stratify)
+        return rest, taken
+
+
+def _why_not_stratified(labels: NDArray[Any], count: int) -> str | None:
+    present, members = np.unique(labels, return_counts=True)
+    if members.min() < 2:
+        return f"a class has {members.min()} member only"
+    smaller = min(count, len(labels) - count)
+    if smaller < len(present):
+        return f"{smaller} examples cannot show each of {len(present)} classes"
+    return None
+
+
+def with_targets(preprocessing: Any, x: torch.Tensor, y: NDArray[Any]) -> Part:
+    """y: codes of classes, or numbers, which `preprocessing` scales."""
+    if preprocessing.task == "classification":
+        return Part(x, torch.from_numpy(y.astype(np.int64)))
+    return Part(x, preprocessing.targets(y))

@@ -1,0 +1,519 @@
+"""`TablePreprocessing`: what the training rows of a table taught, to be applied to every other row and to new files.
+
+    number     z = u / sqrt(1 + (u / 3)^2),  u = (x - median) / (q75 - q25)
+    date       the days since the median day as a number; month, weekday and hour each as (sin, cos)
+    category   a whole number: 0 unknown, 1 missing, 2, 3, ... the levels, the most frequent first
+    targets    z = (y - mean) / std, for a regression
+
+The map of numbers is the one of RealMLP (Holzmüller et al. 2024, 2407.04491, appendix A.1): the bulk is left as it
+is, and what lies far out ends at 3 or -3. A missing number becomes the median, and a column that says so (0 or 1) is
+put beside where the training rows lack some.
+
+Columns of other tables are met by `gammatune.pipeline.data.matching`, levels and labels by
+`gammatune.pipeline.data.spelling`.
+
+x is one float32 array (n, F): first the numbers, then the categories' codes, so that it goes through every part of
+the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a
+network that
+knows no codes they become one column a level (`one_hot`).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from gammatune.errors import InvalidData
+from gammatune.pipeline.data.columns import Column, is_unnamed, listed
+from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
+from gammatune.pipeline.data.layout import Shape
+from gammatune.pipeline.data.matching import matched
+from gammatune.pipeline.data.numerals import Mark
+from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.data.spelling import find, otherwise, spellings, written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLIP = 3.0  # RealMLP's
+FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
+LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
+UNKNOWN, MISSING = 0, 1  # codes
+LARGEST = 1e100  # of a number: beyond it, ranges of ranges overflow
+
+Part: TypeAlias = Literal["trend", "month", "weekday", "hour"]
+CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """centre, scale: median and interquartile range, scale > 0. flagged: a column says where it is missing."""
+
+    name: str
+    centre: float
+    scale: float
+    flagged: bool
+
+    @property
+    def width(self) -> int:
+        return 1 + self.flagged
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """levels: in the order of their codes, from 2 on; of spellings that are one, the commonest."""
+
+    name: str
+    levels: tuple[str, ...]
+
+    @property
+    def codes(self) -> int:
+        return 2 + len(self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """format: as in `Column`. parts: what is made of it. centre, scale: of the days since 1970. flagged: see
+    Number."""
+
+    name: str
+    format: str | None
+    parts: tuple[Part, ...]
+    centre: float
+    scale: float
+    flagged: bool
+
+    @property
+    def width(self) -> int:
+        return sum(1 if part == "trend" else 2 for part in self.parts) + self.flagged
+
+
+Encoded: TypeAlias = Number | Category | Date
+
+
+@dataclass(frozen=True, slots=True)
+class TablePreprocessing:
+    """Plain numbers and text, so that it can be saved as JSON (`to_dict`, `from_dict`) beside the weights.
+
+    columns: those that are read, numbers and dates first. target: the name of the column to predict. one_hot: see the
+    module. identifiers: columns that are no inputs and are handed through to the predictions.
+    classes, target_mean, target_std: as in `Preprocessing`.
+    header: every column of the table trained on, in its order. decimal: how that writes decimals. Both are empty in
+    runs of earlier versions. exact_labels: classes are met only as they are spelled.
+    """
+
+    task: Task
+    columns: tuple[Encoded, ...]
+    target: str
+    one_hot: bool = False
+    identifiers: tuple[str, ...] = ()
+    classes: tuple[Label, ...] = ()
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
+    header: tuple[str, ...] = ()
+    decimal: Mark = ""
+    exact_labels: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model must return for one row: one a class, or one a target."""
+        return len(self.classes) if self.task == "classification" else len(self.target_mean)
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many codes each of the last columns of x has; empty where there are no codes."""
+        return () if self.one_hot else tuple(c.codes for c in self.columns if isinstance(c, Category))
+
+    @property
+    def shape(self) -> Shape:
+        """(F,)"""
+        return (sum(len(places) for _, places in self.spans),)
+
+    @property
+    def spans(self) -> tuple[tuple[str, range], ...]:
+        """Which columns of x came of which column of the table, by name."""
+        found, at = [], 0
+        for column in self.columns:
+            width = (column.codes if self.one_hot else 1) if isinstance(column, Category) else column.width
+            found.append((column.name, range(at, at + width)))
+            at += width
+        return tuple(found)
+
+    def inputs(self, frame: "pd.DataFrame", said: list[str] | None = None) -> torch.Tensor:
+        """Rows of another table as the model wants them: float32 (n, F). said: takes what was unusual in them.
+
+        Raises InvalidData: not a table, a column that is missing, or one that holds nothing of its kind.
+        """
+        import pandas as pd
+
+        if not isinstance(frame, pd.DataFrame):
+            raise InvalidData(
+                f"this network was trained on a table; give one with the columns "
+                f"{listed(column.name for column in self.columns)}"
+            )
+        said = [] if said is None else said
+        return self.encode(self.matched(frame, said), said)
+
+    def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
+        """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
+        parts = [_encode(column, frame[column.name], self.one_hot, said) for column in self.columns]
+        return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
+
+    def matched(self, frame: "pd.DataFrame", said: list[str]) -> "pd.DataFrame":
+        """The columns of another table that are among those trained on, called and ordered as these: see `matched`.
+
+        Raises InvalidData where an input is not there, or not to be told without guessing.
+        """
+        inputs = [column.name for column in self.columns]
+        known = dict.fromkeys([*inputs, *self.identifiers, self.target])
+        return matched(frame, self.header or [n for n in known if not is_unnamed(n)], inputs, said)
+
+    def misread(self, frame: "pd.DataFrame") -> list[str]:
+        """A sentence on every column of `matched` where numbers or dates are none, and count as missing, or levels
+        are spelled otherwise."""
+        said = []
+        for column in self.columns:
+            values = frame[column.name].dropna()
+            if not len(values):
+                continue
+            if isinstance(column, Category):
+                said += otherwise(_counts(values), column.levels).said(column.name)
+                continue
+            if isinstance(column, Number):
+                strange, kind = values[np.isnan(_numbers(values))], "numbers"
+            else:
+                strange, kind = values[_dates(values, column.format).isna()], _in_format(column)
+            if len(strange):
+                said.append(
+                    f"{len(strange)} of {len(values)} values of {column.name} are no {kind}, such as "
+                    f"{written(strange.iloc[0])!r:.40}: they count as missing."
+                )
+        return said
+
+    def targets(self, y: ArrayLike) -> torch.Tensor:
+        """Labels (n,) as int64 codes (n,), or targets (n,) as standardised float32 (n, 1)."""
+        if self.task == "classification":
+            return torch.from_numpy(encode(self.target, np.asarray(y).reshape(-1), self.classes))
+        values = make_targets(self.target, np.asarray(y))
+        return torch.from_numpy(((values - self.target_mean) / self.target_std).astype(np.float32))
+
+    def labels(self, codes: ArrayLike) -> list[Label]:
+        """The labels of codes (n,)."""
+        return [self.classes[code] for code in np.asarray(codes).tolist()]
+
+    def original_targets(self, outputs: ArrayLike) -> NDArray[np.float64]:
+        """A regression model's outputs (n, t) back in the unit of the targets."""
+        return np.asarray(outputs, dtype=np.float64) * self.target_std + self.target_mean
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, text and lists, ready for `json.dumps`."""
+        saved = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        saved["columns"] = [
+            {"kind": type(column).__name__.lower(), **asdict(column)} for column in self.columns
+        ]
+        return {"kind": "table", **saved}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> "TablePreprocessing":
+        """The record that `to_dict` wrote, JSON in between or not. Raises InvalidData where it is another."""
+        try:
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+            if fields.pop("kind") != "table":
+                raise InvalidData("it is of another kind")
+            fields["columns"] = tuple(_column(column) for column in saved["columns"])
+            found = cls(**fields)
+            found._check()
+        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+            raise InvalidData(
+                f"no preprocessing as TablePreprocessing.to_dict writes it: {saved!r:.60} ({error})"
+            ) from error
+        return found
+
+    def _check(self) -> None:
+        """Raises InvalidData, TypeError, ... where the fields have other types or do not fit each other."""
+        numbers = [*self.target_mean, *self.target_std]
+        for column in self.columns:
+            if not isinstance(column.name, str):
+                raise InvalidData("a column has a name")
+            if isinstance(column, Category):
+                if not all(isinstance(level, str) for level in column.levels):
+                    raise InvalidData("levels are text")
+            else:
+                numbers += [column.centre, column.scale]
+                if column.scale <= 0 or not isinstance(column.flagged, bool):
+                    raise InvalidData("a scale is above 0")
+        known = all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+        if self.task == "classification":
+            fit = len(self.classes) >= 2 and all(isinstance(label, (int, str)) for label in self.classes)
+        else:
+            fit = self.task == "regression" and len(self.target_mean) == len(self.target_std) >= 1
+        if not (
+            known
+            and fit
+            and self.columns
+            and isinstance(self.target, str)
+            and isinstance(self.one_hot, bool)
+            and all(isinstance(name, str) for name in self.header)
+            and self.decimal in ("", ",", ".")
+            and isinstance(self.exact_labels, bool)
+        ):
+            raise InvalidData("its fields do not fit each other")
+        if min([*self.target_std, 1]) <= 0:
+            raise InvalidData("a std is above 0")
+
+
+def preparing_from_dict(saved: Mapping[str, Any]) -> "Preprocessing | TablePreprocessing":
+    """Either kind of preprocessing, as its `to_dict` wrote it. Raises InvalidData."""
+    if isinstance(saved, Mapping) and saved.get("kind") == "table":
+        return TablePreprocessing.from_dict(saved)
+    return Preprocessing.from_dict(saved)
+
+
+def learn_table(
+    frame: "pd.DataFrame",
+    y: NDArray[Any],
+    *,
+    task: Task,
+    columns: Sequence[Column],
+    target: str,
+    classes: tuple[Label, ...],
+    identifiers: Sequence[str] = (),
+    one_hot: bool = False,
+    ordered_by: str | None = None,
+    header: Sequence[str] = (),
+    decimal: Mark = "",
+    exact_labels: bool = False,
+    said: list[str] | None = None,
+) -> TablePreprocessing:
+    """The preprocessing that training rows and their targets give.
+
+    y: codes (n,) for a classification, targets (n, 1) for a regression. ordered_by: the column of dates by which the
+    parts of the data follow each other; its trend is left out, since every later row lies beyond those trained on.
+    said: takes which spellings of levels are one. The others: see `TablePreprocessing`.
+    """
+    said = [] if said is None else said
+    learned: list[Encoded] = []
+    for column in columns:
+        values = frame[column.name]
+        if column.kind == "number":
+            learned.append(_learn_number(column.name, _numbers(values)))
+        elif column.kind == "date" and (date := _learn_date(column, values, trend=column.name != ordered_by)):
+            learned.append(date)
+    learned += [_learn_category(c.name, frame[c.name], said) for c in columns if c.kind == "category"]
+    mean, std = ((), ()) if task == "classification" else (_float(y.mean()), _float(y.std() or 1.0))
+    return TablePreprocessing(
+        task,
+        tuple(learned),
+        target,
+        one_hot,
+        tuple(identifiers),
+        classes,
+        mean,
+        std,
+        tuple(header),
+        decimal,
+        exact_labels,
+    )
+
+
+def _float(value: Any) -> tuple[float]:
+    return (float(value),)
+
+
+# Learning -------------------------------------------------------------------------------------------------
+
+
+def _learn_number(name: str, values: NDArray[np.float64]) -> Number:
+    centre, scale = _robust(values)
+    return Number(name, centre, scale, bool(np.isnan(values).any()))
+
+
+def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median and interquartile range of what is not missing; half the range where three quarters are equal,
+    else 1."""
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return 0.0, 1.0
+    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25))))
+    if not scale > 0:
+        scale = float(np.ptp(present)) / 2 or 1.0
+    return float(np.median(present)), scale
+
+
+def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:
+    found = _counts(values)
+    one = spellings(found)
+    said += one.said(name)
+    counts: Counter[str] = Counter()
+    for text, count in found.items():
+        counts[one(text)] += count
+    # of equal counts by name, so that nothing depends on the order of rows
+    levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
+    return Category(name, tuple(levels))
+
+
+def _learn_date(column: Column, values: "pd.Series[Any]", *, trend: bool) -> Date | None:
+    dates = _dates(values, column.format)
+    days = _days(dates)
+    parts: list[Part] = ["trend"] if trend else []
+    if dates.dt.month.nunique() > 1:
+        parts.append("month")
+    if dates.dt.day_of_week.nunique() > 1:
+        parts.append("weekday")
+    if dates.dt.hour.nunique() > 1:
+        parts.append("hour")
+    if not parts:
+        return None
+    centre, scale = _robust(days)
+    return Date(column.name, column.format, tuple(parts), centre, scale, bool(np.isnan(days).any()))
+
+
+# Encoding -------------------------------------------------------------------------------------------------
+
+
+def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list[str]) -> NDArray[np.float64]:
+    if isinstance(column, Number):
+        return _flag(_squash(_numbers(values), column.centre, column.scale)[:, None], column.flagged)
+    if isinstance(column, Date):
+        return _encode_date(column, values)
+    codes = _codes(column, values, said)
+    return np.eye(column.codes)[codes] if one_hot else codes[:, None].astype(np.float64)
+
+
+def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:
+    """RealMLP's robust scaling and smooth clipping; missing stays missing."""
+    far = FAR * scale
+    u = (np.clip(values, centre - far, centre + far) - centre) / scale
+    squashed: NDArray[np.float64] = u / np.hypot(1, u / CLIP)
+    return squashed
+
+
+def _flag(encoded: NDArray[np.float64], flagged: bool) -> NDArray[np.float64]:
+    """Missing values at the centre, and a column that says where they were."""
+    missing = np.isnan(encoded[:, :1])
+    filled = np.nan_to_num(encoded, nan=0.0)
+    return np.concatenate([filled, missing], axis=1) if flagged else filled
+
+
+def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
+    dates = _dates(values, column.format)
+    parts = []
+    for part in column.parts:
+        if part == "trend":
+            parts.append(_squash(_days(dates), column.centre, column.scale)[:, None])
+            continue
+        at = {"month": dates.dt.month - 1, "weekday": dates.dt.day_of_week, "hour": dates.dt.hour}[part]
+        angle = 2 * np.pi * at.to_numpy(dtype=np.float64, na_value=np.nan) / CYCLES[part]
+        parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
+    return _flag(np.concatenate(parts, axis=1), column.flagged)
+
+
+def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArray[np.int64]:
+    places, distinct = _texts(values)
+    found = [-1 if place is None else place for place in find(distinct, column.levels)]
+    coded = np.array([UNKNOWN if place < 0 else place + 2 for place in found] + [MISSING], dtype=np.int64)
+    codes: NDArray[np.int64] = coded[places]  # the place of what is missing is -1, the last
+    strange = np.flatnonzero(codes == UNKNOWN)
+    if len(strange):
+        said.append(
+            f"{len(strange)} values of {column.name} were not among the levels learned, such as "
+            f"{distinct[places[strange[0]]]!r:.40}: they count as unknown."
+        )
+    return codes
+
+
+def _numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
+    """As numbers; what is none, or infinite, is missing."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+        return np.full(len(values), np.nan)  # pandas would count their ticks
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    return numbers.clip(-LARGEST, LARGEST)
+
+
+def _texts(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
+    """As text: the place of each value in a list of the different ones, -1 where it is missing; and the list."""
+    import pandas as pd
+
+    try:
+        places, distinct = pd.factorize(values)
+    except TypeError:  # lists, mappings
+        places, distinct = pd.factorize(values.map(str, na_action="ignore"))
+    return places.astype(np.int64), [written(value) for value in distinct.tolist()]
+
+
+def _counts(values: "pd.Series[Any]") -> Counter[str]:
+    """How often each value is there, as text."""
+    places, distinct = _texts(values)
+    counts: Counter[str] = Counter()
+    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
+        counts[text] += int(count)
+    return counts
+
+
+def codes_of(
+    name: str,
+    target: str,
+    values: "pd.Series[Any]",
+    classes: Sequence[Label],
+    said: list[str],
+    *,
+    exact: bool = False,
+) -> NDArray[np.int64]:
+    """The index in `classes` of each label. name: of the table. said: takes which were spelled otherwise.
+
+    exact: they may not be. Raises InvalidData at one that is none of them.
+    """
+    places, distinct = _texts(values)
+    known = [written(label) for label in classes]
+    found = find(distinct, known, exact=exact)
+    unknown = [text for text, place in zip(distinct, found, strict=True) if place is None]
+    if unknown:
+        raise InvalidData(
+            f"{name} holds {target} {unknown[0]!r:.40}, which the training data never shows; known: "
+            f"{listed(map(str, classes))}"
+        )
+    if not exact:
+        said += otherwise(_counts(values), known).said(target)
+    return np.array(found, dtype=np.int64)[places]
+
+
+def _dates(values: "pd.Series[Any]", written: str | None) -> "pd.Series[Any]":
+    """Without a time zone, in UTC where there was one; what is no date is missing."""
+    import pandas as pd
+
+    if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
+        dates = values
+    else:
+        values = values.astype(object)
+        dates = pd.to_datetime(values, format=written or "ISO8601", errors="coerce", utc=True)
+        if written not in (None, "ISO8601"):  # nobody takes 2024-12-31 for another day
+            left = values.where(dates.isna() & values.astype(str).str.match(r"\s*\d{4}-\d\d-\d\d"))
+            dates = dates.fillna(pd.to_datetime(left, format="ISO8601", errors="coerce", utc=True))
+    return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
+
+
+def _days(dates: "pd.Series[Any]") -> NDArray[np.float64]:
+    """Days since 1970; NaN where missing."""
+    # whole seconds, since nanoseconds end in 2262, and people write 9999-12-31
+    seconds = dates.to_numpy().astype("datetime64[s]")
+    days: NDArray[np.float64] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / (24 * 3600))
+    return days
+
+
+def _in_format(column: Date) -> str:
+    return "dates" if column.format in (None, "ISO8601") else f"dates written as {column.format}"
+
+
+def _column(saved: Mapping[str, Any]) -> Encoded:
+    kinds: dict[str, Any] = {"number": Number, "category": Category, "date": Date}
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "kind"}
+    made: Encoded = kinds[saved["kind"]](**fields)
+    return made

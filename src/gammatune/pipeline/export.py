@@ -1,0 +1,335 @@
+"""A trained network as one file for programs that know nothing of gammatune.
+
+    .pt2     torch's exported program: torch.export.load(path).module()(x)
+    .onnx    for ONNX Runtime and others
+
+Within the file the preparation comes first and the meaning last, so that raw numbers go in and answers come out:
+
+    images of bytes   uint8 (n, C, H, W), 0 to 255    (x / 255 - mean) / std  ->  network
+    other inputs      float32 (n, C, H, W) or (n, F)  (x - mean) / std        ->  network
+    classification    softmax                     ->  probabilities float32 (n, k), in the order of `classes`
+    regression        y * target_std + target_mean    ->  values float32 (n, t), in the unit of the targets
+
+n is free. Several nets whose predictions are averaged go into one file, and what comes out is the average. A table
+has text and dates, which neither format reads: its file begins with the columns encoded.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gammatune.engine.ensemble import Ensemble
+from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch
+from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.load import Plan, network, plan_of
+from gammatune.pipeline.models.seeded import seeded
+from gammatune.supervised.weights import first_line
+
+DETAILS = "gammatune.json"  # in a .pt2, among its extra files
+KEY = "gammatune"  # in an .onnx, among its metadata
+EXAMPLES = 3  # tried in torch and in the file
+TOLERANCE = 1e-4  # between their outputs, relative to the largest (guess; 1e-6 is usual)
+
+
+class Prepared(nn.Module):
+    """Raw inputs -> what they mean, around a network. See the module docstring.
+
+    prepares: the inputs come raw; else as the network was trained on them.
+    """
+
+    mean: Tensor
+    std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(self, plan: Plan, net: nn.Module, *, prepares: bool) -> None:
+        super().__init__()
+        known = plan.preprocessing
+        self.network = net
+        self.classifies = known.task == "classification"
+        self.prepares = prepares and isinstance(known, Preprocessing)
+        self.pixels = False
+        if prepares and isinstance(known, Preprocessing):
+            self.pixels = known.pixels
+            per_channel = (len(known.mean),) + (1,) * (len(known.shape) - 1)  # (C, 1, 1) or (F,)
+            for name, values in (("mean", known.mean), ("std", known.std)):
+                self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(per_channel))
+        for name, values in (("target_mean", known.target_mean), ("target_std", known.target_std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.prepares:
+            x = x.to(torch.float32)
+            x = ((x / 255 if self.pixels else x) - self.mean) / self.std
+        y: Tensor = self.network(x)
+        return y.softmax(dim=1) if self.classifies else y * self.target_std + self.target_mean
+
+
+class _OneInput(nn.Module):
+    """An ensemble, of whose arguments torch.export wants to know how many there are."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.network = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.network(x)
+        return y
+
+
+def _of_one_input(net: nn.Module) -> nn.Module:
+    return _OneInput(net).eval() if isinstance(net, Ensemble) else net
+
+
+def export(run: str, out: str, *, raw: bool = False, force: bool = False, single: bool = False) -> str:
+    """Write the trained network of `run` to `out`, whose ending says how; what was done, in words.
+
+    raw: the network alone, its inputs and outputs as it was trained on them. force: write over a file. single: of
+    several nets whose predictions are averaged the best alone.
+    A description (`details_of`) goes into the file, and for a table beside it too, as OUT with the ending .json.
+
+    Raises JournalError: no finished run there. InvalidArgument: not a run of the command line, another ending, a file
+    that is there already or cannot be written. ModelMismatch: a network that torch cannot export. MissingExtra.
+    """
+    path = Path(out)
+    if path.suffix not in WRITERS:
+        raise InvalidArgument(
+            f"{out or 'an empty name'} does not say what to write; end it in {' or '.join(WRITERS)}"
+        )
+    plan = plan_of(run)
+    is_table = not isinstance(plan.preprocessing, Preprocessing)
+    beside = path.with_suffix(".json")
+    for written in [path, beside] if is_table and not raw else [path]:
+        if written.exists() and not force:
+            raise InvalidArgument(
+                f"{written} is there already; name another file, or write over it with --force"
+            )
+    writer = WRITERS[path.suffix]()
+    net = network(plan, single=single)
+    program = _of_one_input(net) if raw else Prepared(plan, net, prepares=not is_table).eval()
+    nets = len(net.members) if isinstance(net, Ensemble) else 1
+    details = details_of(plan, raw=raw, nets=nets)
+    kind = details["input"]["dtype"]
+    example = torch.zeros(2, *plan.preprocessing.shape, dtype=getattr(torch, kind))
+    tried = _random(EXAMPLES, example)
+    text = json.dumps(details, ensure_ascii=False)
+    with _quietly(), torch.no_grad():
+        expected = program(tried)
+        try:
+            write, run_again = writer(program, example, details, text)
+        except Exception as error:  # of torch.export's many kinds, and whatever the network's own code raises
+            raise ModelMismatch(
+                f"torch cannot export the network of {run} with any number of examples at a time: "
+                f"{_said_by_torch(error)}; load it with gammatune.load instead"
+            ) from error
+        apart = None if run_again is None else _apart(run_again(tried), expected)
+        if apart is not None and not apart <= TOLERANCE:
+            raise ModelMismatch(
+                f"the network of {run} says something else once it is exported (by {apart:.2g} of the largest "
+                "output); load it with gammatune.load instead"
+            )
+        _put(path, write)
+    also = ""
+    if is_table and not raw:
+        _put(
+            beside,
+            lambda at: at.write_text(json.dumps(details, indent=1, ensure_ascii=False) + "\n", "utf-8"),
+        )
+        also = f", its columns in {beside}"
+    checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {_nearly(apart)}"
+    averaged = f", the average of {nets} nets" if nets > 1 else ""
+    return (
+        f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}{averaged}, for any "
+        f"n{checked}"
+    )
+
+
+def _nearly(apart: float) -> str:
+    return "the same as torch's" if apart == 0 else f"{apart:.0e} of the largest output from torch's"
+
+
+def _in_words(side: Mapping[str, Any]) -> str:
+    """'pixels from 0 to 255, uint8 (n, 1, 28, 28)'."""
+    return f"{side['words']}, {side['dtype']} ({', '.join(map(str, side['shape']))})"
+
+
+def details_of(plan: Plan, *, raw: bool, nets: int = 1) -> dict[str, Any]:
+    """What is written into the file: task, classes, input, output, and all of the preprocessing, ready for JSON.
+
+    nets: how many are averaged in it."""
+    known = plan.preprocessing
+    is_table = not isinstance(known, Preprocessing)
+    classifies = known.task == "classification"
+    if raw or is_table:
+        kind, words = "float32", "encoded columns" if is_table else "standardised inputs"
+    elif isinstance(known, Preprocessing) and known.pixels:
+        kind, words = "uint8", "pixels from 0 to 255"
+    else:
+        kind, words = "float32", "inputs as the data has them"
+    if raw:
+        logits = "logits" if nets == 1 else "logarithms of the averaged probabilities"
+        result = logits if classifies else "standardised targets"
+    else:
+        result = "probabilities" if classifies else "targets in their unit"
+    axes = "channel, row, column" if len(known.shape) == 3 else "feature"
+    return {
+        "gammatune": metadata.version("gammatune"),
+        "model": plan.model,
+        "nets": nets,
+        "task": known.task,
+        "classes": list(known.classes),
+        "input": {"name": "x", "dtype": kind, "shape": ["n", *known.shape], "axes": axes, "words": words},
+        "output": {"name": "y", "dtype": "float32", "shape": ["n", known.outputs], "words": result},
+        "preprocessing": known.to_dict(),
+        "preprocessing_is_inside": not (raw or is_table),
+    }
+
+
+# Formats --------------------------------------------------------------------------------------------------
+
+# A writer makes of (program, example, details, text) what writes the file, and what runs its content again, if
+# that can be tried here.
+Write = Callable[[Path], object]
+Writer = Callable[
+    [nn.Module, Tensor, Mapping[str, Any], str], tuple[Write, Callable[[Tensor], Tensor] | None]
+]
+
+
+def _pt2() -> Writer:
+    def writer(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
+        exported = _exported(program, example)
+        module = exported.module()
+        return lambda at: torch.export.save(exported, at, extra_files={DETAILS: text}), module
+
+    return writer
+
+
+def _onnx() -> Writer:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
+    except ImportError:
+        raise MissingExtra(
+            "writing .onnx needs the packages onnx and onnxscript; install them with: pip install 'gammatune[onnx]', "
+            "or write .pt2"
+        ) from None
+
+    def writer(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
+        made = torch.onnx.export(
+            _exported(program, example),
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=[details["input"]["name"]],
+            output_names=[details["output"]["name"]],
+        )
+        assert made is not None
+        _name_the_batch(made.model.graph)
+        made.model.metadata_props[KEY] = text
+        made.model.metadata_props["classes"] = json.dumps(details["classes"], ensure_ascii=False)
+        return lambda at: made.save(str(at), external_data=False), _with_onnxruntime(made)
+
+    return writer
+
+
+WRITERS: Mapping[str, Callable[[], Writer]] = {".pt2": _pt2, ".onnx": _onnx}
+
+
+def _name_the_batch(graph: Any) -> None:
+    """n, where torch has a name of its own for it."""
+    from onnxscript import ir  # type: ignore[import-untyped, unused-ignore]
+
+    for value in (*graph.inputs, *graph.outputs):
+        value.shape = ir.Shape(["n", *value.shape[1:]])
+
+
+def _exported(program: nn.Module, example: Tensor) -> Any:
+    import torch.export
+
+    for parameter in program.parameters():
+        parameter.requires_grad_(False)
+    shapes = ({0: torch.export.Dim("n", min=1)},)
+    return torch.export.export(program, (example,), dynamic_shapes=shapes)
+
+
+def _with_onnxruntime(made: Any) -> Callable[[Tensor], Tensor] | None:
+    """What runs an ONNX program, where that package is there."""
+    try:
+        import onnxruntime  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        return None
+    session = onnxruntime.InferenceSession(
+        made.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return lambda x: torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+
+
+# Files ----------------------------------------------------------------------------------------------------
+
+
+def _put(path: Path, write: Write) -> None:
+    """Whole or not at all."""
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot write {path} ({error.strerror or error}); choose another place with --out"
+        ) from error
+    os.close(number)
+    try:
+        write(Path(name))
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot write {path} ({error.strerror or error}); choose another place with --out"
+        ) from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's warnings and logs, which speak of its own inside."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _random(n: int, example: Tensor) -> Tensor:
+    with seeded(0):
+        if example.dtype == torch.uint8:
+            return torch.randint(0, 256, (n, *example.shape[1:]), dtype=torch.uint8)
+        return torch.rand(n, *example.shape[1:], dtype=example.dtype)
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max().clamp(min=1e-30))
+
+
+def _said_by_torch(error: Exception) -> str:
+    """The line of an error that says something; torch puts empty ones and the traced code before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else first_line(error)

@@ -1,0 +1,143 @@
+"""The trained network of a run that `gammatune train` made, or several of them, as a torch module."""
+
+import hashlib
+import io
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gammatune.engine.ensemble import Ensemble
+from gammatune.errors import InvalidArgument, InvalidData, JournalError
+from gammatune.files import net_file
+from gammatune.journal.history import WEIGHTS, replay
+from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
+from gammatune.pipeline.models import make_model
+from gammatune.supervised.weights import check_sums, first_line
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the journal of a run says of its network: enough to make it again, untrained.
+
+    model: its name, as `make_model` takes it. facts: all that the journal's first line keeps. nets: the SHA-256 of
+    the file of each whose predictions are averaged, by number; empty where the run hands back one.
+    """
+
+    run: str
+    model: str
+    preprocessing: Preprocessing | TablePreprocessing
+    facts: Mapping[str, Any]
+    nets: Mapping[int, str] = field(default_factory=dict)
+
+
+def plan_of(run: str) -> Plan:
+    """Raises JournalError: no run there, or a damaged one. InvalidArgument: not a run of the command line."""
+    story = replay(run)
+    facts = story.begin["facts"]
+    if "preprocessing" not in facts:
+        raise InvalidArgument(
+            f"{run} was not made by `gammatune train`, so how its data was prepared is not known; load "
+            f"{WEIGHTS} into your own model instead"
+        )
+    try:
+        preprocessing = preparing_from_dict(facts["preprocessing"])
+        if not isinstance(facts["model"], str) or tuple(facts["shape"]) != preprocessing.shape:
+            raise InvalidData(f"a net {facts['model']!r:.40} for {facts['shape']!r:.40}")
+    except (InvalidData, KeyError, TypeError) as error:
+        raise JournalError(
+            f"the journal of {run} does not say how its data was prepared ({error}); it is damaged, train again"
+        ) from error
+    nets = {net: story.kept.get(net, "") for net in story.nets}
+    return Plan(run, facts["model"], preprocessing, facts, nets)
+
+
+def network(plan: Plan, *, single: bool = False) -> nn.Module:
+    """The network with the run's weights, on the CPU, in eval mode; an `Ensemble` where the run averages several.
+
+    single: the best of those alone. Raises JournalError: no weights yet, or weights that cannot be read or do not
+    fit; every error of `make_model`.
+    """
+    if single or not plan.nets:
+        return _made(plan, weights_of(plan), WEIGHTS)
+    members = [
+        _made(plan, _weights_of_net(plan, net, checksum), net_file(net))
+        for net, checksum in plan.nets.items()
+    ]
+    return Ensemble(members, classify=plan.preprocessing.task == "classification").eval()
+
+
+def _made(plan: Plan, state: Mapping[str, Any], file: str) -> nn.Module:
+    preparing = plan.preprocessing
+    model = make_model(plan.model, preparing.shape, preparing.outputs, 0, cardinalities_of(preparing))
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise JournalError(
+            f"{Path(plan.run) / file} does not fit the run's model ({first_line(error)}); the file or the model "
+            "was changed"
+        ) from error
+    return model.eval()
+
+
+def _weights_of_net(plan: Plan, net: int, checksum: str) -> Mapping[str, Any]:
+    """Those that the journal speaks of, and no others."""
+    path = Path(plan.run) / net_file(net)
+    instead = (
+        f"; `gammatune resume {shlex.quote(plan.run)}` trains that net again, and single=True, on the command line "
+        "--single, takes the best net alone"
+    )
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise JournalError(f"{path}, one of {len(plan.nets)} nets of the run, is missing{instead}") from None
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read ({error.strerror or error}); allow it") from error
+    if hashlib.sha256(content).hexdigest() != checksum:
+        raise JournalError(f"{path} is not what the run wrote{instead}")
+    state: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return state
+
+
+def cardinalities_of(preparing: Preprocessing | TablePreprocessing) -> tuple[int, ...]:
+    """How many codes each of the last columns of a table has; none of anything else."""
+    return preparing.cardinalities if isinstance(preparing, TablePreprocessing) else ()
+
+
+def load(run: str, *, single: bool = False) -> nn.Module:
+    """The trained network of a run directory that `gammatune train` made, on the CPU, in eval mode.
+
+    It takes inputs as it was trained on them, (n, C, H, W) or (n, F), standardised, and returns (n, outputs): logits,
+    or standardised targets. `gammatune export` writes one that takes the raw inputs.
+    Where the run averages several nets, it is a `gammatune.engine.ensemble.Ensemble` of them, whose `members` they
+    are and whose `spread` says how far they are apart. single: the best of them alone.
+    Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of the
+    command line.
+    """
+    return network(plan_of(run), single=single)
+
+
+def weights_of(plan: Plan) -> Mapping[str, Any]:
+    """The state_dict that the run ended with. Raises JournalError: none yet, or one that cannot be read."""
+    path = Path(plan.run) / WEIGHTS
+    try:
+        check_sums(path)
+        state: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise JournalError(
+            f"{path.parent} holds no weights yet ({WEIGHTS}): the run has not ended, or committed nothing"
+        ) from None
+    except MemoryError:  # no fault of the file
+        raise
+    except PermissionError as error:
+        raise JournalError(f"{path} cannot be read ({error.strerror}); allow it") from error
+    except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
+        raise JournalError(
+            f"{path} cannot be read ({first_line(error)}); the file is damaged, train again"
+        ) from error
+    return state

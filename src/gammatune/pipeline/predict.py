@@ -1,0 +1,193 @@
+"""Predictions of a trained run for new examples."""
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gammatune.engine.ensemble import Ensemble
+from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.metrics.thesis import classification, regression
+from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
+from gammatune.pipeline.data.npz import load_new
+from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.data.reading import is_table, read_table
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, codes_of
+from gammatune.pipeline.load import network, plan_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 256  # examples at a time; bounds memory, changes nothing else
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class New:
+    """New examples. x: as the network takes them. y: their targets as they came, where they are known.
+
+    names: columns that say which example a row is about. said: what was unusual, in sentences.
+    """
+
+    x: torch.Tensor
+    y: NDArray[Any] | None = None
+    names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    said: Sequence[str] = ()
+
+
+def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
+    """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
+
+    file: what the run was trained on: an .npz, a table, or an image or a folder of them.
+    Classification: a column `prediction` with the original labels and one column of probability a class.
+    Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns
+    of a table that were left out as identifiers, the names of images. Where the run averages several nets, a last
+    column `spread` says how far they are apart: of classes the share of the probability that the mean net places
+    otherwise than the average (0 all agree, near 1 none does); of a regression their standard deviation, in the
+    target's original unit, one column a target. single: ask the best of them alone. Where the file has targets too,
+    the sentence says how well they were met.
+    Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
+    the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
+    """
+    plan = plan_of(run)
+    preparing = plan.preprocessing
+    new = _new(file, preparing)
+    net = network(plan, single=single)
+    outputs, spread = _forward(net, new.x)
+    quality = ""
+    if preparing.task == "classification":
+        probabilities = outputs.softmax(dim=1).numpy()
+        labels = preparing.labels(probabilities.argmax(axis=1))
+        header = ["prediction", *(f"p({label})" for label in preparing.classes)]
+        rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
+        apart = spread
+        if new.y is not None:
+            codes = preparing.targets(new.y).numpy()
+            measured = classification(codes, outputs.argmax(dim=1).numpy(), preparing.outputs)
+            quality = f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
+    else:
+        values = preparing.original_targets(outputs.numpy())
+        table = isinstance(preparing, TablePreprocessing)
+        header = ["prediction"] if table else [f"target {i + 1}" for i in range(values.shape[1])]
+        rows = [list(map(repr, row.tolist())) for row in values]
+        apart = None if spread is None else spread.astype(np.float64) * preparing.target_std
+        if new.y is not None:
+            preparing.targets(new.y)  # refuses what is no target
+            true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
+            quality = f"; R2 {regression(true, values).r2:.4f}"
+    if apart is not None:
+        apart = apart.reshape(len(rows), -1)
+        names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
+        header += names
+        rows = [[*row, *map(repr, far.tolist())] for row, far in zip(rows, apart, strict=True)]
+        assert isinstance(net, Ensemble)
+        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {names[0]!r}"
+        quality += f" to {names[-1]!r}" if len(names) > 1 else ""
+    named = [[str(column[i]) for column in new.names.values()] for i in range(len(rows))]
+    _write(out, [*new.names, *header], [[*name, *row] for name, row in zip(named, rows, strict=True)])
+    count = f"{len(rows)} prediction{'s' if len(rows) != 1 else ''}"
+    return "\n".join([*new.said, f"{count} written to {out}{quality}"])
+
+
+def default_out(file: str) -> str:
+    """Where predictions for `file` go: beside it, with the ending .predictions.csv."""
+    path = Path(file).resolve() if Path(file).is_dir() else Path(file)
+    name = path.name.removesuffix(".gz")
+    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions.csv"))
+
+
+# What is to be predicted ----------------------------------------------------------------------------------
+
+
+def _new(file: str, preparing: Preprocessing | TablePreprocessing) -> New:
+    if isinstance(preparing, TablePreprocessing):
+        return _rows(file, preparing)
+    if is_table(file):
+        raise InvalidData(
+            f"{file} is a table, and the network was trained on examples of shape {preparing.shape}"
+        )
+    path = Path(file)
+    if path.is_dir() or path.suffix.lower() in ENDINGS:
+        return _images(path, preparing)
+    x, y = load_new(file)
+    inputs = preparing.inputs(x)  # looked at before a net is made for what the journal says of them
+    if y is not None and (y.ndim == 0 or len(y) != len(x)):
+        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
+    return New(inputs, y)
+
+
+def _rows(file: str, preparing: TablePreprocessing) -> New:
+    if not is_table(file):
+        raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
+    said: list[str] = []
+    frame = preparing.matched(read_table(file, said, preparing.decimal).frame, said)
+    x = preparing.encode(frame, said)
+    said += preparing.misread(frame)
+    names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
+    return New(x, _targets(Path(file).name, frame, preparing, said), names, said)
+
+
+def _targets(
+    name: str, frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[str]
+) -> NDArray[Any] | None:
+    """The targets of rows, as labels are kept; None where they are not known for every row."""
+    if preparing.target not in frame.columns or frame[preparing.target].isna().all():
+        return None
+    values = frame[preparing.target]
+    if values.isna().any():
+        said.append(f"{preparing.target} is missing in some rows, so how well they are met is not said.")
+        return None
+    if preparing.task == "regression":
+        numbers: NDArray[Any] = values.to_numpy()
+        return numbers
+    codes = codes_of(name, preparing.target, values, preparing.classes, said, exact=preparing.exact_labels)
+    return np.asarray(preparing.labels(codes))
+
+
+def _images(path: Path, preparing: Preprocessing) -> New:
+    if len(preparing.shape) != 3:
+        raise InvalidData(
+            f"{path} holds images, and the network was trained on rows of {preparing.shape[0]} numbers"
+        )
+    files = image_files(path) if path.is_dir() else [path]
+    if not files:
+        raise InvalidData(f"{path} holds no image ({', '.join(ENDINGS[:4])}, ...)")
+    channels, height, width = preparing.shape
+    pixels = read_images(files, (height, width), "L" if channels == 1 else "RGB")
+    root = path if path.is_dir() else path.parent
+    names = [os.fspath(file.relative_to(root)) for file in files]
+    # in folders called after the classes the truth is known
+    folders = [file.parent.name for file in files]
+    labels = {str(label): label for label in preparing.classes}
+    known = path.is_dir() and set(folders) <= set(labels)
+    y = np.asarray([labels[folder] for folder in folders]) if known else None
+    return New(preparing.inputs(pixels), y, {"file": names})
+
+
+# Forward, and out -----------------------------------------------------------------------------------------
+
+
+def _forward(net: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, NDArray[Any] | None]:
+    """What it says, and of an ensemble how far its nets are apart."""
+    with torch.no_grad():
+        if not isinstance(net, Ensemble):
+            return torch.cat([net(part) for part in x.split(BATCH)]), None
+        said, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
+        return torch.cat(said), torch.cat(spreads).numpy()
+
+
+def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    try:
+        with open(out, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(header)
+            writer.writerows(rows)
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"
+        ) from error

@@ -1,0 +1,79 @@
+"""What a training begins with where it does not begin from scratch: the weights of a file, or an earlier run."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from gammatune.errors import InvalidArgument
+from gammatune.journal.history import FILE, WEIGHTS
+from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.load import Plan, cardinalities_of, plan_of, weights_of
+from gammatune.pipeline.models import MODELS, make_model
+from gammatune.pipeline.models.check import check_output
+from gammatune.supervised.weights import load_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """model: as `make_model` takes it. weights: a file, or None where the network begins as it is made.
+    run: what the journal of an earlier run says, where that is gone on from."""
+
+    model: str
+    weights: str | None = None
+    run: Plan | None = None
+
+    @property
+    def like(self) -> Preprocessing | TablePreprocessing | None:
+        """How the earlier run prepared its data, which its network needs again."""
+        return None if self.run is None else self.run.preprocessing
+
+    @property
+    def is_pretrained(self) -> bool:
+        return self.weights is not None
+
+    @property
+    def fact(self) -> str | None:
+        """For the journal: the file, and the first digits of its checksum, by which another one is told."""
+        if self.weights is None:
+            return None
+        with open(self.weights, "rb") as file:
+            return f"{self.weights} (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]})"
+
+    def network(
+        self, preprocessing: Preprocessing | TablePreprocessing, seed: int, said: list[str]
+    ) -> nn.Module:
+        """The network for data prepared so. said: takes what is told of it.
+
+        Raises every error of `make_model` and of `load_weights`, JournalError where the earlier run has no weights.
+        """
+        codes = cardinalities_of(preprocessing)
+        net = make_model(self.model, preprocessing.shape, preprocessing.outputs, seed, codes)
+        check_output(
+            net, preprocessing.shape, preprocessing.outputs
+        )  # makes the parameters of lazy layers, too
+        if self.run is not None:
+            like = self.run.preprocessing
+            other = like.classes != preprocessing.classes or like.target_mean != preprocessing.target_mean
+            said += load_weights(net, weights_of(self.run), name=self.run.run, new_head=other)
+            said.append(f"The inputs are standardised as in {self.run.run}.")
+        elif self.weights is not None:
+            said += load_weights(net, self.weights)
+        return net
+
+
+def beginning(model: str, weights: str | None) -> Beginning:
+    """From `--model`, which may be a run directory, and `--weights`. Raises InvalidArgument, JournalError."""
+    if model == "auto" or model in MODELS or ":" in model or not Path(model).is_dir():
+        return Beginning(model, weights)
+    if not (Path(model) / FILE).is_file():
+        raise InvalidArgument(
+            f"--model {model} is a directory without a {FILE}, so no run; give a run's directory, a model's name, or "
+            "package.module:factory"
+        )
+    if weights is not None:
+        raise InvalidArgument(f"--model {model} is a run and brings its own weights; leave --weights out")
+    plan = plan_of(model)
+    return Beginning(plan.model, str(Path(model) / WEIGHTS), plan)

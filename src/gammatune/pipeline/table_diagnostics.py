@@ -1,0 +1,205 @@
+"""What is said of a network for a table beside its figures: what else could be had, and which columns it needs."""
+
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.modes import evaluating
+from gammatune.errors import InvalidData
+from gammatune.journal.events import Event
+from gammatune.metrics.baselines import SECONDS, compare
+from gammatune.metrics.catalogue import Answers
+from gammatune.metrics.permutation_importance import Importance, importance
+from gammatune.pipeline.data.split import Split
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.seeds import stream
+
+SHOWN = 5  # columns named
+BATCH = 4096  # rows at a time
+RANKED = 100  # columns that are permuted; of more than that, those that a gradient says matter most (guess)
+LEAST = 1.0  # seconds the columns may take, however short the learning was (guess)
+ENOUGH = 1_000  # examples that columns are screened by (guess)
+TREES, COLUMNS = "gradient boosting beside the net", "what each column is worth"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """spent: the seconds that the learning took. left: of the time allowed; None where any was."""
+
+    spent: float
+    left: float | None
+
+    @property
+    def trees(self) -> float:
+        """Seconds for the boosted trees: of a time that is allowed half of what is left."""
+        return SECONDS if self.left is None else min(SECONDS, self.left / 2)
+
+    def columns(self, used: float) -> float:
+        """Seconds for the worth of columns, not more than the learning took. used: on the trees before."""
+        most = max(self.spent, LEAST)
+        return most if self.left is None else min(most, max(0.0, self.left - used))
+
+
+def judging_event(what: str, share: float, seconds: float) -> Event:
+    """For whoever watches, not for a journal: what is done after the learning, and the seconds all of it takes."""
+    return {"event": "judging", "what": what, "share": share, "seconds": seconds}
+
+
+def judge(
+    split: Split,
+    *,
+    metric: str | None,
+    class_weights: str | None,
+    seed: int,
+    allowance: Callable[[], Allowance],
+    tell: Callable[[Event], None],
+) -> Callable[[Answers, nn.Module], Mapping[str, Any]]:
+    """For `fit(extra=...)`: what the report event keeps of both, and the sentences under "said".
+
+    Some seconds of scikit-learn's HistGradientBoosting on the same rows, and a permutation of each column of the
+    report part, of many columns of those that matter most. allowance: asked once the learning is over. tell: takes
+    `judging_event`s.
+    """
+    preparing = split.preprocessing
+    assert isinstance(preparing, TablePreprocessing)
+    options: dict[str, Any] = {"metric": metric, "seed": seed}
+    if preparing.task == "regression":
+        options["target_scale"] = (preparing.target_mean, preparing.target_std)
+
+    def look(answers: Answers, net: nn.Module) -> Mapping[str, Any]:
+        started, allowed = clock.perf_counter(), allowance()
+        tell(judging_event(TREES, 0.0, allowed.trees))
+        first = preparing.shape[0] - len(preparing.cardinalities)
+        train, select, report = (
+            (part.x.numpy(), part.y.numpy()) for part in (split.train, split.select, split.report)
+        )
+        beside = compare(
+            answers,
+            train,
+            select,
+            report,
+            categorical=range(first, preparing.shape[0]),
+            class_weights=class_weights,
+            seconds=allowed.trees,
+            subject=subject_of(net),
+            **options,
+        )
+        seconds = allowed.columns(clock.perf_counter() - started)
+        tell(judging_event(COLUMNS, 0.0, seconds))
+        told = {"rivals": beside.to_dict(), "said": [*beside.said]}
+        try:
+            needed = importance(
+                lambda x: _predict(net, x, preparing.task),
+                *report,
+                groups=screened(net, split),
+                first=RANKED,
+                seconds=seconds,
+                tell=lambda share, whole: tell(judging_event(COLUMNS, share, whole)),
+                **options,
+            )
+        except InvalidData:  # of the measure, which has no value there; `compare` has said so
+            return told
+        return told | {
+            "importance": needed.to_dict(),
+            "said": [*beside.said, *_in_words(needed, subject_of(net))],
+        }
+
+    return look
+
+
+def subject_of(net: nn.Module) -> str:
+    """What sentences call it."""
+    return f"average of {len(net.members)} networks" if isinstance(net, Ensemble) else "network"
+
+
+def _predict(net: nn.Module, x: Any, task: str) -> Any:
+    """Probabilities or standardised targets of rows (n, F)."""
+    device = next(net.parameters()).device
+    rows = torch.as_tensor(np.ascontiguousarray(x, dtype=np.float32)).to(device)
+    with evaluating(net):
+        said = torch.cat([net(part) for part in rows.split(BATCH)])
+    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy()
+
+
+def screened(net: nn.Module, split: Split) -> dict[str, Sequence[int]]:
+    """The columns of the table by name, as `importance` takes them; more than RANKED in the order in which a gradient
+    says that the network's outputs depend on them.
+
+    How far the outputs would move, to first order, if a column were permuted: |d output / d x| |x' - x|, the mean
+    over the examples. One pass forward and back for all columns. Chosen by a throw-away comparison with F tests and
+    the weights of the first layer, a lead and no proof (docs/diary.md, "Screening columns").
+    """
+    preparing = split.preprocessing
+    assert isinstance(preparing, TablePreprocessing)
+    spans: dict[str, Sequence[int]] = dict(preparing.spans)
+    if len(spans) <= RANKED:
+        return spans
+    moved = _moved(net, split.report.x[:ENOUGH], len(preparing.cardinalities))
+    return dict(sorted(spans.items(), key=lambda item: -float(moved[list(item[1])].sum())))
+
+
+def _moved(net: nn.Module, x: torch.Tensor, codes: int) -> NDArray[np.float64]:
+    """(F,): how far the outputs would move, to first order, if a column of x (n, F) were permuted.
+
+    codes: how many of the last columns are codes. They reach the network through embeddings, one a column in their
+    order (of several nets one after the other), and the gradient is taken there; where they do not, nothing is known
+    of them, and they come first.
+    """
+    device = next(net.parameters()).device
+    order = torch.as_tensor(stream(0, "importance", "screen").permutation(len(x)), device=device)
+    met: list[torch.Tensor] = []
+    hooks = [
+        module.register_forward_hook(lambda module, given, out: met.append(out))
+        for module in net.modules()
+        if isinstance(module, nn.Embedding)
+    ]
+    try:
+        with evaluating(net), torch.enable_grad():
+            rows = x.to(device, copy=True).requires_grad_()
+            out = net(rows).flatten(1)
+            if out.shape[1] > 1:  # of classes: what raises all alike says nothing
+                out = out - out.mean(dim=1, keepdim=True)
+            inputs = [rows, *met]
+            gradients = torch.autograd.grad(out.abs().sum(), inputs, allow_unused=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    moved = []
+    for given, gradient in zip(inputs, gradients, strict=True):
+        change = (given[order] - given).detach()
+        moved.append(torch.zeros_like(change) if gradient is None else gradient * change)
+    found = moved[0].abs().mean(dim=0).double().cpu().numpy()
+    if codes:
+        nets = len(net.members) if isinstance(net, Ensemble) else 1
+        known = len(met) == nets * codes and all(len(out) == len(x) for out in met)
+        embedded = [part.flatten(1).sum(dim=1) for part in moved[1:]]
+        together = [sum(embedded[place::codes], torch.zeros(())) for place in range(codes)] if known else []
+        found[-codes:] = [float(part.abs().mean()) for part in together] if known else np.inf
+    return found
+
+
+def _in_words(found: Importance, subject: str) -> list[str]:
+    count = len(found.features)
+    said = []
+    if found.unranked:
+        all_ = count + found.unranked
+        said.append(
+            f"Of {all_:,} columns {count} were ranked, those on which the outputs of the {subject} depend most by "
+            f"their gradient; the other {found.unranked:,} are unranked."
+        )
+    needed = [feature for feature in found.features if feature.is_needed]
+    if not needed:
+        which = f"of these {count} " if found.unranked else ""
+        return [
+            f"No single column {which}is needed by the {subject}: shuffling any of them changes little.",
+            *said,
+        ]
+    listed = ", ".join(f"{feature.name} {feature.mean:.2g}" for feature in needed[:SHOWN])
+    return [f"Needed most ({found.metric} lost when the column is shuffled): {listed}.", *said]

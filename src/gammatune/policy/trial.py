@@ -1,0 +1,364 @@
+"""The course of a lookahead run: epoch after epoch along the schedule, with a guard behind it.
+
+One walk from the initial weights to the end. What a later walk came to becomes the course only when it has ended,
+and ended better: whoever leaves early keeps the best walk that is whole.
+
+With several *members* each epoch is trained that many times from where the last one ended, every time over the
+data in another order, and goes on with the average of their weights and optimizer states: the noise of the steps
+cancels, so that a higher rate may be used.
+"""
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+
+from gammatune.policy.batch_sizes import fit_in, size_of
+from gammatune.policy.budget import Purse
+from gammatune.policy.job import Job, Steps, ahead
+from gammatune.policy.opening import rates_of
+from gammatune.records import (
+    EPOCH,
+    Average,
+    Commit,
+    Fork,
+    Length,
+    Outcome,
+    Pool,
+    Request,
+    Rollout,
+    Shape,
+    Values,
+    Verdict,
+)
+from gammatune.schedules import STILL, part
+
+# Of the progress made so far: an epoch that loses more than this has blown up. In 24 runs at good rates the
+# largest loss was 0.15, in those that ended badly 0.35 or more, but for a task that was learned to the last
+# example (experiments/landscape.py).
+LOST = 0.35
+LEAST_PROGRESS = 0.1  # of the score of doing nothing, or of 1: below that nothing can be lost (guess)
+SLOWER = 0.5  # what a rate is multiplied by after an epoch that blew up (guess)
+TRIES = 6  # halvings before a walk gives up: a factor 64
+# ... and for falling below where the training began: a factor 4, a little more than the spread of the prior. More of
+# them would be false alarms: after a few steps the running statistics of batch normalisation are not the data's.
+FALLS = 2
+NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard normal number
+FEWEST_SCORES = 4  # of a walk, from which their noise can be told
+COURSE = "course"  # the role of the first walk's rollouts
+
+
+@dataclass(slots=True)
+class Walk:
+    """What one walk came to.
+
+    why: the verdict it began with. values: as it ended. outcomes: one an epoch. averaged: of those that scored an
+    average, by number, what was averaged. tried: those that blew up. best: the one with the best score, and once
+    the walk has ended the one to hand back; its state is in the fork `peak`. slowed: how often the guard had to
+    halve the rate. standing: the training still stands where the last epoch left it.
+    """
+
+    peak: str
+    why: Verdict
+    values: Values
+    outcomes: list[Outcome] = field(default_factory=list)
+    averaged: dict[int, tuple[Outcome, ...]] = field(default_factory=dict)
+    tried: list[Outcome] = field(default_factory=list)
+    best: Outcome | None = None
+    slowed: int = 0
+    standing: bool = False
+
+    @property
+    def stale(self) -> int:
+        """Epochs since the first that had the best score."""
+        scores = [-math.inf if outcome.score is None else outcome.score for outcome in self.outcomes]
+        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+    @property
+    def upto_best(self) -> tuple[Outcome, ...]:
+        assert self.best is not None
+        return tuple(self.outcomes[: self.outcomes.index(self.best) + 1])
+
+
+def walk(
+    job: Job,
+    purse: Purse,
+    values: Values,
+    verdict: Verdict,
+    survey: Outcome,
+    peak: str,
+    members: int = 1,
+    *,
+    number: int = 1,
+    guard: bool = True,
+    unseen: bool = False,
+    net: int = 0,
+) -> Generator[Request, Outcome | None, Walk]:
+    """From the fork "start" along the schedule. verdict: why it is tried.
+
+    number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
+    (`compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew up;
+    without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below doing
+    nothing is taken back too, while that costs no other epoch, and that what is left is a shorter course where not
+    even the last epoch can be paid for again. net: see `Rollout.net`; of another net than the first no fork is kept
+    but its best, from which it goes on after an epoch that blew up.
+    """
+    done = Walk(peak, verdict, values)
+    is_course = number == 1
+    role = COURSE if is_course else f"net {net + 1}" if net else f"walk {number}"
+    seconds = 0.0  # of the last epoch
+    space = job.space
+    epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
+    length = EPOCH
+    while epoch < job.epochs and not ending:
+        shape = (
+            part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs) if length is EPOCH else job.shape
+        )
+        if job.is_ending(seconds):  # a short decay from where the rate stands
+            shape, ending = _to_zero(shape), True
+        elif job.patience is not None and done.stale >= job.patience and epoch + 1 < job.epochs:
+            shape, ending = _to_zero(shape), True
+            verdict = _out_of_patience(done)
+        fork = ("last" if fresh else peak) if done.outcomes else "start"
+        joined: tuple[Outcome, ...] = ()
+        if members == 1:
+            fork_or_on = None if fresh else fork
+            reply = yield Rollout(
+                *(values, epoch, fork_or_on, is_course),
+                length=length,
+                shape=shape,
+                order=net,
+                role=role,
+                net=net,
+            )
+            assert reply is not None
+            outcome = reply
+            purse.pay(outcome)
+        else:
+            rollouts = [
+                Rollout(values, epoch, fork, shape=shape, order=order, scored=False, role=role)
+                for order in reversed(range(members))  # 0 last: its random streams and counters are kept
+            ]
+            outcome, joined = yield from _averaged(job, purse, rollouts)
+        # where it has changed what is scored, all before it is scored anew
+        done.outcomes = [job.now(o) for o in done.outcomes]
+        done.best = None if done.best is None else job.now(done.best)
+        seconds = outcome.seconds + sum(member.seconds for member in joined)
+        if is_course and outcome.status == "infeasible":
+            space, values = fit_in(space, values, outcome)
+            done.values, fresh = values, False
+            why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
+            verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers, "memory")
+            continue
+        if _blew_up(job, outcome, done.best, job.now(survey), done.outcomes) or (
+            unseen and _fell(outcome, job.now(survey)) and _can_repeat(job, purse, done)
+        ):
+            fresh = False
+            done.tried.append(outcome)
+            if not guard or done.slowed == TRIES or outcome.status == "infeasible":
+                break
+            done.slowed += 1
+            values = done.values = _slower(job, values)
+            verdict = _taken_back(outcome, done.slowed, None if done.outcomes else verdict)
+            # Back to the best state; what cannot be paid twice is lost, and the schedule moves on.
+            done.outcomes = list(done.upto_best) if done.best else []
+            lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
+            epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
+            rest = int(purse.affordable(purse.left) + 1e-9)  # batches
+            # past the batch at which it blew up, where that is known: what lies in the data is met again
+            least = outcome.batches if 0 < outcome.batches < purse.batches else 1
+            if unseen and epoch >= job.epochs and not done.outcomes and rest >= least:
+                epoch, length = job.epochs - 1, Length(0.0, rest, rest)
+                verdict = replace(verdict, reason=f"{verdict.reason}, for the {rest} batches that are left")
+            continue
+        done.outcomes.append(outcome)
+        if joined:
+            done.averaged[outcome.number] = joined
+        if is_course:
+            yield Commit((outcome,), len(done.outcomes), None, verdict, _those_of((outcome,), done))
+        if done.best is None or job.rank(outcome) > job.rank(done.best):
+            done.best = outcome
+            yield Fork(peak)
+        if (guard or members > 1) and not net:
+            yield Fork("last")
+        epoch, fresh, verdict = epoch + 1, True, _along(job, values, shape)
+    done.standing = fresh
+    if fresh and done.best is not None and not _ended_below(job, done):
+        done.best = done.outcomes[-1]
+        yield Fork(peak)
+    return done
+
+
+def _ended_below(job: Job, done: Walk) -> bool:
+    """Whether an earlier epoch was clearly better than the last in every respect that the objective weighs, or is as
+    good in what is counted and the last has a far greater loss.
+
+    The schedule aims at its end, where the loss of an overconfident net often rises while it still makes fewer
+    errors, and the best of many noisy scores is a lucky one: handing back the best single score costs some 5 % of
+    the error (docs/diary.md).
+    """
+    assert done.best is not None
+    best, last = done.best, done.outcomes[-1]
+    if job.keep != "best" or best is last:
+        return False
+    scores = [outcome.score for outcome in done.outcomes if outcome.score is not None]
+    is_clear = (best.score or 0.0) - (last.score or 0.0) > luck(scores)
+    return (job.beats(best, last) and is_clear) or job.overfitted(last, best)
+
+
+def luck(scores: Sequence[float]) -> float:
+    """How far the best of these scores, one an epoch, may lie above another by noise alone; 0 where nobody can tell.
+
+    A smooth course hardly enters second differences, whose variance is six times that of independent noise; their
+    median is not moved by the one epoch that blew up. The best of n is sqrt(2 log n) standard deviations lucky.
+    """
+    if len(scores) < FEWEST_SCORES:
+        return 0.0
+    bent = sorted(abs(a - 2 * b + c) for a, b, c in zip(scores, scores[1:], scores[2:], strict=False))
+    noise = (bent[(len(bent) - 1) // 2] + bent[len(bent) // 2]) / 2 / (NORMAL_MEDIAN * math.sqrt(6))
+    return noise * (1 + math.sqrt(2 * math.log(len(scores))))
+
+
+def _averaged(
+    job: Job, purse: Purse, rollouts: Sequence[Rollout]
+) -> Generator[Request, Outcome | None, tuple[Outcome, tuple[Outcome, ...]]]:
+    """One epoch as often as there are rollouts, and the score of the average of those that did not diverge."""
+    joined: list[Outcome] = []
+    lost: Outcome | None = None
+    for number, rollout in enumerate(rollouts):
+        if number % job.at_once == 0:
+            yield from ahead(rollouts[number : number + job.at_once], keep=True)
+        member = yield rollout
+        assert member is not None
+        purse.pay(member)
+        if member.ok:
+            joined.append(member)
+            yield Pool("mean", len(joined))
+        else:
+            lost = member
+    if not joined:
+        assert lost is not None
+        return lost, ()
+    yield Average("mean")
+    first = rollouts[0]
+    length = Length(0.0, least=1)
+    outcome = yield Rollout(first.values, first.epoch, None, length=length, shape=STILL, role=first.role)
+    assert outcome is not None
+    purse.pay(outcome)
+    return outcome, tuple(joined)
+
+
+def settle(job: Job, first: Walk) -> Steps:
+    """Make the outcome to hand back of the first walk the end of the course, where it is not already."""
+    assert first.best is not None
+    if first.standing and first.best is first.outcomes[-1]:
+        return
+    epoch = first.best.epoch + 1  # which is not how many there were, where one could not be paid twice
+    reason = f"the last epoch ended below epoch {epoch}; that one is handed back"
+    if first.best is first.outcomes[-1]:
+        reason = f"what followed epoch {epoch} blew up; that one is handed back"
+    verdict = Verdict(reason, {"score": _score(job, first)}, "handed back")
+    yield Commit((), len(first.upto_best), first.peak, verdict)
+
+
+def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
+    """The better of the walk that is the course and a later one, which then becomes the course as a whole."""
+    assert best.best is not None
+    if later.best is None or job.rank(later.best) <= job.rank(best.best):
+        return best
+    taken = later.upto_best
+    score, before = _score(job, later), _score(job, best)
+    net = later.why.numbers.get("net")
+    name = f"walk {number} ({later.why.reason})" if net is None else f"net {net + 1:g}, by itself,"
+    reason = f"{name} ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the course"
+    numbers = {**later.why.numbers, "score": score, "before": before}
+    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), _those_of(taken, later))
+    return later
+
+
+def hand_back(job: Job, best: Walk, number: int, count: int) -> Steps:
+    """Put the training back to the course after a later walk that did not end better."""
+    reason = f"walk {number} of {count} ended best and is handed back"
+    verdict = Verdict(reason, {"score": _score(job, best)}, "handed back")
+    yield Commit((), len(best.upto_best), best.peak, verdict)
+
+
+def _score(job: Job, done: Walk) -> float:
+    """Of what is to be handed back."""
+    assert done.best is not None
+    score = job.now(done.best).score
+    assert score is not None
+    return score
+
+
+def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outcome, ...]]:
+    return {o.number: done.averaged[o.number] for o in outcomes if o.number in done.averaged}
+
+
+def _blew_up(
+    job: Job, outcome: Outcome, best: Outcome | None, survey: Outcome, earlier: Sequence[Outcome]
+) -> bool:
+    """Not finite, or back near where the training began, by more than noise, and worse in every respect: where nearly
+    every example is met a few of them move the logarithm of the loss by much, and the accuracy by less than its
+    standard error. earlier: the epochs of this walk before it."""
+    if not outcome.ok or outcome.score is None:
+        return True
+    if best is None or best.score is None:
+        return False
+    floor = -math.inf if survey.score is None else survey.score
+    progress = best.score - floor
+    lost = progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
+    scores = [seen.score for seen in earlier if seen.score is not None]
+    return lost and job.beats(best, outcome) and best.score - outcome.score > luck(scores)
+
+
+def _fell(outcome: Outcome, survey: Outcome) -> bool:
+    """Far below where the training began, before there was any progress to lose."""
+    if outcome.score is None or survey.score is None:
+        return False
+    return outcome.score < survey.score - LOST * max(1.0, abs(survey.score))
+
+
+def _can_repeat(job: Job, purse: Purse, done: Walk) -> bool:
+    """Whether the walk may go back to its best state, at half the rate, and still have all of its epochs."""
+    passed = len(done.upto_best) if done.best else 0
+    return done.slowed < FALLS and purse.left >= (job.epochs - passed) * purse.epoch
+
+
+def _slower(job: Job, values: Values) -> Values:
+    slower = dict(values)
+    for name in rates_of(job.space):
+        slower[name] = float(values[name]) * SLOWER
+    return slower
+
+
+def _taken_back(outcome: Outcome, times: int, why: Verdict | None) -> Verdict:
+    """why: the verdict on the values themselves, where no commit has told it yet."""
+    what = outcome.note or ("" if outcome.score is None else f"it ended at a score of {outcome.score:.3g}")
+    in_brackets = f" ({what})" if what else ""
+    reason = f"epoch {outcome.epoch + 1} blew up{in_brackets} and was taken back; on at half the rate"
+    if why is None:
+        return Verdict(reason, {"slowed": float(times)}, "guard")
+    return Verdict(f"{why.reason}; {reason}", {**why.numbers, "slowed": float(times)}, "guard")
+
+
+def _to_zero(shape: Shape) -> Shape:
+    return Shape(((0.0, shape(0.0)), (1.0, 0.0)))
+
+
+def _out_of_patience(done: Walk) -> Verdict:
+    count = done.stale
+    best = done.outcomes[-1 - count].epoch + 1
+    epochs = "epoch" if count == 1 else "epochs"
+    return Verdict(
+        f"no better score for {count} {epochs}, since epoch {best}: the rate goes to zero in this one, and the "
+        "course ends with it",
+        {"stale": float(count)},
+        "patience",
+    )
+
+
+def _along(job: Job, values: Values, shape: Shape) -> Verdict:
+    rates = rates_of(job.space)
+    if not rates:
+        return Verdict("along the schedule", kind="schedule")
+    return Verdict("along the schedule", {"multiplier": shape(1.0)}, "schedule")

@@ -1,0 +1,320 @@
+"""The screen at the end of a run, and what `gammatune show` and `gammatune runs` print. Read off a `Story`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gammatune.course import Stretch
+from gammatune.errors import JournalError
+from gammatune.journal.history import FILE, Story, replay
+from gammatune.records import FLAT
+from gammatune.report.several import several
+from gammatune.report.wording import (
+    asked_in_words,
+    at_an_edge,
+    cost_in_short,
+    cost_in_words,
+    day_in_words,
+    duration,
+    in_order,
+    is_open,
+    length_in_words,
+    number,
+    objective_in_words,
+    place_in_range,
+    rates_of,
+    size_in_words,
+    values_in_words,
+    way,
+)
+from gammatune.space import parse
+
+# In per cent; others are numbers of their own kind.
+SHARES = ("accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc")
+SHOWN = 4  # measures with their intervals, which fit beside each other
+FIRST = (
+    "accuracy",
+    "auc",
+    "f1",
+    "balanced-accuracy",
+    "rmse",
+    "r2",
+    "mae",
+)  # the one that was asked for before all
+RUN_COLUMNS = (
+    "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
+)  # fmt: skip
+DEFAULTS = {"policy": "lookahead", "sampler": "gamma"}
+BAR = 12  # characters; so that the final table fits a terminal of 80 columns
+
+
+def final_screen(story: Story, run_dir: str | None) -> RenderableType:
+    """Schedule found and why, measures, learning time, cost, where the run lies."""
+    parts: list[RenderableType] = [Text("schedule found", style="italic"), schedule_table(story)]
+    parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
+    parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
+    if story.report is not None:
+        parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
+    parts += [Text(line) for line in ending(story, run_dir)]
+    return Group(*parts)
+
+
+def reasons(story: Story) -> list[str]:
+    """The verdicts that say more than the table does; of those on whose predictions are averaged the last."""
+    last = next((v for v in reversed(story.verdicts) if v.kind == "ensemble"), None)
+    shown = [v for v in story.verdicts if not v.is_routine and (v.kind != "ensemble" or v is last)]
+    return list(dict.fromkeys(v.reason for v in shown))
+
+
+def schedule_table(story: Story) -> RenderableType:
+    """The course: one row an epoch, with the way of its learning rate, or what was chosen for each."""
+    space = parse(*story.begin["space"])
+    stretches = story.schedule.stretches
+    shaped = any(stretch.shape != FLAT for stretch in stretches)
+    rates = (rates_of(stretches[0].values) or ["lr"]) if shaped else []
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("epoch", justify="right")
+    if shaped:
+        for name in rates:
+            table.add_column(Text(name if name in stretches[0].values else "rate ×"))
+        table.add_column("")
+    else:
+        table.add_column("chosen")
+    names = in_order(name for outcome in story.course for name in outcome.metrics)
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    table.add_column(Text(objective_in_words(story.objective)), justify="right")
+    highest = max((_mean(stretch) for stretch in stretches), default=0.0)
+    for outcome, stretch in zip(story.course, stretches, strict=True):
+        if shaped:
+            length = max(1, round(BAR * _mean(stretch) / highest)) if highest else 0
+            chosen = [*(way(stretch, name) for name in rates), "█" * length]
+        else:
+            chosen = ["\n".join(place_in_range(space, stretch.values))]
+        _row(
+            table,
+            str(outcome.epoch + 1),
+            *chosen,
+            *(f"{outcome.metrics[name]:.4f}" if name in outcome.metrics else "" for name in names),
+            "" if outcome.score is None else number(outcome.score),
+        )
+    if not shaped:
+        return table
+    lines = [f"chosen {line}" for line in place_in_range(space, stretches[0].values)]
+    counts = sorted({stretch.count for stretch in stretches})
+    if counts[-1] > 1:
+        lines.append(f"every epoch is the mean of {' or '.join(map(str, counts))} trainings")
+    return Group(*map(Text, lines), table)
+
+
+def _row(table: Table, *cells: str) -> None:
+    """Cells as they are: square brackets in a name or a note are no markup."""
+    table.add_row(*map(Text, cells))
+
+
+def _mean(stretch: Stretch) -> float:
+    """The mean learning rate of an epoch, near enough for a bar."""
+    rates = rates_of(stretch.values)
+    chosen = float(stretch.values[rates[0]]) if rates else 1.0
+    return chosen * (stretch.shape(0.25) + stretch.shape(0.75)) / 2
+
+
+def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
+    """Sens, Spec, Acc, MCC (or R2 and MSE), and on which data; some measures with their 95 % intervals.
+
+    standardised: the targets of a regression were, as the command does; the MSE is in their unit, what has an
+    interval in the original one. Of several nets the figures of the best alone stand below theirs.
+    """
+    nets = several(report)
+    held_out = report["on"] == "test"
+    where = (
+        "on data it neither trained on nor selected by"
+        if held_out
+        else "selected on this data: expect less on new data"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    rows = [("", report)] if nets is None else [("together", report), ("best alone", report["single"])]
+    if nets is not None:
+        table.add_column()
+    if "accuracy" in report:
+        names = {
+            "Sens": "sensitivity",
+            "Spec": "specificity",
+            "Acc": "accuracy",
+            "MCC": "mcc",
+            "MCC macro": "mcc_macro",
+        }
+        for title in names:
+            table.add_column(title, justify="right")
+        cells = [[f"{100 * float(of[key]):.2f} %" for key in names.values()] for _, of in rows]
+    else:
+        table.add_column("R2", justify="right")
+        table.add_column("MSE of standardised targets" if standardised else "MSE", justify="right")
+        cells = [[f"{float(of['r2']):.4f}", f"{float(of['mse']):.4g}"] for _, of in rows]
+    for (name, _), figures in zip(rows, cells, strict=True):
+        _row(table, *([] if nets is None else [name]), *figures)
+    parts: list[RenderableType] = [Text(f"measured {where}", style="italic"), table]
+    if nets is not None:
+        parts.append(Text(f"{nets.count} nets together take {nets.price}"))
+    if report.get("measures"):
+        parts.append(_intervals(report["measures"], report.get("metric")))
+    said = report.get("extra", {}).get("said", ())
+    parts += [Text(line) for line in (said if isinstance(said, list) else ()) if isinstance(line, str)]
+    return Group(*parts)
+
+
+def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> RenderableType:
+    """The first few measures, and under each its interval."""
+    names = [name for name in dict.fromkeys([metric or FIRST[0], *FIRST]) if name in measures][:SHOWN]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    _row(table, "", *(_value(name, measures[name][0]) for name in names))
+    _row(table, "95 % interval", *(_interval(name, measures[name]) for name in names))
+    return table
+
+
+def _value(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name in SHARES else f"{value:.3g}"
+
+
+def _interval(name: str, measure: Sequence[float]) -> str:
+    _, low, high = measure
+    return f"{100 * low:.1f} – {100 * high:.1f} %" if name in SHARES else f"{low:.3g} – {high:.3g}"
+
+
+def ending(story: Story, run_dir: str | None) -> list[str]:
+    """Learning time, cost, seed, where the run lies, and what was not well."""
+    lines = []
+    if story.handed_back is not None:
+        several_ = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
+        lines.append(f"handed back    {several_}{story.handed_back}")
+    if story.end is None:
+        lines.append("the run has not ended, or was cut off")
+    else:
+        lines.append(f"learning time  {duration(story.end['seconds'])}")
+        lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
+        if story.end["how"] != "complete":
+            lines.append(f"ended          {story.end['how']}")
+    lines.append(f"seed           {story.begin['seed']}")
+    if run_dir is not None:
+        lines.append(f"run            {run_dir}")
+    if story.torn:
+        lines.append("the last line of the journal was torn and has been left out")
+    return lines
+
+
+def rollout_table(story: Story) -> Table:
+    """Every rollout, one row each."""
+    table = Table(title="rollouts", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    left = ("length", "candidate", "status", "metrics")
+    for title in ("#", "epoch", "length", "candidate", "status", "metrics", "score", "seconds"):
+        table.add_column(title, justify="left" if title in left else "right")
+    for o in story.rollouts:
+        _row(
+            table,
+            str(o.number),
+            str(o.epoch + 1),
+            length_in_words(o, len(story.members.get(o.number, ()))),
+            values_in_words(o.values),
+            o.status,
+            ", ".join(f"{k} {v:.4f}" for k, v in o.metrics.items()) or o.note,
+            "member" if o.ok and o.score is None else "" if o.score is None else number(o.score),
+            f"{o.seconds:.2f}",
+        )
+    return table
+
+
+def verdict_lines(story: Story) -> list[str]:
+    return [f"decision {i + 1}: {verdict.reason}" for i, verdict in enumerate(story.verdicts)]
+
+
+def runs_table(directory: Path) -> Table:
+    """The runs below a directory, the damaged ones included; without the columns that say nothing of any of them."""
+    rows = [_of_run(path) for path in sorted(directory.glob(f"*/{FILE}"), key=_natural)]
+    titles = [title for title in RUN_COLUMNS if any(row.get(title) for row in rows)]
+    for title, default in DEFAULTS.items():
+        if title in titles and all(row.get(title, default) == default for row in rows):
+            titles.remove(title)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    whole = {"run", "begun", "params", "epochs"}
+    if max((len(row["state"]) for row in rows), default=0) < 12:  # no sentence on what is damaged
+        whole.add("state")
+    for title in titles:
+        table.add_column(
+            title,
+            justify="right" if title == "params" else "left",
+            no_wrap=title in whole,
+            overflow="fold",
+        )
+    for row in rows:
+        _row(table, *(row.get(title, "") for title in titles))
+    return table
+
+
+def _of_run(path: Path) -> dict[str, str]:
+    """The row of a journal, by column."""
+    try:
+        story = replay(path)
+    except JournalError as error:
+        return {"run": path.parent.name, "state": str(error)}
+    begin, facts = story.begin, story.begin["facts"]
+    return {
+        "run": path.parent.name,
+        "begun": day_in_words(begin.get("time")),
+        "data": str(facts.get("data", "")),
+        "model": str(facts.get("model", "")),
+        "params": size_in_words(facts.get("parameters")),
+        "policy": begin["policy"],
+        "sampler": begin["sampler"],
+        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
+        "measured": _measured(story),
+        "cost": "" if story.end is None else cost_in_short(story.end, begin),
+        "state": "unfinished" if story.end is None else story.end["how"],
+    }
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """digits-2 before digits-10."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.parent.name)
+    ]
+
+
+def _measured(story: Story) -> str:
+    if story.report is None:
+        return ""
+    on = "" if story.report["on"] == "test" else " (selected)"
+    if "accuracy" in story.report:
+        return f"{100 * float(story.report['accuracy']):.2f} %{on}"
+    return f"R2 {float(story.report['r2']):.3f}{on}"
+
+
+def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> None:
+    """What `gammatune show` prints."""
+    facts = story.begin["facts"]
+    asked = asked_in_words(story.begin)
+    console.print(Text(f"{facts.get('data', 'a training')}, {facts.get('model', '')}: {asked}"))
+    if rollouts:
+        console.print(rollout_table(story))
+    console.print(final_screen(story, run_dir))
+    if rollouts and story.begin["policy"] == "greedy":  # of the others the screen has said them
+        for line in verdict_lines(story):
+            console.print(Text(line, style="dim"))
+
+
+def plan_lines(said: Sequence[str], expected: Mapping[str, float]) -> list[str]:
+    """What `gammatune train --dry-run` prints."""
+    seconds = duration(expected["seconds"])
+    return [
+        *said,
+        f"{int(expected['parameters']):,} parameters, batch size {int(expected['batch_size'])}, "
+        f"{int(expected['epochs'])} epochs of about {duration(expected['seconds_per_epoch'])}.",
+        f"With the search at a budget of {expected['budget']:g}: about {seconds}. Nothing was trained.",
+    ]

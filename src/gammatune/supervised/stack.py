@@ -1,0 +1,421 @@
+"""Several trainings of one small network in one pass: as many as there are candidates, each with values of its own.
+
+A small network leaves a GPU idle: each of its kernels is over before the next has been launched. K members that
+differ in nothing but their numbers share the launches (`torch.func.vmap`), so that K rollouts take little longer than
+one, until the device is full.
+
+    K, k     members, one of them        P   trained numbers of one member
+    theta    (K, P) weights              g   (K, P) gradients of the mean losses
+    eta      (K, 1) or (K, P) rates; as are the other options, one number a member, or one a member and group
+
+All trained tensors lie in one matrix theta, and those the network sees are views of it, so that an update takes a
+handful of kernels however many tensors there are. The update rules are those of `torch.optim`: SGD with momentum
+(Sutskever et al. 2013 as torch has it), Adam (Kingma and Ba 2015, algorithm 1), AdamW (Loshchilov and Hutter 2019,
+algorithm 2). Twin: tests/engine/test_stacked.py trains the members one after the other with torch's own.
+
+Members see the same batches and draw the same random numbers (dropout masks), as rollouts from one fork do; behind
+activations that are not contiguous (channels_last) masks of the same law, but not those of a single rollout. A member
+that diverges goes on in NaN and harms no other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import Optimizer
+
+from gammatune.engine.divergence import BLOW_UP, GROWTH, READ_EVERY, TURN
+from gammatune.errors import InvalidArgument
+
+Group: TypeAlias = Mapping[str, Any]  # the options of one parameter group
+Of: TypeAlias = Callable[[Group], float]  # an option of a group
+
+ONE_BY_ONE = "train them one after the other, without parallel='vmap'"
+KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+
+
+def at_rates(optimizer: Optimizer, rates: Sequence[float]) -> list[list[dict[str, Any]]]:
+    """The options of members that differ in the rate alone; it is that of the first group, whose ratio to the others
+    stays."""
+    groups = optimizer.param_groups
+    first = float(groups[0]["lr"])
+    ratios = [1.0 if group is groups[0] else float(group["lr"]) / first for group in groups]
+    return [
+        [_options(group) | {"lr": rate * ratio} for group, ratio in zip(groups, ratios, strict=True)]
+        for rate in rates
+    ]
+
+
+def options_of(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The options of one member: those the optimizer has now."""
+    return [_options(group) for group in optimizer.param_groups]
+
+
+def _options(group: Group) -> dict[str, Any]:
+    return {key: float(v) if isinstance(v, Tensor) else v for key, v in group.items() if key != "params"}
+
+
+def _trained(group: Group) -> list[Tensor]:
+    return [parameter for parameter in group["params"] if parameter.requires_grad]
+
+
+class Stack:
+    """K members, begun from a network and an optimizer as they stand, which are not moved before `put`.
+
+    loss: (output, target) -> mean loss, a scalar. members: the options of each, group by group (`at_rates`).
+
+    Raises InvalidArgument where the members cannot be trained in one pass: another optimizer than SGD, Adam or AdamW
+    of torch.optim, options that have no rule here, parameters of no module or of several kinds; and at the first step
+    where the network does what cannot be batched (nn.LSTM and its kin, BatchNorm with momentum=None, control flow by
+    numbers) or leaves a trained parameter out.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss: Callable[[Any, Any], Tensor],
+        members: Sequence[Sequence[Group]],
+    ) -> None:
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._rule = _Rule.of(optimizer, members)
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._trained = [p for group in optimizer.param_groups for p in _trained(group)]
+        self._refuse(names)
+        self.count = len(members)
+        self.theta = torch.cat([p.detach().flatten() for p in self._trained]).repeat(self.count, 1)
+        self._g = torch.empty_like(self.theta)
+        views = self.theta.split([p.numel() for p in self._trained], dim=1)
+        self._leaves = {
+            names[id(p)]: view.view(self.count, *p.shape).detach().requires_grad_()
+            for p, view in zip(self._trained, views, strict=True)
+        }
+        self._still = {n: p.detach() for n, p in model.named_parameters() if n not in self._leaves}
+        self._buffers = {
+            name: buffer.expand(self.count, *buffer.shape).clone() for name, buffer in model.named_buffers()
+        }
+        self._rule.begin(self.theta, self._trained, optimizer)
+        self.steps = 0
+        last_first = range(len(self._trained))[::-1]
+        self._watched = sorted(last_first, key=lambda index: self._trained[index].numel())
+        # of each member: the step at which it diverged, 0 while it has not; and the sum beyond which it has
+        self._diverged = torch.zeros(self.count, dtype=torch.long, device=self.theta.device)
+        self._limit = self.theta.new_full((self.count,), float("inf"))
+
+    # -- training and looking
+
+    def step(self, inputs: Any, targets: Any, multiplier: float = 1.0) -> None:
+        """One step of all members on one batch, every rate times `multiplier`; modes are the model's."""
+        with _told(self._model):
+            losses = self._mapped(self._one_loss, inputs, targets)
+            gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()), allow_unused=True)
+        unused = [name for name, g in zip(self._leaves, gradients, strict=True) if g is None]
+        if unused:
+            raise InvalidArgument(
+                f"the loss does not depend on {unused[0]}, or several rollouts at once cannot follow how: leave it "
+                f"out of the optimizer, or {ONE_BY_ONE}"
+            )
+        with torch.no_grad():
+            rows = [g.reshape(self.count, -1) for g in gradients if g is not None]
+            self.steps += 1
+            self._watch(rows)
+            self._rule.step(torch.cat(rows, dim=1, out=self._g), multiplier)
+
+    def outputs(self, inputs: Any) -> Tensor:
+        """What every member says of a batch, (K, n, ...); no gradients, modes are the model's."""
+        with torch.no_grad(), _told(self._model):
+            return self._mapped(self._one_output, inputs)
+
+    @property
+    def is_due(self) -> bool:
+        """The divergence flags are to be read after this step: on an accelerator that waits for it."""
+        return self.theta.is_cpu or self.steps % READ_EVERY == 0
+
+    def diverged(self) -> list[int]:
+        """Of each member: the step (from 1) at which its gradient was not finite or blew up; 0 where it did not."""
+        steps: list[int] = self._diverged.cpu().tolist()
+        return steps
+
+    # -- members
+
+    def state(self, k: int) -> dict[str, Tensor]:
+        """Weights and buffers of a member by name, as copies."""
+        own = {name: rows.detach()[k].clone() for name, rows in {**self._leaves, **self._buffers}.items()}
+        return own | {name: parameter.clone() for name, parameter in self._still.items()}
+
+    def put(self, k: int) -> None:
+        """Make the network and the optimizer, options left alone, what a member is; gradients are dropped."""
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                if name in self._leaves:
+                    parameter.copy_(self._leaves[name][k])
+            for name, buffer in self._model.named_buffers():
+                buffer.copy_(self._buffers[name][k])
+        self._optimizer.zero_grad()
+        self._rule.put(k, self._trained, self._optimizer)
+
+    # -- inside
+
+    def _one_output(self, weights: Any, buffers: Any, inputs: Any) -> Tensor:
+        said: Tensor = functional_call(self._model, ({**weights, **self._still}, buffers), (inputs,))
+        return said
+
+    def _one_loss(self, weights: Any, buffers: Any, inputs: Any, targets: Any) -> Tensor:
+        # while the members' tensors are still in the network
+        looking = self._model.register_forward_hook(lambda model, *_: _refuse_what_stays(model, buffers))
+        try:
+            output = self._one_output(weights, buffers, inputs)
+        finally:
+            looking.remove()
+        return self._loss(output, targets)
+
+    def _mapped(self, function: Callable[..., Tensor], *batch: Any) -> Tensor:
+        """The function of every member's weights and buffers, and of the batch that they share."""
+        dims = (0, 0, *[None] * len(batch))
+        mapped: Tensor = vmap(function, in_dims=dims, randomness="same")(self._leaves, self._buffers, *batch)
+        return mapped
+
+    def _watch(self, gradients: Sequence[Tensor]) -> None:
+        """Look at the gradients, (K, numbers) each, that `Sentinel` looks at in this step, and as it does."""
+        size = gradients[self._watched[0]].sum(dim=1).abs()
+        bad = ~(size < self._limit)  # not >=: NaN compares false
+        if self.steps == 1 and size.is_cpu:
+            self._limit = (GROWTH * size).clamp_min(BLOW_UP)
+        if self.steps % TURN == 0:
+            other = gradients[self._watched[self.steps // TURN % len(gradients)]]
+            bad = bad | ~other.sum(dim=1).isfinite()
+        self._diverged = torch.where((self._diverged == 0) & bad, self.steps, self._diverged)
+
+    def _refuse(self, names: Mapping[int, str]) -> None:
+        kind = type(self._optimizer).__name__
+        if any(id(p) not in names for p in self._trained):
+            raise InvalidArgument(
+                f"{kind} trains a parameter that is not the model's, which several rollouts at once would share: "
+                f"{ONE_BY_ONE}"
+            )
+        kinds = {(p.dtype, p.device) for p in self._trained}
+        if len(kinds) != 1 or not {dtype for dtype, _ in kinds} <= {torch.float32, torch.float64}:
+            told = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds)) or "none"
+            raise InvalidArgument(
+                f"several rollouts at once need trained parameters of one kind, float32 or float64, not {told}: "
+                f"{ONE_BY_ONE}"
+            )
+
+
+# Update rules ---------------------------------------------------------------------------------------------
+
+
+class _Rule:
+    """An optimizer on theta (K, P). Options are float64, (K, groups), spread over the numbers of their group."""
+
+    keys: tuple[str, ...]  # of the optimizer's state, one (K, P) each
+
+    @staticmethod
+    def of(optimizer: Optimizer, members: Sequence[Sequence[Group]]) -> "_Rule":
+        kind = type(optimizer)
+        if kind not in KINDS:
+            raise InvalidArgument(
+                f"several rollouts at once are trained with SGD, Adam or AdamW of torch.optim, not with "
+                f"{kind.__name__}: {ONE_BY_ONE}"
+            )
+        if not members:
+            raise InvalidArgument("there is no member to train: give the options of one at least")
+        for option in ("amsgrad", "maximize", "differentiable"):
+            if any(group.get(option) for member in members for group in member):
+                raise InvalidArgument(
+                    f"{kind.__name__} with {option}=True has no rule for several rollouts at once: {ONE_BY_ONE}"
+                )
+        if kind is torch.optim.SGD:
+            return _SGD(members)
+        decoupled = any(group.get("decoupled_weight_decay") for group in members[0])  # from torch 2.7 on
+        return _Adam(members, decoupled=decoupled or kind is torch.optim.AdamW)
+
+    def __init__(self, members: Sequence[Sequence[Group]]) -> None:
+        self._members = members
+        self.state: dict[str, Tensor] = {}
+
+    def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        self.theta = theta
+        sizes = [sum(p.numel() for p in _trained(group)) for group in optimizer.param_groups]
+        where = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+        self._group = None if len(sizes) == 1 else where.to(theta.device)
+        self._precise = torch.float32 if theta.device.type == "mps" else torch.float64
+        states = [optimizer.state.get(p, {}) for p in trained]
+        for key in self.keys:
+            found = [state.get(key) for state in states]
+            if len({value is None for value in found}) > 1:
+                raise InvalidArgument(
+                    f"some parameters of {type(optimizer).__name__} have been trained and others not: {ONE_BY_ONE}"
+                )
+            if found[0] is not None:
+                self.state[key] = torch.cat([value.flatten() for value in found]).repeat(len(theta), 1)
+
+    def options(self, of: Of) -> Tensor:
+        """(K, groups)"""
+        rows = [[float(of(group)) for group in member] for member in self._members]
+        return torch.tensor(rows, dtype=self._precise).to(self.theta.device)
+
+    def spread(self, options: Tensor) -> Tensor:
+        """(K, groups) -> (K, 1) or (K, P), in the precision of theta."""
+        options = options.to(self.theta.dtype)
+        return options if self._group is None else options[:, self._group]
+
+    def number(self, of: Of) -> float | Tensor:
+        """An option that does not change on the way: one number where all agree, else spread."""
+        numbers = {float(of(group)) for member in self._members for group in member}
+        return numbers.pop() if len(numbers) == 1 else self.spread(self.options(of))
+
+    def step(self, g: Tensor, multiplier: float) -> None:
+        raise NotImplementedError
+
+    def put(self, k: int, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        sizes = [p.numel() for p in trained]
+        for key, value in self.state.items():
+            for p, row in zip(trained, value[k].split(sizes), strict=True):
+                _set(optimizer.state[p], key, row.view(p.shape))
+
+
+def _set(state: dict[str, Any], key: str, numbers: Tensor) -> None:
+    """In place where there is a tensor already, since a compiled step may hold on to it."""
+    if isinstance(state.get(key), Tensor):
+        state[key].copy_(numbers)
+    else:
+        state[key] = numbers.clone()
+
+
+def _add(into: Tensor, numbers: Tensor, weight: float | Tensor) -> None:
+    into.add_(numbers, alpha=weight) if isinstance(weight, float) else into.addcmul_(numbers, weight)
+
+
+class _SGD(_Rule):
+    keys = ("momentum_buffer",)
+
+    def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        super().begin(theta, trained, optimizer)
+        groups = [group for member in self._members for group in member]
+        nesterov = {bool(group["nesterov"]) for group in groups}
+        if len(nesterov) > 1:
+            raise InvalidArgument(f"some groups of SGD have Nesterov momentum and others not: {ONE_BY_ONE}")
+        self._nesterov = nesterov == {True}
+        self._decays = any(group["weight_decay"] for group in groups)
+        self._has_momentum = any(group["momentum"] for group in groups)
+        self._eta = self.options(itemgetter("lr"))
+        self._lambda = self.number(itemgetter("weight_decay"))
+        self._mu = self.number(itemgetter("momentum"))
+        # the weight of a new gradient
+        self._new = self.number(lambda group: 1 - group["dampening"] * (group["momentum"] != 0))
+
+    def step(self, g: Tensor, multiplier: float) -> None:
+        if self._decays:
+            _add(g, self.theta, self._lambda)
+        if self._has_momentum:
+            if "momentum_buffer" in self.state:
+                v = self.state["momentum_buffer"]
+                _add(v.mul_(self._mu), g, self._new)
+            else:
+                v = self.state["momentum_buffer"] = g.clone()
+            if self._nesterov:
+                _add(g, v, self._mu)
+            else:
+                g = v
+        self.theta.addcmul_(g, self.spread(self._eta * -multiplier))
+
+
+class _Adam(_Rule):
+    keys = "exp_avg", "exp_avg_sq"
+
+    def __init__(self, members: Sequence[Sequence[Group]], *, decoupled: bool) -> None:
+        super().__init__(members)
+        self._decoupled = decoupled
+
+    def begin(self, theta: Tensor, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        super().begin(theta, trained, optimizer)
+        for key in self.keys:
+            self.state.setdefault(key, torch.zeros_like(theta))
+        steps = {float(optimizer.state[p]["step"]) if optimizer.state.get(p) else 0.0 for p in trained}
+        if len(steps) != 1:
+            raise InvalidArgument(
+                f"some parameters of {type(optimizer).__name__} have taken more steps than others: {ONE_BY_ONE}"
+            )
+        self._t = steps.pop()
+        self._eta = self.options(itemgetter("lr"))
+        betas: list[Of] = [lambda group: group["betas"][0], lambda group: group["betas"][1]]
+        new: list[Of] = [lambda group: 1 - group["betas"][0], lambda group: 1 - group["betas"][1]]
+        self._beta1, self._beta2 = map(self.options, betas)
+        self._new1, self._new2 = map(self.number, new)
+        self._old2 = self.number(betas[1])
+        self._eps = self.number(itemgetter("eps"))
+        self._decays = any(group["weight_decay"] for member in self._members for group in member)
+        self._decay = self.options(itemgetter("weight_decay"))
+        self._lambda = self.number(itemgetter("weight_decay"))
+
+    def step(self, g: Tensor, multiplier: float) -> None:
+        self._t += 1
+        eta = self._eta * multiplier
+        if self._decays and self._decoupled:
+            self.theta.mul_(self.spread(1 - eta * self._decay))
+        elif self._decays:
+            _add(g, self.theta, self._lambda)
+        m, v = self.state["exp_avg"], self.state["exp_avg_sq"]
+        m.lerp_(g, self._new1)
+        _add(v.mul_(self._old2), g.square_(), self._new2)
+        eta_hat = self.spread(eta / (1 - self._beta1**self._t))  # the rate, and what corrects the bias of m
+        v_hat = self.spread((1 - self._beta2**self._t).rsqrt())
+        down = v.sqrt().mul_(v_hat).add_(self._eps)
+        self.theta.addcmul_(torch.div(m, down, out=down), -eta_hat)
+
+    def put(self, k: int, trained: Sequence[Tensor], optimizer: Optimizer) -> None:
+        super().put(k, trained, optimizer)
+        for group in optimizer.param_groups:
+            for p in _trained(group):
+                device = p.device if group.get("capturable") or group.get("fused") else "cpu"
+                _set(optimizer.state[p], "step", torch.tensor(self._t, device=device))
+
+
+# Telling what cannot be batched ---------------------------------------------------------------------------
+
+
+def _refuse_what_stays(model: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+    """A tensor of all members that the network has put in the place of another would be lost, or stay behind."""
+    for name, buffer in model.named_buffers():
+        if name in buffers and buffer is not buffers[name]:
+            raise InvalidArgument(
+                f"{type(model).__name__} assigns its buffer {name} a new tensor, which several rollouts at once "
+                f"cannot follow: write it in place ({name}.copy_(...)), or {ONE_BY_ONE}"
+            )
+    for place, module in model.named_modules():
+        for name, kept in vars(module).items():
+            if isinstance(kept, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(kept):
+                where = f"{place}.{name}".strip(".")
+                raise InvalidArgument(
+                    f"{type(model).__name__} keeps a tensor of its forward pass ({where}), which several rollouts at "
+                    f"once cannot: {ONE_BY_ONE}"
+                )
+
+
+@contextmanager
+def _told(model: nn.Module) -> Iterator[None]:
+    """An error of batching says which model it is that cannot be batched, and why; any other goes through."""
+    # Fused attention has no batched form on the CPU, a fused encoder layer nowhere: torch would fall back to a loop.
+    plain = nullcontext() if torch.cuda.is_available() else sdpa_kernel(SDPBackend.MATH)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        with plain:
+            yield
+    except InvalidArgument:
+        raise
+    except (RuntimeError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        if not any(word in why for word in ("vmap", "Batching rule", "functorch", "sparse")):
+            raise
+        raise InvalidArgument(
+            f"several rollouts of {type(model).__name__} cannot be trained in one pass ({why:.100}): {ONE_BY_ONE}"
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

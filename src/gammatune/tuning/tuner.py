@@ -1,0 +1,963 @@
+"""The tuner: where policy, sampler, engine, ledger and journal meet.
+
+The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy's verdict. Two verbs drive it,
+`ask` (what should run next, with everything already in place) and `tell` (what came of it); iterating over a
+`Tuner` is sugar over the two.
+"""
+
+import json
+import math
+import operator
+import platform
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib import metadata
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+import numpy as np
+
+from gammatune import plugins
+from gammatune.cost import Cost
+from gammatune.course import HandedBack, Schedule, handed_back
+from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks
+from gammatune.engine.trainable import Forkable, Where
+from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, RankFailed
+from gammatune.journal.events import Event, begin_event, text_of
+from gammatune.journal.history import Story
+from gammatune.journal.table import Table, flatten
+from gammatune.journal.writer import Echo, Journal
+from gammatune.metrics.objectives import Objective, ObjectiveName, make_objective, rank
+from gammatune.plugins import Plugin
+from gammatune.policy.greedy import greedy
+from gammatune.policy.job import Job, Policy
+from gammatune.policy.lookahead import VERSION, lookahead
+from gammatune.policy.once import once
+from gammatune.policy.opening import rates_of
+from gammatune.policy.replay import Replay
+from gammatune.records import Alternative, Known, Metrics, Outcome, Values, Verdict
+from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
+from gammatune.samplers.sampler import Sampler
+from gammatune.schedules import STILL, ScheduleName
+from gammatune.schedules import schedule as schedule_of
+from gammatune.seeds import stream
+from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space, parse
+from gammatune.tuning.driver import Driver, Listener
+from gammatune.tuning.executor import Crew
+from gammatune.tuning.notebook import Measured, card, line
+from gammatune.tuning.rank_zero import agreed
+from gammatune.tuning.resume import ASKED, opening_taken, refuse_another_run, refuse_unlike
+from gammatune.tuning.run import Own, Run
+from gammatune.tuning.signals import Terminated, terminating
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from gammatune.engine.ensemble import Ensemble
+
+PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
+POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
+POLICY_VERSIONS = {"lookahead": VERSION}  # of any other there has been one
+# Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
+DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
+OPEN = 10**6  # epochs, where only the time is limited
+# How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
+# policy begins where other trainings did best, and a rate may be wrong by a factor of 1000 either way.
+DECADES = 12.0
+FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
+FEW_DECADES = (
+    3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
+)
+
+SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
+AnyPolicy: TypeAlias = PolicyName | Plugin | Policy
+AnySampler: TypeAlias = SamplerName | Plugin | SamplerFactory
+Keep: TypeAlias = Literal["best", "last"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Result:
+    """What a run found.
+
+    course: one outcome per epoch of the training that was kept, whose last weights the model now holds.
+    rollouts: every rollout, in order, the kept ones included. verdicts: one per commit.
+    schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
+    members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
+    decided: of each verdict, how many rollouts there had been.
+    nets: those whose averaged predictions are better than one's, by number; empty where one was trained.
+    events: what was told to listeners, as a journal has it. run_dir: where that lies.
+    """
+
+    course: tuple[Outcome, ...]
+    rollouts: tuple[Outcome, ...]
+    verdicts: tuple[Verdict, ...]
+    cost: Cost
+    seed: int
+    schedule: Schedule
+    members: Mapping[int, Sequence[Outcome]] = field(default_factory=dict, kw_only=True)
+    decided: tuple[int, ...] = field(default=(), kw_only=True)
+    nets: tuple[int, ...] = field(default=(), kw_only=True)
+    events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
+    run_dir: str | None = field(default=None, kw_only=True, compare=False)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The runs that made the training which was kept, by `Run.number`, in order; of averaged epochs the members.
+
+        What a loop logged in them is the log of that training, each of its steps once."""
+        epochs = (self.members.get(outcome.number, (outcome,)) for outcome in self.course)
+        return tuple(one.number for epoch in epochs for one in epoch)
+
+    def table(self) -> Table:
+        """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
+        `save(path)`; the columns are explained in `gammatune.journal.table`."""
+        return flatten(self.rollouts, self.course, self.members, self.decided)
+
+    def __repr__(self) -> str:
+        """In one line; all of it would be hundreds."""
+        return f"<Result: {line(self.course, len(self.rollouts), self.cost)}>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        return self._card([], "", [])
+
+    def _card(self, measured: Measured, where: str, said: Sequence[str]) -> str:
+        return card(
+            course=self.course,
+            schedule=self.schedule,
+            verdicts=self.verdicts,
+            cost=self.cost,
+            rollouts=len(self.rollouts),
+            back=self.handed_back,
+            metrics=self.metrics,
+            measured=measured,
+            where=where,
+            said=said,
+        )
+
+    @property
+    def handed_back(self) -> HandedBack | None:
+        """Which epoch the weights are of, and the highest rate on the way to it; None before the first epoch."""
+        return handed_back(self.course, self.rollouts, self.schedule)
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the weights handed back, on the data they were selected by."""
+        return self.course[-1].metrics if self.course else {}
+
+
+class Tuner:
+    """Trains while finding the learning rate, in a loop of your own.
+
+        with gammatune.Tuner(model=model, optimizer=optimizer, epochs=20, budget=12) as tuner:
+            for run in tuner:
+                for x, y in run.batches(loader):
+                    optimizer.zero_grad(); loss_fn(model(x), y).backward(); optimizer.step()
+                run.report(**run.evaluate(validate))
+
+    model, optimizer: one or several (lists). state: whatever else changes while training (GradScaler, EMA,
+    generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
+    epochs: the length of the course; left out, it is chosen, within `total_epochs` (what everything together may
+    cost, in epochs) or within `time`. time: seconds, a ceiling on everything: what was chosen then depends on the
+    clock, and the run is not the same twice. reserve: seconds of it that are kept for what comes after the run.
+    budget: the ceiling on compute, in multiples of a plain run: rollouts, evaluations, repeated epochs, all of it;
+    1.5 for "lookahead", 12 for the others.
+    policy: "lookahead" (a few looks at rates, short trainings from the initial weights, then the course; it begins
+    where other trainings did best, and keeps the optimizer's own rate unless another is likely to be better),
+    "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the
+    best of `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
+    own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
+    schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
+    rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
+    Schedule-Free, gets it without being asked.
+    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), of an installed package
+    (`gammatune.plugin`), or a function (space, generator) -> sampler; "lookahead" asks it only where more than
+    learning rates is searched. sampler_options: handed to one given by name.
+    objective: "kappa" (accuracy and loss together) and others (`gammatune.metrics.objectives.OBJECTIVES`).
+    space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
+    learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
+    multiplier: the searched lr scales what the user's own scheduler sets.
+    keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
+    patience: end the course early, with the short decay that `stop` gives, once so many of its epochs have brought no
+    better score; None: never. The score often rises only as the rate falls towards the end of the schedule, so that
+    a small patience may end a good course. Rollouts do not count.
+    seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
+    run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
+    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
+    What one raises ends the run as an error of the loop body does.
+    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
+    states of the random streams that their drawing moves.
+    at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of; with
+    more of them each knows less, and a crew can train them at the same time. 1 if not said.
+    crew: who does (`gammatune.tuning.executor`), for a training that is driven.
+    forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
+    memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
+    ranks: where torch.distributed trains one model in several processes, each runs this loop over its share of the
+    data, rank 0 decides, and examples are counted over all of them. None: the processes of the default group, where
+    one is initialised; a process group; or "off": this process trains a model of its own.
+    ensemble: spend a budget that pays for several trainings on several nets whose predictions are averaged
+    (`Tuner.ensemble`): each is one more pass of the loop, told by `run.net`; `run.evaluate` hears the average now and
+    then (`run.nets`).
+    new_model: a function that makes another net like `model`, with other initial weights, drawn from torch's random
+    stream; without it the nets differ by the order of their data alone.
+    guide: where the length is left open, the epochs that such a training usually has, by which they are shared
+    between more nets and longer ones; None: one net.
+
+    Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
+    `with` block early, by break or by an exception, puts the weights back to the last commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: "nn.Module | Sequence[nn.Module] | None" = None,
+        optimizer: "Optimizer | Sequence[Optimizer] | None" = None,
+        training: Forkable | None = None,
+        epochs: int | None = None,
+        budget: float | None = None,
+        total_epochs: float | None = None,
+        time: float | None = None,
+        reserve: float = 0.0,
+        policy: AnyPolicy = "lookahead",
+        schedule: ScheduleName | None = None,
+        sampler: AnySampler = "gamma",
+        sampler_options: Mapping[str, Any] | None = None,
+        objective: ObjectiveName | Objective = "kappa",
+        space: Space | Mapping[str, Dimension] | Sequence[str] | None = None,
+        state: Sequence[Any] = (),
+        multiplier: bool = False,
+        keep: Keep = "best",
+        patience: int | None = None,
+        seed: int = 0,
+        run_dir: str | None = None,
+        journal: Journal | Echo | None = None,
+        facts: Mapping[str, Any] | None = None,
+        listeners: Sequence[Listener] = (),
+        tape_bytes: int = 2**30,
+        forks: Where = "auto",
+        at_once: int = 1,
+        crew: Crew | None = None,
+        ranks: Any = None,
+        ensemble: bool = False,
+        new_model: "Callable[[], nn.Module] | None" = None,
+        guide: float | None = None,
+    ) -> None:
+        self._ranks = _ranks(ranks)
+        with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
+            opened.push(self._tell_the_others)
+            self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
+            self.time = None if time is None else _positive(time, "time")
+            self._reserve = reserve
+            if epochs is None and isinstance(policy, Replay):
+                epochs = len(policy.schedule)
+            self.epochs = _epochs(epochs, self.total_epochs, self.time, budget, policy)
+            self._open = epochs is None
+            self.seed = _whole(seed, "seed", least=0)
+            self.budget = default_budget(policy) if budget is None else _positive(budget, "budget")
+            if self._open:
+                self.budget = 1.0  # of `total_epochs`
+            elif self.total_epochs is not None:
+                self.budget = min(self.budget, self.total_epochs / self.epochs)
+            if keep not in ("best", "last"):
+                raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
+            self._guide = None if guide is None else _positive(guide, "guide")
+            self._patience = None if patience is None else _whole(patience, "patience", least=1)
+            if patience is not None and (isinstance(policy, Replay) or policy == "once"):
+                raise InvalidArgument(
+                    f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; "
+                    "leave it out"
+                )
+            self._at_once = _whole(at_once, "at_once", least=1)
+            if crew is not None and training is None:
+                raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
+            self.policy = _policy(policy)
+            if isinstance(policy, Replay):
+                policy.refuse_other_rates(multiplier=multiplier)
+                space = policy.space if space is None else space
+            asked = make_objective(objective) if isinstance(objective, str) else objective
+            if training is None:
+                if model is None or optimizer is None:
+                    raise InvalidArgument(
+                        "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
+                    )
+                space = _around_the_optimizer(optimizer, multiplier, policy) if space is None else space
+                if OPTIMIZER in as_space(space).names:
+                    raise InvalidArgument(
+                        "optimizer= in the space: a loop of your own steps with the optimizer it was written with; "
+                        "`gammatune.fit` and the command choose between several"
+                    )
+            elif space is None:
+                raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
+            self.space = as_space(space)
+            _check_space(self.space)
+            options = dict(sampler_options or {})
+            if sampler == "grid":
+                options.setdefault("points", _points(self.space, self.budget))
+            self._sampler = _sampler_factory(sampler, options, self.space)
+            self._keep = keep
+            self._multiplier = multiplier
+            self._events: list[Event] = []
+            self._listeners = [self._note, *listeners]
+            self._signals = ExitStack()
+            self._stopping = self._failed = self._compared = False
+            self._entered = self._begun = self._finished = self._closed = False
+            self.current: Run | None = None
+            if crew is not None:
+                refuse_beside(self._ranks, "crew=")
+            self._has_crew = crew is not None
+            held: Journal | Echo | None = journal
+            if journal is None and run_dir is not None:
+                held = open_journal(run_dir, self._ranks)
+                opened.callback(held.close)
+            self._journal = held
+            self._begin = begin_event(
+                gammatune=_version(),
+                python=platform.python_version(),
+                versions={name: metadata.version(name) for name in ("numpy", "torch")}
+                | _plugin_versions(policy, sampler),
+                seed=self.seed,
+                epochs=self.epochs,
+                budget=self.budget,
+                policy=_name(policy),
+                policy_version=POLICY_VERSIONS.get(_name(policy), 1),
+                sampler=_name(sampler),
+                sampler_options=options,
+                objective=asked.name,
+                lam=asked.lam,
+                space=list(self.space.lines),
+                keep=keep,
+                patience=self._patience,
+                at_once=self._at_once,
+                open=self._open,
+                total_epochs=self.total_epochs,
+                seconds=self.time,
+                schedule=schedule,
+                multiplier=multiplier,
+                ensemble=ensemble,
+                guide=self._guide,
+                facts=dict(facts or {}),
+            )
+            text_of(self._begin)  # what the journal cannot hold is said now
+            # late, since it puts hooks on the optimizer
+            self._training: Forkable = training or _torch_training(
+                *(model, optimizer, self.space, state, multiplier, tape_bytes, forks),
+                self._ranks,
+            )
+            opened.callback(self._training.close)
+            if training is None and ensemble:
+                self._let_there_be_several(new_model, asked)
+            elif new_model is not None and training is None:
+                raise InvalidArgument("new_model= goes with ensemble=True")
+            if training is None and (said := getattr(self._training, "said", ())):
+                told = self._begin["facts"]
+                self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
+            if hasattr(self._training, "structure"):
+                self._begin["structure"] = self._training.structure()
+            if self._ranks.world > 1:
+                self._begin["ranks"] = self._ranks.world
+                refuse_unlike(self._ranks.each("begins the run", self._beginning))
+            own: ScheduleName = getattr(self._training, "base_schedule", "linear")
+            self._shape = schedule_of(schedule or own)
+            self._known = self._known_before()
+            self._begin["known"] = asdict(self._known)
+            self._alternatives = self._optimizers_to_choose_from()
+            if self._alternatives:
+                self._begin["alternatives"] = [asdict(each) for each in self._alternatives]
+            self._driver = Driver(
+                self._training,
+                asked,
+                epochs=self.epochs,
+                budget=self.budget,
+                seed=self.seed,
+                journal=self._journal,
+                listeners=self._listeners,
+                crew=crew,
+                ranks=self._ranks,
+                own=self._own(),
+            )
+            if crew is not None:
+                opened.callback(crew.close)
+            self._nets = ensemble and self._ranks.world == 1 and hasattr(self._training, "join")
+            self._past = None if self._journal is None else self._journal.past
+            if self._past is not None:
+                self._go_on(self._past)
+            self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
+            opened.callback(self._runs.close)
+            self._opened = opened.pop_all()
+
+    # -- the loop
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise InvalidArgument("a Tuner runs once; make a new one for another run")
+        self._entered = True
+        self._driver.clock.start()
+        # there is something to save, or somebody to send home
+        if self._journal is not None or self._has_crew:
+            self._signals.enter_context(terminating())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the run. An error of the body goes on unchanged; the weights are at the last commit.
+
+        Raises RankFailed where the error comes of another rank's end."""
+        try:
+            if not self._finished:
+                if error is not None:
+                    self._advise(error)
+                fault = self._leave(error)
+                self.current = None
+                self._driver.go_home()
+                self._driver.keep()
+                if self._begun:
+                    kind = kind if fault is None else RankFailed
+                    how = "stopped" if kind is None else f"failed: {kind.__name__}"
+                    how = "interrupted" if kind in (KeyboardInterrupt, Terminated) else how
+                    self._say_end(how, fault or error)
+                if fault is not None:
+                    raise fault from error
+        finally:
+            self._closed = True
+            with self._signals, self._opened:  # each is closed, whatever becomes of the others
+                pass
+
+    def _advise(self, error: BaseException) -> None:
+        """On an error of the body that may be the candidate's, where nobody has asked for that to be seen."""
+        run = self.current
+        if run is not None and run.may_be_at_fault(error):
+            values = ", ".join(f"{name}={value!r}" for name, value in run.values.items())
+            error.add_note(
+                f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of "
+                "yours: put the body of the loop into `with run.attempt():`, and the candidate counts as one that "
+                "diverged"
+            )
+
+    def _say_end(self, how: str, error: BaseException | None) -> None:
+        if error is None:
+            self._driver.write(self._end_event(how))
+            return
+        try:
+            self._driver.write(self._end_event(how))
+        except Exception as second:  # a listener's; what ended the run is what must be heard
+            error.add_note(f"As the run was closed, {type(second).__name__} was raised too: {second}")
+        if self._journal is not None:
+            error.add_note(
+                f"The run is kept in {self._journal.directory}; the same call, with the same run directory, goes on "
+                "with it."
+            )
+
+    def _leave(self, error: BaseException | None) -> RankFailed | None:
+        """Part from the other ranks before the course is complete; what ended the run, where one of them did."""
+        if self._ranks.world == 1:
+            return None
+        run = self.current
+        fault: RankFailed | None = None
+        if error is not None:
+            fault = self._ranks.fault(error, infeasible=run is not None and run.meter.infeasible)
+            if run is not None and (run.meter.infeasible or getattr(fault or error, "infeasible", False)):
+                self._driver.write_off(run, str(fault or error))
+        else:
+            try:
+                self._ranks.sum("leaves the loop", patience=PATIENCE)
+                return None
+            except RankFailed as failed:
+                fault = failed
+            except TimeoutError:
+                fault = RankFailed(
+                    "this rank has left the loop, and the others go on: break at the same place in all"
+                )
+                self._ranks.fault(InvalidArgument("it has left the loop before the others"))
+        self._driver.part()
+        return fault
+
+    def __iter__(self) -> Iterator[Run]:
+        while (run := self.ask()) is not None:
+            yield run
+            self.tell(run)
+
+    def ask(self) -> Run | None:
+        """The next run, with the training restored and its values applied; None when the course is complete.
+
+        Raises AllDiverged where every candidate of a decision failed; the weights are then at the last commit.
+        """
+        if not self._entered:
+            raise InvalidArgument(
+                "use the tuner in a with statement, so that an error in the body cannot leave the weights of a "
+                "rollout behind: with Tuner(...) as tuner: for run in tuner: ..."
+            )
+        if self.current is not None:
+            raise InvalidArgument(f"rollout {self.current.number} has not been told yet")
+        if self._finished:
+            return None
+        if self._closed:
+            raise InvalidArgument("the tuner's with block has been left; make a new Tuner for another run")
+        if self._failed:
+            raise InvalidArgument("the run has ended with an error; leave the tuner's with block")
+        self._failed = True  # until the next run is there
+        cause: Exception | None = None
+        try:
+            run = next(self._runs, None)
+        except AllDiverged as failed:
+            self._driver.go_home()
+            cause = self._driver.cause_of(failed)
+            if cause is failed:
+                raise
+        if cause is not None:
+            raise cause
+        self._failed = False
+        if run is None:
+            self._finished = True
+            self._driver.keep()
+            ended = self._past.end if self._past is not None and self._driver.is_past else None
+            if ended is not None and ended["how"] == "complete":
+                self._driver.tell_listeners(ended)
+            else:
+                self._driver.write(self._end_event("complete"))
+            self._ranks.sum("leaves the loop")  # nobody ends while another still listens
+        self.current = run
+        return run
+
+    def tell(self, run: Run) -> Outcome:
+        """Take in what `run.report` said. Raises MissingReport where it said nothing."""
+        if run is not self.current:
+            raise InvalidArgument("tell takes the run that ask gave last")
+        if self._ranks.world > 1:
+            self._stopping = any(self._ranks.each("reports", lambda: self._stopping))
+            self._look_whether_parted(run)
+        outcome = self._driver.tell(run)
+        self.current = None
+        return outcome
+
+    def stop(self) -> None:
+        """End soon: the running decision takes the best it has, and the course ends with it."""
+        self._stopping = True
+
+    # -- what it came to
+
+    @property
+    def is_home(self) -> bool:
+        """The training holds what `result` speaks of: the weights of the last commit, or of the end of the run.
+
+        False in the midst of a rollout, and where a run that is gone on with failed before it was there again."""
+        return self._finished or self._driver.is_home
+
+    @property
+    def objective(self) -> Objective:
+        """What is scored; minus the loss, once that has fallen below 0 where another takes its logarithm."""
+        return self._driver.objective
+
+    @property
+    def cost(self) -> Cost:
+        """The compute spent so far."""
+        return self._driver.ledger.cost(self._driver.clock.spent)
+
+    @property
+    def result(self) -> Result:
+        """What has been found so far; after the loop, of the whole run."""
+        done = self._driver
+        found = Schedule.of(done.course, done.rollouts, done.members, multiplier=self._multiplier)
+        return Result(
+            tuple(done.course),
+            tuple(done.rollouts),
+            tuple(done.verdicts),
+            self.cost,
+            self.seed,
+            found,
+            members=done.members,
+            decided=tuple(done.decided),
+            nets=done.nets,
+            events=tuple(self._events),
+            run_dir=None if self._journal is None else str(self._journal.directory),
+        )
+
+    def ensemble(self) -> "Ensemble | None":
+        """The nets whose predictions are averaged, as one module in eval mode that takes and gives what the model
+        does; None where there is one net."""
+        if not self.result.nets:
+            return None
+        found: Ensemble = self._training.ensemble(self.result.nets)  # type: ignore[attr-defined]
+        return found
+
+    # -- inside
+
+    def _let_there_be_several(
+        self, new_model: "Callable[[], nn.Module] | None", objective: Objective
+    ) -> None:
+        from pathlib import Path
+
+        directory = None if self._journal is None else Path(self._journal.directory)
+        classes = "accuracy" in objective.needs
+        self._training.several(new_model, directory, probabilities=classes)  # type: ignore[attr-defined]
+        if new_model is None:
+            told = self._begin["facts"]
+            sentence = (
+                "Nets begin with the same weights and differ by the order of their data, without new_model=."
+            )
+            self._begin["facts"] = told | {"said": [*told.get("said", ()), sentence]}
+
+    def _note(self, event: Event) -> None:
+        if event["event"] != "start":
+            self._events.append({name: value for name, value in event.items() if name != "past"})
+
+    def _look_whether_parted(self, run: Run) -> None:
+        """Once, after the first stretch of the course: whether gradients are exchanged."""
+        if self._compared or not run.is_course or not hasattr(self._training, "weights_digest"):
+            return
+        self._compared = True
+        if len(set(self._ranks.each("reports", self._training.weights_digest))) > 1:
+            warnings.warn(
+                "the ranks began with the same weights and have others now: each trains a model of its own, and that "
+                "of rank 0 is scored and kept. Wrap the model in DistributedDataParallel, or pass ranks='off'",
+                stacklevel=3,
+            )
+
+    def _beginning(self) -> dict[str, Any]:
+        """What must be alike on all ranks."""
+        weights = self._training.weights_digest() if hasattr(self._training, "weights_digest") else None
+        asked: dict[str, Any] = json.loads(text_of(self._begin))
+        return {**{name: asked.get(name) for name in (*ASKED, "structure")}, "weights": weights}
+
+    def _tell_the_others(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """They wait for this rank, which is about to raise."""
+        if error is not None:
+            self._ranks.fault(error)
+
+    def _say_begin(self) -> None:
+        """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""
+        self._begun = True
+        if self._past is None:
+            self._driver.write(self._begin)
+        else:
+            self._driver.tell_listeners(self._past.begin | {"past": True})
+
+    def _go_on(self, past: Story) -> None:
+        """Take up the run that the directory holds, if it is this one."""
+        refuse_another_run(past.begin, self._begin)
+        taken = opening_taken(past, self._begin)
+        if taken is not None:
+            self.policy = partial(lookahead, opening=taken)
+        self._nets &= bool(past.begin.get("ensemble", False))  # an older run knows of one net
+        versions = {name: self._begin[name] for name in ("gammatune", "python")}
+        self._driver.go_on(past, versions | {"torn": past.torn})
+
+    def _job(self) -> Job:
+        return Job(
+            epochs=self.epochs,
+            budget=self.budget,
+            sampler=self._sampler_of_decision,
+            rank=self._rank,
+            space=self.space,
+            beats=self._beats,
+            overfitted=self._overfitted,
+            own=self._own_values(),
+            shape=self._shape,
+            stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
+            keep=self._keep,
+            patience=self._patience,
+            at_once=self._at_once,
+            now=self._driver.now,
+            scale=lambda: self.objective.name,
+            known=self._known,
+            alternatives=self._alternatives,
+            nets=self._nets,
+            asks_anew=not hasattr(self._training, "together"),
+            guide=self._guide,
+            open=self._open,
+            seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
+        )
+
+    def _seconds_left(self) -> float:
+        return math.inf if self.time is None else self.time - self._reserve - self._driver.clock.elapsed
+
+    def _beats(self, one: Outcome, other: Outcome) -> bool:
+        one, other = self._driver.now(one), self._driver.now(other)
+        if one.score is None or other.score is None:
+            return one.score is not None
+        needs = self.objective.needs
+        if all(name in outcome.metrics for outcome in (one, other) for name in needs):
+            return self.objective.beats(one.metrics, other.metrics, other.evaluated)
+        return one.score > other.score  # a score of the user's own
+
+    def _overfitted(self, later: Outcome, earlier: Outcome) -> bool:
+        needs = self.objective.needs
+        known = later.ok and all(name in o.metrics for o in (later, earlier) for name in needs)
+        return known and self.objective.overfitted(later.metrics, earlier.metrics)
+
+    def _came_with(self) -> Values:
+        """What the optimizer came with, as far as the training tells."""
+        return self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+
+    def _own_values(self) -> Values:
+        """What the optimizer came with, where that lies in the space; the middle of the space else."""
+        return self._inside(self._came_with())
+
+    def _inside(self, known: Values) -> Values:
+        middle = self.space.from_unit(np.full(self.space.columns, 0.5))
+        return {
+            n: known[n] if n in known and self.space[n].contains(known[n]) else middle[n]
+            for n in self.space.names
+        }
+
+    def _known_before(self) -> Known:
+        """What the training tells of itself, its rate that of `_own_values`, from which policies measure. Where those
+        are not what the optimizer came with nobody chose them."""
+        if not hasattr(self._training, "known"):
+            return Known()
+        return self._measured_from(self._training.known(), self._came_with())
+
+    def _optimizers_to_choose_from(self) -> tuple[Alternative, ...]:
+        """Those of the space that the training has, in the order of the space."""
+        if OPTIMIZER not in self.space.names or not hasattr(self._training, "alternatives"):
+            return ()
+        found = {each.name: each for each in self._training.alternatives(self.space.names)}
+        taken = [found[str(name)] for name in self.space[OPTIMIZER].grid(1)]
+        return tuple(
+            Alternative(self._inside(each.own), self._measured_from(each.known, each.own)) for each in taken
+        )
+
+    def _measured_from(self, known: Known, came: Values) -> Known:
+        own, rates = self._inside(came), rates_of(self.space)
+        if all(own[name] == came.get(name) for name in rates):
+            return known
+        before = float(came.get(rates[0], 0.0))  # of several rates the first is measured (`policy.looks`)
+        moved = float(own[rates[0]]) / before if before > 0 else 1.0
+        return replace(known, rate=known.rate * moved, is_own=False)
+
+    def _own(self) -> Own:
+        """What a rollout that raised is trained again under."""
+        is_users = getattr(self._training, "rate_is_own", True)
+        known = self._came_with()
+        # where that lies outside of the space, too: there it is nobody's candidate
+        return Own({**self._own_values(), **known}, None if is_users else STILL)
+
+    def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
+        return self._sampler(space or self.space, stream(self.seed, "sampler", decision))
+
+    def _rank(self, outcome: Outcome) -> tuple[float, ...]:
+        score = self._driver.now(outcome).score
+        return rank(-math.inf if score is None else score, outcome.metrics)
+
+    def _end_event(self, how: str) -> dict[str, Any]:
+        self._driver.clock.stop()
+        cost = self.cost
+        return {
+            "event": "end",
+            "how": how,
+            "trained": cost.trained,
+            "evaluated": cost.evaluated,
+            "seconds": cost.seconds,
+            "plain_runs": cost.plain_runs,
+            "plain_epochs": cost.plain_epochs,
+            "repeated": cost.repeated,
+            "plain_processor": cost.plain_processor,
+            "asked": [],
+            **self._driver.clock.times(),
+        }
+
+
+# Arguments ------------------------------------------------------------------------------------------------
+
+
+def _torch_training(
+    model: Any,
+    optimizer: Any,
+    space: Space,
+    state: Sequence[Any],
+    multiplier: bool,
+    tape_bytes: int,
+    forks: Where,
+    ranks: Ranks,
+) -> Forkable:
+    from gammatune.engine.loop import TorchLoop, refuse_prepared
+
+    for given in (model, optimizer, state):
+        refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
+    return TorchLoop(
+        *(model, optimizer, space.names),
+        state=state,
+        multiplier=multiplier,
+        tape_bytes=tape_bytes,
+        forks=forks,
+        ranks=ranks,
+    )
+
+
+def open_journal(run_dir: str, ranks: Ranks) -> Journal | Echo:
+    """That of a run which begins or is gone on with; rank 0 writes it, the others know what it says."""
+    found: list[Journal] = []
+
+    def open_it() -> Story | None:
+        found.append(Journal(run_dir, resume=True))
+        return found[0].past
+
+    past = ranks.agree("begins the run", open_it)
+    return found[0] if found else Echo(run_dir, past)
+
+
+def _ranks(given: Any) -> Ranks:
+    """Without torch where nobody has imported it: then there is no process group either."""
+    if given is None and "torch" not in sys.modules:
+        return SINGLE
+    from gammatune.engine.process_group import ranks_of
+
+    return ranks_of(given)
+
+
+def refuse_beside(ranks: Ranks, option: str) -> None:
+    """Raises InvalidArgument where several ranks train each rollout together; `option` trains several at once."""
+    if ranks.world > 1:
+        raise InvalidArgument(
+            f"{option} trains rollouts beside each other, and {ranks.world} processes train each of them together: "
+            f"leave {option.partition('=')[0]}= out, or pass ranks='off'"
+        )
+
+
+def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: AnyPolicy) -> dict[str, Dimension]:
+    from gammatune.engine.loop import lr_of, refuse_prepared
+
+    refuse_prepared(*(optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]))
+    return {"lr": around(1.0 if multiplier else lr_of(optimizer), policy)}
+
+
+def _check_space(space: Space) -> None:
+    """Refuse ranges that what they steer cannot take, before any training."""
+    for name in space.names:
+        dimension, key = space[name], name.partition(".")[0]
+        options = dimension.options if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+        if key == BATCH_SIZE:
+            if isinstance(dimension, Float) or not all(isinstance(o, int) and o >= 1 for o in options):
+                raise InvalidSpace(
+                    f"{'; '.join(space.lines)}: a batch size is a whole number of 1 or more; write "
+                    "batch_size=16,32,64 or batch_size=16:64:int"
+                )
+        elif key in ("lr", "weight_decay", "momentum") and not all(
+            isinstance(o, (int, float)) and o >= 0 for o in options
+        ):
+            raise InvalidSpace(
+                f"{'; '.join(space.lines)}: {name} takes numbers of 0 or more, not {options!r}"
+            )
+
+
+def default_budget(policy: str | Policy) -> float:
+    if isinstance(policy, Replay):
+        return policy.budget
+    return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
+
+
+def total_of(budget: float | None, usual: float) -> float:
+    """What all of a lookahead run may take, in epochs, where a training usually has so many, and may have others."""
+    factor = DEFAULT_BUDGETS["lookahead"] if budget is None else _positive(budget, "budget")
+    return factor * usual
+
+
+def around(lr: float, policy: AnyPolicy = "greedy", *, near: bool = False) -> Float:
+    """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
+    if near:
+        half = 10 ** (FEW_DECADES / 2)
+        return Float(
+            float(f"{lr / half:.2g}"), float(f"{lr * half:.2g}"), log=True
+        )  # so that they can be read
+    half = 10 ** (FEWER_DECADES.get(_name(policy), DECADES) / 2)
+    return Float(lr / half, lr * half, log=True)
+
+
+def as_space(space: Any) -> Space:
+    if isinstance(space, Space):
+        return space
+    if isinstance(space, Mapping):
+        return Space(space)
+    return parse(space) if isinstance(space, str) else parse(*space)
+
+
+def _policy(policy: AnyPolicy) -> Policy:
+    if callable(policy):
+        return policy
+    if policy not in POLICIES:
+        found: Policy = plugins.load("policy", policy, POLICIES)
+        return found
+    plugins.say_shadowed("policy", policy)
+    return POLICIES[policy]
+
+
+def _plugin_versions(policy: AnyPolicy, sampler: AnySampler) -> dict[str, str]:
+    """Of the packages that the names of policy and sampler stand for, where they are not gammatune's own."""
+    found: dict[str, str] = {}
+    if isinstance(policy, str) and policy not in POLICIES:
+        found |= plugins.version_of("policy", policy)
+    if isinstance(sampler, str) and sampler not in SAMPLERS:
+        found |= plugins.version_of("sampler", sampler)
+    return found
+
+
+def _points(space: Space, budget: float) -> int:
+    """How many grid points a float dimension gets, so that the whole grid fits the budget; at least two."""
+    floats = sum(isinstance(space[name], Float) for name in space.names)
+    others = math.prod(space[name].size for name in space.names if not isinstance(space[name], Float))
+    return max(2, int((budget / others) ** (1 / floats) + 1e-9)) if floats else 2
+
+
+def _sampler_factory(sampler: AnySampler, options: Mapping[str, Any], space: Space) -> SamplerFactory:
+    if callable(sampler):
+        return sampler
+    if sampler in SAMPLERS:
+        plugins.say_shadowed("sampler", sampler)
+    make_sampler(
+        sampler, space, stream(0, "trial"), **options
+    )  # a wrong name or option is said before any training
+
+    def make(space: Space, rng: np.random.Generator) -> Sampler:
+        return make_sampler(sampler, space, rng, **options)
+
+    return make
+
+
+def _epochs(epochs: Any, total: float | None, time: float | None, budget: Any, policy: AnyPolicy) -> int:
+    """The epochs of a plain run; where they are left open, what everything together may cost."""
+    if epochs is not None:
+        return _whole(epochs, "epochs", least=1)
+    if _name(policy) in ("greedy", "once"):
+        raise InvalidArgument(f"policy={_name(policy)!r} needs epochs=, the number of epochs to train")
+    if total is None and time is None:
+        raise InvalidArgument(
+            "epochs= is missing: give the number of epochs to train, or leave it open with total_epochs= (what "
+            "everything together may cost, in epochs) or time= (in seconds)"
+        )
+    if budget is not None:
+        raise InvalidArgument(
+            f"budget={budget!r} is a multiple of a plain run, whose length is left open here; "
+            "total_epochs= says it all"
+        )
+    return OPEN if total is None else max(1, int(total))
+
+
+def _whole(value: Any, name: str, *, least: int) -> int:
+    try:
+        whole = operator.index(value)  # an int, or NumPy's
+    except TypeError:
+        whole = least - 1
+    if isinstance(value, bool) or whole < least:
+        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
+    return whole
+
+
+def _positive(value: Any, name: str) -> float:
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
+        raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
+    return float(value)
+
+
+def _name(thing: Any) -> str:
+    return thing if isinstance(thing, str) else getattr(thing, "__name__", type(thing).__name__)
+
+
+def _version() -> str:
+    return metadata.version("gammatune")
