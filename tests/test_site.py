@@ -134,7 +134,7 @@ def names(site: Path) -> dict[str, set[str]]:
 def test_every_public_name_is_in_the_reference(names: dict[str, set[str]]) -> None:
     known = set().union(*(entries for kind, entries in names.items() if kind.startswith("py:")))
     expected = {f"gammatune.{name}" for name in gammatune.__all__}
-    for module in pkgutil.iter_modules(gammatune.__path__, "gammatune."):
+    for module in pkgutil.walk_packages(gammatune.__path__, "gammatune."):
         if module.ispkg:
             package = importlib.import_module(module.name)
             expected |= {f"{module.name}.{name}" for name in getattr(package, "__all__", ())}
