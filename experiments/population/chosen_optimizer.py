@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from trainings import TASKS, Task
 
 import gammatune
+from gammatune.errors import AllDiverged
 
 OUT = RESULTS / "optimizers.jsonl"
 
@@ -84,7 +85,7 @@ def compute(name: str, seed: int, optimizer: str, budget: float, out: Path, unti
         return f"{name} {seed} {optimizer} {budget:g}: left out"
     try:
         row = run(TASKS[name], seed, optimizer, budget)
-    except gammatune.AllDiverged as error:
+    except AllDiverged as error:
         row = {"task": name, "seed": seed, "optimizer": optimizer, "budget": budget, "failed": str(error)}
     append(out, row)
     return f"{name} {seed} {optimizer} {budget:g}: {row.get('error')} in {row.get('seconds')} s"
