@@ -51,7 +51,7 @@ def body(lines: int) -> str:
 CASES: list[tuple[str, dict[str, str], int]] = [
     ("modules at the root", {}, 1),
     ("modules at the root", {"a.py": "", "b.py": "", "c/__init__.py": "", "c/d.py": ""}, 3),
-    ("places", {"a.py": "", "c/__init__.py": "", "c/d.py": "", "c/e/__init__.py": ""}, 4),
+    ("places", {"a.py": "", "c/__init__.py": "", "c/d.py": "", "c/e/__init__.py": ""}, 3),
     ("places on a cycle", {"a.py": "import hut.b", "b.py": "import hut.c", "c.py": ""}, 0),
     (
         "places on a cycle",
