@@ -18,7 +18,7 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import JournalError, JournalWarning
 from gammatune.journal.history import replay
 from gammatune.pipeline.load import plan_of
-from gammatune.pipeline.options import Asked
+from gammatune.pipeline.options import Options
 from gammatune.pipeline.prepare import prepare
 from gammatune.report.html.page import command
 
@@ -218,7 +218,7 @@ def test_one_net_where_that_was_asked_for(gammatune: Any) -> None:
     assert not list(Path("run").glob("net-*"))
     assert "spread" not in gammatune("predict", "run", "new.npz").out
     assert list(pd.read_csv("new.predictions.csv"))[-1] == "p(tulip)"
-    assert Asked.of_run("run").ensemble is False
+    assert Options.of_run("run").ensemble is False
     assert "--no-ensemble" in str(command(story.begin["facts"]))
     assert gammatune("resume", "run", "--quiet").code == 0
     other = gammatune("train", "flowers.npz", *OPTIONS, "--ensemble", "--run-dir", "run")
@@ -227,7 +227,7 @@ def test_one_net_where_that_was_asked_for(gammatune: Any) -> None:
 
 
 def test_nets_begin_with_weights_of_their_own(home: Path) -> None:
-    prepared = prepare(Asked.of_run("run"))
+    prepared = prepare(Options.of_run("run"))
     assert prepared.another is not None
     torch.manual_seed(3)
     made = [next(prepared.another().parameters()) for _ in range(2)]

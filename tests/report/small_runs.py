@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.pipeline.options import Asked
+from gammatune.pipeline.options import Options
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuning.tuner import Result, Tuner
 
-ASKED: dict[str, Any] = {
+GIVEN: dict[str, Any] = {
     "model": "mlp", "optimizer": "adamw", "epochs": 8, "budget": None, "policy": "lookahead", "schedule": None,
     "sampler": "gamma", "objective": None, "lam": 0.5, "search": None, "batch_size": 8, "weight_decay": None,
     "limit": None, "validation": 0.2, "task": None, "keep": "best", "seed": 0, "device": None, "threads": 1,
 }  # fmt: skip
 
 
-def asked(**options: Any) -> Asked:
+def asked(**options: Any) -> Options:
     """What the command line was asked for; options it has gained since keep their defaults."""
-    return Asked(**(ASKED | options))
+    return Options(**(GIVEN | options))
 
 
 def flowers(n: int = 240) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import load_table, load_test, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.models import embeds_categories
-from gammatune.pipeline.options import Asked
+from gammatune.pipeline.options import Options
 from gammatune.pipeline.start import Beginning, beginning
 from gammatune.pipeline.threads import suitable_threads
 from gammatune.seeds import stream
@@ -58,55 +58,55 @@ class Prepared:
     said: tuple[str, ...]
 
 
-def prepare(asked: Asked) -> Prepared:
+def prepare(options: Options) -> Prepared:
     """Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training."""
     said: list[str] = []
-    table = is_table(asked.data)
+    table = is_table(options.data)
     if (
         not table
-        and not _is_spreadsheet(asked.data)
-        and (wrong := [name for name in FOR_TABLES if getattr(asked, name)])
+        and not _is_spreadsheet(options.data)
+        and (wrong := [name for name in FOR_TABLES if getattr(options, name)])
     ):
         raise InvalidArgument(
             f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), "
-            f"and {asked.data} is "
+            f"and {options.data} is "
             "none"
         )
-    if table and asked.image_size is not None:
+    if table and options.image_size is not None:
         raise InvalidArgument("--image-size goes with images, and this is a table; leave it out")
-    model = asked.model
-    begun = None if table and model == "auto" else beginning(model, asked.weights)
+    model = options.model
+    begun = None if table and model == "auto" else beginning(model, options.weights)
     if table:
-        split = _split_table(asked, begun, said)
+        split = _split_table(options, begun, said)
     else:
         like = begun.like if begun is not None else None
         if isinstance(like, TablePreprocessing):
-            raise InvalidArgument(f"{model} was trained on a table, and {asked.data} is none")
-        split = _split_arrays(asked, like, said)
-    accelerated = torch.cuda.is_available() and (asked.device or "cuda").startswith("cuda")
+            raise InvalidArgument(f"{model} was trained on a table, and {options.data} is none")
+        split = _split_arrays(options, like, said)
+    accelerated = torch.cuda.is_available() and (options.device or "cuda").startswith("cuda")
     if model == "auto":
         model = model_for(split.shape, len(split.train.x), table=table, accelerated=accelerated)
         said.append(f"The net is {model}, by the data.")
-        begun = beginning(model, asked.weights)
+        begun = beginning(model, options.weights)
     assert begun is not None
-    net = begun.network(split.preprocessing, asked.seed, said)
-    if begun.is_pretrained and asked.ensemble:
+    net = begun.network(split.preprocessing, options.seed, said)
+    if begun.is_pretrained and options.ensemble:
         raise InvalidArgument(
             "--ensemble trains nets from initial weights of their own, and this one is gone on with; leave it out"
         )
     another = None if begun.is_pretrained else partial(_another, begun, split)
-    if asked.freeze:
-        freeze(net, *asked.freeze)
-    size = batch_size_for(TensorDataset(*split.train), asked.batch_size, [])
-    torch.set_num_threads(asked.threads or suitable_threads(net, split.shape, asked.batch_size or 32))
-    epochs = asked.usual if asked.epochs is None else asked.epochs
+    if options.freeze:
+        freeze(net, *options.freeze)
+    size = batch_size_for(TensorDataset(*split.train), options.batch_size, [])
+    torch.set_num_threads(options.threads or suitable_threads(net, split.shape, options.batch_size or 32))
+    epochs = options.usual if options.epochs is None else options.epochs
     if epochs is None:
         epochs = epochs_for(split.shape, len(split.train.x), size, table=table)
-        said.append(_length_in_words(asked, epochs))
-        if asked.time is not None:
-            epochs = _within(asked, epochs, net, split, size, said)
-    patience = asked.patience
-    if patience is None and asked.policy == "lookahead" and asked.epochs is None:
+        said.append(_length_in_words(options, epochs))
+        if options.time is not None:
+            epochs = _within(options, epochs, net, split, size, said)
+    patience = options.patience
+    if patience is None and options.policy == "lookahead" and options.epochs is None:
         patience = patience_for(epochs)
     return Prepared(
         split,
@@ -127,11 +127,11 @@ def _another(begun: Beginning, split: Split) -> nn.Module:
     return begun.network(split.preprocessing, int(torch.randint(2**31, ())), [])
 
 
-def estimate(prepared: Prepared, asked: Asked) -> Mapping[str, float]:
+def estimate(prepared: Prepared, options: Options) -> Mapping[str, float]:
     """What the job costs, without doing it: seconds_per_epoch, measured in a few steps on a copy of the net, and
     seconds for all of it."""
-    per_epoch = _seconds_per_epoch(prepared.net, prepared.split, prepared.batch_size, asked.device)
-    budget = _budget(asked)
+    per_epoch = _seconds_per_epoch(prepared.net, prepared.split, prepared.batch_size, options.device)
+    budget = _budget(options)
     return {
         "parameters": sum(p.numel() for p in prepared.net.parameters()),
         "batch_size": prepared.batch_size,
@@ -148,47 +148,49 @@ def _is_spreadsheet(data: str) -> bool:
 # Data -----------------------------------------------------------------------------------------------------
 
 
-def _split_arrays(asked: Asked, like: Any, said: list[str]) -> Split:
-    loaded = load(asked.data, task=asked.task, size=asked.image_size, said=said)  # type: ignore[arg-type]
-    if asked.task is None and look_like_labels(loaded):
+def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
+    loaded = load(options.data, task=options.task, size=options.image_size, said=said)  # type: ignore[arg-type]
+    if options.task is None and look_like_labels(loaded):
         said.append(
             "The targets are a few whole numbers written as decimals, and are read as a regression; --task "
             "classification reads them as classes."
         )
     parts = (loaded.y_train, loaded.y_select, loaded.y_test)
     count = sum(len(part) for part in parts if part is not None)
-    _refuse_too_few(asked.data, "example", count, count)
-    return split_data(loaded, seed=asked.seed, limit=asked.limit, validation=asked.validation, like=like)
+    _refuse_too_few(options.data, "example", count, count)
+    return split_data(
+        loaded, seed=options.seed, limit=options.limit, validation=options.validation, like=like
+    )
 
 
-def _split_table(asked: Asked, begun: Any, said: list[str]) -> Split:
+def _split_table(options: Options, begun: Any, said: list[str]) -> Split:
     if begun is not None and begun.like is not None:
         raise InvalidArgument(
-            f"--model {asked.model}: going on from an earlier run is for images and arrays; train on "
+            f"--model {options.model}: going on from an earlier run is for images and arrays; train on "
             f"a table from scratch"
         )
-    kinds = kinds_asked(asked.column or (), asked.drop or ())
-    options: dict[str, Any] = {
-        "task": asked.task, "kinds": kinds, "group": asked.group, "time": asked.time_column,
-        "positive": asked.positive, "exact_labels": asked.exact_labels,
+    kinds = kinds_asked(options.column or (), options.drop or ())
+    reading: dict[str, Any] = {
+        "task": options.task, "kinds": kinds, "group": options.group, "time": options.time_column,
+        "positive": options.positive, "exact_labels": options.exact_labels,
     }  # fmt: skip
-    table = load_table(asked.data, asked.target, **options)
+    table = load_table(options.data, options.target, **reading)
     test = None
-    if asked.test is not None:
-        if not is_table(asked.test):
-            raise InvalidArgument(f"--test {asked.test}: give a table, as the data is")
-        test = load_test(asked.test, table)
+    if options.test is not None:
+        if not is_table(options.test):
+            raise InvalidArgument(f"--test {options.test}: give a table, as the data is")
+        test = load_test(options.test, table)
     left_out = [*table.left_out, *(() if test is None else test.left_out)]
     read, used = (sum(sizes) for sizes in zip(*((t.read, len(t.y)) for t in (table, test) if t), strict=True))
     _refuse_too_few(
-        asked.data, "row", read, used, left_out, f"fill in {table.target} where it is missing, or "
+        options.data, "row", read, used, left_out, f"fill in {table.target} where it is missing, or "
     )
-    knows_codes = asked.model == "auto" or embeds_categories(asked.model)
+    knows_codes = options.model == "auto" or embeds_categories(options.model)
     return split_table(
         table,
-        seed=asked.seed,
-        limit=asked.limit,
-        validation=asked.validation,
+        seed=options.seed,
+        limit=options.limit,
+        validation=options.validation,
         test=test,
         one_hot=not knows_codes,
     )
@@ -208,37 +210,37 @@ def _refuse_too_few(
     )
 
 
-def _length_in_words(asked: Asked, epochs: int) -> str:
-    if not asked.is_open:
+def _length_in_words(options: Options, epochs: int) -> str:
+    if not options.is_open:
         return f"The training is {epochs} epochs long, by the number of examples."
-    if asked.total_epochs is not None:
-        return f"All of it together may take {asked.total_epochs:g} epochs."
+    if options.total_epochs is not None:
+        return f"All of it together may take {options.total_epochs:g} epochs."
     return (
         f"A training of so many examples usually has {epochs} epochs; all of it together may take "
-        f"{_budget(asked):g} times that, as one net or as several."
+        f"{_budget(options):g} times that, as one net or as several."
     )
 
 
 # Time -----------------------------------------------------------------------------------------------------
 
 
-def _budget(asked: Asked) -> float:
-    return default_budget(asked.policy) if asked.budget is None else asked.budget
+def _budget(options: Options) -> float:
+    return default_budget(options.policy) if options.budget is None else options.budget
 
 
-def _within(asked: Asked, epochs: int, net: nn.Module, split: Split, size: int, said: list[str]) -> int:
+def _within(options: Options, epochs: int, net: nn.Module, split: Split, size: int, said: list[str]) -> int:
     """As many epochs as the time allows."""
-    assert asked.time is not None
-    per_epoch = _seconds_per_epoch(net, split, size, asked.device)
-    budget = _budget(asked)
-    judged = asked.compare and is_table(asked.data)
-    learning = asked.time - kept_for_after(asked.time, judged=judged)
+    assert options.time is not None
+    per_epoch = _seconds_per_epoch(net, split, size, options.device)
+    budget = _budget(options)
+    judged = options.compare and is_table(options.data)
+    learning = options.time - kept_for_after(options.time, judged=judged)
     possible = math.floor(SLACK * learning / (per_epoch * budget))
     if possible < 1:
         raise InvalidArgument(
             f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} "
             f"s: more than the time "
-            f"allows ({asked.time:g} s); give more, or fewer examples with --limit"
+            f"allows ({options.time:g} s); give more, or fewer examples with --limit"
         )
     if possible < epochs:
         said.append(f"The time allows {possible} of these epochs, at {per_epoch:.2g} s each.")

@@ -1,6 +1,5 @@
 """What `gammatune train` does: data by name or file, a net by name, and the run that comes of them."""
 
-import re
 import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument
 from gammatune.journal.history import FILE, replay
-from gammatune.pipeline.options import Asked
+from gammatune.pipeline.options import Options
 from gammatune.supervised.defaults import kept_for_after
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Stopped(BaseException):
         self.status = status
 
 
-def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
+def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
     """Train; the run directory, a new one in RUNS where none was given.
 
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
@@ -44,14 +43,14 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     from gammatune.supervised.fit import fit
     from gammatune.tuning.signals import Terminated
 
-    _check(asked, run_dir)
-    asked = _as_begun(asked, run_dir)
-    named: Any = asked  # names come as text, which `fit` checks
-    prepared = prepare(asked)
+    _check(options, run_dir)
+    options = _as_begun(options, run_dir)
+    named: Any = options  # names come as text, which `fit` checks
+    prepared = prepare(options)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
-    judged = prepared.is_table and asked.compare
-    after = 0.0 if asked.time is None else kept_for_after(asked.time, judged=judged)
+    judged = prepared.is_table and options.compare
+    after = 0.0 if options.time is None else kept_for_after(options.time, judged=judged)
     began = clock.perf_counter()
     try:
         with follower:
@@ -60,50 +59,50 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
                 split.train,
                 split.select,
                 test_set=split.report,
-                epochs=None if asked.is_open else prepared.epochs,
-                budget=None if asked.is_open else asked.budget,
-                total_epochs=_total(asked, prepared),
-                guide=prepared.epochs if asked.is_open else None,
-                time=asked.time,
-                reserve=after if asked.time is not None else 0.0,
+                epochs=None if options.is_open else prepared.epochs,
+                budget=None if options.is_open else options.budget,
+                total_epochs=_total(options, prepared),
+                guide=prepared.epochs if options.is_open else None,
+                time=options.time,
+                reserve=after if options.time is not None else 0.0,
                 policy=named.policy,
                 schedule=named.schedule,
                 sampler=named.sampler,
-                objective=_objective(asked, split.task),
+                objective=_objective(options, split.task),
                 metric=named.metric,
                 class_weights=named.class_weights,
                 target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
-                space=asked.search or None,
+                space=options.search or None,
                 optimizer=named.optimizer,
-                lr=asked.lr,
-                weight_decay=asked.weight_decay,
+                lr=options.lr,
+                weight_decay=options.weight_decay,
                 pretrained=True if prepared.weights is not None else None,
                 patience=prepared.patience,
-                extra=_judge(asked, prepared, directory, began, follower) if judged else None,
-                batch_size=asked.batch_size,
-                device=asked.device,
-                parallel=asked.parallel,
-                workers=asked.workers,
-                at_once=asked.at_once,
-                ensemble=asked.ensemble,
+                extra=_judge(options, prepared, directory, began, follower) if judged else None,
+                batch_size=options.batch_size,
+                device=options.device,
+                parallel=options.parallel,
+                workers=options.workers,
+                at_once=options.at_once,
+                ensemble=options.ensemble,
                 new_model=prepared.another,
                 keep=named.keep,
-                seed=asked.seed,
+                seed=options.seed,
                 run_dir=directory,
                 facts={
-                    "data": asked.data,
+                    "data": options.data,
                     "model": prepared.model,
                     **({} if prepared.weights is None else {"weights": prepared.weights}),
                     "shape": list(split.shape),
                     "preprocessing": split.preprocessing.to_dict(),
-                    "limit": asked.limit,
-                    "validation": asked.validation,
-                    "weight_decay": asked.weight_decay,
+                    "limit": options.limit,
+                    "validation": options.validation,
+                    "weight_decay": options.weight_decay,
                     "said": list(prepared.said),
                     "command": asdict(
-                        replace(asked, usual=prepared.epochs, patience=prepared.patience or 0)
-                        if asked.is_open
-                        else replace(asked, epochs=prepared.epochs, patience=prepared.patience or 0)
+                        replace(options, usual=prepared.epochs, patience=prepared.patience or 0)
+                        if options.is_open
+                        else replace(options, epochs=prepared.epochs, patience=prepared.patience or 0)
                     ),
                 },
                 listeners=[follower],
@@ -116,29 +115,29 @@ def train(asked: Asked, run_dir: str | None, follower: "Follower") -> str:
     return directory
 
 
-def _check(asked: Asked, run_dir: str | None) -> None:
-    if asked.task not in (None, "classification", "regression"):
-        raise InvalidArgument(f"--task {asked.task}: write classification or regression")
-    if asked.threads is not None and asked.threads < 1:
-        raise InvalidArgument(f"--threads {asked.threads}: give 1 or more")
-    if not 0 <= asked.seed < SEEDS:
-        raise InvalidArgument(f"--seed {asked.seed}: give a whole number from 0 to {SEEDS - 1}")
+def _check(options: Options, run_dir: str | None) -> None:
+    if options.task not in (None, "classification", "regression"):
+        raise InvalidArgument(f"--task {options.task}: write classification or regression")
+    if options.threads is not None and options.threads < 1:
+        raise InvalidArgument(f"--threads {options.threads}: give 1 or more")
+    if not 0 <= options.seed < SEEDS:
+        raise InvalidArgument(f"--seed {options.seed}: give a whole number from 0 to {SEEDS - 1}")
     if run_dir is not None and not run_dir.strip():
         raise InvalidArgument(f"--run-dir {run_dir!r}: name a directory, or leave --run-dir out")
-    if asked.class_weights not in (None, "balanced"):
-        raise InvalidArgument(f"--class-weights {asked.class_weights}: write balanced, or leave it out")
-    if asked.total_epochs is not None and (asked.epochs is not None or asked.budget is not None):
-        other = "--epochs" if asked.epochs is not None else "--budget"
+    if options.class_weights not in (None, "balanced"):
+        raise InvalidArgument(f"--class-weights {options.class_weights}: write balanced, or leave it out")
+    if options.total_epochs is not None and (options.epochs is not None or options.budget is not None):
+        other = "--epochs" if options.epochs is not None else "--budget"
         raise InvalidArgument(
-            f"--total-epochs {asked.total_epochs:g} says what everything together may take, and leaves the length of "
-            f"a training open: leave {other} out"
+            f"--total-epochs {options.total_epochs:g} says what everything together may take, and leaves the length "
+            f"of a training open: leave {other} out"
         )
-    if asked.patience is not None and asked.patience < 0:
-        raise InvalidArgument(f"--patience {asked.patience}: give a number of epochs; 0 trains to the end")
+    if options.patience is not None and options.patience < 0:
+        raise InvalidArgument(f"--patience {options.patience}: give a number of epochs; 0 trains to the end")
 
 
 def _judge(
-    asked: Asked, prepared: "Prepared", directory: str, began: float, follower: "Follower"
+    options: Options, prepared: "Prepared", directory: str, began: float, follower: "Follower"
 ) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
     from gammatune.pipeline.table_diagnostics import Allowance, judge
@@ -146,37 +145,37 @@ def _judge(
     def allowance() -> Allowance:
         # of all the processes of a run that was gone on with, and of this one what its journal has not
         spent = max(replay(directory).elapsed, clock.perf_counter() - began)
-        return Allowance(spent, None if asked.time is None else max(0.0, asked.time - spent))
+        return Allowance(spent, None if options.time is None else max(0.0, options.time - spent))
 
     return judge(
         prepared.split,
-        metric=asked.metric,
-        class_weights=asked.class_weights,
-        seed=asked.seed,
+        metric=options.metric,
+        class_weights=options.class_weights,
+        seed=options.seed,
         allowance=allowance,
         tell=follower,
     )
 
 
-def _as_begun(asked: Asked, run_dir: str | None) -> Asked:
+def _as_begun(options: Options, run_dir: str | None) -> Options:
     """With the length that was chosen when the run began, by the clock perhaps, where it is gone on with."""
-    if run_dir is None or asked.epochs is not None or not (Path(run_dir) / FILE).is_file():
-        return asked
-    begun = Asked.of_run(run_dir)
-    same = replace(begun, epochs=None, usual=None, patience=asked.patience) == asked
-    return begun if same else asked
+    if run_dir is None or options.epochs is not None or not (Path(run_dir) / FILE).is_file():
+        return options
+    begun = Options.of_run(run_dir)
+    same = replace(begun, epochs=None, usual=None, patience=options.patience) == options
+    return begun if same else options
 
 
-def _total(asked: Asked, prepared: "Prepared") -> float | None:
+def _total(options: Options, prepared: "Prepared") -> float | None:
     """What all of it may take, in epochs, where the length of the training was left open."""
     from gammatune.tuning.tuner import total_of
 
-    if not asked.is_open or asked.total_epochs is not None:
-        return asked.total_epochs
-    return total_of(asked.budget, prepared.epochs)
+    if not options.is_open or options.total_epochs is not None:
+        return options.total_epochs
+    return total_of(options.budget, prepared.epochs)
 
 
-def _objective(asked: Asked, task: str) -> "Objective | None":
+def _objective(options: Options, task: str) -> "Objective | None":
     """What was asked for; None leaves it to `fit`, which goes by the metric or the task."""
     from gammatune.metrics.catalogue import recipe
     from gammatune.metrics.objectives import (
@@ -187,35 +186,21 @@ def _objective(asked: Asked, task: str) -> "Objective | None":
         make_objective,
     )
 
-    if asked.objective is None and asked.lam == DEFAULT_LAM:
+    if options.objective is None and options.lam == DEFAULT_LAM:
         return None
-    if asked.objective is None and asked.metric is not None:
-        return for_metric(recipe(asked.metric, task).name, lam=asked.lam)
+    if options.objective is None and options.metric is not None:
+        return for_metric(recipe(options.metric, task).name, lam=options.lam)
     default = DEFAULT_CLASSIFICATION if task == "classification" else DEFAULT_REGRESSION
-    return make_objective(asked.objective or default, lam=asked.lam)
+    return make_objective(options.objective or default, lam=options.lam)
 
 
-def seconds_in(text: str | None) -> float | None:
-    """'90', '90s', '5m', '1h30m' in seconds. Raises InvalidArgument at anything else, and at nothing."""
-    if text is None:
-        return None
-    found = re.fullmatch(
-        r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower()
-    )
-    parts = [float(part or 0) for part in found.groups()] if found and text.strip() else []
-    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
-    if not seconds > 0:
-        raise InvalidArgument(f"--time {text}: write a time such as 90s, 5m or 1h30m")
-    return seconds
-
-
-def plan(asked: Asked) -> tuple[tuple[str, ...], Mapping[str, float]]:
+def plan(options: Options) -> tuple[tuple[str, ...], Mapping[str, float]]:
     """What would be done, in sentences, and what it would cost; nothing is trained."""
     from gammatune.pipeline.prepare import estimate, prepare
 
-    _check(asked, None)
-    prepared = prepare(asked)
-    return prepared.said, {"epochs": prepared.epochs, **estimate(prepared, asked)}
+    _check(options, None)
+    prepared = prepare(options)
+    return prepared.said, {"epochs": prepared.epochs, **estimate(prepared, options)}
 
 
 def next_run(name: str) -> str:
