@@ -20,7 +20,7 @@ class Few:
     name: str = field(metadata={"help": "a name"})
     size: int = option("Sizes", "how large", 3)
     half: bool | None = option(None, "a half", flag="--half/--whole")
-    words: list[str] | None = option("Sizes", "several")
+    words: list[str] | None = option("Sizes", "several")  # noqa: RUF009 (it gives a field)
     length: float | None = option(
         None, "read from text", read=lambda text: None if text is None else len(text)
     )
