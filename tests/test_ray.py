@@ -69,6 +69,16 @@ def timeless(result: Any) -> list[Any]:
 
 
 @pytest.mark.usefixtures("cluster")
+def test_so_it_is_where_the_optimizer_is_chosen() -> None:
+    options: dict[str, Any] = {"optimizer": "auto", "epochs": 20, "budget": 1.95, "ensemble": False}
+    alone, weights = fit(at_once=4, **options)
+    assert {o.values["optimizer"] for o in alone.rollouts} == {"adamw", "muon"}
+    beside, same = fit(parallel="ray", workers=2, **options)
+    assert timeless(beside) == timeless(alone)
+    assert all(torch.equal(value, same[name]) for name, value in weights.items())
+
+
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize(
     ("workers", "budget", "ensemble"),
     [(1, 2.5, False), (2, 7.0, False), (2, 4.0, True)],
