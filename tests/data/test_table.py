@@ -15,11 +15,11 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.columns import kinds_asked, tell
 from gammatune.pipeline.data.split import divide
 from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
+from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import (
     MISSING,
     UNKNOWN,
     TablePreprocessing,
-    learn_table,
     preparing_from_dict,
 )
 

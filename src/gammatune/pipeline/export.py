@@ -101,19 +101,11 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     Raises JournalError: no finished run there. InvalidArgument: not a run of the command line, another ending, a file
     that is there already or cannot be written. ModelMismatch: a network that torch cannot export. MissingExtra.
     """
-    path = Path(out)
-    if path.suffix not in WRITERS:
-        raise InvalidArgument(
-            f"{out or 'an empty name'} does not say what to write; end it in {' or '.join(WRITERS)}"
-        )
+    path = _path(out)
     plan = plan_of(run)
     is_table = not isinstance(plan.preprocessing, Preprocessing)
-    beside = path.with_suffix(".json")
-    for written in [path, beside] if is_table and not raw else [path]:
-        if written.exists() and not force:
-            raise InvalidArgument(
-                f"{written} is there already; name another file, or write over it with --force"
-            )
+    beside = path.with_suffix(".json") if is_table and not raw else None
+    _refuse_what_is_there(path, beside, force=force)
     writer = WRITERS[path.suffix]()
     net = network(plan, single=single)
     program = _of_one_input(net) if raw else Prepared(plan, net, prepares=not is_table).eval()
@@ -140,7 +132,7 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
             )
         _put(path, write)
     also = ""
-    if is_table and not raw:
+    if beside is not None:
         _put(
             beside,
             lambda at: at.write_text(json.dumps(details, indent=1, ensure_ascii=False) + "\n", "utf-8"),
@@ -152,6 +144,22 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
         f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}{averaged}, for any "
         f"n{checked}"
     )
+
+
+def _path(out: str) -> Path:
+    if Path(out).suffix not in WRITERS:
+        raise InvalidArgument(
+            f"{out or 'an empty name'} does not say what to write; end it in {' or '.join(WRITERS)}"
+        )
+    return Path(out)
+
+
+def _refuse_what_is_there(*places: Path | None, force: bool) -> None:
+    for written in places:
+        if written is not None and written.exists() and not force:
+            raise InvalidArgument(
+                f"{written} is there already; name another file, or write over it with --force"
+            )
 
 
 def _nearly(apart: float) -> str:

@@ -18,7 +18,8 @@ from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.reading import is_table, read_table
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, codes_of
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.values import codes_of
 from gammatune.pipeline.load import network, plan_of
 
 if TYPE_CHECKING:

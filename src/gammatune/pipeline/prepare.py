@@ -62,18 +62,7 @@ def prepare(options: Options) -> Prepared:
     """Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training."""
     said: list[str] = []
     table = is_table(options.data)
-    if (
-        not table
-        and not _is_spreadsheet(options.data)
-        and (wrong := [name for name in FOR_TABLES if getattr(options, name)])
-    ):
-        raise InvalidArgument(
-            f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), "
-            f"and {options.data} is "
-            "none"
-        )
-    if table and options.image_size is not None:
-        raise InvalidArgument("--image-size goes with images, and this is a table; leave it out")
+    _refuse_of_another_kind(options, table=table)
     model = options.model
     begun = None if table and model == "auto" else beginning(model, options.weights)
     if table:
@@ -120,6 +109,18 @@ def prepare(options: Options) -> Prepared:
         patience or None,
         tuple(dict.fromkeys([*split.said, *said])),
     )
+
+
+def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
+    """Options that go with other data than these."""
+    wrong = [] if table or _is_spreadsheet(options.data) else [n for n in FOR_TABLES if getattr(options, n)]
+    if wrong:
+        raise InvalidArgument(
+            f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), and "
+            f"{options.data} is none"
+        )
+    if table and options.image_size is not None:
+        raise InvalidArgument("--image-size goes with images, and this is a table; leave it out")
 
 
 def _another(begun: Beginning, split: Split) -> nn.Module:

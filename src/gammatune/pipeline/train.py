@@ -59,10 +59,7 @@ def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
                 split.train,
                 split.select,
                 test_set=split.report,
-                epochs=None if options.is_open else prepared.epochs,
-                budget=None if options.is_open else options.budget,
-                total_epochs=_total(options, prepared),
-                guide=prepared.epochs if options.is_open else None,
+                **_length(options, prepared),
                 time=options.time,
                 reserve=after if options.time is not None else 0.0,
                 policy=named.policy,
@@ -89,22 +86,7 @@ def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
                 keep=named.keep,
                 seed=options.seed,
                 run_dir=directory,
-                facts={
-                    "data": options.data,
-                    "model": prepared.model,
-                    **({} if prepared.weights is None else {"weights": prepared.weights}),
-                    "shape": list(split.shape),
-                    "preprocessing": split.preprocessing.to_dict(),
-                    "limit": options.limit,
-                    "validation": options.validation,
-                    "weight_decay": options.weight_decay,
-                    "said": list(prepared.said),
-                    "command": asdict(
-                        replace(options, usual=prepared.epochs, patience=prepared.patience or 0)
-                        if options.is_open
-                        else replace(options, epochs=prepared.epochs, patience=prepared.patience or 0)
-                    ),
-                },
+                facts=_facts(options, prepared),
                 listeners=[follower],
             )
         write_pictures(directory, split)
@@ -113,6 +95,23 @@ def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
         kept = directory if (Path(directory) / FILE).is_file() else None
         raise Stopped(kept, stop.status if isinstance(stop, Terminated) else 130) from None
     return directory
+
+
+def _facts(options: Options, prepared: "Prepared") -> Mapping[str, Any]:
+    """For the first line of the journal."""
+    chosen = {"usual" if options.is_open else "epochs": prepared.epochs, "patience": prepared.patience or 0}
+    return {
+        "data": options.data,
+        "model": prepared.model,
+        **({} if prepared.weights is None else {"weights": prepared.weights}),
+        "shape": list(prepared.split.shape),
+        "preprocessing": prepared.split.preprocessing.to_dict(),
+        "limit": options.limit,
+        "validation": options.validation,
+        "weight_decay": options.weight_decay,
+        "said": list(prepared.said),
+        "command": {**asdict(options), **chosen},
+    }
 
 
 def _check(options: Options, run_dir: str | None) -> None:
@@ -166,13 +165,18 @@ def _as_begun(options: Options, run_dir: str | None) -> Options:
     return begun if same else options
 
 
-def _total(options: Options, prepared: "Prepared") -> float | None:
-    """What all of it may take, in epochs, where the length of the training was left open."""
+def _length(options: Options, prepared: "Prepared") -> dict[str, Any]:
+    """What `fit` is told of how long to train: the epochs of a training, or what all of it may take, in epochs, and
+    how many a training usually has."""
     from gammatune.tuning.tuner import total_of
 
-    if not options.is_open or options.total_epochs is not None:
-        return options.total_epochs
-    return total_of(options.budget, prepared.epochs)
+    if not options.is_open:
+        return {"epochs": prepared.epochs, "budget": options.budget, "total_epochs": options.total_epochs}
+    total = options.total_epochs
+    return {
+        "total_epochs": total_of(options.budget, prepared.epochs) if total is None else total,
+        "guide": prepared.epochs,
+    }
 
 
 def _objective(options: Options, task: str) -> "Objective | None":

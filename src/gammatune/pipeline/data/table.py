@@ -1,7 +1,4 @@
-"""`Table`: a table to learn from, its target told from its inputs; and its three parts.
-
-The target tells the task: text, truth values and a few whole numbers are classes, other numbers a regression.
-"""
+"""`Table`: a table to learn from, its target told from its inputs; and its three parts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,33 +15,16 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.reading import read_table
-from gammatune.pipeline.data.spelling import find, plain, spellings, written
+from gammatune.pipeline.data.spelling import plain
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
-from gammatune.pipeline.data.table_preprocessing import _counts, _dates, _numbers, codes_of, learn_table
+from gammatune.pipeline.data.table_learning import learn_table
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.target import read_target, task_of
+from gammatune.pipeline.data.values import codes_of, dates_in, numbers_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CLASSES = 20  # distinct whole numbers that are still classes [guess]
-MANY = 1000  # classes; more were never meant [guess]
-# Of two labels, the one that is the event: it gets code 1, of which f1, precision, recall and the like are told.
-POSITIVE = (
-    "yes",
-    "y",
-    "true",
-    "t",
-    "1",
-    "positive",
-    "pos",
-    "ja",
-    "oui",
-    "si",
-    "sí",
-    "sim",
-    "evet",
-    "是",
-    "예",
-)
 USUAL_TARGETS = ("target", "label", "class", "y", "outcome", "answer")
 
 
@@ -127,24 +107,14 @@ def make_table(
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     said: list[str] = []
-    _require(frame, target, "--target", guess=True)
+    _refuse_unclear(frame, target, group, time)
     assert target is not None
-    for option, column in (("--group", group), ("--time-column", time)):
-        if column is not None:
-            _require(frame, column, option)
-            if column == target:
-                raise InvalidArgument(f"{option} {column}: that is the target; name another column")
-    if group is not None and time is not None:
-        raise InvalidArgument(
-            "--group and --time-column each say how the parts are made; give one of them, or the latest rows as a "
-            "file of their own with --test"
-        )
     read = len(frame)
     left_out: list[str] = []
     frame = _with_target(frame, target, left_out)
     said += left_out
     kinds = dict(kinds or {})
-    task = _task_asked(target, task, kinds.pop(target, None))
+    task = task_of(target, task, kinds.pop(target, None))
     found, y, classes, told = read_target(target, frame[target], task, positive, exact=exact_labels)
     said += told
     order = None if time is None else _order(frame[time], time)
@@ -154,14 +124,7 @@ def make_table(
     dropped = tuple(
         c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)
     )
-    if group is not None:
-        said.append(f"Rows of one {group} stay together, and {group} is no input.")
-        if alone := int(frame[group].isna().sum()):
-            said.append(f"{alone} rows have no {group}: they stay together too.")
-    if time is not None:
-        said.append(
-            f"The rows are taken in the order of {time}: the latest report, those before them select."
-        )
+    said += _parts_in_words(frame, group, time)
     return Table(
         name,
         found,
@@ -182,116 +145,18 @@ def make_table(
     )
 
 
-def read_target(
-    name: str,
-    values: "pd.Series[Any]",
-    task: Task | None,
-    positive: str | None = None,
-    *,
-    exact: bool = False,
-) -> tuple[Task, NDArray[Any], tuple[Label, ...], list[str]]:
-    """The task, targets as in `Table`, classes, and how the target was read, in words. exact: see `make_table`."""
-    import pandas as pd
-
-    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    try:
-        spelled: list[str] = []
-        if not exact and not is_number:
-            values = _one_spelling(name, values, spelled)
-        distinct = int(values.nunique())
-    except TypeError as error:  # lists, mappings
-        raise InvalidData(
-            f"the target {name} holds {values.iloc[0]!r:.40}, which is no class and no number; name another column"
-        ) from error
-    if pd.api.types.is_complex_dtype(values):
-        raise InvalidData(f"the target {name} holds complex numbers; give real ones")
-    if is_number and not np.isfinite(values.to_numpy(dtype=np.float64)).all():
-        raise InvalidData(f"the target {name} holds infinite values; drop or correct those rows")
-    if distinct == 1:
-        raise InvalidData(
-            f"the target {name} is {values.iloc[:1].tolist()[0]!r:.40} in every row; there is nothing to learn: "
-            f"name another column"
+def _refuse_unclear(frame: "pd.DataFrame", target: str | None, group: str | None, time: str | None) -> None:
+    _require(frame, target, "--target", guess=True)
+    for option, column in (("--group", group), ("--time-column", time)):
+        if column is not None:
+            _require(frame, column, option)
+            if column == target:
+                raise InvalidArgument(f"{option} {column}: that is the target; name another column")
+    if group is not None and time is not None:
+        raise InvalidArgument(
+            "--group and --time-column each say how the parts are made; give one of them, or the latest rows as a "
+            "file of their own with --test"
         )
-    whole = is_number and bool((values == values.round()).all())
-    few = distinct <= min(CLASSES, len(values) / 2)
-    told: Task = "regression" if is_number and not (whole and few) else "classification"
-    chosen = task or told
-    other = "" if task else "; --task classification reads it otherwise"
-    if chosen == "regression":
-        if not is_number:
-            raise InvalidData(
-                f"--task regression: the target {name} holds text, such as {values.iloc[0]!r:.40}; it "
-                f"must hold numbers"
-            )
-        y = values.to_numpy(dtype=np.float64)
-        return (
-            chosen,
-            y[:, None],
-            (),
-            [f"{name} holds numbers from {y.min():g} to {y.max():g}: a regression{other}."],
-        )
-    if pd.api.types.is_datetime64_any_dtype(values) or (
-        not is_number and date_format(name, values.astype(str), []) is not None
-    ):
-        raise InvalidData(
-            f"the target {name} holds dates, such as {values.iloc[0]!s:.20}, which are not predicted; name another "
-            "column"
-        )
-    if distinct > MANY or distinct > len(values) / 2:
-        raise InvalidData(
-            f"the target {name} holds {distinct} different values in {len(values)} rows, too many to "
-            f"be classes; name "
-            "another column with --target" + (", or say --task regression" if is_number else "")
-        )
-    if whole:
-        values = values.astype(np.int64)
-    elif not pd.api.types.is_bool_dtype(values):
-        values = values.map(str)
-    classes = _in_order(name, values, positive, exact=exact)
-    codes = {label: code for code, label in enumerate(classes)}
-    y = np.array([codes[label] for label in values.tolist()], dtype=np.int64)
-    other = "; --task regression reads it otherwise" if is_number and task is None else ""
-    said = f"{name} is one of {len(classes)} classes ({listed(map(str, classes))}): a classification{other}."
-    if len(classes) == 2:
-        said += f" {classes[1]} is the positive one; --positive LABEL says otherwise."
-    return chosen, y, classes, [said, *spelled]
-
-
-def _one_spelling(name: str, values: "pd.Series[Any]", said: list[str]) -> "pd.Series[Any]":
-    """Labels with one spelling for those that differ in what nobody meant: see `gammatune.pipeline.data.spelling`."""
-    texts = values[values.map(lambda label: isinstance(label, str)).astype(bool)]
-    found = spellings(_counts(texts))
-    said += found.said(name, " --exact-labels keeps them apart.")
-    if found.apart:
-        groups = [", ".join(f"{label} ({found.counts[label]})" for label in group) for group in found.apart]
-        said.append(
-            f"Labels of {name} that differ in case only stay classes of their own, since none is rare: "
-            f"{listed(groups)}. Where they are meant to be one, write them alike."
-        )
-    return values.astype(object).map(found) if found.one else values
-
-
-def _in_order(name: str, values: "pd.Series[Any]", positive: str | None, *, exact: bool) -> tuple[Label, ...]:
-    """The labels, sorted; of two the positive one last: the one asked for, or named so, or the rarer."""
-    counts = values.value_counts()
-    classes = sorted(counts.index.tolist())
-    if positive is not None:
-        (place,) = find([positive], [written(label) for label in classes], exact=exact)
-        chosen = [] if place is None else [classes[place]]
-        if len(classes) != 2 or not chosen:
-            raise InvalidArgument(
-                f"--positive {positive}: {name} has the labels {listed(map(str, classes))}; of two labels name one"
-            )
-    elif len(classes) == 2 and isinstance(classes[0], str):
-        chosen = [label for label in classes if label.strip().lower() in POSITIVE]
-        chosen = (
-            chosen
-            if len(chosen) == 1
-            else [min(classes, key=lambda label: (counts[label], label != classes[1]))]
-        )
-    else:
-        return tuple(classes)
-    return (*(label for label in classes if label != chosen[0]), chosen[0])
 
 
 def split_table(
@@ -320,26 +185,7 @@ def split_table(
         validation=validation,
         report=test is None,
     )
-    preprocessing = learn_table(
-        table.frame.iloc[train],
-        table.y[train],
-        task=table.task,
-        columns=table.columns,
-        target=table.target,
-        classes=table.classes,
-        identifiers=table.identifiers,
-        one_hot=one_hot,
-        ordered_by=table.ordered_by,
-        header=table.header,
-        decimal=table.decimal,
-        exact_labels=table.exact_labels,
-        said=said,
-    )
-    if not preprocessing.columns:
-        raise InvalidData(
-            f"nothing is left to learn from: the only inputs are dates of one day "
-            f"({table.ordered_by}); give more columns"
-        )
+    preprocessing = _learned(table, train, one_hot, said)
     rows = {"train": train, "select": select}
     frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
     ys = {part: table.y[taken] for part, taken in rows.items()}
@@ -359,6 +205,31 @@ def split_table(
     return Split(
         name=table.name, **parts, preprocessing=preprocessing, said=tuple(dict.fromkeys([*said, *strange]))
     )
+
+
+def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:
+    """train: which rows teach."""
+    preprocessing = learn_table(
+        table.frame.iloc[train],
+        table.y[train],
+        task=table.task,
+        columns=table.columns,
+        target=table.target,
+        classes=table.classes,
+        identifiers=table.identifiers,
+        one_hot=one_hot,
+        ordered_by=table.ordered_by,
+        header=table.header,
+        decimal=table.decimal,
+        exact_labels=table.exact_labels,
+        said=said,
+    )
+    if not preprocessing.columns:
+        raise InvalidData(
+            f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more "
+            "columns"
+        )
+    return preprocessing
 
 
 def load_test(path: str | Path, table: Table) -> Table:
@@ -386,7 +257,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     values = frame[table.target]
     y: NDArray[Any]
     if table.task == "regression":
-        y = _numbers(values)[:, None]
+        y = numbers_in(values)[:, None]
         if np.isnan(y).any():
             raise InvalidData(
                 f"{name} holds {table.target} {values[np.isnan(y[:, 0])].iloc[0]!r:.40}, which is no number"
@@ -417,22 +288,6 @@ def _with_target(frame: "pd.DataFrame", target: str, said: list[str]) -> "pd.Dat
     rest = frame[~empty].reset_index(drop=True)
     # truth values beside which one was missing
     return rest.assign(**{target: rest[target].infer_objects()})
-
-
-def _task_asked(target: str, task: Task | None, kind: Kind | None) -> Task | None:
-    """--column TARGET=KIND says of the target what --task says."""
-    if kind is None:
-        return task
-    meant: dict[Kind, Task] = {"category": "classification", "number": "regression"}
-    if kind == "drop":
-        raise InvalidArgument(f"--drop {target}: that is the target; name another column with one of the two")
-    if kind not in meant:
-        raise InvalidArgument(
-            f"--column {target}={kind}: that is the target, and is a number or a category; say one of these"
-        )
-    if task not in (None, meant[kind]):
-        raise InvalidArgument(f"--task {task} and --column {target}={kind} contradict each other; give one")
-    return meant[kind]
 
 
 def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: bool = False) -> None:
@@ -467,13 +322,27 @@ def _order(values: "pd.Series[Any]", name: str) -> NDArray[Any]:
                     f"{values.iloc[0]!r:.40}; write dates as "
                     "2024-12-31"
                 )
-        dates = _dates(values, written)
+        dates = dates_in(values, written)
         found = np.where(dates.isna(), np.nan, dates.astype("int64"))
     if np.isnan(found).any():
         raise InvalidData(
             f"--time-column {name} is missing in {int(np.isnan(found).sum())} rows; fill it, or drop those rows"
         )
     return found
+
+
+def _parts_in_words(frame: "pd.DataFrame", group: str | None, time: str | None) -> list[str]:
+    """By what the parts are made, where that is not by chance."""
+    said = []
+    if group is not None:
+        said.append(f"Rows of one {group} stay together, and {group} is no input.")
+        if alone := int(frame[group].isna().sum()):
+            said.append(f"{alone} rows have no {group}: they stay together too.")
+    if time is not None:
+        said.append(
+            f"The rows are taken in the order of {time}: the latest report, those before them select."
+        )
+    return said
 
 
 def _in_words(columns: Sequence[Column]) -> list[str]:

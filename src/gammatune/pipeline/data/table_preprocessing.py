@@ -19,8 +19,7 @@ knows no codes they become one column a level (`one_hot`).
 """
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -29,22 +28,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidData
-from gammatune.pipeline.data.columns import Column, is_unnamed, listed
+from gammatune.pipeline.data.columns import is_unnamed, listed
 from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.spelling import find, otherwise, spellings, written
+from gammatune.pipeline.data.spelling import find, otherwise, written
+from gammatune.pipeline.data.values import counts_of, dates_in, days_of, numbers_in, texts_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CLIP = 3.0  # RealMLP's
 FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
-LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
 UNKNOWN, MISSING = 0, 1  # codes
-LARGEST = 1e100  # of a number: beyond it, ranges of ranges overflow
 
 Part: TypeAlias = Literal["trend", "month", "weekday", "hour"]
 CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
@@ -182,12 +180,12 @@ class TablePreprocessing:
             if not len(values):
                 continue
             if isinstance(column, Category):
-                said += otherwise(_counts(values), column.levels).said(column.name)
+                said += otherwise(counts_of(values), column.levels).said(column.name)
                 continue
             if isinstance(column, Number):
-                strange, kind = values[np.isnan(_numbers(values))], "numbers"
+                strange, kind = values[np.isnan(numbers_in(values))], "numbers"
             else:
-                strange, kind = values[_dates(values, column.format).isna()], _in_format(column)
+                strange, kind = values[dates_in(values, column.format).isna()], _in_format(column)
             if len(strange):
                 said.append(
                     f"{len(strange)} of {len(values)} values of {column.name} are no {kind}, such as "
@@ -274,111 +272,12 @@ def preparing_from_dict(saved: Mapping[str, Any]) -> "Preprocessing | TablePrepr
     return Preprocessing.from_dict(saved)
 
 
-def learn_table(
-    frame: "pd.DataFrame",
-    y: NDArray[Any],
-    *,
-    task: Task,
-    columns: Sequence[Column],
-    target: str,
-    classes: tuple[Label, ...],
-    identifiers: Sequence[str] = (),
-    one_hot: bool = False,
-    ordered_by: str | None = None,
-    header: Sequence[str] = (),
-    decimal: Mark = "",
-    exact_labels: bool = False,
-    said: list[str] | None = None,
-) -> TablePreprocessing:
-    """The preprocessing that training rows and their targets give.
-
-    y: codes (n,) for a classification, targets (n, 1) for a regression. ordered_by: the column of dates by which the
-    parts of the data follow each other; its trend is left out, since every later row lies beyond those trained on.
-    said: takes which spellings of levels are one. The others: see `TablePreprocessing`.
-    """
-    said = [] if said is None else said
-    learned: list[Encoded] = []
-    for column in columns:
-        values = frame[column.name]
-        if column.kind == "number":
-            learned.append(_learn_number(column.name, _numbers(values)))
-        elif column.kind == "date" and (date := _learn_date(column, values, trend=column.name != ordered_by)):
-            learned.append(date)
-    learned += [_learn_category(c.name, frame[c.name], said) for c in columns if c.kind == "category"]
-    mean, std = ((), ()) if task == "classification" else (_float(y.mean()), _float(y.std() or 1.0))
-    return TablePreprocessing(
-        task,
-        tuple(learned),
-        target,
-        one_hot,
-        tuple(identifiers),
-        classes,
-        mean,
-        std,
-        tuple(header),
-        decimal,
-        exact_labels,
-    )
-
-
-def _float(value: Any) -> tuple[float]:
-    return (float(value),)
-
-
-# Learning -------------------------------------------------------------------------------------------------
-
-
-def _learn_number(name: str, values: NDArray[np.float64]) -> Number:
-    centre, scale = _robust(values)
-    return Number(name, centre, scale, bool(np.isnan(values).any()))
-
-
-def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median and interquartile range of what is not missing; half the range where three quarters are equal,
-    else 1."""
-    present = values[~np.isnan(values)]
-    if not len(present):
-        return 0.0, 1.0
-    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25))))
-    if not scale > 0:
-        scale = float(np.ptp(present)) / 2 or 1.0
-    return float(np.median(present)), scale
-
-
-def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:
-    found = _counts(values)
-    one = spellings(found)
-    said += one.said(name)
-    counts: Counter[str] = Counter()
-    for text, count in found.items():
-        counts[one(text)] += count
-    # of equal counts by name, so that nothing depends on the order of rows
-    levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
-    return Category(name, tuple(levels))
-
-
-def _learn_date(column: Column, values: "pd.Series[Any]", *, trend: bool) -> Date | None:
-    dates = _dates(values, column.format)
-    days = _days(dates)
-    parts: list[Part] = ["trend"] if trend else []
-    if dates.dt.month.nunique() > 1:
-        parts.append("month")
-    if dates.dt.day_of_week.nunique() > 1:
-        parts.append("weekday")
-    if dates.dt.hour.nunique() > 1:
-        parts.append("hour")
-    if not parts:
-        return None
-    centre, scale = _robust(days)
-    return Date(column.name, column.format, tuple(parts), centre, scale, bool(np.isnan(days).any()))
-
-
 # Encoding -------------------------------------------------------------------------------------------------
 
 
 def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list[str]) -> NDArray[np.float64]:
     if isinstance(column, Number):
-        return _flag(_squash(_numbers(values), column.centre, column.scale)[:, None], column.flagged)
+        return _flag(_squash(numbers_in(values), column.centre, column.scale)[:, None], column.flagged)
     if isinstance(column, Date):
         return _encode_date(column, values)
     codes = _codes(column, values, said)
@@ -401,11 +300,11 @@ def _flag(encoded: NDArray[np.float64], flagged: bool) -> NDArray[np.float64]:
 
 
 def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
-    dates = _dates(values, column.format)
+    dates = dates_in(values, column.format)
     parts = []
     for part in column.parts:
         if part == "trend":
-            parts.append(_squash(_days(dates), column.centre, column.scale)[:, None])
+            parts.append(_squash(days_of(dates), column.centre, column.scale)[:, None])
             continue
         at = {"month": dates.dt.month - 1, "weekday": dates.dt.day_of_week, "hour": dates.dt.hour}[part]
         angle = 2 * np.pi * at.to_numpy(dtype=np.float64, na_value=np.nan) / CYCLES[part]
@@ -414,7 +313,7 @@ def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
 
 
 def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArray[np.int64]:
-    places, distinct = _texts(values)
+    places, distinct = texts_in(values)
     found = [-1 if place is None else place for place in find(distinct, column.levels)]
     coded = np.array([UNKNOWN if place < 0 else place + 2 for place in found] + [MISSING], dtype=np.int64)
     codes: NDArray[np.int64] = coded[places]  # the place of what is missing is -1, the last
@@ -425,87 +324,6 @@ def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArr
             f"{distinct[places[strange[0]]]!r:.40}: they count as unknown."
         )
     return codes
-
-
-def _numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
-    """As numbers; what is none, or infinite, is missing."""
-    import pandas as pd
-
-    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        return np.full(len(values), np.nan)  # pandas would count their ticks
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    return numbers.clip(-LARGEST, LARGEST)
-
-
-def _texts(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
-    """As text: the place of each value in a list of the different ones, -1 where it is missing; and the list."""
-    import pandas as pd
-
-    try:
-        places, distinct = pd.factorize(values)
-    except TypeError:  # lists, mappings
-        places, distinct = pd.factorize(values.map(str, na_action="ignore"))
-    return places.astype(np.int64), [written(value) for value in distinct.tolist()]
-
-
-def _counts(values: "pd.Series[Any]") -> Counter[str]:
-    """How often each value is there, as text."""
-    places, distinct = _texts(values)
-    counts: Counter[str] = Counter()
-    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
-        counts[text] += int(count)
-    return counts
-
-
-def codes_of(
-    name: str,
-    target: str,
-    values: "pd.Series[Any]",
-    classes: Sequence[Label],
-    said: list[str],
-    *,
-    exact: bool = False,
-) -> NDArray[np.int64]:
-    """The index in `classes` of each label. name: of the table. said: takes which were spelled otherwise.
-
-    exact: they may not be. Raises InvalidData at one that is none of them.
-    """
-    places, distinct = _texts(values)
-    known = [written(label) for label in classes]
-    found = find(distinct, known, exact=exact)
-    unknown = [text for text, place in zip(distinct, found, strict=True) if place is None]
-    if unknown:
-        raise InvalidData(
-            f"{name} holds {target} {unknown[0]!r:.40}, which the training data never shows; known: "
-            f"{listed(map(str, classes))}"
-        )
-    if not exact:
-        said += otherwise(_counts(values), known).said(target)
-    return np.array(found, dtype=np.int64)[places]
-
-
-def _dates(values: "pd.Series[Any]", written: str | None) -> "pd.Series[Any]":
-    """Without a time zone, in UTC where there was one; what is no date is missing."""
-    import pandas as pd
-
-    if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
-        dates = values
-    else:
-        values = values.astype(object)
-        dates = pd.to_datetime(values, format=written or "ISO8601", errors="coerce", utc=True)
-        if written not in (None, "ISO8601"):  # nobody takes 2024-12-31 for another day
-            left = values.where(dates.isna() & values.astype(str).str.match(r"\s*\d{4}-\d\d-\d\d"))
-            dates = dates.fillna(pd.to_datetime(left, format="ISO8601", errors="coerce", utc=True))
-    return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
-
-
-def _days(dates: "pd.Series[Any]") -> NDArray[np.float64]:
-    """Days since 1970; NaN where missing."""
-    # whole seconds, since nanoseconds end in 2262, and people write 9999-12-31
-    seconds = dates.to_numpy().astype("datetime64[s]")
-    days: NDArray[np.float64] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / (24 * 3600))
-    return days
 
 
 def _in_format(column: Date) -> str:

@@ -1,0 +1,123 @@
+"""What the training rows of a table teach: a `TablePreprocessing`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gammatune.pipeline.data.columns import Column
+from gammatune.pipeline.data.dataset import Label, Task
+from gammatune.pipeline.data.numerals import Mark
+from gammatune.pipeline.data.spelling import spellings
+from gammatune.pipeline.data.table_preprocessing import (
+    Category,
+    Date,
+    Encoded,
+    Number,
+    Part,
+    TablePreprocessing,
+)
+from gammatune.pipeline.data.values import counts_of, dates_in, days_of, numbers_in
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
+
+
+def learn_table(
+    frame: "pd.DataFrame",
+    y: NDArray[Any],
+    *,
+    task: Task,
+    columns: Sequence[Column],
+    target: str,
+    classes: tuple[Label, ...],
+    identifiers: Sequence[str] = (),
+    one_hot: bool = False,
+    ordered_by: str | None = None,
+    header: Sequence[str] = (),
+    decimal: Mark = "",
+    exact_labels: bool = False,
+    said: list[str] | None = None,
+) -> TablePreprocessing:
+    """The preprocessing that training rows and their targets give.
+
+    y: codes (n,) for a classification, targets (n, 1) for a regression. ordered_by: the column of dates by which the
+    parts of the data follow each other; its trend is left out, since every later row lies beyond those trained on.
+    said: takes which spellings of levels are one. The others: see `TablePreprocessing`.
+    """
+    said = [] if said is None else said
+    learned: list[Encoded] = []
+    for column in columns:
+        values = frame[column.name]
+        if column.kind == "number":
+            learned.append(_learn_number(column.name, numbers_in(values)))
+        elif column.kind == "date" and (date := _learn_date(column, values, trend=column.name != ordered_by)):
+            learned.append(date)
+    learned += [_learn_category(c.name, frame[c.name], said) for c in columns if c.kind == "category"]
+    mean, std = ((), ()) if task == "classification" else (_float(y.mean()), _float(y.std() or 1.0))
+    return TablePreprocessing(
+        task,
+        tuple(learned),
+        target,
+        one_hot,
+        tuple(identifiers),
+        classes,
+        mean,
+        std,
+        tuple(header),
+        decimal,
+        exact_labels,
+    )
+
+
+def _float(value: Any) -> tuple[float]:
+    return (float(value),)
+
+
+def _learn_number(name: str, values: NDArray[np.float64]) -> Number:
+    centre, scale = _robust(values)
+    return Number(name, centre, scale, bool(np.isnan(values).any()))
+
+
+def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median and interquartile range of what is not missing; half the range where three quarters are equal,
+    else 1."""
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return 0.0, 1.0
+    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25))))
+    if not scale > 0:
+        scale = float(np.ptp(present)) / 2 or 1.0
+    return float(np.median(present)), scale
+
+
+def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:
+    found = counts_of(values)
+    one = spellings(found)
+    said += one.said(name)
+    counts: Counter[str] = Counter()
+    for text, count in found.items():
+        counts[one(text)] += count
+    # of equal counts by name, so that nothing depends on the order of rows
+    levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
+    return Category(name, tuple(levels))
+
+
+def _learn_date(column: Column, values: "pd.Series[Any]", *, trend: bool) -> Date | None:
+    dates = dates_in(values, column.format)
+    days = days_of(dates)
+    parts: list[Part] = ["trend"] if trend else []
+    if dates.dt.month.nunique() > 1:
+        parts.append("month")
+    if dates.dt.day_of_week.nunique() > 1:
+        parts.append("weekday")
+    if dates.dt.hour.nunique() > 1:
+        parts.append("hour")
+    if not parts:
+        return None
+    centre, scale = _robust(days)
+    return Date(column.name, column.format, tuple(parts), centre, scale, bool(np.isnan(days).any()))
