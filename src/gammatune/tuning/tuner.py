@@ -33,11 +33,14 @@ from gammatune.journal.table import Table, flatten
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective, ObjectiveName, make_objective, rank
 from gammatune.plugins import Plugin
-from gammatune.policy.greedy import greedy
-from gammatune.policy.job import Job, Policy
-from gammatune.policy.lookahead import VERSION, lookahead
-from gammatune.policy.once import once
+from gammatune.policy import registry
+from gammatune.policy.job import Job
+from gammatune.policy.lookahead import lookahead
 from gammatune.policy.opening import rates_of
+from gammatune.policy.registry import AnyPolicy as AnyPolicy
+from gammatune.policy.registry import PolicyName as PolicyName
+from gammatune.policy.registry import default_budget as default_budget
+from gammatune.policy.registry import name_of
 from gammatune.policy.replay import Replay
 from gammatune.records import Alternative, Known, Metrics, Outcome, Values, Verdict
 from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
@@ -60,22 +63,12 @@ if TYPE_CHECKING:
 
     from gammatune.engine.ensemble import Ensemble
 
-PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
-POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
-POLICY_VERSIONS = {"lookahead": VERSION}  # of any other there has been one
-# Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
-DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
 OPEN = 10**6  # epochs, where only the time is limited
-# How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
-# policy begins where other trainings did best, and a rate may be wrong by a factor of 1000 either way.
-DECADES = 12.0
-FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
 FEW_DECADES = (
     3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
 )
 
 SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
-AnyPolicy: TypeAlias = PolicyName | Plugin | Policy
 AnySampler: TypeAlias = SamplerName | Plugin | SamplerFactory
 Keep: TypeAlias = Literal["best", "last"]
 
@@ -223,7 +216,7 @@ class Tuner:
         total_epochs: float | None = None,
         time: float | None = None,
         reserve: float = 0.0,
-        policy: AnyPolicy = "lookahead",
+        policy: AnyPolicy = registry.DEFAULT,
         schedule: ScheduleName | None = None,
         sampler: AnySampler = "gamma",
         sampler_options: Mapping[str, Any] | None = None,
@@ -267,15 +260,12 @@ class Tuner:
                 raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
             self._guide = None if guide is None else _positive(guide, "guide")
             self._patience = None if patience is None else _whole(patience, "patience", least=1)
-            if patience is not None and (isinstance(policy, Replay) or policy == "once"):
-                raise InvalidArgument(
-                    f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; "
-                    "leave it out"
-                )
+            if patience is not None:
+                registry.refuse_patience(policy, patience)
             self._at_once = _whole(at_once, "at_once", least=1)
             if crew is not None and training is None:
                 raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
-            self.policy = _policy(policy)
+            self.policy = registry.make_policy(policy)
             if isinstance(policy, Replay):
                 policy.refuse_other_rates(multiplier=multiplier)
                 space = policy.space if space is None else space
@@ -323,9 +313,9 @@ class Tuner:
                 seed=self.seed,
                 epochs=self.epochs,
                 budget=self.budget,
-                policy=_name(policy),
-                policy_version=POLICY_VERSIONS.get(_name(policy), 1),
-                sampler=_name(sampler),
+                policy=name_of(policy),
+                policy_version=registry.record_of(policy).version,
+                sampler=name_of(sampler),
                 sampler_options=options,
                 objective=asked.name,
                 lam=asked.lam,
@@ -847,26 +837,21 @@ def _check_space(space: Space) -> None:
             )
 
 
-def default_budget(policy: str | Policy) -> float:
-    if isinstance(policy, Replay):
-        return policy.budget
-    return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
-
-
 def total_of(budget: float | None, usual: float) -> float:
     """What all of a lookahead run may take, in epochs, where a training usually has so many, and may have others."""
-    factor = DEFAULT_BUDGETS["lookahead"] if budget is None else _positive(budget, "budget")
+    factor = default_budget(registry.DEFAULT) if budget is None else _positive(budget, "budget")
     return factor * usual
 
 
-def around(lr: float, policy: AnyPolicy = "greedy", *, near: bool = False) -> Float:
+def around(lr: float, policy: AnyPolicy | None = None, *, near: bool = False) -> Float:
     """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
     if near:
         half = 10 ** (FEW_DECADES / 2)
         return Float(
             float(f"{lr / half:.2g}"), float(f"{lr * half:.2g}"), log=True
         )  # so that they can be read
-    half = 10 ** (FEWER_DECADES.get(_name(policy), DECADES) / 2)
+    decades = registry.FEWER_DECADES if policy is None else registry.record_of(policy).decades
+    half = 10 ** (decades / 2)
     return Float(lr / half, lr * half, log=True)
 
 
@@ -878,21 +863,9 @@ def as_space(space: Any) -> Space:
     return parse(space) if isinstance(space, str) else parse(*space)
 
 
-def _policy(policy: AnyPolicy) -> Policy:
-    if callable(policy):
-        return policy
-    if policy not in POLICIES:
-        found: Policy = plugins.load("policy", policy, POLICIES)
-        return found
-    plugins.say_shadowed("policy", policy)
-    return POLICIES[policy]
-
-
 def _plugin_versions(policy: AnyPolicy, sampler: AnySampler) -> dict[str, str]:
     """Of the packages that the names of policy and sampler stand for, where they are not gammatune's own."""
-    found: dict[str, str] = {}
-    if isinstance(policy, str) and policy not in POLICIES:
-        found |= plugins.version_of("policy", policy)
+    found = registry.version_of(policy)
     if isinstance(sampler, str) and sampler not in SAMPLERS:
         found |= plugins.version_of("sampler", sampler)
     return found
@@ -924,8 +897,7 @@ def _epochs(epochs: Any, total: float | None, time: float | None, budget: Any, p
     """The epochs of a plain run; where they are left open, what everything together may cost."""
     if epochs is not None:
         return _whole(epochs, "epochs", least=1)
-    if _name(policy) in ("greedy", "once"):
-        raise InvalidArgument(f"policy={_name(policy)!r} needs epochs=, the number of epochs to train")
+    registry.refuse_open(policy)
     if total is None and time is None:
         raise InvalidArgument(
             "epochs= is missing: give the number of epochs to train, or leave it open with total_epochs= (what "
@@ -953,10 +925,6 @@ def _positive(value: Any, name: str) -> float:
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
         raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
     return float(value)
-
-
-def _name(thing: Any) -> str:
-    return thing if isinstance(thing, str) else getattr(thing, "__name__", type(thing).__name__)
 
 
 def _version() -> str:
