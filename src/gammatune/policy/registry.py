@@ -117,7 +117,7 @@ def record_of(policy: str | Policy) -> PolicyRecord:
     return called(name_of(policy))
 
 
-def asked_by_name(policy: str | Policy) -> PolicyRecord:
+def chosen_by_name(policy: str | Policy) -> PolicyRecord:
     """The same, but `OTHER` of a function, of which nobody said that it is the one that is called so."""
     return record_of(policy) if isinstance(policy, (str, Replay)) else OTHER
 
@@ -159,7 +159,7 @@ def refuse_open(policy: str | Policy) -> None:
 
 def refuse_patience(policy: str | Policy, patience: int) -> None:
     """Raises InvalidArgument where no course is ended early."""
-    if not asked_by_name(policy).ends_early:
+    if not chosen_by_name(policy).ends_early:
         raise InvalidArgument(
             f"patience={patience!r} ends a course early, and policy={name_of(policy)!r} trains whole ones; "
             "leave it out"

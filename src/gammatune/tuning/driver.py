@@ -17,7 +17,15 @@ import numpy as np
 
 from gammatune.cost import Ledger, Meter, examined, units
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import Forkable, Joinable
+from gammatune.engine.trainable import (
+    AnswersTogether,
+    Forkable,
+    Joinable,
+    KeepsBatches,
+    ScoresTogether,
+    Storable,
+    Trainable,
+)
 from gammatune.errors import AllDiverged, JournalError, JournalWarning
 from gammatune.journal.events import (
     Event,
@@ -200,7 +208,7 @@ class Driver:
                         self._average(name)
                     case Renew(fork, net):
                         self._live = self._forks[fork]
-                        if hasattr(self._training, "renew"):
+                        if isinstance(self._training, Joinable):
                             self._live = Renewed(self._live, net)
                     case Together():
                         reply = yield from self._together(request)
@@ -433,7 +441,7 @@ class Driver:
         user's own sees what it saw then, `is_course` too, since what raised may depend on it.
         """
         outcome, run = raised.outcome, self._ran
-        is_driven = hasattr(self._training, "advance")
+        is_driven = isinstance(self._training, Trainable)
         assert run is not None
         if run.error is not None:
             self._errors[outcome.number] = run.error
@@ -530,7 +538,7 @@ class Driver:
             *(members, decided),
         )
         self._passed = passed
-        if not is_past and hasattr(self._training, "forget_before"):
+        if not is_past and isinstance(self._training, KeepsBatches):
             self._training.forget_before(request.epochs)
         self.nets = self.nets if request.nets is None else request.nets
         parts = (taken, request.epochs, verdict, request.members)
@@ -572,16 +580,17 @@ class Driver:
             meter, again = Meter(), Meter()
             for net in request.nets:
                 yield from self._keep(net)
-            if not hasattr(self._joinable, "together"):
+            training = self._training
+            if not isinstance(training, ScoresTogether):
                 return (yield from self._ask(request, number))
             for net in request.nets:
                 if net not in self._heard:
                     self._stands = None
                     is_new = request.joined is not None and net == last
-                    self._joinable.hear(net, meter if is_new else again)
+                    training.hear(net, meter if is_new else again)
                     self._heard.add(net)
             self.ledger.repeat(again.trained, again.evaluated, 0.0)
-            metrics = self._joinable.together(request.nets)
+            metrics = training.together(request.nets)
             outcome = Outcome(
                 *(number, request.epoch, request.values, "ok", metrics, self._score_together(metrics)),
                 *(0, 0, meter.evaluated, clock.perf_counter() - began),
@@ -613,12 +622,13 @@ class Driver:
             net=request.nets[-1],
             nets=request.nets,
         )
-        self._joinable.ask(request.nets)
+        training: AnswersTogether = self._training  # type: ignore[assignment]  # by `Job.asks_anew`
+        training.ask(request.nets)
         try:
             allowance = self._allowance(passes=len(request.nets))
             outcome = yield from self._train(asked, number, allowance, True, place)
         finally:
-            self._joinable.ask(())
+            training.ask(())
         self.rollouts.append(outcome)
         self.ledger.charge(outcome)
         return outcome
@@ -720,7 +730,8 @@ class Driver:
     def _begins_alike(self, digest: str | None) -> bool:
         """Whether the training handed over now is what the run began with."""
         self._training.capture(AGAIN)
-        return digest is not None and self._training.digest(AGAIN) == digest  # type: ignore[attr-defined]
+        assert isinstance(self._training, Storable), "it has written checkpoints"
+        return digest is not None and self._training.digest(AGAIN) == digest
 
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""

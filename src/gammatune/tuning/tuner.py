@@ -25,7 +25,18 @@ from gammatune import plugins
 from gammatune.cost import Cost
 from gammatune.course import HandedBack, Schedule, handed_back
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks
-from gammatune.engine.trainable import Forkable, Where
+from gammatune.engine.trainable import (
+    Advises,
+    Forkable,
+    HasAlternatives,
+    HasDigest,
+    HasOwn,
+    Joinable,
+    Knows,
+    ScoresTogether,
+    Storable,
+    Where,
+)
 from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, RankFailed
 from gammatune.journal.events import Event, begin_event, text_of
 from gammatune.journal.history import Story
@@ -343,15 +354,15 @@ class Tuner:
                 self._let_there_be_several(new_model, asked)
             elif new_model is not None and training is None:
                 raise InvalidArgument("new_model= goes with ensemble=True")
-            if training is None and (said := getattr(self._training, "said", ())):
+            if training is None and isinstance(self._training, Advises) and (said := self._training.said):
                 told = self._begin["facts"]
                 self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
-            if hasattr(self._training, "structure"):
+            if isinstance(self._training, Storable):
                 self._begin["structure"] = self._training.structure()
             if self._ranks.world > 1:
                 self._begin["ranks"] = self._ranks.world
                 refuse_unlike(self._ranks.each("begins the run", self._beginning))
-            own: ScheduleName = getattr(self._training, "base_schedule", "linear")
+            own = self._training.base_schedule if isinstance(self._training, Advises) else "linear"
             self._shape = schedule_of(schedule or own)
             self._known = self._known_before()
             self._begin["known"] = asdict(self._known)
@@ -372,7 +383,7 @@ class Tuner:
             )
             if crew is not None:
                 opened.callback(crew.close)
-            self._nets = ensemble and self._ranks.world == 1 and hasattr(self._training, "join")
+            self._nets = ensemble and self._ranks.world == 1 and isinstance(self._training, Joinable)
             self._past = None if self._journal is None else self._journal.past
             if self._past is not None:
                 self._go_on(self._past)
@@ -598,7 +609,7 @@ class Tuner:
 
     def _look_whether_parted(self, run: Run) -> None:
         """Once, after the first stretch of the course: whether gradients are exchanged."""
-        if self._compared or not run.is_course or not hasattr(self._training, "weights_digest"):
+        if self._compared or not run.is_course or not isinstance(self._training, HasDigest):
             return
         self._compared = True
         if len(set(self._ranks.each("reports", self._training.weights_digest))) > 1:
@@ -610,7 +621,7 @@ class Tuner:
 
     def _beginning(self) -> dict[str, Any]:
         """What must be alike on all ranks."""
-        weights = self._training.weights_digest() if hasattr(self._training, "weights_digest") else None
+        weights = self._training.weights_digest() if isinstance(self._training, HasDigest) else None
         asked: dict[str, Any] = json.loads(text_of(self._begin))
         return {**{name: asked.get(name) for name in (*ASKED, "structure")}, "weights": weights}
 
@@ -659,7 +670,7 @@ class Tuner:
             known=self._known,
             alternatives=self._alternatives,
             nets=self._nets,
-            asks_anew=not hasattr(self._training, "together"),
+            asks_anew=not isinstance(self._training, ScoresTogether),
             guide=self._guide,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
@@ -684,7 +695,7 @@ class Tuner:
 
     def _came_with(self) -> Values:
         """What the optimizer came with, as far as the training tells."""
-        return self._training.own(self.space.names) if hasattr(self._training, "own") else {}
+        return self._training.own(self.space.names) if isinstance(self._training, HasOwn) else {}
 
     def _own_values(self) -> Values:
         """What the optimizer came with, where that lies in the space; the middle of the space else."""
@@ -700,13 +711,13 @@ class Tuner:
     def _known_before(self) -> Known:
         """What the training tells of itself, its rate that of `_own_values`, from which policies measure. Where those
         are not what the optimizer came with nobody chose them."""
-        if not hasattr(self._training, "known"):
+        if not isinstance(self._training, Knows):
             return Known()
         return self._measured_from(self._training.known(), self._came_with())
 
     def _optimizers_to_choose_from(self) -> tuple[Alternative, ...]:
         """Those of the space that the training has, in the order of the space."""
-        if OPTIMIZER not in self.space.names or not hasattr(self._training, "alternatives"):
+        if OPTIMIZER not in self.space.names or not isinstance(self._training, HasAlternatives):
             return ()
         found = {each.name: each for each in self._training.alternatives(self.space.names)}
         taken = [found[str(name)] for name in self.space[OPTIMIZER].grid(1)]
@@ -724,7 +735,7 @@ class Tuner:
 
     def _own(self) -> Own:
         """What a rollout that raised is trained again under."""
-        is_users = getattr(self._training, "rate_is_own", True)
+        is_users = not isinstance(self._training, Advises) or self._training.rate_is_own
         known = self._came_with()
         # where that lies outside of the space, too: there it is nobody's candidate
         return Own({**self._own_values(), **known}, None if is_users else STILL)
