@@ -10,6 +10,7 @@ import time as clock
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -39,6 +40,7 @@ from gammatune.journal.events import (
     rollout_event,
 )
 from gammatune.journal.history import Story
+from gammatune.journal.reducer import RunState
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective
 from gammatune.policy.job import Job, Policy
@@ -81,8 +83,7 @@ Listener: TypeAlias = Callable[[Event], None]
 class Driver:
     """Serves the requests of one policy.
 
-    course, rollouts, verdicts, decided, members, nets: what has come of it, as in `tuning.tuner.Result`. ledger: what
-    it cost.
+    found: what has come of it, as a journal read back has it. ledger: what it cost.
     """
 
     def __init__(
@@ -99,12 +100,7 @@ class Driver:
         own: Own,
         ranks: Ranks = SINGLE,
     ) -> None:
-        self.course: list[Outcome] = []
-        self.members: dict[int, tuple[Outcome, ...]] = {}
-        self.rollouts: list[Outcome] = []
-        self.verdicts: list[Verdict] = []
-        self.decided: list[int] = []
-        self.nets: tuple[int, ...] = ()
+        self.found = RunState(objective.name)
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
@@ -214,7 +210,7 @@ class Driver:
                         reply = yield from self._together(request)
                     case Commit():
                         yield from self._commit(request)
-            for net in self.nets:  # of a run that had ended
+            for net in self.found.nets:  # of a run that had ended
                 yield from self._keep(net)
             if self._stands is not self._live:  # nothing was left to be trained
                 yield from self._reach(self._home)
@@ -233,7 +229,7 @@ class Driver:
 
     def now(self, outcome: Outcome) -> Outcome:
         """It, scored by the objective as it is now."""
-        return outcome if self.objective is self._asked else self.rollouts[outcome.number]
+        return outcome if self.objective is self._asked else self.found.rollouts[outcome.number]
 
     def _scored(self, outcome: Outcome, *, is_past: bool = False) -> Outcome:
         """It, scored by the objective as it is now; where its loss has none, the objective becomes another."""
@@ -241,10 +237,9 @@ class Driver:
         if instead is not None and outcome.score == instead.score_of(outcome.metrics):
             name = self.objective.name
             self.objective = instead
-            self.rollouts = list(map(self._in_its_units, self.rollouts))
-            self.course = list(map(self.now, self.course))
-            self.members = {n: tuple(map(self.now, joined)) for n, joined in self.members.items()}
-            scores = {o.number: o.score for o in self.rollouts if o.score is not None}
+            anew = {o.number: self._in_its_units(o).score for o in self.found.rollouts}
+            scores = {number: score for number, score in anew.items() if score is not None}
+            self.found.score_anew(instead.name, scores)
             event = objective_event(
                 instead.name,
                 scores,
@@ -285,14 +280,16 @@ class Driver:
 
     def cause_of(self, ended: AllDiverged) -> Exception:
         """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
-        tried = ended.tried or range(self.decided[-1] if self.decided else 0, len(self.rollouts))
+        tried = ended.tried or range(
+            self.found.decided[-1] if self.found.decided else 0, len(self.found.rollouts)
+        )
         raised = [self._errors[number] for number in tried if number in self._errors]
         if raised and len(raised) == len(tried):
             raised[-1].add_note(f"Every candidate raised: {ended}")
             return raised[-1]
         if raised:
             ended.__cause__ = raised[-1]
-        for outcome in self.rollouts:
+        for outcome in self.found.rollouts:
             # what another process has raised is known by name alone
             if outcome.raised and outcome.number in tried and outcome.number not in self._errors:
                 ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
@@ -306,7 +303,7 @@ class Driver:
 
     def keep(self) -> None:
         """Write where the course ends, before the process does: what has been trained need not be again."""
-        if self.rollouts or self._told is not None:  # an interrupt may have come between
+        if self.found.rollouts or self._told is not None:  # an interrupt may have come between
             self._keep_the_beginning()
         if self._checkpoints is None or self._stands is not self._home or not isinstance(self._home, Trained):
             return
@@ -322,7 +319,7 @@ class Driver:
     def _roll(self, request: Rollout) -> Generator[Run, None, Outcome]:
         origin = self._live if request.fork is None else self._forks[request.fork]
         request = _plain(request)
-        number = len(self.rollouts)
+        number = len(self.found.rollouts)
         allowance = self._shares.pop(number) if number in self._shares else self._allowance()
         fresh = request.epoch < self._passed
         outcome = self._past.next_rollout()
@@ -351,7 +348,10 @@ class Driver:
                 self.write(rollout_event(outcome, self.clock.times()))
             self._live = place
             self._keep_the_beginning()
-        self.rollouts.append(outcome)
+        return self._add(outcome)
+
+    def _add(self, outcome: Outcome) -> Outcome:
+        self.found.add(outcome)
         self.ledger.charge(outcome)
         return outcome
 
@@ -360,7 +360,7 @@ class Driver:
 
         Each gets an equal share: what one of them leaves over is not known before all have ended.
         """
-        rollouts, first = [_plain(each) for each in request.rollouts], len(self.rollouts)
+        rollouts, first = [_plain(each) for each in request.rollouts], len(self.found.rollouts)
         share = self._allowance(len(rollouts))
         self._shares = {first + i: share for i in range(len(rollouts))}
         fork = rollouts[0].fork
@@ -412,7 +412,7 @@ class Driver:
         # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed
         # over, or by what several nets say together, each of which has been evaluated by itself
         at_rest = request.shape == STILL and (isinstance(origin, Beginning) or bool(request.nets))
-        before = self.rollouts[number - 1] if number else None
+        before = self.found.rollouts[number - 1] if number else None
         run = Run(
             *(self._training, request, number, allowance),
             fresh=fresh,
@@ -472,7 +472,7 @@ class Driver:
 
     def _say_raised(self, outcome: Outcome) -> None:
         """Once in a run; the notes of outcomes say it of each."""
-        if any(earlier.raised for earlier in self.rollouts):
+        if any(earlier.raised for earlier in self.found.rollouts):
             return
         values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
         said = outcome.note.rstrip(".: ")
@@ -526,22 +526,21 @@ class Driver:
             if not is_past:
                 yield from self._restore(fork)
             self._live = self._forks[fork]
-        taken = [self.now(outcome) for outcome in request.outcomes]
-        joined = {n: tuple(map(self.now, members)) for n, members in request.members.items()}
-        course = self.course[: request.epochs - len(taken)] + taken
-        verdicts, members = [*self.verdicts, verdict], {**self.members, **joined}
-        decided = [*self.decided, len(self.rollouts)]
+        found = copy(self.found)
+        found.commit(
+            [outcome.number for outcome in request.outcomes],
+            request.epochs,
+            verdict,
+            {n: [member.number for member in members] for n, members in request.members.items()},
+            request.nets,
+        )
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
-        self._home, self.course, self.verdicts, self.members, self.decided = (
-            *(self._live, course, verdicts),
-            *(members, decided),
-        )
+        self._home, self.found = self._live, found
         self._passed = passed
         if not is_past and isinstance(self._training, KeepsBatches):
             self._training.forget_before(request.epochs)
-        self.nets = self.nets if request.nets is None else request.nets
-        parts = (taken, request.epochs, verdict, request.members)
+        parts = (request.outcomes, request.epochs, verdict, request.members)
         if is_past:
             self.clock.pass_event()
             self.tell_listeners(commit_event(*parts, nets=request.nets) | {"past": True})
@@ -558,8 +557,8 @@ class Driver:
         return self._training  # type: ignore[return-value]  # a policy is told of it by `Job.nets`
 
     def _together(self, request: Together) -> Generator[Run, None, Outcome]:
-        number = len(self.rollouts)
-        before = self.rollouts[-1]
+        number = len(self.found.rollouts)
+        before = self.found.rollouts[-1]
         last = request.nets[-1]
         if request.joined is not None:
             self._nets[last] = self._forks[request.joined]
@@ -605,9 +604,7 @@ class Driver:
             )
             outcome = self._scored(outcome)
             self.write(rollout_event(outcome, self.clock.times()))
-        self.rollouts.append(outcome)
-        self.ledger.charge(outcome)
-        return outcome
+        return self._add(outcome)
 
     def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
         """Have the loop body evaluate the model, which says what the nets say together; it trains one batch at a rate
@@ -629,9 +626,7 @@ class Driver:
             outcome = yield from self._train(asked, number, allowance, True, place)
         finally:
             training.ask(())
-        self.rollouts.append(outcome)
-        self.ledger.charge(outcome)
-        return outcome
+        return self._add(outcome)
 
     def _score_together(self, metrics: Metrics) -> float | None:
         """None where a metric is not finite: then the average is worth nothing."""
@@ -664,7 +659,9 @@ class Driver:
         """The units each of the next `count` rollouts may train with: what is left, less their own evaluation, of so
         many passes."""
         left = self.ledger.left(self._budget) / count
-        evaluated = next((o.evaluated for o in reversed(self.rollouts) if o.evaluated and not o.nets), 0)
+        evaluated = next(
+            (o.evaluated for o in reversed(self.found.rollouts) if o.evaluated and not o.nets), 0
+        )
         return left - units(0, passes * evaluated) + ROUNDING * abs(left)
 
     # -- going to a place

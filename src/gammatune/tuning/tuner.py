@@ -562,18 +562,17 @@ class Tuner:
     @property
     def result(self) -> Result:
         """What has been found so far; after the loop, of the whole run."""
-        done = self._driver
-        found = Schedule.of(done.course, done.rollouts, done.members, multiplier=self._multiplier)
+        found = self._driver.found
         return Result(
-            tuple(done.course),
-            tuple(done.rollouts),
-            tuple(done.verdicts),
+            tuple(found.course),
+            tuple(found.rollouts),
+            tuple(found.verdicts),
             self.cost,
             self.seed,
-            found,
-            members=done.members,
-            decided=tuple(done.decided),
-            nets=done.nets,
+            Schedule.of(found.course, found.rollouts, found.members, multiplier=self._multiplier),
+            members=found.members,
+            decided=tuple(found.decided),
+            nets=found.nets,
             events=tuple(self._events),
             run_dir=None if self._journal is None else str(self._journal.directory),
         )
