@@ -8,7 +8,6 @@ as there is; rollouts that lie between are trained once more (`Run.is_repeated`)
 import math
 import time as clock
 import warnings
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -57,11 +56,12 @@ from gammatune.records import (
     Request,
     Rollout,
     Together,
-    Verdict,
 )
 from gammatune.schedules import STILL
 from gammatune.tuning.checkpoints import Checkpoints
 from gammatune.tuning.executor import Crew, Task
+from gammatune.tuning.recorded import Clock as Clock
+from gammatune.tuning.recorded import Past, refuse_another, refuse_other_nets
 from gammatune.tuning.run import ROUNDING, Own, Run
 from gammatune.tuning.states import (
     BEGIN,
@@ -75,7 +75,6 @@ from gammatune.tuning.states import (
 )
 
 AGAIN = "again"  # the fork from which the members of an average are trained once more
-SAME = 1e-6  # relative: what a sampler proposes may differ by so much on another processor (guess)
 
 Listener: TypeAlias = Callable[[Event], None]
 
@@ -157,7 +156,7 @@ class Driver:
                 "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
                 "it is handed over now",
                 JournalWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         elif self._checkpoints.is_sound(BEGIN):
             self._stands = None
@@ -324,7 +323,7 @@ class Driver:
         fresh = request.epoch < self._passed
         outcome = self._past.next_rollout()
         if outcome is not None:
-            _check_same(request, outcome)
+            refuse_another(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
             self.clock.pass_event()
             outcome = self._scored(outcome, is_past=True)
@@ -564,12 +563,7 @@ class Driver:
             self._nets[last] = self._forks[request.joined]
         outcome = self._past.next_rollout()
         if outcome is not None:
-            if outcome.nets != request.nets:
-                raise JournalError(
-                    f"rollout {outcome.number} of the journal asks the nets {outcome.nets}, and the policy now asks "
-                    f"{request.nets}: it decides otherwise than when the run began. Go on with the version of "
-                    "gammatune (and of NumPy) that began the run"
-                )
+            refuse_other_nets(request, outcome)
             self.clock.pass_event()
             outcome = self._scored(outcome, is_past=True)
             self.tell_listeners(rollout_event(outcome) | {"past": True})
@@ -838,91 +832,6 @@ class Driver:
             listener(event)
 
 
-class Past:
-    """What the journal has of a run that is gone on with, one event after the other."""
-
-    def __init__(self, story: Story | None) -> None:
-        self._rollouts = deque(story.rollouts if story else ())
-        self._verdicts = deque(story.verdicts if story else ())
-
-    @property
-    def rollouts_left(self) -> int:
-        return len(self._rollouts)
-
-    def next_rollout(self) -> Outcome | None:
-        return self._rollouts.popleft() if self._rollouts else None
-
-    def next_commit(self) -> Verdict | None:
-        """The verdict of the commit that is asked for now, where that has been made."""
-        return self._verdicts.popleft() if self._verdicts else None
-
-
-class Clock:
-    """Seconds since the run began, of all its processes together, and what the policy was told of them; beside them
-    what has been spent of the processor, which nothing is decided by.
-
-    What depends on the clock cannot be decided again. So the answers the policy got are written down with the next
-    event, where they were not all that there is no hurry, and given again when the run is gone on with.
-    """
-
-    def __init__(self, past: Story | None = None) -> None:
-        self._before, self._spent_before = (past.elapsed, past.spent) if past else (0.0, 0.0)
-        self.start()
-        self._past = [list(answers) for answers in past.answers] if past else []
-        self._asked: list[float] = []
-        self._hurry = False
-
-    def start(self) -> None:
-        """The work begins now."""
-        self._began = clock.perf_counter() - self._before
-        self._spent_from = clock.process_time() - self._spent_before
-        self._spent: float | None = None
-
-    def stop(self) -> None:
-        """The work has ended: what the process does from now on is spent on something else."""
-        self._spent = self.spent
-
-    @property
-    def spent(self) -> float:
-        """Seconds of the processor, user and system, of all threads of this process and of workers: training,
-        forks and decisions."""
-        return clock.process_time() - self._spent_from if self._spent is None else self._spent
-
-    def spend(self, seconds: float) -> None:
-        """Of the processor, in another process that works for this run."""
-        self._spent_from -= seconds
-
-    @property
-    def elapsed(self) -> float:
-        return max(0.0, clock.perf_counter() - self._began)
-
-    def answer(self, now: Callable[[], float], calm: float) -> float:
-        """What the policy was told at this point, or is told now. calm: the answer that there is no hurry."""
-        if self._past:
-            return self._past[0].pop(0) if self._past[0] else calm
-        answer = now()
-        self._asked.append(answer)
-        self._hurry |= answer != calm
-        return answer
-
-    def said(self) -> list[float] | None:
-        """The answers since the last event, for the next; None where there is no hurry."""
-        said = self._asked if self._hurry else None
-        self._asked, self._hurry = [], False
-        return said
-
-    def times(self, *, asked: bool = True) -> dict[str, Any]:
-        """What an event says of them. asked: with the answers since the last."""
-        said = self.said() if asked else None
-        told: dict[str, Any] = {} if said is None else {"asked": said}
-        return told | {"elapsed": self.elapsed, "spent": self.spent}
-
-    def pass_event(self) -> None:
-        """The next event of the past has been told."""
-        if self._past:
-            self._past.pop(0)
-
-
 def _plain(request: Rollout) -> Rollout:
     """With Python's numbers for NumPy's, so that a journal can hold them."""
     values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
@@ -938,25 +847,3 @@ def _lost() -> JournalError:
         "the state in which the run began is lost (its checkpoint is damaged or gone), and the training handed over "
         "now has other numbers. Hand over the model that the run began with, or begin a new run in another directory"
     )
-
-
-def _check_same(request: Rollout, outcome: Outcome) -> None:
-    """The policy must ask for what the journal has, or all that follows is another run."""
-    alike = (
-        request.epoch == outcome.epoch
-        and (request.order, request.net) == (outcome.order, outcome.net)
-        and request.values.keys() == outcome.values.keys()
-        and all(_close(value, outcome.values[name]) for name, value in request.values.items())
-    )
-    if not alike:
-        raise JournalError(
-            f"rollout {outcome.number} of the journal is epoch {outcome.epoch + 1} under {dict(outcome.values)}, and "
-            f"the policy now asks for epoch {request.epoch + 1} under {dict(request.values)}: it decides otherwise "
-            "than when the run began. Go on with the version of gammatune (and of NumPy) that began the run"
-        )
-
-
-def _close(one: object, other: object) -> bool:
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return math.isclose(one, other, rel_tol=SAME)
-    return one == other
