@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gammatune.course import HandedBack, Schedule, handed_back
+from gammatune.course import Schedule
 from gammatune.errors import JournalError
 from gammatune.journal.events import FORMAT, Event, Repeat, State
 from gammatune.journal.fields import (
@@ -39,7 +39,7 @@ from gammatune.journal.fields import (
     text,
     whole,
 )
-from gammatune.journal.reducer import RunState
+from gammatune.journal.reducer import HandedBack, RunState, handed_back
 from gammatune.records import Kind, Outcome, Verdict
 
 FILE = "journal.jsonl"
