@@ -16,8 +16,8 @@ from gammatune.engine.trainable import Forkable, Storable
 from gammatune.errors import DamagedCheckpoint, JournalWarning, NotRestorable
 from gammatune.journal.events import State, gone_event, state_event
 from gammatune.journal.writer import Echo, Journal
-from gammatune.tuning.states import BEGIN
 
+BEGIN = -1  # what `State.after` says of the state in which a training was handed over
 SHARE = 0.05  # of the time: more is not spent on writing (guess)
 LAST = 2  # states of the course that are kept: one good one, should the other be damaged
 

@@ -23,10 +23,9 @@ from gammatune.engine.trainable import (
     Joinable,
     KeepsBatches,
     ScoresTogether,
-    Storable,
     Trainable,
 )
-from gammatune.errors import AllDiverged, JournalError, JournalWarning
+from gammatune.errors import AllDiverged, JournalWarning
 from gammatune.journal.events import (
     Event,
     Repeat,
@@ -63,18 +62,7 @@ from gammatune.tuning.executor import Crew, Task
 from gammatune.tuning.recorded import Clock as Clock
 from gammatune.tuning.recorded import Past, refuse_another, refuse_other_nets
 from gammatune.tuning.run import ROUNDING, Own, Run
-from gammatune.tuning.states import (
-    BEGIN,
-    Averaged,
-    Beginning,
-    Place,
-    Renewed,
-    Trained,
-    ancestors,
-    last_number,
-)
-
-AGAIN = "again"  # the fork from which the members of an average are trained once more
+from gammatune.tuning.states import Averaged, Beginning, Place, States, Trained, last_number
 
 Listener: TypeAlias = Callable[[Event], None]
 
@@ -109,7 +97,13 @@ class Driver:
         self._journal = journal
         self._listeners = list(listeners)
         self._ranks = ranks
-        self._checkpoints = None if journal is None else Checkpoints(journal, training, ranks)
+        self._states = States(
+            training,
+            seed=seed,
+            checkpoints=None if journal is None else Checkpoints(journal, training, ranks),
+            crew=crew,
+            again=self._repeat,
+        )
         self._crew = crew
         self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
         self._under_way: dict[int, Task] = {}  # what the crew trains
@@ -117,16 +111,6 @@ class Driver:
         self._own = own
         self._ran: Run | None = None  # the last run that was told
         self._errors: dict[int, Exception] = {}  # what candidates have raised in this process, by rollout
-        # Where the training stands, and where the policy believes it does; the same but while nothing is trained.
-        begin = Beginning()
-        self._begin = begin
-        self._stands: Place | None = begin
-        self._live: Place = begin
-        self._home: Place = begin  # where the course ends so far
-        self._forks: dict[str, Place] = {}
-        self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
-        self._pools: dict[str, list[Place]] = {}
-        self._pooled: dict[str, list[Place]] = {}
         self._nets: dict[int, Place] = {}  # where the nets that are kept ended
         self._kept: set[int] = set()  # of them, those whose weights the training has in this process
         self._heard: set[int] = set()  # and those it has heard on the selection data
@@ -134,7 +118,6 @@ class Driver:
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
         self._going_on: dict[str, Any] | None = None  # the event that says so, until it is said
-        self._at_home = True  # where the course ends has been reached in this process
 
     def go_on(self, past: Story, facts: Mapping[str, Any]) -> None:
         """Take up a run where its journal ends. facts: for the event that says so.
@@ -146,24 +129,8 @@ class Driver:
         self.clock = Clock(past)
         for repeat in past.repeats:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
-        if not past.rollouts:
-            return  # as good as new
-        self._at_home = False
-        assert self._checkpoints is not None
-        begin = self._checkpoints.known.get(BEGIN)
-        if begin is None:
-            warnings.warn(
-                "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
-                "it is handed over now",
-                JournalWarning,
-                stacklevel=5,
-            )
-        elif self._checkpoints.is_sound(BEGIN):
-            self._stands = None
-        elif not self._begins_alike(begin.digest):
-            self._stands = None
-            if not self._checkpoints.known:
-                raise _lost()
+        if past.rollouts:  # else it is as good as new
+            self._states.take_up()
 
     @property
     def is_past(self) -> bool:
@@ -196,23 +163,21 @@ class Driver:
                     case Ahead():
                         yield from self._ahead(request)
                     case Fork(name):
-                        self._fork(name)
+                        self._states.fork(name)
                     case Pool(name, count):
-                        self._pool(name, count)
+                        self._states.pool(name, count)
                     case Average(name):
-                        self._average(name)
+                        self._states.average(name)
                     case Renew(fork, net):
-                        self._live = self._forks[fork]
-                        if isinstance(self._training, Joinable):
-                            self._live = Renewed(self._live, net)
+                        self._states.renew(fork, net)
                     case Together():
                         reply = yield from self._together(request)
                     case Commit():
                         yield from self._commit(request)
             for net in self.found.nets:  # of a run that had ended
                 yield from self._keep(net)
-            if self._stands is not self._live:  # nothing was left to be trained
-                yield from self._reach(self._home)
+            if self._states.stands is not self._states.live:  # nothing was left to be trained
+                yield from self._states.reach(self._states.home)
         finally:
             requests.close()
 
@@ -263,12 +228,22 @@ class Driver:
     @property
     def is_home(self) -> bool:
         """The training stands where the course ends."""
-        return self._stands is self._home
+        return self._states.stands is self._states.home
+
+    def go_home(self) -> None:
+        """Put the training where the course ends; where that has not been reached again, as near as there is."""
+        self._states.go_home()
+
+    def keep(self) -> None:
+        """Write where the course ends, before the process does: what has been trained need not be again."""
+        if self.found.rollouts or self._told is not None:  # an interrupt may have come between
+            self._states.keep_the_beginning()
+        self._states.keep()
 
     def part(self) -> None:
         """No other rank can be waited for any more: nothing is read or written that takes all of them."""
         if self._ranks.world > 1:
-            self._checkpoints = None
+            self._states.checkpoints = None
 
     def write_off(self, run: Run, note: str) -> None:
         """A run that does not fit into memory, and with which this process ends: it is not to be tried again."""
@@ -294,29 +269,10 @@ class Driver:
                 ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
         return ended
 
-    def go_home(self) -> None:
-        """Put the training where the course ends; where that has not been reached again, as near as there is."""
-        for place in ancestors(self._home):
-            if self._stand_on(place) or self._at_home:
-                return
-
-    def keep(self) -> None:
-        """Write where the course ends, before the process does: what has been trained need not be again."""
-        if self.found.rollouts or self._told is not None:  # an interrupt may have come between
-            self._keep_the_beginning()
-        if self._checkpoints is None or self._stands is not self._home or not isinstance(self._home, Trained):
-            return
-        if self._home.number not in self._checkpoints.known:
-            name = self._fork_with(self._home)
-            if name is None:
-                name = next(iter(self._held), AGAIN)  # none of the others is needed any more
-                self._capture(name)
-            self._checkpoint(name, self._home, at_once=True)
-
     # -- requests
 
     def _roll(self, request: Rollout) -> Generator[Run, None, Outcome]:
-        origin = self._live if request.fork is None else self._forks[request.fork]
+        origin = self._states.live if request.fork is None else self._states.forks[request.fork]
         request = _plain(request)
         number = len(self.found.rollouts)
         allowance = self._shares.pop(number) if number in self._shares else self._allowance()
@@ -328,25 +284,25 @@ class Driver:
             self.clock.pass_event()
             outcome = self._scored(outcome, is_past=True)
             self.tell_listeners(rollout_event(outcome) | {"past": True})
-            self._live = Trained(origin, request, outcome, allowance, fresh)
+            self._states.live = Trained(origin, request, outcome, allowance, fresh)
         elif number in self._under_way:
             outcome = self._await(request, number)
-            self._live = Trained(origin, request, outcome, allowance, fresh)
+            self._states.live = Trained(origin, request, outcome, allowance, fresh)
         else:
-            yield from self._fill_pools()
+            yield from self._states.fill_pools()
             if request.fork is None:
-                yield from self._reach(origin)
+                yield from self._states.reach(origin)
             else:
-                yield from self._restore(request.fork)
+                yield from self._states.restore(request.fork)
             outcome = yield from self._train(request, number, allowance, fresh, origin)
-            self._stands = place = Trained(origin, request, outcome, allowance, fresh)
+            self._states.stands = place = Trained(origin, request, outcome, allowance, fresh)
             if outcome.raised:
                 outcome = yield from self._examine(place)
                 place = Trained(origin, request, outcome, allowance, fresh)
                 self._say_raised(outcome)
                 self.write(rollout_event(outcome, self.clock.times()))
-            self._live = place
-            self._keep_the_beginning()
+            self._states.live = place
+            self._states.keep_the_beginning()
         return self._add(outcome)
 
     def _add(self, outcome: Outcome) -> Outcome:
@@ -368,15 +324,15 @@ class Driver:
         known = self._past.rollouts_left
         if self._crew is None or known >= len(rollouts):
             return
-        yield from self._restore(fork)
-        self._keep_the_beginning()
-        origin = last_number(self._forks[fork])
+        yield from self._states.restore(fork)
+        self._states.keep_the_beginning()
+        origin = last_number(self._states.forks[fork])
         tasks = [
             Task(first + i, each, share, each.epoch < self._passed, origin, self._seed, self._own)
             for i, each in enumerate(rollouts[known:], start=known)
         ]
-        self._stands = None  # a crew may train in place
-        anew, self._sent = self._sent is not self._forks[fork], self._forks[fork]
+        self._states.stands = None  # a crew may train in place
+        anew, self._sent = self._sent is not self._states.forks[fork], self._states.forks[fork]
         self._crew.begin(self._training, fork, tasks, self.objective, keep=request.keep, anew=anew)
         self._under_way = {task.number: task for task in tasks}
 
@@ -425,7 +381,7 @@ class Driver:
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
-        self._stands = None
+        self._states.stands = None
         self._told = None
         self._announce()
         self.tell_listeners({"event": "start", "run": run})  # not for the journal: it has not happened yet
@@ -446,13 +402,13 @@ class Driver:
             self._errors[outcome.number] = run.error
         steps = [raised]
         origin = raised.origin
-        while not isinstance(origin, Beginning) and not any(origin is held for held in self._forks.values()):
+        while not isinstance(origin, Beginning) and not self._states.is_held(origin):
             last = origin.members[-1] if isinstance(origin, Averaged) else origin
             if not isinstance(last, Trained):
                 break
             steps.append(last)
             origin = last.origin
-        yield from self._reach(origin)
+        yield from self._states.reach(origin)
         for step in reversed(steps):
             left = run.worth_again if step is raised else step.allowance
             scored = step is raised and run.in_evaluation
@@ -463,7 +419,7 @@ class Driver:
                 again=is_driven or step is not raised,
                 suspect=run.error,
             )
-            self._stands = None
+            self._states.stands = None
             outcome = examined(outcome, ended)
             if not ended.ok:
                 break
@@ -487,35 +443,6 @@ class Driver:
         assert self._told is not None
         return self._told
 
-    def _fork(self, name: str) -> None:
-        if self._stands is self._live:
-            if self._is_ahead(self._live):
-                self._home = self._live
-            self._refuse_to_lose_the_course(name)
-            self._capture(name)
-        self._forks[name] = self._live
-        if self._stands is self._live:
-            self._checkpoint(name, self._live)
-
-    def _pool(self, name: str, count: int) -> None:
-        members = self._pools.setdefault(name, [])
-        if count == 1:
-            members.clear()
-        members.append(self._live)
-        if self._stands is self._live:
-            self._training.pool(name, count)
-            self._pooled[name] = list(members)
-
-    def _average(self, name: str) -> None:
-        members = self._pools.pop(name)
-        pooled = self._pooled.pop(name, [])
-        averaged = Averaged(self._live, tuple(members))
-        if self._stands is self._live and pooled == members:
-            self._stands = None  # an interrupt may leave half of it done
-            self._training.average(name)
-            self._stands = averaged
-        self._live = averaged
-
     def _commit(self, request: Commit) -> Generator[Run, None, None]:
         fork = request.fork
         told = self._past.next_commit()  # in the words that there were for it then
@@ -523,8 +450,8 @@ class Driver:
         verdict = request.verdict if told is None else told
         if fork is not None:
             if not is_past:
-                yield from self._restore(fork)
-            self._live = self._forks[fork]
+                yield from self._states.restore(fork)
+            self._states.live = self._states.forks[fork]
         found = copy(self.found)
         found.commit(
             [outcome.number for outcome in request.outcomes],
@@ -535,7 +462,7 @@ class Driver:
         )
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
-        self._home, self.found = self._live, found
+        self._states.home, self.found = self._states.live, found
         self._passed = passed
         if not is_past and isinstance(self._training, KeepsBatches):
             self._training.forget_before(request.epochs)
@@ -544,10 +471,10 @@ class Driver:
             self.clock.pass_event()
             self.tell_listeners(commit_event(*parts, nets=request.nets) | {"past": True})
             return
-        self._at_home |= self._stands is self._home
+        self._states.at_home |= self._states.stands is self._states.home
         self.write(commit_event(*parts, self.clock.times(), request.nets))
-        if fork is not None and self._held.get(fork) is self._home:
-            self._checkpoint(fork, self._home)
+        if fork is not None:
+            self._states.checkpoint_of_home(fork)
 
     # -- several nets
 
@@ -560,7 +487,7 @@ class Driver:
         before = self.found.rollouts[-1]
         last = request.nets[-1]
         if request.joined is not None:
-            self._nets[last] = self._forks[request.joined]
+            self._nets[last] = self._states.forks[request.joined]
         outcome = self._past.next_rollout()
         if outcome is not None:
             refuse_other_nets(request, outcome)
@@ -578,7 +505,7 @@ class Driver:
                 return (yield from self._ask(request, number))
             for net in request.nets:
                 if net not in self._heard:
-                    self._stands = None
+                    self._states.stands = None
                     is_new = request.joined is not None and net == last
                     training.hear(net, meter if is_new else again)
                     self._heard.add(net)
@@ -604,7 +531,7 @@ class Driver:
         """Have the loop body evaluate the model, which says what the nets say together; it trains one batch at a rate
         of 0."""
         place = self._nets[request.nets[-1]]
-        yield from self._reach(place)
+        yield from self._states.reach(place)
         asked = Rollout(
             *(request.values, request.epoch, None),
             length=Length(0.0, least=1),
@@ -642,8 +569,8 @@ class Driver:
                 stacklevel=2,
             )
         self._announce()
-        yield from self._reach(self._nets[net])
-        self._stands = None
+        yield from self._states.reach(self._nets[net])
+        self._states.stands = None
         checksum = self._joinable.join(net)
         self._kept.add(net)
         if self._journal is not None and checksum is not None:
@@ -659,70 +586,6 @@ class Driver:
         return left - units(0, passes * evaluated) + ROUNDING * abs(left)
 
     # -- going to a place
-
-    def _restore(self, fork: str) -> Generator[Run, None, None]:
-        """Stand where a fork of the policy's stands."""
-        place = self._forks[fork]
-        if self._held.get(fork) is not place:
-            yield from self._reach(place)
-            self._capture(fork)
-            self._checkpoint(fork, place)
-        else:
-            self._go_back(fork, place)
-
-    def _go_back(self, fork: str, place: Place) -> None:
-        self._stands = None  # an interrupt may leave half of it done
-        self._training.restore(fork)
-        self._stands = place
-
-    def _reach(self, place: Place) -> Generator[Run, None, None]:
-        """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
-        between: list[Place] = []
-        for ancestor in ancestors(place):
-            if self._stand_on(ancestor):
-                break
-            between.append(ancestor)
-        else:
-            raise _lost()
-        for step in reversed(between):
-            if isinstance(step, Trained):
-                yield from self._repeat(step)
-            elif isinstance(step, Averaged):
-                yield from self._average_again(step)
-            elif isinstance(step, Renewed):
-                self._stands = None
-                self._joinable.renew(self._seed, step.net)
-                self._stands = step
-
-    def _stand_on(self, place: Place) -> bool:
-        """Stand at a place that can be had without training."""
-        if self._stands is place:
-            return True
-        if (name := self._fork_with(place)) is not None:
-            self._go_back(name, place)
-            return True
-        if isinstance(place, (Averaged, Renewed)):
-            return False
-        if self._crew is not None and isinstance(place, Trained):
-            stood, self._stands = self._stands, None
-            if self._crew.stand(self._training, place.number):
-                self._stands = place
-                return True
-            self._stands = stood  # nothing has moved
-        if self._checkpoints is None or place.number not in self._checkpoints.known:
-            return False
-        stood, self._stands = self._stands, None
-        if not self._checkpoints.load(place.number):
-            self._stands = stood  # nothing has moved
-            return False
-        self._stands = place
-        return True
-
-    def _begins_alike(self, digest: str | None) -> bool:
-        """Whether the training handed over now is what the run began with."""
-        self._training.capture(AGAIN)
-        assert isinstance(self._training, Storable), "it has written checkpoints"
-        return digest is not None and self._training.digest(AGAIN) == digest
 
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""
@@ -743,73 +606,9 @@ class Driver:
                 JournalWarning,
                 stacklevel=2,
             )
-        self._stands = place
-
-    def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
-        yield from self._pool_again(AGAIN, place.members)
-        yield from self._reach(place.last)
-        self._stands = None
-        self._training.average(AGAIN)
-        self._stands = place
-
-    def _pool_again(self, name: str, members: Sequence[Place]) -> Generator[Run, None, None]:
-        """Each member once more, all as a rule from one place."""
-        first = members[0]
-        if isinstance(first, Trained) and self._fork_with(first.origin) is None:
-            yield from self._reach(first.origin)
-            self._capture(AGAIN)
-        for count, member in enumerate(members, start=1):
-            yield from self._reach(member)
-            self._training.pool(name, count)
-
-    def _fill_pools(self) -> Generator[Run, None, None]:
-        """Averages that were being formed when the run was interrupted."""
-        for name, members in self._pools.items():
-            if members and self._pooled.get(name) != members:
-                yield from self._pool_again(name, members)
-                self._pooled[name] = list(members)
-
-    def _is_ahead(self, place: Place) -> bool:
-        """Whether it is the course, gone on with since the last commit."""
-        while isinstance(place, Trained) and place.request.course and place is not self._home:
-            place = place.origin
-        return place is self._home
-
-    def _fork_with(self, place: Place) -> str | None:
-        """The name of a fork of the training that holds a place."""
-        return next((name for name, held in self._held.items() if held is place), None)
-
-    def _capture(self, name: str) -> None:
-        self._held.pop(name, None)  # an interrupt may leave half of the old fork and half of the new
-        self._training.capture(name)
-        if self._stands is not None:
-            self._held[name] = self._stands
-
-    def _refuse_to_lose_the_course(self, name: str) -> None:
-        """A fork is about to be overwritten."""
-        home = self._home
-        if self._held.get(name) is not home or self._stands is home:
-            return
-        if not any(held is home for other, held in self._held.items() if other != name):
-            raise AssertionError(f"the policy writes a rollout over {name!r}, the only fork of the course")
+        self._states.stands = place
 
     # -- on disk, and to whoever listens
-
-    def _keep_the_beginning(self) -> None:
-        """Once the loader has been met, whose streams belong to it."""
-        if self._checkpoints is None or BEGIN in self._checkpoints.known:
-            return
-        name = self._fork_with(self._begin)
-        if name is not None:
-            self._checkpoints.save(name, BEGIN)
-
-    def _checkpoint(self, fork: str, place: Place, *, at_once: bool = False) -> None:
-        """Write a fork, which holds that place, where the time for it has come."""
-        if self._checkpoints is None or not isinstance(place, Trained):
-            return
-        if at_once or self._checkpoints.are_due:
-            needed = [p.number for p in (self._home, *self._forks.values()) if isinstance(p, Trained)]
-            self._checkpoints.save(fork, place.number, needed)
 
     def _announce(self) -> None:
         """Before the first thing that is new in a run that is gone on with."""
@@ -840,10 +639,3 @@ def _plain(request: Rollout) -> Rollout:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _lost() -> JournalError:
-    return JournalError(
-        "the state in which the run began is lost (its checkpoint is damaged or gone), and the training handed over "
-        "now has other numbers. Hand over the model that the run began with, or begin a new run in another directory"
-    )
