@@ -11,30 +11,25 @@ import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from gammatune.cost import Ledger, Meter, examined, units
+from gammatune.cost import Ledger, units
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import (
     AnswersTogether,
     Forkable,
-    Joinable,
     KeepsBatches,
     ScoresTogether,
     Trainable,
 )
 from gammatune.errors import AllDiverged, JournalWarning
 from gammatune.journal.events import (
-    Event,
     Repeat,
     commit_event,
-    net_event,
-    note_event,
     objective_event,
     repeat_event,
-    resume_event,
     rollout_event,
 )
 from gammatune.journal.history import Story
@@ -47,7 +42,6 @@ from gammatune.records import (
     Average,
     Commit,
     Fork,
-    Length,
     Metrics,
     Outcome,
     Pool,
@@ -59,12 +53,14 @@ from gammatune.records import (
 from gammatune.schedules import STILL
 from gammatune.tuning.checkpoints import Checkpoints
 from gammatune.tuning.executor import Crew, Task
+from gammatune.tuning.faults import Faults, short
 from gammatune.tuning.recorded import Clock as Clock
 from gammatune.tuning.recorded import Past, refuse_another, refuse_other_nets
 from gammatune.tuning.run import ROUNDING, Own, Run
-from gammatune.tuning.states import Averaged, Beginning, Place, States, Trained, last_number
-
-Listener: TypeAlias = Callable[[Event], None]
+from gammatune.tuning.several import Nets, question
+from gammatune.tuning.states import Beginning, Place, States, Trained, last_number
+from gammatune.tuning.teller import Listener as Listener
+from gammatune.tuning.teller import Teller
 
 
 class Driver:
@@ -94,8 +90,7 @@ class Driver:
         self.objective = self._asked = objective
         self._budget = budget
         self._seed = seed
-        self._journal = journal
-        self._listeners = list(listeners)
+        self.teller = Teller(journal, listeners)
         self._ranks = ranks
         self._states = States(
             training,
@@ -110,14 +105,13 @@ class Driver:
         self._told: Outcome | None = None
         self._own = own
         self._ran: Run | None = None  # the last run that was told
-        self._errors: dict[int, Exception] = {}  # what candidates have raised in this process, by rollout
-        self._nets: dict[int, Place] = {}  # where the nets that are kept ended
-        self._kept: set[int] = set()  # of them, those whose weights the training has in this process
-        self._heard: set[int] = set()  # and those it has heard on the selection data
+        self._faults = Faults(
+            own, self._states, self.teller, self._train, is_driven=isinstance(training, Trainable)
+        )
+        self._nets = Nets(training, self._states, self.teller)  # type: ignore[arg-type]
         self._sent: Place | None = None  # the fork that the crew has
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
-        self._going_on: dict[str, Any] | None = None  # the event that says so, until it is said
 
     def go_on(self, past: Story, facts: Mapping[str, Any]) -> None:
         """Take up a run where its journal ends. facts: for the event that says so.
@@ -125,17 +119,12 @@ class Driver:
         Raises JournalError where neither a checkpoint nor the training handed over now leads there.
         """
         self._past = Past(past)
-        self._going_on = resume_event(facts)
+        self.teller.go_on(facts)
         self.clock = Clock(past)
         for repeat in past.repeats:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
         if past.rollouts:  # else it is as good as new
             self._states.take_up()
-
-    @property
-    def is_past(self) -> bool:
-        """Nothing new has happened in a run that is gone on with."""
-        return self._going_on is not None
 
     # -- the loop
 
@@ -175,7 +164,7 @@ class Driver:
                     case Commit():
                         yield from self._commit(request)
             for net in self.found.nets:  # of a run that had ended
-                yield from self._keep(net)
+                yield from self._nets.keep(net)
             if self._states.stands is not self._states.live:  # nothing was left to be trained
                 yield from self._states.reach(self._states.home)
         finally:
@@ -188,7 +177,7 @@ class Driver:
         self._told = told if run.is_examination else self._scored(told)
         self._ran = run
         if not (run.is_repeated or run.is_examination or told.raised):
-            self.write(rollout_event(self._told, self.clock.times()))
+            self.teller.write(rollout_event(self._told, self.clock.times()))
         return self._told
 
     def now(self, outcome: Outcome) -> Outcome:
@@ -207,14 +196,14 @@ class Driver:
             event = objective_event(
                 instead.name,
                 scores,
-                f"The loss fell below 0 ({_short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
+                f"The loss fell below 0 ({short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
                 f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
                 "before were taken anew.",
             )
             if is_past:
-                self.tell_listeners(event | {"past": True})
+                self.teller.tell(event | {"past": True})
             else:
-                self.write(event)
+                self.teller.write(event)
         return self._in_its_units(outcome)
 
     def _in_its_units(self, outcome: Outcome) -> Outcome:
@@ -250,24 +239,11 @@ class Driver:
         run.meter.infeasible, run.meter.note = True, run.meter.note or note
         with run.attempt():
             pass
-        self.write(rollout_event(run.outcome(self.objective), self.clock.times(asked=False)))
+        self.teller.write(rollout_event(run.outcome(self.objective), self.clock.times(asked=False)))
 
     def cause_of(self, ended: AllDiverged) -> Exception:
-        """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
-        tried = ended.tried or range(
-            self.found.decided[-1] if self.found.decided else 0, len(self.found.rollouts)
-        )
-        raised = [self._errors[number] for number in tried if number in self._errors]
-        if raised and len(raised) == len(tried):
-            raised[-1].add_note(f"Every candidate raised: {ended}")
-            return raised[-1]
-        if raised:
-            ended.__cause__ = raised[-1]
-        for outcome in self.found.rollouts:
-            # what another process has raised is known by name alone
-            if outcome.raised and outcome.number in tried and outcome.number not in self._errors:
-                ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
-        return ended
+        """What to raise where a decision has ended so."""
+        return self._faults.cause_of(ended, self.found)
 
     # -- requests
 
@@ -281,9 +257,7 @@ class Driver:
         if outcome is not None:
             refuse_another(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
-            self.clock.pass_event()
-            outcome = self._scored(outcome, is_past=True)
-            self.tell_listeners(rollout_event(outcome) | {"past": True})
+            outcome = self._told_again(outcome)
             self._states.live = Trained(origin, request, outcome, allowance, fresh)
         elif number in self._under_way:
             outcome = self._await(request, number)
@@ -297,13 +271,21 @@ class Driver:
             outcome = yield from self._train(request, number, allowance, fresh, origin)
             self._states.stands = place = Trained(origin, request, outcome, allowance, fresh)
             if outcome.raised:
-                outcome = yield from self._examine(place)
+                assert self._ran is not None
+                outcome = yield from self._faults.examine(place, self._ran)
                 place = Trained(origin, request, outcome, allowance, fresh)
-                self._say_raised(outcome)
-                self.write(rollout_event(outcome, self.clock.times()))
+                self._faults.say(outcome, self.found)
+                self.teller.write(rollout_event(outcome, self.clock.times()))
             self._states.live = place
             self._states.keep_the_beginning()
         return self._add(outcome)
+
+    def _told_again(self, outcome: Outcome) -> Outcome:
+        """One that the journal has."""
+        self.clock.pass_event()
+        outcome = self._scored(outcome, is_past=True)
+        self.teller.tell(rollout_event(outcome) | {"past": True})
+        return outcome
 
     def _add(self, outcome: Outcome) -> Outcome:
         self.found.add(outcome)
@@ -341,14 +323,14 @@ class Driver:
         assert self._crew is not None
         task = self._under_way.pop(number)
         assert task.request == request, "the policy asks for another rollout than it said it would"
-        self._announce()
+        self.teller.announce()
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
-        self.tell_listeners({"event": "start", "run": run})
+        self.teller.tell({"event": "start", "run": run})
         outcome = self._scored(self._crew.outcome(number))
         self.clock.spend(outcome.processor)
         if outcome.raised:
-            self._say_raised(outcome)
-        self.write(rollout_event(outcome, self.clock.times()))
+            self._faults.say(outcome, self.found)
+        self.teller.write(rollout_event(outcome, self.clock.times()))
         return outcome
 
     def _train(
@@ -383,60 +365,10 @@ class Driver:
         self._training.apply(request.values, run.meter)
         self._states.stands = None
         self._told = None
-        self._announce()
-        self.tell_listeners({"event": "start", "run": run})  # not for the journal: it has not happened yet
+        self.teller.announce()
+        self.teller.tell({"event": "start", "run": run})  # not for the journal: it has not happened yet
         yield run
         return self._take()
-
-    def _examine(self, raised: Trained) -> Generator[Run, None, Outcome]:
-        """Train again, at the optimizer's own values, what has raised, from the last fork before it: an error that
-        comes there too goes through. Else the outcome, with what this has cost in it.
-
-        It ends with the step that raised, or, without an answer, with what that rollout might spend. A loop of the
-        user's own sees what it saw then, `is_course` too, since what raised may depend on it.
-        """
-        outcome, run = raised.outcome, self._ran
-        is_driven = isinstance(self._training, Trainable)
-        assert run is not None
-        if run.error is not None:
-            self._errors[outcome.number] = run.error
-        steps = [raised]
-        origin = raised.origin
-        while not isinstance(origin, Beginning) and not self._states.is_held(origin):
-            last = origin.members[-1] if isinstance(origin, Averaged) else origin
-            if not isinstance(last, Trained):
-                break
-            steps.append(last)
-            origin = last.origin
-        yield from self._states.reach(origin)
-        for step in reversed(steps):
-            left = run.worth_again if step is raised else step.allowance
-            scored = step is raised and run.in_evaluation
-            course = step.request.course and not is_driven
-            request = replace(self._own.of(step.request), scored=scored, course=course)
-            ended = yield from self._train(
-                *(request, outcome.number, left, step.fresh, step.origin),
-                again=is_driven or step is not raised,
-                suspect=run.error,
-            )
-            self._states.stands = None
-            outcome = examined(outcome, ended)
-            if not ended.ok:
-                break
-        return outcome
-
-    def _say_raised(self, outcome: Outcome) -> None:
-        """Once in a run; the notes of outcomes say it of each."""
-        if any(earlier.raised for earlier in self.found.rollouts):
-            return
-        values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
-        said = outcome.note.rstrip(".: ")
-        self.write(
-            note_event(
-                f"Rollout {outcome.number} ({values}) raised {said}. At the optimizer's own rate that was not raised "
-                "again, so that the candidate counts as one that diverged; so does any other that raises."
-            )
-        )
 
     def _take(self) -> Outcome:
         """What the loop body has told."""
@@ -469,112 +401,66 @@ class Driver:
         parts = (request.outcomes, request.epochs, verdict, request.members)
         if is_past:
             self.clock.pass_event()
-            self.tell_listeners(commit_event(*parts, nets=request.nets) | {"past": True})
+            self.teller.tell(commit_event(*parts, nets=request.nets) | {"past": True})
             return
         self._states.at_home |= self._states.stands is self._states.home
-        self.write(commit_event(*parts, self.clock.times(), request.nets))
+        self.teller.write(commit_event(*parts, self.clock.times(), request.nets))
         if fork is not None:
             self._states.checkpoint_of_home(fork)
 
     # -- several nets
 
-    @property
-    def _joinable(self) -> Joinable:
-        return self._training  # type: ignore[return-value]  # a policy is told of it by `Job.nets`
-
     def _together(self, request: Together) -> Generator[Run, None, Outcome]:
-        number = len(self.found.rollouts)
-        before = self.found.rollouts[-1]
-        last = request.nets[-1]
+        number, last = len(self.found.rollouts), request.nets[-1]
         if request.joined is not None:
-            self._nets[last] = self._states.forks[request.joined]
-        outcome = self._past.next_rollout()
-        if outcome is not None:
-            refuse_other_nets(request, outcome)
-            self.clock.pass_event()
-            outcome = self._scored(outcome, is_past=True)
-            self.tell_listeners(rollout_event(outcome) | {"past": True})
-        else:
-            self._announce()
-            began, spent = clock.perf_counter(), clock.process_time()
-            meter, again = Meter(), Meter()
-            for net in request.nets:
-                yield from self._keep(net)
-            training = self._training
-            if not isinstance(training, ScoresTogether):
-                return (yield from self._ask(request, number))
-            for net in request.nets:
-                if net not in self._heard:
-                    self._states.stands = None
-                    is_new = request.joined is not None and net == last
-                    training.hear(net, meter if is_new else again)
-                    self._heard.add(net)
-            self.ledger.repeat(again.trained, again.evaluated, 0.0)
-            metrics = training.together(request.nets)
-            outcome = Outcome(
-                *(number, request.epoch, request.values, "ok", metrics, self._score_together(metrics)),
-                *(0, 0, meter.evaluated, clock.perf_counter() - began),
-                shape=STILL,
-                role="together",
-                origin=last_number(self._nets[last]),
-                processor=clock.process_time() - spent,
-                leaves=before.leaves,
-                left=before.left,
-                net=last,
-                nets=request.nets,
-            )
-            outcome = self._scored(outcome)
-            self.write(rollout_event(outcome, self.clock.times()))
+            self._nets.ended[last] = self._states.forks[request.joined]
+        past = self._past.next_rollout()
+        if past is not None:
+            refuse_other_nets(request, past)
+            return self._add(self._told_again(past))
+        self.teller.announce()
+        began, spent = clock.perf_counter(), clock.process_time()
+        for net in request.nets:
+            yield from self._nets.keep(net)
+        training = self._training
+        if not isinstance(training, ScoresTogether):
+            return self._add((yield from self._ask(request, number)))
+        before = self.found.rollouts[-1]
+        meter, again = self._nets.hear(request)
+        self.ledger.repeat(again.trained, again.evaluated, 0.0)
+        metrics = training.together(request.nets)
+        outcome = Outcome(
+            *(number, request.epoch, request.values, "ok", metrics, self._score_together(metrics)),
+            *(0, 0, meter.evaluated, clock.perf_counter() - began),
+            shape=STILL,
+            role="together",
+            origin=last_number(self._nets.ended[last]),
+            processor=clock.process_time() - spent,
+            leaves=before.leaves,
+            left=before.left,
+            net=last,
+            nets=request.nets,
+        )
+        outcome = self._scored(outcome)
+        self.teller.write(rollout_event(outcome, self.clock.times()))
         return self._add(outcome)
 
     def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
-        """Have the loop body evaluate the model, which says what the nets say together; it trains one batch at a rate
-        of 0."""
-        place = self._nets[request.nets[-1]]
+        """Of a training that cannot score itself: its loop body does."""
+        place = self._nets.ended[request.nets[-1]]
         yield from self._states.reach(place)
-        asked = Rollout(
-            *(request.values, request.epoch, None),
-            length=Length(0.0, least=1),
-            shape=STILL,
-            role="together",
-            net=request.nets[-1],
-            nets=request.nets,
-        )
         training: AnswersTogether = self._training  # type: ignore[assignment]  # by `Job.asks_anew`
         training.ask(request.nets)
         try:
             allowance = self._allowance(passes=len(request.nets))
-            outcome = yield from self._train(asked, number, allowance, True, place)
+            return (yield from self._train(question(request), number, allowance, True, place))
         finally:
             training.ask(())
-        return self._add(outcome)
 
     def _score_together(self, metrics: Metrics) -> float | None:
         """None where a metric is not finite: then the average is worth nothing."""
         score = (self.objective.instead(metrics) or self.objective)(metrics)
         return score if math.isfinite(score) else None
-
-    def _keep(self, net: int) -> Generator[Run, None, None]:
-        """Have the training keep a net: as it stands in its fork, or as another process left it on disk."""
-        if net in self._kept:
-            return
-        known = {} if self._journal is None or self._journal.past is None else self._journal.past.kept
-        if net in known:
-            if self._joinable.rejoin(net, known[net]):
-                self._kept.add(net)
-                return
-            warnings.warn(
-                f"the file of net {net + 1} is damaged or gone; it is trained again",
-                JournalWarning,
-                stacklevel=2,
-            )
-        self._announce()
-        yield from self._states.reach(self._nets[net])
-        self._states.stands = None
-        checksum = self._joinable.join(net)
-        self._kept.add(net)
-        if self._journal is not None and checksum is not None:
-            self._journal.append(net_event(net, checksum))
 
     def _allowance(self, count: int = 1, passes: int = 1) -> float:
         """The units each of the next `count` rollouts may train with: what is left, less their own evaluation, of so
@@ -584,8 +470,6 @@ class Driver:
             (o.evaluated for o in reversed(self.found.rollouts) if o.evaluated and not o.nets), 0
         )
         return left - units(0, passes * evaluated) + ROUNDING * abs(left)
-
-    # -- going to a place
 
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""
@@ -597,7 +481,7 @@ class Driver:
         same &= outcome.score == self.now(was).score
         repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
-        self.write(repeat_event(repeat))
+        self.teller.write(repeat_event(repeat))
         if not same:
             warnings.warn(
                 f"rollout {was.number}, trained once more, came out otherwise: {dict(outcome.metrics)} instead of "
@@ -608,34 +492,8 @@ class Driver:
             )
         self._states.stands = place
 
-    # -- on disk, and to whoever listens
-
-    def _announce(self) -> None:
-        """Before the first thing that is new in a run that is gone on with."""
-        if (event := self._going_on) is not None:
-            self._going_on = None
-            self._write(event)
-
-    def write(self, event: dict[str, Any]) -> None:
-        """Into the journal, and to everyone who listens."""
-        self._announce()
-        self._write(event)
-
-    def _write(self, event: dict[str, Any]) -> None:
-        if self._journal is not None:
-            self._journal.append(event)
-        self.tell_listeners(event)
-
-    def tell_listeners(self, event: dict[str, Any]) -> None:
-        for listener in self._listeners:
-            listener(event)
-
 
 def _plain(request: Rollout) -> Rollout:
     """With Python's numbers for NumPy's, so that a journal can hold them."""
     values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
     return replace(request, values=values)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -403,10 +403,10 @@ class Tuner:
 
     def _say_end(self, how: str, error: BaseException | None) -> None:
         if error is None:
-            self._driver.write(self._end_event(how))
+            self._driver.teller.write(self._end_event(how))
             return
         try:
-            self._driver.write(self._end_event(how))
+            self._driver.teller.write(self._end_event(how))
         except Exception as second:  # a listener's; what ended the run is what must be heard
             error.add_note(f"As the run was closed, {type(second).__name__} was raised too: {second}")
         if self._journal is not None:
@@ -477,11 +477,11 @@ class Tuner:
         if run is None:
             self._finished = True
             self._driver.keep()
-            ended = self._past.end if self._past is not None and self._driver.is_past else None
+            ended = self._past.end if self._past is not None and self._driver.teller.is_past else None
             if ended is not None and ended["how"] == "complete":
-                self._driver.tell_listeners(ended)
+                self._driver.teller.tell(ended)
             else:
-                self._driver.write(self._end_event("complete"))
+                self._driver.teller.write(self._end_event("complete"))
             self._ranks.sum("leaves the loop")  # nobody ends while another still listens
         self.current = run
         return run
@@ -581,9 +581,9 @@ class Tuner:
         """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""
         self._begun = True
         if self._past is None:
-            self._driver.write(self._begin)
+            self._driver.teller.write(self._begin)
         else:
-            self._driver.tell_listeners(self._past.begin | {"past": True})
+            self._driver.teller.tell(self._past.begin | {"past": True})
 
     def _go_on(self, past: Story) -> None:
         """Take up the run that the directory holds, if it is this one."""
