@@ -4,7 +4,6 @@ Whoever must treat policies differently asks for a property of the record, never
 name too, which `called` turns into the record.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -32,18 +31,6 @@ FEWER_DECADES = 3.0  # of those that train the course itself with every candidat
 THESIS_BUDGET = 12.0
 
 
-def _all_of_it(budget: float, points: float) -> float:
-    return budget
-
-
-def _trials(budget: float, points: float) -> float:
-    return min(float(int(budget)), points)
-
-
-def _half(budget: float, points: float) -> float:
-    return budget / 2  # which is twice what it needs (`Replay.budget`)
-
-
 @dataclass(frozen=True, slots=True)
 class PolicyRecord:
     """What is known of a policy before it is asked for anything.
@@ -51,7 +38,6 @@ class PolicyRecord:
     make: the policy itself; None where there is no one policy of the name. version: another number whenever it, told
     the same, asks for something else than before.
     budget: plain runs, where nobody says. decades: searched around a rate that somebody chose.
-    plain_runs: (budget, points of the space) -> what a run will cost, as far as can be told beforehand.
     compares: see `Compares`. needs_epochs: their number must be given; else it may be left open.
     chooses_length: it chooses the number of epochs where that is left open, and the patience with it.
     chooses_optimizer: between several. trains_nets: several, where the budget pays for them.
@@ -63,7 +49,6 @@ class PolicyRecord:
     version: int = 1
     budget: float = THESIS_BUDGET
     decades: float = DECADES
-    plain_runs: Callable[[float, float], float] = _all_of_it
     compares: Compares = "other"
     needs_epochs: bool = False
     chooses_length: bool = False
@@ -72,11 +57,6 @@ class PolicyRecord:
     goes_by_prior: bool = False
     ends_early: bool = True
     beside: bool = True
-
-    @property
-    def chooses_once(self) -> bool:
-        """The values of the whole course are known before it begins."""
-        return self.compares == "looks"
 
 
 POLICIES: dict[str, PolicyRecord] = {
@@ -90,20 +70,17 @@ POLICIES: dict[str, PolicyRecord] = {
         trains_nets=True,
         goes_by_prior=True,
     ),
-    "greedy": PolicyRecord(
-        greedy, decades=FEWER_DECADES, plain_runs=_trials, compares="epochs", needs_epochs=True
-    ),
+    "greedy": PolicyRecord(greedy, decades=FEWER_DECADES, compares="epochs", needs_epochs=True),
     "once": PolicyRecord(
         once,
         decades=FEWER_DECADES,
-        plain_runs=_trials,
         compares="runs",
         needs_epochs=True,
         ends_early=False,
         beside=False,
     ),
 }
-REPLAY = PolicyRecord(plain_runs=_half, compares="nothing", ends_early=False, beside=False)
+REPLAY = PolicyRecord(compares="nothing", ends_early=False, beside=False)
 OTHER = PolicyRecord()
 
 

@@ -130,7 +130,7 @@ class _UnderWay:
     """
 
     job: Job
-    purse: Purse
+    budget: Purse
     survey: Outcome
     done: Walk
     members: int
@@ -186,7 +186,7 @@ class _UnderWay:
                 Rollout(done.values, self.epoch, fork, shape=shape, order=order, scored=False, role=self.role)
                 for order in reversed(range(self.members))  # 0 last: its random streams and counters are kept
             ]
-            return (yield from _averaged(self.job, self.purse, rollouts))
+            return (yield from _averaged(self.job, self.budget, rollouts))
         outcome = yield Rollout(
             *(done.values, self.epoch, None if self.fresh else fork, self.is_course),
             length=self.length,
@@ -196,7 +196,7 @@ class _UnderWay:
             net=net,
         )
         assert outcome is not None
-        self.purse.pay(outcome)
+        self.budget.pay(outcome)
         return outcome, ()
 
     def _fit_in(self, outcome: Outcome) -> None:
@@ -209,14 +209,14 @@ class _UnderWay:
     def _is_lost(self, outcome: Outcome) -> bool:
         job, done, survey = self.job, self.done, self.job.now(self.survey)
         return _blew_up(job, outcome, done.best, survey, done.outcomes) or (
-            self.unseen and _fell(outcome, survey) and _can_repeat(job, self.purse, done)
+            self.unseen and _fell(outcome, survey) and _can_repeat(job, self.budget, done)
         )
 
     def _take_back(self, outcome: Outcome) -> bool:
         """Back to the best state, at half the rate; False where that is not to be tried (again).
 
         What cannot be paid twice is lost, and the schedule moves on."""
-        job, done, purse = self.job, self.done, self.purse
+        job, done, purse = self.job, self.done, self.budget
         self.fresh = False
         done.tried.append(outcome)
         if not self.guard or done.slowed == TRIES or outcome.status == "infeasible":

@@ -96,7 +96,7 @@ class Driver:
             training,
             seed=seed,
             checkpoints=None if journal is None else Checkpoints(journal, training, ranks),
-            crew=crew,
+            executor=crew,
             again=self._repeat,
         )
         self._crew = crew
@@ -166,7 +166,7 @@ class Driver:
             for net in self.found.nets:  # of a run that had ended
                 yield from self._nets.keep(net)
             if self._states.stands is not self._states.live:  # nothing was left to be trained
-                yield from self._states.reach(self._states.home)
+                yield from self._states.go_to(self._states.home)
         finally:
             requests.close()
 
@@ -265,7 +265,7 @@ class Driver:
         else:
             yield from self._states.fill_pools()
             if request.fork is None:
-                yield from self._states.reach(origin)
+                yield from self._states.go_to(origin)
             else:
                 yield from self._states.restore(request.fork)
             outcome = yield from self._train(request, number, allowance, fresh, origin)
@@ -448,7 +448,7 @@ class Driver:
     def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
         """Of a training that cannot score itself: its loop body does."""
         place = self._nets.ended[request.nets[-1]]
-        yield from self._states.reach(place)
+        yield from self._states.go_to(place)
         training: AnswersTogether = self._training  # type: ignore[assignment]  # by `Job.asks_anew`
         training.ask(request.nets)
         try:

@@ -51,7 +51,7 @@ class Faults:
                 break
             steps.append(last)
             origin = last.origin
-        yield from self._states.reach(origin)
+        yield from self._states.go_to(origin)
         for step in reversed(steps):
             left = run.worth_again if step is raised else step.allowance
             scored = step is raised and run.in_evaluation

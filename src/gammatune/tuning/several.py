@@ -41,7 +41,7 @@ class Nets:
                 stacklevel=2,
             )
         self._teller.announce()
-        yield from self._states.reach(self.ended[net])
+        yield from self._states.go_to(self.ended[net])
         self._states.stands = None
         checksum = self._training.join(net)
         self._kept.add(net)

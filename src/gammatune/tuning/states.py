@@ -98,13 +98,13 @@ class States:
         *,
         seed: int,
         checkpoints: Checkpoints | None,
-        crew: Crew | None,
+        executor: Crew | None,
         again: Callable[[Trained], Generator[Run, None, None]],
     ) -> None:
         self._training = training
         self._seed = seed
         self.checkpoints = checkpoints
-        self._crew = crew
+        self._executor = executor
         self._again = again
         self._begin = begin = Beginning()
         self.stands: Place | None = begin
@@ -175,13 +175,13 @@ class States:
         """Stand where a fork of the policy's stands."""
         place = self.forks[fork]
         if self._held.get(fork) is not place:
-            yield from self.reach(place)
+            yield from self.go_to(place)
             self._capture(fork)
             self.checkpoint(fork, place)
         else:
             self._go_back(fork, place)
 
-    def reach(self, place: Place) -> Generator[Run, None, None]:
+    def go_to(self, place: Place) -> Generator[Run, None, None]:
         """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
         between: list[Place] = []
         for ancestor in ancestors(place):
@@ -259,9 +259,9 @@ class States:
             return True
         if isinstance(place, (Averaged, Renewed)):
             return False
-        if self._crew is not None and isinstance(place, Trained):
+        if self._executor is not None and isinstance(place, Trained):
             stood, self.stands = self.stands, None
-            if self._crew.stand(self._training, place.number):
+            if self._executor.stand(self._training, place.number):
                 self.stands = place
                 return True
             self.stands = stood  # nothing has moved
@@ -283,7 +283,7 @@ class States:
 
     def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
         yield from self._pool_again(AGAIN, place.members)
-        yield from self.reach(place.last)
+        yield from self.go_to(place.last)
         self.stands = None
         self._training.average(AGAIN)
         self.stands = place
@@ -292,10 +292,10 @@ class States:
         """Each member once more, all as a rule from one place."""
         first = members[0]
         if isinstance(first, Trained) and self._fork_with(first.origin) is None:
-            yield from self.reach(first.origin)
+            yield from self.go_to(first.origin)
             self._capture(AGAIN)
         for count, member in enumerate(members, start=1):
-            yield from self.reach(member)
+            yield from self.go_to(member)
             self._training.pool(name, count)
 
     def _begins_alike(self, digest: str | None) -> bool:

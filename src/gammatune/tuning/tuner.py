@@ -182,7 +182,7 @@ class Tuner:
         self._ranks = process_ranks(ranks)
         with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
             opened.push(self._tell_the_others)
-            self._extent = Extent.of(epochs, budget, total_epochs, time, policy)
+            self._take_extent(Extent.of(epochs, budget, total_epochs, time, policy))
             self._take_limits(seed, keep, guide, patience, at_once, policy)
             self._reserve, self._multiplier = reserve, multiplier
             if crew is not None and training is None:
@@ -207,6 +207,10 @@ class Tuner:
 
     # -- made
 
+    def _take_extent(self, given: Extent) -> None:
+        self.epochs, self.budget, self._open = given.epochs, given.budget, given.is_open
+        self.total_epochs, self.time = given.total_epochs, given.time
+
     def _take_limits(
         self, seed: Any, keep: Keep, guide: Any, patience: Any, at_once: Any, policy: AnyPolicy
     ) -> None:
@@ -220,32 +224,16 @@ class Tuner:
             registry.refuse_patience(policy, patience)
         self._at_once = whole(at_once, "at_once", least=1)
 
-    @property
-    def epochs(self) -> int:
-        return self._extent.epochs
-
-    @property
-    def budget(self) -> float:
-        return self._extent.budget
-
-    @property
-    def total_epochs(self) -> float | None:
-        return self._extent.total_epochs
-
-    @property
-    def time(self) -> float | None:
-        return self._extent.time
-
-    def _begin_to_listen(self, listeners: Sequence[Listener], crew: Crew | None) -> None:
+    def _begin_to_listen(self, listeners: Sequence[Listener], executor: Crew | None) -> None:
         self._events: list[Event] = []
         self._listeners = [self._note, *listeners]
         self._signals = ExitStack()
         self._stopping = self._failed = self._compared = False
         self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
-        if crew is not None:
+        if executor is not None:
             refuse_beside(self._ranks, "crew=")
-        self._has_crew = crew is not None
+        self._has_crew = executor is not None
 
     def _opened_journal(
         self, journal: Journal | Echo | None, run_dir: str | None, opened: ExitStack
@@ -283,7 +271,7 @@ class Tuner:
             keep=self._keep,
             patience=self._patience,
             at_once=self._at_once,
-            open=self._extent.is_open,
+            open=self._open,
             total_epochs=self.total_epochs,
             seconds=self.time,
             schedule=schedule,
@@ -331,7 +319,7 @@ class Tuner:
             self._begin["alternatives"] = [asdict(each) for each in alternatives]
         self._nets = ensemble and self._ranks.world == 1 and isinstance(training, Joinable)
 
-    def _drive(self, objective: Objective, crew: Crew | None, opened: ExitStack) -> None:
+    def _drive(self, objective: Objective, executor: Crew | None, opened: ExitStack) -> None:
         self._driver = Driver(
             self._training,
             objective,
@@ -340,12 +328,12 @@ class Tuner:
             seed=self.seed,
             journal=self._journal,
             listeners=self._listeners,
-            crew=crew,
+            crew=executor,
             ranks=self._ranks,
             own=self._before.own,
         )
-        if crew is not None:
-            opened.callback(crew.close)
+        if executor is not None:
+            opened.callback(executor.close)
         self._past = None if self._journal is None else self._journal.past
         if self._past is not None:
             self._go_on(self._past)
@@ -617,7 +605,7 @@ class Tuner:
             nets=self._nets,
             asks_anew=not isinstance(self._training, ScoresTogether),
             guide=self._guide,
-            open=self._extent.is_open,
+            open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
         )
 
