@@ -5,7 +5,6 @@ trained until it asks for something new. Only then is the training put where it 
 as there is; rollouts that lie between are trained once more (`Run.is_repeated`), and told to nobody.
 """
 
-import math
 import time as clock
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,21 +16,9 @@ import numpy as np
 
 from gammatune.cost import Ledger, units
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import (
-    AnswersTogether,
-    Forkable,
-    KeepsBatches,
-    ScoresTogether,
-    Trainable,
-)
+from gammatune.engine.trainable import AnswersTogether, Forkable, KeepsBatches, ScoresTogether, Trainable
 from gammatune.errors import AllDiverged, JournalWarning
-from gammatune.journal.events import (
-    Repeat,
-    commit_event,
-    objective_event,
-    repeat_event,
-    rollout_event,
-)
+from gammatune.journal.events import Repeat, commit_event, repeat_event, rollout_event
 from gammatune.journal.history import Story
 from gammatune.journal.reducer import RunState
 from gammatune.journal.writer import Echo, Journal
@@ -42,7 +29,6 @@ from gammatune.records import (
     Average,
     Commit,
     Fork,
-    Metrics,
     Outcome,
     Pool,
     Renew,
@@ -51,12 +37,14 @@ from gammatune.records import (
     Together,
 )
 from gammatune.schedules import STILL
+from gammatune.tuning.beside import Beside
 from gammatune.tuning.checkpoints import Checkpoints
-from gammatune.tuning.executor import Crew, Task
-from gammatune.tuning.faults import Faults, short
+from gammatune.tuning.executor import Crew
+from gammatune.tuning.faults import Faults
 from gammatune.tuning.recorded import Clock as Clock
 from gammatune.tuning.recorded import Past, refuse_another, refuse_other_nets
 from gammatune.tuning.run import ROUNDING, Own, Run
+from gammatune.tuning.scores import Scores
 from gammatune.tuning.several import Nets, question
 from gammatune.tuning.states import Beginning, Place, States, Trained, last_number
 from gammatune.tuning.teller import Listener as Listener
@@ -87,7 +75,7 @@ class Driver:
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
-        self.objective = self._asked = objective
+        self._scores = Scores(objective)
         self._budget = budget
         self._seed = seed
         self.teller = Teller(journal, listeners)
@@ -99,9 +87,7 @@ class Driver:
             executor=crew,
             again=self._repeat,
         )
-        self._crew = crew
-        self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
-        self._under_way: dict[int, Task] = {}  # what the crew trains
+        self._beside = Beside(crew, training, self._states, seed, own)
         self._told: Outcome | None = None
         self._own = own
         self._ran: Run | None = None  # the last run that was told
@@ -109,7 +95,6 @@ class Driver:
             own, self._states, self.teller, self._train, is_driven=isinstance(training, Trainable)
         )
         self._nets = Nets(training, self._states, self.teller)  # type: ignore[arg-type]
-        self._sent: Place | None = None  # the fork that the crew has
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
 
@@ -125,6 +110,11 @@ class Driver:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
         if past.rollouts:  # else it is as good as new
             self._states.take_up()
+
+    @property
+    def objective(self) -> Objective:
+        """What is scored now."""
+        return self._scores.objective
 
     # -- the loop
 
@@ -182,37 +172,16 @@ class Driver:
 
     def now(self, outcome: Outcome) -> Outcome:
         """It, scored by the objective as it is now."""
-        return outcome if self.objective is self._asked else self.found.rollouts[outcome.number]
+        return self.found.rollouts[outcome.number] if self._scores.has_changed else outcome
 
     def _scored(self, outcome: Outcome, *, is_past: bool = False) -> Outcome:
         """It, scored by the objective as it is now; where its loss has none, the objective becomes another."""
-        instead = self.objective.instead(outcome.metrics)
-        if instead is not None and outcome.score == instead.score_of(outcome.metrics):
-            name = self.objective.name
-            self.objective = instead
-            anew = {o.number: self._in_its_units(o).score for o in self.found.rollouts}
-            scores = {number: score for number, score in anew.items() if score is not None}
-            self.found.score_anew(instead.name, scores)
-            event = objective_event(
-                instead.name,
-                scores,
-                f"The loss fell below 0 ({short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
-                f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
-                "before were taken anew.",
-            )
-            if is_past:
-                self.teller.tell(event | {"past": True})
-            else:
-                self.teller.write(event)
-        return self._in_its_units(outcome)
-
-    def _in_its_units(self, outcome: Outcome) -> Outcome:
-        """Those of the objective as it is now, whichever of the two an outcome was scored by; a score of the user's
-        own stays."""
-        known = self._asked, Objective("loss", self._asked.lam)
-        if outcome.score is None or all(outcome.score != one.score_of(outcome.metrics) for one in known):
-            return outcome
-        return replace(outcome, score=self.objective.score_of(outcome.metrics))
+        event = self._scores.hear(outcome, self.found)
+        if event is not None and is_past:
+            self.teller.tell(event | {"past": True})
+        elif event is not None:
+            self.teller.write(event)
+        return self._scores.in_its_units(outcome)
 
     @property
     def is_home(self) -> bool:
@@ -251,7 +220,8 @@ class Driver:
         origin = self._states.live if request.fork is None else self._states.forks[request.fork]
         request = _plain(request)
         number = len(self.found.rollouts)
-        allowance = self._shares.pop(number) if number in self._shares else self._allowance()
+        share = self._beside.shares.pop(number, None)
+        allowance = self._allowance() if share is None else share
         fresh = request.epoch < self._passed
         outcome = self._past.next_rollout()
         if outcome is not None:
@@ -259,7 +229,7 @@ class Driver:
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
             outcome = self._told_again(outcome)
             self._states.live = Trained(origin, request, outcome, allowance, fresh)
-        elif number in self._under_way:
+        elif number in self._beside.under_way:
             outcome = self._await(request, number)
             self._states.live = Trained(origin, request, outcome, allowance, fresh)
         else:
@@ -293,40 +263,22 @@ class Driver:
         return outcome
 
     def _ahead(self, request: Ahead) -> Generator[Run, None, None]:
-        """Share what may be spent among rollouts that are chosen together, and hand them to the crew.
-
-        Each gets an equal share: what one of them leaves over is not known before all have ended.
-        """
+        """Share what may be spent among rollouts that are chosen together, and hand them to who trains them."""
         rollouts, first = [_plain(each) for each in request.rollouts], len(self.found.rollouts)
         share = self._allowance(len(rollouts))
-        self._shares = {first + i: share for i in range(len(rollouts))}
-        fork = rollouts[0].fork
-        assert fork is not None
-        assert all(each.fork == fork for each in rollouts)
+        self._beside.share(first, rollouts, share)
         known = self._past.rollouts_left
-        if self._crew is None or known >= len(rollouts):
-            return
-        yield from self._states.restore(fork)
-        self._states.keep_the_beginning()
-        origin = last_number(self._states.forks[fork])
-        tasks = [
-            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed, self._own)
-            for i, each in enumerate(rollouts[known:], start=known)
-        ]
-        self._states.stands = None  # a crew may train in place
-        anew, self._sent = self._sent is not self._states.forks[fork], self._states.forks[fork]
-        self._crew.begin(self._training, fork, tasks, self.objective, keep=request.keep, anew=anew)
-        self._under_way = {task.number: task for task in tasks}
+        if known < len(rollouts):
+            new = {first + i: each for i, each in enumerate(rollouts[known:], start=known)}
+            yield from self._beside.begin(new, share, self._passed, self.objective, keep=request.keep)
 
     def _await(self, request: Rollout, number: int) -> Outcome:
-        """What came of a rollout that the crew trains."""
-        assert self._crew is not None
-        task = self._under_way.pop(number)
-        assert task.request == request, "the policy asks for another rollout than it said it would"
+        """What came of a rollout that was begun beside others."""
+        task = self._beside.task(number, request)
         self.teller.announce()
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
         self.teller.tell({"event": "start", "run": run})
-        outcome = self._scored(self._crew.outcome(number))
+        outcome = self._scored(self._beside.outcome(number))
         self.clock.spend(outcome.processor)
         if outcome.raised:
             self._faults.say(outcome, self.found)
@@ -430,7 +382,7 @@ class Driver:
         self.ledger.repeat(again.trained, again.evaluated, 0.0)
         metrics = training.together(request.nets)
         outcome = Outcome(
-            *(number, request.epoch, request.values, "ok", metrics, self._score_together(metrics)),
+            *(number, request.epoch, request.values, "ok", metrics, self._scores.together(metrics)),
             *(0, 0, meter.evaluated, clock.perf_counter() - began),
             shape=STILL,
             role="together",
@@ -456,11 +408,6 @@ class Driver:
             return (yield from self._train(question(request), number, allowance, True, place))
         finally:
             training.ask(())
-
-    def _score_together(self, metrics: Metrics) -> float | None:
-        """None where a metric is not finite: then the average is worth nothing."""
-        score = (self.objective.instead(metrics) or self.objective)(metrics)
-        return score if math.isfinite(score) else None
 
     def _allowance(self, count: int = 1, passes: int = 1) -> float:
         """The units each of the next `count` rollouts may train with: what is left, less their own evaluation, of so
