@@ -17,7 +17,8 @@ from torch import nn
 
 import gammatune
 from gammatune.cost import Cost
-from gammatune.course import Schedule, handed_back
+from gammatune.course import Schedule
+from gammatune.journal.reducer import handed_back
 from gammatune.records import Outcome, Shape, Verdict
 from gammatune.report import progress as shown
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing

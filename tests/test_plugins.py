@@ -15,10 +15,11 @@ from gammatune import plugins
 from gammatune.cli.app import main
 from gammatune.errors import InvalidArgument, JournalWarning, PluginWarning
 from gammatune.journal.history import replay
+from gammatune.policy.registry import POLICIES
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.space import parse
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuning.tuner import POLICIES, Result, Tuner
+from gammatune.tuning.tuner import Result, Tuner
 
 CODE = '''
 from gammatune.records import Commit, Fork, Rollout, Verdict

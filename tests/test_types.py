@@ -15,11 +15,12 @@ from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import RECIPES, MetricName
 from gammatune.metrics.objectives import FOR_METRICS, OBJECTIVES, ObjectiveName
 from gammatune.plugins import Plugin
+from gammatune.policy.registry import POLICIES, PolicyName
 from gammatune.samplers import SAMPLERS, SamplerName
 from gammatune.schedules import SCHEDULES, ScheduleName
 from gammatune.supervised.optimizers import OPTIMIZERS, OptimizerName
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuning.tuner import POLICIES, PolicyName, Tuner
+from gammatune.tuning.tuner import Tuner
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from gammatune.errors import InvalidArgument
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape, Value, Values
+from gammatune.schedules import follow, leading_group
 from gammatune.space import BATCH_SIZE, OPTIMIZER
 
 if TYPE_CHECKING:
@@ -92,51 +93,6 @@ class Stretch(Leg):
     def count(self) -> int:
         """How many trainings it is the average of."""
         return sum(member.pooled for member in self.members) or 1
-
-
-@dataclass(frozen=True, slots=True)
-class HandedBack:
-    """Which state of a training the weights handed back are; the one place that says it.
-
-    epoch: the epoch at whose end they stood, counted from 1; 0 for the weights that a pretrained model came with.
-    trained: the last epoch that the same training reached. walk: the role of that training, where there were several.
-    rates: the highest learning rate on the way to it, by name; factors where the schedule multiplies.
-    """
-
-    epoch: int
-    trained: int
-    walk: str = ""
-    rates: Mapping[str, float] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        """'epoch 7 of the 10 that were trained, walk 2; lr at most 0.0214'."""
-        if not self.epoch:
-            return "the weights the model came with"
-        said = f"epoch {self.epoch}"
-        said += f" of the {self.trained} that were trained" if self.trained > self.epoch else ", the last"
-        said += f", {self.walk}" if self.walk else ""
-        highest = ", ".join(f"{name} at most {rate:.3g}" for name, rate in self.rates.items())
-        return f"{said}; {highest}" if highest else said
-
-
-def handed_back(
-    course: Sequence[Outcome], rollouts: Sequence[Outcome], schedule: "Schedule", *, is_start: bool = False
-) -> HandedBack | None:
-    """What a run handed back; None before its first epoch. is_start: the weights it began with were better."""
-    if not course:
-        return None
-    last = course[-1]
-    trained = max(o.epoch for o in rollouts if o.role == last.role and (o.ok or o is last)) + 1
-    if is_start:
-        return HandedBack(0, trained)
-    rates: dict[str, float] = {}
-    for stretch in schedule.stretches:
-        for name, rate in stretch.rates.items():
-            rates[name] = max(rate, rates.get(name, 0.0))
-    return HandedBack(last.epoch + 1, trained, "" if last.role in ALONE else last.role, rates)
-
-
-ALONE = ("", "course", "candidate")  # roles that do not tell one training from another
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -296,8 +252,6 @@ class Schedule(Sequence[Values]):
         averaged epochs, other values that change or that the optimizer has not, several rates; also where the
         batches were not counted.
         """
-        from torch.optim.lr_scheduler import LambdaLR
-
         name = self._rate()
         self._refuse_more_than(name)
         along = [
@@ -306,29 +260,9 @@ class Schedule(Sequence[Values]):
             for multiplier in self._counted(place).multipliers
         ]
         last = self.stretches[-1]
+        _refuse_other_values(leading_group(optimizer), self[0], name)
         end = float(last.values[name]), last.shape(last.reached)
-        bases = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
-        reference = next((base for base in bases if base > 0), 0.0)
-        if not reference:
-            raise InvalidArgument(
-                "every group of the optimizer has a learning rate of 0, as after a course that decayed; give a fresh "
-                "optimizer, the rates of whose groups have the ratio they had"
-            )
-        _refuse_other_values(optimizer.param_groups[bases.index(reference)], self[0], name)
-
-        def rate(batch: int, ratio: float) -> float:
-            chosen, multiplier = along[batch] if batch < len(along) else end
-            return chosen * ratio * multiplier
-
-        class Following(LambdaLR):
-            """To the bit: a factor times the optimizer's own rate would be rounded once more."""
-
-            def get_lr(self) -> Any:
-                return [
-                    rate(self.last_epoch, 1.0 if base == reference else base / reference) for base in bases
-                ]
-
-        return Following(optimizer, lambda batch: rate(batch, 1.0) / reference, last_epoch)
+        return follow(optimizer, along, end, last_epoch)
 
     # -- inside
 

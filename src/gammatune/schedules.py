@@ -3,11 +3,15 @@
 Progress runs from 0 to 1 over a stretch of training. A multiplier of 1 is the peak.
 """
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidArgument
 from gammatune.records import FLAT, Shape
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LambdaLR
 
 # Share of the steps spent rising to the peak: guess, the usual few per cent.
 WARMUP = 0.05
@@ -52,3 +56,46 @@ def scaled(shape: Shape, factor: float) -> Shape:
 
 
 STILL = scaled(FLAT, 0.0)  # a rate of 0: the weights stay where they are
+
+
+# In PyTorch ----------------------------------------------------------------------------------------------
+
+
+def leading_group(optimizer: "Optimizer") -> dict[str, Any]:
+    """The first group of an optimizer whose rate is above 0, to which the others keep their ratio.
+
+    Raises InvalidArgument where there is none."""
+    group = next((group for group in optimizer.param_groups if _base(group) > 0), None)
+    if group is None:
+        raise InvalidArgument(
+            "every group of the optimizer has a learning rate of 0, as after a course that decayed; give a fresh "
+            "optimizer, the rates of whose groups have the ratio they had"
+        )
+    return group
+
+
+def follow(
+    optimizer: "Optimizer", along: Sequence[tuple[float, float]], end: tuple[float, float], last_epoch: int
+) -> "LambdaLR":
+    """PyTorch's scheduler for the rates of every batch. along: the rate chosen and its multiplier, a batch each; end:
+    the same of whatever comes after them. last_epoch: as in PyTorch."""
+    from torch.optim.lr_scheduler import LambdaLR
+
+    bases = [_base(group) for group in optimizer.param_groups]
+    reference = _base(leading_group(optimizer))
+
+    def rate(batch: int, ratio: float) -> float:
+        chosen, multiplier = along[batch] if batch < len(along) else end
+        return chosen * ratio * multiplier
+
+    class Following(LambdaLR):
+        """To the bit: a factor times the optimizer's own rate would be rounded once more."""
+
+        def get_lr(self) -> Any:
+            return [rate(self.last_epoch, 1.0 if base == reference else base / reference) for base in bases]
+
+    return Following(optimizer, lambda batch: rate(batch, 1.0) / reference, last_epoch)
+
+
+def _base(group: dict[str, Any]) -> float:
+    return float(group.get("initial_lr", group["lr"]))

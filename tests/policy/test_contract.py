@@ -6,9 +6,9 @@ import pytest
 
 from gammatune.errors import AllDiverged
 from gammatune.policy.job import Job, Policy, Steps
+from gammatune.policy.registry import POLICIES
 from gammatune.records import Commit, Fork, Rollout, Verdict
 from gammatune.testing.policies import PolicyContract
-from gammatune.tuning.tuner import POLICIES
 
 
 @pytest.mark.parametrize("policy", POLICIES)

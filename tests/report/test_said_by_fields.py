@@ -15,8 +15,8 @@ from test_page import Read
 
 from gammatune import FitResult, Tuner, fit
 from gammatune.cost import Meter
-from gammatune.course import HandedBack
 from gammatune.journal.history import Story, replay
+from gammatune.journal.reducer import HandedBack
 from gammatune.records import Values, Verdict
 from gammatune.report import terminal
 from gammatune.report.html import page
@@ -267,7 +267,8 @@ def test_which_epoch_that_is(made: dict[str, tuple[Path, Result]]) -> None:
 
 def test_the_highest_rate_of_a_step_is_what_stands_before_it(tmp_path: Path) -> None:
     """A picture that looks at even distances alone misses the end of a rise that falls at once."""
-    from gammatune.course import Schedule, handed_back
+    from gammatune.course import Schedule
+    from gammatune.journal.reducer import handed_back
     from gammatune.records import Outcome, Shape
     from gammatune.report.html import figures
 

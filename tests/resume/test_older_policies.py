@@ -5,7 +5,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from gammatune.cost import Meter
 from gammatune.course import Schedule
 from gammatune.errors import JournalError, JournalWarning
 from gammatune.journal.history import FILE, WEIGHTS, Story, replay
+from gammatune.policy import registry
 from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import VERSION, lookahead
 from gammatune.policy.opening import Opening
 from gammatune.records import Length, Outcome, Request, Rollout, Values, Verdict
-from gammatune.tuning import tuner as tuning
 
 LATER = 99
 VERSIONS = sorted(int(path.name.removeprefix("policy-")) for path in older_runs.OLDER.glob("policy-*"))
@@ -103,8 +103,9 @@ def another_opening(
 
 
 def become_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tuning.POLICIES, "lookahead", partial(lookahead, opening=another_opening))
-    monkeypatch.setitem(tuning.POLICY_VERSIONS, "lookahead", LATER)
+    other = partial(lookahead, opening=another_opening)
+    changed = replace(registry.POLICIES["lookahead"], make=other, version=LATER)
+    monkeypatch.setitem(registry.POLICIES, "lookahead", changed)
 
 
 @pytest.fixture

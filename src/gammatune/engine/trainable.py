@@ -1,21 +1,25 @@
-"""What the tuner needs of a training, and why.
+"""What the tuner needs of a training, and why: small protocols, each whole.
 
 `Forkable` is enough where the user writes the loop: the tuner only has to go back in time and to set values.
 `Trainable` can also be driven: the tuner says "train so far", "score yourself". `Storable` forks outlive the
-process: a run that can be resumed needs them. All are free of torch, so that policies and the tuner are tested with
+process: a run that can be resumed needs them. The others are each for one thing more, and what a training lacks is
+done without: the tuner asks `isinstance`. All are free of torch, so that policies and the tuner are tested with
 a fake in milliseconds (`gammatune.testing.fakes`).
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from gammatune.cost import Meter
-from gammatune.records import Metrics, Values
+from gammatune.records import Alternative, Known, Metrics, Values
+from gammatune.schedules import ScheduleName
 
 Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.device_memory`)
 
 
+@runtime_checkable
 class Forkable(Protocol):
     """A training that can be put back to where it was.
 
@@ -48,6 +52,7 @@ class Forkable(Protocol):
         """Let go of the training: hooks removed, forks freed; the state stays as it is."""
 
 
+@runtime_checkable
 class Trainable(Forkable, Protocol):
     """A training that can also be driven."""
 
@@ -59,8 +64,9 @@ class Trainable(Forkable, Protocol):
         """Score the present weights on the selection data, leaving modes as they were."""
 
 
-class Joinable(Trainable, Protocol):
-    """A training of which several nets can be made, kept, and asked together."""
+@runtime_checkable
+class Joinable(Protocol):
+    """A training of which several nets can be made and kept."""
 
     def renew(self, seed: int, net: int) -> None:
         """Put the initial weights of another net in the place of the present ones, drawn from `seed` and `net`;
@@ -73,17 +79,26 @@ class Joinable(Trainable, Protocol):
     def rejoin(self, net: int, checksum: str) -> bool:
         """Take up the weights that another process kept; False where they are gone or damaged."""
 
+
+@runtime_checkable
+class ScoresTogether(Joinable, Protocol):
+    """Nets that were kept can be scored together by the training itself."""
+
     def hear(self, net: int, meter: Meter) -> None:
         """Note what a net that was kept says of the selection data. The training stands elsewhere afterwards."""
 
     def together(self, nets: Sequence[int]) -> Metrics:
-        """Score the averaged predictions of nets that were heard. Of a training that cannot score itself `ask`
-        instead."""
+        """Score the averaged predictions of nets that were heard."""
+
+
+class AnswersTogether(Joinable, Protocol):
+    """Nets that were kept can be scored together by who wrote the loop."""
 
     def ask(self, nets: Sequence[int]) -> None:
         """From now on an evaluation hears the averaged predictions of nets that were kept; of none: the model."""
 
 
+@runtime_checkable
 class Storable(Forkable, Protocol):
     """A training whose forks can be put on disk, and read by another process that has built the same training anew.
 
@@ -113,3 +128,70 @@ class Storable(Forkable, Protocol):
 
         Equal in every process for equal numbers, so that it tells whether a training begins as another one did.
         """
+
+
+# What a training tells of itself before it begins ---------------------------------------------------------
+
+
+@runtime_checkable
+class HasOwn(Protocol):
+    def own(self, names: Sequence[str]) -> Values:
+        """What the optimizer came with, of those of `names` that it has."""
+
+
+@runtime_checkable
+class Knows(Protocol):
+    def known(self) -> Known:
+        """What a prior on the learning rate asks of it."""
+
+
+@runtime_checkable
+class HasAlternatives(Protocol):
+    def alternatives(self, names: Sequence[str]) -> tuple[Alternative, ...]:
+        """The optimizers to choose from, with what each came with of `names`; none where there is one."""
+
+
+@runtime_checkable
+class Advises(Protocol):
+    """It says how it wants to be trained where nobody else has said so."""
+
+    @property
+    def base_schedule(self) -> ScheduleName:
+        """What its optimizer wants the learning rate multiplied by along the course."""
+
+    @property
+    def rate_is_own(self) -> bool:
+        """The user chose the rate that the optimizer comes with."""
+
+    @property
+    def said(self) -> Sequence[str]:
+        """What was chosen, in sentences."""
+
+
+@runtime_checkable
+class HasDigest(Protocol):
+    def weights_digest(self) -> str:
+        """A checksum of the parameters, which processes that train one model have alike."""
+
+
+# While it is trained --------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Guards(Protocol):
+    """It can tell what is a candidate's fault, and tidies up behind it."""
+
+    def attempting(self, meter: Meter) -> AbstractContextManager[None]:
+        """Within, what a candidate alone may cause is noted in `meter` instead of raised."""
+
+    def end_run(self, meter: Meter, error: Exception) -> None:
+        """A candidate has raised: let go of what the step held."""
+
+    def refuse_changed(self) -> None:
+        """Raises ConflictingControl where a value that was set does not stand any more."""
+
+
+@runtime_checkable
+class KeepsBatches(Protocol):
+    def forget_before(self, epoch: int) -> None:
+        """The course has passed this point: drop the batches kept for rollouts before it."""

@@ -7,12 +7,12 @@ every event to its types, so that whoever shows a story need not; `read` holds t
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gammatune.course import HandedBack, Schedule, handed_back
+from gammatune.course import Schedule
 from gammatune.errors import JournalError
 from gammatune.journal.events import FORMAT, Event, Repeat, State
 from gammatune.journal.fields import (
@@ -39,6 +39,7 @@ from gammatune.journal.fields import (
     text,
     whole,
 )
+from gammatune.journal.reducer import HandedBack, RunState, handed_back
 from gammatune.records import Kind, Outcome, Verdict
 
 FILE = "journal.jsonl"
@@ -49,33 +50,25 @@ DEEPEST = 100  # brackets within brackets; deeper ones exhaust the stack of whoe
 
 
 @dataclass(slots=True)
-class Story:
+class Story(RunState):
     """A run as its journal tells it.
 
-    objective: what is scored, which may have become another than was asked for (`begin`); all scores are its.
-    end: how it ended; None while it goes on, also after a later process went on with it.
+    begin: what was asked for. end: how it ended; None while it goes on, also after a later process went on with it.
     torn: the last line was not whole (the run was cut off while writing) and has been left out.
-    decided: of each verdict, how many rollouts there had been. members: of the averaged outcomes, by number.
     resumes: what each later process said when it went on. states: what can be gone on from, by `State.after`.
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
     before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
     the processor; 0 in journals that are older than that.
-    nets: those whose averaged predictions are handed back, by number; empty where it is one. kept: the SHA-256 of the
-    file of each net that was kept, by number; of a complete run those of `nets` alone are still there.
+    kept: the SHA-256 of the file of each net that was kept, by number; of a complete run those of `nets` alone are
+    still there.
     is_start: no epoch was better than the pretrained weights the run began with, and those were handed back.
     """
 
     begin: dict[str, Any] = field(default_factory=dict)
-    objective: str = ""
-    rollouts: list[Outcome] = field(default_factory=list)
-    course: list[Outcome] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-    decided: list[int] = field(default_factory=list)
     end: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     torn: bool = False
-    members: dict[int, list[Outcome]] = field(default_factory=dict)
     resumes: list[dict[str, Any]] = field(default_factory=list)
     states: dict[int, State] = field(default_factory=dict)
     repeats: list[Repeat] = field(default_factory=list)
@@ -83,7 +76,6 @@ class Story:
     elapsed: float = 0.0
     spent: float = 0.0
     is_start: bool = False
-    nets: tuple[int, ...] = ()
     kept: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -121,7 +113,7 @@ class Story:
             case "rollout":
                 outcome = outcome_from(event)
                 self._take_in_the_clock(event)
-                self.rollouts.append(outcome)
+                self.add(outcome)
             case "repeat":
                 self.repeats.append(Repeat(**fields(event, REPEAT)))
             case "commit":
@@ -145,7 +137,9 @@ class Story:
                 check(event, {name: look for name, look in MEASURED.items() if name in event})
                 self.report = dict(event)
             case "objective":
-                self._score_anew(**fields(event, OBJECTIVE))
+                held = fields(event, OBJECTIVE)
+                self.score_anew(held["name"], held["scores"])
+                self.notes.append(held["text"])
             case "note":
                 self.notes.append(text(event["text"]))
                 is_start = flag(event["is_start"]) if "is_start" in event else _is_of_the_start(event["text"])
@@ -156,32 +150,18 @@ class Story:
                     f"event {other!r:.40} is not known; the journal may come from a newer gammatune"
                 )
 
-    def _score_anew(self, name: str, scores: Mapping[int, float], text: str) -> None:
-        """text: why."""
-        self.objective = name
-        self.rollouts = [
-            replace(outcome, score=scores[outcome.number]) if outcome.number in scores else outcome
-            for outcome in self.rollouts
-        ]
-        self.course = [self.rollouts[outcome.number] for outcome in self.course]
-        self.members = {
-            number: [self.rollouts[member.number] for member in joined]
-            for number, joined in self.members.items()
-        }
-        self.notes.append(text)
-
     def _commit(self, event: Event) -> None:
-        taken = [self._rollout(number) for number in event["rollouts"]]
+        taken = [self._number(number) for number in event["rollouts"]]
         kept = whole(event["epochs"]) - len(taken)
         if not 0 <= kept <= len(self.course):
             raise ValueError(f"{len(taken)} epochs after {len(self.course)} make no {event['epochs']}")
         members = event.get("members", {})
         if isinstance(members, list):  # format 1: of the last outcome
-            members = {taken[-1].number: members}
-        averaged = {int(number): [self._rollout(n) for n in joined] for number, joined in members.items()}
+            members = {taken[-1]: members}
+        averaged = {int(number): [self._number(n) for n in joined] for number, joined in members.items()}
         for number, joined in averaged.items():
-            self._rollout(number)
-            if not joined or max(member.number for member in joined) >= number:
+            self._number(number)
+            if not joined or max(joined) >= number:
                 raise ValueError(f"rollout {number} is no average of what came before it")
         nets = tuple(whole(net) for net in event.get("nets", self.nets))
         verdict = event["verdict"]
@@ -189,17 +169,13 @@ class Story:
         reason = text(verdict["reason"])
         decision = Verdict(reason, numbers, kind(verdict["kind"]) if "kind" in verdict else _kind_of(reason))
         self._take_in_the_clock(event)
-        self.course = self.course[:kept] + taken
-        self.members |= averaged
-        self.nets = nets
-        self.verdicts.append(decision)
-        self.decided.append(len(self.rollouts))
+        self.commit(taken, event["epochs"], decision, averaged, nets)
 
-    def _rollout(self, number: Any) -> Outcome:
+    def _number(self, number: Any) -> int:
         place: int = whole(number)
         if place >= len(self.rollouts):
             raise ValueError(f"there is no rollout {place}")
-        return self.rollouts[place]
+        return place
 
     def _take_in_the_clock(self, event: Event) -> None:
         answers = [measured(answer) for answer in event.get("asked", ())]

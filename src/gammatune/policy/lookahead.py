@@ -29,8 +29,8 @@ from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.looks import Looked
 from gammatune.policy.nets import Nets, asked_in_all
 from gammatune.policy.opening import Opening, open_course, rates_of
-from gammatune.policy.tour import PEAKS, Tour
-from gammatune.policy.trial import Walk, settle, walk
+from gammatune.policy.tour import PEAKS, Tour, settle
+from gammatune.policy.trial import Walk, walk
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
 from gammatune.space import Float

@@ -4,8 +4,8 @@ from collections.abc import Generator
 
 from gammatune.policy.budget import Purse
 from gammatune.policy.job import Job, Steps
-from gammatune.policy.trial import Walk, compare, hand_back, walk
-from gammatune.records import Fork, Outcome, Renew, Request, Values, Verdict
+from gammatune.policy.trial import Walk, walk
+from gammatune.records import Commit, Fork, Outcome, Renew, Request, Values, Verdict
 
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 LAST = "last"  # where the last epoch of the course ended
@@ -61,3 +61,46 @@ class Tour:
     def end(self) -> Steps:
         if self.place < self.count:
             yield from hand_back(self.job, self.best, self.place, self.count)
+
+
+def settle(job: Job, first: Walk) -> Steps:
+    """Make the outcome to hand back of the first walk the end of the course, where it is not already."""
+    assert first.best is not None
+    if first.standing and first.best is first.outcomes[-1]:
+        return
+    epoch = first.best.epoch + 1  # which is not how many there were, where one could not be paid twice
+    reason = f"the last epoch ended below epoch {epoch}; that one is handed back"
+    if first.best is first.outcomes[-1]:
+        reason = f"what followed epoch {epoch} blew up; that one is handed back"
+    verdict = Verdict(reason, {"score": _score(job, first)}, "handed back")
+    yield Commit((), len(first.upto_best), first.peak, verdict)
+
+
+def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
+    """The better of the walk that is the course and a later one, which then becomes the course as a whole."""
+    assert best.best is not None
+    if later.best is None or job.rank(later.best) <= job.rank(best.best):
+        return best
+    taken = later.upto_best
+    score, before = _score(job, later), _score(job, best)
+    net = later.why.numbers.get("net")
+    name = f"walk {number} ({later.why.reason})" if net is None else f"net {net + 1:g}, by itself,"
+    reason = f"{name} ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the course"
+    numbers = {**later.why.numbers, "score": score, "before": before}
+    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), later.members_of(taken))
+    return later
+
+
+def hand_back(job: Job, best: Walk, number: int, count: int) -> Steps:
+    """Put the training back to the course after a later walk that did not end better."""
+    reason = f"walk {number} of {count} ended best and is handed back"
+    verdict = Verdict(reason, {"score": _score(job, best)}, "handed back")
+    yield Commit((), len(best.upto_best), best.peak, verdict)
+
+
+def _score(job: Job, done: Walk) -> float:
+    """Of what is to be handed back."""
+    assert done.best is not None
+    score = job.now(done.best).score
+    assert score is not None
+    return score

@@ -31,6 +31,7 @@ from gammatune.records import (
     Verdict,
 )
 from gammatune.schedules import STILL, part
+from gammatune.space import Space
 
 # Of the progress made so far: an epoch that loses more than this has blown up. In 24 runs at good rates the
 # largest loss was 0.15, in those that ended badly 0.35 or more, but for a task that was learned to the last
@@ -78,6 +79,9 @@ class Walk:
         assert self.best is not None
         return tuple(self.outcomes[: self.outcomes.index(self.best) + 1])
 
+    def members_of(self, outcomes: Sequence[Outcome]) -> dict[int, tuple[Outcome, ...]]:
+        return {o.number: self.averaged[o.number] for o in outcomes if o.number in self.averaged}
+
 
 def walk(
     job: Job,
@@ -96,96 +100,156 @@ def walk(
     """From the fork "start" along the schedule. verdict: why it is tried.
 
     number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
-    (`compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew up;
-    without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below doing
-    nothing is taken back too, while that costs no other epoch, and that what is left is a shorter course where not
-    even the last epoch can be paid for again. net: see `Rollout.net`; of another net than the first no fork is kept
-    but its best, from which it goes on after an epoch that blew up.
+    (`tour.compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew
+    up; without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below
+    doing nothing is taken back too, while that costs no other epoch, and that what is left is a shorter course where
+    not even the last epoch can be paid for again. net: see `Rollout.net`; of another net than the first no fork is
+    kept but its best, from which it goes on after an epoch that blew up.
     """
     done = Walk(peak, verdict, values)
-    is_course = number == 1
-    role = COURSE if is_course else f"net {net + 1}" if net else f"walk {number}"
-    seconds = 0.0  # of the last epoch
-    space = job.space
-    epoch, fresh, ending = 0, False, False  # fresh: the training stands where the last epoch left it
-    length = EPOCH
-    while epoch < job.epochs and not ending:
-        shape = (
-            part(job.shape, epoch / job.epochs, (epoch + 1) / job.epochs) if length is EPOCH else job.shape
-        )
-        if job.is_ending(seconds):  # a short decay from where the rate stands
-            shape, ending = _to_zero(shape), True
-        elif job.patience is not None and done.stale >= job.patience and epoch + 1 < job.epochs:
-            shape, ending = _to_zero(shape), True
-            verdict = _out_of_patience(done)
-        fork = ("last" if fresh else peak) if done.outcomes else "start"
-        joined: tuple[Outcome, ...] = ()
-        if members == 1:
-            fork_or_on = None if fresh else fork
-            reply = yield Rollout(
-                *(values, epoch, fork_or_on, is_course),
-                length=length,
-                shape=shape,
-                order=net,
-                role=role,
-                net=net,
-            )
-            assert reply is not None
-            outcome = reply
-            purse.pay(outcome)
-        else:
-            rollouts = [
-                Rollout(values, epoch, fork, shape=shape, order=order, scored=False, role=role)
-                for order in reversed(range(members))  # 0 last: its random streams and counters are kept
-            ]
-            outcome, joined = yield from _averaged(job, purse, rollouts)
-        # where it has changed what is scored, all before it is scored anew
-        done.outcomes = [job.now(o) for o in done.outcomes]
-        done.best = None if done.best is None else job.now(done.best)
-        seconds = outcome.seconds + sum(member.seconds for member in joined)
-        if is_course and outcome.status == "infeasible":
-            space, values = fit_in(space, values, outcome)
-            done.values, fresh = values, False
-            why = f"out of memory in epoch {epoch + 1}: the batch size goes down to {size_of(values)}"
-            verdict = Verdict(f"{verdict.reason}; {why}", verdict.numbers, "memory")
-            continue
-        if _blew_up(job, outcome, done.best, job.now(survey), done.outcomes) or (
-            unseen and _fell(outcome, job.now(survey)) and _can_repeat(job, purse, done)
-        ):
-            fresh = False
-            done.tried.append(outcome)
-            if not guard or done.slowed == TRIES or outcome.status == "infeasible":
-                break
-            done.slowed += 1
-            values = done.values = _slower(job, values)
-            verdict = _taken_back(outcome, done.slowed, None if done.outcomes else verdict)
-            # Back to the best state; what cannot be paid twice is lost, and the schedule moves on.
-            done.outcomes = list(done.upto_best) if done.best else []
-            lasting = members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
-            epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
-            rest = int(purse.affordable(purse.left) + 1e-9)  # batches
-            # past the batch at which it blew up, where that is known: what lies in the data is met again
-            least = outcome.batches if 0 < outcome.batches < purse.batches else 1
-            if unseen and epoch >= job.epochs and not done.outcomes and rest >= least:
-                epoch, length = job.epochs - 1, Length(0.0, rest, rest)
-                verdict = replace(verdict, reason=f"{verdict.reason}, for the {rest} batches that are left")
-            continue
-        done.outcomes.append(outcome)
-        if joined:
-            done.averaged[outcome.number] = joined
-        if is_course:
-            yield Commit((outcome,), len(done.outcomes), None, verdict, _those_of((outcome,), done))
-        if done.best is None or job.rank(outcome) > job.rank(done.best):
-            done.best = outcome
-            yield Fork(peak)
-        if (guard or members > 1) and not net:
-            yield Fork("last")
-        epoch, fresh, verdict = epoch + 1, True, _along(job, values, shape)
-    done.standing = fresh
-    if fresh and done.best is not None and not _ended_below(job, done):
+    role = COURSE if number == 1 else f"net {net + 1}" if net else f"walk {number}"
+    under_way = _UnderWay(
+        *(job, purse, survey, done, members, number == 1, role, guard, unseen, net),
+        space=job.space,
+        verdict=verdict,
+    )
+    yield from under_way.go()
+    if done.standing and done.best is not None and not _ended_below(job, done):
         done.best = done.outcomes[-1]
         yield Fork(peak)
     return done
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A walk that is being gone; the first of these as `walk` was told.
+
+    space: what is left of it where a batch size did not fit into memory. verdict: of the next commit. epoch, length:
+    what is trained next. fresh: the training stands where the last epoch left it. ending: the last one has begun.
+    seconds: of the last epoch.
+    """
+
+    job: Job
+    budget: Purse
+    survey: Outcome
+    done: Walk
+    members: int
+    is_course: bool
+    role: str
+    guard: bool
+    unseen: bool
+    net: int
+    space: Space
+    verdict: Verdict
+    epoch: int = 0
+    length: Length = EPOCH
+    fresh: bool = False
+    ending: bool = False
+    seconds: float = 0.0
+
+    def go(self) -> Steps:
+        job, done = self.job, self.done
+        while self.epoch < job.epochs and not self.ending:
+            shape = self._next_shape()
+            outcome, joined = yield from self._train(shape)
+            # where it has changed what is scored, all before it is scored anew
+            done.outcomes = [job.now(o) for o in done.outcomes]
+            done.best = None if done.best is None else job.now(done.best)
+            self.seconds = outcome.seconds + sum(member.seconds for member in joined)
+            if self.is_course and outcome.status == "infeasible":
+                self._fit_in(outcome)
+            elif not self._is_lost(outcome):
+                yield from self._keep(outcome, joined, shape)
+            elif not self._take_back(outcome):
+                break
+        done.standing = self.fresh
+
+    def _next_shape(self) -> Shape:
+        """That of the next epoch: along the schedule, or to zero in the last."""
+        job, epoch = self.job, self.epoch
+        shape = job.shape
+        if self.length is EPOCH:
+            shape = part(shape, epoch / job.epochs, (epoch + 1) / job.epochs)
+        if job.is_ending(self.seconds):  # a short decay from where the rate stands
+            self.ending = True
+        elif job.patience is not None and self.done.stale >= job.patience and epoch + 1 < job.epochs:
+            self.ending = True
+            self.verdict = _out_of_patience(self.done)
+        return _to_zero(shape) if self.ending else shape
+
+    def _train(self, shape: Shape) -> Generator[Request, Outcome | None, tuple[Outcome, tuple[Outcome, ...]]]:
+        """The next epoch, and what was averaged for it."""
+        done, net = self.done, self.net
+        fork = ("last" if self.fresh else done.peak) if done.outcomes else "start"
+        if self.members > 1:
+            rollouts = [
+                Rollout(done.values, self.epoch, fork, shape=shape, order=order, scored=False, role=self.role)
+                for order in reversed(range(self.members))  # 0 last: its random streams and counters are kept
+            ]
+            return (yield from _averaged(self.job, self.budget, rollouts))
+        outcome = yield Rollout(
+            *(done.values, self.epoch, None if self.fresh else fork, self.is_course),
+            length=self.length,
+            shape=shape,
+            order=net,
+            role=self.role,
+            net=net,
+        )
+        assert outcome is not None
+        self.budget.pay(outcome)
+        return outcome, ()
+
+    def _fit_in(self, outcome: Outcome) -> None:
+        self.space, self.done.values = fit_in(self.space, self.done.values, outcome)
+        self.fresh = False
+        size = size_of(self.done.values)
+        why = f"out of memory in epoch {self.epoch + 1}: the batch size goes down to {size}"
+        self.verdict = Verdict(f"{self.verdict.reason}; {why}", self.verdict.numbers, "memory")
+
+    def _is_lost(self, outcome: Outcome) -> bool:
+        job, done, survey = self.job, self.done, self.job.now(self.survey)
+        return _blew_up(job, outcome, done.best, survey, done.outcomes) or (
+            self.unseen and _fell(outcome, survey) and _can_repeat(job, self.budget, done)
+        )
+
+    def _take_back(self, outcome: Outcome) -> bool:
+        """Back to the best state, at half the rate; False where that is not to be tried (again).
+
+        What cannot be paid twice is lost, and the schedule moves on."""
+        job, done, purse = self.job, self.done, self.budget
+        self.fresh = False
+        done.tried.append(outcome)
+        if not self.guard or done.slowed == TRIES or outcome.status == "infeasible":
+            return False
+        done.slowed += 1
+        done.values = _slower(job, done.values)
+        self.verdict = _taken_back(outcome, done.slowed, None if done.outcomes else self.verdict)
+        done.outcomes = list(done.upto_best) if done.best else []
+        lasting = self.members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
+        self.epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
+        rest = int(purse.affordable(purse.left) + 1e-9)  # batches
+        # past the batch at which it blew up, where that is known: what lies in the data is met again
+        least = outcome.batches if 0 < outcome.batches < purse.batches else 1
+        if self.unseen and self.epoch >= job.epochs and not done.outcomes and rest >= least:
+            self.epoch, self.length = job.epochs - 1, Length(0.0, rest, rest)
+            reason = f"{self.verdict.reason}, for the {rest} batches that are left"
+            self.verdict = replace(self.verdict, reason=reason)
+        return True
+
+    def _keep(self, outcome: Outcome, joined: tuple[Outcome, ...], shape: Shape) -> Steps:
+        job, done = self.job, self.done
+        done.outcomes.append(outcome)
+        if joined:
+            done.averaged[outcome.number] = joined
+        if self.is_course:
+            taken = (outcome,)
+            yield Commit(taken, len(done.outcomes), None, self.verdict, done.members_of(taken))
+        if done.best is None or job.rank(outcome) > job.rank(done.best):
+            done.best = outcome
+            yield Fork(done.peak)
+        if (self.guard or self.members > 1) and not self.net:
+            yield Fork("last")
+        self.epoch, self.fresh, self.verdict = self.epoch + 1, True, _along(job, done.values, shape)
 
 
 def _ended_below(job: Job, done: Walk) -> bool:
@@ -245,53 +309,6 @@ def _averaged(
     assert outcome is not None
     purse.pay(outcome)
     return outcome, tuple(joined)
-
-
-def settle(job: Job, first: Walk) -> Steps:
-    """Make the outcome to hand back of the first walk the end of the course, where it is not already."""
-    assert first.best is not None
-    if first.standing and first.best is first.outcomes[-1]:
-        return
-    epoch = first.best.epoch + 1  # which is not how many there were, where one could not be paid twice
-    reason = f"the last epoch ended below epoch {epoch}; that one is handed back"
-    if first.best is first.outcomes[-1]:
-        reason = f"what followed epoch {epoch} blew up; that one is handed back"
-    verdict = Verdict(reason, {"score": _score(job, first)}, "handed back")
-    yield Commit((), len(first.upto_best), first.peak, verdict)
-
-
-def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
-    """The better of the walk that is the course and a later one, which then becomes the course as a whole."""
-    assert best.best is not None
-    if later.best is None or job.rank(later.best) <= job.rank(best.best):
-        return best
-    taken = later.upto_best
-    score, before = _score(job, later), _score(job, best)
-    net = later.why.numbers.get("net")
-    name = f"walk {number} ({later.why.reason})" if net is None else f"net {net + 1:g}, by itself,"
-    reason = f"{name} ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the course"
-    numbers = {**later.why.numbers, "score": score, "before": before}
-    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), _those_of(taken, later))
-    return later
-
-
-def hand_back(job: Job, best: Walk, number: int, count: int) -> Steps:
-    """Put the training back to the course after a later walk that did not end better."""
-    reason = f"walk {number} of {count} ended best and is handed back"
-    verdict = Verdict(reason, {"score": _score(job, best)}, "handed back")
-    yield Commit((), len(best.upto_best), best.peak, verdict)
-
-
-def _score(job: Job, done: Walk) -> float:
-    """Of what is to be handed back."""
-    assert done.best is not None
-    score = job.now(done.best).score
-    assert score is not None
-    return score
-
-
-def _those_of(outcomes: tuple[Outcome, ...], done: Walk) -> dict[int, tuple[Outcome, ...]]:
-    return {o.number: done.averaged[o.number] for o in outcomes if o.number in done.averaged}
 
 
 def _blew_up(

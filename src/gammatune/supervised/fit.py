@@ -20,7 +20,6 @@ from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
-from gammatune.course import HandedBack, handed_back
 from gammatune.engine.batches import Loader, streams_of
 from gammatune.engine.ensemble import Ensemble, NewModel, Price, obstacle, refuse_another_kind
 from gammatune.engine.forks import archive
@@ -36,6 +35,7 @@ from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
 from gammatune.files import whole_file_of_run
 from gammatune.journal.events import Event, note_event
 from gammatune.journal.history import PREDICTIONS, WEIGHTS
+from gammatune.journal.reducer import HandedBack, handed_back
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.catalogue import (
     LEVEL,

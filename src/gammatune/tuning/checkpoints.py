@@ -12,19 +12,19 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gammatune.engine.ranks import SINGLE, Ranks, beside
-from gammatune.engine.trainable import Forkable
+from gammatune.engine.trainable import Forkable, Storable
 from gammatune.errors import DamagedCheckpoint, JournalWarning, NotRestorable
 from gammatune.journal.events import State, gone_event, state_event
 from gammatune.journal.writer import Echo, Journal
-from gammatune.tuning.states import BEGIN
 
+BEGIN = -1  # what `State.after` says of the state in which a training was handed over
 SHARE = 0.05  # of the time: more is not spent on writing (guess)
 LAST = 2  # states of the course that are kept: one good one, should the other be damaged
 
 
 class Checkpoints:
-    """journal: of the run; its directory takes the files. training: one that can `save` and `load`. ranks: each
-    writes its own file of a state (`files_of`), and all take the same way here.
+    """journal: of the run; its directory takes the files. training: of one that is not `Storable` nothing is written.
+    ranks: each writes its own file of a state (`files_of`), and all take the same way here.
 
     known: what lies there, by the number of the rollout after which it was (`State.after`).
     """
@@ -32,8 +32,7 @@ class Checkpoints:
     def __init__(self, journal: Journal | Echo, training: Forkable, ranks: Ranks = SINGLE) -> None:
         self._journal = journal
         self._ranks = ranks
-        self._training = training
-        self._can = hasattr(training, "save") and hasattr(training, "load")
+        self._training: Storable | None = training if isinstance(training, Storable) else None
         self._outage = False
         self._next = 0.0  # on the clock: not to be written before
         self._course: list[int] = []  # states of the course, in the order written
@@ -45,7 +44,7 @@ class Checkpoints:
     @property
     def are_due(self) -> bool:
         """Whether the next state of the course is to be written, or time is better spent on training."""
-        return self._can and self._ranks.agree(
+        return self._training is not None and self._ranks.agree(
             "writes a checkpoint", lambda: clock.perf_counter() >= self._next
         )
 
@@ -54,12 +53,12 @@ class Checkpoints:
 
         A disk that is full costs nothing but the checkpoint: it is said once, and tried again with the next.
         """
-        if not self._can or after in self.known:
+        if self._training is None or after in self.known:
             return
         name = f"state-{after + 1}.pt"
         began = clock.perf_counter()
         try:
-            checksum = self._training.save(fork, self._journal.directory / name)  # type: ignore[attr-defined]
+            checksum = self._training.save(fork, self._journal.directory / name)
         except OSError as error:
             self._next = clock.perf_counter() + (clock.perf_counter() - began) / SHARE
             if not self._outage:
@@ -70,12 +69,12 @@ class Checkpoints:
                 )
             return
         except NotRestorable as error:
-            self._can = False
+            self._training = None
             self._warn(f"no checkpoints are written, and a run that is interrupted begins anew: {error}")
             return
         self._outage = False
         # Only the beginning is ever compared with what another process was handed.
-        digest = self._training.digest(fork) if after == BEGIN else None  # type: ignore[attr-defined]
+        digest = self._training.digest(fork) if after == BEGIN else None
         state = State(after, name, checksum, digest)
         self._journal.append(state_event(state))
         self.known[after] = state
@@ -107,8 +106,9 @@ class Checkpoints:
     def load(self, after: int) -> bool:
         """Put the training into the state after that rollout; False, said aloud, where the file is damaged."""
         state = self.known[after]
+        assert self._training is not None
         try:
-            self._training.load(self._journal.directory / state.file, state.sha256)  # type: ignore[attr-defined]
+            self._training.load(self._journal.directory / state.file, state.sha256)
         except DamagedCheckpoint as error:
             self._warn(f"{error}; an earlier state is used, and what followed is trained again")
             self.forget(after)

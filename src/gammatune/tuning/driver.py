@@ -5,32 +5,22 @@ trained until it asks for something new. Only then is the training put where it 
 as there is; rollouts that lie between are trained once more (`Run.is_repeated`), and told to nobody.
 """
 
-import math
 import time as clock
 import warnings
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from gammatune.cost import Ledger, Meter, examined, units
+from gammatune.cost import Ledger, units
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import Forkable, Joinable
-from gammatune.errors import AllDiverged, JournalError, JournalWarning
-from gammatune.journal.events import (
-    Event,
-    Repeat,
-    commit_event,
-    net_event,
-    note_event,
-    objective_event,
-    repeat_event,
-    resume_event,
-    rollout_event,
-)
+from gammatune.engine.trainable import AnswersTogether, Forkable, KeepsBatches, ScoresTogether, Trainable
+from gammatune.errors import AllDiverged, JournalWarning
+from gammatune.journal.events import Repeat, commit_event, repeat_event, rollout_event
 from gammatune.journal.history import Story
+from gammatune.journal.reducer import RunState
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective
 from gammatune.policy.job import Job, Policy
@@ -39,42 +29,32 @@ from gammatune.records import (
     Average,
     Commit,
     Fork,
-    Length,
-    Metrics,
     Outcome,
     Pool,
     Renew,
     Request,
     Rollout,
     Together,
-    Verdict,
 )
 from gammatune.schedules import STILL
+from gammatune.tuning.beside import Beside
 from gammatune.tuning.checkpoints import Checkpoints
-from gammatune.tuning.executor import Crew, Task
+from gammatune.tuning.executor import Crew
+from gammatune.tuning.faults import Faults
+from gammatune.tuning.recorded import Clock as Clock
+from gammatune.tuning.recorded import Past, refuse_another, refuse_other_nets
 from gammatune.tuning.run import ROUNDING, Own, Run
-from gammatune.tuning.states import (
-    BEGIN,
-    Averaged,
-    Beginning,
-    Place,
-    Renewed,
-    Trained,
-    ancestors,
-    last_number,
-)
-
-AGAIN = "again"  # the fork from which the members of an average are trained once more
-SAME = 1e-6  # relative: what a sampler proposes may differ by so much on another processor (guess)
-
-Listener: TypeAlias = Callable[[Event], None]
+from gammatune.tuning.scores import Scores
+from gammatune.tuning.several import Nets, question
+from gammatune.tuning.states import Beginning, Place, States, Trained, last_number
+from gammatune.tuning.teller import Listener as Listener
+from gammatune.tuning.teller import Teller
 
 
 class Driver:
     """Serves the requests of one policy.
 
-    course, rollouts, verdicts, decided, members, nets: what has come of it, as in `tuning.tuner.Result`. ledger: what
-    it cost.
+    found: what has come of it, as a journal read back has it. ledger: what it cost.
     """
 
     def __init__(
@@ -91,47 +71,32 @@ class Driver:
         own: Own,
         ranks: Ranks = SINGLE,
     ) -> None:
-        self.course: list[Outcome] = []
-        self.members: dict[int, tuple[Outcome, ...]] = {}
-        self.rollouts: list[Outcome] = []
-        self.verdicts: list[Verdict] = []
-        self.decided: list[int] = []
-        self.nets: tuple[int, ...] = ()
+        self.found = RunState(objective.name)
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
-        self.objective = self._asked = objective
+        self._scores = Scores(objective)
         self._budget = budget
         self._seed = seed
-        self._journal = journal
-        self._listeners = list(listeners)
+        self.teller = Teller(journal, listeners)
         self._ranks = ranks
-        self._checkpoints = None if journal is None else Checkpoints(journal, training, ranks)
-        self._crew = crew
-        self._shares: dict[int, float] = {}  # the allowances of rollouts that were told of ahead, by number
-        self._under_way: dict[int, Task] = {}  # what the crew trains
+        self._states = States(
+            training,
+            seed=seed,
+            checkpoints=None if journal is None else Checkpoints(journal, training, ranks),
+            executor=crew,
+            again=self._repeat,
+        )
+        self._beside = Beside(crew, training, self._states, seed, own)
         self._told: Outcome | None = None
         self._own = own
         self._ran: Run | None = None  # the last run that was told
-        self._errors: dict[int, Exception] = {}  # what candidates have raised in this process, by rollout
-        # Where the training stands, and where the policy believes it does; the same but while nothing is trained.
-        begin = Beginning()
-        self._begin = begin
-        self._stands: Place | None = begin
-        self._live: Place = begin
-        self._home: Place = begin  # where the course ends so far
-        self._forks: dict[str, Place] = {}
-        self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
-        self._pools: dict[str, list[Place]] = {}
-        self._pooled: dict[str, list[Place]] = {}
-        self._nets: dict[int, Place] = {}  # where the nets that are kept ended
-        self._kept: set[int] = set()  # of them, those whose weights the training has in this process
-        self._heard: set[int] = set()  # and those it has heard on the selection data
-        self._sent: Place | None = None  # the fork that the crew has
+        self._faults = Faults(
+            own, self._states, self.teller, self._train, is_driven=isinstance(training, Trainable)
+        )
+        self._nets = Nets(training, self._states, self.teller)  # type: ignore[arg-type]
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
-        self._going_on: dict[str, Any] | None = None  # the event that says so, until it is said
-        self._at_home = True  # where the course ends has been reached in this process
 
     def go_on(self, past: Story, facts: Mapping[str, Any]) -> None:
         """Take up a run where its journal ends. facts: for the event that says so.
@@ -139,33 +104,17 @@ class Driver:
         Raises JournalError where neither a checkpoint nor the training handed over now leads there.
         """
         self._past = Past(past)
-        self._going_on = resume_event(facts)
+        self.teller.go_on(facts)
         self.clock = Clock(past)
         for repeat in past.repeats:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
-        if not past.rollouts:
-            return  # as good as new
-        self._at_home = False
-        assert self._checkpoints is not None
-        begin = self._checkpoints.known.get(BEGIN)
-        if begin is None:
-            warnings.warn(
-                "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
-                "it is handed over now",
-                JournalWarning,
-                stacklevel=4,
-            )
-        elif self._checkpoints.is_sound(BEGIN):
-            self._stands = None
-        elif not self._begins_alike(begin.digest):
-            self._stands = None
-            if not self._checkpoints.known:
-                raise _lost()
+        if past.rollouts:  # else it is as good as new
+            self._states.take_up()
 
     @property
-    def is_past(self) -> bool:
-        """Nothing new has happened in a run that is gone on with."""
-        return self._going_on is not None
+    def objective(self) -> Objective:
+        """What is scored now."""
+        return self._scores.objective
 
     # -- the loop
 
@@ -193,23 +142,21 @@ class Driver:
                     case Ahead():
                         yield from self._ahead(request)
                     case Fork(name):
-                        self._fork(name)
+                        self._states.fork(name)
                     case Pool(name, count):
-                        self._pool(name, count)
+                        self._states.pool(name, count)
                     case Average(name):
-                        self._average(name)
+                        self._states.average(name)
                     case Renew(fork, net):
-                        self._live = self._forks[fork]
-                        if hasattr(self._training, "renew"):
-                            self._live = Renewed(self._live, net)
+                        self._states.renew(fork, net)
                     case Together():
                         reply = yield from self._together(request)
                     case Commit():
                         yield from self._commit(request)
-            for net in self.nets:  # of a run that had ended
-                yield from self._keep(net)
-            if self._stands is not self._live:  # nothing was left to be trained
-                yield from self._reach(self._home)
+            for net in self.found.nets:  # of a run that had ended
+                yield from self._nets.keep(net)
+            if self._states.stands is not self._states.live:  # nothing was left to be trained
+                yield from self._states.go_to(self._states.home)
         finally:
             requests.close()
 
@@ -220,172 +167,122 @@ class Driver:
         self._told = told if run.is_examination else self._scored(told)
         self._ran = run
         if not (run.is_repeated or run.is_examination or told.raised):
-            self.write(rollout_event(self._told, self.clock.times()))
+            self.teller.write(rollout_event(self._told, self.clock.times()))
         return self._told
 
     def now(self, outcome: Outcome) -> Outcome:
         """It, scored by the objective as it is now."""
-        return outcome if self.objective is self._asked else self.rollouts[outcome.number]
+        return self.found.rollouts[outcome.number] if self._scores.has_changed else outcome
 
     def _scored(self, outcome: Outcome, *, is_past: bool = False) -> Outcome:
         """It, scored by the objective as it is now; where its loss has none, the objective becomes another."""
-        instead = self.objective.instead(outcome.metrics)
-        if instead is not None and outcome.score == instead.score_of(outcome.metrics):
-            name = self.objective.name
-            self.objective = instead
-            self.rollouts = list(map(self._in_its_units, self.rollouts))
-            self.course = list(map(self.now, self.course))
-            self.members = {n: tuple(map(self.now, joined)) for n, joined in self.members.items()}
-            scores = {o.number: o.score for o in self.rollouts if o.score is not None}
-            event = objective_event(
-                instead.name,
-                scores,
-                f"The loss fell below 0 ({_short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
-                f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
-                "before were taken anew.",
-            )
-            if is_past:
-                self.tell_listeners(event | {"past": True})
-            else:
-                self.write(event)
-        return self._in_its_units(outcome)
-
-    def _in_its_units(self, outcome: Outcome) -> Outcome:
-        """Those of the objective as it is now, whichever of the two an outcome was scored by; a score of the user's
-        own stays."""
-        known = self._asked, Objective("loss", self._asked.lam)
-        if outcome.score is None or all(outcome.score != one.score_of(outcome.metrics) for one in known):
-            return outcome
-        return replace(outcome, score=self.objective.score_of(outcome.metrics))
+        event = self._scores.hear(outcome, self.found)
+        if event is not None and is_past:
+            self.teller.tell(event | {"past": True})
+        elif event is not None:
+            self.teller.write(event)
+        return self._scores.in_its_units(outcome)
 
     @property
     def is_home(self) -> bool:
         """The training stands where the course ends."""
-        return self._stands is self._home
+        return self._states.stands is self._states.home
+
+    def go_home(self) -> None:
+        """Put the training where the course ends; where that has not been reached again, as near as there is."""
+        self._states.go_home()
+
+    def keep(self) -> None:
+        """Write where the course ends, before the process does: what has been trained need not be again."""
+        if self.found.rollouts or self._told is not None:  # an interrupt may have come between
+            self._states.keep_the_beginning()
+        self._states.keep()
 
     def part(self) -> None:
         """No other rank can be waited for any more: nothing is read or written that takes all of them."""
         if self._ranks.world > 1:
-            self._checkpoints = None
+            self._states.checkpoints = None
 
     def write_off(self, run: Run, note: str) -> None:
         """A run that does not fit into memory, and with which this process ends: it is not to be tried again."""
         run.meter.infeasible, run.meter.note = True, run.meter.note or note
         with run.attempt():
             pass
-        self.write(rollout_event(run.outcome(self.objective), self.clock.times(asked=False)))
+        self.teller.write(rollout_event(run.outcome(self.objective), self.clock.times(asked=False)))
 
     def cause_of(self, ended: AllDiverged) -> Exception:
-        """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
-        tried = ended.tried or range(self.decided[-1] if self.decided else 0, len(self.rollouts))
-        raised = [self._errors[number] for number in tried if number in self._errors]
-        if raised and len(raised) == len(tried):
-            raised[-1].add_note(f"Every candidate raised: {ended}")
-            return raised[-1]
-        if raised:
-            ended.__cause__ = raised[-1]
-        for outcome in self.rollouts:
-            # what another process has raised is known by name alone
-            if outcome.raised and outcome.number in tried and outcome.number not in self._errors:
-                ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
-        return ended
-
-    def go_home(self) -> None:
-        """Put the training where the course ends; where that has not been reached again, as near as there is."""
-        for place in ancestors(self._home):
-            if self._stand_on(place) or self._at_home:
-                return
-
-    def keep(self) -> None:
-        """Write where the course ends, before the process does: what has been trained need not be again."""
-        if self.rollouts or self._told is not None:  # an interrupt may have come between
-            self._keep_the_beginning()
-        if self._checkpoints is None or self._stands is not self._home or not isinstance(self._home, Trained):
-            return
-        if self._home.number not in self._checkpoints.known:
-            name = self._fork_with(self._home)
-            if name is None:
-                name = next(iter(self._held), AGAIN)  # none of the others is needed any more
-                self._capture(name)
-            self._checkpoint(name, self._home, at_once=True)
+        """What to raise where a decision has ended so."""
+        return self._faults.cause_of(ended, self.found)
 
     # -- requests
 
     def _roll(self, request: Rollout) -> Generator[Run, None, Outcome]:
-        origin = self._live if request.fork is None else self._forks[request.fork]
+        origin = self._states.live if request.fork is None else self._states.forks[request.fork]
         request = _plain(request)
-        number = len(self.rollouts)
-        allowance = self._shares.pop(number) if number in self._shares else self._allowance()
+        number = len(self.found.rollouts)
+        share = self._beside.shares.pop(number, None)
+        allowance = self._allowance() if share is None else share
         fresh = request.epoch < self._passed
         outcome = self._past.next_rollout()
         if outcome is not None:
-            _check_same(request, outcome)
+            refuse_another(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
-            self.clock.pass_event()
-            outcome = self._scored(outcome, is_past=True)
-            self.tell_listeners(rollout_event(outcome) | {"past": True})
-            self._live = Trained(origin, request, outcome, allowance, fresh)
-        elif number in self._under_way:
+            outcome = self._told_again(outcome)
+            self._states.live = Trained(origin, request, outcome, allowance, fresh)
+        elif number in self._beside.under_way:
             outcome = self._await(request, number)
-            self._live = Trained(origin, request, outcome, allowance, fresh)
+            self._states.live = Trained(origin, request, outcome, allowance, fresh)
         else:
-            yield from self._fill_pools()
+            yield from self._states.fill_pools()
             if request.fork is None:
-                yield from self._reach(origin)
+                yield from self._states.go_to(origin)
             else:
-                yield from self._restore(request.fork)
+                yield from self._states.restore(request.fork)
             outcome = yield from self._train(request, number, allowance, fresh, origin)
-            self._stands = place = Trained(origin, request, outcome, allowance, fresh)
+            self._states.stands = place = Trained(origin, request, outcome, allowance, fresh)
             if outcome.raised:
-                outcome = yield from self._examine(place)
+                assert self._ran is not None
+                outcome = yield from self._faults.examine(place, self._ran)
                 place = Trained(origin, request, outcome, allowance, fresh)
-                self._say_raised(outcome)
-                self.write(rollout_event(outcome, self.clock.times()))
-            self._live = place
-            self._keep_the_beginning()
-        self.rollouts.append(outcome)
+                self._faults.say(outcome, self.found)
+                self.teller.write(rollout_event(outcome, self.clock.times()))
+            self._states.live = place
+            self._states.keep_the_beginning()
+        return self._add(outcome)
+
+    def _told_again(self, outcome: Outcome) -> Outcome:
+        """One that the journal has."""
+        self.clock.pass_event()
+        outcome = self._scored(outcome, is_past=True)
+        self.teller.tell(rollout_event(outcome) | {"past": True})
+        return outcome
+
+    def _add(self, outcome: Outcome) -> Outcome:
+        self.found.add(outcome)
         self.ledger.charge(outcome)
         return outcome
 
     def _ahead(self, request: Ahead) -> Generator[Run, None, None]:
-        """Share what may be spent among rollouts that are chosen together, and hand them to the crew.
-
-        Each gets an equal share: what one of them leaves over is not known before all have ended.
-        """
-        rollouts, first = [_plain(each) for each in request.rollouts], len(self.rollouts)
+        """Share what may be spent among rollouts that are chosen together, and hand them to who trains them."""
+        rollouts, first = [_plain(each) for each in request.rollouts], len(self.found.rollouts)
         share = self._allowance(len(rollouts))
-        self._shares = {first + i: share for i in range(len(rollouts))}
-        fork = rollouts[0].fork
-        assert fork is not None
-        assert all(each.fork == fork for each in rollouts)
+        self._beside.share(first, rollouts, share)
         known = self._past.rollouts_left
-        if self._crew is None or known >= len(rollouts):
-            return
-        yield from self._restore(fork)
-        self._keep_the_beginning()
-        origin = last_number(self._forks[fork])
-        tasks = [
-            Task(first + i, each, share, each.epoch < self._passed, origin, self._seed, self._own)
-            for i, each in enumerate(rollouts[known:], start=known)
-        ]
-        self._stands = None  # a crew may train in place
-        anew, self._sent = self._sent is not self._forks[fork], self._forks[fork]
-        self._crew.begin(self._training, fork, tasks, self.objective, keep=request.keep, anew=anew)
-        self._under_way = {task.number: task for task in tasks}
+        if known < len(rollouts):
+            new = {first + i: each for i, each in enumerate(rollouts[known:], start=known)}
+            yield from self._beside.begin(new, share, self._passed, self.objective, keep=request.keep)
 
     def _await(self, request: Rollout, number: int) -> Outcome:
-        """What came of a rollout that the crew trains."""
-        assert self._crew is not None
-        task = self._under_way.pop(number)
-        assert task.request == request, "the policy asks for another rollout than it said it would"
-        self._announce()
+        """What came of a rollout that was begun beside others."""
+        task = self._beside.task(number, request)
+        self.teller.announce()
         run = Run(self._training, request, number, task.allowance, fresh=task.fresh, origin=task.origin)
-        self.tell_listeners({"event": "start", "run": run})
-        outcome = self._scored(self._crew.outcome(number))
+        self.teller.tell({"event": "start", "run": run})
+        outcome = self._scored(self._beside.outcome(number))
         self.clock.spend(outcome.processor)
         if outcome.raised:
-            self._say_raised(outcome)
-        self.write(rollout_event(outcome, self.clock.times()))
+            self._faults.say(outcome, self.found)
+        self.teller.write(rollout_event(outcome, self.clock.times()))
         return outcome
 
     def _train(
@@ -404,7 +301,7 @@ class Driver:
         # nothing moves at a rate of 0, so that what is raised there is raised by the training as it was handed
         # over, or by what several nets say together, each of which has been evaluated by itself
         at_rest = request.shape == STILL and (isinstance(origin, Beginning) or bool(request.nets))
-        before = self.rollouts[number - 1] if number else None
+        before = self.found.rollouts[number - 1] if number else None
         run = Run(
             *(self._training, request, number, allowance),
             fresh=fresh,
@@ -418,96 +315,17 @@ class Driver:
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
-        self._stands = None
+        self._states.stands = None
         self._told = None
-        self._announce()
-        self.tell_listeners({"event": "start", "run": run})  # not for the journal: it has not happened yet
+        self.teller.announce()
+        self.teller.tell({"event": "start", "run": run})  # not for the journal: it has not happened yet
         yield run
         return self._take()
-
-    def _examine(self, raised: Trained) -> Generator[Run, None, Outcome]:
-        """Train again, at the optimizer's own values, what has raised, from the last fork before it: an error that
-        comes there too goes through. Else the outcome, with what this has cost in it.
-
-        It ends with the step that raised, or, without an answer, with what that rollout might spend. A loop of the
-        user's own sees what it saw then, `is_course` too, since what raised may depend on it.
-        """
-        outcome, run = raised.outcome, self._ran
-        is_driven = hasattr(self._training, "advance")
-        assert run is not None
-        if run.error is not None:
-            self._errors[outcome.number] = run.error
-        steps = [raised]
-        origin = raised.origin
-        while not isinstance(origin, Beginning) and not any(origin is held for held in self._forks.values()):
-            last = origin.members[-1] if isinstance(origin, Averaged) else origin
-            if not isinstance(last, Trained):
-                break
-            steps.append(last)
-            origin = last.origin
-        yield from self._reach(origin)
-        for step in reversed(steps):
-            left = run.worth_again if step is raised else step.allowance
-            scored = step is raised and run.in_evaluation
-            course = step.request.course and not is_driven
-            request = replace(self._own.of(step.request), scored=scored, course=course)
-            ended = yield from self._train(
-                *(request, outcome.number, left, step.fresh, step.origin),
-                again=is_driven or step is not raised,
-                suspect=run.error,
-            )
-            self._stands = None
-            outcome = examined(outcome, ended)
-            if not ended.ok:
-                break
-        return outcome
-
-    def _say_raised(self, outcome: Outcome) -> None:
-        """Once in a run; the notes of outcomes say it of each."""
-        if any(earlier.raised for earlier in self.rollouts):
-            return
-        values = ", ".join(f"{name} {_short(value)}" for name, value in outcome.values.items())
-        said = outcome.note.rstrip(".: ")
-        self.write(
-            note_event(
-                f"Rollout {outcome.number} ({values}) raised {said}. At the optimizer's own rate that was not raised "
-                "again, so that the candidate counts as one that diverged; so does any other that raises."
-            )
-        )
 
     def _take(self) -> Outcome:
         """What the loop body has told."""
         assert self._told is not None
         return self._told
-
-    def _fork(self, name: str) -> None:
-        if self._stands is self._live:
-            if self._is_ahead(self._live):
-                self._home = self._live
-            self._refuse_to_lose_the_course(name)
-            self._capture(name)
-        self._forks[name] = self._live
-        if self._stands is self._live:
-            self._checkpoint(name, self._live)
-
-    def _pool(self, name: str, count: int) -> None:
-        members = self._pools.setdefault(name, [])
-        if count == 1:
-            members.clear()
-        members.append(self._live)
-        if self._stands is self._live:
-            self._training.pool(name, count)
-            self._pooled[name] = list(members)
-
-    def _average(self, name: str) -> None:
-        members = self._pools.pop(name)
-        pooled = self._pooled.pop(name, [])
-        averaged = Averaged(self._live, tuple(members))
-        if self._stands is self._live and pooled == members:
-            self._stands = None  # an interrupt may leave half of it done
-            self._training.average(name)
-            self._stands = averaged
-        self._live = averaged
 
     def _commit(self, request: Commit) -> Generator[Run, None, None]:
         fork = request.fork
@@ -516,211 +334,89 @@ class Driver:
         verdict = request.verdict if told is None else told
         if fork is not None:
             if not is_past:
-                yield from self._restore(fork)
-            self._live = self._forks[fork]
-        taken = [self.now(outcome) for outcome in request.outcomes]
-        joined = {n: tuple(map(self.now, members)) for n, members in request.members.items()}
-        course = self.course[: request.epochs - len(taken)] + taken
-        verdicts, members = [*self.verdicts, verdict], {**self.members, **joined}
-        decided = [*self.decided, len(self.rollouts)]
+                yield from self._states.restore(fork)
+            self._states.live = self._states.forks[fork]
+        found = copy(self.found)
+        found.commit(
+            [outcome.number for outcome in request.outcomes],
+            request.epochs,
+            verdict,
+            {n: [member.number for member in members] for n, members in request.members.items()},
+            request.nets,
+        )
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
-        self._home, self.course, self.verdicts, self.members, self.decided = (
-            *(self._live, course, verdicts),
-            *(members, decided),
-        )
+        self._states.home, self.found = self._states.live, found
         self._passed = passed
-        if not is_past and hasattr(self._training, "forget_before"):
+        if not is_past and isinstance(self._training, KeepsBatches):
             self._training.forget_before(request.epochs)
-        self.nets = self.nets if request.nets is None else request.nets
-        parts = (taken, request.epochs, verdict, request.members)
+        parts = (request.outcomes, request.epochs, verdict, request.members)
         if is_past:
             self.clock.pass_event()
-            self.tell_listeners(commit_event(*parts, nets=request.nets) | {"past": True})
+            self.teller.tell(commit_event(*parts, nets=request.nets) | {"past": True})
             return
-        self._at_home |= self._stands is self._home
-        self.write(commit_event(*parts, self.clock.times(), request.nets))
-        if fork is not None and self._held.get(fork) is self._home:
-            self._checkpoint(fork, self._home)
+        self._states.at_home |= self._states.stands is self._states.home
+        self.teller.write(commit_event(*parts, self.clock.times(), request.nets))
+        if fork is not None:
+            self._states.checkpoint_of_home(fork)
 
     # -- several nets
 
-    @property
-    def _joinable(self) -> Joinable:
-        return self._training  # type: ignore[return-value]  # a policy is told of it by `Job.nets`
-
     def _together(self, request: Together) -> Generator[Run, None, Outcome]:
-        number = len(self.rollouts)
-        before = self.rollouts[-1]
-        last = request.nets[-1]
+        number, last = len(self.found.rollouts), request.nets[-1]
         if request.joined is not None:
-            self._nets[last] = self._forks[request.joined]
-        outcome = self._past.next_rollout()
-        if outcome is not None:
-            if outcome.nets != request.nets:
-                raise JournalError(
-                    f"rollout {outcome.number} of the journal asks the nets {outcome.nets}, and the policy now asks "
-                    f"{request.nets}: it decides otherwise than when the run began. Go on with the version of "
-                    "gammatune (and of NumPy) that began the run"
-                )
-            self.clock.pass_event()
-            outcome = self._scored(outcome, is_past=True)
-            self.tell_listeners(rollout_event(outcome) | {"past": True})
-        else:
-            self._announce()
-            began, spent = clock.perf_counter(), clock.process_time()
-            meter, again = Meter(), Meter()
-            for net in request.nets:
-                yield from self._keep(net)
-            if not hasattr(self._joinable, "together"):
-                return (yield from self._ask(request, number))
-            for net in request.nets:
-                if net not in self._heard:
-                    self._stands = None
-                    is_new = request.joined is not None and net == last
-                    self._joinable.hear(net, meter if is_new else again)
-                    self._heard.add(net)
-            self.ledger.repeat(again.trained, again.evaluated, 0.0)
-            metrics = self._joinable.together(request.nets)
-            outcome = Outcome(
-                *(number, request.epoch, request.values, "ok", metrics, self._score_together(metrics)),
-                *(0, 0, meter.evaluated, clock.perf_counter() - began),
-                shape=STILL,
-                role="together",
-                origin=last_number(self._nets[last]),
-                processor=clock.process_time() - spent,
-                leaves=before.leaves,
-                left=before.left,
-                net=last,
-                nets=request.nets,
-            )
-            outcome = self._scored(outcome)
-            self.write(rollout_event(outcome, self.clock.times()))
-        self.rollouts.append(outcome)
-        self.ledger.charge(outcome)
-        return outcome
-
-    def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
-        """Have the loop body evaluate the model, which says what the nets say together; it trains one batch at a rate
-        of 0."""
-        place = self._nets[request.nets[-1]]
-        yield from self._reach(place)
-        asked = Rollout(
-            *(request.values, request.epoch, None),
-            length=Length(0.0, least=1),
+            self._nets.ended[last] = self._states.forks[request.joined]
+        past = self._past.next_rollout()
+        if past is not None:
+            refuse_other_nets(request, past)
+            return self._add(self._told_again(past))
+        self.teller.announce()
+        began, spent = clock.perf_counter(), clock.process_time()
+        for net in request.nets:
+            yield from self._nets.keep(net)
+        training = self._training
+        if not isinstance(training, ScoresTogether):
+            return self._add((yield from self._ask(request, number)))
+        before = self.found.rollouts[-1]
+        meter, again = self._nets.hear(request)
+        self.ledger.repeat(again.trained, again.evaluated, 0.0)
+        metrics = training.together(request.nets)
+        outcome = Outcome(
+            *(number, request.epoch, request.values, "ok", metrics, self._scores.together(metrics)),
+            *(0, 0, meter.evaluated, clock.perf_counter() - began),
             shape=STILL,
             role="together",
-            net=request.nets[-1],
+            origin=last_number(self._nets.ended[last]),
+            processor=clock.process_time() - spent,
+            leaves=before.leaves,
+            left=before.left,
+            net=last,
             nets=request.nets,
         )
-        self._joinable.ask(request.nets)
+        outcome = self._scored(outcome)
+        self.teller.write(rollout_event(outcome, self.clock.times()))
+        return self._add(outcome)
+
+    def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
+        """Of a training that cannot score itself: its loop body does."""
+        place = self._nets.ended[request.nets[-1]]
+        yield from self._states.go_to(place)
+        training: AnswersTogether = self._training  # type: ignore[assignment]  # by `Job.asks_anew`
+        training.ask(request.nets)
         try:
             allowance = self._allowance(passes=len(request.nets))
-            outcome = yield from self._train(asked, number, allowance, True, place)
+            return (yield from self._train(question(request), number, allowance, True, place))
         finally:
-            self._joinable.ask(())
-        self.rollouts.append(outcome)
-        self.ledger.charge(outcome)
-        return outcome
-
-    def _score_together(self, metrics: Metrics) -> float | None:
-        """None where a metric is not finite: then the average is worth nothing."""
-        score = (self.objective.instead(metrics) or self.objective)(metrics)
-        return score if math.isfinite(score) else None
-
-    def _keep(self, net: int) -> Generator[Run, None, None]:
-        """Have the training keep a net: as it stands in its fork, or as another process left it on disk."""
-        if net in self._kept:
-            return
-        known = {} if self._journal is None or self._journal.past is None else self._journal.past.kept
-        if net in known:
-            if self._joinable.rejoin(net, known[net]):
-                self._kept.add(net)
-                return
-            warnings.warn(
-                f"the file of net {net + 1} is damaged or gone; it is trained again",
-                JournalWarning,
-                stacklevel=2,
-            )
-        self._announce()
-        yield from self._reach(self._nets[net])
-        self._stands = None
-        checksum = self._joinable.join(net)
-        self._kept.add(net)
-        if self._journal is not None and checksum is not None:
-            self._journal.append(net_event(net, checksum))
+            training.ask(())
 
     def _allowance(self, count: int = 1, passes: int = 1) -> float:
         """The units each of the next `count` rollouts may train with: what is left, less their own evaluation, of so
         many passes."""
         left = self.ledger.left(self._budget) / count
-        evaluated = next((o.evaluated for o in reversed(self.rollouts) if o.evaluated and not o.nets), 0)
+        evaluated = next(
+            (o.evaluated for o in reversed(self.found.rollouts) if o.evaluated and not o.nets), 0
+        )
         return left - units(0, passes * evaluated) + ROUNDING * abs(left)
-
-    # -- going to a place
-
-    def _restore(self, fork: str) -> Generator[Run, None, None]:
-        """Stand where a fork of the policy's stands."""
-        place = self._forks[fork]
-        if self._held.get(fork) is not place:
-            yield from self._reach(place)
-            self._capture(fork)
-            self._checkpoint(fork, place)
-        else:
-            self._go_back(fork, place)
-
-    def _go_back(self, fork: str, place: Place) -> None:
-        self._stands = None  # an interrupt may leave half of it done
-        self._training.restore(fork)
-        self._stands = place
-
-    def _reach(self, place: Place) -> Generator[Run, None, None]:
-        """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
-        between: list[Place] = []
-        for ancestor in ancestors(place):
-            if self._stand_on(ancestor):
-                break
-            between.append(ancestor)
-        else:
-            raise _lost()
-        for step in reversed(between):
-            if isinstance(step, Trained):
-                yield from self._repeat(step)
-            elif isinstance(step, Averaged):
-                yield from self._average_again(step)
-            elif isinstance(step, Renewed):
-                self._stands = None
-                self._joinable.renew(self._seed, step.net)
-                self._stands = step
-
-    def _stand_on(self, place: Place) -> bool:
-        """Stand at a place that can be had without training."""
-        if self._stands is place:
-            return True
-        if (name := self._fork_with(place)) is not None:
-            self._go_back(name, place)
-            return True
-        if isinstance(place, (Averaged, Renewed)):
-            return False
-        if self._crew is not None and isinstance(place, Trained):
-            stood, self._stands = self._stands, None
-            if self._crew.stand(self._training, place.number):
-                self._stands = place
-                return True
-            self._stands = stood  # nothing has moved
-        if self._checkpoints is None or place.number not in self._checkpoints.known:
-            return False
-        stood, self._stands = self._stands, None
-        if not self._checkpoints.load(place.number):
-            self._stands = stood  # nothing has moved
-            return False
-        self._stands = place
-        return True
-
-    def _begins_alike(self, digest: str | None) -> bool:
-        """Whether the training handed over now is what the run began with."""
-        self._training.capture(AGAIN)
-        return digest is not None and self._training.digest(AGAIN) == digest  # type: ignore[attr-defined]
 
     def _repeat(self, place: Trained) -> Generator[Run, None, None]:
         """Train a rollout once more, from where it began, which is where the training stands."""
@@ -732,7 +428,7 @@ class Driver:
         same &= outcome.score == self.now(was).score
         repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
-        self.write(repeat_event(repeat))
+        self.teller.write(repeat_event(repeat))
         if not same:
             warnings.warn(
                 f"rollout {was.number}, trained once more, came out otherwise: {dict(outcome.metrics)} instead of "
@@ -741,214 +437,10 @@ class Driver:
                 JournalWarning,
                 stacklevel=2,
             )
-        self._stands = place
-
-    def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
-        yield from self._pool_again(AGAIN, place.members)
-        yield from self._reach(place.last)
-        self._stands = None
-        self._training.average(AGAIN)
-        self._stands = place
-
-    def _pool_again(self, name: str, members: Sequence[Place]) -> Generator[Run, None, None]:
-        """Each member once more, all as a rule from one place."""
-        first = members[0]
-        if isinstance(first, Trained) and self._fork_with(first.origin) is None:
-            yield from self._reach(first.origin)
-            self._capture(AGAIN)
-        for count, member in enumerate(members, start=1):
-            yield from self._reach(member)
-            self._training.pool(name, count)
-
-    def _fill_pools(self) -> Generator[Run, None, None]:
-        """Averages that were being formed when the run was interrupted."""
-        for name, members in self._pools.items():
-            if members and self._pooled.get(name) != members:
-                yield from self._pool_again(name, members)
-                self._pooled[name] = list(members)
-
-    def _is_ahead(self, place: Place) -> bool:
-        """Whether it is the course, gone on with since the last commit."""
-        while isinstance(place, Trained) and place.request.course and place is not self._home:
-            place = place.origin
-        return place is self._home
-
-    def _fork_with(self, place: Place) -> str | None:
-        """The name of a fork of the training that holds a place."""
-        return next((name for name, held in self._held.items() if held is place), None)
-
-    def _capture(self, name: str) -> None:
-        self._held.pop(name, None)  # an interrupt may leave half of the old fork and half of the new
-        self._training.capture(name)
-        if self._stands is not None:
-            self._held[name] = self._stands
-
-    def _refuse_to_lose_the_course(self, name: str) -> None:
-        """A fork is about to be overwritten."""
-        home = self._home
-        if self._held.get(name) is not home or self._stands is home:
-            return
-        if not any(held is home for other, held in self._held.items() if other != name):
-            raise AssertionError(f"the policy writes a rollout over {name!r}, the only fork of the course")
-
-    # -- on disk, and to whoever listens
-
-    def _keep_the_beginning(self) -> None:
-        """Once the loader has been met, whose streams belong to it."""
-        if self._checkpoints is None or BEGIN in self._checkpoints.known:
-            return
-        name = self._fork_with(self._begin)
-        if name is not None:
-            self._checkpoints.save(name, BEGIN)
-
-    def _checkpoint(self, fork: str, place: Place, *, at_once: bool = False) -> None:
-        """Write a fork, which holds that place, where the time for it has come."""
-        if self._checkpoints is None or not isinstance(place, Trained):
-            return
-        if at_once or self._checkpoints.are_due:
-            needed = [p.number for p in (self._home, *self._forks.values()) if isinstance(p, Trained)]
-            self._checkpoints.save(fork, place.number, needed)
-
-    def _announce(self) -> None:
-        """Before the first thing that is new in a run that is gone on with."""
-        if (event := self._going_on) is not None:
-            self._going_on = None
-            self._write(event)
-
-    def write(self, event: dict[str, Any]) -> None:
-        """Into the journal, and to everyone who listens."""
-        self._announce()
-        self._write(event)
-
-    def _write(self, event: dict[str, Any]) -> None:
-        if self._journal is not None:
-            self._journal.append(event)
-        self.tell_listeners(event)
-
-    def tell_listeners(self, event: dict[str, Any]) -> None:
-        for listener in self._listeners:
-            listener(event)
-
-
-class Past:
-    """What the journal has of a run that is gone on with, one event after the other."""
-
-    def __init__(self, story: Story | None) -> None:
-        self._rollouts = deque(story.rollouts if story else ())
-        self._verdicts = deque(story.verdicts if story else ())
-
-    @property
-    def rollouts_left(self) -> int:
-        return len(self._rollouts)
-
-    def next_rollout(self) -> Outcome | None:
-        return self._rollouts.popleft() if self._rollouts else None
-
-    def next_commit(self) -> Verdict | None:
-        """The verdict of the commit that is asked for now, where that has been made."""
-        return self._verdicts.popleft() if self._verdicts else None
-
-
-class Clock:
-    """Seconds since the run began, of all its processes together, and what the policy was told of them; beside them
-    what has been spent of the processor, which nothing is decided by.
-
-    What depends on the clock cannot be decided again. So the answers the policy got are written down with the next
-    event, where they were not all that there is no hurry, and given again when the run is gone on with.
-    """
-
-    def __init__(self, past: Story | None = None) -> None:
-        self._before, self._spent_before = (past.elapsed, past.spent) if past else (0.0, 0.0)
-        self.start()
-        self._past = [list(answers) for answers in past.answers] if past else []
-        self._asked: list[float] = []
-        self._hurry = False
-
-    def start(self) -> None:
-        """The work begins now."""
-        self._began = clock.perf_counter() - self._before
-        self._spent_from = clock.process_time() - self._spent_before
-        self._spent: float | None = None
-
-    def stop(self) -> None:
-        """The work has ended: what the process does from now on is spent on something else."""
-        self._spent = self.spent
-
-    @property
-    def spent(self) -> float:
-        """Seconds of the processor, user and system, of all threads of this process and of workers: training,
-        forks and decisions."""
-        return clock.process_time() - self._spent_from if self._spent is None else self._spent
-
-    def spend(self, seconds: float) -> None:
-        """Of the processor, in another process that works for this run."""
-        self._spent_from -= seconds
-
-    @property
-    def elapsed(self) -> float:
-        return max(0.0, clock.perf_counter() - self._began)
-
-    def answer(self, now: Callable[[], float], calm: float) -> float:
-        """What the policy was told at this point, or is told now. calm: the answer that there is no hurry."""
-        if self._past:
-            return self._past[0].pop(0) if self._past[0] else calm
-        answer = now()
-        self._asked.append(answer)
-        self._hurry |= answer != calm
-        return answer
-
-    def said(self) -> list[float] | None:
-        """The answers since the last event, for the next; None where there is no hurry."""
-        said = self._asked if self._hurry else None
-        self._asked, self._hurry = [], False
-        return said
-
-    def times(self, *, asked: bool = True) -> dict[str, Any]:
-        """What an event says of them. asked: with the answers since the last."""
-        said = self.said() if asked else None
-        told: dict[str, Any] = {} if said is None else {"asked": said}
-        return told | {"elapsed": self.elapsed, "spent": self.spent}
-
-    def pass_event(self) -> None:
-        """The next event of the past has been told."""
-        if self._past:
-            self._past.pop(0)
+        self._states.stands = place
 
 
 def _plain(request: Rollout) -> Rollout:
     """With Python's numbers for NumPy's, so that a journal can hold them."""
     values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
     return replace(request, values=values)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _lost() -> JournalError:
-    return JournalError(
-        "the state in which the run began is lost (its checkpoint is damaged or gone), and the training handed over "
-        "now has other numbers. Hand over the model that the run began with, or begin a new run in another directory"
-    )
-
-
-def _check_same(request: Rollout, outcome: Outcome) -> None:
-    """The policy must ask for what the journal has, or all that follows is another run."""
-    alike = (
-        request.epoch == outcome.epoch
-        and (request.order, request.net) == (outcome.order, outcome.net)
-        and request.values.keys() == outcome.values.keys()
-        and all(_close(value, outcome.values[name]) for name, value in request.values.items())
-    )
-    if not alike:
-        raise JournalError(
-            f"rollout {outcome.number} of the journal is epoch {outcome.epoch + 1} under {dict(outcome.values)}, and "
-            f"the policy now asks for epoch {request.epoch + 1} under {dict(request.values)}: it decides otherwise "
-            "than when the run began. Go on with the version of gammatune (and of NumPy) that began the run"
-        )
-
-
-def _close(one: object, other: object) -> bool:
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return math.isclose(one, other, rel_tol=SAME)
-    return one == other

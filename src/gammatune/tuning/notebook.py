@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from gammatune.cost import Cost
-from gammatune.course import HandedBack, Schedule, Stretch
+from gammatune.course import Schedule, Stretch
+from gammatune.journal.reducer import HandedBack
 from gammatune.records import Metrics, Outcome, Value, Verdict
 
 ACCENT = "#3b82c4"  # contrast 4.0 with white and 4.7 with #111

@@ -56,7 +56,7 @@ def refuse_another_run(past: Event, asked: Event) -> None:
             f"the run was begun elsewhere or earlier ({'; '.join(changed)}): it goes on, but not to the "
             "last bit as it would have",
             JournalWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gammatune.cost import Meter
 from gammatune.engine.ranks import Ranks
-from gammatune.engine.trainable import Forkable
+from gammatune.engine.trainable import Forkable, Guards
 from gammatune.errors import GammatuneError, InvalidArgument, MissingReport
 from gammatune.metrics.objectives import Objective, plain_number
 from gammatune.records import FLAT, Metrics, Outcome, Rollout, Shape, Status, Values
@@ -190,10 +190,10 @@ class Run:
         by a loader, by gammatune itself, or after `report`.
         """
         self._is_attempted = True
-        attempting = getattr(self._training, "attempting", None)
+        training = self._training
         raised_again = False
         try:
-            with nullcontext() if attempting is None else attempting(self.meter):
+            with training.attempting(self.meter) if isinstance(training, Guards) else nullcontext():
                 yield
         except Exception as error:
             if self._is_the_candidates(error):
@@ -238,7 +238,7 @@ class Run:
             said = str(error).splitlines()
             self._raised = type(error).__name__.lstrip("_")  # torch.linalg.LinAlgError is a _LinAlgError
             meter.diverged, meter.note = True, f"{self._raised}: {said[0]}" if said else self._raised
-        if hasattr(self._training, "end_run"):
+        if isinstance(self._training, Guards):
             self._training.end_run(meter, error)
 
     def _raise_the_suspect(self) -> None:
@@ -358,7 +358,7 @@ class Run:
         for given in self._given:
             if hasattr(given, "close"):
                 given.close()
-        if hasattr(self._training, "refuse_changed"):
+        if isinstance(self._training, Guards):
             self._training.refuse_changed()
 
     def _say_untrained(self) -> None:

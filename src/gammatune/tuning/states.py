@@ -5,13 +5,20 @@ checkpoint, or by training it once more from the state it came from; on a CPU al
 what a run must keep is little, and what it loses costs time alone.
 """
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gammatune.engine.trainable import Forkable, Joinable, Storable
+from gammatune.errors import JournalError, JournalWarning
 from gammatune.records import Outcome, Rollout
+from gammatune.tuning.checkpoints import BEGIN as BEGIN
+from gammatune.tuning.checkpoints import Checkpoints
+from gammatune.tuning.executor import Crew
+from gammatune.tuning.run import Run
 
-BEGIN = -1  # what `State.number` says of the state in which a training was handed over
+AGAIN = "again"  # the fork from which the members of an average are trained once more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,3 +82,255 @@ def ancestors(place: Place) -> Iterator[Place]:
         if isinstance(place, Beginning):
             return
         place = place.origin
+
+
+class States:
+    """Where the training stands, and where the policy believes it does; the same but while nothing is trained.
+
+    stands: None while that is not known. live: what the policy believes. home: where the course ends so far. forks:
+    what those of the policy hold. at_home: where the course ends has been reached in this process. checkpoints: None
+    where there are none. again: trains a rollout once more, from where it began, which is where the training stands.
+    """
+
+    def __init__(
+        self,
+        training: Forkable,
+        *,
+        seed: int,
+        checkpoints: Checkpoints | None,
+        executor: Crew | None,
+        again: Callable[[Trained], Generator[Run, None, None]],
+    ) -> None:
+        self._training = training
+        self._seed = seed
+        self.checkpoints = checkpoints
+        self._executor = executor
+        self._again = again
+        self._begin = begin = Beginning()
+        self.stands: Place | None = begin
+        self.live: Place = begin
+        self.home: Place = begin
+        self.forks: dict[str, Place] = {}
+        self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
+        self._pools: dict[str, list[Place]] = {}
+        self._pooled: dict[str, list[Place]] = {}
+        self.at_home = True
+
+    def take_up(self) -> None:
+        """Go on with a run that has been trained: nothing of it has been reached yet.
+
+        Raises JournalError where neither a checkpoint nor the training handed over now leads there."""
+        self.at_home = False
+        assert self.checkpoints is not None
+        begin = self.checkpoints.known.get(BEGIN)
+        if begin is None:
+            warnings.warn(
+                "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
+                "it is handed over now",
+                JournalWarning,
+                stacklevel=6,
+            )
+        elif self.checkpoints.is_sound(BEGIN):
+            self.stands = None
+        elif not self._begins_alike(begin.digest):
+            self.stands = None
+            if not self.checkpoints.known:
+                raise _lost()
+
+    def renew(self, fork: str, net: int) -> None:
+        self.live = self.forks[fork]
+        if isinstance(self._training, Joinable):
+            self.live = Renewed(self.live, net)
+
+    def fork(self, name: str) -> None:
+        if self.stands is self.live:
+            if self._is_ahead(self.live):
+                self.home = self.live
+            self._refuse_to_lose_the_course(name)
+            self._capture(name)
+        self.forks[name] = self.live
+        if self.stands is self.live:
+            self.checkpoint(name, self.live)
+
+    def pool(self, name: str, count: int) -> None:
+        members = self._pools.setdefault(name, [])
+        if count == 1:
+            members.clear()
+        members.append(self.live)
+        if self.stands is self.live:
+            self._training.pool(name, count)
+            self._pooled[name] = list(members)
+
+    def average(self, name: str) -> None:
+        members = self._pools.pop(name)
+        pooled = self._pooled.pop(name, [])
+        averaged = Averaged(self.live, tuple(members))
+        if self.stands is self.live and pooled == members:
+            self.stands = None  # an interrupt may leave half of it done
+            self._training.average(name)
+            self.stands = averaged
+        self.live = averaged
+
+    def restore(self, fork: str) -> Generator[Run, None, None]:
+        """Stand where a fork of the policy's stands."""
+        place = self.forks[fork]
+        if self._held.get(fork) is not place:
+            yield from self.go_to(place)
+            self._capture(fork)
+            self.checkpoint(fork, place)
+        else:
+            self._go_back(fork, place)
+
+    def go_to(self, place: Place) -> Generator[Run, None, None]:
+        """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
+        between: list[Place] = []
+        for ancestor in ancestors(place):
+            if self._stand_on(ancestor):
+                break
+            between.append(ancestor)
+        else:
+            raise _lost()
+        for step in reversed(between):
+            if isinstance(step, Trained):
+                yield from self._again(step)
+            elif isinstance(step, Averaged):
+                yield from self._average_again(step)
+            elif isinstance(step, Renewed):
+                self.stands = None
+                assert isinstance(self._training, Joinable), "it has made the first of them"
+                self._training.renew(self._seed, step.net)
+                self.stands = step
+
+    def fill_pools(self) -> Generator[Run, None, None]:
+        """Averages that were being formed when the run was interrupted."""
+        for name, members in self._pools.items():
+            if members and self._pooled.get(name) != members:
+                yield from self._pool_again(name, members)
+                self._pooled[name] = list(members)
+
+    def go_home(self) -> None:
+        """Put the training where the course ends; where that has not been reached again, as near as there is."""
+        for place in ancestors(self.home):
+            if self._stand_on(place) or self.at_home:
+                return
+
+    def keep(self) -> None:
+        """Write where the course ends, before the process does: what has been trained need not be again."""
+        if self.checkpoints is None or self.stands is not self.home or not isinstance(self.home, Trained):
+            return
+        if self.home.number not in self.checkpoints.known:
+            name = self._fork_with(self.home)
+            if name is None:
+                name = next(iter(self._held), AGAIN)  # none of the others is needed any more
+                self._capture(name)
+            self.checkpoint(name, self.home, at_once=True)
+
+    def keep_the_beginning(self) -> None:
+        """Once the loader has been met, whose streams belong to it."""
+        if self.checkpoints is None or BEGIN in self.checkpoints.known:
+            return
+        name = self._fork_with(self._begin)
+        if name is not None:
+            self.checkpoints.save(name, BEGIN)
+
+    def checkpoint_of_home(self, fork: str) -> None:
+        """Of the fork that has just become the end of the course, where it is held."""
+        if self._held.get(fork) is self.home:
+            self.checkpoint(fork, self.home)
+
+    def is_held(self, place: Place) -> bool:
+        """By a fork of the policy's, as far as that goes."""
+        return any(place is held for held in self.forks.values())
+
+    def checkpoint(self, fork: str, place: Place, *, at_once: bool = False) -> None:
+        """Write a fork, which holds that place, where the time for it has come."""
+        if self.checkpoints is None or not isinstance(place, Trained):
+            return
+        if at_once or self.checkpoints.are_due:
+            needed = [p.number for p in (self.home, *self.forks.values()) if isinstance(p, Trained)]
+            self.checkpoints.save(fork, place.number, needed)
+
+    def _stand_on(self, place: Place) -> bool:
+        """Stand at a place that can be had without training."""
+        if self.stands is place:
+            return True
+        if (name := self._fork_with(place)) is not None:
+            self._go_back(name, place)
+            return True
+        if isinstance(place, (Averaged, Renewed)):
+            return False
+        if self._executor is not None and isinstance(place, Trained):
+            stood, self.stands = self.stands, None
+            if self._executor.stand(self._training, place.number):
+                self.stands = place
+                return True
+            self.stands = stood  # nothing has moved
+        if self.checkpoints is None or place.number not in self.checkpoints.known:
+            return False
+        stood, self.stands = self.stands, None
+        if not self.checkpoints.load(place.number):
+            self.stands = stood  # nothing has moved
+            return False
+        self.stands = place
+        return True
+
+    # -- inside
+
+    def _go_back(self, fork: str, place: Place) -> None:
+        self.stands = None  # an interrupt may leave half of it done
+        self._training.restore(fork)
+        self.stands = place
+
+    def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
+        yield from self._pool_again(AGAIN, place.members)
+        yield from self.go_to(place.last)
+        self.stands = None
+        self._training.average(AGAIN)
+        self.stands = place
+
+    def _pool_again(self, name: str, members: Sequence[Place]) -> Generator[Run, None, None]:
+        """Each member once more, all as a rule from one place."""
+        first = members[0]
+        if isinstance(first, Trained) and self._fork_with(first.origin) is None:
+            yield from self.go_to(first.origin)
+            self._capture(AGAIN)
+        for count, member in enumerate(members, start=1):
+            yield from self.go_to(member)
+            self._training.pool(name, count)
+
+    def _begins_alike(self, digest: str | None) -> bool:
+        """Whether the training handed over now is what the run began with."""
+        self._training.capture(AGAIN)
+        assert isinstance(self._training, Storable), "it has written checkpoints"
+        return digest is not None and self._training.digest(AGAIN) == digest
+
+    def _is_ahead(self, place: Place) -> bool:
+        """Whether it is the course, gone on with since the last commit."""
+        while isinstance(place, Trained) and place.request.course and place is not self.home:
+            place = place.origin
+        return place is self.home
+
+    def _fork_with(self, place: Place) -> str | None:
+        """The name of a fork of the training that holds a place."""
+        return next((name for name, held in self._held.items() if held is place), None)
+
+    def _capture(self, name: str) -> None:
+        self._held.pop(name, None)  # an interrupt may leave half of the old fork and half of the new
+        self._training.capture(name)
+        if self.stands is not None:
+            self._held[name] = self.stands
+
+    def _refuse_to_lose_the_course(self, name: str) -> None:
+        """A fork is about to be overwritten."""
+        home = self.home
+        if self._held.get(name) is not home or self.stands is home:
+            return
+        if not any(held is home for other, held in self._held.items() if other != name):
+            raise AssertionError(f"the policy writes a rollout over {name!r}, the only fork of the course")
+
+
+def _lost() -> JournalError:
+    return JournalError(
+        "the state in which the run began is lost (its checkpoint is damaged or gone), and the training handed over "
+        "now has other numbers. Hand over the model that the run began with, or begin a new run in another directory"
+    )

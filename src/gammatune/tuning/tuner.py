@@ -7,51 +7,73 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 
 import json
 import math
-import operator
 import platform
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from gammatune import plugins
 from gammatune.cost import Cost
-from gammatune.course import HandedBack, Schedule, handed_back
-from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks
-from gammatune.engine.trainable import Forkable, Where
-from gammatune.errors import AllDiverged, InvalidArgument, InvalidSpace, RankFailed
+from gammatune.course import Schedule
+from gammatune.engine.ranks import PATIENCE
+from gammatune.engine.trainable import (
+    Advises,
+    Forkable,
+    HasDigest,
+    Joinable,
+    ScoresTogether,
+    Storable,
+    Where,
+)
+from gammatune.errors import AllDiverged, InvalidArgument, RankFailed
 from gammatune.journal.events import Event, begin_event, text_of
 from gammatune.journal.history import Story
-from gammatune.journal.table import Table, flatten
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective, ObjectiveName, make_objective, rank
-from gammatune.plugins import Plugin
-from gammatune.policy.greedy import greedy
-from gammatune.policy.job import Job, Policy
-from gammatune.policy.lookahead import VERSION, lookahead
-from gammatune.policy.once import once
-from gammatune.policy.opening import rates_of
-from gammatune.policy.replay import Replay
-from gammatune.records import Alternative, Known, Metrics, Outcome, Values, Verdict
-from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
+from gammatune.policy import registry
+from gammatune.policy.job import Job
+from gammatune.policy.lookahead import lookahead
+from gammatune.policy.registry import AnyPolicy as AnyPolicy
+from gammatune.policy.registry import PolicyName as PolicyName
+from gammatune.policy.registry import default_budget as default_budget
+from gammatune.policy.registry import name_of
+from gammatune.records import Outcome
 from gammatune.samplers.sampler import Sampler
-from gammatune.schedules import STILL, ScheduleName
+from gammatune.schedules import ScheduleName
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
-from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space, parse
+from gammatune.space import Dimension, Space
+from gammatune.tuning.arguments import FEW_DECADES as FEW_DECADES
+from gammatune.tuning.arguments import AnySampler as AnySampler
+from gammatune.tuning.arguments import (
+    Extent,
+    plugin_versions,
+    positive,
+    process_ranks,
+    sampler_of,
+    searched,
+    torch_training,
+    whole,
+)
+from gammatune.tuning.arguments import Keep as Keep
+from gammatune.tuning.arguments import SamplerFactory as SamplerFactory
+from gammatune.tuning.arguments import around as around
+from gammatune.tuning.arguments import as_space as as_space
+from gammatune.tuning.arguments import open_journal as open_journal
+from gammatune.tuning.arguments import refuse_beside as refuse_beside
+from gammatune.tuning.arguments import total_of as total_of
+from gammatune.tuning.before import Before
 from gammatune.tuning.driver import Driver, Listener
 from gammatune.tuning.executor import Crew
-from gammatune.tuning.notebook import Measured, card, line
 from gammatune.tuning.rank_zero import agreed
+from gammatune.tuning.result import Result as Result
 from gammatune.tuning.resume import ASKED, opening_taken, refuse_another_run, refuse_unlike
-from gammatune.tuning.run import Own, Run
+from gammatune.tuning.run import Run
 from gammatune.tuning.signals import Terminated, terminating
 
 if TYPE_CHECKING:
@@ -59,96 +81,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from gammatune.engine.ensemble import Ensemble
-
-PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
-POLICIES: dict[str, Policy] = {"lookahead": lookahead, "greedy": greedy, "once": once}
-POLICY_VERSIONS = {"lookahead": VERSION}  # of any other there has been one
-# Plain runs. The thesis's own policies: 2 initial samples and 10 iterations.
-DEFAULT_BUDGETS = {"lookahead": 1.5, "greedy": 12.0, "once": 12.0}
-OPEN = 10**6  # epochs, where only the time is limited
-# How wide to search around a learning rate that somebody chose, by policy; docs/design.md, "Range". The lookahead
-# policy begins where other trainings did best, and a rate may be wrong by a factor of 1000 either way.
-DECADES = 12.0
-FEWER_DECADES = {"greedy": 3.0, "once": 3.0}  # these train the course itself with every candidate
-FEW_DECADES = (
-    3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
-)
-
-SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
-AnyPolicy: TypeAlias = PolicyName | Plugin | Policy
-AnySampler: TypeAlias = SamplerName | Plugin | SamplerFactory
-Keep: TypeAlias = Literal["best", "last"]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Result:
-    """What a run found.
-
-    course: one outcome per epoch of the training that was kept, whose last weights the model now holds.
-    rollouts: every rollout, in order, the kept ones included. verdicts: one per commit.
-    schedule: the values chosen, one mapping per epoch, and all that is needed to follow them without a search.
-    members: of the outcomes of the course that scored an average, by number: the rollouts that were averaged.
-    decided: of each verdict, how many rollouts there had been.
-    nets: those whose averaged predictions are better than one's, by number; empty where one was trained.
-    events: what was told to listeners, as a journal has it. run_dir: where that lies.
-    """
-
-    course: tuple[Outcome, ...]
-    rollouts: tuple[Outcome, ...]
-    verdicts: tuple[Verdict, ...]
-    cost: Cost
-    seed: int
-    schedule: Schedule
-    members: Mapping[int, Sequence[Outcome]] = field(default_factory=dict, kw_only=True)
-    decided: tuple[int, ...] = field(default=(), kw_only=True)
-    nets: tuple[int, ...] = field(default=(), kw_only=True)
-    events: tuple[Event, ...] = field(default=(), kw_only=True, repr=False, compare=False)
-    run_dir: str | None = field(default=None, kw_only=True, compare=False)
-
-    @property
-    def kept(self) -> tuple[int, ...]:
-        """The runs that made the training which was kept, by `Run.number`, in order; of averaged epochs the members.
-
-        What a loop logged in them is the log of that training, each of its steps once."""
-        epochs = (self.members.get(outcome.number, (outcome,)) for outcome in self.course)
-        return tuple(one.number for epoch in epochs for one in epoch)
-
-    def table(self) -> Table:
-        """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
-        `save(path)`; the columns are explained in `gammatune.journal.table`."""
-        return flatten(self.rollouts, self.course, self.members, self.decided)
-
-    def __repr__(self) -> str:
-        """In one line; all of it would be hundreds."""
-        return f"<Result: {line(self.course, len(self.rollouts), self.cost)}>"
-
-    def _repr_html_(self) -> str:
-        """As a notebook shows it."""
-        return self._card([], "", [])
-
-    def _card(self, measured: Measured, where: str, said: Sequence[str]) -> str:
-        return card(
-            course=self.course,
-            schedule=self.schedule,
-            verdicts=self.verdicts,
-            cost=self.cost,
-            rollouts=len(self.rollouts),
-            back=self.handed_back,
-            metrics=self.metrics,
-            measured=measured,
-            where=where,
-            said=said,
-        )
-
-    @property
-    def handed_back(self) -> HandedBack | None:
-        """Which epoch the weights are of, and the highest rate on the way to it; None before the first epoch."""
-        return handed_back(self.course, self.rollouts, self.schedule)
-
-    @property
-    def metrics(self) -> Metrics:
-        """The metrics of the weights handed back, on the data they were selected by."""
-        return self.course[-1].metrics if self.course else {}
 
 
 class Tuner:
@@ -223,7 +155,7 @@ class Tuner:
         total_epochs: float | None = None,
         time: float | None = None,
         reserve: float = 0.0,
-        policy: AnyPolicy = "lookahead",
+        policy: AnyPolicy = registry.DEFAULT,
         schedule: ScheduleName | None = None,
         sampler: AnySampler = "gamma",
         sampler_options: Mapping[str, Any] | None = None,
@@ -247,148 +179,166 @@ class Tuner:
         new_model: "Callable[[], nn.Module] | None" = None,
         guide: float | None = None,
     ) -> None:
-        self._ranks = _ranks(ranks)
+        self._ranks = process_ranks(ranks)
         with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
             opened.push(self._tell_the_others)
-            self.total_epochs = None if total_epochs is None else _positive(total_epochs, "total_epochs")
-            self.time = None if time is None else _positive(time, "time")
-            self._reserve = reserve
-            if epochs is None and isinstance(policy, Replay):
-                epochs = len(policy.schedule)
-            self.epochs = _epochs(epochs, self.total_epochs, self.time, budget, policy)
-            self._open = epochs is None
-            self.seed = _whole(seed, "seed", least=0)
-            self.budget = default_budget(policy) if budget is None else _positive(budget, "budget")
-            if self._open:
-                self.budget = 1.0  # of `total_epochs`
-            elif self.total_epochs is not None:
-                self.budget = min(self.budget, self.total_epochs / self.epochs)
-            if keep not in ("best", "last"):
-                raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
-            self._guide = None if guide is None else _positive(guide, "guide")
-            self._patience = None if patience is None else _whole(patience, "patience", least=1)
-            if patience is not None and (isinstance(policy, Replay) or policy == "once"):
-                raise InvalidArgument(
-                    f"patience={patience!r} ends a course early, and policy={_name(policy)!r} trains whole ones; "
-                    "leave it out"
-                )
-            self._at_once = _whole(at_once, "at_once", least=1)
+            self._take_extent(Extent.of(epochs, budget, total_epochs, time, policy))
+            self._take_limits(seed, keep, guide, patience, at_once, policy)
+            self._reserve, self._multiplier = reserve, multiplier
             if crew is not None and training is None:
                 raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
-            self.policy = _policy(policy)
-            if isinstance(policy, Replay):
-                policy.refuse_other_rates(multiplier=multiplier)
-                space = policy.space if space is None else space
+            self.policy = registry.make_policy(policy)
             asked = make_objective(objective) if isinstance(objective, str) else objective
-            if training is None:
-                if model is None or optimizer is None:
-                    raise InvalidArgument(
-                        "Tuner needs model= and optimizer= (or training=, a Trainable of your own)"
-                    )
-                space = _around_the_optimizer(optimizer, multiplier, policy) if space is None else space
-                if OPTIMIZER in as_space(space).names:
-                    raise InvalidArgument(
-                        "optimizer= in the space: a loop of your own steps with the optimizer it was written with; "
-                        "`gammatune.fit` and the command choose between several"
-                    )
-            elif space is None:
-                raise InvalidArgument("training=... needs a space to search: space=['lr=1e-4:1:log']")
-            self.space = as_space(space)
-            _check_space(self.space)
-            options = dict(sampler_options or {})
-            if sampler == "grid":
-                options.setdefault("points", _points(self.space, self.budget))
-            self._sampler = _sampler_factory(sampler, options, self.space)
-            self._keep = keep
-            self._multiplier = multiplier
-            self._events: list[Event] = []
-            self._listeners = [self._note, *listeners]
-            self._signals = ExitStack()
-            self._stopping = self._failed = self._compared = False
-            self._entered = self._begun = self._finished = self._closed = False
-            self.current: Run | None = None
-            if crew is not None:
-                refuse_beside(self._ranks, "crew=")
-            self._has_crew = crew is not None
-            held: Journal | Echo | None = journal
-            if journal is None and run_dir is not None:
-                held = open_journal(run_dir, self._ranks)
-                opened.callback(held.close)
-            self._journal = held
-            self._begin = begin_event(
-                gammatune=_version(),
-                python=platform.python_version(),
-                versions={name: metadata.version(name) for name in ("numpy", "torch")}
-                | _plugin_versions(policy, sampler),
-                seed=self.seed,
-                epochs=self.epochs,
-                budget=self.budget,
-                policy=_name(policy),
-                policy_version=POLICY_VERSIONS.get(_name(policy), 1),
-                sampler=_name(sampler),
-                sampler_options=options,
-                objective=asked.name,
-                lam=asked.lam,
-                space=list(self.space.lines),
-                keep=keep,
-                patience=self._patience,
-                at_once=self._at_once,
-                open=self._open,
-                total_epochs=self.total_epochs,
-                seconds=self.time,
-                schedule=schedule,
-                multiplier=multiplier,
-                ensemble=ensemble,
-                guide=self._guide,
-                facts=dict(facts or {}),
-            )
-            text_of(self._begin)  # what the journal cannot hold is said now
+            self.space = searched(space, policy, training, model, optimizer, multiplier)
+            self._sampler, options = sampler_of(sampler, sampler_options, self.space, self.budget)
+            self._begin_to_listen(listeners, crew)
+            self._journal = self._opened_journal(journal, run_dir, opened)
+            self._begin = self._begin_event(policy, sampler, options, asked, schedule, ensemble, facts)
             # late, since it puts hooks on the optimizer
-            self._training: Forkable = training or _torch_training(
-                *(model, optimizer, self.space, state, multiplier, tape_bytes, forks),
-                self._ranks,
+            self._training: Forkable = training or torch_training(
+                *(model, optimizer, self.space, state, multiplier, tape_bytes, forks, self._ranks)
             )
             opened.callback(self._training.close)
-            if training is None and ensemble:
-                self._let_there_be_several(new_model, asked)
-            elif new_model is not None and training is None:
-                raise InvalidArgument("new_model= goes with ensemble=True")
-            if training is None and (said := getattr(self._training, "said", ())):
-                told = self._begin["facts"]
-                self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
-            if hasattr(self._training, "structure"):
-                self._begin["structure"] = self._training.structure()
-            if self._ranks.world > 1:
-                self._begin["ranks"] = self._ranks.world
-                refuse_unlike(self._ranks.each("begins the run", self._beginning))
-            own: ScheduleName = getattr(self._training, "base_schedule", "linear")
-            self._shape = schedule_of(schedule or own)
-            self._known = self._known_before()
-            self._begin["known"] = asdict(self._known)
-            self._alternatives = self._optimizers_to_choose_from()
-            if self._alternatives:
-                self._begin["alternatives"] = [asdict(each) for each in self._alternatives]
-            self._driver = Driver(
-                self._training,
-                asked,
-                epochs=self.epochs,
-                budget=self.budget,
-                seed=self.seed,
-                journal=self._journal,
-                listeners=self._listeners,
-                crew=crew,
-                ranks=self._ranks,
-                own=self._own(),
-            )
-            if crew is not None:
-                opened.callback(crew.close)
-            self._nets = ensemble and self._ranks.world == 1 and hasattr(self._training, "join")
-            self._past = None if self._journal is None else self._journal.past
-            if self._past is not None:
-                self._go_on(self._past)
-            self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
-            opened.callback(self._runs.close)
+            if training is None:
+                self._complete_the_loop(ensemble, new_model, asked)
+            self._look_at_the_training(schedule, ensemble)
+            self._drive(asked, crew, opened)
             self._opened = opened.pop_all()
+
+    # -- made
+
+    def _take_extent(self, given: Extent) -> None:
+        self.epochs, self.budget, self._open = given.epochs, given.budget, given.is_open
+        self.total_epochs, self.time = given.total_epochs, given.time
+
+    def _take_limits(
+        self, seed: Any, keep: Keep, guide: Any, patience: Any, at_once: Any, policy: AnyPolicy
+    ) -> None:
+        self.seed = whole(seed, "seed", least=0)
+        if keep not in ("best", "last"):
+            raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
+        self._keep = keep
+        self._guide = None if guide is None else positive(guide, "guide")
+        self._patience = None if patience is None else whole(patience, "patience", least=1)
+        if patience is not None:
+            registry.refuse_patience(policy, patience)
+        self._at_once = whole(at_once, "at_once", least=1)
+
+    def _begin_to_listen(self, listeners: Sequence[Listener], executor: Crew | None) -> None:
+        self._events: list[Event] = []
+        self._listeners = [self._note, *listeners]
+        self._signals = ExitStack()
+        self._stopping = self._failed = self._compared = False
+        self._entered = self._begun = self._finished = self._closed = False
+        self.current: Run | None = None
+        if executor is not None:
+            refuse_beside(self._ranks, "crew=")
+        self._has_crew = executor is not None
+
+    def _opened_journal(
+        self, journal: Journal | Echo | None, run_dir: str | None, opened: ExitStack
+    ) -> Journal | Echo | None:
+        if journal is None and run_dir is not None:
+            journal = open_journal(run_dir, self._ranks)
+            opened.callback(journal.close)
+        return journal
+
+    def _begin_event(
+        self,
+        policy: AnyPolicy,
+        sampler: AnySampler,
+        options: Mapping[str, Any],
+        objective: Objective,
+        schedule: ScheduleName | None,
+        ensemble: bool,
+        facts: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        versions = {name: metadata.version(name) for name in ("numpy", "torch")}
+        event = begin_event(
+            gammatune=metadata.version("gammatune"),
+            python=platform.python_version(),
+            versions=versions | plugin_versions(policy, sampler),
+            seed=self.seed,
+            epochs=self.epochs,
+            budget=self.budget,
+            policy=name_of(policy),
+            policy_version=registry.record_of(policy).version,
+            sampler=name_of(sampler),
+            sampler_options=options,
+            objective=objective.name,
+            lam=objective.lam,
+            space=list(self.space.lines),
+            keep=self._keep,
+            patience=self._patience,
+            at_once=self._at_once,
+            open=self._open,
+            total_epochs=self.total_epochs,
+            seconds=self.time,
+            schedule=schedule,
+            multiplier=self._multiplier,
+            ensemble=ensemble,
+            guide=self._guide,
+            facts=dict(facts or {}),
+        )
+        text_of(event)  # what the journal cannot hold is said now
+        return event
+
+    def _complete_the_loop(
+        self, ensemble: bool, new_model: "Callable[[], nn.Module] | None", objective: Objective
+    ) -> None:
+        """Of a loop of the user's own: several nets, and what was chosen for it."""
+        if new_model is not None and not ensemble:
+            raise InvalidArgument("new_model= goes with ensemble=True")
+        said: list[str] = []
+        if ensemble:
+            directory = None if self._journal is None else Path(self._journal.directory)
+            classes = "accuracy" in objective.needs
+            self._training.several(new_model, directory, probabilities=classes)  # type: ignore[attr-defined]
+            if new_model is None:
+                said.append(
+                    "Nets begin with the same weights and differ by the order of their data, without new_model=."
+                )
+        if isinstance(self._training, Advises):
+            said += self._training.said
+        if said:
+            told = self._begin["facts"]
+            self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
+
+    def _look_at_the_training(self, schedule: ScheduleName | None, ensemble: bool) -> None:
+        training = self._training
+        if isinstance(training, Storable):
+            self._begin["structure"] = training.structure()
+        if self._ranks.world > 1:
+            self._begin["ranks"] = self._ranks.world
+            refuse_unlike(self._ranks.each("begins the run", self._beginning))
+        own = training.base_schedule if isinstance(training, Advises) else "linear"
+        self._shape = schedule_of(schedule or own)
+        self._before = Before(training, self.space)
+        self._begin["known"] = asdict(self._before.known)
+        if alternatives := self._before.alternatives:
+            self._begin["alternatives"] = [asdict(each) for each in alternatives]
+        self._nets = ensemble and self._ranks.world == 1 and isinstance(training, Joinable)
+
+    def _drive(self, objective: Objective, executor: Crew | None, opened: ExitStack) -> None:
+        self._driver = Driver(
+            self._training,
+            objective,
+            epochs=self.epochs,
+            budget=self.budget,
+            seed=self.seed,
+            journal=self._journal,
+            listeners=self._listeners,
+            crew=executor,
+            ranks=self._ranks,
+            own=self._before.own,
+        )
+        if executor is not None:
+            opened.callback(executor.close)
+        self._past = None if self._journal is None else self._journal.past
+        if self._past is not None:
+            self._go_on(self._past)
+        self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
+        opened.callback(self._runs.close)
 
     # -- the loop
 
@@ -441,10 +391,10 @@ class Tuner:
 
     def _say_end(self, how: str, error: BaseException | None) -> None:
         if error is None:
-            self._driver.write(self._end_event(how))
+            self._driver.teller.write(self._end_event(how))
             return
         try:
-            self._driver.write(self._end_event(how))
+            self._driver.teller.write(self._end_event(how))
         except Exception as second:  # a listener's; what ended the run is what must be heard
             error.add_note(f"As the run was closed, {type(second).__name__} was raised too: {second}")
         if self._journal is not None:
@@ -515,11 +465,11 @@ class Tuner:
         if run is None:
             self._finished = True
             self._driver.keep()
-            ended = self._past.end if self._past is not None and self._driver.is_past else None
+            ended = self._past.end if self._past is not None and self._driver.teller.is_past else None
             if ended is not None and ended["how"] == "complete":
-                self._driver.tell_listeners(ended)
+                self._driver.teller.tell(ended)
             else:
-                self._driver.write(self._end_event("complete"))
+                self._driver.teller.write(self._end_event("complete"))
             self._ranks.sum("leaves the loop")  # nobody ends while another still listens
         self.current = run
         return run
@@ -561,18 +511,17 @@ class Tuner:
     @property
     def result(self) -> Result:
         """What has been found so far; after the loop, of the whole run."""
-        done = self._driver
-        found = Schedule.of(done.course, done.rollouts, done.members, multiplier=self._multiplier)
+        found = self._driver.found
         return Result(
-            tuple(done.course),
-            tuple(done.rollouts),
-            tuple(done.verdicts),
+            tuple(found.course),
+            tuple(found.rollouts),
+            tuple(found.verdicts),
             self.cost,
             self.seed,
-            found,
-            members=done.members,
-            decided=tuple(done.decided),
-            nets=done.nets,
+            Schedule.of(found.course, found.rollouts, found.members, multiplier=self._multiplier),
+            members=found.members,
+            decided=tuple(found.decided),
+            nets=found.nets,
             events=tuple(self._events),
             run_dir=None if self._journal is None else str(self._journal.directory),
         )
@@ -587,28 +536,13 @@ class Tuner:
 
     # -- inside
 
-    def _let_there_be_several(
-        self, new_model: "Callable[[], nn.Module] | None", objective: Objective
-    ) -> None:
-        from pathlib import Path
-
-        directory = None if self._journal is None else Path(self._journal.directory)
-        classes = "accuracy" in objective.needs
-        self._training.several(new_model, directory, probabilities=classes)  # type: ignore[attr-defined]
-        if new_model is None:
-            told = self._begin["facts"]
-            sentence = (
-                "Nets begin with the same weights and differ by the order of their data, without new_model=."
-            )
-            self._begin["facts"] = told | {"said": [*told.get("said", ()), sentence]}
-
     def _note(self, event: Event) -> None:
         if event["event"] != "start":
             self._events.append({name: value for name, value in event.items() if name != "past"})
 
     def _look_whether_parted(self, run: Run) -> None:
         """Once, after the first stretch of the course: whether gradients are exchanged."""
-        if self._compared or not run.is_course or not hasattr(self._training, "weights_digest"):
+        if self._compared or not run.is_course or not isinstance(self._training, HasDigest):
             return
         self._compared = True
         if len(set(self._ranks.each("reports", self._training.weights_digest))) > 1:
@@ -620,7 +554,7 @@ class Tuner:
 
     def _beginning(self) -> dict[str, Any]:
         """What must be alike on all ranks."""
-        weights = self._training.weights_digest() if hasattr(self._training, "weights_digest") else None
+        weights = self._training.weights_digest() if isinstance(self._training, HasDigest) else None
         asked: dict[str, Any] = json.loads(text_of(self._begin))
         return {**{name: asked.get(name) for name in (*ASKED, "structure")}, "weights": weights}
 
@@ -635,9 +569,9 @@ class Tuner:
         """Only once the policy has asked for something: it may refuse the job, and then nothing has happened."""
         self._begun = True
         if self._past is None:
-            self._driver.write(self._begin)
+            self._driver.teller.write(self._begin)
         else:
-            self._driver.tell_listeners(self._past.begin | {"past": True})
+            self._driver.teller.tell(self._past.begin | {"past": True})
 
     def _go_on(self, past: Story) -> None:
         """Take up the run that the directory holds, if it is this one."""
@@ -658,7 +592,7 @@ class Tuner:
             space=self.space,
             beats=self._beats,
             overfitted=self._overfitted,
-            own=self._own_values(),
+            own=self._before.own_values,
             shape=self._shape,
             stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
             keep=self._keep,
@@ -666,10 +600,10 @@ class Tuner:
             at_once=self._at_once,
             now=self._driver.now,
             scale=lambda: self.objective.name,
-            known=self._known,
-            alternatives=self._alternatives,
+            known=self._before.known,
+            alternatives=self._before.alternatives,
             nets=self._nets,
-            asks_anew=not hasattr(self._training, "together"),
+            asks_anew=not isinstance(self._training, ScoresTogether),
             guide=self._guide,
             open=self._open,
             seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
@@ -691,53 +625,6 @@ class Tuner:
         needs = self.objective.needs
         known = later.ok and all(name in o.metrics for o in (later, earlier) for name in needs)
         return known and self.objective.overfitted(later.metrics, earlier.metrics)
-
-    def _came_with(self) -> Values:
-        """What the optimizer came with, as far as the training tells."""
-        return self._training.own(self.space.names) if hasattr(self._training, "own") else {}
-
-    def _own_values(self) -> Values:
-        """What the optimizer came with, where that lies in the space; the middle of the space else."""
-        return self._inside(self._came_with())
-
-    def _inside(self, known: Values) -> Values:
-        middle = self.space.from_unit(np.full(self.space.columns, 0.5))
-        return {
-            n: known[n] if n in known and self.space[n].contains(known[n]) else middle[n]
-            for n in self.space.names
-        }
-
-    def _known_before(self) -> Known:
-        """What the training tells of itself, its rate that of `_own_values`, from which policies measure. Where those
-        are not what the optimizer came with nobody chose them."""
-        if not hasattr(self._training, "known"):
-            return Known()
-        return self._measured_from(self._training.known(), self._came_with())
-
-    def _optimizers_to_choose_from(self) -> tuple[Alternative, ...]:
-        """Those of the space that the training has, in the order of the space."""
-        if OPTIMIZER not in self.space.names or not hasattr(self._training, "alternatives"):
-            return ()
-        found = {each.name: each for each in self._training.alternatives(self.space.names)}
-        taken = [found[str(name)] for name in self.space[OPTIMIZER].grid(1)]
-        return tuple(
-            Alternative(self._inside(each.own), self._measured_from(each.known, each.own)) for each in taken
-        )
-
-    def _measured_from(self, known: Known, came: Values) -> Known:
-        own, rates = self._inside(came), rates_of(self.space)
-        if all(own[name] == came.get(name) for name in rates):
-            return known
-        before = float(came.get(rates[0], 0.0))  # of several rates the first is measured (`policy.looks`)
-        moved = float(own[rates[0]]) / before if before > 0 else 1.0
-        return replace(known, rate=known.rate * moved, is_own=False)
-
-    def _own(self) -> Own:
-        """What a rollout that raised is trained again under."""
-        is_users = getattr(self._training, "rate_is_own", True)
-        known = self._came_with()
-        # where that lies outside of the space, too: there it is nobody's candidate
-        return Own({**self._own_values(), **known}, None if is_users else STILL)
 
     def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
         return self._sampler(space or self.space, stream(self.seed, "sampler", decision))
@@ -762,202 +649,3 @@ class Tuner:
             "asked": [],
             **self._driver.clock.times(),
         }
-
-
-# Arguments ------------------------------------------------------------------------------------------------
-
-
-def _torch_training(
-    model: Any,
-    optimizer: Any,
-    space: Space,
-    state: Sequence[Any],
-    multiplier: bool,
-    tape_bytes: int,
-    forks: Where,
-    ranks: Ranks,
-) -> Forkable:
-    from gammatune.engine.loop import TorchLoop, refuse_prepared
-
-    for given in (model, optimizer, state):
-        refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
-    return TorchLoop(
-        *(model, optimizer, space.names),
-        state=state,
-        multiplier=multiplier,
-        tape_bytes=tape_bytes,
-        forks=forks,
-        ranks=ranks,
-    )
-
-
-def open_journal(run_dir: str, ranks: Ranks) -> Journal | Echo:
-    """That of a run which begins or is gone on with; rank 0 writes it, the others know what it says."""
-    found: list[Journal] = []
-
-    def open_it() -> Story | None:
-        found.append(Journal(run_dir, resume=True))
-        return found[0].past
-
-    past = ranks.agree("begins the run", open_it)
-    return found[0] if found else Echo(run_dir, past)
-
-
-def _ranks(given: Any) -> Ranks:
-    """Without torch where nobody has imported it: then there is no process group either."""
-    if given is None and "torch" not in sys.modules:
-        return SINGLE
-    from gammatune.engine.process_group import ranks_of
-
-    return ranks_of(given)
-
-
-def refuse_beside(ranks: Ranks, option: str) -> None:
-    """Raises InvalidArgument where several ranks train each rollout together; `option` trains several at once."""
-    if ranks.world > 1:
-        raise InvalidArgument(
-            f"{option} trains rollouts beside each other, and {ranks.world} processes train each of them together: "
-            f"leave {option.partition('=')[0]}= out, or pass ranks='off'"
-        )
-
-
-def _around_the_optimizer(optimizer: Any, multiplier: bool, policy: AnyPolicy) -> dict[str, Dimension]:
-    from gammatune.engine.loop import lr_of, refuse_prepared
-
-    refuse_prepared(*(optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]))
-    return {"lr": around(1.0 if multiplier else lr_of(optimizer), policy)}
-
-
-def _check_space(space: Space) -> None:
-    """Refuse ranges that what they steer cannot take, before any training."""
-    for name in space.names:
-        dimension, key = space[name], name.partition(".")[0]
-        options = dimension.options if isinstance(dimension, Choice) else (dimension.low, dimension.high)
-        if key == BATCH_SIZE:
-            if isinstance(dimension, Float) or not all(isinstance(o, int) and o >= 1 for o in options):
-                raise InvalidSpace(
-                    f"{'; '.join(space.lines)}: a batch size is a whole number of 1 or more; write "
-                    "batch_size=16,32,64 or batch_size=16:64:int"
-                )
-        elif key in ("lr", "weight_decay", "momentum") and not all(
-            isinstance(o, (int, float)) and o >= 0 for o in options
-        ):
-            raise InvalidSpace(
-                f"{'; '.join(space.lines)}: {name} takes numbers of 0 or more, not {options!r}"
-            )
-
-
-def default_budget(policy: str | Policy) -> float:
-    if isinstance(policy, Replay):
-        return policy.budget
-    return DEFAULT_BUDGETS.get(_name(policy), DEFAULT_BUDGETS["greedy"])
-
-
-def total_of(budget: float | None, usual: float) -> float:
-    """What all of a lookahead run may take, in epochs, where a training usually has so many, and may have others."""
-    factor = DEFAULT_BUDGETS["lookahead"] if budget is None else _positive(budget, "budget")
-    return factor * usual
-
-
-def around(lr: float, policy: AnyPolicy = "greedy", *, near: bool = False) -> Float:
-    """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
-    if near:
-        half = 10 ** (FEW_DECADES / 2)
-        return Float(
-            float(f"{lr / half:.2g}"), float(f"{lr * half:.2g}"), log=True
-        )  # so that they can be read
-    half = 10 ** (FEWER_DECADES.get(_name(policy), DECADES) / 2)
-    return Float(lr / half, lr * half, log=True)
-
-
-def as_space(space: Any) -> Space:
-    if isinstance(space, Space):
-        return space
-    if isinstance(space, Mapping):
-        return Space(space)
-    return parse(space) if isinstance(space, str) else parse(*space)
-
-
-def _policy(policy: AnyPolicy) -> Policy:
-    if callable(policy):
-        return policy
-    if policy not in POLICIES:
-        found: Policy = plugins.load("policy", policy, POLICIES)
-        return found
-    plugins.say_shadowed("policy", policy)
-    return POLICIES[policy]
-
-
-def _plugin_versions(policy: AnyPolicy, sampler: AnySampler) -> dict[str, str]:
-    """Of the packages that the names of policy and sampler stand for, where they are not gammatune's own."""
-    found: dict[str, str] = {}
-    if isinstance(policy, str) and policy not in POLICIES:
-        found |= plugins.version_of("policy", policy)
-    if isinstance(sampler, str) and sampler not in SAMPLERS:
-        found |= plugins.version_of("sampler", sampler)
-    return found
-
-
-def _points(space: Space, budget: float) -> int:
-    """How many grid points a float dimension gets, so that the whole grid fits the budget; at least two."""
-    floats = sum(isinstance(space[name], Float) for name in space.names)
-    others = math.prod(space[name].size for name in space.names if not isinstance(space[name], Float))
-    return max(2, int((budget / others) ** (1 / floats) + 1e-9)) if floats else 2
-
-
-def _sampler_factory(sampler: AnySampler, options: Mapping[str, Any], space: Space) -> SamplerFactory:
-    if callable(sampler):
-        return sampler
-    if sampler in SAMPLERS:
-        plugins.say_shadowed("sampler", sampler)
-    make_sampler(
-        sampler, space, stream(0, "trial"), **options
-    )  # a wrong name or option is said before any training
-
-    def make(space: Space, rng: np.random.Generator) -> Sampler:
-        return make_sampler(sampler, space, rng, **options)
-
-    return make
-
-
-def _epochs(epochs: Any, total: float | None, time: float | None, budget: Any, policy: AnyPolicy) -> int:
-    """The epochs of a plain run; where they are left open, what everything together may cost."""
-    if epochs is not None:
-        return _whole(epochs, "epochs", least=1)
-    if _name(policy) in ("greedy", "once"):
-        raise InvalidArgument(f"policy={_name(policy)!r} needs epochs=, the number of epochs to train")
-    if total is None and time is None:
-        raise InvalidArgument(
-            "epochs= is missing: give the number of epochs to train, or leave it open with total_epochs= (what "
-            "everything together may cost, in epochs) or time= (in seconds)"
-        )
-    if budget is not None:
-        raise InvalidArgument(
-            f"budget={budget!r} is a multiple of a plain run, whose length is left open here; "
-            "total_epochs= says it all"
-        )
-    return OPEN if total is None else max(1, int(total))
-
-
-def _whole(value: Any, name: str, *, least: int) -> int:
-    try:
-        whole = operator.index(value)  # an int, or NumPy's
-    except TypeError:
-        whole = least - 1
-    if isinstance(value, bool) or whole < least:
-        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
-    return whole
-
-
-def _positive(value: Any, name: str) -> float:
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
-        raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
-    return float(value)
-
-
-def _name(thing: Any) -> str:
-    return thing if isinstance(thing, str) else getattr(thing, "__name__", type(thing).__name__)
-
-
-def _version() -> str:
-    return metadata.version("gammatune")

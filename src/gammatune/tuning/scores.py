@@ -1,0 +1,52 @@
+"""By what a run is scored, which becomes another where a loss has no logarithm."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from gammatune.journal.events import objective_event
+from gammatune.journal.reducer import RunState
+from gammatune.metrics.objectives import Objective
+from gammatune.records import Metrics, Outcome
+from gammatune.tuning.faults import short
+
+
+class Scores:
+    """objective: what is scored now."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = self._given = objective
+
+    @property
+    def has_changed(self) -> bool:
+        return self.objective is not self._given
+
+    def hear(self, outcome: Outcome, found: RunState) -> dict[str, Any] | None:
+        """The event of another objective, by which all before was scored anew; None where it stays."""
+        instead = self.objective.instead(outcome.metrics)
+        if instead is None or outcome.score != instead.score_of(outcome.metrics):
+            return None
+        name, self.objective = self.objective.name, instead
+        anew = {o.number: self.in_its_units(o).score for o in found.rollouts}
+        scores = {number: score for number, score in anew.items() if score is not None}
+        found.score_anew(instead.name, scores)
+        return objective_event(
+            instead.name,
+            scores,
+            f"The loss fell below 0 ({short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
+            f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
+            "before were taken anew.",
+        )
+
+    def in_its_units(self, outcome: Outcome) -> Outcome:
+        """Those of the objective as it is now, whichever of the two an outcome was scored by; a score of the user's
+        own stays."""
+        known = self._given, Objective("loss", self._given.lam)
+        if outcome.score is None or all(outcome.score != one.score_of(outcome.metrics) for one in known):
+            return outcome
+        return replace(outcome, score=self.objective.score_of(outcome.metrics))
+
+    def together(self, metrics: Metrics) -> float | None:
+        """Of several nets; None where a metric is not finite: then the average is worth nothing."""
+        score = (self.objective.instead(metrics) or self.objective)(metrics)
+        return score if math.isfinite(score) else None
