@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from gammatune.engine.batches import LossFunction
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.objectives import Objective, ObjectiveName
@@ -38,7 +39,6 @@ from gammatune.pipeline.threads import suitable_threads
 from gammatune.seeds import stream
 from gammatune.supervised.fit import FitResult, fit
 from gammatune.supervised.loaders import VALIDATION, batch_size_for
-from gammatune.supervised.training import LossFunction
 from gammatune.tuning.tuner import AnyPolicy
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net

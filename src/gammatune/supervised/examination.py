@@ -26,13 +26,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import Loader, empty_loader, examples_in, restorable
+from gammatune.engine.batches import Loader, LossFunction, empty_loader, examples_in, restorable, to_device
 from gammatune.engine.doctor.object_graph import ATOMS, Held, Leaf, Node, Survey, digest_of, is_users_own
 from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
 from gammatune.engine.loop import TorchLoop
 from gammatune.engine.modes import has_mode
 from gammatune.errors import ConflictingControl, GammatuneError, InvalidArgument, NotRestorable
-from gammatune.supervised.training import LossFunction, to_device
 
 OTHER = 0.3  # times the training's own rate, in the rollout: another one, and as stable
 SHOWN = 3  # places that are named one by one
