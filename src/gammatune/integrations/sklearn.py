@@ -37,8 +37,9 @@ from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.seeded import seeded
 from gammatune.pipeline.threads import suitable_threads
 from gammatune.seeds import stream
-from gammatune.supervised.fit import FitResult, fit
+from gammatune.supervised.fit import fit
 from gammatune.supervised.loaders import VALIDATION, batch_size_for
+from gammatune.supervised.result import FitResult
 from gammatune.tuning.tuner import AnyPolicy
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net
