@@ -48,7 +48,7 @@ class Goal:
             loss = default_loss(task.classify)
             name = "cross entropy" if task.classify else "the mean squared error"
             said.append(f"The loss is {name}, by the targets.")
-        names = _class_names(given.facts, task.classes)
+        names = _class_names(given.facts, task.classes) if task.classify else []
         said += _about_targets(given, sets.train, task, names)
         metric, objective = given.metric, given.objective
         if metric is not None:
