@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, Tens
 
 import gammatune
 from gammatune.cli.app import main
+from gammatune.engine.doctor.doctor import Diagnosis, Finding, doctor
 from gammatune.engine.doctor.object_graph import Survey
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import InvalidArgument, NotRestorable
-from gammatune.supervised.examination import Diagnosis, Finding, doctor
 
 X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))
 Y = (X.sum(dim=1) > 0).long()

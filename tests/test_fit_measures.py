@@ -21,9 +21,9 @@ from gammatune.journal.history import PREDICTIONS, replay
 from gammatune.metrics.catalogue import Answers
 from gammatune.pipeline.artifacts import MEASURES, leave
 from gammatune.report.terminal import show
-from gammatune.supervised import training
+from gammatune.supervised import evaluation
 from gammatune.supervised.loaders import class_counts
-from gammatune.supervised.training import WeightedCrossEntropy
+from gammatune.supervised.losses import WeightedCrossEntropy
 
 GENERATOR = torch.Generator().manual_seed(3)
 X = torch.randn(300, 4, generator=GENERATOR)
@@ -148,7 +148,7 @@ def test_a_loss_that_cannot_be_compared_has_no_metric() -> None:
 
 
 def test_more_probabilities_than_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(training, "MOST", 100)
+    monkeypatch.setattr(evaluation, "MOST", 100)
     result = fit(net(), RARE, run_dir=str(tmp_path))
     assert "auc" not in result.measures
     assert "f1" in result.measures

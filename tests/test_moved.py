@@ -108,6 +108,19 @@ def test_modules_that_became_packages_give_their_public_names() -> None:
         assert [name for name in names.split() if not hasattr(module, name)] == []
 
 
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.filterwarnings("ignore:gammatune.* now:DeprecationWarning")
+def test_modules_that_were_parted_give_the_names_they_had() -> None:
+    for old, names in {
+        "engine.supervised": "LossFunction Supervised WeightedCrossEntropy default_loss",
+        "examination": "Diagnosis Finding doctor",
+        "fitting": "FitResult fit",
+        "freezing": "freeze",
+    }.items():
+        module = importlib.import_module(f"gammatune.{old}")
+        assert [name for name in names.split() if not hasattr(module, name)] == []
+
+
 def test_the_warning_points_at_who_imports(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text("from gammatune.objectives import Objective\n")

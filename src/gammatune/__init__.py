@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gammatune import errors
     from gammatune.course import Schedule
+    from gammatune.engine.doctor.doctor import Diagnosis, doctor
     from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
     from gammatune.journal.table import rollouts
     from gammatune.journal.tracker import Tracker
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from gammatune.report.html.page import write_report
     from gammatune.report.progress import progress
     from gammatune.space import Choice, Float, Int, Space
-    from gammatune.supervised.examination import Diagnosis, doctor
-    from gammatune.supervised.fit import FitResult, fit
-    from gammatune.supervised.freezing import freeze
+    from gammatune.supervised.fit import fit
+    from gammatune.supervised.pretrained import freeze
+    from gammatune.supervised.result import FitResult
     from gammatune.supervised.weights import load_weights
     from gammatune.tuning.replay import replay
     from gammatune.tuning.run import Run
@@ -76,13 +77,13 @@ __all__ = [
 
 _HOMES = {
     "fit": "gammatune.supervised.fit",
-    "FitResult": "gammatune.supervised.fit",
+    "FitResult": "gammatune.supervised.result",
     "Tuner": "gammatune.tuning.tuner",
     "Tracker": "gammatune.journal.tracker",
     "Run": "gammatune.tuning.run",
     "Result": "gammatune.tuning.tuner",
     "Schedule": "gammatune.course",
-    "freeze": "gammatune.supervised.freezing",
+    "freeze": "gammatune.supervised.pretrained",
     "load": "gammatune.pipeline.load",
     "load_weights": "gammatune.supervised.weights",
     "plugin": "gammatune.plugins",
@@ -90,11 +91,11 @@ _HOMES = {
     "replay": "gammatune.tuning.replay",
     "rollouts": "gammatune.journal.table",
     "write_report": "gammatune.report.html.page",
-    "doctor": "gammatune.supervised.examination",
+    "doctor": "gammatune.engine.doctor.doctor",
     "importance": "gammatune.metrics.permutation_importance",
     "Importance": "gammatune.metrics.permutation_importance",
     "Measure": "gammatune.metrics.catalogue",
-    "Diagnosis": "gammatune.supervised.examination",
+    "Diagnosis": "gammatune.engine.doctor.doctor",
     "GammaTunedClassifier": "gammatune.integrations.sklearn",
     "GammaTunedRegressor": "gammatune.integrations.sklearn",
     "Space": "gammatune.space",

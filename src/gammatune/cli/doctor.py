@@ -1,4 +1,4 @@
-"""The command `gammatune doctor`: an examination (supervised/examination.py) of what a factory of the user's own
+"""The command `gammatune doctor`: an examination (engine/doctor/doctor.py) of what a factory of the user's own
 makes."""
 
 import inspect
@@ -27,7 +27,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Try whether a training of your own comes back from a fork as it was; exit status 1 where it does not."""
-    from gammatune.supervised.examination import doctor as examine
+    from gammatune.engine.doctor.doctor import doctor as examine
 
     diagnosis = examine(**_given(factory), steps=steps)
     print(json.dumps(diagnosis.to_dict()) if as_json else diagnosis)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -33,6 +34,7 @@ from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
+LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
 TAPE_BYTES = 2**30  # guess: what a workstation can spare
 # Bytes that a tape holds of a batch beside its content and the streams' states, holes of the allocator included
 # (measured: 2,300 a batch of one number, of which its tensor is counted with 512).
@@ -601,3 +603,15 @@ def empty_loader(loader: Loader) -> InvalidData:
         f"the loader ({named(loader)}) gave no batch: give it data, and check that batch_size with "
         "drop_last=True does not exceed the number of examples"
     )
+
+
+def to_device(item: Any, device: torch.device) -> Any:
+    """Tensors in lists, tuples, named tuples and mappings moved; anything else as it is."""
+    if isinstance(item, Tensor):
+        return item.to(device, non_blocking=True)
+    if isinstance(item, Mapping):
+        return {key: to_device(child, device) for key, child in item.items()}
+    if isinstance(item, (list, tuple)):
+        children = [to_device(child, device) for child in item]
+        return type(item)(*children) if hasattr(item, "_fields") else type(item)(children)
+    return item

@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from gammatune.engine.batches import LossFunction
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.objectives import Objective, ObjectiveName
@@ -36,9 +37,9 @@ from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.seeded import seeded
 from gammatune.pipeline.threads import suitable_threads
 from gammatune.seeds import stream
-from gammatune.supervised.fit import FitResult, fit
+from gammatune.supervised.fit import fit
 from gammatune.supervised.loaders import VALIDATION, batch_size_for
-from gammatune.supervised.training import LossFunction
+from gammatune.supervised.result import FitResult
 from gammatune.tuning.tuner import AnyPolicy
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net

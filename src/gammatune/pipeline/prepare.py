@@ -29,8 +29,8 @@ from gammatune.pipeline.start import Beginning, beginning
 from gammatune.pipeline.threads import suitable_threads
 from gammatune.seeds import stream
 from gammatune.supervised.defaults import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
-from gammatune.supervised.freezing import freeze
 from gammatune.supervised.loaders import batch_size_for
+from gammatune.supervised.pretrained import freeze
 from gammatune.tuning.tuner import default_budget
 
 FEW_STEPS = 5  # that an estimate is made of

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.batches import Loader, LossFunction, streams_of, to_device
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
-from gammatune.supervised.training import LossFunction, are_probabilities, default_loss, to_device
+from gammatune.supervised.evaluation import are_probabilities
+from gammatune.supervised.losses import default_loss
 
 # The kinds torch's layers and losses raise for a wrong shape, type or class; anything else goes through.
 MISFIT = (RuntimeError, ValueError, IndexError)

@@ -1,13 +1,22 @@
-"""Parts of a network that are to stay as they are while the rest is trained."""
+"""A model that comes with weights worth something: which of them stay as they are, and whether to go back to them."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
+import torch
 from torch import nn
 
-from gammatune.engine.modes import stay_in_eval
+from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.forks.streams import StreamStates
+from gammatune.engine.modes import evaluating, stay_in_eval
 from gammatune.errors import InvalidArgument
+from gammatune.metrics.objectives import rank
+from gammatune.records import Metrics
+from gammatune.supervised.training import Supervised
+from gammatune.tuning.tuner import Tuner
 
 CLOSE, MANY = 3, 8  # names that are proposed where a pattern matches nothing: near ones, or any
 
@@ -46,11 +55,50 @@ def freeze(model: nn.Module, *patterns: str) -> list[str]:
     return [name for name, parameter in parameters.items() if not parameter.requires_grad]
 
 
+def has_frozen(model: nn.Module) -> bool:
+    return any(not parameter.requires_grad for parameter in model.parameters())
+
+
 def trained_in_words(model: nn.Module) -> str:
     """'2,005 of 12,345 parameters are trained', counted in numbers."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     trained = sum(size for size, wanted in sizes if wanted)
     return f"{trained:,} of {sum(size for size, _ in sizes):,} parameters are trained"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A pretrained model as it came. weights: its state_dict, on the CPU. metrics: on the data to select by."""
+
+    weights: Mapping[str, Any]
+    metrics: Metrics
+
+    @classmethod
+    def of(cls, model: nn.Module, training: Supervised, select: Loader) -> "Start":
+        weights = {
+            name: value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else value
+            for name, value in model.state_dict().items()
+        }
+        before = StreamStates(streams_of(select), cuda=True)
+        try:
+            with evaluating(model):
+                return cls(weights, dict(training.score(select)))
+        finally:
+            before.restore()
+
+    def held_against(self, tuner: Tuner) -> str | None:
+        """What to say where these weights are better than those that the training ended with."""
+        ended = tuner.result.metrics
+        if not ended:
+            return None
+        objective = tuner.objective.instead(self.metrics) or tuner.objective
+        own, other = objective(self.metrics), objective(ended)
+        if rank(own, self.metrics) <= rank(other, ended):
+            return None
+        return (
+            f"No epoch was better than the weights the model came with ({objective.name} {own:.4g} against "
+            f"{other:.4g})"
+        )
 
 
 def _names(pattern: str, parameter: str) -> bool:

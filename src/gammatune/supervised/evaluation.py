@@ -1,0 +1,267 @@
+"""What a model scores on examples, and what it says of them: collected batch by batch, of all processes together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gammatune.engine.batches import LossFunction
+from gammatune.engine.ranks import Ranks
+from gammatune.errors import InvalidData
+from gammatune.metrics.catalogue import RECIPES, Answers, undefined, value
+from gammatune.records import Metrics
+
+Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
+
+# Probabilities that are held at once, four bytes each (guess); where a set has more, the measures that need all of
+# them have no value.
+MOST = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is scored, as `Supervised` was told it. loss: the one scored, maybe another than is trained with."""
+
+    loss: LossFunction
+    classify: bool
+    comparable: bool
+    metric: str | None
+    scale: Scale | None
+    ranks: Ranks
+
+    def tally(self) -> "Tally":
+        heard = None if self.metric is None else self.listening(RECIPES[self.metric].needs)
+        return Tally(self, heard)
+
+    def listening(self, needs: str) -> "Heard":
+        return Heard(needs == "probabilities") if self.classify else Heard(False, numbers=True)
+
+    def of_all_ranks(self, heard: "Heard") -> Answers:
+        if self.ranks.world == 1:
+            return heard.answers
+        told = self.ranks.each("evaluates", lambda: heard.answers)
+        kept = [each.probabilities for each in told if each.probabilities is not None]
+        return Answers(
+            np.concatenate([each.targets for each in told]),
+            np.concatenate([each.said for each in told]),
+            told[0].classes,
+            np.concatenate(kept) if len(kept) == len(told) else None,
+        )
+
+    def measured(self, name: str, answers: Answers) -> float:
+        if not answers.is_finite:
+            return float("nan")  # a candidate that blew up: no error of the data
+        if self.scale is not None:
+            answers = answers.scaled(*self.scale)
+        found = value(name, answers)
+        if found is None:
+            raise InvalidData(
+                f"{undefined(name, answers)}. These are the examples to select by (val_set); give others, or another "
+                "metric"
+            )
+        return found
+
+
+class Tally:
+    """What one model says of batches, added up; it stays on its device until the metrics are asked for."""
+
+    def __init__(self, of: Evaluation, heard: "Heard | None") -> None:
+        self._of = of
+        self._heard = heard
+        self._losses: list[Tensor] = []  # the mean of each batch
+        self._sizes: list[int] = []
+        self._right: list[Tensor] = []
+        self._answers = 0  # one an example, or one a pixel
+        self._errors = Errors()
+
+    def add(self, output: Tensor, targets: Tensor) -> None:
+        of = self._of
+        # clones: a captured graph writes its outputs again and again into the same place
+        self._losses.append(of.loss(output, targets).detach().reshape(()).clone())
+        self._sizes.append(len(targets))
+        if not of.comparable:
+            return
+        if self._heard is not None:
+            self._heard.add(output, targets)
+        if of.classify:
+            self._right.append((output.argmax(dim=1) == targets).sum())
+            self._answers += targets.numel()
+        else:
+            self._errors.add(*columns(output, targets))
+
+    @property
+    def metrics(self) -> Metrics:
+        """Of all ranks together."""
+        of = self._of
+        sums = self.sums
+        if of.ranks.world > 1:
+            sums = Sums.of(of.ranks.each("evaluates", lambda: sums))
+        if not sums.examples:
+            raise InvalidData("there is nothing to select by: the validation set is empty")
+        metrics = {"loss": sums.loss / sums.examples}
+        if not of.comparable:
+            return metrics
+        metrics |= {"accuracy": sums.right / sums.answers} if of.classify else sums.errors.metrics
+        if self._heard is not None:
+            assert of.metric is not None
+            metrics[of.metric] = of.measured(of.metric, of.of_all_ranks(self._heard))
+        return metrics
+
+    @property
+    def sums(self) -> "Sums":
+        sums = Sums(examples=sum(self._sizes), answers=self._answers, errors=self._errors)
+        for mean, size in zip(_read(self._losses), self._sizes, strict=True):
+            sums.loss += mean * size
+        sums.right = sum(_read(self._right))
+        return sums
+
+
+@dataclass(slots=True)
+class Sums:
+    """What a tally comes to, on the CPU."""
+
+    loss: float = 0.0
+    examples: int = 0
+    right: int = 0
+    answers: int = 0
+    errors: "Errors" = field(default_factory=lambda: Errors())
+
+    @classmethod
+    def of(cls, ranks: Sequence["Sums"]) -> "Sums":
+        """Of all together, added up in one order everywhere."""
+        joined = cls()
+        for each in ranks:
+            joined.loss += each.loss
+            joined.examples += each.examples
+            joined.right += each.right
+            joined.answers += each.answers
+            joined.errors.join(each.errors)
+        return joined
+
+
+class Heard:
+    """What a model said, batch after batch, on the CPU, or on its way there from a GPU."""
+
+    def __init__(self, probabilities: bool, *, numbers: bool = False) -> None:
+        self._numbers = numbers
+        self._wanted = probabilities
+        self._classes = 0
+        self._held = 0  # numbers in the probabilities
+        self._targets: list[Tensor] = []
+        self._said: list[Tensor] = []
+        self._scores: list[Tensor] = []  # (n, k) each
+        self._waited_for: set[torch.device] = set()
+
+    def add(self, output: Tensor, targets: Tensor) -> None:
+        output = output.detach()
+        if self._numbers:
+            self._said.append(self._brought(output))
+            self._targets.append(self._brought(targets))
+            return
+        self._classes = output.shape[1]
+        self._held += output.numel() * self._wanted
+        if self._held > MOST:
+            self._wanted = False
+            self._scores.clear()
+        if self._wanted:
+            self._scores.append(self._brought(output.movedim(1, -1).reshape(-1, self._classes)))
+        self._said.append(self._brought(output.argmax(dim=1).flatten()))
+        self._targets.append(self._brought(targets.flatten()))
+
+    def _brought(self, tensor: Tensor) -> Tensor:
+        if tensor.is_cuda:
+            self._waited_for.add(tensor.device)
+        return tensor.to("cpu", non_blocking=tensor.is_cuda, copy=True)  # into pinned memory
+
+    @property
+    def answers(self) -> Answers:
+        for device in self._waited_for:
+            torch.cuda.synchronize(device)
+        said, targets = self._said, self._targets
+        if self._numbers:
+            pairs = [columns(*pair) for pair in zip(said, targets, strict=True)]
+            said, targets = [one for one, _ in pairs], [one for _, one in pairs]
+        scores = [probabilities(each) for each in self._scores]
+        return Answers(
+            targets=torch.cat(targets).numpy(),
+            said=torch.cat(said).numpy(),
+            classes=self._classes,
+            probabilities=torch.cat(scores).numpy() if scores else None,
+        )
+
+
+class Errors:
+    """Sums over batches, one for each of the m columns, for MSE and R2, averaged over the columns.
+
+    R2 = 1 - residual / total sum of squares; of a column that does not vary 1 if it is met exactly, else 0,
+    as scikit-learn has it. Targets are counted from the first row, so that a large mean costs no digits.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.origin: Tensor | None = None  # (m,), as are the three sums
+        self.residual = self.sum = self.square = torch.zeros(())
+
+    def add(self, output: Tensor, target: Tensor) -> None:
+        """output, target: (n, m), in double precision."""
+        if self.origin is None:
+            self.origin = target[0]
+            self.residual = self.sum = self.square = torch.zeros_like(target[0])
+        if target.shape[1:] != self.origin.shape:
+            raise InvalidData(
+                f"a batch has targets of {target.shape[1]} numbers and an earlier one of {len(self.origin)}; give "
+                "all examples targets of one shape"
+            )
+        centred = target - self.origin
+        self.n += len(target)
+        self.residual = self.residual + (output - target).square().sum(dim=0)
+        self.sum = self.sum + centred.sum(dim=0)
+        self.square = self.square + centred.square().sum(dim=0)
+
+    def join(self, other: "Errors") -> None:
+        """Those of other examples too, whose targets were counted from another row."""
+        if other.origin is None:
+            return
+        residual, total, square, origin = (
+            part.cpu() for part in (other.residual, other.sum, other.square, other.origin)
+        )
+        self.origin = origin if self.origin is None else self.origin
+        apart = origin - self.origin
+        self.n += other.n
+        self.residual = self.residual + residual
+        self.square = self.square + square + 2 * apart * total + other.n * apart.square()
+        self.sum = self.sum + total + other.n * apart
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        total = self.square - self.sum**2 / self.n
+        constant = (self.residual == 0).to(total.dtype)
+        r2 = torch.where(total > 0, 1 - self.residual / total, constant)
+        return {"mse": float(self.residual.mean()) / self.n, "r2": float(r2.mean())}
+
+
+def probabilities(output: Tensor) -> Tensor:
+    """(n, k), float32: the softmax of scores; as they are where they are probabilities already."""
+    output = output.double()
+    return (output if are_probabilities(output) else output.softmax(dim=1)).float()
+
+
+def are_probabilities(output: Tensor) -> bool:
+    """Whether each row of them, (n, k, ...), is a distribution, as a softmax gives it, and no scores."""
+    return bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
+
+
+def _read(numbers: Sequence[Tensor]) -> list[Any]:
+    """Scalars of one kind, brought from their device in one piece."""
+    read: list[Any] = torch.stack(list(numbers)).cpu().tolist() if numbers else []
+    return read
+
+
+def columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as (n, m) in double precision, which MPS has not: m numbers an example, whatever shape they come in."""
+    rows = len(target)
+    precise = torch.float32 if output.device.type == "mps" else torch.float64
+    return output.reshape(rows, -1).to(precise), target.reshape(rows, -1).to(precise)

@@ -1,0 +1,134 @@
+"""What is said of the weights handed back, once the search has ended, and what of it is written."""
+
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from gammatune.engine.forks import archive
+from gammatune.errors import JournalWarning
+from gammatune.files import whole_file_of_run
+from gammatune.journal.events import Event
+from gammatune.metrics.catalogue import LEVEL, Answers, Measure, measured, relevant
+from gammatune.metrics.thesis import Classification, Regression, classification, regression
+from gammatune.seeds import stream
+from gammatune.supervised.dry_run import Task
+from gammatune.supervised.evaluation import Scale
+from gammatune.supervised.nets import Several
+from gammatune.supervised.setup import Setup
+from gammatune.supervised.training import Supervised
+
+FEW = 20  # examples reported on, below which figures are hardly worth printing [guess]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalReport:
+    """answers: what the model, or the nets together, say of the examples reported on. extra: what whoever called
+    `fit` says of them."""
+
+    on: str
+    figures: Classification | Regression
+    answers: Answers
+    measures: dict[str, Measure]
+    metric: str | None
+    extra: dict[str, Any]
+    several: Several | None
+
+    @classmethod
+    def of(
+        cls, ready: Setup, training: Supervised, nets: tuple[int, ...], known: Event | None, said: list[str]
+    ) -> "FinalReport | None":
+        """None where outputs and targets cannot be compared.
+
+        nets: whose predictions are averaged. known: what was said of a complete run, which is not found out again."""
+        given, task, loader = ready.given, ready.task, ready.sets.reported
+        if not task.comparable:
+            return None
+        answers, several = training.answers(loader), None
+        figures = _figures(answers, task)
+        if nets:
+            together, single = training.ensemble(nets), figures
+            answers = training.answers(loader, together)
+            figures = _figures(answers, task)
+            several = Several(nets, together, training.price(together, loader), single)
+        measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
+        if len(answers) < FEW:
+            one = len(answers) == 1
+            lacking.insert(
+                0,
+                f"Only {len(answers)} example{'' if one else 's'} report{'s' if one else ''}: these figures say next "
+                "to nothing.",
+            )
+        said += lacking
+        extra: dict[str, Any] = {"level": LEVEL, "examples": len(answers), "said": lacking}
+        if known is not None:
+            extra = dict(known.get("extra", extra))
+        elif given.extra is not None:
+            added = given.extra(answers, given.model if several is None else several.together)
+            extra |= dict(added) | {"said": [*lacking, *added.get("said", ())]}
+        on = "selection" if given.test_set is None else "test"
+        return cls(on, figures, answers, measures, ready.goal.metric, extra, several)
+
+    def event(self, seconds: float) -> Event:
+        return {
+            "event": "report",
+            "on": self.on,
+            "seconds": seconds,
+            **asdict(self.figures),
+            "measures": {name: [m.value, m.low, m.high] for name, m in self.measures.items()},
+            "metric": self.metric,
+            "extra": self.extra,
+            **({} if self.several is None else self.several.in_event),
+        }
+
+
+def _figures(answers: Answers, task: Task) -> Classification | Regression:
+    if task.classify:
+        return classification(answers.targets, answers.said, task.classes)
+    return regression(answers.targets, answers.said)
+
+
+def _measures(
+    answers: Answers, scale: Scale | None, metric: str | None, seed: int
+) -> tuple[dict[str, Measure], list[str]]:
+    """All that say something of these examples, the one asked for first; and a sentence for each without a value."""
+    names = relevant(answers)
+    if metric is not None:
+        names = [metric, *(name for name in names if name != metric)]
+    if not answers.is_finite:
+        return {}, ["The measures have no value: the model's outputs are not all finite."]
+    if scale is not None:
+        answers = answers.scaled(*scale)
+    found, lacking = measured(names, answers, stream(seed, "bootstrap"))
+    return found, [f"On the data that is reported on {reason}." for reason in lacking]
+
+
+def save_predictions(answers: Answers, path: Path) -> None:
+    """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64. Of an ensemble
+    spread too, (n,) or (n, t), as `Answers` has it."""
+    if answers.classes and answers.probabilities is None:  # too many to be kept
+        return
+    said = (
+        {"probabilities": answers.probabilities, "targets": answers.targets.astype(np.int64)}
+        if answers.classes
+        else {"predictions": answers.said, "targets": answers.targets}
+    )
+    if answers.spread is not None:
+        said["spread"] = answers.spread
+    whole_file_of_run(path, lambda file: np.savez(file, **said), "the predictions")
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Where the disk is full the model is still in memory, and whoever asked for it gets it."""
+    try:
+        archive.put(path, model.state_dict())
+    except OSError as error:
+        warnings.warn(
+            f"cannot write the weights to {path} ({error.strerror or error}); the model in memory has them. Free the "
+            "disk, and run the same again: what is on disk is not trained again",
+            JournalWarning,
+            stacklevel=6,  # past all that `fit` is made of
+        )
