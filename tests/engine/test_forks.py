@@ -600,7 +600,7 @@ def test_complex_parameters() -> None:
 
 
 def test_a_tape_forgets_what_the_course_has_passed() -> None:
-    from gammatune.engine.batches import Tape
+    from gammatune.engine.recorded_loader import Tape
 
     tape = Tape(Wrapper())
     for epoch in range(3):

@@ -24,7 +24,6 @@ from gammatune.engine.batches import (
     Loader,
     LoaderFactory,
     Passes,
-    Tape,
     described,
     drawn,
     empty_loader,
@@ -60,6 +59,7 @@ from gammatune.engine.hyperparameters import Steering, rate_of
 from gammatune.engine.known import known_of
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
+from gammatune.engine.recorded_loader import Tape
 from gammatune.engine.trainable import Where
 from gammatune.errors import (
     ConflictingControl,
