@@ -970,7 +970,13 @@ def test_several_loaders_are_told_apart(tmp_path: Path) -> None:
     assert same(expected, (drawn(other, first), later))
     # in the process that wrote it too
     loop.load(tmp_path / "f", checksum)
-    assert same(drawn(loop, loop._met[min(loop._met, key=lambda k: loop._met[k].number)].loader), expected[0])
+    assert same(
+        drawn(
+            loop,
+            loop._loaders._met[min(loop._loaders._met, key=lambda k: loop._loaders._met[k].number)].loader,
+        ),
+        expected[0],
+    )
 
 
 def test_loaders_made_anew_over_one_generator_are_not_collected() -> None:
@@ -980,7 +986,7 @@ def test_loaders_made_anew_over_one_generator_are_not_collected() -> None:
     for number in range(40):
         training.loader = DataLoader(TensorDataset(X, Y), batch_size=48, shuffle=True, generator=generator)
         epoch(training, loop, number)
-    assert len(loop._met) == 1
+    assert len(loop._loaders._met) == 1
 
 
 # -- another process ----------------------------------------------------------------------------------------

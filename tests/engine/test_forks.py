@@ -615,5 +615,5 @@ def test_a_tape_forgets_what_the_course_has_passed() -> None:
         for run in tuner:
             setting.epoch(run.batches(data), run.epoch)
             run.report(score=1.0)
-            held.append(sum(len(t._passes) for t in tuner._training._tapes.values()))  # type: ignore[attr-defined]
+            held.append(sum(len(t._passes) for t in tuner._training._loaders._tapes.values()))  # type: ignore[attr-defined]
     assert max(held) == 1

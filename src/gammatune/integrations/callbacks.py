@@ -117,7 +117,8 @@ class ShownLoop(TorchLoop):
             return self.evaluate(Meter())
         finally:
             self.restore("trial")
-            del self._forks["trial"], self._unmet["trial"]
+            del self._forks["trial"]
+            self._loaders.forget("trial")
 
 
 def prepared(

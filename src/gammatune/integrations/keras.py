@@ -258,9 +258,9 @@ class _Training(ShownLoop):
 
     def reorder(self, seed: int, *names: int) -> None:
         super().reorder(seed, *names)
-        assert self._order is not None
+        assert self._loaders.order is not None
         for generator in self._seeds:
-            fresh = [int(self._order.integers(SEEDS)), 0]
+            fresh = [int(self._loaders.order.integers(SEEDS)), 0]
             generator.state.assign(np.array(fresh, dtype=generator.state.dtype))
 
     def close(self) -> None:
