@@ -172,7 +172,7 @@ class _Differences:
         for a, b in here.differences(there):
             leaf = b or a
             assert leaf is not None
-            root = leaf.node.lineage[0]
+            root = leaf.node.from_root[0]
             if leaf.node.where in self.restless or root.where == without or _is_told_by_its_state(root):
                 continue
             unit = self._unit(leaf.node)
@@ -184,7 +184,7 @@ class _Differences:
 
     def _unit(self, node: Node) -> Node:
         """What can be handed in, the outermost; else the attribute or variable itself."""
-        line = node.lineage
+        line = node.from_root
         for one in line[1:]:
             if id(one.value) not in self.handed and _can_be_handed_in(one.value):
                 return one
@@ -516,7 +516,7 @@ class _Examination:
     def _find_schedulers(self) -> None:
         """Schedulers of these optimizers that were not handed in: named, and from then on taken as if they were."""
         for node in Survey(self._roots).nodes:
-            inside = any(isinstance(one.value, LRScheduler) for one in node.lineage[:-1])
+            inside = any(isinstance(one.value, LRScheduler) for one in node.from_root[:-1])
             if not isinstance(node.value, LRScheduler) or inside:
                 continue
             scheduled = getattr(node.value, "optimizer", None)
@@ -673,7 +673,7 @@ def _values(pairs: list[tuple[Leaf | None, Leaf | None]]) -> str:
 
 def _advice(unit: Node, handed: frozenset[int]) -> str:
     """For what cannot be handed in itself: to whom it belongs, and what that needs."""
-    line = unit.lineage
+    line = unit.from_root
     owner = next(
         (one for one in reversed(line[:-1]) if not callable(one.value) or hasattr(one.value, "forward")), None
     )
