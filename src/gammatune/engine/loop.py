@@ -18,7 +18,7 @@ from gammatune.engine.forks.averaging import Mean, averaged_tensors
 from gammatune.engine.forks.sharding import is_spread, settle
 from gammatune.engine.forks.snapshot import Snapshot
 from gammatune.engine.forks.streams import StreamStates, reseed, state_of
-from gammatune.engine.hyperparameters import Steering
+from gammatune.engine.hyperparameters import Hyperparameters
 from gammatune.engine.known import known_of
 from gammatune.engine.loaders import Loaders, Saved
 from gammatune.engine.lockstep import Lockstep
@@ -79,12 +79,12 @@ class TorchLoop(SeveralNets):
         self._place = place_for_forks(forks, self._modules, self._optimizers)
         # each of several to choose from has its own, of which one is that of those that take the steps
         self._choice = {
-            name: Steering([one], names, multiplier=multiplier) for name, one in parts.choice.items()
+            name: Hyperparameters([one], names, multiplier=multiplier) for name, one in parts.choice.items()
         }
-        self._steerings = list(self._choice.values()) or [
-            Steering(self._optimizers, names, multiplier=multiplier)
+        self._all_hyperparameters = list(self._choice.values()) or [
+            Hyperparameters(self._optimizers, names, multiplier=multiplier)
         ]
-        self._steering = self._steerings[0]
+        self._hyperparameters = self._all_hyperparameters[0]
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -106,8 +106,8 @@ class TorchLoop(SeveralNets):
         self._values = values
         self._loaders.begin_run(meter)
         if self._choice:
-            self._steering = self._choice[str(values[OPTIMIZER])]
-        self._steering.apply(values, meter)
+            self._hyperparameters = self._choice[str(values[OPTIMIZER])]
+        self._hyperparameters.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:
         if self._ranks.world == 1:
@@ -133,8 +133,8 @@ class TorchLoop(SeveralNets):
 
     def close(self) -> None:
         self._stop_counting()  # an interrupt may have come before that was done
-        for steering in self._steerings:
-            steering.close()
+        for each in self._all_hyperparameters:
+            each.close()
         self._forks.clear()
         self._pools.clear()
         self._loaders.close()
@@ -211,19 +211,19 @@ class TorchLoop(SeveralNets):
     def own(self, names: Sequence[str]) -> Values:
         """The values the optimizers came with, of those of `names` that they have; of several to choose from the
         first one's."""
-        return self.alternatives(names)[0].own if self._choice else self._steering.own(names)
+        return self.alternatives(names)[0].own if self._choice else self._hyperparameters.own(names)
 
     rate_is_own = True  # the user chose the rate that the optimizer comes with
 
     def known(self) -> Known:
         """What a prior on the learning rate asks of it; of several optimizers to choose from, with the first."""
-        return self._known_with(self._steering.optimizers)
+        return self._known_with(self._hyperparameters.optimizers)
 
     def alternatives(self, names: Sequence[str]) -> tuple[Alternative, ...]:
         """The optimizers to choose from, with what each came with of `names`; none where there is one."""
         return tuple(
-            Alternative({**steering.own(names), OPTIMIZER: name}, self._known_with(steering.optimizers))
-            for name, steering in self._choice.items()
+            Alternative({**each.own(names), OPTIMIZER: name}, self._known_with(each.optimizers))
+            for name, each in self._choice.items()
         )
 
     def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
@@ -246,7 +246,7 @@ class TorchLoop(SeveralNets):
         examples: Callable[[Any], int] = examples_in,
     ) -> Iterator[Any]:
         """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
-        run = RunBatches(self._loaders, self._lockstep, self._steering, epoch, meter, examples)
+        run = RunBatches(self._loaders, self._lockstep, self._hyperparameters, epoch, meter, examples)
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
         return run.over(loader, size)
@@ -340,7 +340,7 @@ class TorchLoop(SeveralNets):
 
     def refuse_changed(self) -> None:
         """Raises ConflictingControl where a value that was set does not stand any more."""
-        self._steering.refuse_changed()
+        self._hyperparameters.refuse_changed()
 
     # -- inside
 

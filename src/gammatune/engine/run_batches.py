@@ -18,7 +18,7 @@ from gammatune.engine.batches import (
     refuse_endless,
     versions,
 )
-from gammatune.engine.hyperparameters import Steering
+from gammatune.engine.hyperparameters import Hyperparameters
 from gammatune.engine.loaders import Loaders
 from gammatune.engine.lockstep import Lockstep
 from gammatune.errors import NotRestorable
@@ -47,12 +47,12 @@ class RunBatches:
         self,
         loaders: Loaders,
         lockstep: Lockstep,
-        steering: Steering,
+        hyperparameters: Hyperparameters,
         epoch: int,
         meter: Meter,
         examples: Callable[[Any], int],
     ) -> None:
-        self._loaders, self._lockstep, self._steering = loaders, lockstep, steering
+        self._loaders, self._lockstep, self._hyperparameters = loaders, lockstep, hyperparameters
         self._epoch, self._meter, self._examples = epoch, meter, examples
         self._size = 0  # examples in the batch that was taken last
         self._steps = 0  # and the optimizer's steps when it was
@@ -113,7 +113,7 @@ class RunBatches:
             if not epoch.batches:
                 raise empty_loader(loader)
         # An epoch is as long as the loop body goes; how long it may be, only the loader says.
-        leaves = meter.leaving(len(meter.calls))
+        leaves = meter.leaves_at(len(meter.calls))
         there = 0 if epoch is None else epoch.batches
         epoch_batches = min(leaves, there) or there
         if passes is None:
@@ -143,7 +143,7 @@ class RunBatches:
         meter.trained += size
         meter.batches += 1
         if plan.epoch is not None:
-            self._steering.bend(meter.shape((self._call.batches + 0.5) / plan.horizon))
+            self._hyperparameters.bend(meter.shape((self._call.batches + 0.5) / plan.horizon))
         self._call.batches += 1
         self._size, self._steps = size, meter.steps
         self._idle += 1
@@ -170,7 +170,7 @@ class RunBatches:
             self._count_epoch(plan.epoch, plan.epoch.batches, 0)
         else:
             self._count_epoch(plan.epoch, plan.epoch_batches, plan.leaves)
-        if not meter.diverged and self._steering.diverged_at_last():
+        if not meter.diverged and self._hyperparameters.diverged_at_last():
             meter.diverged = True
             meter.note = "the gradient was not finite near the end of the rollout"
         if not meter.told:
