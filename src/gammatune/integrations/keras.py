@@ -27,7 +27,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.modes import evaluating
-from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra
+from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, require
 from gammatune.integrations.callbacks import BUDGET, ShownLoop, default_objective, followed_policy, prepared
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
@@ -378,12 +378,7 @@ def _examples(batch: Any) -> int:
 
 
 def _keras() -> Any:
-    try:
-        import keras
-    except ImportError as error:
-        raise MissingExtra(
-            "Keras is not installed; install it with: pip install 'gammatune[keras]'"
-        ) from error
+    keras = require("keras", "keras")
     if (backend := keras.config.backend()) != "torch":
         raise InvalidArgument(
             f"Keras runs on {backend} here, and gammatune steers trainings of torch: set the environment variable "

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.forks.streams import StreamStates
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.errors import ConflictingControl, InvalidArgument, require
 from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
@@ -79,13 +79,7 @@ def fit(
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
-    try:
-        import lightning.pytorch as pl
-    except ImportError as error:
-        raise MissingExtra(
-            "Lightning is not installed; install it with: pip install 'gammatune[lightning]'"
-        ) from error
-    _refuse(pl, trainer, model)
+    _refuse(require("lightning.pytorch", "lightning"), trainer, model)
     asked = {
         "budget": budget,
         "policy": followed_policy(policy),

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.errors import InvalidArgument, InvalidSpace, MissingExtra
+from gammatune.errors import InvalidArgument, InvalidSpace, require
 from gammatune.records import Observation, Value
 from gammatune.samplers.bayes import fading_margin
 from gammatune.samplers.conditional import Conditional
@@ -48,10 +48,9 @@ try:
     from optuna.samplers import BaseSampler, RandomSampler
     from optuna.study import Study, StudyDirection
     from optuna.trial import FrozenTrial, TrialState
-except ImportError as error:
-    raise MissingExtra(
-        "GammaSampler needs Optuna; install it with: pip install 'gammatune[optuna]'"
-    ) from error
+except ImportError:
+    require("optuna", "optuna", "GammaSampler needs")
+    raise
 
 _logger = optuna.logging.get_logger(__name__)
 

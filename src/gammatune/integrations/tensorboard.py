@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.cost import Cost
-from gammatune.errors import MissingExtra
+from gammatune.errors import require
 from gammatune.journal.tracker import Tracker
 from gammatune.records import Metrics, Outcome, Value
 
@@ -32,13 +32,7 @@ class TensorBoard(Tracker):
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as error:
-            raise MissingExtra(
-                "TensorBoard is not installed; install it with: pip install 'gammatune[tensorboard]'"
-            ) from error
-        self._make = SummaryWriter
+        self._make = require("torch.utils.tensorboard.writer", "tensorboard").SummaryWriter
         self.directory = Path(directory)
         self._writers: dict[str, SummaryWriter] = {}
         self._options: Mapping[str, Any] = {}

@@ -31,7 +31,7 @@ from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.errors import ConflictingControl, InvalidArgument, require
 from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
@@ -73,13 +73,7 @@ def train(
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtra(
-            "Transformers is not installed; install it with: pip install 'gammatune[transformers]'"
-        ) from error
-    _refuse(transformers, trainer)
+    _refuse(require("transformers", "transformers"), trainer)
     asked = {
         "budget": budget,
         "policy": followed_policy(policy),
