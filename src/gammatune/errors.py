@@ -51,6 +51,10 @@ class JournalError(GammatuneError, RuntimeError):
     """A run directory or journal that cannot be read or written."""
 
 
+class AnotherRun(JournalError):
+    """A run directory holds a run that was begun otherwise than the one that is asked for."""
+
+
 class RunIsLocked(JournalError):
     """Another process works in the run directory."""
 

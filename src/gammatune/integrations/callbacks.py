@@ -52,6 +52,12 @@ def default_objective(names: object) -> ObjectiveName:
     return DEFAULT_CLASSIFICATION if "accuracy" in names else DEFAULT_REGRESSION  # type: ignore[operator]
 
 
+def no_validation(advice: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"a learning rate is chosen by how well the model does on data it is not trained on: give {advice}"
+    )
+
+
 def named_metrics(
     metrics: Metrics, loss: str | None, accuracy: str | None, *, said: str, how: str
 ) -> Metrics:

@@ -28,7 +28,15 @@ from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, require
-from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
+from gammatune.integrations.callbacks import (
+    BUDGET,
+    ShownLoop,
+    followed_policy,
+    named_metrics,
+    no_validation,
+    prepared,
+)
+from gammatune.integrations.loaders import passes
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
@@ -80,33 +88,16 @@ def fit(
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
     _refuse(require("lightning.pytorch", "lightning"), trainer, model)
-    asked = {
-        "budget": budget,
-        "policy": followed_policy(policy),
-        "objective": objective,
-        "space": space,
-        "listeners": listeners,
-        **options,
-    }
-    loop = trainer.fit_loop
+    options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
+    options |= {"objective": objective, "listeners": listeners}
     results: list[Result] = []
-
-    def run() -> None:
-        """What `trainer.fit` calls in the place of its loop over epochs."""
-        loop.setup_data()
-        if loop.skip:
-            return
-        loop.reset()
-        loop.on_run_start()
-        results.append(_search(trainer, (loss, accuracy), tape_bytes, asked))
-        loop._restarting = False
-        loop.on_run_end()
-
-    vars(loop)["run"] = run
+    vars(trainer.fit_loop)["run"] = lambda: results.extend(
+        _run(trainer, (loss, accuracy), tape_bytes, options)
+    )
     try:
         trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)
     finally:
-        del vars(loop)["run"]
+        del vars(trainer.fit_loop)["run"]
     if not results:
         raise InvalidArgument(
             "there is nothing to train: the trainer has no batches, or has run its epochs already"
@@ -114,12 +105,21 @@ def fit(
     return results[0]
 
 
-def _search(
-    trainer: Any, named: tuple[str | None, str | None], tape_bytes: int, asked: dict[str, Any]
-) -> Result:
+def _run(
+    trainer: Any, named: tuple[str | None, str | None], tape_bytes: int, options: dict[str, Any]
+) -> Iterator[Result]:
+    """What `trainer.fit` calls in the place of its loop over epochs; no result where there is nothing to train."""
+    loop = trainer.fit_loop
+    loop.setup_data()
+    if loop.skip:
+        return
+    loop.reset()
+    loop.on_run_start()
     _refuse_what_was_configured(trainer)
     training = _Training(trainer, named, tape_bytes)
-    return prepared(training, trainer.optimizers[0], trainer.max_epochs, **asked)()
+    yield prepared(training, trainer.optimizers[0], trainer.max_epochs, **options)()
+    loop._restarting = False
+    loop.on_run_end()
 
 
 # The training ---------------------------------------------------------------------------------------------
@@ -311,43 +311,15 @@ def _batches_of(trainer: Any) -> Any:
             "collection of loaders, nor an iterable data set without __len__)"
         )
     again = isinstance(loader, DataLoader) and loader.batch_sampler is not None and restorable(loader)
-    return _Again(loader, trainer) if again else _Drawn(loader, trainer)
+    return passes(_begun, loader, trainer, inner=loader if again else None)
 
 
-class _Drawn:
+def _begun(loader: Any, trainer: Any) -> Iterator[Any]:
     """A pass takes as many batches as the loader has, and never asks for one more, as Lightning's.
 
     Lightning makes the iterator of the first epoch when it sets up the data, so that the random number this draws
     has been drawn before.
     """
-
-    def __init__(self, loader: Any, trainer: Any) -> None:
-        self._source, self._trainer = loader, trainer
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __iter__(self) -> Iterator[Any]:
-        return _begun(self._source, self._trainer)
-
-
-class _Again(DataLoader[Any]):
-    """The same over a `DataLoader` whose order follows from torch's streams, which the engine knows it by."""
-
-    def __init__(self, loader: DataLoader[Any], trainer: Any) -> None:
-        super().__init__(
-            loader.dataset,
-            batch_sampler=loader.batch_sampler,
-            collate_fn=loader.collate_fn,
-            generator=loader.generator,
-        )
-        self._source, self._trainer = loader, trainer
-
-    def __iter__(self) -> Any:
-        return _begun(self._source, self._trainer)
-
-
-def _begun(loader: Any, trainer: Any) -> Iterator[Any]:
     generator = getattr(loader, "generator", None)
     before = StreamStates([] if generator is None else [generator])
     batches = iter(loader)
@@ -428,10 +400,7 @@ def _refuse_what_was_configured(trainer: Any) -> None:
             "optimizer alone"
         )
     if not trainer.enable_validation:
-        raise InvalidArgument(
-            "a learning rate is chosen by how well the model does on data it is not trained on: give a "
-            "validation_step and validation data"
-        )
+        raise no_validation("a validation_step and validation data")
 
 
 __all__ = ["fit"]

@@ -56,12 +56,10 @@ _logger = optuna.logging.get_logger(__name__)
 
 MOST = 150  # trials the surrogate sees: 0.1 to 0.3 s a suggestion on one core, 2 s at twice as many
 FENCE = 3.0  # distances of the quartiles (Tukey: "far out")
-OPENING = (
-    2  # as all of the library's model-based searches begin: theta is integrated out, so that two points do
-)
-MARGIN = (
-    0.5  # of EI, over n; held against problems that are no benchmark's (benchmarks/results/bo_tuning.json)
-)
+# as all of the library's model-based searches begin: theta is integrated out, so that two points do
+OPENING = 2
+# of EI, over n; held against problems that are no benchmark's (benchmarks/results/bo_tuning.json)
+MARGIN = 0.5
 UNKNOWN = 60.0  # seconds for which a running trial without parameters counts as just proposing (guess)
 CLAIM, CHUNK = "gammatune:claim", 2045  # a system attribute holds no more characters in a relational storage
 

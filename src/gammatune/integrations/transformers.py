@@ -32,7 +32,14 @@ from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
 from gammatune.errors import ConflictingControl, InvalidArgument, require
-from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
+from gammatune.integrations.callbacks import (
+    BUDGET,
+    ShownLoop,
+    followed_policy,
+    named_metrics,
+    no_validation,
+    prepared,
+)
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
@@ -74,14 +81,8 @@ def train(
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
     _refuse(require("transformers", "transformers"), trainer)
-    asked = {
-        "budget": budget,
-        "policy": followed_policy(policy),
-        "objective": objective,
-        "space": space,
-        "listeners": listeners,
-        **options,
-    }
+    options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
+    options |= {"objective": objective, "listeners": listeners}
     if trainer.args.lr_scheduler_type != "constant":
         logger.warning(
             "gammatune: lr_scheduler_type=%r is not used; the learning rate follows the schedule that is found",
@@ -95,7 +96,7 @@ def train(
         training = _Training(trainer, run_epoch, arguments, (loss, accuracy), tape_bytes)
         epochs = int(trainer.args.num_train_epochs)
         accelerated: Any = trainer.optimizer
-        results.append(prepared(training, accelerated.optimizer, epochs, **asked)())
+        results.append(prepared(training, accelerated.optimizer, epochs, **options)())
         trainer.control.should_training_stop = True
 
     vars(trainer)["_run_epoch"] = run
@@ -369,9 +370,7 @@ def _refuse(transformers: Any, trainer: Any) -> None:
     if trainer.train_dataset is None or not isinstance(trainer.train_dataset, Sized):
         raise InvalidArgument("the training data have no length; give a train_dataset with __len__")
     if trainer.eval_dataset is None:
-        raise InvalidArgument(
-            "a learning rate is chosen by how well the model does on data it is not trained on: give an eval_dataset"
-        )
+        raise no_validation("an eval_dataset")
     if args.optim in ("lomo", "adalomo") or "relative_step=True" in (args.optim_args or ""):
         raise ConflictingControl(
             f"the optimizer {args.optim} sets its own rate; use another, such as adamw_torch"
