@@ -55,7 +55,7 @@ class Loaders:
         self._pending: tuple[Saved, ...] = ()
         self._unmet: dict[str, tuple[Saved, ...]] = {}
         self._tapes: dict[int, Tape] = {}
-        self._exhausted: set[int] = set()  # loaders passed over to the end
+        self.exhausted: set[int] = set()  # loaders passed over to the end
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
 
     # -- with the training
@@ -118,13 +118,6 @@ class Loaders:
         """The number of a pass over it that begins now, from 0 in every run."""
         self._passes[id(loader)] = self._passes.get(id(loader), -1) + 1
         return self._passes[id(loader)]
-
-    def was_exhausted(self, loader: Loader) -> bool:
-        """Whether some run has passed over it to the end."""
-        return id(loader) in self._exhausted
-
-    def note_exhausted(self, loader: Loader) -> None:
-        self._exhausted.add(id(loader))
 
     def _tape_for(self, loader: Loader) -> Tape:
         if id(loader) not in self._tapes:

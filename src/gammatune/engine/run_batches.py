@@ -66,7 +66,7 @@ class RunBatches:
         call = self._call = Call(plan.batches)
         meter.calls.append(call)
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
-        watched = isinstance(loader, (list, tuple)) and not loaders.was_exhausted(loader)
+        watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
         nth = loaders.next_pass(loader)
         self._trained = meter.trained
         try:
@@ -91,7 +91,7 @@ class RunBatches:
                 if call.batches == started and not meter.ended:
                     raise empty_loader(loader)
                 if whole:
-                    loaders.note_exhausted(loader)
+                    loaders.exhausted.add(id(loader))
         except GeneratorExit:  # the loop body goes on without the rest
             self._leave()
             raise

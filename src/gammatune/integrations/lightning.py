@@ -91,9 +91,8 @@ def fit(
     options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
     options |= {"objective": objective, "listeners": listeners}
     results: list[Result] = []
-    vars(trainer.fit_loop)["run"] = lambda: results.extend(
-        _run(trainer, (loss, accuracy), tape_bytes, options)
-    )
+    named = loss, accuracy
+    vars(trainer.fit_loop)["run"] = lambda: results.extend(_run(trainer, named, tape_bytes, options))
     try:
         trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)
     finally:
@@ -133,15 +132,13 @@ class _Training(ShownLoop):
         self._loop = loop = trainer.fit_loop
         self._named = named
         self._loader = _batches_of(trainer)
-        self._scored: tuple[int, Any] | None = (
-            None  # the last validation: after how many batches, what was logged
-        )
+        # the last validation: after how many batches, what was logged
+        self._scored: tuple[int, Any] | None = None
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         self._progress = _Counters(loop)
         state = [self._progress, *([] if scaler is None else [scaler])]
-        super().__init__(
-            trainer.lightning_module, trainer.optimizers[0], ["lr"], state=state, tape_bytes=tape_bytes
-        )
+        model, optimizer = trainer.lightning_module, trainer.optimizers[0]
+        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes)
         validate = loop.epoch_loop.val_loop.run
 
         def noting() -> Any:
@@ -157,10 +154,9 @@ class _Training(ShownLoop):
 
     def is_onlooker(self, frame: FrameType) -> bool:
         trainer = self._trainer
+        known = (*trainer.callbacks, *trainer.loggers)
         caller = frame.f_code.co_name == "_call_callback_hooks"
-        return caller or any(
-            frame.f_locals.get("self") is one for one in (*trainer.callbacks, *trainer.loggers)
-        )
+        return caller or any(frame.f_locals.get("self") is one for one in known)
 
     def committed(self, run: Run, reason: str) -> None:
         if run.epoch == 0:
@@ -239,10 +235,8 @@ class _Training(ShownLoop):
         results = epoch_loop._results, val_loop._results
         trainer.callbacks, trainer.loggers = [], [DummyLogger() for _ in kept[1]]
         trainer._logger_connector = _LoggerConnector(trainer)
-        epoch_loop._results, val_loop._results = (
-            type(results[0])(training=True),
-            type(results[1])(training=False),
-        )
+        epoch_loop._results = type(results[0])(training=True)
+        val_loop._results = type(results[1])(training=False)
         if in_epoch:
             vars(epoch_loop)["_should_check_val_fx"] = lambda fetcher: False
         try:

@@ -133,9 +133,8 @@ class _Training(ShownLoop):
         self._progress = _Counters(trainer)
         self.stopped = False
         self._begun = False  # the trainer has told its callbacks of its first epoch
-        self._scored: tuple[int, Mapping[str, Any]] | None = (
-            None  # the last evaluation: after which step, what it said
-        )
+        # the last evaluation: after which step, what it said
+        self._scored: tuple[int, Mapping[str, Any]] | None = None
         scaler = trainer.accelerator.scaler
         super().__init__(
             arguments["model"],
@@ -165,9 +164,8 @@ class _Training(ShownLoop):
         planned, whole = meter.length.batches(len(loader)), len(loader)
         batches = self.batches(loader, epoch, meter)
         self._scored = None
-        trainer.control.should_training_stop = (
-            False  # as the last epoch sets it, which may have been taken back
-        )
+        # the last epoch sets it, which may have been taken back
+        trainer.control.should_training_stop = False
         with contextlib.nullcontext() if self._shown is not None else self._unheard():
             while planned > 0 and not meter.ended:
                 count = min(planned, whole)

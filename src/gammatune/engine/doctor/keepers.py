@@ -110,35 +110,31 @@ def _array_keeper(array: np.ndarray) -> Callable[[], None] | None:
 def _dict_keeper(live: dict[Any, Any]) -> Callable[[], None]:
     saved = dict(live)
 
-    def put_back() -> None:
-        same = len(live) == len(saved) and all(
-            a is b and live[a] is saved[b] for a, b in zip(live, saved, strict=True)
-        )
-        if not same:
-            live.clear()
-            live.update(saved)
+    def is_same() -> bool:
+        return all(a is b and live[a] is saved[b] for a, b in zip(live, saved, strict=True))
 
-    return put_back
+    return _refilling(live, saved, is_same, live.update)
 
 
 def _list_keeper(live: Any) -> Callable[[], None]:
     saved = list(live)
-
-    def put_back() -> None:
-        if len(live) != len(saved) or any(a is not b for a, b in zip(live, saved, strict=True)):
-            live.clear()
-            live.extend(saved)
-
-    return put_back
+    return _refilling(live, saved, lambda: all(a is b for a, b in zip(live, saved, strict=True)), live.extend)
 
 
 def _set_keeper(live: set[Any]) -> Callable[[], None]:
     saved = set(live)
+    return _refilling(live, saved, lambda: live == saved, live.update)
+
+
+def _refilling(
+    live: Any, saved: Any, is_same: Callable[[], bool], fill: Callable[[Any], None]
+) -> Callable[[], None]:
+    """is_same: asked of as many things as there were."""
 
     def put_back() -> None:
-        if live != saved:
+        if len(live) != len(saved) or not is_same():
             live.clear()
-            live.update(saved)
+            fill(saved)
 
     return put_back
 

@@ -63,9 +63,6 @@ def refuse_others(there: Sequence[str], here: Sequence[str], what: str) -> None:
         )
 
 
-# Names ------------------------------------------------------------------------------------------------------------
-
-
 def _names(states: States) -> dict[int, str]:
     """What each module is called, as the children stood at the fork: "" for the model, "0.weight", ...
 
@@ -91,9 +88,6 @@ def _joined(name: str, key: str) -> str:
 
 def _part(name: str) -> str:
     return f"a part {name!r}" if name else "a model"
-
-
-# Parameters -------------------------------------------------------------------------------------------------------
 
 
 def _export_parameters(states: ParameterStates, outbound: Outbound) -> list[dict[str, Any]]:
@@ -127,9 +121,6 @@ def _adopt_parameters(states: ParameterStates, saved: Sequence[Mapping[str, Any]
         )
         for there, (parameter, _, _) in zip(saved, states.kept, strict=True)
     ]
-
-
-# Modules ----------------------------------------------------------------------------------------------------------
 
 
 def _export_module(state: ModuleState, outbound: Outbound, names: Mapping[int, str]) -> dict[str, Any]:
@@ -194,9 +185,6 @@ def _adopt_module(state: ModuleState, saved: Mapping[str, Any], inbound: Inbound
     state.extra_state = inbound.moved(saved["extra"])
 
 
-# Optimizers -------------------------------------------------------------------------------------------------------
-
-
 def _export_optimizer(of: OptimizerState, outbound: Outbound) -> dict[str, Any]:
     name = type(of.optimizer).__name__
     groups = [
@@ -250,9 +238,6 @@ def _groups(sizes: Sequence[int]) -> str:
     """In words: how many groups, of how many parameters each."""
     groups = "1 group" if len(sizes) == 1 else f"{len(sizes)} groups"
     return f"{groups} ({', '.join(map(str, sizes))} parameters)"
-
-
-# Attributes -------------------------------------------------------------------------------------------------------
 
 
 def _export_attributes(of: Attributes, outbound: Outbound, where: str) -> dict[str, Any]:

@@ -31,9 +31,8 @@ class Tensors:
         self._storage: list[Tensor] = []  # and an alias of each over it
         self._copies: list[Tensor] = []
         self._adding: list[Tensor] = []
-        self._added: set[int] = (
-            set()
-        )  # a tied weight, or one that Keras keeps with layer and model, is copied once
+        # a tied weight, or one that Keras keeps with layer and model, is copied once
+        self._added: set[int] = set()
 
     def begin(self) -> None:
         self._adding = []
