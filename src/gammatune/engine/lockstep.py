@@ -58,5 +58,5 @@ class Lockstep:
             warnings.warn(
                 "the ranks have not the same number of batches: an epoch ends with the shortest. A "
                 "DistributedSampler gives all as many",
-                stacklevel=5,
+                stacklevel=6,
             )

@@ -246,10 +246,15 @@ class TorchLoop(SeveralNets):
         examples: Callable[[Any], int] = examples_in,
     ) -> Iterator[Any]:
         """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
-        run = RunBatches(self._loaders, self._lockstep, self._hyperparameters, epoch, meter, examples)
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
-        return run.over(loader, size)
+        yield from RunBatches(
+            self._loaders.loader_for(loader, size),
+            *(epoch, meter, examples),
+            loaders=self._loaders,
+            lockstep=self._lockstep,
+            hyperparameters=self._hyperparameters,
+        )
 
     @contextmanager
     def attempting(self, meter: Meter) -> Iterator[None]:

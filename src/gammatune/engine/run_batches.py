@@ -10,7 +10,6 @@ from gammatune.cost import Call, Meter, units
 from gammatune.engine.batches import (
     Epoch,
     Loader,
-    LoaderFactory,
     drawn,
     empty_loader,
     length_of,
@@ -45,30 +44,31 @@ class RunBatches:
 
     def __init__(
         self,
-        loaders: Loaders,
-        lockstep: Lockstep,
-        hyperparameters: Hyperparameters,
+        loader: Loader,
         epoch: int,
         meter: Meter,
         examples: Callable[[Any], int],
+        *,
+        loaders: Loaders,
+        lockstep: Lockstep,
+        hyperparameters: Hyperparameters,
     ) -> None:
         self._loaders, self._lockstep, self._hyperparameters = loaders, lockstep, hyperparameters
-        self._epoch, self._meter, self._examples = epoch, meter, examples
+        self._loader, self._epoch, self._meter, self._examples = loader, epoch, meter, examples
+        self._plan = self._planned()
+        self._call = Call(self._plan.batches)
+        meter.calls.append(self._call)
+        self._trained = meter.trained  # before the first of them
         self._size = 0  # examples in the batch that was taken last
         self._steps = 0  # and the optimizer's steps when it was
         self._idle = 0  # batches without a step
 
-    def over(self, given: Loader | LoaderFactory, size: int | None) -> Iterator[Any]:
-        """They end early when the rollout diverges or may use no more. size: of the batches, where it is searched."""
-        meter, loaders = self._meter, self._loaders
-        loader = loaders.loader_for(given, size)
-        plan = self._plan = self._planned(loader)
-        call = self._call = Call(plan.batches)
-        meter.calls.append(call)
+    def __iter__(self) -> Iterator[Any]:
+        """They end early when the rollout diverges or may use no more."""
+        meter, loaders, loader, plan, call = self._meter, self._loaders, self._loader, self._plan, self._call
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
         nth = loaders.next_pass(loader)
-        self._trained = meter.trained
         try:
             for ahead in range(plan.passes):
                 if meter.ended:
@@ -97,8 +97,8 @@ class RunBatches:
             raise
         self._end()
 
-    def _planned(self, loader: Loader) -> _Plan:
-        meter, loaders = self._meter, self._loaders
+    def _planned(self) -> _Plan:
+        meter, loaders, loader = self._meter, self._loaders, self._loader
         refuse_endless(loader, length_of(loader))
         passes = meter.length.passes
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its

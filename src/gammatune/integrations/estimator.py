@@ -99,21 +99,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         run_dir: str | None = None,
         ensemble: bool | None = None,
     ) -> None:
-        self.module = module
-        self.epochs = epochs
-        self.budget = budget
-        self.optimizer = optimizer
-        self.batch_size = batch_size
-        self.objective = objective
-        self.search = search
-        self.validation_fraction = validation_fraction
-        self.policy = policy
-        self.weight_decay = weight_decay
-        self.verbose = verbose
-        self.random_state = random_state
-        self.device = device
-        self.run_dir = run_dir
-        self.ensemble = ensemble
+        self._keep(locals())
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Every parameter under its name and as it is, as scikit-learn wants it. given: the locals of __init__."""
+        self.__dict__.update(
+            {name: value for name, value in given.items() if name not in ("self", "__class__")}
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled from the CPU, so that a network trained on an accelerator is read where there is none."""

@@ -98,24 +98,7 @@ class GammaTunedClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         run_dir: str | None = None,
         ensemble: bool | None = None,
     ) -> None:
-        super().__init__(
-            module,
-            epochs=epochs,
-            budget=budget,
-            optimizer=optimizer,
-            batch_size=batch_size,
-            objective=objective,
-            search=search,
-            validation_fraction=validation_fraction,
-            policy=policy,
-            weight_decay=weight_decay,
-            verbose=verbose,
-            random_state=random_state,
-            device=device,
-            run_dir=run_dir,
-            ensemble=ensemble,
-        )
-        self.class_weight = class_weight
+        self._keep(locals())
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on examples X (n, f) with labels y (n,) of any type, two classes at least; n of 2 or more."""
