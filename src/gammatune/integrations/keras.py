@@ -97,28 +97,16 @@ def fit(
     _keras()
     _refuse(model, callbacks, options)
     policy = followed_policy(policy)
-    train = {"x": x, "y": y, "sample_weight": sample_weight}
-    held_out = _held_out(train, validation_split, validation_data)
-    drawn = _drawn(
-        model,
-        **train,
-        batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=shuffle,
-        class_weight=class_weight,
-    )
+    given = {"x": x, "y": y, "sample_weight": sample_weight}
+    train, held_out = _parted(given, validation_split, validation_data)
+    drawing = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch, "shuffle": shuffle}
+    drawn = _drawn(model, **train, **drawing, class_weight=class_weight)
     told = _told(model, callbacks, epochs, drawn.num_batches, verbose)
     scored = _scored(held_out, validation_batch_size or batch_size, validation_steps)
     training = _Training(model, _loader(drawn), scored, told, tape_bytes, aloud=verbose != 0)
     objective = default_objective(model.get_metrics_result()) if objective is None else objective
-    options |= {
-        "space": space,
-        "objective": objective,
-        "listeners": listeners,
-        "budget": budget,
-        "policy": policy,
-    }
-    return training.search(epochs, options)
+    options |= {"space": space, "objective": objective, "listeners": listeners}
+    return training.search(epochs, {**options, "budget": budget, "policy": policy})
 
 
 # The training ---------------------------------------------------------------------------------------------
@@ -271,16 +259,16 @@ def _unknown_to_torch(model: Any) -> list[nn.Module]:
 # Data -----------------------------------------------------------------------------------------------------
 
 
-def _held_out(train: dict[str, Any], split: float, given: Any) -> Any:
-    """What is kept aside to select by: as it was given, or taken out of what is there to train on."""
+def _parted(train: dict[str, Any], split: float, held_out: Any) -> tuple[dict[str, Any], Any]:
+    """What to train on, and what is kept aside to select by: as it was given, or taken out of the former."""
     from keras.src.trainers.data_adapters import array_slicing
 
-    if split and given is None:
-        parts, given = array_slicing.train_validation_split(tuple(train.values()), validation_split=split)
-        train.update(zip(train, parts, strict=True))
-    if given is None:
+    if split and held_out is None:
+        parts, held_out = array_slicing.train_validation_split(tuple(train.values()), validation_split=split)
+        train = dict(zip(train, parts, strict=True))
+    if held_out is None:
         raise no_validation("validation_data= or validation_split=")
-    return given
+    return train, held_out
 
 
 def _drawn(model: Any, **train: Any) -> Any:

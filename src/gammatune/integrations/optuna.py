@@ -273,9 +273,8 @@ class GammaSampler(BaseSampler):
         if values is None:
             return {}
         params = {name: parameters[name].outward(value) for name, value in values.items()}
-        claim = json.dumps(
-            params, default=repr
-        )  # options of other types than Optuna's: known to this worker only
+        # options of other types than Optuna's: known to this worker only
+        claim = json.dumps(params, default=repr)
         for i in range(0, len(claim), CHUNK):
             study._storage.set_trial_system_attr(
                 trial._trial_id, f"{CLAIM}:{i // CHUNK}", claim[i : i + CHUNK]
