@@ -31,7 +31,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import gammatune
-from gammatune.engine.process_group import Gang
+from gammatune.engine.process_group import ProcessGroup
 
 WORLD = 2
 NETS = {
@@ -45,11 +45,11 @@ def measure(rank: int, meeting: str, steps: int, epochs: int, out: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORLD)
     found: dict[str, Any] = {name: step(*net, steps, epochs) for name, net in NETS.items()}
-    gang = Gang()
+    group = ProcessGroup()
     times = []
     for _ in range(steps * epochs):
         began = time.perf_counter()
-        gang.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
+        group.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
         times.append((time.perf_counter() - began) * 1e6)
     found["exchange_us"] = spread(times)
     if rank == 0:

@@ -67,7 +67,7 @@ class Meter:
     def units(self) -> float:
         return units(self.trained, self.evaluated)
 
-    def leaving(self, place: int) -> int:
+    def leaves_at(self, place: int) -> int:
         """After how many batches the loop body leaves that call of `run.batches`; 0 where it goes to the end."""
         return self.leaves[place] if place < len(self.leaves) else 0
 

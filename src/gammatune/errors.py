@@ -1,5 +1,8 @@
 """Every exception gammatune raises on purpose: what happened, what was received, what to do."""
 
+import importlib
+from typing import Any
+
 
 class GammatuneError(Exception):
     """The family: catch this to catch all of ours and nothing of yours."""
@@ -48,6 +51,10 @@ class JournalError(GammatuneError, RuntimeError):
     """A run directory or journal that cannot be read or written."""
 
 
+class AnotherRun(JournalError):
+    """A run directory holds a run that was begun otherwise than the one that is asked for."""
+
+
 class RunIsLocked(JournalError):
     """Another process works in the run directory."""
 
@@ -73,6 +80,27 @@ class RankFailed(GammatuneError, RuntimeError):
 
 class MissingExtra(GammatuneError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+_PACKAGES = {"PIL": "Pillow", "keras": "Keras", "lightning": "Lightning", "optuna": "Optuna", "ray": "Ray"}
+_PACKAGES |= {"torch": "TensorBoard", "transformers": "Transformers"}  # torch has only the writer for it
+
+
+def require(module: str, extra: str | None, use: str = "", *, instead: str = "") -> Any:
+    """The module, which the extra of that name brings; None: a package that no extra does.
+
+    use: what it is for, up to its name ("images are read by"). instead: what else would do. Raises MissingExtra where
+    it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        package = _PACKAGES.get(package, package)
+        said = f"{use} {package}, which is not installed" if use else f"{package} is not installed"
+        what = package if extra is None else f"'gammatune[{extra}]'"
+        other = f", or {instead}" if instead else ""
+        raise MissingExtra(f"{said}; install it with: pip install {what}{other}") from error
 
 
 class PluginWarning(UserWarning):

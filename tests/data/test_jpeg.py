@@ -1,7 +1,7 @@
 """`gammatune data`: files of JPEGs, and sets by name, become an .npz like any other; mistakes are sentences."""
 
-import builtins
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,14 +152,7 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "set.npz")
-    usual = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "PIL":
-            raise ModuleNotFoundError("No module named 'PIL'", name="PIL")
-        return usual(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingExtra, match=r"pip install 'gammatune\[images\]'"):
         convert([path], tmp_path / "out.npz")
 

@@ -28,8 +28,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gammatune.cost import Meter
-from gammatune.engine.forks import archive, snapshot
-from gammatune.engine.forks.snapshot import Tensors
+from gammatune.engine.forks import archive
+from gammatune.engine.forks.tensors import Tensors
 from gammatune.engine.loop import TorchLoop
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, NotRestorable
 from gammatune.schedules import linear
@@ -689,7 +689,9 @@ def test_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         loop_of(control.Training("SGD"), forks="disk")
     # another device: meta is the one that is always there, and nothing can be copied out of it
     copied: list[Any] = []
-    monkeypatch.setattr(snapshot, "_copy", lambda into, out_of: copied.append((into, out_of)))
+    monkeypatch.setattr(
+        "gammatune.engine.forks.tensors._copy", lambda into, out_of: copied.append((into, out_of))
+    )
     for where, expected in ((True, "cpu"), (False, "meta")):
         held = Tensors(host=where)
         weight = torch.zeros(3, device="meta")
@@ -970,7 +972,8 @@ def test_several_loaders_are_told_apart(tmp_path: Path) -> None:
     assert same(expected, (drawn(other, first), later))
     # in the process that wrote it too
     loop.load(tmp_path / "f", checksum)
-    assert same(drawn(loop, loop._met[min(loop._met, key=lambda k: loop._met[k].number)].loader), expected[0])
+    met = loop._loaders._met
+    assert same(drawn(loop, met[min(met, key=lambda k: met[k].number)].loader), expected[0])
 
 
 def test_loaders_made_anew_over_one_generator_are_not_collected() -> None:
@@ -980,7 +983,7 @@ def test_loaders_made_anew_over_one_generator_are_not_collected() -> None:
     for number in range(40):
         training.loader = DataLoader(TensorDataset(X, Y), batch_size=48, shuffle=True, generator=generator)
         epoch(training, loop, number)
-    assert len(loop._met) == 1
+    assert len(loop._loaders._met) == 1
 
 
 # -- another process ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, Subset, TensorDataset
 
 from gammatune.cost import Meter
-from gammatune.engine.hyperparameters import Steering
+from gammatune.engine.hyperparameters import Hyperparameters
 from gammatune.engine.loop import TorchLoop
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 from gammatune.testing.control import control_rollouts
@@ -403,19 +403,19 @@ def test_an_optimizer_that_does_not_take_a_value_is_caught_by_reading_back() -> 
 
     setting = Setting()
     setting.optimizer.param_groups[0] = Clamped(setting.optimizer.param_groups[0])
-    steering = Steering([setting.optimizer], ["lr"], multiplier=False)
-    steering.apply({"lr": 0.1}, Meter())
+    hyperparameters = Hyperparameters([setting.optimizer], ["lr"], multiplier=False)
+    hyperparameters.apply({"lr": 0.1}, Meter())
     with pytest.raises(ConflictingControl, match=r"set to 0\.5 and read back as 0\.2"):
-        steering.apply({"lr": 0.5}, Meter())
+        hyperparameters.apply({"lr": 0.5}, Meter())
 
 
 def test_the_rates_an_optimizer_came_with_are_set_to_the_bit() -> None:
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([{"params": [first], "lr": 0.3}, {"params": [second], "lr": 0.7}])
-    steering = Steering([optimizer], ["lr"], multiplier=False)
-    steering.apply({"lr": 0.6}, Meter())
+    hyperparameters = Hyperparameters([optimizer], ["lr"], multiplier=False)
+    hyperparameters.apply({"lr": 0.6}, Meter())
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.6, 1.4])
-    steering.apply(steering.own(["lr"]), Meter())
+    hyperparameters.apply(hyperparameters.own(["lr"]), Meter())
     assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.7]
 
 
@@ -424,8 +424,8 @@ def test_a_multiplier_scales_the_step_and_gives_the_rate_back(tensor: bool) -> N
     rate = torch.tensor(0.1) if tensor else 0.1
     weight = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=rate)
-    steering = Steering([optimizer], ["lr"], multiplier=True)
-    steering.apply({"lr": 3.0}, Meter())
+    hyperparameters = Hyperparameters([optimizer], ["lr"], multiplier=True)
+    hyperparameters.apply({"lr": 3.0}, Meter())
     weight.grad = torch.ones(1)
     optimizer.step()
     assert weight.item() == pytest.approx(-0.3)
@@ -600,7 +600,7 @@ def test_complex_parameters() -> None:
 
 
 def test_a_tape_forgets_what_the_course_has_passed() -> None:
-    from gammatune.engine.batches import Tape
+    from gammatune.engine.recorded_loader import Tape
 
     tape = Tape(Wrapper())
     for epoch in range(3):
@@ -615,5 +615,5 @@ def test_a_tape_forgets_what_the_course_has_passed() -> None:
         for run in tuner:
             setting.epoch(run.batches(data), run.epoch)
             run.report(score=1.0)
-            held.append(sum(len(t._passes) for t in tuner._training._tapes.values()))  # type: ignore[attr-defined]
+            held.append(sum(len(t._passes) for t in tuner._training._loaders._tapes.values()))  # type: ignore[attr-defined]
     assert max(held) == 1

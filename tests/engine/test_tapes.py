@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset
 
 import gammatune
-from gammatune.engine.batches import Tape
+from gammatune.engine.recorded_loader import Tape
 from gammatune.engine.weight import bytes_of
 from gammatune.errors import InvalidArgument, NotRestorable
 

@@ -144,7 +144,7 @@ def test_ctrl_c_at_any_line_of_our_own(name: str, tmp_path: Path) -> None:
 
 def test_half_of_a_fork_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt amid a restore: the training stands nowhere then, whatever it stood at before."""
-    from gammatune.engine.forks.snapshot import Tensors
+    from gammatune.engine.forks.tensors import Tensors
 
     one = Training(options={"policy": "greedy", "keep": "last"})
     put_back = Tensors.put_back

@@ -1,8 +1,8 @@
 """`gammatune.integrations.keras.fit` beside `model.fit`. Skipped where Keras is not installed."""
 
-import builtins
 import os
 import random
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -485,14 +485,7 @@ def test_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = builtins.__import__
-
-    def missing(name: str, *rest: Any) -> Any:
-        if name == "keras":
-            raise ImportError(name)
-        return usual(name, *rest)
-
     model = make()
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(MissingExtra, match=r"gammatune\[keras\]"):
         attempt(model)

@@ -1,9 +1,9 @@
 """`gammatune.integrations.lightning.fit` beside `trainer.fit`. Skipped where Lightning is not installed."""
 
-import builtins
 import copy
 import logging
 import random
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -430,14 +430,7 @@ def test_several_devices() -> None:
 
 
 def test_without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = builtins.__import__
-
-    def missing(name: str, *rest: Any) -> Any:
-        if name == "lightning.pytorch":
-            raise ImportError(name)
-        return usual(name, *rest)
-
     trainer, model = trainer_of(), Net()
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
     with pytest.raises(MissingExtra, match=r"gammatune\[lightning\]"):
         fit(trainer, model)

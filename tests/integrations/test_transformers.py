@@ -1,8 +1,8 @@
 """`gammatune.integrations.transformers.train` beside `trainer.train`. Skipped where Transformers is not installed."""
 
-import builtins
 import logging
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -347,14 +347,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = builtins.__import__
-
-    def missing(name: str, *rest: Any) -> Any:
-        if name == "transformers":
-            raise ImportError(name)
-        return usual(name, *rest)
-
     trainer = make(tmp_path)
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r"gammatune\[transformers\]"):
         train(trainer)

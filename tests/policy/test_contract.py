@@ -73,7 +73,7 @@ def moody(job: Job) -> Steps:
     ("policy", "test", "arguments"),
     [
         (forgetful, "test_the_training_ends_where_the_course_does", {"epochs": 1}),
-        (deaf, "test_it_ends_soon_when_asked_to", {}),
+        (deaf, "test_a_stopped_run_ends_soon", {}),
         (deaf, "test_where_all_blow_up_it_says_so_and_changes_nothing", {}),
         (moody, "test_it_decides_the_same_twice", {}),
     ],

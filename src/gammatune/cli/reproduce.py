@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from gammatune.errors import InvalidArgument, MissingExtra
+from gammatune.errors import InvalidArgument, require
 
 FOLDER = Path("experiments") / "thesis"
 SCALES = ("smoke", "small", "full")
@@ -48,8 +48,7 @@ def reproduce(
         raise InvalidArgument(
             f"{', '.join(unknown)}: there is no such figure or table; choose of {', '.join(known)}"
         )
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtra("the pictures need matplotlib; install it with: pip install 'gammatune[figures]'")
+    require("matplotlib", "figures", "the pictures are drawn by")
     shared = _shared()
     options = {} if out is None else {"out": Path(out), "cache": Path(out) / ".cache"}
     asked = shared.Asked(scale, seeds, None if data is None else Path(data), **options)

@@ -27,16 +27,16 @@ class Place:
     said: str = ""
 
 
-def place_for_forks(asked: str, modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Place:
+def place_for_forks(where: str, modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Place:
     """ "device": beside what is copied; "host": in the CPU's memory; "auto": in the CPU's memory where `COPIES` of
     weights, buffers and optimizer state would take more than `SHARE` of the free memory of a CUDA device.
 
     Raises InvalidArgument for any other word.
     """
-    if asked not in ("auto", "device", "host"):
-        raise InvalidArgument(f"forks={asked!r}: write 'auto', 'device' or 'host'")
-    if asked != "auto":
-        return Place(host=asked == "host")
+    if where not in ("auto", "device", "host"):
+        raise InvalidArgument(f"forks={where!r}: write 'auto', 'device' or 'host'")
+    if where != "auto":
+        return Place(host=where == "host")
     tensors = {id(t): (t, 1) for module in modules for t in module.buffers()}
     tensors |= {id(t): (t, 1) for module in modules for t in module.parameters()}
     trained = [t for o in optimizers for group in o.param_groups for t in group["params"]]

@@ -37,7 +37,7 @@ def _gradient(parameter: Tensor) -> Tensor | None:
     return None if gradient is None else local(gradient)
 
 
-class Sentinel:
+class DivergenceCheck:
     """Watches the gradients of one optimizer."""
 
     def __init__(self, optimizer: Optimizer) -> None:

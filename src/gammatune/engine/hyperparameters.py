@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gammatune.cost import Meter
-from gammatune.engine.divergence import Sentinel
+from gammatune.engine.divergence import DivergenceCheck
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -33,7 +33,7 @@ STILL = 1e-30
 NOT_HERE = BATCH_SIZE, OPTIMIZER
 
 
-class Steering:
+class Hyperparameters:
     """Holds the optimizers' hooks from birth until `close`."""
 
     def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
@@ -52,7 +52,7 @@ class Steering:
         self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self._optimizers]
         self._lent: list[list[Any]] = [[] for _ in self._optimizers]  # the user's lr during a step
         self._meter = Meter()
-        self._sentinels = [Sentinel(o) for o in self._optimizers]
+        self._checks = [DivergenceCheck(o) for o in self._optimizers]
         if not multiplier:
             self._refuse_schedulers()
         self._names = [name for name in names if name not in NOT_HERE]
@@ -77,8 +77,8 @@ class Steering:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
         self._meter = meter
         self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
-        for sentinel in self._sentinels:
-            sentinel.reset()
+        for check in self._checks:
+            check.reset()
         self._bent = 1.0
         self._set_all()
 
@@ -153,7 +153,7 @@ class Steering:
         ]
 
     def diverged_at_last(self) -> bool:
-        return any(sentinel.finally_diverged() for sentinel in self._sentinels)
+        return any(check.finally_diverged() for check in self._checks)
 
     def refuse_changed(self) -> None:
         """Raises ConflictingControl where a value is not what was set, of whichever optimizer."""
@@ -168,7 +168,7 @@ class Steering:
     # -- in every step
 
     def _before(self, index: int) -> Any:
-        sentinel = self._sentinels[index]
+        check = self._checks[index]
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
@@ -183,7 +183,7 @@ class Steering:
             self._refuse_changed(index)
             if self._multiplier:
                 self._lend(index)
-            if not meter.diverged and sentinel.diverged(overflow):
+            if not meter.diverged and check.diverged(overflow):
                 meter.diverged = True
                 meter.note = f"the gradient was not finite at step {meter.steps}"
 

@@ -35,7 +35,7 @@ SETTLING = 2.0  # seconds at most that a process which ends waits for gloo's thr
 def ranks_of(given: Any) -> Ranks:
     """None: those of the default process group where one is initialised, else this process alone; "off": this
     process alone; or a process group."""
-    if isinstance(given, (Gang, Single)):
+    if isinstance(given, (ProcessGroup, Single)):
         return given
     if given is not None and given != "off" and not isinstance(given, dist.ProcessGroup):
         raise InvalidArgument(
@@ -44,7 +44,7 @@ def ranks_of(given: Any) -> Ranks:
         )
     if given == "off" or not (dist.is_available() and dist.is_initialized()):
         return SINGLE
-    return Gang(given) if dist.get_world_size(given) > 1 else SINGLE
+    return ProcessGroup(given) if dist.get_world_size(given) > 1 else SINGLE
 
 
 def telling(train: Callable[P, T]) -> Callable[P, T]:
@@ -64,7 +64,7 @@ def telling(train: Callable[P, T]) -> Callable[P, T]:
     return told
 
 
-class Gang:
+class ProcessGroup:
     """The ranks of a process group (None: the default one), whose every member makes one at the same time.
 
     group: that one, over which gradients travel. Raises RankFailed where the others do not come.
@@ -222,11 +222,11 @@ class Gang:
             self._store.set(key, text)
 
 
-_served: Counter[tuple[int, ...]] = Counter()  # gangs that members have made, the same number on all of them
+_served: Counter[tuple[int, ...]] = Counter()  # groups that members have made, the same number on all of them
 
 
 def _store_for(members: tuple[int, ...]) -> Any:
-    """A part of the store of torch.distributed that no other gang uses, nor has used before torchrun restarted the
+    """A part of the store of torch.distributed that no other group uses, nor has used before torchrun restarted the
     processes: gloo would look for them where their predecessors were."""
     _served[members] += 1
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")

@@ -1,7 +1,7 @@
 """What the frameworks' integrations share: one course, followed by the user's callbacks and loggers as it is trained.
 
 A framework's callbacks expect a training that goes forwards, and look at the model while it does. So only rollouts
-that are the course itself are shown to them, and the policy is one that trains the course as such: `one_walk`. What
+that are the course itself are shown to them, and the policy is one that trains the course as such: `one_trial`. What
 the guard takes back they have seen all the same (of Keras's all but the end of the epoch that blew up); what is
 trained in its place is told again, under the same numbers, and the framework's own counters have gone back too.
 """
@@ -27,15 +27,18 @@ from gammatune.tuning.tuner import AnyPolicy, Result, Tuner, around, as_space
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
 
-def one_walk(job: Job) -> Steps:
+def one_trial(job: Job) -> Steps:
     """The lookahead policy without further walks: what they find is known only when they have ended."""
     yield from lookahead(job, factors=(), averages=())
+
+
+one_trial.__name__ = "one_walk"  # as journals have it
 
 
 def followed_policy(policy: AnyPolicy) -> Policy:
     """Raises InvalidArgument for a policy under which nobody can tell the course while it is trained."""
     if policy == "lookahead":
-        return one_walk
+        return one_trial
     if isinstance(policy, str):
         raise InvalidArgument(
             f"policy={policy!r} knows which rollouts were the course only afterwards, so that callbacks and loggers "
@@ -47,6 +50,12 @@ def followed_policy(policy: AnyPolicy) -> Policy:
 def default_objective(names: object) -> ObjectiveName:
     """Of a validation that gives metrics of these names."""
     return DEFAULT_CLASSIFICATION if "accuracy" in names else DEFAULT_REGRESSION  # type: ignore[operator]
+
+
+def no_validation(advice: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"a learning rate is chosen by how well the model does on data it is not trained on: give {advice}"
+    )
 
 
 def named_metrics(
@@ -117,7 +126,8 @@ class ShownLoop(TorchLoop):
             return self.evaluate(Meter())
         finally:
             self.restore("trial")
-            del self._forks["trial"], self._unmet["trial"]
+            del self._forks["trial"]
+            self._loaders.forget("trial")
 
 
 def prepared(

@@ -11,6 +11,10 @@ scores from `model.evaluate`; the rate is set in the optimizer's learning-rate v
 variable of the model, its metrics, its optimizer and its seed generators. With control rollouts a run ends bit for
 bit where `model.fit` does.
 
+With run_dir= the same call again goes on with a run; in one process after `keras.utils.clear_session()`, or Keras
+numbers the layers of the model on, which then is another. Afterwards the optimizer holds the rate that the course
+ended with, near zero on the default schedule.
+
 What is not taken, each with a sentence: other backends, a `LearningRateSchedule`, callbacks that set the rate,
 `BackupAndRestore`, `jit_compile=True`.
 """
@@ -19,7 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import BatchSampler, DataLoader
@@ -27,8 +30,17 @@ from torch.utils.data import BatchSampler, DataLoader
 from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.modes import evaluating
-from gammatune.errors import ConflictingControl, InvalidArgument, JournalError, MissingExtra
-from gammatune.integrations.callbacks import BUDGET, ShownLoop, default_objective, followed_policy, prepared
+from gammatune.errors import AnotherRun, ConflictingControl, InvalidArgument, JournalError, require
+from gammatune.integrations.callbacks import (
+    BUDGET,
+    ShownLoop,
+    default_objective,
+    followed_policy,
+    no_validation,
+    prepared,
+)
+from gammatune.integrations.keras_seeds import global_seeds, seed_generators, start_anew
+from gammatune.integrations.loaders import passes
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
@@ -43,7 +55,6 @@ REFUSED = {
     "ReduceLROnPlateau": "sets the learning rate, and so does gammatune",
     "BackupAndRestore": "does not know of rollouts; gammatune keeps a run that can be gone on with in run_dir=",
 }
-SEEDS = 2**31  # of a seed generator: its state is int32
 
 
 def fit(
@@ -81,92 +92,21 @@ def fit(
     left out; only lr. tape_bytes: of batches kept where data (a generator, a PyDataset) cannot be drawn again.
     options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
 
-    With run_dir= the same call again goes on with a run; in one process after `keras.utils.clear_session()`, or Keras
-    numbers the layers of the model on, which then is another.
-
-    Afterwards the optimizer holds the rate that the course ended with, near zero on the default schedule.
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
-    keras = _keras()
-    _refuse(model, callbacks)
-    for name in ("initial_epoch", "validation_freq"):
-        if name in options:
-            raise InvalidArgument(
-                f"{name}={options[name]!r}: a run begins with its first epoch and is evaluated after each; leave it "
-                "out"
-            )
+    _keras()
+    _refuse(model, callbacks, options)
     policy = followed_policy(policy)
-    from keras.src.backend.torch.trainer import TorchEpochIterator  # what `model.fit` itself draws from
-    from keras.src.trainers.data_adapters import array_slicing
-
-    if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
-            (x, y, sample_weight), validation_split=validation_split
-        )
-    if validation_data is None:
-        raise InvalidArgument(
-            "a learning rate is chosen by how well the model does on data it is not trained on: give "
-            "validation_data= or validation_split="
-        )
-    drawn = TorchEpochIterator(
-        x=x,
-        y=y,
-        sample_weight=sample_weight,
-        batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=shuffle,
-        class_weight=class_weight,
-    )
-    model._symbolic_build(iterator=drawn)
-    drawn.reset()
-    told = keras.callbacks.CallbackList(
-        callbacks,
-        add_history=True,
-        add_progbar=verbose != 0,
-        verbose=verbose,
-        epochs=epochs,
-        steps=drawn.num_batches,
-        model=model,
-    )
-    val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-    scored = {
-        "x": val_x,
-        "y": val_y,
-        "sample_weight": val_weight,
-        "batch_size": validation_batch_size or batch_size,
-        "steps": validation_steps,
-        "verbose": 0,
-        "return_dict": True,
-    }
-    model.stop_training = False
-    model.make_train_function()  # before any fork, which knows the model's attributes
-    model.make_test_function()
+    given = {"x": x, "y": y, "sample_weight": sample_weight}
+    train, held_out = _parted(given, validation_split, validation_data)
+    drawing = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch, "shuffle": shuffle}
+    drawn = _drawn(model, **train, **drawing, class_weight=class_weight)
+    told = _told(model, callbacks, epochs, drawn.num_batches, verbose)
+    scored = _scored(held_out, validation_batch_size or batch_size, validation_steps)
     training = _Training(model, _loader(drawn), scored, told, tape_bytes, aloud=verbose != 0)
-    try:
-        train = prepared(
-            training,
-            training.mirror,
-            epochs,
-            space=space,
-            objective=default_objective(model.get_metrics_result()) if objective is None else objective,
-            listeners=listeners,
-            budget=budget,
-            policy=policy,
-            **options,
-        )
-    except JournalError as error:
-        if "another run" not in str(error):
-            raise
-        raise JournalError(
-            f"{error}. Where this process has built the model before, Keras has numbered its layers on: call "
-            "keras.utils.clear_session() before it is built again"
-        ) from error
-    told.on_train_begin()
-    result = train()
-    model.optimizer.finalize_variable_values(model.trainable_weights)
-    model.stop_training = training.stopped
-    told.on_train_end(logs=training.logs)
-    return result
+    objective = default_objective(model.get_metrics_result()) if objective is None else objective
+    options |= {"space": space, "objective": objective, "listeners": listeners}
+    return training.search(epochs, {**options, "budget": budget, "policy": policy})
 
 
 # The training ---------------------------------------------------------------------------------------------
@@ -186,12 +126,12 @@ class _Training(ShownLoop):
         optimizer = model.optimizer
         self._inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
         self.mirror = _Mirror([v.value for v in model.trainable_weights], optimizer.learning_rate.value)
-        self._seeds = _seed_generators(model)
+        self._seeds = seed_generators(model)
         super().__init__(
             model,
             self.mirror,
             ["lr"],
-            state=[*_unknown_to_torch(model), _Rest(model, self._seeds, self.mirror), _GlobalSeeds()],
+            state=[*_unknown_to_torch(model), _Rest(model, self._seeds, self.mirror), global_seeds()],
             tape_bytes=tape_bytes,
         )
         self._model = model
@@ -205,6 +145,23 @@ class _Training(ShownLoop):
         # what a hook is for an optimizer of torch's: gradients are there, and nothing has moved
         apply = self._inner.apply
         vars(self._inner)["apply"] = lambda *args, **kwargs: self.mirror.step(lambda: apply(*args, **kwargs))
+
+    def search(self, epochs: int, options: Mapping[str, Any]) -> Result:
+        """Train to the end, as `model.fit` does. options: those of `prepared`."""
+        model, told = self._model, self._callbacks
+        try:
+            train = prepared(self, self.mirror, epochs, **options)
+        except AnotherRun as error:
+            raise JournalError(
+                f"{error}. Where this process has built the model before, Keras has numbered its layers on: call "
+                "keras.utils.clear_session() before it is built again"
+            ) from error
+        told.on_train_begin()
+        result = train()
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+        model.stop_training = self.stopped
+        told.on_train_end(logs=self.logs)
+        return result
 
     def is_onlooker(self, frame: FrameType) -> bool:
         told, caller = self._callbacks, frame.f_locals.get("self")
@@ -258,10 +215,8 @@ class _Training(ShownLoop):
 
     def reorder(self, seed: int, *names: int) -> None:
         super().reorder(seed, *names)
-        assert self._order is not None
-        for generator in self._seeds:
-            fresh = [int(self._order.integers(SEEDS)), 0]
-            generator.state.assign(np.array(fresh, dtype=generator.state.dtype))
+        assert self._loaders.order is not None
+        start_anew(self._seeds, self._loaders.order)
 
     def close(self) -> None:
         vars(self._inner).pop("apply", None)
@@ -295,41 +250,44 @@ class _Rest(nn.Module):
                 self.register_buffer(str(len(self._buffers)), tensor)
 
 
-class _GlobalSeeds:
-    """The generator that Keras draws from where a layer has none; it is made when it is first needed."""
-
-    def state_dict(self) -> dict[str, Any]:
-        made = self._made()
-        return {"state": None if made is None else made.state.numpy().tolist()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        from keras.src.backend.common import global_state
-        from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
-
-        if state["state"] is None:
-            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
-        else:
-            made = global_seed_generator()
-            made.state.assign(np.array(state["state"], dtype=made.state.dtype))
-
-    def _made(self) -> Any:
-        from keras.src.backend.common import global_state
-        from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-
-        return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-
-
 def _unknown_to_torch(model: Any) -> list[nn.Module]:
     """Layers that Keras keeps in lists, where torch does not find them; they may count, or hold buffers."""
     known = set(map(id, model.modules()))
     return [layer for layer in model._flatten_layers() if id(layer) not in known]
 
 
-def _seed_generators(model: Any) -> list[Any]:
-    return [g for layer in model._flatten_layers() for g in getattr(layer, "_seed_generators", ())]
-
-
 # Data -----------------------------------------------------------------------------------------------------
+
+
+def _parted(train: dict[str, Any], split: float, held_out: Any) -> tuple[dict[str, Any], Any]:
+    """What to train on, and what is kept aside to select by: as it was given, or taken out of the former."""
+    from keras.src.trainers.data_adapters import array_slicing
+
+    if split and held_out is None:
+        parts, held_out = array_slicing.train_validation_split(tuple(train.values()), validation_split=split)
+        train = dict(zip(train, parts, strict=True))
+    if held_out is None:
+        raise no_validation("validation_data= or validation_split=")
+    return train, held_out
+
+
+def _drawn(model: Any, **train: Any) -> Any:
+    """What `model.fit` itself draws from; the model is built for it."""
+    from keras.src.backend.torch.trainer import TorchEpochIterator
+
+    drawn = TorchEpochIterator(**train)
+    model._symbolic_build(iterator=drawn)
+    drawn.reset()
+    return drawn
+
+
+def _scored(held_out: Any, batch_size: int | None, steps: int | None) -> dict[str, Any]:
+    """The arguments of `model.evaluate`."""
+    import keras
+
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(held_out)
+    data = {"x": x, "y": y, "sample_weight": weight}
+    return data | {"batch_size": batch_size, "steps": steps, "verbose": 0, "return_dict": True}
 
 
 def _loader(drawn: Any) -> Any:
@@ -338,34 +296,13 @@ def _loader(drawn: Any) -> Any:
     if isinstance(inner, DataLoader) and drawn.steps_per_epoch is None and restorable(inner):
         sampler = inner.batch_sampler
         if type(sampler) is BatchSampler and not inner.num_workers:
-            return _Again(inner, drawn)
-    return _Drawn(drawn)
+            return passes(_passed, drawn, inner=inner)
+    return passes(_passed, drawn, inner=None)
 
 
-class _Drawn:
-    """An epoch of Keras's iterator a pass."""
-
-    def __init__(self, drawn: Any) -> None:
-        self._drawn = drawn
-
-    def __iter__(self) -> Iterator[Any]:
-        return (data[0] for _, _, data in self._drawn)
-
-
-class _Again(DataLoader[Any]):
-    """The same, known to the engine by what it draws from."""
-
-    def __init__(self, inner: DataLoader[Any], drawn: Any) -> None:
-        super().__init__(
-            inner.dataset,
-            batch_sampler=inner.batch_sampler,
-            collate_fn=inner.collate_fn,
-            generator=inner.generator,
-        )
-        self._keras = drawn
-
-    def __iter__(self) -> Any:
-        return (data[0] for _, _, data in self._keras)
+def _passed(drawn: Any) -> Iterator[Any]:
+    """An epoch of Keras's iterator."""
+    return (data[0] for _, _, data in drawn)
 
 
 def _examples(batch: Any) -> int:
@@ -377,22 +314,35 @@ def _examples(batch: Any) -> int:
 # Arguments ------------------------------------------------------------------------------------------------
 
 
-def _keras() -> Any:
-    try:
-        import keras
-    except ImportError as error:
-        raise MissingExtra(
-            "Keras is not installed; install it with: pip install 'gammatune[keras]'"
-        ) from error
+def _keras() -> None:
+    keras = require("keras", "keras")
     if (backend := keras.config.backend()) != "torch":
         raise InvalidArgument(
             f"Keras runs on {backend} here, and gammatune steers trainings of torch: set the environment variable "
             "KERAS_BACKEND=torch before keras is imported"
         )
-    return keras
 
 
-def _refuse(model: Any, callbacks: Any) -> None:
+def _told(model: Any, callbacks: Any, epochs: int, steps: int | None, verbose: str | int) -> Any:
+    """The callbacks, with those that `model.fit` adds; the model is made ready as it does."""
+    import keras
+
+    told = keras.callbacks.CallbackList(
+        callbacks,
+        add_history=True,
+        add_progbar=verbose != 0,
+        verbose=verbose,
+        epochs=epochs,
+        steps=steps,
+        model=model,
+    )
+    model.stop_training = False
+    model.make_train_function()  # before any fork, which knows the model's attributes
+    model.make_test_function()
+    return told
+
+
+def _refuse(model: Any, callbacks: Any, options: Mapping[str, Any]) -> None:
     import keras
 
     if not isinstance(model, keras.Model) or not model.compiled:
@@ -414,6 +364,12 @@ def _refuse(model: Any, callbacks: Any) -> None:
         for name, why in REFUSED.items():
             if isinstance(callback, getattr(keras.callbacks, name)):
                 raise ConflictingControl(f"the callback {name} {why}; leave it out")
+    for name in ("initial_epoch", "validation_freq"):
+        if name in options:
+            raise InvalidArgument(
+                f"{name}={options[name]!r}: a run begins with its first epoch and is evaluated after each; leave it "
+                "out"
+            )
 
 
 __all__ = ["fit"]

@@ -27,8 +27,16 @@ from torch.utils.data import DataLoader
 from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES, restorable
 from gammatune.engine.forks.streams import StreamStates
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
+from gammatune.errors import ConflictingControl, InvalidArgument, require
+from gammatune.integrations.callbacks import (
+    BUDGET,
+    ShownLoop,
+    followed_policy,
+    named_metrics,
+    no_validation,
+    prepared,
+)
+from gammatune.integrations.loaders import passes
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
@@ -79,40 +87,16 @@ def fit(
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
-    try:
-        import lightning.pytorch as pl
-    except ImportError as error:
-        raise MissingExtra(
-            "Lightning is not installed; install it with: pip install 'gammatune[lightning]'"
-        ) from error
-    _refuse(pl, trainer, model)
-    asked = {
-        "budget": budget,
-        "policy": followed_policy(policy),
-        "objective": objective,
-        "space": space,
-        "listeners": listeners,
-        **options,
-    }
-    loop = trainer.fit_loop
+    _refuse(require("lightning.pytorch", "lightning"), trainer, model)
+    options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
+    options |= {"objective": objective, "listeners": listeners}
     results: list[Result] = []
-
-    def run() -> None:
-        """What `trainer.fit` calls in the place of its loop over epochs."""
-        loop.setup_data()
-        if loop.skip:
-            return
-        loop.reset()
-        loop.on_run_start()
-        results.append(_search(trainer, (loss, accuracy), tape_bytes, asked))
-        loop._restarting = False
-        loop.on_run_end()
-
-    vars(loop)["run"] = run
+    named = loss, accuracy
+    vars(trainer.fit_loop)["run"] = lambda: results.extend(_run(trainer, named, tape_bytes, options))
     try:
         trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)
     finally:
-        del vars(loop)["run"]
+        del vars(trainer.fit_loop)["run"]
     if not results:
         raise InvalidArgument(
             "there is nothing to train: the trainer has no batches, or has run its epochs already"
@@ -120,12 +104,21 @@ def fit(
     return results[0]
 
 
-def _search(
-    trainer: Any, named: tuple[str | None, str | None], tape_bytes: int, asked: dict[str, Any]
-) -> Result:
+def _run(
+    trainer: Any, named: tuple[str | None, str | None], tape_bytes: int, options: dict[str, Any]
+) -> Iterator[Result]:
+    """What `trainer.fit` calls in the place of its loop over epochs; no result where there is nothing to train."""
+    loop = trainer.fit_loop
+    loop.setup_data()
+    if loop.skip:
+        return
+    loop.reset()
+    loop.on_run_start()
     _refuse_what_was_configured(trainer)
     training = _Training(trainer, named, tape_bytes)
-    return prepared(training, trainer.optimizers[0], trainer.max_epochs, **asked)()
+    yield prepared(training, trainer.optimizers[0], trainer.max_epochs, **options)()
+    loop._restarting = False
+    loop.on_run_end()
 
 
 # The training ---------------------------------------------------------------------------------------------
@@ -139,15 +132,13 @@ class _Training(ShownLoop):
         self._loop = loop = trainer.fit_loop
         self._named = named
         self._loader = _batches_of(trainer)
-        self._scored: tuple[int, Any] | None = (
-            None  # the last validation: after how many batches, what was logged
-        )
+        # the last validation: after how many batches, what was logged
+        self._scored: tuple[int, Any] | None = None
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         self._progress = _Counters(loop)
         state = [self._progress, *([] if scaler is None else [scaler])]
-        super().__init__(
-            trainer.lightning_module, trainer.optimizers[0], ["lr"], state=state, tape_bytes=tape_bytes
-        )
+        model, optimizer = trainer.lightning_module, trainer.optimizers[0]
+        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes)
         validate = loop.epoch_loop.val_loop.run
 
         def noting() -> Any:
@@ -163,10 +154,9 @@ class _Training(ShownLoop):
 
     def is_onlooker(self, frame: FrameType) -> bool:
         trainer = self._trainer
+        known = (*trainer.callbacks, *trainer.loggers)
         caller = frame.f_code.co_name == "_call_callback_hooks"
-        return caller or any(
-            frame.f_locals.get("self") is one for one in (*trainer.callbacks, *trainer.loggers)
-        )
+        return caller or any(frame.f_locals.get("self") is one for one in known)
 
     def committed(self, run: Run, reason: str) -> None:
         if run.epoch == 0:
@@ -245,10 +235,8 @@ class _Training(ShownLoop):
         results = epoch_loop._results, val_loop._results
         trainer.callbacks, trainer.loggers = [], [DummyLogger() for _ in kept[1]]
         trainer._logger_connector = _LoggerConnector(trainer)
-        epoch_loop._results, val_loop._results = (
-            type(results[0])(training=True),
-            type(results[1])(training=False),
-        )
+        epoch_loop._results = type(results[0])(training=True)
+        val_loop._results = type(results[1])(training=False)
         if in_epoch:
             vars(epoch_loop)["_should_check_val_fx"] = lambda fetcher: False
         try:
@@ -317,43 +305,15 @@ def _batches_of(trainer: Any) -> Any:
             "collection of loaders, nor an iterable data set without __len__)"
         )
     again = isinstance(loader, DataLoader) and loader.batch_sampler is not None and restorable(loader)
-    return _Again(loader, trainer) if again else _Drawn(loader, trainer)
+    return passes(_begun, loader, trainer, inner=loader if again else None)
 
 
-class _Drawn:
+def _begun(loader: Any, trainer: Any) -> Iterator[Any]:
     """A pass takes as many batches as the loader has, and never asks for one more, as Lightning's.
 
     Lightning makes the iterator of the first epoch when it sets up the data, so that the random number this draws
     has been drawn before.
     """
-
-    def __init__(self, loader: Any, trainer: Any) -> None:
-        self._source, self._trainer = loader, trainer
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __iter__(self) -> Iterator[Any]:
-        return _begun(self._source, self._trainer)
-
-
-class _Again(DataLoader[Any]):
-    """The same over a `DataLoader` whose order follows from torch's streams, which the engine knows it by."""
-
-    def __init__(self, loader: DataLoader[Any], trainer: Any) -> None:
-        super().__init__(
-            loader.dataset,
-            batch_sampler=loader.batch_sampler,
-            collate_fn=loader.collate_fn,
-            generator=loader.generator,
-        )
-        self._source, self._trainer = loader, trainer
-
-    def __iter__(self) -> Any:
-        return _begun(self._source, self._trainer)
-
-
-def _begun(loader: Any, trainer: Any) -> Iterator[Any]:
     generator = getattr(loader, "generator", None)
     before = StreamStates([] if generator is None else [generator])
     batches = iter(loader)
@@ -434,10 +394,7 @@ def _refuse_what_was_configured(trainer: Any) -> None:
             "optimizer alone"
         )
     if not trainer.enable_validation:
-        raise InvalidArgument(
-            "a learning rate is chosen by how well the model does on data it is not trained on: give a "
-            "validation_step and validation data"
-        )
+        raise no_validation("a validation_step and validation data")
 
 
 __all__ = ["fit"]

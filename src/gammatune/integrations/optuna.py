@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.errors import InvalidArgument, InvalidSpace, MissingExtra
+from gammatune.errors import InvalidArgument, InvalidSpace, require
 from gammatune.records import Observation, Value
 from gammatune.samplers.bayes import fading_margin
 from gammatune.samplers.conditional import Conditional
@@ -48,21 +48,18 @@ try:
     from optuna.samplers import BaseSampler, RandomSampler
     from optuna.study import Study, StudyDirection
     from optuna.trial import FrozenTrial, TrialState
-except ImportError as error:
-    raise MissingExtra(
-        "GammaSampler needs Optuna; install it with: pip install 'gammatune[optuna]'"
-    ) from error
+except ImportError:
+    require("optuna", "optuna", "GammaSampler needs")
+    raise
 
 _logger = optuna.logging.get_logger(__name__)
 
 MOST = 150  # trials the surrogate sees: 0.1 to 0.3 s a suggestion on one core, 2 s at twice as many
 FENCE = 3.0  # distances of the quartiles (Tukey: "far out")
-OPENING = (
-    2  # as all of the library's model-based searches begin: theta is integrated out, so that two points do
-)
-MARGIN = (
-    0.5  # of EI, over n; held against problems that are no benchmark's (benchmarks/results/bo_tuning.json)
-)
+# as all of the library's model-based searches begin: theta is integrated out, so that two points do
+OPENING = 2
+# of EI, over n; held against problems that are no benchmark's (benchmarks/results/bo_tuning.json)
+MARGIN = 0.5
 UNKNOWN = 60.0  # seconds for which a running trial without parameters counts as just proposing (guess)
 CLAIM, CHUNK = "gammatune:claim", 2045  # a system attribute holds no more characters in a relational storage
 
@@ -276,9 +273,8 @@ class GammaSampler(BaseSampler):
         if values is None:
             return {}
         params = {name: parameters[name].outward(value) for name, value in values.items()}
-        claim = json.dumps(
-            params, default=repr
-        )  # options of other types than Optuna's: known to this worker only
+        # options of other types than Optuna's: known to this worker only
+        claim = json.dumps(params, default=repr)
         for i in range(0, len(claim), CHUNK):
             study._storage.set_trial_system_attr(
                 trial._trial_id, f"{CLAIM}:{i // CHUNK}", claim[i : i + CHUNK]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.cost import Cost
-from gammatune.errors import MissingExtra
+from gammatune.errors import require
 from gammatune.journal.tracker import Tracker
 from gammatune.records import Metrics, Outcome, Value
 
@@ -32,20 +32,14 @@ class TensorBoard(Tracker):
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as error:
-            raise MissingExtra(
-                "TensorBoard is not installed; install it with: pip install 'gammatune[tensorboard]'"
-            ) from error
-        self._make = SummaryWriter
+        self._make = require("torch.utils.tensorboard.writer", "tensorboard").SummaryWriter
         self.directory = Path(directory)
         self._writers: dict[str, SummaryWriter] = {}
-        self._asked: Mapping[str, Any] = {}
+        self._options: Mapping[str, Any] = {}
         self._last: tuple[Metrics, Mapping[str, Value]] = {}, {}
 
-    def begin(self, asked: Mapping[str, Any], *, resumed: bool) -> None:
-        self._asked, self._last = asked, ({}, {})
+    def begin(self, options: Mapping[str, Any], *, resumed: bool) -> None:
+        self._options, self._last = options, ({}, {})
 
     def rollout(self, outcome: Outcome) -> None:
         told = {**outcome.values, **outcome.metrics, "batches": outcome.batches, "seconds": outcome.seconds}
@@ -63,13 +57,13 @@ class TensorBoard(Tracker):
     def end(self, how: str, cost: Cost) -> None:
         metrics, values = self._last
         if values:
-            asked = {name: self._asked.get(name) for name in SHOWN}
-            asked |= {name: self._asked["facts"].get(name) for name in FACTS} | dict(values)
+            options = {name: self._options.get(name) for name in SHOWN}
+            options |= {name: self._options["facts"].get(name) for name in FACTS} | dict(values)
             spent = {"seconds": cost.seconds, "plain_runs": cost.plain_runs}
             reached = {f"final/{name}": v for name, v in {**metrics, **spent}.items() if v is not None}
             # "." is its own directory: otherwise it would be another run in TensorBoard's list
             self._writer("course").add_hparams(
-                {name: v for name, v in asked.items() if isinstance(v, (str, bool, int, float))},
+                {name: v for name, v in options.items() if isinstance(v, (str, bool, int, float))},
                 reached,
                 run_name=".",
             )

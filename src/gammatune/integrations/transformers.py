@@ -31,8 +31,15 @@ from gammatune.cost import Meter
 from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
-from gammatune.integrations.callbacks import BUDGET, ShownLoop, followed_policy, named_metrics, prepared
+from gammatune.errors import ConflictingControl, InvalidArgument, require
+from gammatune.integrations.callbacks import (
+    BUDGET,
+    ShownLoop,
+    followed_policy,
+    named_metrics,
+    no_validation,
+    prepared,
+)
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
@@ -73,21 +80,9 @@ def train(
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtra(
-            "Transformers is not installed; install it with: pip install 'gammatune[transformers]'"
-        ) from error
-    _refuse(transformers, trainer)
-    asked = {
-        "budget": budget,
-        "policy": followed_policy(policy),
-        "objective": objective,
-        "space": space,
-        "listeners": listeners,
-        **options,
-    }
+    _refuse(require("transformers", "transformers"), trainer)
+    options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
+    options |= {"objective": objective, "listeners": listeners}
     if trainer.args.lr_scheduler_type != "constant":
         logger.warning(
             "gammatune: lr_scheduler_type=%r is not used; the learning rate follows the schedule that is found",
@@ -101,7 +96,7 @@ def train(
         training = _Training(trainer, run_epoch, arguments, (loss, accuracy), tape_bytes)
         epochs = int(trainer.args.num_train_epochs)
         accelerated: Any = trainer.optimizer
-        results.append(prepared(training, accelerated.optimizer, epochs, **asked)())
+        results.append(prepared(training, accelerated.optimizer, epochs, **options)())
         trainer.control.should_training_stop = True
 
     vars(trainer)["_run_epoch"] = run
@@ -138,9 +133,8 @@ class _Training(ShownLoop):
         self._progress = _Counters(trainer)
         self.stopped = False
         self._begun = False  # the trainer has told its callbacks of its first epoch
-        self._scored: tuple[int, Mapping[str, Any]] | None = (
-            None  # the last evaluation: after which step, what it said
-        )
+        # the last evaluation: after which step, what it said
+        self._scored: tuple[int, Mapping[str, Any]] | None = None
         scaler = trainer.accelerator.scaler
         super().__init__(
             arguments["model"],
@@ -170,9 +164,8 @@ class _Training(ShownLoop):
         planned, whole = meter.length.batches(len(loader)), len(loader)
         batches = self.batches(loader, epoch, meter)
         self._scored = None
-        trainer.control.should_training_stop = (
-            False  # as the last epoch sets it, which may have been taken back
-        )
+        # the last epoch sets it, which may have been taken back
+        trainer.control.should_training_stop = False
         with contextlib.nullcontext() if self._shown is not None else self._unheard():
             while planned > 0 and not meter.ended:
                 count = min(planned, whole)
@@ -375,9 +368,7 @@ def _refuse(transformers: Any, trainer: Any) -> None:
     if trainer.train_dataset is None or not isinstance(trainer.train_dataset, Sized):
         raise InvalidArgument("the training data have no length; give a train_dataset with __len__")
     if trainer.eval_dataset is None:
-        raise InvalidArgument(
-            "a learning rate is chosen by how well the model does on data it is not trained on: give an eval_dataset"
-        )
+        raise no_validation("an eval_dataset")
     if args.optim in ("lomo", "adalomo") or "relative_step=True" in (args.optim_args or ""):
         raise ConflictingControl(
             f"the optimizer {args.optim} sets its own rate; use another, such as adamw_torch"

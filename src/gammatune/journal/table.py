@@ -40,7 +40,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gammatune.errors import InvalidArgument, MissingExtra
+from gammatune.errors import InvalidArgument, require
 from gammatune.journal.history import replay
 from gammatune.records import Outcome
 
@@ -84,10 +84,7 @@ class Table(list[Row]):
 
         Raises MissingExtra where pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise _missing("pandas") from error
+        pandas = require("pandas", "tables")
         frame = pandas.DataFrame(list(self), columns=list(self.columns))
         return frame.astype(dict.fromkeys(WHOLE, "Int64") | dict.fromkeys(REAL, "float64"))
 
@@ -107,11 +104,7 @@ class Table(list[Row]):
         writers[file.suffix.lower()](file)
 
     def _write_parquet(self, file: Path) -> None:
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError as error:
-            raise _missing("pyarrow") from error
+        pyarrow, parquet = require("pyarrow", "tables"), require("pyarrow.parquet", "tables")
         kinds = dict.fromkeys(WHOLE, pyarrow.int64()) | dict.fromkeys(REAL, pyarrow.float64())
         columns = {
             name: pyarrow.array(_of_one_kind([row[name] for row in self]), kinds.get(name))
@@ -209,7 +202,3 @@ def _of_one_kind(column: list[Any]) -> list[Any]:
     return (
         [float(value) if value is not None else None for value in column] if kinds == {int, float} else column
     )
-
-
-def _missing(package: str) -> MissingExtra:
-    return MissingExtra(f"{package} is not installed; install it with: pip install 'gammatune[tables]'")

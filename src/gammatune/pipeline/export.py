@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from gammatune.engine.ensemble import Ensemble
-from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch
+from gammatune.errors import InvalidArgument, ModelMismatch, require
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.load import Plan, network, plan_of
 from gammatune.pipeline.models.seeded import seeded
@@ -223,14 +223,8 @@ def _pt2() -> Writer:
 
 
 def _onnx() -> Writer:
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
-    except ImportError:
-        raise MissingExtra(
-            "writing .onnx needs the packages onnx and onnxscript; install them with: pip install 'gammatune[onnx]', "
-            "or write .pt2"
-        ) from None
+    for package in ("onnx", "onnxscript"):
+        require(package, "onnx", "writing .onnx needs", instead="write .pt2")
 
     def writer(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
         made = torch.onnx.export(

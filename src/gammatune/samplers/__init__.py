@@ -133,12 +133,10 @@ SamplerName: TypeAlias = Literal[
 SAMPLERS: Mapping[str, Factory] = MappingProxyType(
     {
         "gamma": _improving(_gamma_process, 0.0),  # the default: Gamma process, Student-t EI
-        "gaussian": _improving(
-            _fitted_gp, 0.01
-        ),  # the thesis's Gaussian search: fitted GP, EI with xi = 0.01
-        "gaussian-quadrature": _improving(
-            _quadrature_gp, 0.0
-        ),  # ablation: the Gamma process without its Gamma
+        # the thesis's Gaussian search: fitted GP, EI with xi = 0.01
+        "gaussian": _improving(_fitted_gp, 0.01),
+        # ablation: the Gamma process without its Gamma
+        "gaussian-quadrature": _improving(_quadrature_gp, 0.0),
         "gamma-plugin-a": _plugin("a"),  # the thesis's Gamma search, two readings
         "gamma-plugin-b": _plugin("b"),
         "grid": _grid,

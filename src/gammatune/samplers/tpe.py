@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammatune.errors import MissingExtra
+from gammatune.errors import require
 from gammatune.records import Observation, Values
 from gammatune.samplers.history import History
 from gammatune.space import Choice, Int, Space
@@ -23,12 +23,7 @@ class TPE:
     """
 
     def __init__(self, space: Space, rng: np.random.Generator, initial: int = 10) -> None:
-        try:
-            import optuna
-        except ImportError as error:
-            raise MissingExtra(
-                "the sampler tpe needs Optuna; install it with: pip install 'gammatune[optuna]'"
-            ) from error
+        optuna = require("optuna", "optuna", "the sampler tpe needs")
         self._optuna = optuna
         self.history = History(space)
         self._trials: dict[Hashable, Trial] = {}

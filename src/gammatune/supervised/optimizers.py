@@ -9,18 +9,17 @@ literature and torch's documentation use for the method, with a decade to spare 
 """
 
 import contextlib
-import importlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gammatune.errors import InvalidArgument, MissingExtra
+from gammatune.errors import InvalidArgument, require
 from gammatune.supervised.muon import MuonAdamW, has_muon, is_matrix
 
 
@@ -40,24 +39,15 @@ class Recipe:
 def _prodigy(parameters: Iterable[nn.Parameter], **options: float) -> Optimizer:
     """As its README advises where there is a warm-up. Its bias correction, advised for diffusion models, stays off:
     with both, trainings of less than 200 steps and short looks learn nothing at a rate of 1 (docs/diary.md)."""
-    package = _needed("prodigyopt")
+    package = require("prodigyopt", "optimizers")
     with contextlib.redirect_stdout(io.StringIO()):  # it prints which form of weight decay it uses
         made: Optimizer = package.Prodigy(parameters, safeguard_warmup=True, **options)
     return made
 
 
 def _schedule_free(parameters: Iterable[nn.Parameter], **options: float) -> Optimizer:
-    made: Optimizer = _needed("schedulefree").AdamWScheduleFree(parameters, **options)
+    made: Optimizer = require("schedulefree", "optimizers").AdamWScheduleFree(parameters, **options)
     return made
-
-
-def _needed(package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"{package} is not installed; install it with: pip install 'gammatune[optimizers]'"
-        ) from error
 
 
 OptimizerName: TypeAlias = Literal[

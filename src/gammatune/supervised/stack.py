@@ -168,7 +168,7 @@ class Stack:
         return mapped
 
     def _watch(self, gradients: Sequence[Tensor]) -> None:
-        """Look at the gradients, (K, numbers) each, that `Sentinel` looks at in this step, and as it does."""
+        """Look at the gradients, (K, numbers) each, that `DivergenceCheck` looks at in this step, and as it does."""
         size = gradients[self._watched[0]].sum(dim=1).abs()
         bad = ~(size < self._limit)  # not >=: NaN compares false
         if self.steps == 1 and size.is_cpu:

@@ -119,7 +119,7 @@ class Supervised(TorchLoop):
     @property
     def _optimizer(self) -> Optimizer:
         """That which takes the steps of this run."""
-        return self._steering.optimizers[0]
+        return self._hyperparameters.optimizers[0]
 
     # -- several nets
 
@@ -194,7 +194,7 @@ class Supervised(TorchLoop):
         passed = []  # examples and batches after each step
         for batch in self.batches(self._train, epoch, lead):
             inputs, targets = self._pair(batch)
-            stack.step(inputs, targets, self._steering.bent)
+            stack.step(inputs, targets, self._hyperparameters.bent)
             passed.append((lead.trained, lead.batches))
             lead.diverged = stack.is_due and all(stack.diverged())
         for meter, step in zip(meters, stack.diverged(), strict=True):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch
+from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch, require
 
 # Where checkpoints keep the weights: torch's tutorials, Lightning, and the training scripts of torchvision and timm.
 NESTS = ("state_dict", "model_state_dict", "model", "network", "net")
@@ -130,13 +130,7 @@ def first_line(error: Exception) -> str:
 def _read_safetensors(path: Path) -> Mapping[str, object]:
     if not path.exists():
         raise FileNotFoundError(path)
-    try:
-        from safetensors.torch import load_file  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise MissingExtra(
-            f"{path} is read by the package safetensors, which is not installed: pip install safetensors"
-        ) from None
-    found: Mapping[str, object] = load_file(path)
+    found: Mapping[str, object] = require("safetensors.torch", None, f"{path} is read by").load_file(path)
     return found
 
 

@@ -45,9 +45,8 @@ def log_ei(p: Predictive, best: float, xi: float = 0.0) -> Array:  # (q,)
         known = np.where(np.isnan(gap), np.nan, np.log(np.maximum(gap, 0.0)))
         z = gap / p.scale
         # s h(z) where z overflows is the gap itself
-        spread = np.where(
-            np.isposinf(z) & (p.scale > 0), np.log(gap), np.log(p.scale) + p.log_ei0(z)
-        )  # (9), (10)
+        # (9), (10)
+        spread = np.where(np.isposinf(z) & (p.scale > 0), np.log(gap), np.log(p.scale) + p.log_ei0(z))
         spread = np.where(np.isposinf(p.scale) & np.isfinite(gap), np.inf, spread)
         out = np.where(p.scale == 0, known, spread)
         return np.where(p.scale >= 0, out, np.nan)

@@ -114,9 +114,8 @@ class GammaProcess:
         c, half = self._project(Z)
         loc = self._location(c)  # (k, q)
         drawn = rng.choice(len(self.weights), size=count, p=self.weights / self.weights.sum())
-        scale = (
-            np.sqrt(self.b_n[drawn] / rng.gamma(self.a_n, size=count)) * self.data.spread
-        )  # 1 / sqrt(lambda)
+        # 1 / sqrt(lambda)
+        scale = np.sqrt(self.b_n[drawn] / rng.gamma(self.a_n, size=count)) * self.data.spread
         standard = rng.standard_normal((count, len(Z)))
         out = np.empty((count, len(Z)))
         for k in np.unique(drawn):

@@ -27,9 +27,8 @@ LENGTHSCALES = (0.03, 3.0)
 RHO = (1e-6, 1.0)
 STARTS = (0.1, 0.3, 1.0)  # lengthscales to start from: the evidence of a few points often has several tops
 
-FLOOR = (
-    1e-12  # least signal variance (standardised): equal scores would otherwise give 0, and a density of inf
-)
+# least signal variance (standardised): equal scores would otherwise give 0, and a density of inf
+FLOOR = 1e-12
 
 
 class GP:

@@ -27,9 +27,8 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 JITTER = 1e-10  # the first jitter tried, relative to the diagonal of C
 ROUND = 64  # nodes a round in two or more dimensions: a guess
 KEPT = 32  # of them for the posterior
-NEGLIGIBLE = (
-    1e-4  # nodes lighter than this share of the heaviest are left out: they cost time and say nothing
-)
+# nodes lighter than this share of the heaviest are left out: they cost time and say nothing
+NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class PolicyContract:
             assert later.loss == training.loss
 
     @pytest.mark.parametrize("at_once", [2, 5])
-    def test_a_crew_changes_nothing(self, at_once: int) -> None:
+    def test_an_executor_changes_nothing(self, at_once: int) -> None:
         alone, training = self.run(at_once=at_once)
         crew = FakeCrew(self.training, lambda tasks: tasks[::-1])
         together, other = self.run(at_once=at_once, crew=crew)
@@ -115,7 +115,7 @@ class PolicyContract:
         assert {outcome.values["lr"] for outcome in tuner.result.course} == {0.1}
         assert training.loss == tuner.result.course[-1].metrics["loss"]
 
-    def test_it_ends_soon_when_asked_to(self) -> None:
+    def test_a_stopped_run_ends_soon(self) -> None:
         whole = len(self.run()[0].result.rollouts)
         tuner, training = self.run(stop_at=0)
         assert len(tuner.result.rollouts) < max(whole, 2)

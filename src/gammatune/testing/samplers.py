@@ -101,7 +101,7 @@ class SamplerContract:
         assert one == two
         assert one != other
 
-    def test_what_was_told_but_not_asked_is_learned_and_never_proposed(self) -> None:
+    def test_what_was_told_unproposed_is_learned_and_never_proposed(self) -> None:
         sampler = self.start(FINITE)
         told = list(FINITE.grid(6))[1:5]
         for values in told:

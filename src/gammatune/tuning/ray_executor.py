@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import InvalidArgument, MissingExtra, WorkerLost, WorkerWarning
+from gammatune.errors import InvalidArgument, WorkerLost, WorkerWarning, require
 from gammatune.metrics.objectives import Objective
 from gammatune.records import Outcome
 from gammatune.tuning.executor import Task, train
@@ -64,13 +64,7 @@ class RayCrew:
         address: str | None = None,
         workers: int | None = None,
     ) -> None:
-        try:
-            import ray
-            import ray.cloudpickle as pickle
-        except ImportError as error:
-            raise MissingExtra(
-                "Ray is not installed; install it with: pip install 'gammatune[ray]'"
-            ) from error
+        ray, pickle = require("ray", "ray"), require("ray.cloudpickle", "ray")
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
             raise InvalidArgument(f"workers={workers!r}: give a whole number of 1 or more")
         self._ray = ray
@@ -79,7 +73,7 @@ class RayCrew:
         self._cuda = device.type == "cuda"
         self._settings = Settings.here()
         try:
-            self._recipe: Any = pickle.dumps(recipe)  # type: ignore[no-untyped-call]
+            self._recipe: Any = pickle.dumps(recipe)
         except Exception as error:
             raise InvalidArgument(
                 f"parallel='ray' builds the training in other processes, and it cannot be pickled ({error}); keep "
@@ -200,7 +194,7 @@ class RayCrew:
 
     def _look_round(self) -> None:
         """How many workers the cluster has room for, and what each of them needs."""
-        nodes = self._ray.nodes()  # type: ignore[no-untyped-call]
+        nodes = self._ray.nodes()
         machines = [node["Resources"] for node in nodes if node["Alive"]]
         # one with fewer processors than a worker has threads takes one worker all the same
         most = max(machine.get("CPU", 0.0) for machine in machines)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gammatune.errors import InvalidArgument, JournalError, JournalWarning
+from gammatune.errors import AnotherRun, InvalidArgument, JournalError, JournalWarning
 from gammatune.journal.events import Event, text_of
 from gammatune.journal.history import Story
 from gammatune.policy.older import Taken
@@ -40,7 +40,7 @@ def refuse_another_run(past: Event, asked: Event) -> None:
         pairs += [(name, past["structure"].get(name), asked.get("structure", {}).get(name)) for name in names]
     for name, was, now in pairs:
         if was is not MISSING and was != now:
-            raise JournalError(
+            raise AnotherRun(
                 f"the run directory holds another run: it was begun with {_words(name, was)}, and "
                 f"{_words(name, now)} is asked for now. To go on with it ask for the same; for a new run give "
                 "another directory"

@@ -75,7 +75,7 @@ class Differences:
         for a, b in here.differences(there):
             leaf = b or a
             assert leaf is not None
-            root = leaf.node.lineage[0]
+            root = leaf.node.from_root[0]
             if leaf.node.where in self.restless or root.where == without or _is_told_by_its_state(root):
                 continue
             unit = self._unit(leaf.node)
@@ -87,7 +87,7 @@ class Differences:
 
     def _unit(self, node: Node) -> Node:
         """What can be handed in, the outermost; else the attribute or variable itself."""
-        line = node.lineage
+        line = node.from_root
         for one in line[1:]:
             if id(one.value) not in self.handed and can_be_handed_in(one.value):
                 return one

@@ -289,7 +289,7 @@ class _Examination:
     def _find_schedulers(self) -> None:
         """Schedulers of these optimizers that were not handed in: named, and from then on taken as if they were."""
         for node in Survey(self._subject.roots).nodes:
-            inside = any(isinstance(one.value, LRScheduler) for one in node.lineage[:-1])
+            inside = any(isinstance(one.value, LRScheduler) for one in node.from_root[:-1])
             if not isinstance(node.value, LRScheduler) or inside:
                 continue
             scheduled = getattr(node.value, "optimizer", None)

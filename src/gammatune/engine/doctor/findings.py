@@ -114,7 +114,7 @@ def _values(pairs: list[tuple[Leaf | None, Leaf | None]]) -> str:
 
 def _advice(unit: Node, handed: frozenset[int]) -> str:
     """For what cannot be handed in itself: to whom it belongs, and what that needs."""
-    line = unit.lineage
+    line = unit.from_root
     owner = next(
         (one for one in reversed(line[:-1]) if not callable(one.value) or hasattr(one.value, "forward")), None
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.errors import InvalidArgument, InvalidData, MissingExtra
+from gammatune.errors import InvalidArgument, InvalidData, require
 from gammatune.pipeline.data.dataset import Data
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
@@ -113,12 +113,9 @@ def read_images(files: Sequence[Path], shape: tuple[int, int], mode: str) -> NDA
 
 
 def _pillow() -> tuple[Any, Any]:
-    try:
-        from PIL import Image, ImageOps
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "images are read by Pillow; install it with: pip install 'gammatune[images]'"
-        ) from error
+    require("PIL", "images", "images are read by")
+    from PIL import Image, ImageOps
+
     return Image, ImageOps
 
 

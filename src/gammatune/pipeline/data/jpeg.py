@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.errors import InvalidData, MissingExtra
+from gammatune.errors import InvalidData, require
 from gammatune.files import whole_file
 from gammatune.pipeline.data.dataset import Data, make_data
 from gammatune.pipeline.data.npz import read_arrays
@@ -136,12 +136,8 @@ def _named(path: str | Path, labels: NDArray[Any], names: NDArray[Any]) -> NDArr
 
 
 def _decode(path: str | Path, pieces: Sequence[bytes]) -> NDArray[np.uint8]:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "JPEGs are decoded by Pillow; install it with: pip install 'gammatune[images]'"
-        ) from error
+    require("PIL", "images", "JPEGs are decoded by")
+    from PIL import Image
 
     images: list[NDArray[np.uint8]] = []
     mode = ""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gammatune.errors import InvalidData, MissingExtra
+from gammatune.errors import InvalidData, require
 from gammatune.pipeline.data.numerals import Mark, Read, read_numbers
 
 if TYPE_CHECKING:
@@ -39,12 +39,7 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "") -> Read:
     learned: how the table trained on writes decimals, by which a file is read that does not tell.
     Raises InvalidData: no such file, no table, no rows, names twice. MissingExtra: pandas is not installed.
     """
-    try:
-        import pandas as pd  # noqa: F401 - said before the file is looked at
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "tables are read by pandas; install it with: pip install 'gammatune[tables]'"
-        ) from error
+    require("pandas", "tables", "tables are read by")  # said before the file is looked at
     path = Path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
@@ -76,10 +71,9 @@ def _parquet(path: Path) -> "pd.DataFrame":
 
     try:
         frame = pd.read_parquet(path)
-    except ImportError as error:
-        raise MissingExtra(
-            "Parquet files are read by pyarrow; install it with: pip install 'gammatune[tables]'"
-        ) from error
+    except ImportError:
+        require("pyarrow", "tables", "Parquet files are read by")
+        raise
     except MemoryError:  # no fault of the file
         raise
     except PermissionError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammatune.errors import InvalidArgument, MissingExtra
+from gammatune.errors import InvalidArgument, require
 from gammatune.journal.events import text_of
 from gammatune.journal.history import FILE, Story, replay
 from gammatune.metrics.catalogue import Measure as Interval
@@ -183,12 +183,7 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
 
 def render(template: str, context: Mapping[str, Any]) -> str:
     """A template of ours, style and script put into it. Raises MissingExtra."""
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtra(
-            "a page is made with jinja2, which is not installed; install it with: pip install 'gammatune[report]'"
-        ) from error
+    jinja2 = require("jinja2", "report", "a page is made with")
     home = Path(__file__).parent / "templates"
     world = jinja2.Environment(
         loader=jinja2.FileSystemLoader(home),
@@ -198,7 +193,8 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     own = {name: (home / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    return world.get_template(template).render(**own, **context)
+    page: str = world.get_template(template).render(**own, **context)
+    return page
 
 
 def _story(run: "str | os.PathLike[str] | Result") -> tuple[Story, Path | None]:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune.engine.doctor.object_graph import LONG, Held, Survey, digest_of
+from gammatune.engine.doctor.object_graph import Held, Survey, digest_of
+from gammatune.engine.doctor.things import LONG
 
 
 def places(first: Survey, second: Survey) -> list[str]:

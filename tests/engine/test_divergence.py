@@ -6,66 +6,66 @@ import pytest
 import torch
 from torch import nn
 
-from gammatune.engine.divergence import READ_EVERY, TURN, Sentinel
+from gammatune.engine.divergence import READ_EVERY, TURN, DivergenceCheck
 
 
-def watched(bad: dict[str, float] | None = None) -> tuple[nn.Module, Sentinel]:
+def watched(bad: dict[str, float] | None = None) -> tuple[nn.Module, DivergenceCheck]:
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for name, parameter in model.named_parameters():
         parameter.grad = torch.zeros_like(parameter)
         if bad and name in bad:
             parameter.grad.view(-1)[0] = bad[name]
-    return model, Sentinel(optimizer)
+    return model, DivergenceCheck(optimizer)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_bad_loss_spoils_every_gradient_and_is_seen_at_once(value: float) -> None:
-    _, sentinel = watched(dict.fromkeys(("0.weight", "0.bias", "2.weight", "2.bias"), value))
-    assert sentinel.diverged()
+    _, check = watched(dict.fromkeys(("0.weight", "0.bias", "2.weight", "2.bias"), value))
+    assert check.diverged()
 
 
 @pytest.mark.parametrize("name", ["0.weight", "0.bias", "2.weight", "2.bias"])
 def test_one_bad_gradient_is_met_within_a_turn(name: str) -> None:
-    _, sentinel = watched({name: math.nan})
-    assert any(sentinel.diverged() for _ in range(4 * TURN))
+    _, check = watched({name: math.nan})
+    assert any(check.diverged() for _ in range(4 * TURN))
 
 
 def test_a_finite_blow_up_is_measured_against_the_first_gradient() -> None:
-    model, sentinel = watched({"2.bias": 1.0})
-    assert not sentinel.diverged()
+    model, check = watched({"2.bias": 1.0})
+    assert not check.diverged()
     model[2].bias.grad.fill_(1e9)
-    assert not sentinel.diverged()
+    assert not check.diverged()
     model[2].bias.grad.fill_(1e11)
-    assert sentinel.diverged()
-    sentinel.reset()
-    assert not sentinel.diverged()  # large from the start: data in large units
+    assert check.diverged()
+    check.reset()
+    assert not check.diverged()  # large from the start: data in large units
 
 
 def test_healthy_gradients_are_left_alone() -> None:
-    _, sentinel = watched({"0.weight": 1e6})
-    assert not any(sentinel.diverged() for _ in range(100))
+    _, check = watched({"0.weight": 1e6})
+    assert not any(check.diverged() for _ in range(100))
 
 
 def test_no_gradient_at_all() -> None:
     model = nn.Linear(2, 2)
-    assert not Sentinel(torch.optim.SGD(model.parameters(), lr=0.1)).diverged()
+    assert not DivergenceCheck(torch.optim.SGD(model.parameters(), lr=0.1)).diverged()
 
 
 def test_on_an_accelerator_the_flag_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path of an accelerator, walked on the CPU: nothing is read between the readings."""
-    model, sentinel = watched()
+    model, check = watched()
     monkeypatch.setattr(torch.Tensor, "is_cpu", property(lambda self: False))
-    assert not sentinel.diverged()
+    assert not check.diverged()
     model[2].bias.grad.fill_(math.nan)
-    said = [sentinel.diverged() for _ in range(READ_EVERY - 1)]
+    said = [check.diverged() for _ in range(READ_EVERY - 1)]
     assert said == [False] * (READ_EVERY - 2) + [True]
-    sentinel.reset()
-    assert not sentinel.finally_diverged()
-    assert sentinel.diverged()  # before any update: it is the data or the loss
-    sentinel.reset()
+    check.reset()
+    assert not check.finally_diverged()
+    assert check.diverged()  # before any update: it is the data or the loss
+    check.reset()
     model[2].bias.grad.fill_(0.0)
-    sentinel.diverged()
+    check.diverged()
     model[2].bias.grad.fill_(math.nan)
-    assert not sentinel.diverged()
-    assert sentinel.finally_diverged()
+    assert not check.diverged()
+    assert check.finally_diverged()

@@ -1,0 +1,161 @@
+"""What takes part in a training: told apart, looked over before anything is trained, and said in words."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from gammatune.engine.forks.sharding import refuse_flat
+from gammatune.engine.forks.snapshot import refuse_without_numbers
+from gammatune.engine.forks.streams import Stream
+from gammatune.engine.hyperparameters import rate_of
+from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
+
+
+class Parts:
+    """modules, optimizers, extras, streams: what was handed in as `TorchLoop` says, by what it is.
+
+    choice: the optimizers by name, where one of them is to be chosen; else empty.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Sequence[nn.Module],
+        optimizer: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
+        state: Sequence[Any],
+        *,
+        multiplier: bool,
+    ) -> None:
+        self.modules: list[nn.Module] = _listed(model, nn.Module, "model")
+        self.choice = dict(optimizer) if isinstance(optimizer, Mapping) else {}
+        self.optimizers: list[Optimizer] = _listed(
+            list(self.choice.values()) or optimizer, Optimizer, "optimizer"
+        )
+        self.streams: list[Stream] = []
+        self.extras: list[Any] = []
+        for item in state:
+            self._sort_in(item, multiplier=multiplier)
+        self._refuse_unseen_schedulers(multiplier)
+        self._refuse_nothing_to_train()
+        refuse_flat(self.modules)
+
+    def structure(self) -> dict[str, str]:
+        """See `Storable`. Raises NotRestorable where a parameter is yet to be made."""
+        others = [type(item).__qualname__ for item in (*self.extras, *self.streams)]
+        said = {
+            "model": "; ".join(map(_model_in_words, self.modules)),
+            "optimizer": "; ".join(map(_optimizer_in_words, self.optimizers)),
+        }
+        return said | ({"state": ", ".join(others)} if others else {})
+
+    def _sort_in(self, item: Any, *, multiplier: bool) -> None:
+        if isinstance(item, LRScheduler) and not multiplier:
+            raise ConflictingControl(
+                f"a {type(item).__name__} sets the learning rate, and so does gammatune: leave it out, or pass "
+                "multiplier=True so that gammatune scales what it sets"
+            )
+        if isinstance(item, nn.Module):
+            self.modules.append(item)
+        elif isinstance(item, Optimizer):
+            raise InvalidArgument(
+                f"a {type(item).__name__} optimizer was handed in as state: give it as optimizer=[...]"
+            )
+        elif isinstance(item, Stream):
+            self.streams.append(item)
+        elif hasattr(item, "state_dict") and hasattr(item, "load_state_dict"):
+            self.extras.append(item)
+        else:
+            raise NotRestorable(
+                f"state=[{type(item).__name__}]: the object has no state_dict and load_state_dict, so a fork "
+                "cannot put it back; give it both, or leave it out if it does not change while training"
+            )
+
+    def _refuse_unseen_schedulers(self, multiplier: bool) -> None:
+        """In multiplier mode a scheduler stays, so forks must put it back, so it must be handed in."""
+        known = any(isinstance(extra, LRScheduler) for extra in self.extras)
+        if multiplier and not known and any(hasattr(o.step, "_wrapped_by_lr_sched") for o in self.optimizers):
+            raise NotRestorable(
+                "a learning-rate scheduler is attached to the optimizer; hand it in as state=[scheduler], so that "
+                "a rollout does not move it"
+            )
+
+    def _refuse_nothing_to_train(self) -> None:
+        modules = any(True for module in self.modules for _ in module.parameters())
+        if not modules and not any(group["params"] for o in self.optimizers for group in o.param_groups):
+            raise InvalidArgument(
+                f"there is nothing to train: neither the model ({type(self.modules[0]).__name__}) nor the optimizer "
+                "has a parameter"
+            )
+
+
+def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
+    """The absolute learning rate a search starts around: the first group's that is above 0."""
+    for one in _listed(optimizer, Optimizer, "optimizer"):
+        for group in one.param_groups:
+            if (lr := rate_of(group, one)) > 0:
+                return lr
+    raise InvalidArgument("no parameter group has a learning rate above 0: set one on the optimizer")
+
+
+def _model_in_words(model: nn.Module) -> str:
+    """ "Net: 12 tensors, 12,345 numbers, 3fa9c1"; the last from names, shapes, dtypes and classes."""
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    for _, tensor in tensors:
+        refuse_without_numbers(tensor)
+    distinct = {id(tensor): tensor.numel() for _, tensor in tensors}
+    parts = [(name, type(part).__qualname__) for name, part in model.named_modules(remove_duplicate=False)]
+    described = [(name, list(tensor.shape), str(tensor.dtype)) for name, tensor in tensors]
+    short = hashlib.sha256(repr((parts, described)).encode()).hexdigest()[:6]
+    return f"{type(model).__name__}: {len(distinct)} tensors, {sum(distinct.values()):,} numbers, {short}"
+
+
+def _optimizer_in_words(optimizer: Optimizer) -> str:
+    groups = len(optimizer.param_groups)
+    parameters = sum(len(group["params"]) for group in optimizer.param_groups)
+    return (
+        f"{type(optimizer).__name__}: {groups} group{'' if groups == 1 else 's'}, "
+        f"{parameters} parameter{'' if parameters == 1 else 's'}"
+    )
+
+
+def _listed(given: Any, kind: type, name: str) -> list[Any]:
+    items = [given] if isinstance(given, kind) else list(given) if isinstance(given, (list, tuple)) else []
+    if not items or not all(isinstance(item, kind) for item in items):
+        wrong = next((item for item in items if not isinstance(item, kind)), given)
+        what = wrong.__name__ if isinstance(wrong, type) else type(wrong).__name__
+        raise InvalidArgument(
+            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not "
+            + (
+                f"the class {what}; make one of it"
+                if isinstance(wrong, type)
+                else f"{what}{_instead(wrong, name)}"
+            )
+        )
+    return items
+
+
+def _instead(given: Any, name: str) -> str:
+    """Where a thing belongs that was given as the optimizer or the model."""
+    if isinstance(given, LRScheduler):
+        return ": a scheduler is handed in as state=[scheduler], with multiplier=True"
+    if isinstance(given, (nn.Module, Optimizer)):
+        return f": give it as {'model' if isinstance(given, nn.Module) else 'optimizer'}="
+    if hasattr(given, "state_dict"):  # a GradScaler
+        return ": what else changes while training is handed in as state=[...]"
+    return ""
+
+
+def refuse_prepared(*given: Any) -> None:
+    """Raises InvalidArgument at what accelerate has prepared: its Accelerator decides whether a step is one, by
+    counters that no fork knows of, so that a trial would move the accumulation of the training itself."""
+    for item in given:
+        if getattr(item, "_is_accelerate_prepared", False):
+            raise InvalidArgument(
+                f"a {type(item).__name__} was prepared by accelerate, which decides by counters of its own when a "
+                "step is one, so that a trial cannot be taken back. Hand over model, optimizer, loader and scheduler "
+                "as they were before accelerator.prepare, write loss.backward() for accelerator.backward(loss), and "
+                "step in every k-th batch where gradients are accumulated"
+            )

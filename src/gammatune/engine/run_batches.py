@@ -1,0 +1,186 @@
+"""The batches that one call of `run.batches` gives, counted as they are taken."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from gammatune.cost import Call, Meter, units
+from gammatune.engine.batches import (
+    Epoch,
+    Loader,
+    drawn,
+    empty_loader,
+    length_of,
+    of_the_loader,
+    refuse_endless,
+    versions,
+)
+from gammatune.engine.hyperparameters import Hyperparameters
+from gammatune.engine.loaders import Loaders
+from gammatune.engine.lockstep import Lockstep
+from gammatune.errors import NotRestorable
+from gammatune.records import FLAT
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """epoch: one pass, as the loader says, None where its length need not be known. passes: at most so many.
+    batches: in all of them, 0 where that is not known. leaves: after how many the loop body leaves, 0: it does not.
+    epoch_batches: of an epoch that ends there. horizon: the batches after which the shape of the rates ends.
+    """
+
+    epoch: Epoch | None
+    passes: int
+    batches: int
+    leaves: int
+    epoch_batches: int
+    horizon: int
+
+
+class RunBatches:
+    """One call of `run.batches`, charged to `meter`, its rates bent along the way."""
+
+    def __init__(
+        self,
+        loader: Loader,
+        epoch: int,
+        meter: Meter,
+        examples: Callable[[Any], int],
+        *,
+        loaders: Loaders,
+        lockstep: Lockstep,
+        hyperparameters: Hyperparameters,
+    ) -> None:
+        self._loaders, self._lockstep, self._hyperparameters = loaders, lockstep, hyperparameters
+        self._loader, self._epoch, self._meter, self._examples = loader, epoch, meter, examples
+        self._plan = self._planned()
+        self._call = Call(self._plan.batches)
+        meter.calls.append(self._call)
+        self._trained = meter.trained  # before the first of them
+        self._size = 0  # examples in the batch that was taken last
+        self._steps = 0  # and the optimizer's steps when it was
+        self._idle = 0  # batches without a step
+
+    def __iter__(self) -> Iterator[Any]:
+        """They end early when the rollout diverges or may use no more."""
+        meter, loaders, loader, plan, call = self._meter, self._loaders, self._loader, self._plan, self._call
+        # a list's batches come again as they are; a loop that spoils them does so in its first pass
+        watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
+        nth = loaders.next_pass(loader)
+        try:
+            for ahead in range(plan.passes):
+                if meter.ended:
+                    break
+                # after a whole pass the loader comes to its own end, which may draw random numbers
+                whole = plan.epoch is None or plan.batches - call.batches >= plan.epoch.batches
+                started = call.batches
+                for batch, count in self._paid(loaders.play(loader, self._epoch + ahead, nth, meter)):
+                    self._take(count)
+                    before = versions(batch) if watched else None
+                    yield batch
+                    self._idle -= meter.steps > self._steps
+                    if watched and versions(batch) != before:
+                        raise NotRestorable(
+                            "the loop changed a batch of the list in place, so no other run would see it as it was; "
+                            "work on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
+                        )
+                    if meter.diverged or (call.batches == plan.batches and not whole):
+                        break
+                if call.batches == started and not meter.ended:
+                    raise empty_loader(loader)
+                if whole:
+                    loaders.exhausted.add(id(loader))
+        except GeneratorExit:  # the loop body goes on without the rest
+            self._leave()
+            raise
+        self._end()
+
+    def _planned(self) -> _Plan:
+        meter, loaders, loader = self._meter, self._loaders, self._loader
+        refuse_endless(loader, length_of(loader))
+        passes = meter.length.passes
+        # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
+        # draws and the training's alternate.
+        known = loaders.is_restorable(loader) or passes is None or meter.shape != FLAT
+        epoch = None
+        if known:
+            with of_the_loader(meter):
+                epoch = self._lockstep.epoch_of_all(
+                    partial(loaders.epoch_of, loader, self._epoch, self._examples)
+                )
+            if not epoch.batches:
+                raise empty_loader(loader)
+        # An epoch is as long as the loop body goes; how long it may be, only the loader says.
+        leaves = meter.leaves_at(len(meter.calls))
+        there = 0 if epoch is None else epoch.batches
+        epoch_batches = min(leaves, there) or there
+        if passes is None:
+            batches = meter.length.batches(epoch_batches)
+            passes = math.ceil(batches / there)
+        else:
+            batches = passes * there
+        return _Plan(epoch, passes, batches, leaves, epoch_batches, min(batches, leaves) or batches)
+
+    def _paid(self, source: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+        """The batches of a pass, as far as every rank has one and the allowance goes, each with the number of its
+        examples, those of all ranks together."""
+        meter = self._meter
+        for batch in drawn(source, meter):
+            size, evaluated, ready = self._lockstep.share(meter, self._examples(batch), ready=True)
+            if not ready:
+                return
+            if units(meter.trained, evaluated) + size > meter.allowance:
+                meter.cut = True
+                meter.note = "the budget was spent before the rollout had ended"
+                return
+            yield batch, size
+        self._lockstep.share(meter)
+
+    def _take(self, size: int) -> None:
+        meter, plan = self._meter, self._plan
+        meter.trained += size
+        meter.batches += 1
+        if plan.epoch is not None:
+            self._hyperparameters.bend(meter.shape((self._call.batches + 0.5) / plan.horizon))
+        self._call.batches += 1
+        self._size, self._steps = size, meter.steps
+        self._idle += 1
+
+    def _leave(self) -> None:
+        """The loop body did not take the rest."""
+        meter, call, plan = self._meter, self._call, self._plan
+        if not meter.ended:  # else it raised
+            if self._idle == 1 and meter.steps == self._steps and call.batches > 1:
+                # it has drawn one to see that it had enough
+                call.batches -= 1
+                meter.trained, meter.batches = meter.trained - self._size, meter.batches - 1
+            call.left = 0 < call.batches < plan.batches
+        if plan.epoch is not None:
+            self._count_epoch(plan.epoch, plan.epoch_batches, call.batches if call.left else plan.leaves)
+
+    def _end(self) -> None:
+        meter, plan, done = self._meter, self._plan, self._call.batches
+        if plan.epoch is None:
+            if not meter.ended:
+                meter.epoch_batches += done // plan.passes
+                meter.epoch_examples += (meter.trained - self._trained) // plan.passes
+        elif done > plan.leaves:  # to the end, whatever was believed
+            self._count_epoch(plan.epoch, plan.epoch.batches, 0)
+        else:
+            self._count_epoch(plan.epoch, plan.epoch_batches, plan.leaves)
+        if not meter.diverged and self._hyperparameters.diverged_at_last():
+            meter.diverged = True
+            meter.note = "the gradient was not finite near the end of the rollout"
+        if not meter.told:
+            self._lockstep.share(meter)
+
+    def _count_epoch(self, epoch: Epoch, batches: int, leaves: int) -> None:
+        """What an epoch has, told by so many batches of it and their examples. batches: along which the rate went.
+        leaves: after which the loop body leaves it; 0: it does not."""
+        meter, done = self._meter, self._call.batches
+        seen = meter.trained - self._trained
+        meter.epoch_batches += batches
+        examples, of = (seen, done) if leaves and done else (epoch.examples(done, seen), epoch.batches)
+        meter.epoch_examples += round(examples * (min(leaves, epoch.batches) or of) / of)
