@@ -12,6 +12,7 @@ from rich.text import Text
 from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal.history import FILE, Story, replay
+from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.records import FLAT
 from gammatune.report.several import several
 from gammatune.report.wording import (
@@ -34,18 +35,7 @@ from gammatune.report.wording import (
 )
 from gammatune.space import parse
 
-# In per cent; others are numbers of their own kind.
-SHARES = ("accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc")
 SHOWN = 4  # measures with their intervals, which fit beside each other
-FIRST = (
-    "accuracy",
-    "auc",
-    "f1",
-    "balanced-accuracy",
-    "rmse",
-    "r2",
-    "mae",
-)  # the one that was asked for before all
 RUN_COLUMNS = (
     "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
 )  # fmt: skip
@@ -181,12 +171,12 @@ def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> R
 
 
 def _value(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name in SHARES else f"{value:.3g}"
+    return f"{100 * value:.2f} %" if words_of(name).in_percent else f"{value:.3g}"
 
 
 def _interval(name: str, measure: Sequence[float]) -> str:
     _, low, high = measure
-    return f"{100 * low:.1f} – {100 * high:.1f} %" if name in SHARES else f"{low:.3g} – {high:.3g}"
+    return f"{100 * low:.1f} – {100 * high:.1f} %" if words_of(name).in_percent else f"{low:.3g} – {high:.3g}"
 
 
 def ending(story: Story, run_dir: str | None) -> list[str]:

@@ -37,17 +37,8 @@ from gammatune.files import whole_file_of_run
 from gammatune.journal.events import Event, note_event
 from gammatune.journal.history import PREDICTIONS, WEIGHTS
 from gammatune.journal.writer import Echo, Journal
-from gammatune.metrics.catalogue import (
-    LEVEL,
-    Answers,
-    Measure,
-    MetricName,
-    imbalance,
-    measured,
-    recipe,
-    relevant,
-    undefined,
-)
+from gammatune.metrics.bootstrap import LEVEL, Measure, measured
+from gammatune.metrics.catalogue import MetricName, imbalance, recipe, relevant, undefined
 from gammatune.metrics.objectives import (
     DEFAULT_CLASSIFICATION,
     DEFAULT_OWN_LOSS,
@@ -57,6 +48,7 @@ from gammatune.metrics.objectives import (
     for_metric,
     rank,
 )
+from gammatune.metrics.predictions import Answers
 from gammatune.metrics.thesis import Classification, Regression, classification, regression
 from gammatune.policy.replay import Replay
 from gammatune.records import Metrics

@@ -21,7 +21,8 @@ from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.metrics.catalogue import RECIPES, Answers, undefined, value
+from gammatune.metrics.catalogue import METRICS, undefined, value
+from gammatune.metrics.predictions import Answers
 from gammatune.records import Known, Metrics, Values
 from gammatune.seeds import stream
 
@@ -301,7 +302,7 @@ class Supervised(TorchLoop):
         return answers if ensemble is None else replace(answers, spread=torch.cat(spreads).numpy())
 
     def _tally(self) -> "_Tally":
-        heard = None if self._metric is None else self._listening(RECIPES[self._metric].needs)
+        heard = None if self._metric is None else self._listening(METRICS[self._metric].needs)
         return _Tally(self, heard)
 
     def _listening(self, needs: str) -> "_Heard":

@@ -17,8 +17,9 @@ import numpy as np
 from gammatune.errors import InvalidArgument, MissingExtra
 from gammatune.journal.events import text_of
 from gammatune.journal.history import FILE, Story, replay
-from gammatune.metrics.catalogue import Measure as Interval
-from gammatune.metrics.catalogue import learnt
+from gammatune.metrics.bootstrap import Measure as Interval
+from gammatune.metrics.bootstrap import learnt
+from gammatune.metrics.catalogue import FIRST, REPORTED, SAME, words_of
 from gammatune.records import Verdict
 from gammatune.report.html import figures
 from gammatune.report.html.looks import has_looks
@@ -62,42 +63,6 @@ FEW_CLASSES, WIDE_LABEL = (
     12,
 )  # of so few classes, labels of so many characters stand in the table on a phone
 LONG_LABEL = 3  # characters: longer ones stand in a key below a confusion matrix
-
-MEASURES = {  # title, and what it means
-    "accuracy": ("Accuracy", "share of all examples that were right"),
-    "sensitivity": ("Sensitivity", "share of each class that was found, averaged over the classes"),
-    "specificity": ("Specificity", "share of what is not in a class that was not put there, averaged"),
-    "mcc": ("MCC", "Matthews correlation: 1 perfect, 0 no better than guessing"),
-    "mcc_macro": ("MCC, macro", "the same for each class against the rest, averaged"),
-    "r2": ("R²", "share of the targets' variation that is explained: 1 all of it, 0 none"),
-    "mse": ("MSE", "mean squared error"),
-    "rmse": ("RMSE", "root of the mean squared error: a typical error, in the target's unit"),
-    "balanced-accuracy": (
-        "Balanced accuracy",
-        "share of each class that was found, averaged over the classes",
-    ),
-    "auc": ("AUC", "probability that a case of the class is ranked above one that is not"),
-    "f1": ("F1", "harmonic mean of precision and recall"),
-    "precision": ("Precision", "share of what was put into a class that belongs there"),
-    "recall": ("Recall", "share of a class that was found"),
-    "average-precision": ("Average precision", "precision, averaged over all thresholds"),
-    "log-loss": ("Log loss", "how wrong and how unsure the probabilities are; lower is better"),
-    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
-    "mae": ("MAE", "mean absolute error, in the target's unit"),
-    "medae": ("Median error", "half of the predictions are closer than that, in the target's unit"),
-    "mape": ("MAPE", "mean error as a share of the true value"),
-}
-FIRST = (
-    "accuracy",
-    "balanced-accuracy",
-    "f1",
-    "auc",
-    "mcc",
-    "r2",
-    "mae",
-    "rmse",
-)  # the others are folded away
-LIKE = {"sensitivity": "balanced-accuracy"}  # the same by another name
 
 GLOSSARY = (
     (
@@ -538,7 +503,7 @@ def measures(story: Story) -> list[Measure]:
     if report is None:
         return []
     named = _mapping(report.get("measures"))
-    names = [*named, *(n for n in MEASURES if n in report and n not in named and LIKE.get(n) not in named)]
+    names = [*named, *(n for n in REPORTED if n in report and n not in named and SAME.get(n) not in named)]
     asked = report.get("metric")
     shown = [name for name in FIRST if name in names] or names
     done = []
@@ -554,23 +519,16 @@ def measures(story: Story) -> list[Measure]:
         if triple is None and name == "accuracy" and (confusion := square(report.get("confusion"))):
             count = sum(map(sum, confusion))
             triple = wilson(sum(row[i] for i, row in enumerate(confusion)), count) if count else None
-        heading, meaning = MEASURES.get(name, (name, ""))
+        words = words_of(name)
+        meaning = words.meaning
         if name == asked:
             meaning += " (asked for)"
         if name == "mse" and name not in named and "preprocessing" in story.begin["facts"]:
             meaning += " of the targets divided by their standard deviation"
-        percent = name in (
-            "accuracy",
-            "balanced-accuracy",
-            "sensitivity",
-            "specificity",
-            "precision",
-            "recall",
-            "mape",
-        )
+        percent = words.in_percent
         interval = "" if triple is None else f"{_as(triple[0], percent)} to {_as(triple[1], percent)}"
         is_first = name in shown or name == asked
-        done.append(Measure(heading, meaning, _as(value, percent), interval, is_first))
+        done.append(Measure(words.title, meaning, _as(value, percent), interval, is_first))
     return done
 
 
@@ -672,10 +630,9 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
     held = several(story.report)
     if held is None:
         return None
-    percent = ("accuracy", "sensitivity", "specificity")
     figures_ = [
-        (_heading(story, name), _as(together, name in percent), _as(alone, name in percent))
-        for name, (together, alone) in held.figures.items()
+        (_heading(story, name), *(_as(each, words_of(name).in_percent) for each in pair))
+        for name, pair in held.figures.items()
     ]
     scale = _scale(story, found)
     groups = disagreement(found, None if scale is None else scale[1])
@@ -692,7 +649,7 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
 
 def _heading(story: Story, name: str) -> str:
     standardised = name == "mse" and "preprocessing" in story.begin["facts"]
-    return MEASURES[name][0] + (" of standardised targets" if standardised else "")
+    return words_of(name).title + (" of standardised targets" if standardised else "")
 
 
 def _group(group: Group, *, labels: bool) -> list[str]:
