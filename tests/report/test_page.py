@@ -16,7 +16,9 @@ import gammatune
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra
 from gammatune.journal.history import replay
 from gammatune.metrics.catalogue import METRICS
-from gammatune.report.html.page import measures, verdict, write_report
+from gammatune.report.html.measures import measures
+from gammatune.report.html.page import write_report
+from gammatune.report.html.sentences import verdict
 from gammatune.report.html.timeline import lanes
 from gammatune.report.predictions import load_findings
 

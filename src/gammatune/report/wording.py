@@ -184,6 +184,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
 
 
+def seconds_of(story: Story) -> float:
+    """Of all processes together; of the rollouts alone in older journals."""
+    return story.elapsed or sum(o.seconds for o in story.rollouts)
+
+
 def day_in_words(time: Any) -> str:
     """'2026-11-23', by the calendar on the wall here; empty where it is not known. time: as a journal has it."""
     try:

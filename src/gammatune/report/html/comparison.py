@@ -11,11 +11,12 @@ import numpy as np
 
 from gammatune.errors import InvalidArgument
 from gammatune.journal.history import Story, replay
-from gammatune.report.html import figures, page
+from gammatune.report.html import figures, page, sentences, tables
+from gammatune.report.html.measures import measures
 from gammatune.report.html.svg import Axis, Picture, number
 from gammatune.report.predictions import Findings, load_findings, of_mean, square
 from gammatune.report.several import nets_of
-from gammatune.report.wording import cost_in_short, duration, is_open
+from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of
 
 MOST = 8  # runs: as many as there are dashes and marks to tell them apart
 NAME = "comparison.html"
@@ -93,7 +94,7 @@ def comparison(runs: Sequence[One]) -> dict[str, Any]:
     pairs = _pairs(runs)
     return {
         "title": "Comparison of " + ", ".join(one.name for one in runs),
-        "runs": [(one.name, one.kind, one.mark, page.title(one.story)) for one in runs],
+        "runs": [(one.name, one.kind, one.mark, sentences.title(one.story)) for one in runs],
         "verdict": _verdict(runs),
         "warnings": _warnings(runs),
         "table_rows": _table(runs),
@@ -147,12 +148,8 @@ def _verdict(runs: Sequence[One]) -> list[str]:
     ]
     if len(costs) > 1 and not any(is_open(one.story.begin) for _, one in costs):
         cheap = min(costs, key=lambda pair: pair[1].story.elapsed or math.inf)[1]
-        words.append(f"{cheap.name} was the fastest, {duration(_seconds(cheap))}.")
+        words.append(f"{cheap.name} was the fastest, {duration(seconds_of(cheap.story))}.")
     return words
-
-
-def _seconds(one: One) -> float:
-    return one.story.elapsed or sum(o.seconds for o in one.story.rollouts)
 
 
 def _same_examples(one: One, other: One) -> bool:
@@ -245,7 +242,7 @@ def _warnings(runs: Sequence[One]) -> list[str]:
         said.append(f"They ran on different devices ({words}): times cannot be compared.")
     for one in runs:
         if one.story.end is None or one.story.end["how"] != "complete":
-            said.append(f"{one.name} did not come to its end ({page.status(one.story)}).")
+            said.append(f"{one.name} did not come to its end ({sentences.status(one.story)}).")
         said += [f"{one.name}: {problem}" for problem in one.found.problems]
     return said
 
@@ -270,7 +267,7 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
         if any(cells):
             rows.append([name, *cells])
 
-    measured = [{m.name: m for m in page.measures(one.story)} for one in runs]
+    measured = [{m.name: m for m in measures(one.story)} for one in runs]
     for name in dict.fromkeys(name for held in measured for name in held):
         row(name, [_with_interval(held.get(name)) for held in measured])
     backs = [one.story.handed_back for one in runs]
@@ -286,10 +283,10 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
             for end, one in zip(ends, runs, strict=True)
         ],
     )
-    row("time", [duration(_seconds(one)) for one in runs])
+    row("time", [duration(seconds_of(one.story)) for one in runs])
     row("seed", [str(one.story.begin["seed"]) for one in runs])
-    row("ended", [page.status(one.story) for one in runs])
-    made = [dict(page.made(one.story)) for one in runs]
+    row("ended", [sentences.status(one.story) for one in runs])
+    made = [dict(tables.made(one.story)) for one in runs]
     for name in ("gammatune", "Python", "torch", "numpy", "device", "threads"):
         row(name, [held.get(name, "") for held in made])
     return rows
