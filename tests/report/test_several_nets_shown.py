@@ -20,7 +20,7 @@ from gammatune.pipeline.train import train
 from gammatune.report import terminal
 from gammatune.report.html import sentences
 from gammatune.report.html.comparison import write_comparison
-from gammatune.report.html.figures import PARTS, shares
+from gammatune.report.html.costs import PARTS, shares
 from gammatune.report.html.timeline import joined, lanes
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.predictions import Findings, load_findings

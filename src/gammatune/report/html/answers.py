@@ -7,7 +7,7 @@ import numpy as np
 
 from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import words_of
-from gammatune.report.html import figures
+from gammatune.report.html import answer_figures as figures
 from gammatune.report.html.held import listed, mapping, reals
 from gammatune.report.html.measures import in_words
 from gammatune.report.html.svg import number

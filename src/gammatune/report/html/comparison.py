@@ -12,8 +12,9 @@ import numpy as np
 from gammatune.errors import InvalidArgument
 from gammatune.journal.history import Story, replay
 from gammatune.report.html import figures, page, sentences, tables
+from gammatune.report.html.costs import LETTERS, PARTS, shares
 from gammatune.report.html.measures import measures
-from gammatune.report.html.svg import Axis, Picture, number
+from gammatune.report.html.svg import KINDS, MARKS, RIGHT, Axis, Picture, number
 from gammatune.report.predictions import Findings, load_findings, of_mean, square
 from gammatune.report.several import nets_of
 from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of
@@ -34,11 +35,11 @@ class One:
 
     @property
     def kind(self) -> str:
-        return figures.KINDS[self.place % len(figures.KINDS)]
+        return KINDS[self.place % len(KINDS)]
 
     @property
     def mark(self) -> str:
-        return figures.MARKS[self.place % len(figures.MARKS)]
+        return MARKS[self.place % len(MARKS)]
 
     @property
     def task(self) -> str:
@@ -100,7 +101,7 @@ def comparison(runs: Sequence[One]) -> dict[str, Any]:
         "table_rows": _table(runs),
         "pairs": pairs,
         "pair_rows": [[p["names"], p["difference"], p["interval"], p["so"]] for p in pairs],
-        "parts": list(zip(figures.LETTERS, figures.PARTS, strict=True)),
+        "parts": list(zip(LETTERS, PARTS, strict=True)),
         "differences": _differences(runs),
         "rate": _rates(runs),
         "progress": [p for i, m in enumerate(_metrics(runs)) if (p := _progress(runs, m, f"progress{i}"))],
@@ -344,11 +345,8 @@ def _rates(runs: Sequence[One]) -> str | None:
     epochs = max(x for _, way in drawn for x, _ in way.points)
     words = "; ".join(f"{one.name}: at most {number(max(r for _, r in way.points))}" for one, way in drawn)
     picture = Picture("The learning rates along the trainings", words, 250, name="rate")
-    left = figures.LEFT
-    x = Axis(0.0, epochs, left, figures.RIGHT)
     y = Axis.over([max(r, floor) for r in rates], 206.0, 26.0, log=True)
-    picture.up(y, left, "learning rate", right=figures.RIGHT)
-    picture.across(x, 206.0, "epochs trained", top=26.0)
+    x = figures.axis_of_epochs(picture, epochs, y, "learning rate")
     for one, way in drawn:
         points = [(x(a), min(max(y(b), 26.0), 206.0)) for a, b in way.points]
         picture.line(points, one.kind)
@@ -373,15 +371,10 @@ def _progress(runs: Sequence[One], metric: str | None, name: str) -> str | None:
     drawn = [(one, line) for one in runs for line in figures.progress(one.story, metric) if line.kept]
     if not drawn:
         return None
-    values = [v for _, line in drawn for _, v in line.points]
-    log = min(values) > 0 and max(values) / min(values) > 20 and metric not in ("accuracy", "r2", None)
     heading = "objective" if metric is None else metric
     words = "; ".join(f"{one.name} ends at {number(line.points[-1][1])}" for one, line in drawn)
     picture = Picture(f"{heading} after each epoch", words, 220, name=name)
-    last = max(x for _, line in drawn for x, _ in line.points)
-    x, y = Axis(0.0, max(last, 1.0), figures.LEFT, figures.RIGHT), Axis.over(values, 176.0, 26.0, log=log)
-    picture.up(y, figures.LEFT, heading, right=figures.RIGHT)
-    picture.across(x, 176.0, "epochs trained", top=26.0)
+    x, y = figures.axes_of_progress(picture, [line for _, line in drawn], metric, heading)
     for one, line in drawn:
         points = [(x(a), y(b)) for a, b in line.points]
         picture.line(points, one.kind)
@@ -391,23 +384,23 @@ def _progress(runs: Sequence[One], metric: str | None, name: str) -> str | None:
 
 def _costs(runs: Sequence[One]) -> str | None:
     """A bar a run; in plain runs where all know them, else in examples."""
-    found = [(one, *figures.shares(one.story)) for one in runs]
+    found = [(one, *shares(one.story)) for one in runs]
     plain = all(p is not None for _, _, p in found) and len({p for _, _, p in found}) == 1
     totals = [sum(s.units for s in parts) / (p if plain and p else 1.0) for _, parts, p in found]
     if not any(totals):
         return None
     words = "; ".join(f"{one.name} {number(t)}" for (one, _, _), t in zip(found, totals, strict=True))
     picture = Picture("What each run cost", words, 56.0 + 36 * len(found), name="cost")
-    x = Axis(0.0, max(totals) * 1.02, 6.0, figures.RIGHT)
+    x = Axis(0.0, max(totals) * 1.02, 6.0, RIGHT)
     for i, ((one, parts, p), total) in enumerate(zip(found, totals, strict=True)):
         top, at = 6.0 + 36 * i, 0.0
         picture.text(6, top + 10, f"{one.name[:34]}: {number(total)}", "tick")
         for part in parts:
             width = part.units / (p if plain and p else 1.0)
-            kind = f"f{figures.PARTS.index(part.name) + 1}"
+            kind = f"f{PARTS.index(part.name) + 1}"
             picture.bar(x(at), top + 14, x(at + width) - x(at), 16, kind, f"{part.name}: {number(width)}")
             if x(at + width) - x(at) > 14:
-                letter = figures.LETTERS[figures.PARTS.index(part.name)]
+                letter = LETTERS[PARTS.index(part.name)]
                 picture.text(x(at + width / 2), top + 26, letter, "letter", "middle")
             at += width
     picture.across(x, 12.0 + 36 * len(found), "plain runs" if plain else "examples' worth", count=4)

@@ -14,12 +14,15 @@ from gammatune.errors import InvalidArgument, MissingExtra
 from gammatune.journal.events import text_of
 from gammatune.journal.history import FILE, Story, replay
 from gammatune.report.html import answers, figures, sentences, tables
+from gammatune.report.html.costs import cost_picture
 from gammatune.report.html.glossary import glossary
 from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
 from gammatune.report.html.measures import measured_on, measures
 from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, bands, surfaces
+from gammatune.report.html.slices import view_pictures
 from gammatune.report.html.timeline import lanes
+from gammatune.report.html.tree import tree_picture
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
 from gammatune.report.wording import asked_in_words, cost_in_words, objective_in_words
@@ -114,11 +117,11 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         **_rate(story),
         "progress": _progress(story),
         "epochs": tables.epochs(story),
-        "tree": figures.tree_picture(story),
+        "tree": tree_picture(story),
         "tried": sentences.tried(story),
         "rollouts": tables.rollouts(story),
         **_believed(story, surfaces(story)),
-        "cost": figures.cost_picture(story),
+        "cost": cost_picture(story),
         "cost_words": None if story.end is None else cost_in_words(story.end, story.begin),
         "said": [str(s) for s in listed(facts.get("said"))],
         "notes": story.notes,
@@ -165,7 +168,7 @@ def _believed(story: Story, seen: Surfaces) -> dict[str, Any]:
             {
                 "title": view.title,
                 "words": view.words,
-                "pictures": figures.view_pictures(view, i, scale),
+                "pictures": view_pictures(view, i, scale),
                 "many": len(view.slices) > 1,
             }
             for i, view in enumerate(seen.views)
