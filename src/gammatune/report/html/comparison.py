@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gammatune.errors import InvalidArgument
 from gammatune.journal.history import Story, replay
 from gammatune.report.html import figures, page, sentences, tables
 from gammatune.report.html.costs import LETTERS, PARTS, shares
 from gammatune.report.html.measures import measures
+from gammatune.report.html.paired import paired, same_examples
 from gammatune.report.html.svg import KINDS, MARKS, RIGHT, Axis, Picture, number
-from gammatune.report.predictions import Findings, load_findings, of_mean, square
+from gammatune.report.predictions import Findings, load_findings, square
 from gammatune.report.several import nets_of
 from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of
 
@@ -92,15 +91,14 @@ def _names(places: Sequence[Path]) -> list[str]:
 
 def comparison(runs: Sequence[One]) -> dict[str, Any]:
     """What the template shows."""
-    pairs = _pairs(runs)
+    pairs = [paired(a.name, a.found, b.name, b.found) for i, a in enumerate(runs) for b in runs[i + 1 :]]
     return {
         "title": "Comparison of " + ", ".join(one.name for one in runs),
         "runs": [(one.name, one.kind, one.mark, sentences.title(one.story)) for one in runs],
         "verdict": _verdict(runs),
         "warnings": _warnings(runs),
         "table_rows": _table(runs),
-        "pairs": pairs,
-        "pair_rows": [[p["names"], p["difference"], p["interval"], p["so"]] for p in pairs],
+        "pair_rows": [pair.row for pair in pairs if pair is not None],
         "parts": list(zip(LETTERS, PARTS, strict=True)),
         "differences": _differences(runs),
         "rate": _rates(runs),
@@ -135,10 +133,10 @@ def _verdict(runs: Sequence[One]) -> list[str]:
     words = [
         f"{best[1].name} has the best figure ({what} {said(best[0])}), {second[1].name} the next ({said(second[0])})."
     ]
-    pair = _pair(best[1], second[1])
+    pair = paired(best[1].name, best[1].found, second[1].name, second[1].found)
     if pair is not None:
-        words.append(pair["words"])
-    elif not _same_examples(best[1], second[1]):
+        words.append(pair.words)
+    elif not same_examples(best[1].found, second[1].found):
         words.append(
             "Whether that is more than chance cannot be told: the runs kept no predictions of the same examples."
         )
@@ -151,61 +149,6 @@ def _verdict(runs: Sequence[One]) -> list[str]:
         cheap = min(costs, key=lambda pair: pair[1].story.elapsed or math.inf)[1]
         words.append(f"{cheap.name} was the fastest, {duration(seconds_of(cheap.story))}.")
     return words
-
-
-def _same_examples(one: One, other: One) -> bool:
-    a, b = one.found.targets, other.found.targets
-    return a is not None and b is not None and a.shape == b.shape and bool(np.array_equal(a, b))
-
-
-def _pair(one: One, other: One) -> dict[str, str] | None:
-    """The difference of two runs on the same examples, example by example, with its 95 % interval (normal)."""
-    if not _same_examples(one, other):
-        return None
-    a, b = _gain(one), _gain(other)
-    if a is None or b is None or len(a) < 2:
-        return None
-    apart = a - b
-    gap = of_mean(float(apart.mean()), float(np.mean(apart**2)), len(apart))
-    mean = gap.value
-    percent = one.task == "classification"
-    scale, unit = (100.0, " points") if percent else (1.0, "")
-    shown = f"{scale * mean:+.2f}{unit}"
-    between = f"{scale * gap.low:+.2f} to {scale * gap.high:+.2f}"
-    real = gap.low > 0 or gap.high < 0
-    if real:
-        better = one.name if mean > 0 else other.name
-        words = f"On the same {len(a):,} examples {better} is better by more than chance explains ({between}{unit})."
-    else:
-        words = (
-            f"On the same {len(a):,} examples the difference ({shown}; 95 % interval {between}) is no more than "
-            "chance may bring: do not prefer one for it."
-        )
-    so = "more than chance explains" if real else "may be chance"
-    return {
-        "names": f"{one.name} − {other.name}",
-        "difference": shown,
-        "interval": between,
-        "so": so,
-        "words": words,
-    }
-
-
-def _gain(one: One) -> Any:
-    """What each example adds: 1 where it was right; of a regression, minus its squared error."""
-    found = one.found
-    if found.probabilities is not None and found.targets is not None:
-        return (found.probabilities.argmax(axis=1) == found.targets).astype(float)
-    if found.predictions is not None and found.targets is not None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            gain = -np.mean((found.predictions - found.targets) ** 2, axis=1)
-        return gain if np.isfinite(gain).all() else None
-    return None
-
-
-def _pairs(runs: Sequence[One]) -> list[dict[str, str]]:
-    done = [_pair(a, b) for i, a in enumerate(runs) for b in runs[i + 1 :]]
-    return [pair for pair in done if pair is not None]
 
 
 def _warnings(runs: Sequence[One]) -> list[str]:

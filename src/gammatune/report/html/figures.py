@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gammatune.course import Schedule, Stretch
 from gammatune.journal.history import Story
 from gammatune.records import Outcome
-from gammatune.report.html.posterior import Band
+from gammatune.report.html.bands import Band
 from gammatune.report.html.svg import FEW, KINDS, LEFT, RIGHT, Axis, Picture, Point, clipped, number
 from gammatune.report.html.timeline import Node, course_lane, lanes
 from gammatune.report.wording import in_order, rates_of

@@ -14,12 +14,13 @@ from gammatune.errors import InvalidArgument, MissingExtra
 from gammatune.journal.events import text_of
 from gammatune.journal.history import FILE, Story, replay
 from gammatune.report.html import answers, figures, sentences, tables
+from gammatune.report.html.bands import bands
 from gammatune.report.html.costs import cost_picture
 from gammatune.report.html.glossary import glossary
 from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
 from gammatune.report.html.measures import measured_on, measures
-from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, bands, surfaces
+from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, surfaces
 from gammatune.report.html.slices import view_pictures
 from gammatune.report.html.timeline import lanes
 from gammatune.report.html.tree import tree_picture
