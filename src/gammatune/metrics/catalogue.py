@@ -95,33 +95,33 @@ def _divides_by_zero(answers: Answers) -> str | None:
     return "it divides by the target, and some targets are 0" if bool((answers.targets == 0).any()) else None
 
 
+def _share(title: str, meaning: str) -> Words:
+    return Words(title, meaning, in_percent=True)
+
+
 _SHARE, _ERROR = (0.0, 1.0), (0.0, float("inf"))
 METRICS: Mapping[str, MetricSpec] = {
     spec.name: spec
     for spec in (
         MetricSpec(
             *("accuracy", "labels", True, _SHARE, formulas.accuracy),
-            Words("Accuracy", "share of all examples that were right", in_percent=True),
+            _share("Accuracy", "share of all examples that were right"),
         ),
         MetricSpec(
             *("balanced-accuracy", "labels", True, _SHARE, formulas.balanced_accuracy),
-            Words(
-                "Balanced accuracy",
-                "share of each class that was found, averaged over the classes",
-                in_percent=True,
-            ),
+            _share("Balanced accuracy", "share of each class that was found, averaged over the classes"),
         ),
         MetricSpec(
             *("f1", "labels", True, _SHARE, formulas.precision_recall(0.5, 0.5)),
-            Words("F1", "harmonic mean of precision and recall", in_percent=True),
+            _share("F1", "harmonic mean of precision and recall"),
         ),
         MetricSpec(
             *("precision", "labels", True, _SHARE, formulas.precision_recall(0, 1)),
-            Words("Precision", "share of what was put into a class that belongs there", in_percent=True),
+            _share("Precision", "share of what was put into a class that belongs there"),
         ),
         MetricSpec(
             *("recall", "labels", True, _SHARE, formulas.precision_recall(1, 0)),
-            Words("Recall", "share of a class that was found", in_percent=True),
+            _share("Recall", "share of a class that was found"),
         ),
         MetricSpec(
             *("mcc", "labels", True, (-1.0, 1.0), formulas.mcc),
@@ -159,10 +159,7 @@ METRICS: Mapping[str, MetricSpec] = {
             *("rmse", "numbers", False, _ERROR, formulas.rmse),
             Words("RMSE", "root of the mean squared error: a typical error, in the target's unit"),
         ),
-        MetricSpec(
-            *("mse", "numbers", False, _ERROR, formulas.mse),
-            Words("MSE", "mean squared error"),
-        ),
+        MetricSpec(*("mse", "numbers", False, _ERROR, formulas.mse), Words("MSE", "mean squared error")),
         MetricSpec(
             *("medae", "numbers", False, _ERROR, formulas.medae),
             Words("Median error", "half of the predictions are closer than that, in the target's unit"),
@@ -170,7 +167,7 @@ METRICS: Mapping[str, MetricSpec] = {
         ),
         MetricSpec(
             *("mape", "numbers", False, _ERROR, formulas.mape),
-            Words("MAPE", "mean error as a share of the true value", in_percent=True),
+            _share("MAPE", "mean error as a share of the true value"),
             gap=_divides_by_zero,
         ),
     )
@@ -179,10 +176,8 @@ FIRST = ("accuracy", "auc", "f1", "balanced-accuracy", "mcc", "rmse", "r2", "mae
 # What a report holds whether it was asked for or not (`thesis`), by name, in the order in which it is shown.
 REPORTED: Mapping[str, Words] = {
     "accuracy": METRICS["accuracy"].words,
-    "sensitivity": Words("Sensitivity", METRICS["balanced-accuracy"].words.meaning, in_percent=True),
-    "specificity": Words(
-        "Specificity", "share of what is not in a class that was not put there, averaged", in_percent=True
-    ),
+    "sensitivity": _share("Sensitivity", METRICS["balanced-accuracy"].words.meaning),
+    "specificity": _share("Specificity", "share of what is not in a class that was not put there, averaged"),
     "mcc": METRICS["mcc"].words,
     "mcc_macro": Words("MCC, macro", "the same for each class against the rest, averaged"),
     "r2": METRICS["r2"].words,

@@ -131,21 +131,14 @@ def _heading(story: Story, name: str) -> str:
 
 
 def _group(group: Group, *, labels: bool) -> list[str]:
-    share = f"{100 * group.share:.0f} %"
+    """A row: the spread, how many answers have it, their share, and how good they are."""
     if not labels:
-        return [
-            f"{number(group.low)} to {number(group.high)}",
-            f"{group.count:,}",
-            share,
-            number(group.right),
-        ]
-    ends = (
-        f"below {100 * group.high:g} %"
-        if group.low == 0
-        else f"{100 * group.low:g} to {100 * group.high:g} %"
-    )
-    ends = f"{100 * group.low:g} % or more" if group.low == EDGES[-1] else ends
-    return [ends, f"{group.count:,}", share, f"{100 * group.right:.1f} %"]
+        spread, right = f"{number(group.low)} to {number(group.high)}", number(group.right)
+    else:
+        low, high, right = f"{100 * group.low:g}", f"{100 * group.high:g} %", f"{100 * group.right:.1f} %"
+        spread = f"below {high}" if group.low == 0 else f"{low} to {high}"
+        spread = f"{low} % or more" if group.low == EDGES[-1] else spread
+    return [spread, f"{group.count:,}", f"{100 * group.share:.0f} %", right]
 
 
 def _disagreement_in_words(groups: Sequence[Group]) -> str:

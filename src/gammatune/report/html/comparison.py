@@ -11,7 +11,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.journal.history import Story, replay
 from gammatune.report.html import figures, page, sentences, tables
 from gammatune.report.html.costs import LETTERS, PARTS, shares
-from gammatune.report.html.measures import measures
+from gammatune.report.html.measures import in_words, measures
 from gammatune.report.html.paired import paired, same_examples
 from gammatune.report.html.svg import KINDS, MARKS, RIGHT, Axis, Picture, number
 from gammatune.report.predictions import Findings, load_findings, square
@@ -125,13 +125,11 @@ def _verdict(runs: Sequence[One]) -> list[str]:
             "Fewer than two of these runs were measured to their end, so none can be called the better one."
         ]
     best, second = measured[0], measured[1]
-    what = "right for" if best[1].task == "classification" else "R²"
-
-    def said(value: float) -> str:
-        return f"{100 * value:.1f} %" if best[1].task == "classification" else f"{value:.3f}"
-
+    percent = best[1].task == "classification"
+    what = "right for" if percent else "R²"
     words = [
-        f"{best[1].name} has the best figure ({what} {said(best[0])}), {second[1].name} the next ({said(second[0])})."
+        f"{best[1].name} has the best figure ({what} {in_words(best[0], percent)}), {second[1].name} the next "
+        f"({in_words(second[0], percent)})."
     ]
     pair = paired(best[1].name, best[1].found, second[1].name, second[1].found)
     if pair is not None:

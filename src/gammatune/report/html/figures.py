@@ -16,6 +16,15 @@ BELOW_PEAK = 300.0  # of the highest rate: where a decay to zero leaves a logari
 WIDE = 20.0  # the highest over the lowest, from which on a loss is drawn on a logarithmic axis
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """points: (epochs, value). kept: it is part of the course."""
+
+    name: str
+    points: list[Point]
+    kept: bool
+
+
 def axis_of_epochs(picture: Picture, epochs: float, y: Axis, heading: str) -> Axis:
     """Both axes of a picture drawn; the lower of them is given back."""
     x = Axis(0.0, epochs, LEFT, RIGHT)
@@ -27,26 +36,17 @@ def axis_of_epochs(picture: Picture, epochs: float, y: Axis, heading: str) -> Ax
 # The learning rate ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What a learning rate was along the training. points: (epochs, rate). kept: it is part of the course."""
-
-    name: str
-    points: list[Point]
-    kept: bool
-
-
-def ways(story: Story) -> list[Way]:
+def ways(story: Story) -> list[Curve]:
     """The rates of the course, and of what was trained after the epoch that was handed back."""
     course = list(story.schedule.stretches)
     tail = _tail(story)
     names = rates_of(course[0].values) if course else []
     done = []
     for name in names or (["lr"] if course else []):
-        done.append(Way(name, _along(course, name, 0), True))
+        done.append(Curve(name, _along(course, name, 0), True))
         if tail:
             beyond = Schedule.of([n.outcome for n in tail], story.rollouts, _members(tail)).stretches
-            done.append(Way(name, _along(beyond, name, len(course)), False))
+            done.append(Curve(name, _along(beyond, name, len(course)), False))
     return done
 
 
@@ -112,7 +112,7 @@ def rate_picture(story: Story, found: Sequence[Band]) -> str | None:
     return picture.svg()
 
 
-def _rate_words(drawn: Sequence[Way], found: Sequence[Band]) -> str:
+def _rate_words(drawn: Sequence[Curve], found: Sequence[Band]) -> str:
     said = []
     for way in drawn:
         if way.kept:
@@ -132,25 +132,16 @@ def _rate_words(drawn: Sequence[Way], found: Sequence[Band]) -> str:
 # Quality over epochs --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """points: (epoch from 1, value). kept: of the course."""
-
-    name: str
-    points: list[Point]
-    kept: bool
-
-
-def progress(story: Story, metric: str | None) -> list[Line]:
-    """A metric (None: the objective) over the epochs of the course, what followed it, and the other walks."""
+def progress(story: Story, metric: str | None) -> list[Curve]:
+    """A metric (None: the objective) after each epoch of the course, of what followed it, and of the other walks."""
 
     def value(outcome: Outcome) -> float | None:
         held = outcome.score if metric is None else outcome.metrics.get(metric)
         return held if held is not None and math.isfinite(held) else None
 
-    def line(name: str, outcomes: Sequence[Outcome], kept: bool) -> Line:
+    def line(name: str, outcomes: Sequence[Outcome], kept: bool) -> Curve:
         points = [(o.epoch + 1.0, v) for o in outcomes if (v := value(o)) is not None]
-        return Line(name, points, kept)
+        return Curve(name, points, kept)
 
     own = course_lane(story)
     done = []
@@ -186,7 +177,7 @@ def progress_picture(story: Story, metric: str | None, name: str) -> str | None:
 
 
 def axes_of_progress(
-    picture: Picture, drawn: Sequence[Line], metric: str | None, heading: str
+    picture: Picture, drawn: Sequence[Curve], metric: str | None, heading: str
 ) -> tuple[Axis, Axis]:
     values = [v for line in drawn for _, v in line.points]
     log = min(values) > 0 and max(values) / min(values) > WIDE and metric not in ("accuracy", "r2", None)

@@ -15,15 +15,11 @@ from gammatune.journal.history import Story
 from gammatune.policy.choice import belief
 from gammatune.policy.opening import rates_of
 from gammatune.records import Observation, Values
-from gammatune.report.html.looks import (
-    Stage,
-    place_of_next,
-    why_chosen,
-)
+from gammatune.report.html.looks import Stage, place_of_next, why_chosen
 from gammatune.report.html.searches import Search, searches
 from gammatune.report.wording import number
 from gammatune.samplers import make_sampler
-from gammatune.samplers.bayes import Bayes, Surrogate
+from gammatune.samplers.bayes import Bayes, Surrogate, dataset
 from gammatune.seeds import stream
 from gammatune.space import Array, Choice, Float, Space
 from gammatune.surrogate.gamma import GammaProcess
@@ -126,7 +122,7 @@ def _view(story: Story, search: Search, count: int) -> View:
     if search.what in ("scouts", "miniatures") and (last or bayes is None):
         ruler, surrogate = belief(search.whole, told, rates)  # by which was chosen
     elif bayes is None:
-        ruler, surrogate = _plain_belief(search.space, told)
+        ruler, surrogate = search.space, GammaProcess(dataset(search.space, told))
     else:
         for seen in told:
             if search.space.contains(seen.values):  # of looks at rates some may lie outside
@@ -196,12 +192,6 @@ def _sampler_of(story: Story, search: Search) -> Bayes | None:
             return made
         made = getattr(made, "inner", getattr(made, "_first", None))
     return None
-
-
-def _plain_belief(space: Space, told: Sequence[Observation]) -> tuple[Space, GammaProcess]:
-    from gammatune.samplers.bayes import dataset
-
-    return space, GammaProcess(dataset(space, told))
 
 
 def _slice(

@@ -9,7 +9,7 @@ from typing import Any
 from gammatune.journal.history import Story
 from gammatune.metrics.bootstrap import Measure, learnt
 from gammatune.records import Verdict
-from gammatune.report.html.held import listed, mapping
+from gammatune.report.html.held import listed, mapping, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
 from gammatune.report.html.timeline import course_lane
@@ -53,7 +53,7 @@ def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
 
 def _what(story: Story) -> str:
     facts = story.begin["facts"]
-    size, data, model = facts.get("parameters"), data_name(story), facts.get("model")
+    size, data, model = whole(facts.get("parameters")), data_name(story), facts.get("model")
     nets = nets_of(story)
     named = "A neural network" if nets == 1 else f"{nets} neural networks"
     named += f" ({model}" if model else " (of your own"
@@ -61,7 +61,7 @@ def _what(story: Story) -> str:
     named += f", {size:,} weights{each})" if size is not None else ")"
     done = "was trained" if story.course else "was to be trained"
     done = done if nets == 1 else "were trained alike, one after the other,"
-    count = facts.get("train")
+    count = whole(facts.get("train"))
     examples = f"{count:,} examples" if count is not None else ""
     on = " of ".join(part for part in (examples, data) if part)
     whose = "its" if nets == 1 else "their"
@@ -94,7 +94,7 @@ def subject(story: Story) -> str:
 
 def _quality_of_numbers(report: Mapping[str, Any], where: str, it: str) -> str:
     r2, ends = float(report["r2"]), interval_of(report, "r2")
-    n = mapping(report.get("extra")).get("examples")
+    n = whole(mapping(report.get("extra")).get("examples"))
     if not math.isfinite(r2) or r2 <= 0:
         said = f"On {where} {it.lower()} is no better than always saying the mean (R² {number(r2)})"
     else:
@@ -139,21 +139,14 @@ def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
 def _how(story: Story, run: Path | None) -> str:
     if story.end is None or story.end["how"] != "complete":
         how = "has not ended, or was cut off" if story.end is None else f"ended early ({story.end['how']})"
-        again = (
-            f" To go on with it: gammatune resume {shlex.quote(str(run))}"
-            if _is_command(story) and run
-            else ""
-        )
+        is_command = isinstance(story.begin["facts"].get("command"), Mapping)
+        again = f" To go on with it: gammatune resume {shlex.quote(str(run))}" if is_command and run else ""
         return f"The run {how} after {duration(seconds_of(story))}.{again}"
     plain = story.end.get("plain_runs")
     cost = ""
     if plain is not None and not is_open(story.begin):
         cost = f" The search and the training together cost {plain:.2f} times one plain training without a search."
     return f"It took {duration(seconds_of(story))}.{cost}"
-
-
-def _is_command(story: Story) -> bool:
-    return isinstance(story.begin["facts"].get("command"), Mapping)
 
 
 def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
@@ -167,60 +160,41 @@ def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
             f"{len(failed)} of {len(scores)} rollouts diverged (their numbers blew up) and were stopped; that is how "
             "the search learns which rates are too high."
         )
-    said += _edges(story)
+    said += at_an_edge(parse(*story.begin["space"]), story) if story.course else []
     if story.torn:
         said.append("The last line of the journal was torn and has been left out.")
     said += [str(line) for line in listed(mapping((story.report or {}).get("extra")).get("said"))]
     return [*said, *found.problems]
 
 
-def _edges(story: Story) -> list[str]:
-    return at_an_edge(parse(*story.begin["space"]), story) if story.course else []
-
-
 def tiles(story: Story) -> list[tuple[str, str]]:
     """A few numbers, each with what it is."""
-    done = []
-    report = story.report or {}
+    done, report, back = [], story.report or {}, story.handed_back
+    selected = "" if report.get("on") == "test" else " (selected)"
     if "accuracy" in report:
-        done.append(
-            (
-                f"{100 * float(report['accuracy']):.1f} %",
-                "right" if report["on"] == "test" else "right (selected)",
-            )
-        )
+        done.append((f"{100 * float(report['accuracy']):.1f} %", f"right{selected}"))
     elif "r2" in report:
-        done.append((number(float(report["r2"])), "R²" if report["on"] == "test" else "R² (selected)"))
+        done.append((number(float(report["r2"])), f"R²{selected}"))
     if story.nets:
         done.append((str(len(story.nets)), "nets, whose answers are averaged"))
-    back = story.handed_back
     if back is not None and back.rates:
         done.append((number(max(back.rates.values())), "highest learning rate"))
-    if back is not None:
-        at = f"{back.epoch} of {back.trained}" if back.epoch else "0"
-        done.append((at, _epoch_of(story) if back.epoch else "epochs: handed back as it came"))
+    if back is not None and not back.epoch:
+        done.append(("0", "epochs: handed back as it came"))
+    elif back is not None:
+        whose = "epoch of the best net alone" if story.nets else "epoch handed back"
+        done.append((f"{back.epoch} of {back.trained}", whose))
     if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))
-    done.append((duration(seconds_of(story)), "training time"))
-    return done
-
-
-def _epoch_of(story: Story) -> str:
-    return "epoch of the best net alone" if story.nets else "epoch handed back"
+    return [*done, (duration(seconds_of(story)), "training time")]
 
 
 def verdicts(story: Story) -> list[tuple[str, Verdict]]:
     """The decisions that say more than the table of epochs does, each with its place."""
-    done, routine = [], 0
-    for i, one in enumerate(story.verdicts):
-        if one.kind == "schedule":
-            routine += 1
-            continue
-        done.append((f"decision {i + 1}", one))
-    if routine:
-        done.append(
-            (f"{routine} more", Verdict("went along the schedule, as decided before", kind="schedule"))
-        )
+    done = [(f"decision {i + 1}", v) for i, v in enumerate(story.verdicts) if v.kind != "schedule"]
+    if routine := len(story.verdicts) - len(done):
+        along = Verdict("went along the schedule, as decided before", kind="schedule")
+        done.append((f"{routine} more", along))
     return done
 
 

@@ -25,10 +25,7 @@ def epochs(story: Story) -> dict[str, Any]:
                 "" if outcome.score is None else f"{outcome.score:.4g}",
             ]
         )
-    return {
-        "heads": ["epoch", "chosen", *names, objective_in_words(story.objective)],
-        "rows": rows,
-    }
+    return {"heads": ["epoch", "chosen", *names, objective_in_words(story.objective)], "rows": rows}
 
 
 def rollouts(story: Story) -> list[list[str]]:
