@@ -16,6 +16,8 @@ from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.records import FLAT
 from gammatune.report.several import several
 from gammatune.report.wording import (
+    TORN,
+    UNENDED,
     asked_in_words,
     at_an_edge,
     cost_in_short,
@@ -30,6 +32,7 @@ from gammatune.report.wording import (
     place_in_range,
     rates_of,
     size_in_words,
+    state_of,
     values_in_words,
     way,
 )
@@ -186,7 +189,7 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
         several_ = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
         lines.append(f"handed back    {several_}{story.handed_back}")
     if story.end is None:
-        lines.append("the run has not ended, or was cut off")
+        lines.append(f"the run {UNENDED}")
     else:
         lines.append(f"learning time  {duration(story.end['seconds'])}")
         lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
@@ -196,7 +199,7 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
     if run_dir is not None:
         lines.append(f"run            {run_dir}")
     if story.torn:
-        lines.append("the last line of the journal was torn and has been left out")
+        lines.append(TORN)
     return lines
 
 
@@ -266,7 +269,7 @@ def _of_run(path: Path) -> dict[str, str]:
         "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
         "measured": _measured(story),
         "cost": "" if story.end is None else cost_in_short(story.end, begin),
-        "state": "unfinished" if story.end is None else story.end["how"],
+        "state": state_of(story),
     }
 
 

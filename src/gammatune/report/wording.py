@@ -156,6 +156,14 @@ def _unit(dimension: Any, value: Any) -> float:
 
 # Decisions, time, cost -------------------------------------------------------------------------------------
 
+UNENDED = "has not ended, or was cut off"  # of a run
+TORN = "the last line of the journal was torn and has been left out"
+
+
+def state_of(story: Story) -> str:
+    """'complete', 'interrupted', 'unfinished', ..."""
+    return "unfinished" if story.end is None else str(story.end["how"])
+
 
 def in_bytes(count: float) -> str:
     """'340 kB', '1.0 MB'."""

@@ -16,7 +16,7 @@ from gammatune.report.html.paired import paired, same_examples
 from gammatune.report.html.svg import KINDS, MARKS, RIGHT, Axis, Picture, number
 from gammatune.report.predictions import Findings, load_findings, square
 from gammatune.report.several import nets_of
-from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of
+from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of, state_of
 
 MOST = 8  # runs: as many as there are dashes and marks to tell them apart
 NAME = "comparison.html"
@@ -184,7 +184,7 @@ def _warnings(runs: Sequence[One]) -> list[str]:
         said.append(f"They ran on different devices ({words}): times cannot be compared.")
     for one in runs:
         if one.story.end is None or one.story.end["how"] != "complete":
-            said.append(f"{one.name} did not come to its end ({sentences.status(one.story)}).")
+            said.append(f"{one.name} did not come to its end ({state_of(one.story)}).")
         said += [f"{one.name}: {problem}" for problem in one.found.problems]
     return said
 
@@ -209,26 +209,19 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
         if any(cells):
             rows.append([name, *cells])
 
-    measured = [{m.name: m for m in measures(one.story)} for one in runs]
+    stories = [one.story for one in runs]
+    measured = [{m.name: m for m in measures(story)} for story in stories]
     for name in dict.fromkeys(name for held in measured for name in held):
         row(name, [_with_interval(held.get(name)) for held in measured])
-    backs = [one.story.handed_back for one in runs]
-    row("handed back", ["" if back is None else str(back) for back in backs])
-    nets = [nets_of(one.story) for one in runs]
+    row("handed back", [str(story.handed_back or "") for story in stories])
+    nets = [nets_of(story) for story in stories]
     row("nets averaged", [str(count) if max(nets) > 1 else "" for count in nets])
-    row("rollouts", [str(len(one.story.rollouts)) for one in runs])
-    ends = [one.story.end for one in runs]
-    row(
-        "cost",
-        [
-            "" if end is None else cost_in_short(end, one.story.begin)
-            for end, one in zip(ends, runs, strict=True)
-        ],
-    )
-    row("time", [duration(seconds_of(one.story)) for one in runs])
-    row("seed", [str(one.story.begin["seed"]) for one in runs])
-    row("ended", [sentences.status(one.story) for one in runs])
-    made = [dict(tables.made(one.story)) for one in runs]
+    row("rollouts", [str(len(story.rollouts)) for story in stories])
+    row("cost", ["" if s.end is None else cost_in_short(s.end, s.begin) for s in stories])
+    row("time", [duration(seconds_of(story)) for story in stories])
+    row("seed", [str(story.begin["seed"]) for story in stories])
+    row("ended", [state_of(story) for story in stories])
+    made = [dict(tables.made(story)) for story in stories]
     for name in ("gammatune", "Python", "torch", "numpy", "device", "threads"):
         row(name, [held.get(name, "") for held in made])
     return rows

@@ -26,7 +26,7 @@ from gammatune.report.html.timeline import lanes
 from gammatune.report.html.tree import tree_picture
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
-from gammatune.report.wording import asked_in_words, cost_in_words, objective_in_words
+from gammatune.report.wording import asked_in_words, cost_in_words, objective_in_words, state_of
 
 if TYPE_CHECKING:
     from gammatune.tuning.tuner import Result
@@ -113,7 +113,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
     facts = story.begin["facts"]
     return {
         "title": sentences.title(story),
-        "status": sentences.status(story),
+        "status": state_of(story),
         **_quality(story, run),
         **_rate(story),
         "progress": _progress(story),

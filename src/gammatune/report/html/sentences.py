@@ -15,7 +15,15 @@ from gammatune.report.html.svg import number
 from gammatune.report.html.timeline import course_lane
 from gammatune.report.predictions import Findings, lead_of, square, wilson
 from gammatune.report.several import nets_of
-from gammatune.report.wording import at_an_edge, duration, is_open, metrics_in_words, seconds_of
+from gammatune.report.wording import (
+    TORN,
+    UNENDED,
+    at_an_edge,
+    duration,
+    is_open,
+    metrics_in_words,
+    seconds_of,
+)
 from gammatune.space import parse
 
 _FLATTERED = " Selecting flatters: expect less on new data."
@@ -39,11 +47,6 @@ def data_name(story: Story) -> str:
     """The data as people call it: a file without the way to it."""
     data = str(story.begin["facts"].get("data") or "")
     return Path(data).name or data
-
-
-def status(story: Story) -> str:
-    """'complete', 'interrupted', 'unfinished', ..."""
-    return "unfinished" if story.end is None else str(story.end["how"])
 
 
 def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
@@ -138,7 +141,7 @@ def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
 
 def _how(story: Story, run: Path | None) -> str:
     if story.end is None or story.end["how"] != "complete":
-        how = "has not ended, or was cut off" if story.end is None else f"ended early ({story.end['how']})"
+        how = UNENDED if story.end is None else f"ended early ({story.end['how']})"
         is_command = isinstance(story.begin["facts"].get("command"), Mapping)
         again = f" To go on with it: gammatune resume {shlex.quote(str(run))}" if is_command and run else ""
         return f"The run {how} after {duration(seconds_of(story))}.{again}"
@@ -162,7 +165,7 @@ def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
         )
     said += at_an_edge(parse(*story.begin["space"]), story) if story.course else []
     if story.torn:
-        said.append("The last line of the journal was torn and has been left out.")
+        said.append(f"{TORN.capitalize()}.")
     said += [str(line) for line in listed(mapping((story.report or {}).get("extra")).get("said"))]
     return [*said, *found.problems]
 
