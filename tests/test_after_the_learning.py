@@ -16,7 +16,7 @@ from gammatune import Tuner
 from gammatune.journal.history import replay
 from gammatune.metrics import baselines
 from gammatune.metrics.baselines import SECONDS
-from gammatune.metrics.catalogue import Answers
+from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.models.tabular import Tabular
 from gammatune.pipeline.table_diagnostics import Allowance, _moved
 from gammatune.policy.job import Job, Steps

@@ -15,8 +15,9 @@ import gammatune
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.journal.history import FILE, replay
 from gammatune.records import Outcome
+from gammatune.report.html.bands import bands
 from gammatune.report.html.page import write_report
-from gammatune.report.html.posterior import bands, searches
+from gammatune.report.html.searches import searches
 from gammatune.space import OPTIMIZER
 from gammatune.supervised.fit import FitResult
 from gammatune.supervised.optimizers import automatic

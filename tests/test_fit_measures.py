@@ -18,7 +18,7 @@ import gammatune
 from gammatune import files
 from gammatune.errors import InvalidArgument, InvalidData, JournalError, JournalWarning
 from gammatune.journal.history import PREDICTIONS, replay
-from gammatune.metrics.catalogue import Answers
+from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.artifacts import MEASURES, leave
 from gammatune.report.terminal import show
 from gammatune.supervised import evaluation

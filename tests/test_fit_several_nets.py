@@ -16,7 +16,7 @@ from gammatune.engine.ensemble import Ensemble, Nets
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.journal.events import text_of
 from gammatune.journal.history import Story, replay
-from gammatune.metrics.catalogue import Answers
+from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.models import make_model
 from gammatune.pipeline.table_diagnostics import _moved
 from gammatune.policy import nets as policy_nets

@@ -10,21 +10,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics import catalogue
-from gammatune.metrics.catalogue import (
-    RECIPES,
-    Answers,
-    imbalance,
-    measured,
-    recipe,
-    relevant,
-    undefined,
-    value,
-)
+from gammatune.metrics import bootstrap, predictions
+from gammatune.metrics.bootstrap import measured
+from gammatune.metrics.catalogue import ALIASES, FIRST, METRICS, imbalance, recipe, relevant, undefined, value
+from gammatune.metrics.predictions import Answers, cells_of
 
-LABELS = [name for name, held in RECIPES.items() if held.needs == "labels"]
-CLASSES = [name for name, held in RECIPES.items() if held.task == "classification"]
-NUMBERS = [name for name, held in RECIPES.items() if held.task == "regression"]
+LABELS = [name for name, held in METRICS.items() if held.needs == "labels"]
+CLASSES = [name for name, held in METRICS.items() if held.task == "classification"]
+NUMBERS = [name for name, held in METRICS.items() if held.task == "regression"]
 
 
 def classified(n: int, k: int, seed: int = 0, *, grid: int | None = None) -> Answers:
@@ -101,15 +94,14 @@ def test_a_resample_is_measured_as_the_examples_it_holds(name: str, k: int, n: i
     """The vectorised measure of a resample is scikit-learn's of the same examples, written out."""
     answers = classified(n, k, seed, grid=1 if seed % 2 else None)
     w = np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=6)
-    if RECIPES[name].needs == "labels":
-        (true, said), _ = catalogue.cells_of(answers)
-        cells = catalogue._Cells(true, said, k)
-        in_cells = np.zeros((6, len(true)), dtype=int)
-        for place, (i, j) in enumerate(zip(true, said, strict=True)):
-            in_cells[:, place] = w[:, (answers.targets == i) & (answers.said == j)].sum(axis=1)
-        found = RECIPES[name].resampled(cells, in_cells)
+    if METRICS[name].needs == "labels":
+        cells, counts, place = cells_of(answers)
+        in_cells = np.zeros((6, len(counts)), dtype=int)
+        for example, cell in enumerate(place):
+            in_cells[:, cell] += w[:, example]
+        found = METRICS[name].resampled(cells, in_cells)
     else:
-        found = RECIPES[name].resampled(answers, w)
+        found = METRICS[name].resampled(answers, w)
     for one, weights in zip(found, w, strict=True):
         drawn = answers.some(np.repeat(np.arange(n), weights))
         assert one == pytest.approx(value(name, drawn), abs=1e-9, nan_ok=True) or (
@@ -124,7 +116,7 @@ def test_tied_probabilities_count_half_in_resamples_too(name: str, k: int) -> No
     assert answers.probabilities is not None
     assert len(np.unique(answers.probabilities[:, 1])) < 40
     w = np.random.default_rng(0).multinomial(60, [1 / 60] * 60, size=4)
-    for one, weights in zip(RECIPES[name].resampled(answers, w), w, strict=True):
+    for one, weights in zip(METRICS[name].resampled(answers, w), w, strict=True):
         assert one == pytest.approx(value(name, answers.some(np.repeat(np.arange(60), weights))))
 
 
@@ -133,7 +125,7 @@ def test_tied_probabilities_count_half_in_resamples_too(name: str, k: int) -> No
 def test_a_resampled_regression_likewise(name: str, t: int, n: int, seed: int) -> None:
     answers = regressed(n, t, seed)
     w = np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=6)
-    for one, weights in zip(RECIPES[name].resampled(answers, w), w, strict=True):
+    for one, weights in zip(METRICS[name].resampled(answers, w), w, strict=True):
         drawn = answers.some(np.repeat(np.arange(n), weights))
         assert one == pytest.approx(value(name, drawn), rel=1e-9)
 
@@ -158,7 +150,7 @@ def test_of_many_examples_some_are_resampled_and_the_interval_is_as_narrow(
 ) -> None:
     answers = classified(6000, 2, 3)
     whole = measured([name], answers, np.random.default_rng(0))[0][name]
-    monkeypatch.setattr(catalogue, "MOST", 1000)
+    monkeypatch.setattr(bootstrap, "MOST", 1000)
     some = measured([name], answers, np.random.default_rng(0))[0][name]
     assert some.value == whole.value
     assert some.high - some.low == pytest.approx(whole.high - whole.low, rel=tolerance)
@@ -268,3 +260,27 @@ def test_imbalance_is_seen_from_five_to_one() -> None:
     many = imbalance([100, 50, 40, 30, 2])
     assert many is not None
     assert "100 of class 0, 2 of class 4 (the smallest)" in many
+
+
+def test_all_is_said_of_each_measure_and_the_old_module_still_gives_its_names() -> None:
+    with pytest.warns(DeprecationWarning, match=r"gammatune\.measures is gammatune\.metrics now"):
+        from gammatune.measures import RECIPES, Answers, Measure, measured  # type: ignore[import-not-found]
+
+    assert (RECIPES, Answers, Measure, measured) == (
+        METRICS, predictions.Answers, bootstrap.Measure, bootstrap.measured,
+    )  # fmt: skip
+    assert set(FIRST) < set(METRICS)
+    assert set(ALIASES.values()) <= set(METRICS)
+    for name, spec in METRICS.items():
+        assert spec.name == name
+        assert spec.words.title
+        assert spec.words.meaning
+        assert spec.range[0] < spec.range[1]
+
+
+@pytest.mark.parametrize("targets", [[0.1] * 3, [0.1] * 10])
+def test_r2_of_targets_that_do_not_vary_is_that_of_a_constant(targets: list[float]) -> None:
+    """Whatever the rounding of their mean."""
+    y = np.array(targets)
+    assert value("r2", Answers(y, y + 1)) == 0
+    assert value("r2", Answers(y, y)) == 1

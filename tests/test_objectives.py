@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics.catalogue import RECIPES
+from gammatune.metrics.catalogue import METRICS
 from gammatune.metrics.objectives import FOR_METRICS, LOSS_FLOOR, OBJECTIVES, for_metric, make_objective
 
 UNCUT = ["kappa", "kappa11", "kappa12", "kappa12-ratio"]
@@ -199,10 +199,10 @@ def test_a_measure_takes_the_place_of_the_accuracy_or_of_the_loss(
     assert metric in objective.needs
 
 
-@pytest.mark.parametrize("metric", RECIPES)
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_every_measure_has_an_objective_in_which_better_is_more(metric: str, bad: float) -> None:
-    objective, better = for_metric(metric), RECIPES[metric].higher
+    objective, better = for_metric(metric), METRICS[metric].higher_is_better
     low, high = (objective({"accuracy": 0.5, "loss": 1.0, metric: value}) for value in (0.2, 0.8))
     assert (high > low) == better
     assert objective({"accuracy": 0.5, "loss": 1.0, metric: bad}) == -math.inf

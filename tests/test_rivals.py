@@ -7,9 +7,11 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics import baselines, catalogue
+from gammatune.metrics import baselines, bootstrap
 from gammatune.metrics.baselines import Comparison
-from gammatune.metrics.catalogue import Answers, difference, value
+from gammatune.metrics.bootstrap import difference
+from gammatune.metrics.catalogue import value
+from gammatune.metrics.predictions import Answers
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(900, 5))
@@ -201,7 +203,7 @@ def test_parts_that_do_not_fit() -> None:
 def test_a_paired_difference_is_that_of_a_naive_bootstrap(
     metric: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "MOST", most)
+    monkeypatch.setattr(bootstrap, "MOST", most)
     rng = np.random.default_rng(4)
     n = 2_000 if most == 1_000 else 300
     y = rng.integers(2, size=n)

@@ -12,7 +12,7 @@ import pytest
 
 import gammatune
 from gammatune.errors import InvalidArgument
-from gammatune.metrics.catalogue import RECIPES, MetricName
+from gammatune.metrics.catalogue import METRICS, MetricName
 from gammatune.metrics.objectives import FOR_METRICS, OBJECTIVES, ObjectiveName
 from gammatune.plugins import Plugin
 from gammatune.policy.registry import POLICIES, PolicyName
@@ -30,7 +30,7 @@ from gammatune.tuning.tuner import Tuner
         (SamplerName, SAMPLERS),
         (ScheduleName, SCHEDULES),
         (ObjectiveName, [*OBJECTIVES, *FOR_METRICS]),
-        (MetricName, RECIPES),
+        (MetricName, METRICS),
         (OptimizerName, OPTIMIZERS),
     ],
 )

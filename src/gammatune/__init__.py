@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
     from gammatune.journal.table import rollouts
     from gammatune.journal.tracker import Tracker
-    from gammatune.metrics.catalogue import Measure
+    from gammatune.metrics.bootstrap import Measure
     from gammatune.metrics.permutation_importance import Importance, importance
     from gammatune.pipeline.load import load
     from gammatune.plugins import plugin
@@ -94,7 +94,7 @@ _HOMES = {
     "doctor": "gammatune.engine.doctor.doctor",
     "importance": "gammatune.metrics.permutation_importance",
     "Importance": "gammatune.metrics.permutation_importance",
-    "Measure": "gammatune.metrics.catalogue",
+    "Measure": "gammatune.metrics.bootstrap",
     "Diagnosis": "gammatune.engine.doctor.doctor",
     "GammaTunedClassifier": "gammatune.integrations.sklearn",
     "GammaTunedRegressor": "gammatune.integrations.sklearn",

@@ -60,7 +60,7 @@ MOVED = {
     "lineage": "tuning.states",
     "loading": "pipeline.load",
     "locking": "journal.lock",
-    "measures": "metrics.catalogue",
+    "measures": "metrics",
     "models": "pipeline.models",
     "objectives": "metrics.objectives",
     "permuting": "metrics.permutation_importance",

@@ -20,7 +20,7 @@ from gammatune.journal.history import replay
 from gammatune.pipeline.load import plan_of
 from gammatune.pipeline.options import Options
 from gammatune.pipeline.prepare import prepare
-from gammatune.report.html.page import command
+from gammatune.report.html.tables import command
 
 OPTIONS = ("--epochs", "8", "--batch-size", "8", "--threads", "1", "--model", "mlp", "--budget", "3.6")
 

@@ -12,8 +12,10 @@ from test_page import ASSETS, page_of
 from gammatune.errors import JournalError
 from gammatune.journal.history import Story, replay
 from gammatune.policy.opening import by_looks
+from gammatune.report.html.bands import bands
 from gammatune.report.html.looks import has_looks, stages
-from gammatune.report.html.posterior import bands, searches, surfaces
+from gammatune.report.html.posterior import surfaces
+from gammatune.report.html.searches import searches
 from gammatune.space import parse
 from gammatune.supervised.fit import fit
 

@@ -15,7 +15,10 @@ from small_runs import events, rewrite, tuned
 import gammatune
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra
 from gammatune.journal.history import replay
-from gammatune.report.html.page import MEASURES, measures, verdict, write_report
+from gammatune.metrics.catalogue import METRICS
+from gammatune.report.html.measures import measures
+from gammatune.report.html.page import write_report
+from gammatune.report.html.sentences import verdict
 from gammatune.report.html.timeline import lanes
 from gammatune.report.predictions import load_findings
 
@@ -428,7 +431,7 @@ def test_intervals_of_the_journal_are_taken_before_our_own(flower_run: Path, tmp
     assert shown["AUC"] == ("0.950", "0.900 to 0.990")
     assert shown["own <b>"] == ("1.500", "0.000 to 2.000")
     assert measures(told)[0].name == "AUC"  # what was asked for stands first
-    assert MEASURES["mcc"][0] in shown
+    assert METRICS["mcc"].words.title in shown
     assert "(95 % interval 81.0 to 97.0 %)" in " ".join(verdict(told, load_findings(None), None))
     page = page_of(run, tmp_path)
     assert "one class is rare" in page.text

@@ -19,7 +19,7 @@ from gammatune.journal.history import Story, replay
 from gammatune.journal.reducer import HandedBack
 from gammatune.records import Values, Verdict
 from gammatune.report import terminal
-from gammatune.report.html import page
+from gammatune.report.html import sentences
 from gammatune.report.html.comparison import write_comparison
 from gammatune.report.html.page import write_report
 from gammatune.report.live import PlainLines
@@ -143,7 +143,7 @@ def test_other_words_are_shown_in_the_same_places(run: tuple[Path, Result], tmp_
 
     assert other(terminal.reasons(was)) == terminal.reasons(now)
     assert other(notebook.reasons(was.verdicts)) == notebook.reasons(now.verdicts)
-    assert [place for place, _ in page.verdicts(was)] == [place for place, _ in page.verdicts(now)]
+    assert [place for place, _ in sentences.verdicts(was)] == [place for place, _ in sentences.verdicts(now)]
     assert len(live(was, run[0])) == len(live(now, tmp_path))
     assert was.handed_back == now.handed_back
 
@@ -176,7 +176,7 @@ def test_every_sentence_but_the_routine_is_told(made: dict[str, tuple[Path, Resu
         for reasons in (
             notebook.reasons(result.verdicts),
             terminal.reasons(story),
-            [verdict.reason for _, verdict in page.verdicts(story)],
+            [verdict.reason for _, verdict in sentences.verdicts(story)],
         ):
             assert any(words in reason for reason in reasons), (name, reasons)
         assert words in Read(result._repr_html_()).text
@@ -238,7 +238,7 @@ def test_one_epoch_and_one_rate_wherever_they_are_told(
     other = next(there for there, _ in made.values() if there != path)
     compared = Read(write_comparison([path, other], tmp_path / "c.html").read_text(encoding="utf-8")).text
     assert f"handed back {back}" in compared
-    tiles = {what: value for value, what in page.tiles(replay(path))}
+    tiles = {what: value for value, what in sentences.tiles(replay(path))}
     if back.epoch:
         assert tiles["epoch handed back"] == f"{back.epoch} of {back.trained}"
         assert tiles["highest learning rate"] == f"{back.rates['lr']:.3g}"

@@ -18,9 +18,9 @@ from gammatune import Tuner
 from gammatune.journal.history import replay
 from gammatune.pipeline.train import train
 from gammatune.report import terminal
-from gammatune.report.html import page
+from gammatune.report.html import sentences
 from gammatune.report.html.comparison import write_comparison
-from gammatune.report.html.figures import PARTS, shares
+from gammatune.report.html.costs import PARTS, shares
 from gammatune.report.html.timeline import joined, lanes
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.predictions import Findings, load_findings
@@ -262,6 +262,6 @@ def test_what_scores_the_average_is_no_epoch(tmp_path: Path) -> None:
     assert "Their answers are averaged" in text
     assert "other nets that are averaged" in text
     assert events(tmp_path / "run")[-1]["event"] == "end"
-    assert page.verdict(replay(tmp_path / "run"), Findings(), None)[1].startswith(
+    assert sentences.verdict(replay(tmp_path / "run"), Findings(), None)[1].startswith(
         "How good it is on examples"
     )

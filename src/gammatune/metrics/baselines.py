@@ -15,17 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics.catalogue import (
-    RECIPES,
-    Answers,
-    Measure,
-    difference,
-    learnt,
-    measured,
-    recipe,
-    undefined,
-    value,
-)
+from gammatune.metrics.bootstrap import Measure, difference, learnt, measured
+from gammatune.metrics.catalogue import METRICS, recipe, undefined, value
+from gammatune.metrics.predictions import Answers
 from gammatune.seeds import stream
 
 Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # inputs (n, d), NaN where missing; targets
@@ -134,8 +126,8 @@ def compare(
         if gap is None or its is None:
             said.append(f"{name} was not compared: {undefined(found.name, answers)}.")
             continue
-        low, high = (gap.low, gap.high) if RECIPES[found.name].higher else (-gap.high, -gap.low)
-        ahead = gap.value if RECIPES[found.name].higher else -gap.value
+        low, high = (gap.low, gap.high) if METRICS[found.name].higher_is_better else (-gap.high, -gap.low)
+        ahead = gap.value if METRICS[found.name].higher_is_better else -gap.value
         rival = Rival(name, its, ahead, low, high, spent, rounds, hurried, len(network))
         rivals.append(rival)
         if sentence := _sentence(found.name, mine, rival, subject):

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics.catalogue import RECIPES
+from gammatune.metrics.catalogue import METRICS
 from gammatune.records import Metrics
 
 # Where kappa is cut to 0: "negative", where kappa is not above 0 [reading]; "loss-above-accuracy", where
@@ -82,10 +82,14 @@ _PLAIN: Mapping[str, tuple[str, Callable[[float], float]]] = {
 
 # Of a measure by name: what is scored, by the objective's name.
 _SQUARED: Mapping[str, str] = {
-    f"kappa-{name}": name for name, held in RECIPES.items() if held.task == "classification" and held.higher
+    f"kappa-{name}": name
+    for name, held in METRICS.items()
+    if held.task == "classification" and held.higher_is_better
 }
 _ERRORS: Mapping[str, tuple[str, Callable[[float], float]]] = {
-    f"log-{name}": (name, lambda error: -_log(error)) for name, held in RECIPES.items() if not held.higher
+    f"log-{name}": (name, lambda error: -_log(error))
+    for name, held in METRICS.items()
+    if not held.higher_is_better
 }
 FOR_METRICS: tuple[str, ...] = (*_SQUARED, *_ERRORS)
 _SINGLE = {**_PLAIN, **_ERRORS}
@@ -275,7 +279,7 @@ def for_metric(metric: str, *, lam: float = DEFAULT_LAM) -> Objective:
         return make_objective("kappa", lam=lam)
     if metric == "r2":
         return make_objective("r2", lam=lam)
-    return make_objective(f"{'kappa' if RECIPES[metric].higher else 'log'}-{metric}", lam=lam)
+    return make_objective(f"{'kappa' if METRICS[metric].higher_is_better else 'log'}-{metric}", lam=lam)
 
 
 def _log(loss: float) -> float:

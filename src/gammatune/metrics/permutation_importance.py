@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.metrics.catalogue import RECIPES, Answers, Resampled, recipe, undefined, value
+from gammatune.metrics.bootstrap import Resampled
+from gammatune.metrics.catalogue import METRICS, recipe, undefined, value
+from gammatune.metrics.predictions import Answers
 from gammatune.seeds import stream
 
 REPEATS = 1
@@ -103,7 +105,7 @@ def importance(
     classify = y.ndim == 1 and y.dtype.kind in "iub" and undisturbed.ndim == 2
     task = "classification" if classify else "regression"
     found = recipe(metric or ("accuracy" if classify else "r2"), task)
-    higher = RECIPES[found.name].higher
+    higher = METRICS[found.name].higher_is_better
     base = _answers(undisturbed, y, classify, target_scale)
     worth = _value(found.name, base)
     resampled = Resampled(found.name, base, stream(seed, "importance", "resamples"))

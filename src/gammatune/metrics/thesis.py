@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidArgument
+from gammatune.metrics import formulas
+from gammatune.metrics.predictions import Answers, cells_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +67,28 @@ def classification(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> Classi
     integers or out of range.
     Twin: tests/test_metrics.py counts with plain loops.
     """
-    from sklearn.metrics import confusion_matrix, matthews_corrcoef, multilabel_confusion_matrix
-
     if classes < 2:
         raise InvalidArgument(f"a classification needs 2 classes or more, got classes={classes}")
     true, pred = _labels("y_true", y_true, classes), _labels("y_pred", y_pred, classes)
     _same_shape(true, pred)
 
-    every = np.arange(classes)
-    confusion = confusion_matrix(true, pred, labels=every)  # (k, k)
-    tables = multilabel_confusion_matrix(true, pred, labels=every).astype(float)  # (k, 2, 2)
-    tn, fp, fn, tp = tables[:, 0, 0], tables[:, 0, 1], tables[:, 1, 0], tables[:, 1, 1]  # each (k,)
-
+    cells, counts, _ = cells_of(Answers(true, pred, classes))
+    w = counts[None]
+    tp, positive, called = (of_classes[0] for of_classes in cells.sums(w))  # each (k,)
+    fn, fp = positive - tp, called - tp
+    tn = len(true) - tp - fn - fp
     sensitivity = _ratio(tp, tp + fn)  # (16)
     specificity = _ratio(tn, tn + fp)  # (17)
     margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     mcc = np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)  # (19)
-    # With one label in all, R_K is 0/0; scikit-learn also says 0 but warns on the way.
-    one_label = np.unique(np.concatenate([true, pred])).size == 1
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    confusion[cells.true, cells.said] = counts
     return Classification(
         sensitivity=_mean(sensitivity),
         specificity=_mean(specificity),
-        accuracy=float(np.mean(true == pred)),  # (18)
-        mcc=0.0 if one_label else float(matthews_corrcoef(true, pred)),
-        mcc_macro=float(np.mean(mcc[tp + fn > 0])),
+        accuracy=float(formulas.accuracy(cells, w)[0]),  # (18)
+        mcc=float(formulas.mcc(cells, w)[0]),
+        mcc_macro=float(np.mean(mcc[positive > 0])),
         per_class_sensitivity=sensitivity,
         per_class_specificity=specificity,
         per_class_mcc=tuple(mcc.tolist()),
@@ -104,18 +104,15 @@ def regression(y_true: ArrayLike, y_pred: ArrayLike) -> Regression:
     diverged net makes them: mse is inf and r2 -inf, as they are where squares overflow.
     Raises InvalidArgument: no examples, shapes that differ, values that are not numbers, targets not finite.
     """
-    from sklearn.metrics import mean_squared_error, r2_score
-
     true, pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
     _same_shape(true, pred)
     if not np.isfinite(true).all():
         raise InvalidArgument("y_true must be finite, got NaN or infinity; drop or fill those examples")
     if not np.isfinite(pred).all():
         return Regression(r2=-np.inf, mse=np.inf)
+    answers = Answers(true, pred)
     with np.errstate(over="ignore", invalid="ignore"):
-        mse = float(mean_squared_error(true, pred))
-        # scikit-learn leaves one example undefined, with a warning.
-        r2 = float(np.mean(true == pred)) if len(true) == 1 else float(r2_score(true, pred))
+        mse, r2 = float(formulas.mse(answers, None)[0]), float(formulas.r2(answers, None)[0])
     return Regression(r2=r2 if np.isfinite(r2) else -np.inf, mse=mse if np.isfinite(mse) else np.inf)
 
 

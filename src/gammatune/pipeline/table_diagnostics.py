@@ -15,8 +15,8 @@ from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.journal.events import Event
 from gammatune.metrics.baselines import SECONDS, compare
-from gammatune.metrics.catalogue import Answers
 from gammatune.metrics.permutation_importance import Importance, importance
+from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.seeds import stream

@@ -14,8 +14,8 @@ from gammatune.supervised.defaults import kept_for_after
 if TYPE_CHECKING:
     from torch import nn
 
-    from gammatune.metrics.catalogue import Answers
     from gammatune.metrics.objectives import Objective
+    from gammatune.metrics.predictions import Answers
     from gammatune.pipeline.prepare import Prepared
     from gammatune.report.live import Follower
 

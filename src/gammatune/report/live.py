@@ -1,7 +1,7 @@
 """The progress of a run while it runs: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -75,7 +75,8 @@ class Progressing:
                 self.policy = str(event["policy"])
                 self.expected = expected(self.policy, float(event["budget"]), self.space)
                 self._ledger = Ledger(self.epochs)
-                self.show_begin()
+                for sentence in event["facts"].get("said", ()):
+                    self.say(sentence)
             case "start":
                 self.run = event["run"]
                 role = self.run.role if self.policy == "lookahead" else "course" if self.run.is_course else ""
@@ -107,7 +108,7 @@ class Progressing:
                 self.recent = []
             case "resume":
                 self.story.tell(event)
-                self.show_resume()
+                self.say(self.resumed_in_words())
             case "judging":
                 is_new = self.after is None or self.after["what"] != event["what"]
                 self.after = event
@@ -121,9 +122,15 @@ class Progressing:
             case _:
                 self.story.tell(event)
 
+    def say(self, sentence: str) -> None:
+        """Leaves a line where it stays, unless it was there before the run was gone on with."""
+        if not self.past:
+            self.print(sentence)
+
     def show_note(self, sentence: str) -> None:
         """Something worth keeping has been said."""
         self.said = sentence
+        self.say(sentence)
 
     # -- how far it is
 
@@ -202,24 +209,27 @@ class Progressing:
             part
             for part in (
                 epoch_in_words(story.begin, last.epoch),
-                stretch_in_words(story.schedule.stretches[-1]) + self._mean_of(last),
+                stretch_in_words(story.schedule.stretches[-1]) + _mean_of(story.members.get(last.number, ())),
                 self.measured(last),
                 reason + (f" ({failed})" if failed else ""),
             )
             if part
         )
 
+    def epochs_in_words(self, digits: int = 1, width: int = 0) -> list[str]:
+        """A line for each of the last epochs of the course. digits, width: of the number and the choice, at least."""
+        last = zip(self.story.course[-SHOWN:], self.story.schedule.stretches[-SHOWN:], strict=True)
+        return [
+            f"epoch {outcome.epoch + 1:>{digits}}  {stretch_in_words(stretch):<{width}}  {self.measured(outcome)}"
+            for outcome, stretch in last
+        ]
+
     def rollout_in_words(self, outcome: Outcome) -> str:
         """One line for an epoch of a walk that is not, or not yet, the course."""
         epoch = epoch_in_words(self.story.begin, outcome.epoch)
         joined = self.recent[-1 - self._joined : -1]
         stretch = Schedule.of([outcome], self.story.rollouts, {outcome.number: joined}).stretches[0]
-        mean = f" (mean of {len(joined)})" if joined else ""
-        return f"{epoch}  {stretch_in_words(stretch)}{mean}  {self.measured(outcome)}"
-
-    def _mean_of(self, outcome: Outcome) -> str:
-        members = self.story.members.get(outcome.number, ())
-        return f" (mean of {len(members)})" if members else ""
+        return f"{epoch}  {stretch_in_words(stretch)}{_mean_of(joined)}  {self.measured(outcome)}"
 
     def measured(self, outcome: Outcome) -> str:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
@@ -239,8 +249,7 @@ class Progressing:
 
     # -- for those who show it
 
-    def show_begin(self) -> None: ...
-    def show_resume(self) -> None: ...
+    def print(self, line: str) -> None: ...
     def show_judging(self) -> None: ...
     def show_start(self) -> None: ...
     def show_rollout(self, outcome: Outcome) -> None: ...
@@ -264,24 +273,12 @@ class PlainLines(Progressing):
         self._console = console
         self._told = ""  # the walk that was announced last
 
-    def _say(self, text: str) -> None:
-        if self.past:
-            return
-        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-    def show_begin(self) -> None:
-        for sentence in self.story.begin["facts"].get("said", ()):
-            self._say(sentence)
-
-    def show_resume(self) -> None:
-        self._say(self.resumed_in_words())
-
-    def show_note(self, sentence: str) -> None:
-        self._say(sentence)
+    def print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def show_start(self) -> None:
         if self.run.is_repeated:
-            self._say(f"{epoch_in_words(self.story.begin, self.run.epoch)} once more")
+            self.say(f"{epoch_in_words(self.story.begin, self.run.epoch)} once more")
             return
         if self.policy != "lookahead":
             return
@@ -289,22 +286,22 @@ class PlainLines(Progressing):
         if self._walk != self._told:
             count = len(self.recent)
             rollouts = f", after {count} rollout{'s' if count > 1 else ''}" if self._walk == "course" else ""
-            self._say(f"{self._walk}: {values}{rollouts}")
+            self.say(f"{self._walk}: {values}{rollouts}")
             self._told = self._walk
 
     def show_rollout(self, outcome: Outcome) -> None:
         if self._is_later_walk and outcome.score is not None:  # not committed before it has ended
-            self._say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
+            self.say(f"{self._walk}: {self.rollout_in_words(outcome)}  {self.compute}  {self.time}")
 
     def show_together(self, outcome: Outcome) -> None:
         if len(outcome.nets) > 1:  # of one it is known
-            self._say(f"{self.together_in_words(outcome)}  {self.compute}  {self.time}")
+            self.say(f"{self.together_in_words(outcome)}  {self.compute}  {self.time}")
 
     def show_judging(self) -> None:
-        self._say(self.judging_in_words())
+        self.say(self.judging_in_words())
 
     def show_commit(self) -> None:
-        self._say(f"{self.commit_in_words()}  {self.compute}  {self.time}")
+        self.say(f"{self.commit_in_words()}  {self.compute}  {self.time}")
 
 
 class LiveDisplay(Progressing):
@@ -334,16 +331,11 @@ class LiveDisplay(Progressing):
             for line in self._commits:
                 self._console.print(Text(line))
 
-    def show_resume(self) -> None:
-        self._live.console.print(Text(self.resumed_in_words(), style="dim"))
-
-    def show_begin(self) -> None:
-        for sentence in self.story.begin["facts"].get("said", ()) if not self.past else ():
-            self._live.console.print(Text(sentence, style="dim"))
+    def print(self, line: str) -> None:
+        self._live.console.print(Text(line, style="dim"))
 
     def show_note(self, sentence: str) -> None:
-        if not self.past:
-            self._live.console.print(Text(sentence, style="dim"))
+        self.say(sentence)  # above what is redrawn, where it stays
 
     def show_start(self) -> None:
         if self._walk:  # the search is over
@@ -364,12 +356,7 @@ class LiveDisplay(Progressing):
 
     def show_commit(self) -> None:
         self._best = self._last = None
-        self._commits = [
-            f"epoch {outcome.epoch + 1:>2}  {stretch_in_words(stretch):<27} {self.measured(outcome)}"
-            for outcome, stretch in zip(
-                self.story.course[-SHOWN:], self.story.schedule.stretches[-SHOWN:], strict=True
-            )
-        ]
+        self._commits = self.epochs_in_words(2, 26)
 
     def render(self) -> RenderableType:
         run = self.run
@@ -390,13 +377,9 @@ class LiveDisplay(Progressing):
             ]
         for name, seen in (("last", self._last), ("best", self._best)):
             if seen is not None:
-                lines.append(Text(f"{name:<8} {self._words(seen)}"))
+                how = self.measured(seen) if seen.ok else f"{seen.status}: {seen.note}"
+                lines.append(Text(f"{name:<8} {values_in_words(seen.values)}  {how}"))
         return Group(*lines)
-
-    def _words(self, outcome: Outcome) -> str:
-        if not outcome.ok:
-            return f"{values_in_words(outcome.values)}  {outcome.status}: {outcome.note}"
-        return f"{values_in_words(outcome.values)}  {self.measured(outcome)}"
 
 
 def expected(policy: str, budget: float, space: Space) -> float:
@@ -404,6 +387,10 @@ def expected(policy: str, budget: float, space: Space) -> float:
     if policy == "replay":
         return budget / 2  # which is twice what it needs
     return min(float(int(budget)), float(space.size)) if policy in ("greedy", "once") else budget
+
+
+def _mean_of(members: Sequence[Outcome]) -> str:
+    return f" (mean of {len(members)})" if members else ""
 
 
 def _is_member(outcome: Outcome) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.metrics.catalogue import Measure
+from gammatune.metrics.bootstrap import Measure
 
 PREDICTIONS, PICTURES = "predictions.npz", "pictures.npz"
 MOST_PICTURES = 24

@@ -10,8 +10,8 @@ from typing import Any, Self
 from rich.console import Console
 
 from gammatune.journal.events import Event
-from gammatune.report.live import SHOWN, Follower, LiveDisplay, PlainLines, Progressing
-from gammatune.report.wording import duration, place_in_range, stretch_in_words
+from gammatune.report.live import Follower, LiveDisplay, PlainLines, Progressing
+from gammatune.report.wording import duration, place_in_range
 from gammatune.tuning.driver import Listener
 
 EVERY = 0.3  # seconds between looks at a run in a notebook (guess: a person sees it move)
@@ -113,11 +113,7 @@ class NotebookDisplay(Progressing):
             self._show(self._box([*map(escape, self._commits), escape(f"{error}; {done}")]))
 
     def show_commit(self) -> None:
-        story = self.story
-        self._commits = [
-            f"epoch {outcome.epoch + 1}  {stretch_in_words(stretch)}  {self.measured(outcome)}"
-            for outcome, stretch in zip(story.course[-SHOWN:], story.schedule.stretches[-SHOWN:], strict=True)
-        ]
+        self._commits = self.epochs_in_words()
 
     def render(self) -> str:
         """The HTML of the moment."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gammatune.journal.history import Story
+from gammatune.metrics.catalogue import REPORTED
 from gammatune.report.predictions import Findings
 from gammatune.report.wording import brief, in_bytes
 
@@ -14,7 +15,6 @@ from gammatune.report.wording import brief, in_bytes
 # (guess).
 EDGES = 0.0, 0.01, 0.05, 0.1, 0.2
 GROUPS = 4  # of a regression: as many answers in each, those that the nets agree on most first
-FIGURES = "accuracy", "sensitivity", "specificity", "mcc", "mcc_macro", "r2", "mse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def several(report: Mapping[str, Any] | None) -> Several | None:
         return None
     found = {
         name: (float(report[name]), float(alone[name]))
-        for name in FIGURES
+        for name in REPORTED
         if name in report and name in alone
     }
     return Several(report["nets"], found, tuple(price["memory"]), tuple(price["seconds"]))

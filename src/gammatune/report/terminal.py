@@ -12,9 +12,12 @@ from rich.text import Text
 from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal.history import FILE, Story, replay
+from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.records import FLAT
 from gammatune.report.several import several
 from gammatune.report.wording import (
+    TORN,
+    UNENDED,
     asked_in_words,
     at_an_edge,
     cost_in_short,
@@ -29,23 +32,13 @@ from gammatune.report.wording import (
     place_in_range,
     rates_of,
     size_in_words,
+    state_of,
     values_in_words,
     way,
 )
 from gammatune.space import parse
 
-# In per cent; others are numbers of their own kind.
-SHARES = ("accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc")
 SHOWN = 4  # measures with their intervals, which fit beside each other
-FIRST = (
-    "accuracy",
-    "auc",
-    "f1",
-    "balanced-accuracy",
-    "rmse",
-    "r2",
-    "mae",
-)  # the one that was asked for before all
 RUN_COLUMNS = (
     "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
 )  # fmt: skip
@@ -181,12 +174,12 @@ def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> R
 
 
 def _value(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name in SHARES else f"{value:.3g}"
+    return f"{100 * value:.2f} %" if words_of(name).in_percent else f"{value:.3g}"
 
 
 def _interval(name: str, measure: Sequence[float]) -> str:
     _, low, high = measure
-    return f"{100 * low:.1f} – {100 * high:.1f} %" if name in SHARES else f"{low:.3g} – {high:.3g}"
+    return f"{100 * low:.1f} – {100 * high:.1f} %" if words_of(name).in_percent else f"{low:.3g} – {high:.3g}"
 
 
 def ending(story: Story, run_dir: str | None) -> list[str]:
@@ -196,7 +189,7 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
         several_ = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
         lines.append(f"handed back    {several_}{story.handed_back}")
     if story.end is None:
-        lines.append("the run has not ended, or was cut off")
+        lines.append(f"the run {UNENDED}")
     else:
         lines.append(f"learning time  {duration(story.end['seconds'])}")
         lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
@@ -206,7 +199,7 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
     if run_dir is not None:
         lines.append(f"run            {run_dir}")
     if story.torn:
-        lines.append("the last line of the journal was torn and has been left out")
+        lines.append(TORN)
     return lines
 
 
@@ -276,7 +269,7 @@ def _of_run(path: Path) -> dict[str, str]:
         "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
         "measured": _measured(story),
         "cost": "" if story.end is None else cost_in_short(story.end, begin),
-        "state": "unfinished" if story.end is None else story.end["how"],
+        "state": state_of(story),
     }
 
 

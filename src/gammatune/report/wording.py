@@ -156,6 +156,14 @@ def _unit(dimension: Any, value: Any) -> float:
 
 # Decisions, time, cost -------------------------------------------------------------------------------------
 
+UNENDED = "has not ended, or was cut off"  # of a run
+TORN = "the last line of the journal was torn and has been left out"
+
+
+def state_of(story: Story) -> str:
+    """'complete', 'interrupted', 'unfinished', ..."""
+    return "unfinished" if story.end is None else str(story.end["how"])
+
 
 def in_bytes(count: float) -> str:
     """'340 kB', '1.0 MB'."""
@@ -182,6 +190,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
+
+
+def seconds_of(story: Story) -> float:
+    """Of all processes together; of the rollouts alone in older journals."""
+    return story.elapsed or sum(o.seconds for o in story.rollouts)
 
 
 def day_in_words(time: Any) -> str:

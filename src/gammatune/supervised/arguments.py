@@ -13,8 +13,9 @@ from gammatune.engine.batches import LossFunction
 from gammatune.engine.ensemble import NewModel
 from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument
-from gammatune.metrics.catalogue import Answers, MetricName, recipe
+from gammatune.metrics.catalogue import MetricName, recipe
 from gammatune.metrics.objectives import Objective, ObjectiveName
+from gammatune.metrics.predictions import Answers
 from gammatune.policy.replay import Replay
 from gammatune.schedules import ScheduleName
 from gammatune.space import Dimension, Space

@@ -11,7 +11,8 @@ from torch import Tensor
 from gammatune.engine.batches import LossFunction
 from gammatune.engine.ranks import Ranks
 from gammatune.errors import InvalidData
-from gammatune.metrics.catalogue import RECIPES, Answers, undefined, value
+from gammatune.metrics.catalogue import METRICS, undefined, value
+from gammatune.metrics.predictions import Answers
 from gammatune.records import Metrics
 
 Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
@@ -33,7 +34,7 @@ class Evaluation:
     ranks: Ranks
 
     def tally(self) -> "Tally":
-        heard = None if self.metric is None else self.listening(RECIPES[self.metric].needs)
+        heard = None if self.metric is None else self.listening(METRICS[self.metric].needs)
         return Tally(self, heard)
 
     def listening(self, needs: str) -> "Heard":

@@ -12,7 +12,9 @@ from gammatune.engine.forks import archive
 from gammatune.errors import JournalWarning
 from gammatune.files import whole_file_of_run
 from gammatune.journal.events import Event
-from gammatune.metrics.catalogue import LEVEL, Answers, Measure, measured, relevant
+from gammatune.metrics.bootstrap import LEVEL, Measure, measured
+from gammatune.metrics.catalogue import relevant
+from gammatune.metrics.predictions import Answers
 from gammatune.metrics.thesis import Classification, Regression, classification, regression
 from gammatune.seeds import stream
 from gammatune.supervised.dry_run import Task

@@ -19,8 +19,9 @@ from gammatune.engine.trainable import Where
 from gammatune.journal.events import Event, note_event
 from gammatune.journal.history import PREDICTIONS, WEIGHTS
 from gammatune.journal.writer import Echo, Journal
-from gammatune.metrics.catalogue import Answers, MetricName
+from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import Objective, ObjectiveName
+from gammatune.metrics.predictions import Answers
 from gammatune.schedules import ScheduleName
 from gammatune.space import Dimension, Space
 from gammatune.supervised.arguments import Arguments

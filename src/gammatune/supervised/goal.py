@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 
 from gammatune.engine.batches import LossFunction
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.metrics.catalogue import Answers, MetricName, imbalance, recipe, undefined
+from gammatune.metrics.catalogue import MetricName, imbalance, recipe, undefined
 from gammatune.metrics.objectives import (
     DEFAULT_CLASSIFICATION,
     DEFAULT_OWN_LOSS,
@@ -19,6 +19,7 @@ from gammatune.metrics.objectives import (
     ObjectiveName,
     for_metric,
 )
+from gammatune.metrics.predictions import Answers
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.dry_run import Task
 from gammatune.supervised.evaluation import Scale

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gammatune.engine.ensemble import Ensemble, Price
 from gammatune.journal.reducer import HandedBack, handed_back
-from gammatune.metrics.catalogue import Measure
+from gammatune.metrics.bootstrap import Measure
 from gammatune.metrics.thesis import Classification, Regression
 from gammatune.records import Metrics
 from gammatune.tuning.notebook import line, number

@@ -20,7 +20,7 @@ from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import Where
 from gammatune.errors import InvalidArgument
-from gammatune.metrics.catalogue import Answers
+from gammatune.metrics.predictions import Answers
 from gammatune.records import Known, Metrics, Values
 from gammatune.seeds import stream
 from gammatune.supervised.evaluation import Evaluation, Scale, columns

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gammatune.errors import InvalidArgument
 from gammatune.journal.history import Story, replay
-from gammatune.report.html import figures, page
-from gammatune.report.html.svg import Axis, Picture, number
-from gammatune.report.predictions import Findings, load_findings, of_mean, square
+from gammatune.report.html import figures, page, sentences, tables
+from gammatune.report.html.costs import LETTERS, PARTS, shares
+from gammatune.report.html.measures import in_words, measures
+from gammatune.report.html.paired import paired, same_examples
+from gammatune.report.html.svg import KINDS, MARKS, RIGHT, Axis, Picture, number
+from gammatune.report.predictions import Findings, load_findings, square
 from gammatune.report.several import nets_of
-from gammatune.report.wording import cost_in_short, duration, is_open
+from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of, state_of
 
 MOST = 8  # runs: as many as there are dashes and marks to tell them apart
 NAME = "comparison.html"
@@ -33,11 +34,11 @@ class One:
 
     @property
     def kind(self) -> str:
-        return figures.KINDS[self.place % len(figures.KINDS)]
+        return KINDS[self.place % len(KINDS)]
 
     @property
     def mark(self) -> str:
-        return figures.MARKS[self.place % len(figures.MARKS)]
+        return MARKS[self.place % len(MARKS)]
 
     @property
     def task(self) -> str:
@@ -90,16 +91,15 @@ def _names(places: Sequence[Path]) -> list[str]:
 
 def comparison(runs: Sequence[One]) -> dict[str, Any]:
     """What the template shows."""
-    pairs = _pairs(runs)
+    pairs = [paired(a.name, a.found, b.name, b.found) for i, a in enumerate(runs) for b in runs[i + 1 :]]
     return {
         "title": "Comparison of " + ", ".join(one.name for one in runs),
-        "runs": [(one.name, one.kind, one.mark, page.title(one.story)) for one in runs],
+        "runs": [(one.name, one.kind, one.mark, sentences.title(one.story)) for one in runs],
         "verdict": _verdict(runs),
         "warnings": _warnings(runs),
         "table_rows": _table(runs),
-        "pairs": pairs,
-        "pair_rows": [[p["names"], p["difference"], p["interval"], p["so"]] for p in pairs],
-        "parts": list(zip(figures.LETTERS, figures.PARTS, strict=True)),
+        "pair_rows": [pair.row for pair in pairs if pair is not None],
+        "parts": list(zip(LETTERS, PARTS, strict=True)),
         "differences": _differences(runs),
         "rate": _rates(runs),
         "progress": [p for i, m in enumerate(_metrics(runs)) if (p := _progress(runs, m, f"progress{i}"))],
@@ -125,18 +125,16 @@ def _verdict(runs: Sequence[One]) -> list[str]:
             "Fewer than two of these runs were measured to their end, so none can be called the better one."
         ]
     best, second = measured[0], measured[1]
-    what = "right for" if best[1].task == "classification" else "R²"
-
-    def said(value: float) -> str:
-        return f"{100 * value:.1f} %" if best[1].task == "classification" else f"{value:.3f}"
-
+    percent = best[1].task == "classification"
+    what = "right for" if percent else "R²"
     words = [
-        f"{best[1].name} has the best figure ({what} {said(best[0])}), {second[1].name} the next ({said(second[0])})."
+        f"{best[1].name} has the best figure ({what} {in_words(best[0], percent)}), {second[1].name} the next "
+        f"({in_words(second[0], percent)})."
     ]
-    pair = _pair(best[1], second[1])
+    pair = paired(best[1].name, best[1].found, second[1].name, second[1].found)
     if pair is not None:
-        words.append(pair["words"])
-    elif not _same_examples(best[1], second[1]):
+        words.append(pair.words)
+    elif not same_examples(best[1].found, second[1].found):
         words.append(
             "Whether that is more than chance cannot be told: the runs kept no predictions of the same examples."
         )
@@ -147,67 +145,8 @@ def _verdict(runs: Sequence[One]) -> list[str]:
     ]
     if len(costs) > 1 and not any(is_open(one.story.begin) for _, one in costs):
         cheap = min(costs, key=lambda pair: pair[1].story.elapsed or math.inf)[1]
-        words.append(f"{cheap.name} was the fastest, {duration(_seconds(cheap))}.")
+        words.append(f"{cheap.name} was the fastest, {duration(seconds_of(cheap.story))}.")
     return words
-
-
-def _seconds(one: One) -> float:
-    return one.story.elapsed or sum(o.seconds for o in one.story.rollouts)
-
-
-def _same_examples(one: One, other: One) -> bool:
-    a, b = one.found.targets, other.found.targets
-    return a is not None and b is not None and a.shape == b.shape and bool(np.array_equal(a, b))
-
-
-def _pair(one: One, other: One) -> dict[str, str] | None:
-    """The difference of two runs on the same examples, example by example, with its 95 % interval (normal)."""
-    if not _same_examples(one, other):
-        return None
-    a, b = _gain(one), _gain(other)
-    if a is None or b is None or len(a) < 2:
-        return None
-    apart = a - b
-    gap = of_mean(float(apart.mean()), float(np.mean(apart**2)), len(apart))
-    mean = gap.value
-    percent = one.task == "classification"
-    scale, unit = (100.0, " points") if percent else (1.0, "")
-    shown = f"{scale * mean:+.2f}{unit}"
-    between = f"{scale * gap.low:+.2f} to {scale * gap.high:+.2f}"
-    real = gap.low > 0 or gap.high < 0
-    if real:
-        better = one.name if mean > 0 else other.name
-        words = f"On the same {len(a):,} examples {better} is better by more than chance explains ({between}{unit})."
-    else:
-        words = (
-            f"On the same {len(a):,} examples the difference ({shown}; 95 % interval {between}) is no more than "
-            "chance may bring: do not prefer one for it."
-        )
-    so = "more than chance explains" if real else "may be chance"
-    return {
-        "names": f"{one.name} − {other.name}",
-        "difference": shown,
-        "interval": between,
-        "so": so,
-        "words": words,
-    }
-
-
-def _gain(one: One) -> Any:
-    """What each example adds: 1 where it was right; of a regression, minus its squared error."""
-    found = one.found
-    if found.probabilities is not None and found.targets is not None:
-        return (found.probabilities.argmax(axis=1) == found.targets).astype(float)
-    if found.predictions is not None and found.targets is not None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            gain = -np.mean((found.predictions - found.targets) ** 2, axis=1)
-        return gain if np.isfinite(gain).all() else None
-    return None
-
-
-def _pairs(runs: Sequence[One]) -> list[dict[str, str]]:
-    done = [_pair(a, b) for i, a in enumerate(runs) for b in runs[i + 1 :]]
-    return [pair for pair in done if pair is not None]
 
 
 def _warnings(runs: Sequence[One]) -> list[str]:
@@ -245,7 +184,7 @@ def _warnings(runs: Sequence[One]) -> list[str]:
         said.append(f"They ran on different devices ({words}): times cannot be compared.")
     for one in runs:
         if one.story.end is None or one.story.end["how"] != "complete":
-            said.append(f"{one.name} did not come to its end ({page.status(one.story)}).")
+            said.append(f"{one.name} did not come to its end ({state_of(one.story)}).")
         said += [f"{one.name}: {problem}" for problem in one.found.problems]
     return said
 
@@ -270,26 +209,19 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
         if any(cells):
             rows.append([name, *cells])
 
-    measured = [{m.name: m for m in page.measures(one.story)} for one in runs]
+    stories = [one.story for one in runs]
+    measured = [{m.name: m for m in measures(story)} for story in stories]
     for name in dict.fromkeys(name for held in measured for name in held):
         row(name, [_with_interval(held.get(name)) for held in measured])
-    backs = [one.story.handed_back for one in runs]
-    row("handed back", ["" if back is None else str(back) for back in backs])
-    nets = [nets_of(one.story) for one in runs]
+    row("handed back", [str(story.handed_back or "") for story in stories])
+    nets = [nets_of(story) for story in stories]
     row("nets averaged", [str(count) if max(nets) > 1 else "" for count in nets])
-    row("rollouts", [str(len(one.story.rollouts)) for one in runs])
-    ends = [one.story.end for one in runs]
-    row(
-        "cost",
-        [
-            "" if end is None else cost_in_short(end, one.story.begin)
-            for end, one in zip(ends, runs, strict=True)
-        ],
-    )
-    row("time", [duration(_seconds(one)) for one in runs])
-    row("seed", [str(one.story.begin["seed"]) for one in runs])
-    row("ended", [page.status(one.story) for one in runs])
-    made = [dict(page.made(one.story)) for one in runs]
+    row("rollouts", [str(len(story.rollouts)) for story in stories])
+    row("cost", ["" if s.end is None else cost_in_short(s.end, s.begin) for s in stories])
+    row("time", [duration(seconds_of(story)) for story in stories])
+    row("seed", [str(story.begin["seed"]) for story in stories])
+    row("ended", [state_of(story) for story in stories])
+    made = [dict(tables.made(story)) for story in stories]
     for name in ("gammatune", "Python", "torch", "numpy", "device", "threads"):
         row(name, [held.get(name, "") for held in made])
     return rows
@@ -347,11 +279,8 @@ def _rates(runs: Sequence[One]) -> str | None:
     epochs = max(x for _, way in drawn for x, _ in way.points)
     words = "; ".join(f"{one.name}: at most {number(max(r for _, r in way.points))}" for one, way in drawn)
     picture = Picture("The learning rates along the trainings", words, 250, name="rate")
-    left = figures.LEFT
-    x = Axis(0.0, epochs, left, figures.RIGHT)
     y = Axis.over([max(r, floor) for r in rates], 206.0, 26.0, log=True)
-    picture.up(y, left, "learning rate", right=figures.RIGHT)
-    picture.across(x, 206.0, "epochs trained", top=26.0)
+    x = figures.axis_of_epochs(picture, epochs, y, "learning rate")
     for one, way in drawn:
         points = [(x(a), min(max(y(b), 26.0), 206.0)) for a, b in way.points]
         picture.line(points, one.kind)
@@ -376,15 +305,10 @@ def _progress(runs: Sequence[One], metric: str | None, name: str) -> str | None:
     drawn = [(one, line) for one in runs for line in figures.progress(one.story, metric) if line.kept]
     if not drawn:
         return None
-    values = [v for _, line in drawn for _, v in line.points]
-    log = min(values) > 0 and max(values) / min(values) > 20 and metric not in ("accuracy", "r2", None)
     heading = "objective" if metric is None else metric
     words = "; ".join(f"{one.name} ends at {number(line.points[-1][1])}" for one, line in drawn)
     picture = Picture(f"{heading} after each epoch", words, 220, name=name)
-    last = max(x for _, line in drawn for x, _ in line.points)
-    x, y = Axis(0.0, max(last, 1.0), figures.LEFT, figures.RIGHT), Axis.over(values, 176.0, 26.0, log=log)
-    picture.up(y, figures.LEFT, heading, right=figures.RIGHT)
-    picture.across(x, 176.0, "epochs trained", top=26.0)
+    x, y = figures.axes_of_progress(picture, [line for _, line in drawn], metric, heading)
     for one, line in drawn:
         points = [(x(a), y(b)) for a, b in line.points]
         picture.line(points, one.kind)
@@ -394,23 +318,23 @@ def _progress(runs: Sequence[One], metric: str | None, name: str) -> str | None:
 
 def _costs(runs: Sequence[One]) -> str | None:
     """A bar a run; in plain runs where all know them, else in examples."""
-    found = [(one, *figures.shares(one.story)) for one in runs]
+    found = [(one, *shares(one.story)) for one in runs]
     plain = all(p is not None for _, _, p in found) and len({p for _, _, p in found}) == 1
     totals = [sum(s.units for s in parts) / (p if plain and p else 1.0) for _, parts, p in found]
     if not any(totals):
         return None
     words = "; ".join(f"{one.name} {number(t)}" for (one, _, _), t in zip(found, totals, strict=True))
     picture = Picture("What each run cost", words, 56.0 + 36 * len(found), name="cost")
-    x = Axis(0.0, max(totals) * 1.02, 6.0, figures.RIGHT)
+    x = Axis(0.0, max(totals) * 1.02, 6.0, RIGHT)
     for i, ((one, parts, p), total) in enumerate(zip(found, totals, strict=True)):
         top, at = 6.0 + 36 * i, 0.0
         picture.text(6, top + 10, f"{one.name[:34]}: {number(total)}", "tick")
         for part in parts:
             width = part.units / (p if plain and p else 1.0)
-            kind = f"f{figures.PARTS.index(part.name) + 1}"
+            kind = f"f{PARTS.index(part.name) + 1}"
             picture.bar(x(at), top + 14, x(at + width) - x(at), 16, kind, f"{part.name}: {number(width)}")
             if x(at + width) - x(at) > 14:
-                letter = figures.LETTERS[figures.PARTS.index(part.name)]
+                letter = LETTERS[PARTS.index(part.name)]
                 picture.text(x(at + width / 2), top + 26, letter, "letter", "middle")
             at += width
     picture.across(x, 12.0 + 36 * len(found), "plain runs" if plain else "examples' worth", count=4)

@@ -13,6 +13,10 @@ from html import escape
 from typing import TypeAlias
 
 WIDTH = 360.0
+LEFT, RIGHT = 46.0, WIDTH - 14  # where axes begin and end
+FEW = 60  # nodes of a line that are still marked one by one
+KINDS = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8")  # series: each with a colour and a dash of its own
+MARKS = ("dot", "square", "triangle", "diamond", "ring", "plus", "cross", "dot")
 Point: TypeAlias = tuple[float, float]
 FAR = 1e5  # units: what lies further outside a picture is drawn there
 

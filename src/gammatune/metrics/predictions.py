@@ -1,0 +1,94 @@
+"""What a model said of examples, beside the truth, and the confusion matrix of it.
+
+n   examples                    k   classes             t   numbers a target
+c   cells of the confusion matrix that are not empty
+w   how often a resample holds each example, (b, n), or each cell, (b, c)
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model said of n examples.
+
+    targets: (n,) codes from 0, or (n, t) numbers. said: labels (n,), or numbers (n, t). classes: k; 0 for a
+    regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them. spread: how far the nets of
+    an ensemble are apart, (n,) of classes, (n, t) of numbers (`engine.ensemble.Ensemble.spread`); None of one net.
+    """
+
+    targets: NDArray[Any]
+    said: NDArray[Any]
+    classes: int = 0
+    probabilities: NDArray[Any] | None = None
+    spread: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def columns(self) -> int:
+        """Classes, or numbers a target."""
+        return self.classes or int(np.prod(self.targets.shape[1:]))
+
+    @property
+    def is_finite(self) -> bool:
+        held = self.said if self.probabilities is None else self.probabilities
+        return bool(np.isfinite(held).all())
+
+    def scaled(self, mean: ArrayLike, std: ArrayLike) -> "Answers":
+        """A regression in another unit: x std + mean, each of (t,) or one number."""
+        mean, std = np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
+        spread = None if self.spread is None else self.spread * std
+        return replace(self, targets=self.targets * std + mean, said=self.said * std + mean, spread=spread)
+
+    def some(self, places: NDArray[np.intp]) -> "Answers":
+        probabilities = None if self.probabilities is None else self.probabilities[places]
+        spread = None if self.spread is None else self.spread[places]
+        return replace(
+            self,
+            targets=self.targets[places],
+            said=self.said[places],
+            probabilities=probabilities,
+            spread=spread,
+        )
+
+
+class Cells:
+    """The cells of a confusion matrix, and sums of their counts over it. true, said: (c,) codes of each."""
+
+    def __init__(self, true: Counts, said: Counts, k: int) -> None:
+        from scipy.sparse import csr_array
+
+        every, one = np.arange(len(true)), np.ones(len(true))
+        self.true, self.said, self.k = true, said, k
+        self._right = true == said
+        self._rows = csr_array((one, (true, every)), shape=(k, len(true)))
+        self._columns = csr_array((one, (said, every)), shape=(k, len(true)))
+        self._diagonal = csr_array((self._right.astype(float), (true, every)), shape=(k, len(true)))
+
+    def sums(self, w: Counts) -> tuple[Floats, Floats, Floats]:
+        """Of each class: right answers, examples, answers; each (b, k)."""
+        counts = w.T.astype(float)
+        right, true, said = (
+            np.asarray(matrix @ counts).T for matrix in (self._diagonal, self._rows, self._columns)
+        )
+        return right, true, said
+
+    def right(self, w: Counts) -> Floats:
+        return np.asarray(w[:, self._right].sum(axis=1), dtype=np.float64)
+
+
+def cells_of(answers: Answers) -> tuple[Cells, Counts, NDArray[np.intp]]:
+    """The cells that are not empty, their counts (c,), and the cell of each example (n,)."""
+    pairs = answers.targets.astype(np.int64) * answers.classes + answers.said.astype(np.int64)
+    codes, place, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+    cells = Cells(codes // answers.classes, codes % answers.classes, answers.classes)
+    return cells, counts.astype(np.int64), place

@@ -1,0 +1,228 @@
+"""What the network said of new examples, for a page: its mistakes, how sure it is, where nets disagree."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gammatune.journal.history import Story
+from gammatune.metrics.catalogue import words_of
+from gammatune.report.html import answer_figures as figures
+from gammatune.report.html.held import listed, mapping, reals
+from gammatune.report.html.measures import in_words
+from gammatune.report.html.svg import number
+from gammatune.report.predictions import Findings, Sureness, farthest, mistakes, square, sureness
+from gammatune.report.several import EDGES, Group, disagreement, several
+
+TABLE_CLASSES = 15  # more of them make a confusion matrix a picture
+MOST_CONFUSED = 12  # pairs listed beside that
+MOST_TARGETS = 3  # scatters of a regression
+FEW_CLASSES, WIDE_LABEL = 4, 12  # of so few, labels of so many characters stand in the table on a phone
+LONG_LABEL = 3  # characters: longer ones stand in a key below a confusion matrix
+
+
+def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
+    """What the template shows of them, None where nobody kept it. it: what the sentences call the network."""
+    labels = labels_of(story, found)
+    return {
+        "confusion": _confusion(square((story.report or {}).get("confusion")), labels),
+        "mistakes": _mistakes(found, labels),
+        "several": _several(story, found),
+        "calibration": _calibration(found, it),
+        "regression": _regression(story, found),
+    }
+
+
+def labels_of(story: Story, found: Findings) -> list[str]:
+    """What the classes are called, by code."""
+    held = mapping(story.begin["facts"].get("preprocessing")).get("classes")
+    labels = [str(label) for label in listed(held)]
+    confusion = square((story.report or {}).get("confusion"))
+    count = len(confusion) if confusion else 0
+    if found.probabilities is not None:
+        count = max(count, found.probabilities.shape[1])
+    return labels if len(labels) >= count else [str(i) for i in range(count)]
+
+
+def _confusion(confusion: list[list[int]] | None, labels: Sequence[str]) -> dict[str, Any] | None:
+    if confusion is None:
+        return None
+    k = len(confusion)
+    pairs = sorted(
+        (
+            (n, labels[i], labels[j])
+            for i, row in enumerate(confusion)
+            for j, n in enumerate(row)
+            if i != j and n
+        ),
+        reverse=True,
+    )
+    long = any(len(label) > (WIDE_LABEL if k <= FEW_CLASSES else LONG_LABEL) for label in labels[:k])
+    heads = [str(i + 1) for i in range(k)] if long else list(labels[:k])
+    rows = []
+    for i, row in enumerate(confusion):
+        whole = sum(row) or 1
+        cells = [
+            {"count": n, "share": 0 if not n else max(8, round(100 * n / whole)), "right": i == j}
+            for j, n in enumerate(row)
+        ]
+        rows.append({"head": heads[i], "label": labels[i], "cells": cells, "sum": sum(row)})
+    return {
+        "table": rows if k <= TABLE_CLASSES else None,
+        "heads": heads,
+        "key": list(zip(heads, labels[:k], strict=True)) if long else [],
+        "picture": None if k <= TABLE_CLASSES else figures.heat_picture(confusion),
+        "pairs": pairs[:MOST_CONFUSED],
+        "more": max(0, len(pairs) - MOST_CONFUSED),
+    }
+
+
+def _mistakes(found: Findings, labels: Sequence[str]) -> dict[str, Any] | None:
+    if found.probabilities is None:
+        return None
+    worst, count = mistakes(found)
+    return {
+        "count": count,
+        "of": len(found.probabilities),
+        "pictures": any(m.picture for m in worst),
+        "worst": [
+            {
+                "index": m.index,
+                "true": labels[m.true],
+                "said": labels[m.said],
+                "probability": _percent(m.probability),
+                "of_true": _percent(m.of_true),
+                "picture": m.picture,
+            }
+            for m in worst
+        ],
+    }
+
+
+def _percent(share: float) -> str:
+    return "> 99 %" if share > 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
+
+
+def _several(story: Story, found: Findings) -> dict[str, Any] | None:
+    """The nets beside the best of them, what they cost, and where they disagree."""
+    held = several(story.report)
+    if held is None:
+        return None
+    figures_ = [
+        (_heading(story, name), *(in_words(each, words_of(name).in_percent) for each in pair))
+        for name, pair in held.figures.items()
+    ]
+    scale = _scale(story, found)
+    groups = disagreement(found, None if scale is None else scale[1])
+    return {
+        "count": held.count,
+        "price": held.price,
+        "figures": figures_,
+        "groups": [_group(group, labels=found.probabilities is not None) for group in groups],
+        "labels": found.probabilities is not None,
+        "unit": "in the target's own unit" if scale is not None else "in the unit the networks were given",
+        "words": _disagreement_in_words(groups) if found.probabilities is not None else "",
+    }
+
+
+def _heading(story: Story, name: str) -> str:
+    standardised = name == "mse" and "preprocessing" in story.begin["facts"]
+    return words_of(name).title + (" of standardised targets" if standardised else "")
+
+
+def _group(group: Group, *, labels: bool) -> list[str]:
+    """A row: the spread, how many answers have it, their share, and how good they are."""
+    if not labels:
+        spread, right = f"{number(group.low)} to {number(group.high)}", number(group.right)
+    else:
+        low, high, right = f"{100 * group.low:g}", f"{100 * group.high:g} %", f"{100 * group.right:.1f} %"
+        spread = f"below {high}" if group.low == 0 else f"{low} to {high}"
+        spread = f"{low} % or more" if group.low == EDGES[-1] else spread
+    return [spread, f"{group.count:,}", f"{100 * group.share:.0f} %", right]
+
+
+def _disagreement_in_words(groups: Sequence[Group]) -> str:
+    if len(groups) < 2:
+        return ""
+    first, rest = groups[0], groups[1:]
+    count = sum(group.count for group in rest)
+    right = sum(group.count * group.right for group in rest) / count
+    return (
+        f"Of the {first.count:,} answers with the least spread {100 * first.right:.1f} % are right, of the other "
+        f"{count:,} {100 * right:.1f} %."
+    )
+
+
+def _calibration(found: Findings, it: str) -> dict[str, Any] | None:
+    if found.probabilities is None or found.targets is None:
+        return None
+    bins, error = figures.reliability(found.probabilities, found.targets)
+    return {
+        "picture": figures.reliability_picture(bins, error),
+        "error": f"{100 * error:.1f} %",
+        "words": _sureness_in_words(sureness(found.probabilities, found.targets), len(found.targets), it),
+        "bins": [
+            (
+                f"{100 * b.low:.0f} to {100 * b.high:.0f} %",
+                b.count,
+                f"{100 * b.said:.1f} %",
+                f"{100 * b.right:.1f} %",
+            )
+            for b in bins
+        ],
+    }
+
+
+def _sureness_in_words(found: Sureness | None, n: int, it: str = "It") -> str:
+    """What is beyond chance is said: the interval of the difference leaves 0 out."""
+    if found is None:
+        return f"How sure {it.lower()} is on average cannot be told from one example."
+    gap = found.surer
+    told = f"{100 * found.said:.1f} % sure on average, {100 * found.right:.1f} % right"
+    if gap.low > 0:
+        return (
+            f"{it} is surer than it should be: {told} (by {100 * gap.value:.1f} points, 95 % interval "
+            f"{100 * gap.low:.1f} to {100 * gap.high:.1f})."
+        )
+    if gap.high < 0:
+        return (
+            f"{it} is less sure than it could be: {told} (by {-100 * gap.value:.1f} points, 95 % interval "
+            f"{-100 * gap.high:.1f} to {-100 * gap.low:.1f})."
+        )
+    return f"As far as {n:,} examples can tell, {it.lower()} is as sure as it should be: {told}."
+
+
+def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
+    if found.predictions is None or found.targets is None:
+        return None
+    t = found.targets.shape[1]
+    scale = _scale(story, found)
+    true, said = found.targets, found.predictions
+    if scale is not None:
+        true, said = true * scale[1] + scale[0], said * scale[1] + scale[0]
+    names = [f"target {i + 1}" for i in range(t)] if t > 1 else ["the target"]
+    with np.errstate(over="ignore", invalid="ignore"):
+        rmse = np.sqrt(np.mean((true - said) ** 2, axis=0))
+    return {
+        "pictures": [
+            figures.scatter_picture(true[:, i], said[:, i], names[i], i) for i in range(min(t, MOST_TARGETS))
+        ],
+        "rmse": [(name, number(float(value))) for name, value in zip(names, rmse, strict=True)],
+        "unit": "in the target's own unit" if scale is not None else "in the unit the network was given",
+        "more": max(0, t - MOST_TARGETS),
+        "points": min(len(true), figures.MOST_POINTS),
+        "count": len(true),
+        "worst": [
+            (i, ", ".join(number(float(v)) for v in true[i]), ", ".join(number(float(v)) for v in said[i]))
+            for i in farthest(found)
+        ],
+    }
+
+
+def _scale(story: Story, found: Findings) -> tuple[Any, Any] | None:
+    """Mean and standard deviation of a regression's targets, where they were standardised."""
+    if found.predictions is None or found.targets is None:
+        return None
+    held, t = mapping(story.begin["facts"].get("preprocessing")), found.targets.shape[1]
+    mean, std = reals(held.get("target_mean"), t), reals(held.get("target_std"), t)
+    return None if mean is None or std is None else (mean, std)

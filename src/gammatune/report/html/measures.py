@@ -1,0 +1,80 @@
+"""The table of measures on a page, with 95 % intervals where they are known."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gammatune.journal.history import Story
+from gammatune.metrics.catalogue import FIRST, REPORTED, SAME, words_of
+from gammatune.report.html.held import mapping, real
+from gammatune.report.html.svg import number
+from gammatune.report.predictions import square, wilson
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    name: str
+    meaning: str
+    value: str
+    interval: str
+    is_first: bool = True  # not folded away
+
+
+def measures(story: Story) -> list[Measure]:
+    """What was measured, with 95 % intervals where they are known."""
+    report = story.report
+    if report is None:
+        return []
+    named = mapping(report.get("measures"))
+    names = [*named, *(n for n in REPORTED if n in report and n not in named and SAME.get(n) not in named)]
+    asked = report.get("metric")
+    shown = [name for name in FIRST if name in names] or names
+    done = []
+    for name in sorted(names, key=lambda n: (n != asked, shown.index(n) if n in shown else len(shown))):
+        triple = interval_of(report, name)
+        held = named.get(name)
+        value = (
+            held[0] if isinstance(held, Sequence) and not isinstance(held, str) and held else report.get(name)
+        )
+        value = real(value)
+        if value is None:
+            continue
+        if triple is None and name == "accuracy" and (confusion := square(report.get("confusion"))):
+            count = sum(map(sum, confusion))
+            triple = wilson(sum(row[i] for i, row in enumerate(confusion)), count) if count else None
+        words = words_of(name)
+        meaning = words.meaning
+        if name == asked:
+            meaning += " (asked for)"
+        if name == "mse" and name not in named and "preprocessing" in story.begin["facts"]:
+            meaning += " of the targets divided by their standard deviation"
+        percent = words.in_percent
+        interval = (
+            "" if triple is None else f"{in_words(triple[0], percent)} to {in_words(triple[1], percent)}"
+        )
+        is_first = name in shown or name == asked
+        done.append(Measure(words.title, meaning, in_words(value, percent), interval, is_first))
+    return done
+
+
+def in_words(value: float, percent: bool) -> str:
+    return f"{100 * value:.1f} %" if percent else f"{value:.3f}" if abs(value) < 10 else number(value)
+
+
+def interval_of(report: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+    held = mapping(report.get("measures")).get(name)
+    if not isinstance(held, Sequence) or isinstance(held, str) or len(held) != 3:
+        return None
+    low, high = real(held[1]), real(held[2])
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return low, high
+
+
+def measured_on(story: Story) -> str:
+    if story.report is None:
+        return ""
+    if story.report["on"] == "test":
+        return "Measured on data the run neither trained on nor selected by."
+    return "Measured on the very data the weights were selected by: expect less on new data."
