@@ -120,7 +120,7 @@ def test_a_complete_run_keeps_the_files_of_its_nets_alone(
 
     def without_the_third(self: policy_nets.Nets, net: int, walk: Any) -> Any:
         before = self.chosen, self.said, list(self.losses)
-        yield from join(self, net, walk)
+        yield from join(self, net, walk, **options)
         if net == 2:
             self.chosen, self.said, self.losses = before
 
@@ -140,7 +140,7 @@ def test_a_complete_run_keeps_the_files_of_its_nets_alone(
 
 
 def test_one_net_in_the_end_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy_nets.Nets, "_is_harmed", lambda self, before, after: after.nets != (1,))
+    monkeypatch.setattr(policy_nets.Nets, "_is_harmed", lambda self, before, after, harm: after.nets != (1,))
     run = tmp_path / "run"
     found = several(run_dir=str(run))
     assert found.nets == ()
