@@ -118,7 +118,7 @@ def test_a_complete_run_keeps_the_files_of_its_nets_alone(
 ) -> None:
     join = policy_nets.Nets._join
 
-    def without_the_third(self: policy_nets.Nets, net: int, walk: Any) -> Any:
+    def without_the_third(self: policy_nets.Nets, net: int, walk: Any, **options: Any) -> Any:
         before = self.chosen, self.said, list(self.losses)
         yield from join(self, net, walk, **options)
         if net == 2:
