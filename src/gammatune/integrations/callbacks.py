@@ -18,6 +18,7 @@ from gammatune.engine.loop import TorchLoop, lr_of
 from gammatune.errors import InvalidArgument
 from gammatune.journal.events import Event
 from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESSION, ObjectiveName
+from gammatune.policy import DEFAULT
 from gammatune.policy.job import Job, Policy, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.records import Metrics
@@ -37,12 +38,12 @@ one_trial.__name__ = "one_walk"  # as journals have it
 
 def followed_policy(policy: AnyPolicy) -> Policy:
     """Raises InvalidArgument for a policy under which nobody can tell the course while it is trained."""
-    if policy == "lookahead":
+    if policy == DEFAULT:
         return one_trial
     if isinstance(policy, str):
         raise InvalidArgument(
             f"policy={policy!r} knows which rollouts were the course only afterwards, so that callbacks and loggers "
-            "could not follow it; leave it out ('lookahead'), or write the loop yourself with gammatune.Tuner"
+            f"could not follow it; leave it out ({DEFAULT!r}), or write the loop yourself with gammatune.Tuner"
         )
     return policy
 

@@ -27,6 +27,7 @@ from gammatune.pipeline.models import MODELS, make_model
 from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.seeded import seeded
 from gammatune.pipeline.threads import suitable_threads
+from gammatune.policy import DEFAULT
 from gammatune.seeds import stream
 from gammatune.supervised.fit import FitResult, fit
 from gammatune.supervised.loaders import VALIDATION, batch_size_for
@@ -91,7 +92,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         objective: ObjectiveName | Objective | None = None,
         search: str | Sequence[str] | None = None,
         validation_fraction: float = VALIDATION,
-        policy: AnyPolicy = "lookahead",
+        policy: AnyPolicy = DEFAULT,
         weight_decay: float | None = None,
         verbose: int = 0,
         random_state: Any = None,

@@ -42,6 +42,7 @@ from gammatune.integrations.callbacks import (
 from gammatune.integrations.keras_seeds import global_seeds, seed_generators, start_anew
 from gammatune.integrations.loaders import passes
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
+from gammatune.policy import DEFAULT
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
 from gammatune.tuning.tuner import AnyPolicy, Result
@@ -75,7 +76,7 @@ def fit(
     validation_steps: int | None = None,
     validation_batch_size: int | None = None,
     budget: float = BUDGET,
-    policy: AnyPolicy = "lookahead",
+    policy: AnyPolicy = DEFAULT,
     objective: ObjectiveName | Objective | None = None,
     space: Any = None,
     tape_bytes: int = TAPE_BYTES,

@@ -38,6 +38,7 @@ from gammatune.integrations.callbacks import (
 )
 from gammatune.integrations.loaders import passes
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
+from gammatune.policy import DEFAULT
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
 from gammatune.tuning.tuner import AnyPolicy, Result
@@ -69,7 +70,7 @@ def fit(
     loss: str | None = None,
     accuracy: str | None = None,
     budget: float = BUDGET,
-    policy: AnyPolicy = "lookahead",
+    policy: AnyPolicy = DEFAULT,
     objective: ObjectiveName | Objective | None = None,
     space: Any = None,
     tape_bytes: int = TAPE_BYTES,

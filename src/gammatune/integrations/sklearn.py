@@ -29,6 +29,7 @@ from gammatune.integrations.estimator import (
     one_at_a_time,
 )
 from gammatune.metrics.objectives import Objective, ObjectiveName
+from gammatune.policy import DEFAULT
 from gammatune.supervised.loaders import VALIDATION
 from gammatune.tuning.tuner import AnyPolicy
 
@@ -89,7 +90,7 @@ class GammaTunedClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         objective: ObjectiveName | Objective | None = None,
         search: str | Sequence[str] | None = None,
         validation_fraction: float = VALIDATION,
-        policy: AnyPolicy = "lookahead",
+        policy: AnyPolicy = DEFAULT,
         weight_decay: float | None = None,
         class_weight: Any = None,
         verbose: int = 0,

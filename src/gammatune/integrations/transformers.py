@@ -41,6 +41,7 @@ from gammatune.integrations.callbacks import (
     prepared,
 )
 from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
+from gammatune.policy import DEFAULT
 from gammatune.records import Metrics, Values
 from gammatune.tuning.run import Run
 from gammatune.tuning.tuner import AnyPolicy, Result
@@ -62,7 +63,7 @@ def train(
     loss: str = "eval_loss",
     accuracy: str | None = None,
     budget: float = BUDGET,
-    policy: AnyPolicy = "lookahead",
+    policy: AnyPolicy = DEFAULT,
     objective: ObjectiveName | Objective | None = None,
     space: Any = None,
     tape_bytes: int = TAPE_BYTES,

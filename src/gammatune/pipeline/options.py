@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from gammatune.errors import InvalidArgument, JournalError
+from gammatune.policy import DEFAULT
 
 
 def option(
@@ -135,7 +136,7 @@ class Options:
     policy: str = of_search(
         "lookahead: a few short rollouts find the rate, then one training along a schedule. greedy: the "
         "best candidate each epoch. once: the best of several whole runs.",
-        "lookahead",
+        DEFAULT,
     )
     schedule: str | None = of_search(
         "What lookahead makes of the rate: linear (a short rise, then down to zero) or constant. "
@@ -174,7 +175,9 @@ class Options:
     @property
     def is_open(self) -> bool:
         """The length of the training is the policy's to choose."""
-        return self.epochs is None and self.policy == "lookahead"
+        from gammatune.policy.registry import called
+
+        return self.epochs is None and called(self.policy).chooses_length
 
     @classmethod
     def of_run(cls, run: str) -> "Options":

@@ -95,7 +95,7 @@ def prepare(options: Options) -> Prepared:
         if options.time is not None:
             epochs = _within(options, epochs, net, split, size, said)
     patience = options.patience
-    if patience is None and options.policy == "lookahead" and options.epochs is None:
+    if patience is None and options.is_open:
         patience = patience_for(epochs)
     return Prepared(
         split,

@@ -5,11 +5,12 @@ name too, which `called` turns into the record.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from gammatune import plugins
 from gammatune.errors import InvalidArgument
 from gammatune.plugins import Plugin
+from gammatune.policy import DEFAULT
 from gammatune.policy.greedy import greedy
 from gammatune.policy.job import Policy
 from gammatune.policy.lookahead import VERSION, lookahead
@@ -22,7 +23,6 @@ AnyPolicy: TypeAlias = PolicyName | Plugin | Policy
 # "other" of a policy that is not gammatune's own, of which nobody here can tell.
 Compares: TypeAlias = Literal["looks", "epochs", "runs", "nothing", "other"]
 
-DEFAULT: Final = "lookahead"
 # How wide to search around a learning rate that somebody chose; docs/design.md, "Range". The lookahead policy begins
 # where other trainings did best, and a rate may be wrong by a factor of 1000 either way.
 DECADES = 12.0

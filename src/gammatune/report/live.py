@@ -14,6 +14,7 @@ from gammatune.cost import Ledger
 from gammatune.course import Schedule
 from gammatune.journal.history import Story
 from gammatune.policy.job import failures
+from gammatune.policy.registry import Compares, called
 from gammatune.records import Outcome
 from gammatune.report.wording import (
     duration,
@@ -72,14 +73,14 @@ class Progressing:
                 self.space = parse(*event["space"])
                 self._scale = objective_in_words(str(event["objective"]))
                 self.epochs = int(event["epochs"])
-                self.policy = str(event["policy"])
-                self.expected = expected(self.policy, float(event["budget"]), self.space)
+                self.compared = called(str(event["policy"])).compares
+                self.expected = expected(self.compared, float(event["budget"]), self.space)
                 self._ledger = Ledger(self.epochs)
                 for sentence in event["facts"].get("said", ()):
                     self.say(sentence)
             case "start":
                 self.run = event["run"]
-                role = self.run.role if self.policy == "lookahead" else "course" if self.run.is_course else ""
+                role = self.run.role if self.compared == "looks" else "course" if self.run.is_course else ""
                 if role != self._walk and role not in SEARCHING and not self.run.nets:
                     self._walk, self._members = role, 0
                 self.phase = self._phase()
@@ -184,13 +185,13 @@ class Progressing:
         done = len(self.recent)
         if self.run.nets:
             return nets_in_words(self.run.nets)
-        if self.policy == "greedy":
+        if self.compared == "epochs":
             return f"{epoch}, candidate {done + 1}/{self.expected:g}"
-        if self.policy == "once":
+        if self.compared == "runs":
             number_ = sum(o.epoch == 0 for o in self.recent) + (self.run.epoch == 0)
             return f"run {number_}/{self.expected:g}, {epoch}"
         if not self._walk:
-            return f"{'searching' if self.policy == 'lookahead' else epoch}: rollout {done + 1}"
+            return f"{'searching' if self.compared == 'looks' else epoch}: rollout {done + 1}"
         if self.run.scored:
             return f"{self._walk}: {epoch}" + (", the mean" if self._joined else "")
         of = f" of {self._members}" if self._members else ""
@@ -280,7 +281,7 @@ class PlainLines(Progressing):
         if self.run.is_repeated:
             self.say(f"{epoch_in_words(self.story.begin, self.run.epoch)} once more")
             return
-        if self.policy != "lookahead":
+        if self.compared != "looks":
             return
         values = values_in_words(self.run.values)
         if self._walk != self._told:
@@ -382,11 +383,11 @@ class LiveDisplay(Progressing):
         return Group(*lines)
 
 
-def expected(policy: str, budget: float, space: Space) -> float:
+def expected(compared: Compares, budget: float, space: Space) -> float:
     """The plain runs a run will cost, as far as the policy tells beforehand; a little more than that, as a rule."""
-    if policy == "replay":
+    if compared == "nothing":
         return budget / 2  # which is twice what it needs
-    return min(float(int(budget)), float(space.size)) if policy in ("greedy", "once") else budget
+    return min(float(int(budget)), float(space.size)) if compared in ("epochs", "runs") else budget
 
 
 def _mean_of(members: Sequence[Outcome]) -> str:

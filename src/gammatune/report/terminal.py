@@ -13,6 +13,7 @@ from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal.history import FILE, Story, replay
 from gammatune.metrics.catalogue import FIRST, words_of
+from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
 from gammatune.report.several import several
 from gammatune.report.wording import (
@@ -20,6 +21,7 @@ from gammatune.report.wording import (
     UNENDED,
     asked_in_words,
     at_an_edge,
+    compares,
     cost_in_short,
     cost_in_words,
     day_in_words,
@@ -42,7 +44,7 @@ SHOWN = 4  # measures with their intervals, which fit beside each other
 RUN_COLUMNS = (
     "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
 )  # fmt: skip
-DEFAULTS = {"policy": "lookahead", "sampler": "gamma"}
+DEFAULTS = {"policy": DEFAULT, "sampler": "gamma"}
 BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
@@ -297,7 +299,7 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
     if rollouts:
         console.print(rollout_table(story))
     console.print(final_screen(story, run_dir))
-    if rollouts and story.begin["policy"] == "greedy":  # of the others the screen has said them
+    if rollouts and compares(story) == "epochs":  # of the others the screen has said them
         for line in verdict_lines(story):
             console.print(Text(line, style="dim"))
 

@@ -7,6 +7,7 @@ from typing import Any
 from gammatune.cost import units
 from gammatune.course import Stretch
 from gammatune.journal.history import Story
+from gammatune.policy.registry import Compares, called
 from gammatune.records import FLAT, Metrics, Outcome, Values
 from gammatune.schedules import STILL
 from gammatune.space import Choice, Space
@@ -14,6 +15,11 @@ from gammatune.space import Choice, Space
 EDGE = 0.01  # of a range, in the unit cube; guess
 COARSE_EDGE = 0.03  # the same where the choice was read off a posterior on a grid (policy/choice.py); guess
 TRACK = 20  # characters; so that the final table fits a terminal of 80 columns
+
+
+def compares(story: Story) -> Compares:
+    """What the run's policy holds against each other."""
+    return called(str(story.begin["policy"])).compares
 
 
 def values_in_words(values: Values) -> str:
@@ -119,7 +125,7 @@ def at_an_edge(space: Space, story: Story) -> list[str]:
 
     Chosen once for the whole course, or in half of its epochs or more.
     """
-    once = story.begin["policy"] == "lookahead"
+    once = compares(story) == "looks"
     choices = (
         [values] if once and (values := _found(story)) else [] if once else [o.values for o in story.course]
     )

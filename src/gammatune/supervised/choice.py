@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from gammatune.engine.loop import lr_of
 from gammatune.errors import InvalidArgument
+from gammatune.policy.registry import chosen_by_name, record_of
 from gammatune.policy.replay import Replay
 from gammatune.space import OPTIMIZER, Choice, Float, Space
 from gammatune.supervised.arguments import Arguments
@@ -89,7 +90,7 @@ def _to_choose_from(given: Arguments) -> tuple[str, ...]:
                 f"optimizer={what} beside {'; '.join(space.lines)}, which chooses between others: leave one of the "
                 "two out"
             )
-    if isinstance(given.policy, str) and given.policy != "lookahead":
+    if isinstance(given.policy, str) and not record_of(given.policy).chooses_optimizer:
         raise InvalidArgument(
             f"policy={given.policy!r} trains with one optimizer: name it, or take policy='lookahead', which can "
             f"choose between {', '.join(names)}"
@@ -138,7 +139,7 @@ def _optimizer(given: Arguments, wanted: Any, *, near: bool) -> tuple[Optimizer,
     made = make_optimizer(wanted, parameters, weight_decay, lr)
     if near:
         return made, around(lr_of(made), near=True)
-    wide = policy == "lookahead" and not recipe.is_scale
+    wide = chosen_by_name(policy).goes_by_prior and not recipe.is_scale
     return made, WIDE if wide else Float(recipe.low, recipe.high, log=True)
 
 

@@ -22,6 +22,7 @@ from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import Objective, ObjectiveName
 from gammatune.metrics.predictions import Answers
+from gammatune.policy import DEFAULT
 from gammatune.schedules import ScheduleName
 from gammatune.space import Dimension, Space
 from gammatune.supervised.arguments import Arguments
@@ -55,7 +56,7 @@ def fit(
     time: float | None = None,
     reserve: float = 0.0,
     test_set: Examples | None = None,
-    policy: AnyPolicy = "lookahead",
+    policy: AnyPolicy = DEFAULT,
     schedule: ScheduleName | None = None,
     sampler: AnySampler = "gamma",
     sampler_options: Mapping[str, Any] | None = None,

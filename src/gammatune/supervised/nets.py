@@ -9,6 +9,7 @@ from gammatune.engine.ensemble import Ensemble, NewModel, Price, obstacle, refus
 from gammatune.errors import InvalidArgument
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.thesis import Classification, Regression
+from gammatune.policy.registry import chosen_by_name
 from gammatune.policy.replay import Replay
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.dry_run import Task
@@ -22,7 +23,7 @@ def wants_several(given: Arguments, task: Task, said: list[str]) -> bool:
         can_be = (
             task.comparable and not task.probabilities and not given.pretrained and given.ranks.world == 1
         )
-        several = given.policy == "lookahead" and can_be
+        several = chosen_by_name(given.policy).trains_nets and can_be
     elif several:
         _refuse_several(given, task)
     if several and (hindered := obstacle(given.model)) is not None:
@@ -54,7 +55,7 @@ def _refuse_several(given: Arguments, task: Task) -> None:
         raise InvalidArgument(
             "ensemble=True trains one net after the other in one process; leave it out here"
         )
-    if given.policy != "lookahead":
+    if not chosen_by_name(given.policy).trains_nets:
         raise InvalidArgument(
             f"ensemble=True: policy={given.policy!r} trains one net; take policy='lookahead' or leave it out"
         )

@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gammatune.errors import InvalidArgument
-from gammatune.policy.replay import Replay
+from gammatune.policy.registry import chosen_by_name
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.training import Supervised
 from gammatune.tuning.executor import Crew
@@ -50,7 +50,7 @@ def executor_for(
         raise InvalidArgument(
             f"parallel={parallel!r}: write 'ray', 'ray:ADDRESS' for a cluster that is there, or 'vmap'"
         )
-    if given.policy == "once" or isinstance(given.policy, Replay):
+    if not chosen_by_name(given.policy).beside:
         raise InvalidArgument(
             f"parallel={parallel!r}: policy={given.policy!r} trains one rollout after the other; leave parallel= out"
         )

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from gammatune.engine.batches import Loader, LoaderFactory
 from gammatune.errors import InvalidArgument
+from gammatune.policy.registry import chosen_by_name
 from gammatune.space import BATCH_SIZE
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.defaults import epochs_for
@@ -92,7 +93,7 @@ def _is_size_searched(given: Arguments) -> bool:
 def with_length(given: Arguments, sets: Sets, said: list[str]) -> Arguments:
     """With the usual length of a training, and what all may take together, where no length was given and one can be
     chosen; the time alone may limit it."""
-    if given.epochs is not None or given.policy != "lookahead" or given.guide is not None:
+    if given.epochs is not None or not chosen_by_name(given.policy).chooses_length or given.guide is not None:
         return given
     guide, total, budget = sets.usual_epochs, given.total_epochs, given.budget
     if total is not None or given.time is not None or guide is None:

@@ -16,7 +16,7 @@ from gammatune.errors import InvalidArgument, InvalidSpace
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
 from gammatune.plugins import Plugin
-from gammatune.policy import registry
+from gammatune.policy import DEFAULT, registry
 from gammatune.policy.registry import AnyPolicy, default_budget
 from gammatune.policy.replay import Replay
 from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
@@ -142,7 +142,7 @@ def _check_space(space: Space) -> None:
 
 def total_of(budget: float | None, usual: float) -> float:
     """What all of a lookahead run may take, in epochs, where a training usually has so many, and may have others."""
-    factor = default_budget(registry.DEFAULT) if budget is None else positive(budget, "budget")
+    factor = default_budget(DEFAULT) if budget is None else positive(budget, "budget")
     return factor * usual
 
 

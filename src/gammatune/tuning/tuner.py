@@ -35,7 +35,7 @@ from gammatune.journal.events import Event, begin_event, text_of
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective, ObjectiveName, make_objective, rank
-from gammatune.policy import registry
+from gammatune.policy import DEFAULT, registry
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import lookahead
 from gammatune.policy.registry import AnyPolicy as AnyPolicy
@@ -155,7 +155,7 @@ class Tuner:
         total_epochs: float | None = None,
         time: float | None = None,
         reserve: float = 0.0,
-        policy: AnyPolicy = registry.DEFAULT,
+        policy: AnyPolicy = DEFAULT,
         schedule: ScheduleName | None = None,
         sampler: AnySampler = "gamma",
         sampler_options: Mapping[str, Any] | None = None,

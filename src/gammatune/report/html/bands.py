@@ -12,6 +12,7 @@ from gammatune.policy.opening import rates_of
 from gammatune.report.html.looks import has_looks
 from gammatune.report.html.posterior import MOST_VIEWS, POINTS, clip
 from gammatune.report.html.searches import Search, searches
+from gammatune.report.wording import compares
 from gammatune.seeds import stream
 from gammatune.space import OPTIMIZER, parse
 
@@ -43,7 +44,7 @@ def bands(story: Story) -> list[Band]:
     found = [s for s in searches(story) if s.chosen is not None and rates_of(s.space)]
     if has_looks(story) and (told := _told_bands(story)):
         return told
-    if story.begin["policy"] == "lookahead":
+    if compares(story) == "looks":
         found = found[-1:]  # the search that the course was chosen by
     if len(found) > MOST_VIEWS:
         return []

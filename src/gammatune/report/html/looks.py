@@ -13,6 +13,7 @@ from gammatune.journal.history import Story
 from gammatune.policy.looks import SAME, Looked
 from gammatune.policy.opening import MOST, after_scouts, by_looks, rates_of, unlooked
 from gammatune.records import Alternative, Known, Outcome, Values
+from gammatune.report.wording import compares
 from gammatune.space import BATCH_SIZE, OPTIMIZER, Space
 
 FIRST = 2  # version of the policy that looks at rates so; before that see `older`
@@ -42,7 +43,7 @@ class Stage:
 
 def has_looks(story: Story) -> bool:
     """Whether the run's policy looks at rates in this way."""
-    return bool(story.begin["policy"] == "lookahead" and int(story.begin.get("policy_version", 1)) >= FIRST)
+    return bool(compares(story) == "looks" and int(story.begin.get("policy_version", 1)) >= FIRST)
 
 
 def alternatives_of(story: Story) -> list[Alternative]:

@@ -26,7 +26,7 @@ from gammatune.report.html.timeline import lanes
 from gammatune.report.html.tree import tree_picture
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
-from gammatune.report.wording import asked_in_words, cost_in_words, objective_in_words, state_of
+from gammatune.report.wording import asked_in_words, compares, cost_in_words, objective_in_words, state_of
 
 if TYPE_CHECKING:
     from gammatune.tuning.tuner import Result
@@ -150,7 +150,7 @@ def _rate(story: Story) -> dict[str, Any]:
         "rate": figures.rate_picture(story, found),
         "band": found[-1] if found else None,
         "bands": len(found),
-        "searched": story.begin["policy"] == "lookahead",
+        "searched": compares(story) == "looks",
         "tail": sentences.tail(story),
         "verdicts": sentences.verdicts(story),
     }

@@ -17,7 +17,7 @@ from gammatune.policy.opening import rates_of
 from gammatune.records import Observation, Values
 from gammatune.report.html.looks import Stage, place_of_next, why_chosen
 from gammatune.report.html.searches import Search, searches
-from gammatune.report.wording import number
+from gammatune.report.wording import compares, number
 from gammatune.samplers import make_sampler
 from gammatune.samplers.bayes import Bayes, Surrogate, dataset
 from gammatune.seeds import stream
@@ -106,7 +106,7 @@ def _scored(search: Search, count: int) -> bool:
 def _why_not(story: Story, found: Sequence[Search]) -> str:
     if found:
         return "None of the short trainings of the search came to a score, so there is nothing to believe."
-    if story.begin["policy"] in ("lookahead", "greedy", "once"):
+    if compares(story) in ("looks", "epochs", "runs"):
         return "Nothing was compared in this run, so there was nothing to learn a surface from."
     return f"The policy {story.begin['policy']} is not one of gammatune's own; how it searches is not known here."
 

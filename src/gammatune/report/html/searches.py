@@ -8,6 +8,7 @@ from gammatune.policy.opening import rates_of, window_about
 from gammatune.records import Observation, Outcome, Values
 from gammatune.report.html.looks import Stage, alternatives_of, has_looks, rates_found, stages
 from gammatune.report.html.older import region, window
+from gammatune.report.wording import compares
 from gammatune.space import OPTIMIZER, Space, parse
 
 
@@ -47,15 +48,15 @@ def searches(story: Story) -> list[Search]:
     if not story.rollouts:
         return []
     space = parse(*story.begin["space"])
-    policy = story.begin["policy"]
+    compared = compares(story)
     if has_looks(story):
         return _of_looks(story, space)
-    if policy == "lookahead":
+    if compared == "looks":
         return _of_older_lookahead(story, space)
     rollouts = [o for o in story.rollouts if _knows(o, space)]
-    if policy == "greedy":
+    if compared == "epochs":
         return [_of_epoch(story, space, rollouts, epoch) for epoch in sorted({o.epoch for o in rollouts})]
-    if policy == "once":
+    if compared == "runs":
         runs: dict[str, Outcome] = {o.role: o for o in rollouts}  # the last epoch of each
         chosen = story.course[-1].values if story.course else None
         return [Search("runs", space, space, list(runs.values()), chosen, chosen)]

@@ -19,6 +19,7 @@ from gammatune.report.wording import (
     TORN,
     UNENDED,
     at_an_edge,
+    compares,
     duration,
     is_open,
     metrics_in_words,
@@ -28,11 +29,11 @@ from gammatune.space import parse
 
 _FLATTERED = " Selecting flatters: expect less on new data."
 _TRIED = {
-    "lookahead": "Short trials start from the same initial weights with other learning rates (the number beside the "
+    "looks": "Short trials start from the same initial weights with other learning rates (the number beside the "
     "name); then the training itself goes its whole way. What is thrown away is what the search costs.",
-    "greedy": "In every epoch each candidate trains from where the epoch before ended; the best is kept, the others "
+    "epochs": "In every epoch each candidate trains from where the epoch before ended; the best is kept, the others "
     "are thrown away.",
-    "once": "Each line is a whole training at one learning rate (the number beside the name); the one that ended "
+    "runs": "Each line is a whole training at one learning rate (the number beside the name); the one that ended "
     "best is kept.",
 }
 
@@ -202,8 +203,7 @@ def verdicts(story: Story) -> list[tuple[str, Verdict]]:
 
 
 def tried(story: Story) -> str:
-    policy = story.begin["policy"]
-    said = _TRIED.get(policy, "Each line is one training, from where it began to where it ended.")
+    said = _TRIED.get(compares(story), "Each line is one training, from where it began to where it ended.")
     return f"{said} Each net has a line of its own." if story.nets else said
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gammatune.journal.history import Story
 from gammatune.records import Outcome, Values
+from gammatune.report.wording import compares
 from gammatune.schedules import STILL
 
 
@@ -113,7 +114,7 @@ def joined(story: Story) -> set[int]:
 
 def course_lane(story: Story) -> Lane | None:
     """The training whose end was handed back, what followed its best epoch included; None before any commit."""
-    if story.begin["policy"] == "greedy" or not story.course:
+    if compares(story) == "epochs" or not story.course:
         return None
     last = story.course[-1].number
     return next((lane for lane in lanes(story) if any(n.outcome.number == last for n in lane.nodes)), None)

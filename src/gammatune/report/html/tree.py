@@ -7,14 +7,14 @@ import numpy as np
 from gammatune.journal.history import Story
 from gammatune.report.html.svg import FEW, LEFT, RIGHT, Axis, Picture, Point, number
 from gammatune.report.html.timeline import Lane, Node, lanes
-from gammatune.report.wording import rates_of, values_in_words
+from gammatune.report.wording import compares, rates_of, values_in_words
 
 MOST_LANES = 48
 
 
 def tree_picture(story: Story) -> str | None:
     """What was tried from where, and what became of it."""
-    if story.begin["policy"] == "greedy":
+    if compares(story) == "epochs":
         return _fan(story)
     found = lanes(story)
     return _rows(story, found) if found else None
