@@ -14,11 +14,11 @@ from gammatune.records import Commit, Fork, Metrics, Outcome, Rollout, Shape, Va
 from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.terminal import final_screen, rollout_table, runs_table, show
 from gammatune.report.wording import (
-    asked_in_words,
     at_an_edge,
     cost_in_words,
     epoch_in_words,
     place_in_range,
+    settings_in_words,
 )
 from gammatune.schedules import STILL
 from gammatune.space import parse
@@ -327,10 +327,12 @@ def test_a_run_whose_length_is_left_open() -> None:
         "budget": 1.0,
     }
     story = Story(begin=begin)
-    assert asked_in_words(begin) == (
+    assert settings_in_words(begin) == (
         "policy lookahead, sampler gamma, objective kappa, at most 60 epochs in all"
     )
-    assert asked_in_words(begin | {"total_epochs": None, "seconds": 90.0}).endswith("kappa, at most 1:30 min")
+    assert settings_in_words(begin | {"total_epochs": None, "seconds": 90.0}).endswith(
+        "kappa, at most 1:30 min"
+    )
     assert epoch_in_words(story.begin, 2) == "epoch 3"
     seen = Watched()
     seen(begin)

@@ -20,7 +20,7 @@ from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
 from loops import RULE_OF_THUMB
 
 from gammatune.policy import prior
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import OPENING, RESERVE
 from gammatune.policy.looks import SAME
@@ -109,7 +109,7 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = Non
         )  # fmt: skip
 
     survey = outcome(0, None, float(one.nothing[seed]), 1)
-    purse = Purse(budget, epochs, survey)
+    purse = Budget(budget, epochs, survey)
     trainings = max(1, int(purse.left / purse.plain - OPENING))
     spare = purse.left - trainings * purse.plain
     before = purse.left

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data.columns import kinds_asked, tell
+from gammatune.pipeline.data.columns import kinds_given, tell
 from gammatune.pipeline.data.split import divide
 from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
 from gammatune.pipeline.data.table_learning import learn_table
@@ -82,9 +82,9 @@ def test_a_date_that_can_be_read_two_ways_is_said() -> None:
 
 
 def test_kinds_asked_for() -> None:
-    assert kinds_asked(["a=b=number"], ["c"]) == {"a=b": "number", "c": "drop"}
+    assert kinds_given(["a=b=number"], ["c"]) == {"a=b": "number", "c": "drop"}
     with pytest.raises(InvalidArgument, match="write NAME=number"):
-        kinds_asked(["age"], [])
+        kinds_given(["age"], [])
 
 
 def test_kinds_asked_for_win_over_what_is_told() -> None:

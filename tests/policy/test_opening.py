@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gammatune.cost import units
 from gammatune.journal.history import replay
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import VERSION
 from gammatune.policy.opening import MOST, Opening, look_batches, open_course
@@ -120,7 +120,7 @@ def opened(
         )
 
     survey = outcome(0, None, floor, 1)
-    purse = Purse(1 + spend, epochs, survey)
+    purse = Budget(1 + spend, epochs, survey)
     made = Opened(Opening({}, None, job.space), [], spend * purse.plain, purse.epoch, 0.0)  # type: ignore[arg-type]
     asking = open_course(job, purse, made.spend, survey)
     reply: Outcome | None = None

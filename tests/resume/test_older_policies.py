@@ -21,7 +21,7 @@ from gammatune.course import Schedule
 from gammatune.errors import JournalError, JournalWarning
 from gammatune.journal.history import FILE, WEIGHTS, Story, replay
 from gammatune.policy import registry
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import VERSION, lookahead
 from gammatune.policy.opening import Opening
@@ -92,7 +92,7 @@ def test_of_every_version_there_are_runs() -> None:
 
 
 def another_opening(
-    job: Job, purse: Purse, spend: float, survey: Outcome
+    job: Job, purse: Budget, spend: float, survey: Outcome
 ) -> Generator[Request, Outcome | None, Opening]:
     """As a later version may have it: one short rollout, and a rate that no version finds."""
     values = {**job.own, "lr": 0.0123}

@@ -50,16 +50,16 @@ def reproduce(
         )
     require("matplotlib", "figures", "the pictures are drawn by")
     shared = _shared()
-    options = {} if out is None else {"out": Path(out), "cache": Path(out) / ".cache"}
-    asked = shared.Asked(scale, seeds, None if data is None else Path(data), **options)
+    places = {} if out is None else {"out": Path(out), "cache": Path(out) / ".cache"}
+    options = shared.Asked(scale, seeds, None if data is None else Path(data), **places)
     names_asked = wanted or known
     if jobs == 1 or len(names_asked) == 1:
-        return [_told(_run(name, asked), asked) for name in names_asked]
+        return [_told(_run(name, options), options) for name in names_asked]
     found: dict[str, Any] = {}
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        lines = [pool.submit(_run_line, line, asked) for line in shared.together(names_asked)]
+        lines = [pool.submit(_run_line, line, options) for line in shared.together(names_asked)]
         for line in as_completed(lines):
-            found |= {report.name: _told(report, asked) for report in line.result()}
+            found |= {report.name: _told(report, options) for report in line.result()}
     return [found[name] for name in names_asked]
 
 
@@ -70,15 +70,15 @@ def _shared() -> Any:
     return importlib.import_module("reproduction")
 
 
-def _run(name: str, asked: Any) -> Any:
-    return _shared().reproduce(importlib.import_module(name), asked)
+def _run(name: str, options: Any) -> Any:
+    return _shared().reproduce(importlib.import_module(name), options)
 
 
-def _run_line(names: list[str], asked: Any) -> list[Any]:
-    return [_run(name, asked) for name in names]
+def _run_line(names: list[str], options: Any) -> list[Any]:
+    return [_run(name, options) for name in names]
 
 
-def _told(report: Any, asked: Any) -> Any:
+def _told(report: Any, options: Any) -> Any:
     from rich.console import Console
     from rich.table import Table
 
@@ -95,7 +95,7 @@ def _told(report: Any, asked: Any) -> Any:
         console.print(note, highlight=False, markup=False)
     if report.pictures:
         console.print(
-            f"pictures: {', '.join(str(asked.out / name) for name in report.pictures)}", markup=False
+            f"pictures: {', '.join(str(options.out / name) for name in report.pictures)}", markup=False
         )
     console.print()
     return report

@@ -189,7 +189,7 @@ BEGIN: dict[str, Check] = {
     "facts": _mapping,
 }
 RESUME: dict[str, Check] = {"facts": _mapping}
-ASKED: dict[str, Check] = {
+OPTIONS: dict[str, Check] = {
     "total_epochs": _or_none(real),
     "seconds": _or_none(real),
     "patience": _or_none(whole),

@@ -16,7 +16,6 @@ from gammatune.course import Schedule
 from gammatune.errors import JournalError
 from gammatune.journal.events import FORMAT, Event, Repeat, State
 from gammatune.journal.fields import (
-    ASKED,
     BEGIN,
     END,
     LABELS,
@@ -25,6 +24,7 @@ from gammatune.journal.fields import (
     NET,
     NUMBERS,
     OBJECTIVE,
+    OPTIONS,
     OUTCOME,
     REPEAT,
     RESUME,
@@ -101,7 +101,7 @@ class Story(RunState):
                     raise JournalError(
                         f"the first line of the journal lacks {', '.join(missing)}; it is damaged"
                     )
-                check(event, BEGIN | {name: look for name, look in ASKED.items() if name in event})
+                check(event, BEGIN | {name: look for name, look in OPTIONS.items() if name in event})
                 self.begin = dict(event)
                 self.objective = event["objective"]
             case "resume":

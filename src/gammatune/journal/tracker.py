@@ -42,10 +42,10 @@ class Tracker:
 
     _teller: "_Teller | None" = None
 
-    def begin(self, asked: Mapping[str, Any], *, resumed: bool) -> None:
+    def begin(self, settings: Mapping[str, Any], *, resumed: bool) -> None:
         """Before anything else.
 
-        asked: the first line of the journal (seed, epochs, budget, policy, space, facts, ...). resumed: an earlier
+        settings: the first line of the journal (seed, epochs, budget, policy, space, facts, ...). resumed: an earlier
         process has told what the journal held.
         """
 

@@ -17,7 +17,7 @@ from torch.utils.data import TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data import SPREADSHEETS, load
-from gammatune.pipeline.data.columns import kinds_asked
+from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
 from gammatune.pipeline.data.reading import is_table
 from gammatune.pipeline.data.split import Split, split_data
@@ -170,7 +170,7 @@ def _split_table(options: Options, begun: Any, said: list[str]) -> Split:
             f"--model {options.model}: going on from an earlier run is for images and arrays; train on "
             f"a table from scratch"
         )
-    kinds = kinds_asked(options.column or (), options.drop or ())
+    kinds = kinds_given(options.column or (), options.drop or ())
     reading: dict[str, Any] = {
         "task": options.task, "kinds": kinds, "group": options.group, "time": options.time_column,
         "positive": options.positive, "exact_labels": options.exact_labels,

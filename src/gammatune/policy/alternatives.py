@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TypeAlias
 
-from gammatune.policy.budget import Purse, Share
+from gammatune.policy.budget import Budget, Share
 from gammatune.policy.job import Job
 from gammatune.policy.looks import Looked
 from gammatune.policy.opening import (
@@ -40,38 +40,38 @@ FAILED: Expected = (-math.inf, 0.0)
 
 
 def open_between(
-    job: Job, purse: Purse, spend: float, survey: Outcome
+    job: Job, budget: Budget, spend: float, survey: Outcome
 ) -> Generator[Request, Outcome | None, Opening]:
     """`opening.open_course` for a job that has alternatives."""
-    share = purse.share(spend)
+    share = budget.share(spend)
     more = set(job.space.names) - {OPTIMIZER, *rates_of(job.space)}
-    room = purse.share((SHARE if more else 1.0) * share.whole)
-    found = yield from _look_at_each(job, purse, room, survey)
+    room = budget.share((SHARE if more else 1.0) * share.whole)
+    found = yield from _look_at_each(job, budget, room, survey)
     first, *others = sorted(found, key=lambda each: -_expected(each)[0])
     best = _expected(first)
     rivals = [each for each in others if ahead(_expected(each), best) >= BEHIND]
     taken = first
     if more:
-        taken = yield from jointly(job.with_optimizer(_named(job, first)), purse, share, first)
+        taken = yield from jointly(job.with_optimizer(_named(job, first)), budget, share, first)
     tried = [*(outcome for each in others for outcome in each.tried), *taken.tried]
     verdict = _verdict(taken, others, len(tried), best)
     return replace(taken, tried=tried, rivals=rivals, verdict=verdict)
 
 
 def _look_at_each(
-    job: Job, purse: Purse, room: Share, survey: Outcome
+    job: Job, budget: Budget, room: Share, survey: Outcome
 ) -> Generator[Request, Outcome | None, list[Opening]]:
     """What was found with each, in the order in which they are given, by looks of one length; with the last of more
     than there is room for no more than is believed before any look."""
-    batches = look_batches(purse.total_batches)
-    least = FIRST * purse.price(max(LEAST, batches * SHORTER))
+    batches = look_batches(budget.total_batches)
+    least = FIRST * budget.price(max(LEAST, batches * SHORTER))
     count = min(len(job.alternatives), max(1, int(room.left / least)))
-    batches = min(batches, max(LEAST, int(purse.affordable(room.left / count / FIRST))))
+    batches = min(batches, max(LEAST, int(budget.affordable(room.left / count / FIRST))))
     found: list[Opening] = []
     for number, alternative in enumerate(job.alternatives):
         single, part = job.with_optimizer(alternative), room.left / max(1, count - number)
-        own = purse.share(part if number < count else 0.0)
-        found.append((yield from look_at_rates(single, purse, own, survey, batches, _behind(found))))
+        own = budget.share(part if number < count else 0.0)
+        found.append((yield from look_at_rates(single, budget, own, survey, batches, _behind(found))))
     return found
 
 

@@ -6,7 +6,7 @@ from gammatune.cost import PlainEpoch, units
 from gammatune.records import Outcome
 
 
-class Purse:
+class Budget:
     """The budget of a run, once a first outcome has told how large an epoch and a validation pass are.
 
     Legend: a *unit* is an example trained; `epoch` the units of a plain epoch, `pass_` those of one validation
@@ -75,9 +75,9 @@ class Purse:
         """The longest rollout, in batches, that so many units pay for; below 0 where they do not pay for one."""
         return (units_ - self.pass_) * self.batches / (self.epoch - self.pass_)
 
-    def members(self, walks: int) -> int:
+    def members(self, trials: int) -> int:
         """How many trainings of every epoch each of so many whole walks can have, beside scoring their average."""
-        units_ = self.left / walks / self.epochs
+        units_ = self.left / trials / self.epochs
         return max(0, int((units_ - self.price(1)) / (self.epoch - self.pass_) + 1e-9))
 
     @property
@@ -87,10 +87,10 @@ class Purse:
 
 
 class Share:
-    """A part of a purse, for one purpose; it is worth as many epochs whatever an epoch turns out to cost."""
+    """A part of a budget, for one purpose; it is worth as many epochs whatever an epoch turns out to cost."""
 
-    def __init__(self, purse: Purse, units_: float) -> None:
-        self._purse, self._epochs, self._before = purse, units_ / purse.epoch, purse.paid
+    def __init__(self, budget: Budget, units_: float) -> None:
+        self._purse, self._epochs, self._before = budget, units_ / budget.epoch, budget.paid
 
     @property
     def whole(self) -> float:

@@ -37,12 +37,12 @@ class Chosen:
 
 
 def choose(
-    space: Space, told: Sequence[Observation], keep: Values | None, rates: Sequence[str], reach: float = 0.5
+    space: Space, told: Sequence[Observation], keep: Values | None, rates: Sequence[str], beyond: float = 0.5
 ) -> Chosen:
     """The best pessimistic posterior, mean - PESSIMISM * sd, of the Gamma process given what was told.
 
     told: at least one with a score. keep: what to compare with. rates: the names of learning rates: they are
-    taken in decades, below the lowest that diverged, and no further than `reach` decades outside what was tried.
+    taken in decades, below the lowest that diverged, and no further than `beyond` decades outside what was tried.
     """
     # here, since it brings scipy with it, for which `import gammatune` need not wait
     from gammatune.surrogate.acquisition import log_pi
@@ -53,7 +53,7 @@ def choose(
     legal = np.array([space.contains(_clipped(space, ruler.from_unit(z), rates)) for z in Z])
     for name in rates:
         rate = np.array([float(ruler.from_unit(z)[name]) for z in Z])
-        low, high = limits(space, told, name, reach)
+        low, high = limits(space, told, name, beyond)
         legal &= (rate >= low) & (rate <= high)
     Z = Z[legal] if legal.any() else np.array([ruler.to_unit(seen.values) for seen in scored])
     score = process.posterior(Z)
@@ -85,14 +85,14 @@ def belief(space: Space, told: Sequence[Observation], rates: Sequence[str]) -> "
     return ruler, GammaProcess(dataset(ruler, scored))
 
 
-def limits(space: Space, told: Sequence[Observation], name: str, reach: float = 0.5) -> tuple[float, float]:
+def limits(space: Space, told: Sequence[Observation], name: str, beyond: float = 0.5) -> tuple[float, float]:
     """The lowest and the highest value of the rate `name` that `choose` takes."""
     tried = [float(seen.values[name]) for seen in told if seen.score is not None]
     cliff = min(
         (float(s.values[name]) for s in told if s.score is None and float(s.values[name]) > max(tried)),
         default=math.inf,
     )
-    low, high = min(tried) / 10**reach, min(max(tried) * 10**reach, BELOW_THE_CLIFF * cliff)
+    low, high = min(tried) / 10**beyond, min(max(tried) * 10**beyond, BELOW_THE_CLIFF * cliff)
     dimension = space[name]
     if isinstance(dimension, Float):
         low, high = max(low, dimension.low), min(high, dimension.high)

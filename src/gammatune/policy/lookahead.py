@@ -24,13 +24,13 @@ from typing import TypeAlias
 from gammatune.cost import units
 from gammatune.policy.alternatives import by_rival, open_between
 from gammatune.policy.batch_sizes import fit_in
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
 from gammatune.policy.looks import Looked
-from gammatune.policy.nets import Nets, asked_in_all
+from gammatune.policy.nets import Nets, asking_all
 from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.tour import PEAKS, Tour, settle
-from gammatune.policy.trial import Walk, walk
+from gammatune.policy.trial import Trial, trial
 from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
 from gammatune.space import Float
@@ -44,7 +44,7 @@ OPENING = 0.45  # plain runs: an opening gets that much before a second walk is 
 STEP = 2.0  # factor between the rates of walks (guess; what looks leave open is about that much)
 FACTORS = STEP, 1 / STEP
 FEW = 2  # members: fewer are no average
-LOOKS_BY_WALKS = 3  # whole trainings at other rates, at most, before others at the same (guess)
+LOOKS_BY_TRIALS = 3  # whole trainings at other rates, at most, before others at the same (guess)
 # Where the length is left open, how many nets share x usual trainings. On the population a classifier is better for
 # more nets and worse for longer ones (two of .6 have .95 of the error of one, four of 1 have .91, one of 2.4 1.00, of
 # the log-loss even 1.08), and of numbers it is the other way round (1.07, .94, .88): there x ** LONGER are nets, each
@@ -54,8 +54,8 @@ LONGER = 0.4
 OPEN_SHARE = 1 / 3  # of an open budget, at most, for looks: half of the course that follows
 
 
-# (job, purse, the units it may spend, what doing nothing scores) -> requests, and what was found
-Open: TypeAlias = Callable[[Job, Purse, float, Outcome], Generator[Request, Outcome | None, Opening]]
+# (job, budget, the units it may spend, what doing nothing scores) -> requests, and what was found
+Open: TypeAlias = Callable[[Job, Budget, float, Outcome], Generator[Request, Outcome | None, Opening]]
 
 
 def lookahead(
@@ -70,18 +70,18 @@ def lookahead(
     latter two are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
-    purse = Purse(job.budget, job.epochs, survey)
+    budget = Budget(job.budget, job.epochs, survey)
     if job.open:
-        yield from _open_horizon(job, purse, survey, opening)
+        yield from _open_horizon(job, budget, survey, opening)
         return
-    trainings = _paid_for(job, purse)
-    spare = purse.left - trainings * purse.plain - (asked_in_all(job, purse, trainings) if job.nets else 0.0)
-    reserve = min(RESERVE * spare, purse.epoch)
-    found = yield from (open_between if job.alternatives else opening)(job, purse, spare - reserve, survey)
+    trainings = _paid_for(job, budget)
+    spare = budget.left - trainings * budget.plain - (asking_all(job, budget, trainings) if job.nets else 0.0)
+    reserve = min(RESERVE * spare, budget.epoch)
+    found = yield from (open_between if job.alternatives else opening)(job, budget, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     job = replace(job, space=found.space)
-    tour = Tour(job, purse, survey, (yield from _course(job, purse, found, survey)))
+    tour = Tour(job, budget, survey, (yield from _course(job, budget, found, survey)))
     if job.nets:
         yield from _nets(tour, found, trainings - 1)
         return
@@ -96,11 +96,11 @@ def lookahead(
     yield from tour.end()
 
 
-def _paid_for(job: Job, purse: Purse) -> int:
+def _paid_for(job: Job, budget: Budget) -> int:
     """Whole trainings; those of several nets with what it takes to ask them as they join."""
-    count = max(1, int(purse.left / purse.plain - OPENING))
+    count = max(1, int(budget.left / budget.plain - OPENING))
     if job.nets:
-        while count > 1 and (count + OPENING) * purse.plain + asked_in_all(job, purse, count) > purse.left:
+        while count > 1 and (count + OPENING) * budget.plain + asking_all(job, budget, count) > budget.left:
             count -= 1
     return count
 
@@ -119,67 +119,67 @@ def _survey(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]
 
 
 def _course(
-    job: Job, purse: Purse, found: Opening, survey: Outcome
-) -> Generator[Request, Outcome | None, Walk]:
+    job: Job, budget: Budget, found: Opening, survey: Outcome
+) -> Generator[Request, Outcome | None, Trial]:
     """The first walk."""
     unseen = found.looked is not None and not found.tried
-    first = yield from walk(job, purse, found.values, found.verdict, survey, PEAKS[0], unseen=unseen)
+    first = yield from trial(job, budget, found.values, found.verdict, survey, PEAKS[0], unseen=unseen)
     if first.best is None:
         raise all_diverged(first.tried, job.where)
     yield from settle(job, first)
     return first
 
 
-def _open_horizon(job: Job, purse: Purse, survey: Outcome, opening: Open) -> Steps:
+def _open_horizon(job: Job, budget: Budget, survey: Outcome, opening: Open) -> Steps:
     """The looks, planned for a course of everything, or for each of several nets; then all that they have left."""
-    yield from _measure_speed(job, purse, survey)
-    nets = _how_many(job, purse)
-    purse.epochs = max(1, int(purse.left / nets / purse.epoch))
-    planned = replace(job, epochs=purse.epochs)
+    yield from _measure_speed(job, budget, survey)
+    nets = _how_many(job, budget)
+    budget.epochs = max(1, int(budget.left / nets / budget.epoch))
+    planned = replace(job, epochs=budget.epochs)
     found = yield from (open_between if job.alternatives else opening)(
-        planned, purse, OPEN_SHARE * purse.left, survey
+        planned, budget, OPEN_SHARE * budget.left, survey
     )
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
-    nets = _how_many(job, purse)
-    purse.epochs = max(1, int((purse.left - asked_in_all(job, purse, nets)) / nets / purse.epoch))
-    course = replace(job, space=found.space, epochs=purse.epochs)
-    tour = Tour(course, purse, survey, (yield from _course(course, purse, found, survey)))
+    nets = _how_many(job, budget)
+    budget.epochs = max(1, int((budget.left - asking_all(job, budget, nets)) / nets / budget.epoch))
+    course = replace(job, space=found.space, epochs=budget.epochs)
+    tour = Tour(course, budget, survey, (yield from _course(course, budget, found, survey)))
     yield from _nets(tour, found, nets - 1)
 
 
-def _how_many(job: Job, purse: Purse) -> int:
+def _how_many(job: Job, budget: Budget) -> int:
     """Of the nets that share what is left, each as long as the others."""
     if not job.nets or job.guide is None:
         return 1
-    usual = purse.left / purse.epoch / job.guide
+    usual = budget.left / budget.epoch / job.guide
     if not job.known.classes:
         return max(1, round(math.exp(LONGER * math.log(usual))))
     return min(MOST_NETS, max(2, round(usual))) if usual >= LEAST_FOR_TWO else 1
 
 
-def _measure_speed(job: Job, purse: Purse, survey: Outcome) -> Steps:
+def _measure_speed(job: Job, budget: Budget, survey: Outcome) -> Steps:
     """Where the time is limited: how many units that pays for, by a rollout at rate 0 of one in a hundred seconds."""
     seconds = job.seconds_left()
     if seconds == math.inf:
         return
     pace = survey.seconds / max(survey.batches, 1)  # an upper bound: a validation pass is in it
-    batches = max(2, min(purse.batches, int(0.01 * seconds / pace)))
+    batches = max(2, min(budget.batches, int(0.01 * seconds / pace)))
     outcome = yield Rollout(
         job.own, 0, "start", length=Length(0.0, batches, batches), shape=STILL, role="survey"
     )
     assert outcome is not None
-    purse.pay(outcome)
+    budget.pay(outcome)
     # the first batch warms up caches and allocators; a tenth is kept for what is slower later (guess)
     speed = units(outcome.trained, outcome.evaluated) / outcome.seconds
-    purse.limit(0.9 * speed * job.seconds_left())
+    budget.limit(0.9 * speed * job.seconds_left())
 
 
 def _rivals(tour: Tour, found: Opening, count: int) -> Generator[Request, Outcome | None, Opening]:
     """A walk with each optimizer that is still in the race, half of `count` at most; what was found with the best."""
-    job, purse, leader = tour.job, tour.purse, found
+    job, budget, leader = tour.job, tour.budget, found
     for rival in found.rivals[: (count + 1) // 2]:
-        if job.is_ending(tour.first.outcomes[-1].seconds) or purse.left < purse.plain:
+        if job.is_ending(tour.first.outcomes[-1].seconds) or budget.left < budget.plain:
             break
         walked = yield from tour.go(job, rival.values, by_rival(rival))
         if tour.best is walked:
@@ -189,12 +189,12 @@ def _rivals(tour: Tour, found: Opening, count: int) -> Generator[Request, Outcom
 
 def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
     """Whole walks at other multiples of the rate the best walk ended with."""
-    job, purse, before = tour.job, tour.purse, tour.best
+    job, budget, before = tour.job, tour.budget, tour.best
     for factor in factors:
         if factor > 1 and before.slowed:
             continue  # such a rate blew up
         values = _times(job, before.values, factor)
-        if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or purse.left < purse.plain:
+        if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or budget.left < budget.plain:
             continue
         verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor}, "walk")
         yield from tour.go(job, values, verdict)
@@ -202,12 +202,12 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
 
 def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
     """Whole walks, each where the Gamma process promises most given the looks and the walks before it."""
-    job, purse, before = tour.job, tour.purse, tour.best
+    job, budget, before = tour.job, tour.budget, tour.best
     heard = looked.of_wholes()
     heard.hear(_whole(before))
     for _ in range(count):
         u = heard.promising()
-        if u is None or job.is_ending(tour.first.outcomes[-1].seconds) or purse.left < purse.plain:
+        if u is None or job.is_ending(tour.first.outcomes[-1].seconds) or budget.left < budget.plain:
             return
         values = {**before.values, **{name: looked.line.at(u)[name] for name in looked.line.rates}}
         told = ", ".join(f"{name} {float(values[name]):.3g}" for name in looked.line.rates)
@@ -228,7 +228,7 @@ def _nets(tour: Tour, found: Opening, count: int) -> Steps:
         leader, rivals = (yield from _rivals(tour, found, count)), []
         assert leader.looked is not None
         room = (count - (tour.count - before) + 1) // 2
-        yield from _promising_rates(tour, leader.looked, min(room, LOOKS_BY_WALKS))
+        yield from _promising_rates(tour, leader.looked, min(room, LOOKS_BY_TRIALS))
         count -= tour.count - before  # where no other rate promises anything there are fewer
     nets = Nets(tour)
     if count:
@@ -237,19 +237,19 @@ def _nets(tour: Tour, found: Opening, count: int) -> Steps:
         yield from tour.end()
 
 
-def _whole(walk: Walk) -> Outcome:
+def _whole(trial: Trial) -> Outcome:
     """What stands for it in a comparison of rates: its end, or what it died of."""
-    return walk.tried[-1] if walk.best is None else walk.best
+    return trial.tried[-1] if trial.best is None else trial.best
 
 
 def _averages(tour: Tour, averages: Sequence[float]) -> Steps:
     """Walks whose every epoch is the average of several, at multiples of the best rate so far."""
-    job, purse = tour.job, tour.purse
-    paid = purse.members(1)
+    job, budget = tour.job, tour.budget
+    paid = budget.members(1)
     factors = averages[: max(1, paid // FEW)]
     best = tour.best
     for number, factor in enumerate(factors):
-        members = purse.members(len(factors) - number)
+        members = budget.members(len(factors) - number)
         values = _times(job, best.values, factor)
         if members < FEW or values is None or job.is_ending(members * tour.first.outcomes[-1].seconds):
             continue

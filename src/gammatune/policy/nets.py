@@ -10,11 +10,11 @@ import math
 from collections.abc import Generator, Sequence
 
 from gammatune.policy.alternatives import by_rival
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.opening import Opening
 from gammatune.policy.tour import Tour
-from gammatune.policy.trial import Walk
+from gammatune.policy.trial import Trial
 from gammatune.records import Commit, Outcome, Request, Together, Verdict
 
 # Of the loss: a net that promises less is not trained. It costs a whole training, and a pass more at every prediction
@@ -33,14 +33,14 @@ HARM_BY_RIVAL = 0.0
 IN_TIME = 0.8
 
 
-def asking(job: Job, purse: Purse, count: int) -> float:
+def asking(job: Job, budget: Budget, count: int) -> float:
     """The units that it takes to score the averaged predictions of so many nets, one of which has just joined."""
-    return count * purse.pass_ + purse.price(1, scored=False) if job.asks_anew else purse.pass_
+    return count * budget.pass_ + budget.price(1, scored=False) if job.asks_anew else budget.pass_
 
 
-def asked_in_all(job: Job, purse: Purse, count: int) -> float:
+def asking_all(job: Job, budget: Budget, count: int) -> float:
     """The same, as often as so many are asked as they join; one alone is not."""
-    return sum(asking(job, purse, joined) for joined in range(1, count + 1)) if count > 1 else 0.0
+    return sum(asking(job, budget, joined) for joined in range(1, count + 1)) if count > 1 else 0.0
 
 
 class Nets:
@@ -57,17 +57,17 @@ class Nets:
     def train(self, count: int, rivals: Sequence[Opening] = ()) -> Generator[Request, Outcome | None, None]:
         """The course as the first of them, and up to `count` more, each like the best so far; up to half of these
         with rivals of its optimizer, one each."""
-        tour, job, purse = self.tour, self.job, self.tour.purse
+        tour, job, budget = self.tour, self.job, self.tour.budget
         rivals = rivals[: (count + 1) // 2]
         seconds = sum(outcome.seconds for outcome in tour.first.outcomes)
         for net in range(1, count + 1):
-            alone = asking(job, purse, 1)
+            alone = asking(job, budget, 1)
             first = 0.0 if self.chosen else alone  # it is not asked where it stays alone
-            asked = asking(job, purse, max(1, len(self.chosen)) + 1)
+            asked = asking(job, budget, max(1, len(self.chosen)) + 1)
             asked += alone if job.asks_anew else 0.0  # once more where it is much better than with the others
-            price = job.epochs * purse.epoch + first + asked
+            price = job.epochs * budget.epoch + first + asked
             hurried = job.is_ending() or job.seconds_left() < IN_TIME * seconds
-            if purse.left < price or hurried or not self.is_worth_more:
+            if budget.left < price or hurried or not self.is_worth_more:
                 return
             if not self.chosen:
                 yield from self._join(0, tour.best)
@@ -76,11 +76,11 @@ class Nets:
             like = "the first" if tour.best is tour.first else "the best so far"
             how = f"trained like {like}" if rival is None else by_rival(rival).reason
             verdict = Verdict(f"net {net + 1}, {how}", {"net": float(net)}, "walk")
-            purse.aside = asked  # whatever the guard has to pay
-            walk = yield from tour.renew(net, values, verdict)
-            purse.aside = 0.0
-            if walk.best is not None:
-                yield from self._join(net, walk, harm=HARM if rival is None else HARM_BY_RIVAL)
+            budget.aside = asked  # whatever the guard has to pay
+            trial = yield from tour.renew(net, values, verdict)
+            budget.aside = 0.0
+            if trial.best is not None:
+                yield from self._join(net, trial, harm=HARM if rival is None else HARM_BY_RIVAL)
             yield from self._tell(net)
 
     @property
@@ -93,14 +93,14 @@ class Nets:
         apart = max(0.0, single - together) * count / (count - 1)  # what their errors do not have in common
         return apart / (count * (count + 1)) > WORTH * abs(together)
 
-    def _join(self, net: int, walk: Walk, harm: float = HARM) -> Generator[Request, Outcome | None, None]:
+    def _join(self, net: int, trial: Trial, harm: float = HARM) -> Generator[Request, Outcome | None, None]:
         """Take a net into the average, unless that would be much the worse for it; where it is much better alone, it
         is the others that are wrecks. harm: of the progress, what is much."""
-        ended = walk.best
+        ended = trial.best
         assert ended is not None
-        together = yield Together((*self.chosen, net), ended.values, ended.epoch, walk.peak)
+        together = yield Together((*self.chosen, net), ended.values, ended.epoch, trial.peak)
         assert together is not None
-        self.tour.purse.pay(together)
+        self.tour.budget.pay(together)
         loss = [ended.metrics["loss"]] if "loss" in ended.metrics else []
         before = self.said
         is_better = before is None or self._score(ended) > self._score(before)

@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.looks import Looked
 from gammatune.policy.opening import (
@@ -47,10 +47,10 @@ class Taken:
         return None if first is None else cls(version, rollouts[: first.number], first.values)
 
     def __call__(
-        self, job: Job, purse: Purse, spend: float, survey: Outcome
+        self, job: Job, budget: Budget, spend: float, survey: Outcome
     ) -> Generator[Request, Outcome | None, Opening]:
         """All of them have been trained, and nothing goes on from where they ended: "start" will do for any."""
-        total = purse.total_batches
+        total = budget.total_batches
         tried: list[Outcome] = []
         for past in self.rollouts[survey.number + 1 :]:
             outcome = yield Rollout(
@@ -61,7 +61,7 @@ class Taken:
                 role=past.role,
             )
             assert outcome is not None
-            purse.pay(outcome)
+            budget.pay(outcome)
             tried.append(outcome)
         # where a commit has told the verdict, the journal has it; and a batch size that did not fit is larger than
         # the one that was chosen, so that it need not be taken out of the space

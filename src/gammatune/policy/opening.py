@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gammatune.policy.batch_sizes import equal_samples, fit_in
-from gammatune.policy.budget import Purse, Share
+from gammatune.policy.budget import Budget, Share
 from gammatune.policy.choice import choose
 from gammatune.policy.job import Job, Search, ahead, failures
 from gammatune.policy.looks import SAME, Line, Looked
@@ -76,19 +76,19 @@ def look_batches(total: int) -> int:
 
 
 def open_course(
-    job: Job, purse: Purse, spend: float, survey: Outcome
+    job: Job, budget: Budget, spend: float, survey: Outcome
 ) -> Generator[Request, Outcome | None, Opening]:
     """Search from the fork "start" for at most `spend` units. survey: what doing nothing scores."""
     rates = rates_of(job.space)
     others = [name for name in job.space.names if name not in rates]
-    share = purse.share(spend)
-    opening = Opening(job.own, _no_search(job, purse), job.space)
+    share = budget.share(spend)
+    opening = Opening(job.own, _no_search(job, budget), job.space)
     if rates:
-        room = purse.share((SHARE if others else 1.0) * share.whole)
-        opening = yield from look_at_rates(job, purse, room, survey, look_batches(purse.total_batches))
+        room = budget.share((SHARE if others else 1.0) * share.whole)
+        opening = yield from look_at_rates(job, budget, room, survey, look_batches(budget.total_batches))
     if not others:
         return opening
-    return (yield from jointly(job, purse, share, opening))
+    return (yield from jointly(job, budget, share, opening))
 
 
 # The looks --------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def open_course(
 
 def look_at_rates(
     job: Job,
-    purse: Purse,
+    budget: Budget,
     room: Share,
     survey: Outcome,
     batches: int,
@@ -104,13 +104,13 @@ def look_at_rates(
 ) -> Generator[Request, Outcome | None, Opening]:
     """What looks at rates, of so many batches or fewer, come to. is_enough: asked after some of them, whether the
     others can be left out."""
-    looked = unlooked(job.space, job.own, job.known, survey, purse.total_batches, job.now)
+    looked = unlooked(job.space, job.own, job.known, survey, budget.total_batches, job.now)
     scouts: list[Outcome] = []
-    if purse.total_batches > VERY_SHORT:
+    if budget.total_batches > VERY_SHORT:
         if looked.line.place.sd > WIDE:
-            scouts = yield from _scout(job, purse, looked, purse.share(SCOUTS_SHARE * room.whole))
+            scouts = yield from _scout(job, budget, looked, budget.share(SCOUTS_SHARE * room.whole))
             looked = after_scouts(looked)
-        yield from _look(job, purse, looked, batches, room, is_enough)
+        yield from _look(job, budget, looked, batches, room, is_enough)
     return by_looks(looked, scouts)
 
 
@@ -132,11 +132,11 @@ def after_scouts(scouted: Looked) -> Looked:
 
 
 def _look(
-    job: Job, purse: Purse, looked: Looked, batches: int, room: Share, is_enough: Callable[[Looked], bool]
+    job: Job, budget: Budget, looked: Looked, batches: int, room: Share, is_enough: Callable[[Looked], bool]
 ) -> Generator[Request, Outcome | None, None]:
     """At the prior's rate and to either side; outward while the best is at an edge; at the own rate where it is
     unclear whether that is beaten."""
-    batches = min(batches, int(purse.affordable(room.left / FIRST)))
+    batches = min(batches, int(budget.affordable(room.left / FIRST)))
     if batches < LEAST:
         return
     line = looked.line
@@ -145,10 +145,10 @@ def _look(
     wanted = [line.inside(centre + step * stride) for step in (0, 1, -1)]
     wanted = list(dict.fromkeys(wanted))
     while wanted and not job.is_ending():
-        affordable = min(len(wanted), MOST - len(looked.outcomes), int(room.left / purse.price(batches)))
+        affordable = min(len(wanted), MOST - len(looked.outcomes), int(room.left / budget.price(batches)))
         if affordable < 1:
             return
-        yield from _those(job, purse, looked, wanted[:affordable], batches)
+        yield from _those(job, budget, looked, wanted[:affordable], batches)
         if is_enough(looked):
             return
         following = looked.beyond(stride)
@@ -158,19 +158,19 @@ def _look(
 
 
 def _scout(
-    job: Job, purse: Purse, looked: Looked, room: Share
+    job: Job, budget: Budget, looked: Looked, room: Share
 ) -> Generator[Request, Outcome | None, list[Outcome]]:
     """From the middle of what is believed outward, until the best has been passed on either side."""
-    batches = max(LEAST_SCOUT, round(SCOUT * purse.total_batches))
+    batches = max(LEAST_SCOUT, round(SCOUT * budget.total_batches))
     wanted: float | None = looked.line.inside(looked.line.place.mean)
-    while wanted is not None and room.left >= purse.price(batches) and not job.is_ending():
-        yield from _those(job, purse, looked, [wanted], batches, "scout")
+    while wanted is not None and room.left >= budget.price(batches) and not job.is_ending():
+        yield from _those(job, budget, looked, [wanted], batches, "scout")
         wanted = looked.beyond(SCOUT_STRIDE)
     return looked.outcomes
 
 
 def _those(
-    job: Job, purse: Purse, looked: Looked, wanted: Sequence[float], batches: int, role: str = LOOKED
+    job: Job, budget: Budget, looked: Looked, wanted: Sequence[float], batches: int, role: str = LOOKED
 ) -> Generator[Request, Outcome | None, None]:
     rollouts = [_in_small(looked.line.at(decades), Length(0.0, batches, batches), role) for decades in wanted]
     for some in _lots(rollouts, job.at_once):
@@ -178,7 +178,7 @@ def _those(
         for rollout in some:
             outcome = yield rollout
             assert outcome is not None
-            purse.pay(outcome)
+            budget.pay(outcome)
             looked.hear(outcome)
 
 
@@ -261,11 +261,11 @@ def _all_failed(tried: list[Outcome]) -> Verdict:
     return Verdict("every candidate diverged", {"failed": float(sum(not o.ok for o in tried))}, "search")
 
 
-def _no_search(job: Job, purse: Purse) -> Verdict:
+def _no_search(job: Job, budget: Budget) -> Verdict:
     return Verdict(
-        f"no search: what is left beside a course of {purse.total_batches} batches is too little "
+        f"no search: what is left beside a course of {budget.total_batches} batches is too little "
         "for rollouts that mean something; the values are the optimizer's own",
-        {"budget": job.budget, "batches": float(purse.total_batches)},
+        {"budget": job.budget, "batches": float(budget.total_batches)},
         "search",
     )
 
@@ -274,13 +274,13 @@ def _no_search(job: Job, purse: Purse) -> Verdict:
 
 
 def jointly(
-    job: Job, purse: Purse, share: Share, opening: Opening
+    job: Job, budget: Budget, share: Share, opening: Opening
 ) -> Generator[Request, Outcome | None, Opening]:
     """Rollouts that the sampler proposes about the rate that was found, and the best of all by the Gamma process."""
-    rates, batches = rates_of(job.space), look_batches(purse.total_batches)
+    rates, batches = rates_of(job.space), look_batches(budget.total_batches)
     wanted = PER_DIMENSION * (len(job.space.names) - len(rates))
-    count = int(share.left / purse.price(batches))
-    if count < min(wanted, 2) or purse.total_batches <= VERY_SHORT:
+    count = int(share.left / budget.price(batches))
+    if count < min(wanted, 2) or budget.total_batches <= VERY_SHORT:
         return opening
     if opening.tried and not any(o.ok for o in opening.tried):
         return opening
@@ -289,14 +289,14 @@ def jointly(
     ]  # scouts are too short to be compared with what follows
     window = window_about(job.space, rates, opening.values)
     sampler = Search(job, 1, window)
-    length = equal_samples(job, batches, purse.batches)
+    length = equal_samples(job, batches, budget.batches)
     for earlier in tried:  # of the rates alone
         if window.contains(_part(earlier.values, window.names)):
             sampler.tell(earlier)
     first = [] if tried else [_part(opening.values, window.names)]
     made = 0
     while made < count and not (any(o.ok for o in tried) and job.is_ending()):
-        room = min(job.at_once, count - made, int(share.left / purse.price(batches)))
+        room = min(job.at_once, count - made, int(share.left / budget.price(batches)))
         asked = [first.pop(0) if first else sampler.ask() for _ in range(room)]
         rollouts = [_in_small({**job.own, **values}, length) for values in asked if values is not None]
         if not rollouts:
@@ -305,7 +305,7 @@ def jointly(
         for rollout in rollouts:
             outcome = yield rollout
             assert outcome is not None
-            purse.pay(outcome)
+            budget.pay(outcome)
             tried.append(outcome)
             made += 1
             if not window.contains(_part(outcome.values, window.names)):

@@ -2,9 +2,9 @@
 
 from collections.abc import Generator
 
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job, Steps
-from gammatune.policy.trial import Walk, walk
+from gammatune.policy.trial import Trial, trial
 from gammatune.records import Commit, Fork, Outcome, Renew, Request, Values, Verdict
 
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
@@ -15,8 +15,8 @@ class Tour:
     """The walks of a run from start to end. first: the one that found the rate. best: the one that is the course, the
     `place`-th."""
 
-    def __init__(self, job: Job, purse: Purse, survey: Outcome, first: Walk) -> None:
-        self.job, self.purse, self.survey = job, purse, survey
+    def __init__(self, job: Job, budget: Budget, survey: Outcome, first: Trial) -> None:
+        self.job, self.budget, self.survey = job, budget, survey
         self.first = self.best = first
         self.place = self.count = 1
 
@@ -29,15 +29,15 @@ class Tour:
         *,
         guard: bool = False,
         net: int = 0,
-    ) -> Generator[Request, Outcome | None, Walk]:
+    ) -> Generator[Request, Outcome | None, Trial]:
         """One more walk, from the start; it becomes the course if it ends better. net: see `Rollout.net`."""
         self.count += 1
         peak = PEAKS[self.best.peak == PEAKS[0]]  # not where the course stands
         if net and self.best.peak != LAST:
             peak = LAST  # which nobody needs any more, so that several nets take no more memory than one
-        later = yield from walk(
+        later = yield from trial(
             job,
-            self.purse,
+            self.budget,
             values,
             verdict,
             self.survey,
@@ -52,7 +52,7 @@ class Tour:
             self.best, self.place = later, self.count
         return later
 
-    def renew(self, net: int, values: Values, verdict: Verdict) -> Generator[Request, Outcome | None, Walk]:
+    def renew(self, net: int, values: Values, verdict: Verdict) -> Generator[Request, Outcome | None, Trial]:
         """One more walk, by another net."""
         yield Renew("start", net)
         yield Fork("start")
@@ -63,7 +63,7 @@ class Tour:
             yield from hand_back(self.job, self.best, self.place, self.count)
 
 
-def settle(job: Job, first: Walk) -> Steps:
+def settle(job: Job, first: Trial) -> Steps:
     """Make the outcome to hand back of the first walk the end of the course, where it is not already."""
     assert first.best is not None
     if first.standing and first.best is first.outcomes[-1]:
@@ -76,7 +76,7 @@ def settle(job: Job, first: Walk) -> Steps:
     yield Commit((), len(first.upto_best), first.peak, verdict)
 
 
-def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request, Outcome | None, Walk]:
+def compare(job: Job, best: Trial, later: Trial, number: int) -> Generator[Request, Outcome | None, Trial]:
     """The better of the walk that is the course and a later one, which then becomes the course as a whole."""
     assert best.best is not None
     if later.best is None or job.rank(later.best) <= job.rank(best.best):
@@ -91,14 +91,14 @@ def compare(job: Job, best: Walk, later: Walk, number: int) -> Generator[Request
     return later
 
 
-def hand_back(job: Job, best: Walk, number: int, count: int) -> Steps:
+def hand_back(job: Job, best: Trial, number: int, count: int) -> Steps:
     """Put the training back to the course after a later walk that did not end better."""
     reason = f"walk {number} of {count} ended best and is handed back"
     verdict = Verdict(reason, {"score": _score(job, best)}, "handed back")
     yield Commit((), len(best.upto_best), best.peak, verdict)
 
 
-def _score(job: Job, done: Walk) -> float:
+def _score(job: Job, done: Trial) -> float:
     """Of what is to be handed back."""
     assert done.best is not None
     score = job.now(done.best).score

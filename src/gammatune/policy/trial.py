@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gammatune.policy.batch_sizes import fit_in, size_of
-from gammatune.policy.budget import Purse
+from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job, Steps, ahead
 from gammatune.policy.opening import rates_of
 from gammatune.records import (
@@ -49,7 +49,7 @@ COURSE = "course"  # the role of the first walk's rollouts
 
 
 @dataclass(slots=True)
-class Walk:
+class Trial:
     """What one walk came to.
 
     why: the verdict it began with. values: as it ended. outcomes: one an epoch. averaged: of those that scored an
@@ -83,9 +83,9 @@ class Walk:
         return {o.number: self.averaged[o.number] for o in outcomes if o.number in self.averaged}
 
 
-def walk(
+def trial(
     job: Job,
-    purse: Purse,
+    budget: Budget,
     values: Values,
     verdict: Verdict,
     survey: Outcome,
@@ -96,7 +96,7 @@ def walk(
     guard: bool = True,
     unseen: bool = False,
     net: int = 0,
-) -> Generator[Request, Outcome | None, Walk]:
+) -> Generator[Request, Outcome | None, Trial]:
     """From the fork "start" along the schedule. verdict: why it is tried.
 
     number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
@@ -106,10 +106,10 @@ def walk(
     not even the last epoch can be paid for again. net: see `Rollout.net`; of another net than the first no fork is
     kept but its best, from which it goes on after an epoch that blew up.
     """
-    done = Walk(peak, verdict, values)
+    done = Trial(peak, verdict, values)
     role = COURSE if number == 1 else f"net {net + 1}" if net else f"walk {number}"
     under_way = _UnderWay(
-        *(job, purse, survey, done, members, number == 1, role, guard, unseen, net),
+        *(job, budget, survey, done, members, number == 1, role, guard, unseen, net),
         space=job.space,
         verdict=verdict,
     )
@@ -130,9 +130,9 @@ class _UnderWay:
     """
 
     job: Job
-    budget: Purse
+    budget: Budget
     survey: Outcome
-    done: Walk
+    done: Trial
     members: int
     is_course: bool
     role: str
@@ -216,7 +216,7 @@ class _UnderWay:
         """Back to the best state, at half the rate; False where that is not to be tried (again).
 
         What cannot be paid twice is lost, and the schedule moves on."""
-        job, done, purse = self.job, self.done, self.budget
+        job, done, budget = self.job, self.done, self.budget
         self.fresh = False
         done.tried.append(outcome)
         if not self.guard or done.slowed == TRIES or outcome.status == "infeasible":
@@ -225,11 +225,11 @@ class _UnderWay:
         done.values = _slower(job, done.values)
         self.verdict = _taken_back(outcome, done.slowed, None if done.outcomes else self.verdict)
         done.outcomes = list(done.upto_best) if done.best else []
-        lasting = self.members * (purse.epoch - purse.pass_) + purse.pass_  # units an epoch
-        self.epoch = max(len(done.outcomes), job.epochs - int(purse.left / lasting + 1e-9))
-        rest = int(purse.affordable(purse.left) + 1e-9)  # batches
+        lasting = self.members * (budget.epoch - budget.pass_) + budget.pass_  # units an epoch
+        self.epoch = max(len(done.outcomes), job.epochs - int(budget.left / lasting + 1e-9))
+        rest = int(budget.affordable(budget.left) + 1e-9)  # batches
         # past the batch at which it blew up, where that is known: what lies in the data is met again
-        least = outcome.batches if 0 < outcome.batches < purse.batches else 1
+        least = outcome.batches if 0 < outcome.batches < budget.batches else 1
         if self.unseen and self.epoch >= job.epochs and not done.outcomes and rest >= least:
             self.epoch, self.length = job.epochs - 1, Length(0.0, rest, rest)
             reason = f"{self.verdict.reason}, for the {rest} batches that are left"
@@ -252,7 +252,7 @@ class _UnderWay:
         self.epoch, self.fresh, self.verdict = self.epoch + 1, True, _along(job, done.values, shape)
 
 
-def _ended_below(job: Job, done: Walk) -> bool:
+def _ended_below(job: Job, done: Trial) -> bool:
     """Whether an earlier epoch was clearly better than the last in every respect that the objective weighs, or is as
     good in what is counted and the last has a far greater loss.
 
@@ -283,7 +283,7 @@ def luck(scores: Sequence[float]) -> float:
 
 
 def _averaged(
-    job: Job, purse: Purse, rollouts: Sequence[Rollout]
+    job: Job, budget: Budget, rollouts: Sequence[Rollout]
 ) -> Generator[Request, Outcome | None, tuple[Outcome, tuple[Outcome, ...]]]:
     """One epoch as often as there are rollouts, and the score of the average of those that did not diverge."""
     joined: list[Outcome] = []
@@ -293,7 +293,7 @@ def _averaged(
             yield from ahead(rollouts[number : number + job.at_once], keep=True)
         member = yield rollout
         assert member is not None
-        purse.pay(member)
+        budget.pay(member)
         if member.ok:
             joined.append(member)
             yield Pool("mean", len(joined))
@@ -307,7 +307,7 @@ def _averaged(
     length = Length(0.0, least=1)
     outcome = yield Rollout(first.values, first.epoch, None, length=length, shape=STILL, role=first.role)
     assert outcome is not None
-    purse.pay(outcome)
+    budget.pay(outcome)
     return outcome, tuple(joined)
 
 
@@ -335,10 +335,10 @@ def _fell(outcome: Outcome, survey: Outcome) -> bool:
     return outcome.score < survey.score - LOST * max(1.0, abs(survey.score))
 
 
-def _can_repeat(job: Job, purse: Purse, done: Walk) -> bool:
+def _can_repeat(job: Job, budget: Budget, done: Trial) -> bool:
     """Whether the walk may go back to its best state, at half the rate, and still have all of its epochs."""
     passed = len(done.upto_best) if done.best else 0
-    return done.slowed < FALLS and purse.left >= (job.epochs - passed) * purse.epoch
+    return done.slowed < FALLS and budget.left >= (job.epochs - passed) * budget.epoch
 
 
 def _slower(job: Job, values: Values) -> Values:
@@ -362,7 +362,7 @@ def _to_zero(shape: Shape) -> Shape:
     return Shape(((0.0, shape(0.0)), (1.0, 0.0)))
 
 
-def _out_of_patience(done: Walk) -> Verdict:
+def _out_of_patience(done: Trial) -> Verdict:
     count = done.stale
     best = done.outcomes[-1 - count].epoch + 1
     epochs = "epoch" if count == 1 else "epochs"

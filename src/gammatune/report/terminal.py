@@ -19,7 +19,6 @@ from gammatune.report.several import several
 from gammatune.report.wording import (
     TORN,
     UNENDED,
-    asked_in_words,
     at_an_edge,
     compares,
     cost_in_short,
@@ -33,6 +32,7 @@ from gammatune.report.wording import (
     objective_in_words,
     place_in_range,
     rates_of,
+    settings_in_words,
     size_in_words,
     state_of,
     values_in_words,
@@ -294,7 +294,7 @@ def _measured(story: Story) -> str:
 def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> None:
     """What `gammatune show` prints."""
     facts = story.begin["facts"]
-    asked = asked_in_words(story.begin)
+    asked = settings_in_words(story.begin)
     console.print(Text(f"{facts.get('data', 'a training')}, {facts.get('model', '')}: {asked}"))
     if rollouts:
         console.print(rollout_table(story))

@@ -230,7 +230,7 @@ def epoch_in_words(begin: Mapping[str, Any], epoch: int) -> str:
     return f"epoch {epoch + 1}" if is_open(begin) else f"epoch {epoch + 1}/{begin['epochs']}"
 
 
-def asked_in_words(begin: Mapping[str, Any]) -> str:
+def settings_in_words(begin: Mapping[str, Any]) -> str:
     """'policy lookahead, sampler gamma, objective kappa, epochs 20, budget 1.5'."""
     names = ["policy", "sampler", "objective", *([] if is_open(begin) else ["epochs", "budget"])]
     said = [f"{name} {begin[name]}" for name in names]

@@ -208,7 +208,7 @@ class Driver:
         run.meter.infeasible, run.meter.note = True, run.meter.note or note
         with run.attempt():
             pass
-        self.teller.write(rollout_event(run.outcome(self.objective), self.clock.times(asked=False)))
+        self.teller.write(rollout_event(run.outcome(self.objective), self.clock.times(answers=False)))
 
     def cause_of(self, ended: AllDiverged) -> Exception:
         """What to raise where a decision has ended so."""

@@ -90,9 +90,9 @@ class Clock:
         self._asked, self._hurry = [], False
         return said
 
-    def times(self, *, asked: bool = True) -> dict[str, Any]:
+    def times(self, *, answers: bool = True) -> dict[str, Any]:
         """What an event says of them. asked: with the answers since the last."""
-        said = self.said() if asked else None
+        said = self.said() if answers else None
         told: dict[str, Any] = {} if said is None else {"asked": said}
         return told | {"elapsed": self.elapsed, "spent": self.spent}
 

@@ -1,4 +1,4 @@
-"""Whether a run directory holds the run that is asked for, so that it can be gone on with."""
+"""Whether a run directory holds the run that is wanted for, so that it can be gone on with."""
 
 import json
 import warnings
@@ -11,7 +11,7 @@ from gammatune.journal.history import Story
 from gammatune.policy.older import Taken
 
 # Another value of these is another run: every decision would be taken otherwise.
-ASKED = (
+COMPARED = (
     "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "sampler", "sampler_options",
     "objective", "lam", "space", "multiplier", "keep",
     "patience", "at_once", "ensemble", "guide",
@@ -26,18 +26,20 @@ VERSIONS_IN_FACTS = ("device", "threads")
 MISSING = object()
 
 
-def refuse_another_run(past: Event, asked: Event) -> None:
-    """Compare the begin events of the run that is there and of the one that is asked for.
+def refuse_another_run(past: Event, wanted: Event) -> None:
+    """Compare the begin events of the run that is there and of the one that is wanted for.
 
     Raises JournalError, naming the first difference, where they are not one run; warns where versions differ.
     """
-    asked = json.loads(text_of(asked))  # as the journal has it
-    pairs = [(name, past.get(name, MISSING), asked.get(name)) for name in ASKED]
-    pairs += _in("facts", FACTS, past, asked)
-    pairs.append(("ranks", past.get("ranks", 1), asked.get("ranks", 1)))
-    names = dict.fromkeys([*past.get("structure", {}), *asked.get("structure", {})])
+    wanted = json.loads(text_of(wanted))  # as the journal has it
+    pairs = [(name, past.get(name, MISSING), wanted.get(name)) for name in COMPARED]
+    pairs += _in("facts", FACTS, past, wanted)
+    pairs.append(("ranks", past.get("ranks", 1), wanted.get("ranks", 1)))
+    names = dict.fromkeys([*past.get("structure", {}), *wanted.get("structure", {})])
     if "structure" in past:
-        pairs += [(name, past["structure"].get(name), asked.get("structure", {}).get(name)) for name in names]
+        pairs += [
+            (name, past["structure"].get(name), wanted.get("structure", {}).get(name)) for name in names
+        ]
     for name, was, now in pairs:
         if was is not MISSING and was != now:
             raise AnotherRun(
@@ -45,9 +47,9 @@ def refuse_another_run(past: Event, asked: Event) -> None:
                 f"{_words(name, now)} is asked for now. To go on with it ask for the same; for a new run give "
                 "another directory"
             )
-    versions = [(name, past.get(name, MISSING), asked.get(name)) for name in VERSIONS]
-    versions += _in("versions", tuple(asked["versions"]), past, asked)
-    versions += _in("facts", VERSIONS_IN_FACTS, past, asked)
+    versions = [(name, past.get(name, MISSING), wanted.get(name)) for name in VERSIONS]
+    versions += _in("versions", tuple(wanted["versions"]), past, wanted)
+    versions += _in("facts", VERSIONS_IN_FACTS, past, wanted)
     changed = [
         f"{name} {was} then, {now} now" for name, was, now in versions if was is not MISSING and was != now
     ]
@@ -60,17 +62,17 @@ def refuse_another_run(past: Event, asked: Event) -> None:
         )
 
 
-def opening_taken(past: Story, asked: Event) -> Taken | None:
+def opening_taken(past: Story, wanted: Event) -> Taken | None:
     """The opening of a run that an older version of its policy began; None where it was this version.
 
-    asked: the begin event of the same run as it is asked for now.
+    wanted: the begin event of the same run as it is wanted for now.
     Raises JournalError where the two versions cannot be joined: in the middle of the search, where the length of the
     course was left open (it hangs on more of the opening than its values), and where the version is a newer one.
     """
-    version, ours = past.begin.get("policy_version", 1), asked["policy_version"]
+    version, ours = past.begin.get("policy_version", 1), wanted["policy_version"]
     if version == ours:
         return None
-    begun = f"the run was begun by version {version} of the policy {asked['policy']!r}, and this is version {ours}"
+    begun = f"the run was begun by version {version} of the policy {wanted['policy']!r}, and this is version {ours}"
     advice = (
         "Begin a new run in another directory, or go on with the version of gammatune that began it "
         f"({past.begin.get('gammatune', 'its number is not known')})"
@@ -89,10 +91,10 @@ def opening_taken(past: Story, asked: Event) -> Taken | None:
     return taken
 
 
-def refuse_unlike(asked: Sequence[Mapping[str, Any]]) -> None:
+def refuse_unlike(wanted: Sequence[Mapping[str, Any]]) -> None:
     """Raise InvalidArgument, naming the first difference, where the ranks, in order, do not ask for one run."""
-    for rank, other in enumerate(asked):
-        for name, value in asked[0].items():
+    for rank, other in enumerate(wanted):
+        for name, value in wanted[0].items():
             if other[name] == value:
                 continue
             if name == "weights":
@@ -107,9 +109,9 @@ def refuse_unlike(asked: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _in(
-    key: str, names: tuple[str, ...], past: Mapping[str, Any], asked: Mapping[str, Any]
+    key: str, names: tuple[str, ...], past: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> list[tuple[str, Any, Any]]:
-    then, now = past.get(key, {}), asked.get(key, {})
+    then, now = past.get(key, {}), wanted.get(key, {})
     return [(name, then.get(name, MISSING), now.get(name)) for name in names]
 
 

@@ -72,7 +72,7 @@ from gammatune.tuning.driver import Driver, Listener
 from gammatune.tuning.executor import Crew
 from gammatune.tuning.rank_zero import agreed
 from gammatune.tuning.result import Result as Result
-from gammatune.tuning.resume import ASKED, opening_taken, refuse_another_run, refuse_unlike
+from gammatune.tuning.resume import COMPARED, opening_taken, refuse_another_run, refuse_unlike
 from gammatune.tuning.run import Run
 from gammatune.tuning.signals import Terminated, terminating
 
@@ -556,7 +556,7 @@ class Tuner:
         """What must be alike on all ranks."""
         weights = self._training.weights_digest() if isinstance(self._training, HasDigest) else None
         asked: dict[str, Any] = json.loads(text_of(self._begin))
-        return {**{name: asked.get(name) for name in (*ASKED, "structure")}, "weights": weights}
+        return {**{name: asked.get(name) for name in (*COMPARED, "structure")}, "weights": weights}
 
     def _tell_the_others(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -58,17 +58,17 @@ class Column:
 
 
 def look_at(
-    frame: "pd.DataFrame", asked: Mapping[str, Kind], said: list[str], *, leave: Sequence[str] = ()
+    frame: "pd.DataFrame", given: Mapping[str, Kind], said: list[str], *, leave: Sequence[str] = ()
 ) -> tuple[Column, ...]:
-    """What each column is. asked: kinds that are not told but known. leave: columns that are no inputs."""
-    unknown = [name for name in asked if name not in frame.columns]
+    """What each column is. given: kinds that are not told but known. leave: columns that are no inputs."""
+    unknown = [name for name in given if name not in frame.columns]
     if unknown:
         raise InvalidArgument(f"there is no column {unknown[0]!r}; the table has {listed(frame.columns)}")
     found = []
     for name in frame.columns:
         if name not in leave:
             found.append(
-                _asked(name, frame[name], asked[name]) if name in asked else tell(name, frame[name], said)
+                _asked(name, frame[name], given[name]) if name in given else tell(name, frame[name], said)
             )
     if all(column.kind == "drop" for column in found):
         why = "; ".join(f"{column.name} {column.why}" for column in found[:5])
@@ -239,7 +239,7 @@ def keep_their_names(names: Sequence[Any]) -> bool:
     return any(found is not None and int(found[0]) != place + first for place, found in counted)
 
 
-def kinds_asked(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Kind]:
+def kinds_given(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Kind]:
     """`NAME=KIND` lines and names to drop as a mapping. Raises InvalidArgument where one is neither."""
     found: dict[str, Kind] = dict.fromkeys(drop, "drop")
     for line in columns:

@@ -17,7 +17,7 @@ def region(space: Space, own: Values, scouts: Sequence[Outcome]) -> Values:
     told = [Observation({name: o.values[name] for name in rates}, o.score) for o in scouts]
     if any(seen.score is not None for seen in told):
         narrow = Space({name: space[name] for name in rates})
-        return {**own, **choose(narrow, told, None, rates, reach=0.0).values}
+        return {**own, **choose(narrow, told, None, rates, beyond=0.0).values}
     # every one of them diverged: look below the lowest
     return {**own, **{name: min(float(o.values[name]) for o in scouts) / 10 for name in rates}}
 

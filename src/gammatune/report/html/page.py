@@ -26,7 +26,7 @@ from gammatune.report.html.timeline import lanes
 from gammatune.report.html.tree import tree_picture
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
-from gammatune.report.wording import asked_in_words, compares, cost_in_words, objective_in_words, state_of
+from gammatune.report.wording import compares, cost_in_words, objective_in_words, settings_in_words, state_of
 
 if TYPE_CHECKING:
     from gammatune.tuning.tuner import Result
@@ -122,7 +122,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "cost_words": None if story.end is None else cost_in_words(story.end, story.begin),
         "said": [str(s) for s in listed(facts.get("said"))],
         "notes": story.notes,
-        "asked": asked_in_words(story.begin),
+        "asked": settings_in_words(story.begin),
         "made": tables.made(story),
         "command": tables.command(facts),
         "run": None if run is None else str(run),

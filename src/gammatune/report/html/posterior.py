@@ -128,12 +128,12 @@ def _view(story: Story, search: Search, count: int) -> View:
             if search.space.contains(seen.values):  # of looks at rates some may lie outside
                 bayes.tell(seen)
         ruler, surrogate = search.space, bayes.believe()
-    asked = bayes if ruler is search.space else None
+    sampler = bayes if ruler is search.space else None
     following = None if last else {n: search.told[count].values[n] for n in search.names}
     chosen = search.chosen if last else None
     held = chosen or following or max(told, key=_rank).values
     slices = [
-        _slice(ruler, surrogate, asked, search, told, name, held) for name in search.names[:MOST_SLICES]
+        _slice(ruler, surrogate, sampler, search, told, name, held) for name in search.names[:MOST_SLICES]
     ]
     used = search.used if last else None
     return View(_title(search, count), _words(story, search, count), slices, following, chosen, used, last)
@@ -197,7 +197,7 @@ def _sampler_of(story: Story, search: Search) -> Bayes | None:
 def _slice(
     ruler: Space,
     surrogate: Surrogate,
-    asked: Bayes | None,
+    sampler: Bayes | None,
     search: Search,
     told: Sequence[Observation],
     name: str,
@@ -213,7 +213,9 @@ def _slice(
         score = surrogate.posterior(Z)
         mean, sd = score.mean, np.sqrt(np.maximum(score.variance, 0.0))
         promise = (
-            None if asked is None else _relative(_inside(search.space[name], at, asked.value(surrogate, Z)))
+            None
+            if sampler is None
+            else _relative(_inside(search.space[name], at, sampler.value(surrogate, Z)))
         )
     # a band of two standard deviations of a Student-t with many degrees of freedom; near enough to 95 % from six
     low, high = mean - 1.96 * sd, mean + 1.96 * sd
