@@ -48,14 +48,9 @@ if TYPE_CHECKING:
 
 # Callbacks that take part in the training, whose state no fork holds.
 REFUSED = (
-    "StochasticWeightAveraging",
-    "WeightAveraging",
-    "GradientAccumulationScheduler",
-    "BaseFinetuning",
-    "ModelPruning",
-    "LearningRateFinder",
-    "BatchSizeFinder",
-)
+    "StochasticWeightAveraging", "WeightAveraging", "GradientAccumulationScheduler", "BaseFinetuning", "ModelPruning",
+    "LearningRateFinder", "BatchSizeFinder",
+)  # fmt: skip
 LOSSES = ("val_loss", "val/loss", "valid_loss", "validation_loss", "loss")
 ACCURACIES = ("val_acc", "val_accuracy", "val/acc", "val/accuracy", "valid_acc", "accuracy", "acc")
 

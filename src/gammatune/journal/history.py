@@ -6,7 +6,6 @@ every event to its types, so that whoever shows a story need not; `read` holds t
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,8 +38,9 @@ from gammatune.journal.fields import (
     text,
     whole,
 )
+from gammatune.journal.older import is_of_the_start, kind_of
 from gammatune.journal.reducer import HandedBack, RunState, handed_back
-from gammatune.records import Kind, Outcome, Verdict
+from gammatune.records import Outcome, Verdict
 
 FILE = "journal.jsonl"
 WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
@@ -142,7 +142,7 @@ class Story(RunState):
                 self.notes.append(held["text"])
             case "note":
                 self.notes.append(text(event["text"]))
-                is_start = flag(event["is_start"]) if "is_start" in event else _is_of_the_start(event["text"])
+                is_start = flag(event["is_start"]) if "is_start" in event else is_of_the_start(event["text"])
                 self.is_start |= is_start
                 self.nets = () if is_start else self.nets
             case other:
@@ -167,7 +167,7 @@ class Story(RunState):
         verdict = event["verdict"]
         numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
         reason = text(verdict["reason"])
-        decision = Verdict(reason, numbers, kind(verdict["kind"]) if "kind" in verdict else _kind_of(reason))
+        decision = Verdict(reason, numbers, kind(verdict["kind"]) if "kind" in verdict else kind_of(reason))
         self._take_in_the_clock(event)
         self.commit(taken, event["epochs"], decision, averaged, nets)
 
@@ -287,32 +287,6 @@ def _check_order(event: Any, story: Story) -> None:
         raise ValueError(f"a {kind} after the end of the run")
     if kind == "rollout" and event["number"] != len(story.rollouts):
         raise ValueError(f"rollout {event['number']!r:.40} in the place of rollout {len(story.rollouts)}")
-
-
-# Journals older than the fields that say it --------------------------------------------------------------
-
-# How the sentences of the verdicts began, and what else stood in them; the first that fits.
-_SAID: tuple[tuple[re.Pattern[str], Kind], ...] = (
-    (re.compile(r"blew up.* and was taken back"), "guard"),
-    (re.compile(r"out of memory in epoch"), "memory"),
-    (re.compile(r"^along the schedule|^epoch \d+ of \d+ of a course found before"), "schedule"),
-    (re.compile(r"^best of \d+ candidates"), "epoch"),
-    (re.compile(r"^best of |^no search: |^every candidate diverged"), "search"),
-    (re.compile(r"^no better score for "), "patience"),
-    (re.compile(r"^again from the start|it becomes the course$"), "walk"),
-    (re.compile(r"handed back$"), "handed back"),
-)
-
-
-def _kind_of(reason: str) -> Kind:
-    """What a verdict decided whose journal has nothing but its words; the one place that looks at them."""
-    return next((kind for words, kind in _SAID if words.search(reason)), "other")
-
-
-def _is_of_the_start(note: str) -> bool:
-    return note.startswith("No epoch was better than the weights the model came with") and note.endswith(
-        "they are handed back."
-    )
 
 
 def outcome_from(event: Event) -> Outcome:

@@ -48,7 +48,7 @@ class MetricSpec:
 
     higher_is_better: else lower. range: what it can be. formula: of the cells of a confusion matrix where it needs
     labels, else of the answers (see `formulas`). gap: why it has no value on some answers. sorts: it takes a pass for
-    each class, or number a target.
+    each class, or number a target. of_a_class: it is that of one of two classes, and of more of them the mean.
     """
 
     name: MetricName
@@ -59,6 +59,7 @@ class MetricSpec:
     words: Words
     gap: Callable[[Answers], str | None] = lambda answers: None
     sorts: bool = False
+    of_a_class: bool = False
 
     @property
     def task(self) -> str:
@@ -114,14 +115,17 @@ METRICS: Mapping[str, MetricSpec] = {
         MetricSpec(
             *("f1", "labels", True, _SHARE, formulas.precision_recall(0.5, 0.5)),
             _share("F1", "harmonic mean of precision and recall"),
+            of_a_class=True,
         ),
         MetricSpec(
             *("precision", "labels", True, _SHARE, formulas.precision_recall(0, 1)),
             _share("Precision", "share of what was put into a class that belongs there"),
+            of_a_class=True,
         ),
         MetricSpec(
             *("recall", "labels", True, _SHARE, formulas.precision_recall(1, 0)),
             _share("Recall", "share of a class that was found"),
+            of_a_class=True,
         ),
         MetricSpec(
             *("mcc", "labels", True, (-1.0, 1.0), formulas.mcc),
@@ -132,12 +136,14 @@ METRICS: Mapping[str, MetricSpec] = {
             Words("AUC", "probability that a case of the class is ranked above one that is not"),
             gap=_lacks_a_class,
             sorts=True,
+            of_a_class=True,
         ),
         MetricSpec(
             *("average-precision", "probabilities", True, _SHARE, formulas.average_precision),
             Words("Average precision", "precision, averaged over all thresholds"),
             gap=_lacks_the_class,
             sorts=True,
+            of_a_class=True,
         ),
         MetricSpec(
             *("log-loss", "probabilities", False, _ERROR, formulas.log_loss),

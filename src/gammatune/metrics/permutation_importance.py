@@ -105,34 +105,69 @@ def importance(
     classify = y.ndim == 1 and y.dtype.kind in "iub" and undisturbed.ndim == 2
     task = "classification" if classify else "regression"
     found = recipe(metric or ("accuracy" if classify else "r2"), task)
-    higher = METRICS[found.name].higher_is_better
-    base = _answers(undisturbed, y, classify, target_scale)
-    worth = _value(found.name, base)
-    resampled = Resampled(found.name, base, stream(seed, "importance", "resamples"))
-    dealt = x.copy()
 
-    def look(name: str) -> Feature:
-        columns = named[name]
+    def answers_of(said: ArrayLike) -> Answers:
+        return _answers(np.asarray(said), y, classify, target_scale)
+
+    look = _Look(
+        found.name, lambda held: answers_of(predict(held)), x, answers_of(undisturbed), int(repeats), seed
+    )
+    features = _within(seconds, look, named, list(named)[:first], tell)
+    features.sort(key=lambda feature: -feature.mean)
+    return Importance(
+        found.name, look.worth, len(x), int(repeats), tuple(features), len(named) - len(features)
+    )
+
+
+class _Look:
+    """What the measure loses where some columns are permuted. worth: with none of them permuted."""
+
+    def __init__(
+        self,
+        metric: str,
+        ask: Callable[[np.ndarray[Any, Any]], Answers],
+        x: np.ndarray[Any, Any],
+        base: Answers,
+        repeats: int,
+        seed: int,
+    ) -> None:
+        self.metric, self.ask, self.x, self.repeats, self.seed = metric, ask, x, repeats, seed
+        self.worth = _value(metric, base)
+        self._resampled = Resampled(metric, base, stream(seed, "importance", "resamples"))
+        self._dealt = x.copy()
+
+    def warm_up(self) -> None:
+        """The first call of all is slower than those that follow."""
+        self.ask(self._dealt)
+
+    def __call__(self, name: str, columns: Sequence[int]) -> Feature:
         losses, drawn = [], []
-        for repeat in range(repeats):
-            order = stream(seed, "importance", name, repeat).permutation(len(x))
-            dealt[:, columns] = x[:, columns][order]
-            answers = _answers(predict(dealt), y, classify, target_scale)
-            losses.append(worth - _value(found.name, answers))
-            drawn.append(resampled.base - resampled(answers))
-        dealt[:, columns] = x[:, columns]
-        lost, low, high = (
-            float(np.mean(losses)),
-            *resampled.ends(np.mean(drawn, axis=0), float(np.mean(losses))),
-        )
-        return Feature(name, lost, low, high) if higher else Feature(name, -lost, -high, -low)
+        for repeat in range(self.repeats):
+            order = stream(self.seed, "importance", name, repeat).permutation(len(self.x))
+            self._dealt[:, columns] = self.x[:, columns][order]
+            answers = self.ask(self._dealt)
+            losses.append(self.worth - _value(self.metric, answers))
+            drawn.append(self._resampled.base - self._resampled(answers))
+        self._dealt[:, columns] = self.x[:, columns]
+        lost = float(np.mean(losses))
+        low, high = self._resampled.ends(np.mean(drawn, axis=0), lost)
+        is_gain = METRICS[self.metric].higher_is_better
+        return Feature(name, lost, low, high) if is_gain else Feature(name, -lost, -high, -low)
 
-    wanted = list(named)[:first]
+
+def _within(
+    seconds: float | None,
+    look: _Look,
+    named: Mapping[str, Sequence[int]],
+    wanted: list[str],
+    tell: Callable[[float, float], None] | None,
+) -> list[Feature]:
+    """Of as many as fit into so many seconds, by what the first of them takes."""
     started = clock.perf_counter()
-    if seconds is not None:  # the first call of all is slower than those that follow
-        predict(dealt)
+    if seconds is not None:
+        look.warm_up()
     began = clock.perf_counter()
-    features = [look(wanted[0])]
+    features = [look(wanted[0], named[wanted[0]])]
     each = clock.perf_counter() - began
     if seconds is not None:
         fitting = int((seconds - (clock.perf_counter() - started)) / each) if each else len(wanted)
@@ -142,9 +177,8 @@ def importance(
             tell(place / len(wanted), each * len(wanted))
         if seconds is not None and clock.perf_counter() - started > seconds:  # slower than it was at first
             break
-        features.append(look(name))
-    features.sort(key=lambda feature: -feature.mean)
-    return Importance(found.name, worth, len(x), int(repeats), tuple(features), len(named) - len(features))
+        features.append(look(name, named[name]))
+    return features
 
 
 def _value(name: str, answers: Answers) -> float:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 SEEDS = 2**32  # what every generator behind it takes
+# Options that `fit` has by the same name, and checks.
+AS_GIVEN = (
+    "time", "policy", "schedule", "sampler", "metric", "class_weights", "optimizer", "lr", "weight_decay",
+    "batch_size", "device", "parallel", "workers", "at_once", "ensemble", "keep", "seed",
+)  # fmt: skip
 
 
 class Stopped(BaseException):
@@ -45,7 +50,6 @@ def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
 
     _check(options, run_dir)
     options = _as_begun(options, run_dir)
-    named: Any = options  # names come as text, which `fit` checks
     prepared = prepare(options)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
@@ -60,31 +64,15 @@ def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
                 split.select,
                 test_set=split.report,
                 **_length(options, prepared),
-                time=options.time,
+                **{name: getattr(options, name) for name in AS_GIVEN},
                 reserve=after if options.time is not None else 0.0,
-                policy=named.policy,
-                schedule=named.schedule,
-                sampler=named.sampler,
                 objective=_objective(options, split.task),
-                metric=named.metric,
-                class_weights=named.class_weights,
                 target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
                 space=options.search or None,
-                optimizer=named.optimizer,
-                lr=options.lr,
-                weight_decay=options.weight_decay,
                 pretrained=True if prepared.weights is not None else None,
                 patience=prepared.patience,
                 extra=_judge(options, prepared, directory, began, follower) if judged else None,
-                batch_size=options.batch_size,
-                device=options.device,
-                parallel=options.parallel,
-                workers=options.workers,
-                at_once=options.at_once,
-                ensemble=options.ensemble,
                 new_model=prepared.another,
-                keep=named.keep,
-                seed=options.seed,
                 run_dir=directory,
                 facts=_facts(options, prepared),
                 listeners=[follower],

@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 
 from gammatune.engine.batches import LossFunction
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.metrics.catalogue import MetricName, imbalance, recipe, undefined
+from gammatune.metrics.catalogue import METRICS, MetricName, imbalance, recipe, undefined
 from gammatune.metrics.objectives import (
     DEFAULT_CLASSIFICATION,
     DEFAULT_OWN_LOSS,
@@ -114,12 +114,9 @@ def _metric(name: MetricName, task: Task, val_set: Any, scale: Scale | None) -> 
 
 def _selecting(objective: Objective, task: Task, names: Sequence[str]) -> str:
     what = objective.needs[0]
+    spec = METRICS.get(what)
     how = f"of class {names[1]}" if task.classes == 2 else "the mean over the classes"
-    about = (
-        f" ({how})"
-        if task.classify and what not in ("accuracy", "balanced-accuracy", "mcc", "log-loss", "brier")
-        else ""
-    )
+    about = f" ({how})" if spec is not None and spec.of_a_class else ""
     beside = " and the loss together" if len(objective.needs) > 1 else ""
     return f"Weights are selected by the {what}{about}{beside} ({objective.name})."
 

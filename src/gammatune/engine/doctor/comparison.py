@@ -108,13 +108,18 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + more
 
 
+def _is_of_optimizer(name: str) -> bool:
+    """Whether a part of a trace is, by what it is called there."""
+    return name.partition(" in ")[2].startswith("optimizer")
+
+
 def _compared(steps: Sequence[StepDone], state: Mapping[str, Any], survey: Survey) -> tuple[str, ...]:
     """What a trace holds, in words."""
 
     def count(what: str, start: str) -> str:
         return counted(sum(name.startswith(start) for name in state), what)
 
-    slots = [held for name, held in state.items() if " in optimizer" in name and isinstance(held, Tensor)]
+    slots = [held for name, held in state.items() if _is_of_optimizer(name) and isinstance(held, Tensor)]
     streams = [node for node in survey.nodes if isinstance(node.value, Stream)]
     everywhere = 3 + len(StreamStates([], cuda=True).export()["cuda"])  # Python, NumPy, torch; CUDA's
     losses = sum(step.loss is not None for step in steps)
