@@ -48,7 +48,10 @@ toc_object_entries_show_parents = "hide"
 # documentation is not at hand without network, or of ours that are no part of the reference.
 nitpick_ignore_regex = [
     (r"py:class", r"gammatune\..*"),
-    (r"py:.*", r"(torch|numpy|np|npt|nn|scipy|typing|collections|importlib|os|pathlib|datetime|types)\..*"),
+    (
+        r"py:.*",
+        r"(torch|numpy|np|npt|nn|scipy|typing|collections|contextlib|importlib|os|pathlib|datetime|types)\..*",
+    ),
     (
         r"py:.*",
         r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike|Ensemble)",

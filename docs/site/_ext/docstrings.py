@@ -29,7 +29,11 @@ SHORT = {
     stringify_annotation(NDArray[np.float64], mode="smart"): "Array",
 }
 LINKS = {"Tuner", "fit", "Result", "FitResult", "Schedule", "Run", "Space", "Diagnosis"}
-ERRORS = {name for name, thing in vars(errors).items() if inspect.isclass(thing)}
+ERRORS = {
+    name
+    for name, thing in vars(errors).items()
+    if inspect.isclass(thing) and thing.__module__ == errors.__name__
+}
 ERROR = re.compile(r"\b(" + "|".join(sorted(ERRORS)) + r")\b")
 
 
