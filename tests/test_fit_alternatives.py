@@ -87,10 +87,8 @@ def test_killed_anywhere_it_goes_on_as_it_would_have(tmp_path: Path) -> None:
     looks = [o.number for o in straight.rollouts if o.role == "miniature"]
     for after in (looks[1], looks[-1], looks[-1] + 3, count - 8):
         into = tmp_path / f"after {after}"
-        seen: list[int] = []
 
-        def stop(event: Any, after: int = after, seen: list[int] = seen) -> None:
-            seen.append(event["event"] == "rollout")
+        def stop(event: Any, after: int = after) -> None:
             if event["event"] == "rollout" and event["number"] == after:
                 raise KeyboardInterrupt
 

@@ -13,6 +13,7 @@ import math
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(task: Task, seed: int, optimizer: str, budget: float) -> dict[str, Any]:
         budget=budget,
         optimizer=optimizer,
         loss_fn=_of_tokens if made.data.kind == "tokens" and task.goal != "copy" else None,
-        new_model=made.model if made.task.start is None else None,
+        new_model=partial(task.net, made.data),  # not `made.model`, which seeds torch itself
         seed=seed,
         device="cpu",
         progress=False,

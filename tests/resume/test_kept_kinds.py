@@ -7,9 +7,19 @@ from typing import Any
 import older_runs
 import pytest
 import torch
-from test_older_policies import assert_alike, command, is_exact, other_libraries, said_by, told
+from test_older_policies import (
+    LATER,
+    assert_alike,
+    become_later,
+    command,
+    is_exact,
+    other_libraries,
+    said_by,
+    told,
+)
 
 import gammatune
+from gammatune.errors import JournalError
 from gammatune.files import net_file
 from gammatune.journal.history import FILE, replay
 
@@ -84,3 +94,14 @@ def test_it_goes_on_to_what_it_was_to_come_to(kept: Path, name: str) -> None:
     for net in first.nets:
         one, other = (torch.load(kept / each / net_file(net)) for each in (name, there.whole))
         assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_a_later_version_does_not_go_on_where_the_optimizer_was_chosen(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rivals of the one that was taken are trained after the opening, and no other version has them."""
+    become_later(monkeypatch)
+    with pytest.raises(
+        JournalError, match=f"this is version {LATER}, which cannot go on .* optimizer was chosen"
+    ):
+        older_runs.train(kept / "in-the-net-of-another", **older_runs.KINDS["auto-whole"])

@@ -30,9 +30,7 @@ from gammatune.records import Alternative, Outcome, Request, Verdict
 from gammatune.space import OPTIMIZER
 
 BEHIND = 0.1  # of being better than the best so far: below that an optimizer is out (guess)
-SHORTER = (
-    0.5  # of their usual length, down to which looks are cut so that all optimizers can have some (guess)
-)
+SHORTER = 0.5  # of their usual length, down to which looks are cut so that all can have some (guess)
 
 Expected: TypeAlias = tuple[float, float]  # the lead of a whole training, mean and variance
 UNKNOWN: Expected = (-1e300, math.inf)
@@ -108,13 +106,12 @@ def ahead(one: Expected, other: Expected) -> float:
     return 0.5 * math.erfc(-apart / math.sqrt(2 * variance))
 
 
-def by_rival(rival: Opening) -> Verdict:
-    """Why a whole training is spent on it."""
+def why_a_rival(rival: Opening) -> str:
+    """Gets a whole training, in words."""
     assert rival.looked is not None
     rates = rival.looked.line.rates
     told = ", ".join(f"{name} {float(rival.values[name]):.3g}" for name in rates)
-    reason = f"with {rival.values[OPTIMIZER]} at {told}, which may be better"
-    return Verdict(reason, {}, "walk")
+    return f"with {rival.values[OPTIMIZER]} at {told}, which may be better"
 
 
 def _named(job: Job, opening: Opening) -> Alternative:

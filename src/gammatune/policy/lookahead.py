@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from gammatune.cost import units
-from gammatune.policy.alternatives import by_rival, open_between
+from gammatune.policy.alternatives import open_between, why_a_rival
 from gammatune.policy.batch_sizes import fit_in
 from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
@@ -65,19 +65,21 @@ def lookahead(
     factors: Sequence[float] | None = None,
     averages: Sequence[float] = (1.0, STEP),
 ) -> Steps:
-    """opening: finds the values of the course. factors: of the first walk's rate, for further walks; None: FACTORS,
-    or where most is promised if there were no looks. averages: of the best rate so far, for walks of averages. The
-    latter two are options for experiments."""
+    """opening: finds the values of the course, where there is one optimizer. factors: of the first walk's rate, for
+    further walks; None: FACTORS, or where most is promised if there were no looks. averages: of the best rate so far,
+    for walks of averages. The latter two are options for experiments."""
     yield Fork("start")
     job, survey = yield from _survey(job)
     budget = Budget(job.budget, job.epochs, survey)
+    if job.alternatives:
+        opening = open_between
     if job.open:
         yield from _open_horizon(job, budget, survey, opening)
         return
     trainings = _paid_for(job, budget)
     spare = budget.left - trainings * budget.plain - (asking_all(job, budget, trainings) if job.nets else 0.0)
     reserve = min(RESERVE * spare, budget.epoch)
-    found = yield from (open_between if job.alternatives else opening)(job, budget, spare - reserve, survey)
+    found = yield from opening(job, budget, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     job = replace(job, space=found.space)
@@ -136,9 +138,7 @@ def _open_horizon(job: Job, budget: Budget, survey: Outcome, opening: Open) -> S
     nets = _how_many(job, budget)
     budget.epochs = max(1, int(budget.left / nets / budget.epoch))
     planned = replace(job, epochs=budget.epochs)
-    found = yield from (open_between if job.alternatives else opening)(
-        planned, budget, OPEN_SHARE * budget.left, survey
-    )
+    found = yield from opening(planned, budget, OPEN_SHARE * budget.left, survey)
     if found.tried and not any(o.ok for o in found.tried):
         raise all_diverged(found.tried, job.where)
     nets = _how_many(job, budget)
@@ -181,7 +181,7 @@ def _rivals(tour: Tour, found: Opening, count: int) -> Generator[Request, Outcom
     for rival in found.rivals[: (count + 1) // 2]:
         if job.is_ending(tour.first.outcomes[-1].seconds) or budget.left < budget.plain:
             break
-        walked = yield from tour.go(job, rival.values, by_rival(rival))
+        walked = yield from tour.go(job, rival.values, Verdict(why_a_rival(rival), kind="walk"))
         if tour.best is walked:
             leader = rival
     return leader

@@ -9,7 +9,7 @@ first two tell what a third will bring.
 import math
 from collections.abc import Generator, Sequence
 
-from gammatune.policy.alternatives import by_rival
+from gammatune.policy.alternatives import why_a_rival
 from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.opening import Opening
@@ -74,7 +74,7 @@ class Nets:
             rival = rivals[net - 1] if net <= len(rivals) else None
             values = tour.best.values if rival is None else rival.values
             like = "the first" if tour.best is tour.first else "the best so far"
-            how = f"trained like {like}" if rival is None else by_rival(rival).reason
+            how = f"trained like {like}" if rival is None else why_a_rival(rival)
             verdict = Verdict(f"net {net + 1}, {how}", {"net": float(net)}, "walk")
             budget.aside = asked  # whatever the guard has to pay
             trial = yield from tour.renew(net, values, verdict)

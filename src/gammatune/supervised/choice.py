@@ -105,7 +105,7 @@ def _optimizers(given: Arguments, names: Sequence[str], *, near: bool) -> tuple[
             f"lr={given.lr!r} is the rate of one optimizer, and {', '.join(names)} are chosen from: leave it out, or "
             "give the range that is searched, space=['lr=1e-4:1e-1:log']"
         )
-    made = {name: _optimizer(given, name, near=near) for name in dict.fromkeys(names)}
+    made = {name: _optimizer(given, name, near=near) for name in names}
     ranges = [found for _, found in made.values()]
     whole = Float(min(each.low for each in ranges), max(each.high for each in ranges), log=True)
     return {name: optimizer for name, (optimizer, _) in made.items()}, whole

@@ -67,7 +67,7 @@ OPTIMIZERS: dict[str, Recipe] = {
     "schedulefree": Recipe(_schedule_free, 1e-5, 0.3),  # AdamW's rates, or up to ten times those (README)
 }
 DEFAULT_OPTIMIZER: OptimizerName = "adamw"
-# Of what "auto" chooses: on the population no third is often enough the best (docs/diary.md).
+# Of what "auto" chooses: on the population the others that were tried are behind AdamW (docs/diary.md).
 AUTO: tuple[OptimizerName, ...] = ("adamw", "muon")
 
 

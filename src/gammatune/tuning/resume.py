@@ -67,7 +67,8 @@ def opening_taken(past: Story, wanted: Event) -> Taken | None:
 
     wanted: the begin event of the same run as it is wanted for now.
     Raises JournalError where the two versions cannot be joined: in the middle of the search, where the length of the
-    course was left open (it hangs on more of the opening than its values), and where the version is a newer one.
+    course was left open or the optimizer was chosen (either hangs on more of the opening than its values), and where
+    the version is a newer one.
     """
     version, ours = past.begin.get("policy_version", 1), wanted["policy_version"]
     if version == ours:
@@ -83,6 +84,8 @@ def opening_taken(past: Story, wanted: Event) -> Taken | None:
         raise JournalError(
             f"{begun}, which cannot go on with it where the number of epochs was left open. {advice}"
         )
+    if past.begin.get("alternatives"):
+        raise JournalError(f"{begun}, which cannot go on with it where the optimizer was chosen. {advice}")
     taken = Taken.of(version, past.rollouts)
     if taken is None:
         raise JournalError(

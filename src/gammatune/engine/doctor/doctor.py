@@ -156,9 +156,8 @@ class _Examination:
         self._checked.append(
             f"{self._count} steps without and after a rollout of {self._count} steps at {OTHER:g} times the rate"
         )
-        difference = plain.first_difference(course)
+        difference = self._difference(plain, course, "a rollout")
         if difference is None:
-            self._findings += self._differences.findings(plain.survey, course.survey, "a rollout")
             return
         causes = self._causes(before, after, "a rollout", alike=plain.same_batches(course))
         self._findings.append(
@@ -172,6 +171,13 @@ class _Examination:
             )
         )
         self._findings += causes
+
+    def _difference(self, one: Trace, other: Trace, what: str) -> str | None:
+        """The first in the training itself; where there is none, what else did not come back is noted."""
+        difference = one.first_difference(other)
+        if difference is None:
+            self._findings += self._differences.findings(one.survey, other.survey, what)
+        return difference
 
     def _causes(self, before: Survey, after: Survey, what: str, *, alike: bool) -> list[Finding]:
         """What did not come back after `what`, where the training changed. alike: the batches are the same."""
@@ -204,9 +210,8 @@ class _Examination:
         self._checked.append(
             f"{self._count} steps after a checkpoint of {size / 1e3:,.1f} kB, and after reading it again"
         )
-        difference = straight.first_difference(resumed)
+        difference = self._difference(straight, resumed, "a checkpoint")
         if difference is None:
-            self._findings += self._differences.findings(straight.survey, resumed.survey, "a checkpoint")
             return
         if self._findings:
             return  # what is named already explains it

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gammatune.journal.history import Story
 from gammatune.policy.opening import rates_of, window_about
-from gammatune.records import Observation, Outcome, Values
+from gammatune.records import Alternative, Observation, Outcome, Values
 from gammatune.report.html.looks import Stage, alternatives_of, has_looks, rates_found, stages
 from gammatune.report.html.older import region, window
 from gammatune.report.wording import compares
@@ -74,12 +74,12 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
     rates = rates_of(space)
     first = next((o for o in story.rollouts if o.role == "course"), None)
     found: list[Search] = []
-    for other in alternatives_of(story):
-        if first is None or first.values.get(OPTIMIZER) != other.name:
-            found += _with_another(stages(story, space, other), space)
-    chosen_with = next(
-        (a for a in alternatives_of(story) if first and first.values[OPTIMIZER] == a.name), None
-    )
+    chosen_with: Alternative | None = None
+    for each in alternatives_of(story):
+        if first is not None and first.values[OPTIMIZER] == each.name:
+            chosen_with = each
+        else:
+            found += _with_another(stages(story, space, each), space)
     at_rates = stages(story, space, chosen_with)
     if chosen_with is not None:
         space = Space({name: space[name] for name in space.names if name != OPTIMIZER})
