@@ -186,11 +186,14 @@ def said_twice(house: House) -> Iterable[Finding]:
 def options_again(house: House) -> Iterable[Finding]:
     """Literals other than None, beyond the first of a name, in signatures and records that list several options.
 
-    An option is what has a default in fit, in Tuner, in a command or in a record called ...Options.
+    An option is what has a default in fit, in Tuner, in a record that one of them takes, in a command or in a record
+    called ...Options.
     """
     nodes: list[tuple[Module, ast.AST]] = [*house.functions, *house.each(ast.ClassDef)]
-    declaring: list[ast.AST] = [node for _, node in nodes if _declares(node)]
-    declaring += [house.public("fit")[1], *house.public("Tuner")[1].body]
+    takers: list[ast.AST] = [house.public("fit")[1], *house.public("Tuner")[1].body]
+    taken = {word for node in takers for word in _words_of_annotations(node)}
+    declaring: list[ast.AST] = [node for _, node in nodes if _declares(node) or _is_record(node, taken)]
+    declaring += takers
     options = {name for node in declaring for name, _ in defaults_of(node)}
     written = defaultdict(list)
     for module, node in nodes:
@@ -310,6 +313,19 @@ def _declares(node: ast.AST) -> bool:
         return isinstance(node, ast.ClassDef) and node.name.endswith("Options")
     annotations = [given.annotation for given in parameters_of(node) if given.annotation is not None]
     return any("Option(" in ast.unparse(annotation) for annotation in annotations)
+
+
+def _words_of_annotations(node: ast.AST) -> Iterator[str]:
+    for given in parameters_of(node) if isinstance(node, Function) else ():
+        yield from re.findall(r"\w+", "" if given.annotation is None else ast.unparse(given.annotation))
+
+
+def _is_record(node: ast.AST, names: set[str]) -> bool:
+    """Whether it is a dataclass that is called so."""
+    is_data = isinstance(node, ast.ClassDef) and any(
+        "dataclass" in ast.unparse(d) for d in node.decorator_list
+    )
+    return is_data and node.name in names
 
 
 def _is_literal(node: ast.expr) -> bool:

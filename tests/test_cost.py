@@ -8,7 +8,7 @@ import pytest
 from gammatune.cost import Cost, Ledger
 from gammatune.journal.history import Story, replay
 from gammatune.records import Outcome
-from gammatune.testing.fakes import FakeCrew, FakeTraining
+from gammatune.testing.fakes import FakeExecutor, FakeTraining
 from gammatune.tuning.driver import Clock
 from gammatune.tuning.tuner import Tuner
 
@@ -47,9 +47,9 @@ def run(directory: Path | None = None, **options: Any) -> Tuner:
     return tuner
 
 
-@pytest.mark.parametrize("crew", [False, True])
-def test_it_is_journaled_and_nothing_is_decided_by_it(tmp_path: Path, crew: bool) -> None:
-    options: dict[str, Any] = {"crew": FakeCrew(FakeTraining), "at_once": 2} if crew else {}
+@pytest.mark.parametrize("executor", [False, True])
+def test_it_is_journaled_and_nothing_is_decided_by_it(tmp_path: Path, executor: bool) -> None:
+    options: dict[str, Any] = {"executor": FakeExecutor(FakeTraining), "at_once": 2} if executor else {}
     tuner = run(tmp_path, **options)
     story = replay(tmp_path)
     assert 0 < sum(o.processor for o in story.rollouts) <= story.spent

@@ -17,7 +17,7 @@ from gammatune.journal.history import replay
 from gammatune.metrics.objectives import make_objective
 from gammatune.records import Metrics, Outcome
 from gammatune.report.terminal import show
-from gammatune.testing.fakes import FakeCrew, FakeTraining
+from gammatune.testing.fakes import FakeExecutor, FakeTraining
 from gammatune.tuning.tuner import Tuner
 
 
@@ -104,7 +104,7 @@ def test_it_is_gone_on_with_to_the_bit(objective: str, options: dict[str, Any], 
             run(Density(), **(given | {"objective": "loss"}))
 
 
-def test_a_crew_changes_nothing() -> None:
+def test_an_executor_changes_nothing() -> None:
     """Its workers score by what was asked of them, and may be told later that this has changed."""
     options: dict[str, Any] = {
         "policy": "greedy",
@@ -114,7 +114,7 @@ def test_a_crew_changes_nothing() -> None:
         "objective": "kappa",
     }
     alone = run(Density(), **options)
-    together = run(Density(), crew=FakeCrew(Density), **options)
+    together = run(Density(), executor=FakeExecutor(Density), **options)
     assert timeless(together.result.rollouts) == timeless(alone.result.rollouts)
     assert changes(together)[0]["scores"] == changes(alone)[0]["scores"]
 

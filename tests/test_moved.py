@@ -72,11 +72,13 @@ def test_what_lies_in_a_moved_package_is_loaded_once() -> None:
 @pytest.mark.usefixtures("forgotten")
 def test_a_package_that_was_taken_apart_still_gives_its_parts() -> None:
     from gammatune.tuning import ray_executor
+    from gammatune.tuning.executor import Executor
 
     scope: dict[str, object] = {}
     with pytest.warns(DeprecationWarning, match=r"gammatune\.crew is gammatune\.tuning\.executor now"):
         exec("from gammatune.crew import Crew, ray", scope)
     assert scope["ray"] is ray_executor
+    assert scope["Crew"] is Executor
 
 
 @pytest.mark.usefixtures("forgotten")

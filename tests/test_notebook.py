@@ -25,7 +25,8 @@ from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.progress import NotebookDisplay, Progress, listeners_for
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuning import notebook as cards
-from gammatune.tuning.tuner import Result, Tuner
+from gammatune.tuning.result import Result
+from gammatune.tuning.tuner import Tuner
 
 COST = Cost(1000, 300, 2.0, 1.5, 15.0)
 

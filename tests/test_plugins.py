@@ -19,7 +19,8 @@ from gammatune.policy.registry import POLICIES
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.space import parse
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuning.tuner import Result, Tuner
+from gammatune.tuning.result import Result
+from gammatune.tuning.tuner import Tuner
 
 CODE = '''
 from gammatune.records import Commit, Fork, Rollout, Verdict

@@ -24,7 +24,7 @@ from gammatune.tuning.signals import Terminated, handler_kept
 
 ray = needs.package("ray")
 
-from gammatune.tuning.ray_executor import RayCrew, Settings  # noqa: E402
+from gammatune.tuning.ray_executor import RayExecutor, Settings  # noqa: E402
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),  # one cluster for all of them
@@ -256,7 +256,7 @@ def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
         classify=True,
         device=torch.device("cpu"),
     )
-    crew = RayCrew(build, torch.device("cpu"), workers=2)
+    executor = RayExecutor(build, torch.device("cpu"), workers=2)
     training = build()
     training.capture("start")
     length = Length(0.0, 4, 4)
@@ -265,23 +265,23 @@ def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
         for k in range(6)
     ]
     objective = make_objective("kappa")
-    crew.begin(training, "start", tasks[:3], objective, keep=True, anew=True)
-    outcomes = [crew.outcome(k) for k in range(3)]
-    sent = crew.sent
+    executor.begin(training, "start", tasks[:3], objective, keep=True, anew=True)
+    outcomes = [executor.outcome(k) for k in range(3)]
+    sent = executor.sent
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     assert weights < sent < weights + 60_000  # the random streams, and what the format needs
-    crew.begin(training, "start", tasks[3:], objective, keep=True, anew=False)
-    outcomes += [crew.outcome(k) for k in range(3, 6)]
-    assert crew.sent == sent
-    assert crew.returned == 0  # the states stay where they are until one is asked for
+    executor.begin(training, "start", tasks[3:], objective, keep=True, anew=False)
+    outcomes += [executor.outcome(k) for k in range(3, 6)]
+    assert executor.sent == sent
+    assert executor.returned == 0  # the states stay where they are until one is asked for
     assert len({outcome.score for outcome in outcomes}) == 6
-    assert crew.stand(training, 1)
-    assert crew.returned == pytest.approx(sent, rel=0.2)
+    assert executor.stand(training, 1)
+    assert executor.returned == pytest.approx(sent, rel=0.2)
     assert (
         dict(training.score(forward_loader(val, 20, None)))["loss"] != outcomes[1].metrics["loss"]
     )  # in training mode
-    assert not crew.stand(training, 9)
-    crew.close()
+    assert not executor.stand(training, 9)
+    executor.close()
     training.close()
 
 
@@ -341,13 +341,13 @@ def test_the_command_trains_on_ray_too(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_machine_smaller_than_a_worker_takes_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    crew = RayCrew(net, torch.device("cpu"))
-    on_gpus = RayCrew(net, torch.device("cuda"))
+    executor = RayExecutor(net, torch.device("cpu"))
+    on_gpus = RayExecutor(net, torch.device("cuda"))
 
-    def look(nodes: list[dict[str, float]], crew: RayCrew = crew) -> tuple[dict[str, float], int]:
+    def look(nodes: list[dict[str, float]], executor: RayExecutor = executor) -> tuple[dict[str, float], int]:
         monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": each} for each in nodes])
-        crew._look_round()
-        return crew._needs, crew._room
+        executor._look_round()
+        return executor._needs, executor._room
 
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert look([{"CPU": 2.0}]) == ({"CPU": 2.0}, 1)

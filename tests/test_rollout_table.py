@@ -19,7 +19,8 @@ from gammatune.journal.table import HEAD, MIDDLE, TAIL, Table, flatten
 from gammatune.records import FLAT, Outcome, Shape
 from gammatune.testing.fakes import FakeTraining
 from gammatune.testing.quadratic import NoisyQuadratic, power_law
-from gammatune.tuning.tuner import Result, Tuner
+from gammatune.tuning.result import Result
+from gammatune.tuning.tuner import Tuner
 
 
 def run(training: FakeTraining | NoisyQuadratic | None = None, **options: Any) -> Result:

@@ -2,6 +2,7 @@
 
     fit     a model and data in, the trained model and what was found out
     Tuner   the same inside a training loop of your own
+    Search, Running, Training   their options, in records
     load    the trained network of a run that `gammatune train` made
     freeze, load_weights   for a network that was trained before
     replay  what one of them found, followed again without a search
@@ -37,13 +38,16 @@ if TYPE_CHECKING:
     from gammatune.report.html.page import write_report
     from gammatune.report.progress import progress
     from gammatune.space import Choice, Float, Int, Space
+    from gammatune.supervised.arguments import Training
     from gammatune.supervised.fit import fit
     from gammatune.supervised.pretrained import freeze
     from gammatune.supervised.result import FitResult
     from gammatune.supervised.weights import load_weights
+    from gammatune.tuning.options import Running, Search
     from gammatune.tuning.replay import replay
+    from gammatune.tuning.result import Result
     from gammatune.tuning.run import Run
-    from gammatune.tuning.tuner import Result, Tuner
+    from gammatune.tuning.tuner import Tuner
 
 __all__ = [
     "Choice",
@@ -57,9 +61,12 @@ __all__ = [
     "Measure",
     "Result",
     "Run",
+    "Running",
     "Schedule",
+    "Search",
     "Space",
     "Tracker",
+    "Training",
     "Tuner",
     "doctor",
     "errors",
@@ -81,7 +88,10 @@ _HOMES = {
     "Tuner": "gammatune.tuning.tuner",
     "Tracker": "gammatune.journal.tracker",
     "Run": "gammatune.tuning.run",
-    "Result": "gammatune.tuning.tuner",
+    "Search": "gammatune.tuning.options",
+    "Running": "gammatune.tuning.options",
+    "Training": "gammatune.supervised.arguments",
+    "Result": "gammatune.tuning.result",
     "Schedule": "gammatune.course",
     "freeze": "gammatune.supervised.pretrained",
     "load": "gammatune.pipeline.load",

@@ -104,6 +104,8 @@ PARTS = {
     "tuning.executor.ray": "tuning.ray_executor",
     "tuning.executor.stacked": "supervised.vmap_executor",
 }
+# Of what lies in them, what is called otherwise now: under an old path it goes by its old name too.
+NAMES = {"Crew": "Executor", "RayCrew": "RayExecutor", "StackedCrew": "StackedExecutor"}
 
 
 def place_of(name: str) -> str | None:
@@ -131,6 +133,9 @@ class Loader:
             warnings.warn(f"{module.__name__} is {self.place} now", DeprecationWarning, stacklevel=2)
         if any(part.startswith(self.place.removeprefix("gammatune.") + ".") for part in PARTS):
             moved.__path__ = []  # a package for the import system, which asks for its parts then
+        for old, new in NAMES.items():
+            if new in vars(moved):
+                setattr(moved, old, getattr(moved, new))
         sys.modules[module.__name__] = moved
 
 

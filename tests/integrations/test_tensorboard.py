@@ -13,7 +13,8 @@ import gammatune
 from gammatune.errors import MissingExtra
 from gammatune.integrations.tensorboard import TensorBoard
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuning.tuner import Result, Tuner
+from gammatune.tuning.result import Result
+from gammatune.tuning.tuner import Tuner
 
 tensorboard = needs.package("tensorboard.backend.event_processing.event_accumulator")
 Scalars = dict[str, list[tuple[int, float]]]

@@ -3,7 +3,7 @@
 import torch
 
 from gammatune import Tuner
-from gammatune.tuning.tuner import Result
+from gammatune.tuning.result import Result
 
 
 def told(*metrics: tuple[float, float], keep: str = "best") -> Result:

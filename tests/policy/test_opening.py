@@ -441,7 +441,7 @@ def test_a_run_of_a_training_that_tells_nothing_stands_there_too(tmp_path: Path)
 
 
 class TestTheContractWithAPrior(PolicyContract):
-    """Interrupted in the looks and after; stopped; in a crew."""
+    """Interrupted in the looks and after; stopped; in an executor."""
 
     def make(self) -> str:
         return "lookahead"

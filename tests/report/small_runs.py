@@ -8,7 +8,8 @@ import numpy as np
 
 from gammatune.pipeline.options import Options
 from gammatune.testing.fakes import FakeTraining
-from gammatune.tuning.tuner import Result, Tuner
+from gammatune.tuning.result import Result
+from gammatune.tuning.tuner import Tuner
 
 GIVEN: dict[str, Any] = {
     "model": "mlp", "optimizer": "adamw", "epochs": 8, "budget": None, "policy": "lookahead", "schedule": None,

@@ -25,7 +25,7 @@ from gammatune.report.html.page import write_report
 from gammatune.report.live import PlainLines
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuning import notebook
-from gammatune.tuning.tuner import Result
+from gammatune.tuning.result import Result
 
 
 def scripted(run_dir: Path, *told: tuple[float, float], **options: Any) -> Result:

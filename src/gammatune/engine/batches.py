@@ -26,13 +26,13 @@ from torch.utils.data import (
 
 from gammatune.cost import Meter
 from gammatune.engine.forks.streams import Stream
+from gammatune.engine.trainable import TAPE_BYTES as TAPE_BYTES
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
 LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
-TAPE_BYTES = 2**30  # guess: what a workstation can spare
 DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
 FAR = 10**6  # epochs; no course is as long
 ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day

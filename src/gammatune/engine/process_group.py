@@ -13,9 +13,9 @@ import time as clock
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import torch
 import torch.distributed as dist
@@ -24,7 +24,6 @@ from gammatune.engine.ranks import MOST, SINGLE, Ranks, Single, Step
 from gammatune.errors import InvalidArgument, RankFailed
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 STEPS: tuple[Step, ...] = get_args(Step)
 LOOK = 0.02  # seconds between two looks at whether others have come (guess)
@@ -47,21 +46,16 @@ def ranks_of(given: Any) -> Ranks:
     return ProcessGroup(given) if dist.get_world_size(given) > 1 else SINGLE
 
 
-def telling(train: Callable[P, T]) -> Callable[P, T]:
-    """A function that takes ranks=, and whose errors, whatever it is doing, are told to the other ranks."""
-
-    @wraps(train)
-    def told(*args: P.args, **kwargs: P.kwargs) -> T:
-        kwargs["ranks"] = ranks = ranks_of(kwargs.get("ranks"))
-        try:
-            return train(*args, **kwargs)
-        except BaseException as error:
-            fault = ranks.fault(error)
-            if fault is not None:
-                raise fault from error
-            raise
-
-    return told
+@contextlib.contextmanager
+def telling(ranks: Ranks) -> Iterator[None]:
+    """What is raised within, whatever it is, is told to the other ranks."""
+    try:
+        yield
+    except BaseException as error:
+        fault = ranks.fault(error)
+        if fault is not None:
+            raise fault from error
+        raise
 
 
 class ProcessGroup:

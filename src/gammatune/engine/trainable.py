@@ -17,6 +17,7 @@ from gammatune.records import Alternative, Known, Metrics, Values
 from gammatune.schedules import ScheduleName
 
 Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.device_memory`)
+TAPE_BYTES = 2**30  # of batches that are kept; guess: what a workstation can spare
 
 
 @runtime_checkable

@@ -7,11 +7,12 @@ trained in its place is told again, under the same numbers, and the framework's 
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from gammatune.cost import Meter
 from gammatune.engine.loop import TorchLoop, lr_of
@@ -21,9 +22,13 @@ from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, DEFAULT_REGRESS
 from gammatune.policy import DEFAULT
 from gammatune.policy.job import Job, Policy, Steps
 from gammatune.policy.lookahead import lookahead
+from gammatune.policy.registry import AnyPolicy
 from gammatune.records import Metrics
+from gammatune.tuning.arguments import around, as_space
+from gammatune.tuning.options import Running, Search, with_options
+from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
-from gammatune.tuning.tuner import AnyPolicy, Result, Tuner, around, as_space
+from gammatune.tuning.tuner import Tuner
 
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
@@ -37,7 +42,6 @@ one_trial.__name__ = "one_walk"  # as journals have it
 
 
 def followed_policy(policy: AnyPolicy) -> Policy:
-    """Raises InvalidArgument for a policy under which nobody can tell the course while it is trained."""
     if policy == DEFAULT:
         return one_trial
     if isinstance(policy, str):
@@ -131,24 +135,44 @@ class ShownLoop(TorchLoop):
             self._loaders.forget("trial")
 
 
-def prepared(
-    training: Any, optimizer: Any, epochs: int, *, space: Any, objective: Any, listeners: Any, **options: Any
-) -> Callable[[], Result]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `Tuner` is to be called with, beside what the framework has of its own. named: by name."""
+
+    search: Search
+    running: Running
+    named: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, call: str, budget: float, options: Mapping[str, Any]) -> Self:
+        """options: those of `Tuner`, by name or in its records. call: the name that was called with them.
+
+        Raises InvalidArgument for a policy under which nobody can tell the course while it is trained.
+        """
+        left = dict(options)
+        records = left.pop("search", None) or Search(), left.pop("running", None) or Running()
+        named: dict[str, Any] = {name: left.pop(name) for name in ("time", "seed", "run_dir") if name in left}
+        search, running = with_options(call, left, *records)
+        search = replace(search, policy=followed_policy(search.policy))
+        return cls(search, running, {**named, "budget": budget})
+
+
+def prepared(training: Any, optimizer: Any, epochs: int, wanted: Wanted) -> Callable[[], Result]:
     """Refuse what cannot be searched; what is returned trains over so many epochs, followed by whoever looks on.
 
-    optimizer: whose rate is searched around, where no space is given. objective: where none is given `training` is a
-    `ShownLoop`, which tries an evaluation. options: those of `Tuner`.
+    optimizer: whose rate is searched around, where no space is given. Where no objective is, `training` is a
+    `ShownLoop`, which tries an evaluation.
     """
-    follower = Follower(training)
-    searched = as_space({"lr": around(lr_of(optimizer))} if space is None else space)
-    refuse_space(searched.names)
+    follower, search = Follower(training), wanted.search
+    space = as_space({"lr": around(lr_of(optimizer))} if search.space is None else search.space)
+    refuse_space(space.names)
+    objective = default_objective(training.trial()) if search.objective is None else search.objective
     tuner = Tuner(
         training=training,
         epochs=epochs,
-        space=searched,
-        objective=default_objective(training.trial()) if objective is None else objective,
-        listeners=[*listeners, follower],
-        **options,
+        search=replace(search, space=space, objective=objective),
+        running=replace(wanted.running, listeners=[*wanted.running.listeners, follower]),
+        **wanted.named,
     )
     return partial(follower.train, tuner)
 

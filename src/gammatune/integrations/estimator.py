@@ -28,11 +28,11 @@ from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.seeded import seeded
 from gammatune.pipeline.threads import suitable_threads
 from gammatune.policy import DEFAULT
+from gammatune.policy.registry import AnyPolicy
 from gammatune.seeds import stream
 from gammatune.supervised.fit import FitResult, fit
 from gammatune.supervised.loaders import VALIDATION, batch_size_for
 from gammatune.supervised.training import LossFunction
-from gammatune.tuning.tuner import AnyPolicy
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net
 

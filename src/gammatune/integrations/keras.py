@@ -20,6 +20,7 @@ What is not taken, each with a sentence: other backends, a `LearningRateSchedule
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -28,24 +29,23 @@ from torch.optim import Optimizer
 from torch.utils.data import BatchSampler, DataLoader
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import TAPE_BYTES, restorable
+from gammatune.engine.batches import restorable
 from gammatune.engine.modes import evaluating
 from gammatune.errors import AnotherRun, ConflictingControl, InvalidArgument, JournalError, require
 from gammatune.integrations.callbacks import (
     BUDGET,
     ShownLoop,
+    Wanted,
     default_objective,
-    followed_policy,
     no_validation,
     prepared,
 )
 from gammatune.integrations.keras_seeds import global_seeds, seed_generators, start_anew
 from gammatune.integrations.loaders import passes
-from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
-from gammatune.policy import DEFAULT
+from gammatune.metrics.objectives import plain_number
 from gammatune.records import Metrics, Values
+from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
-from gammatune.tuning.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     import keras
@@ -76,11 +76,6 @@ def fit(
     validation_steps: int | None = None,
     validation_batch_size: int | None = None,
     budget: float = BUDGET,
-    policy: AnyPolicy = DEFAULT,
-    objective: ObjectiveName | Objective | None = None,
-    space: Any = None,
-    tape_bytes: int = TAPE_BYTES,
-    listeners: Sequence[Any] = (),
     **options: Any,
 ) -> Result:
     """Train a compiled model as `model.fit` does, and find its learning rate while doing so.
@@ -88,26 +83,26 @@ def fit(
     The first block of arguments is that of `model.fit`. Callbacks see the course only, and `model.history` is filled
     as usual; a callback that sets `model.stop_training` ends the run at the last whole epoch.
     Validation data are needed: a rate is chosen by them. Keep others to report on.
-    budget: the ceiling on all compute, in multiples of the plain run. objective: "kappa" where the compiled metrics
-    have an "accuracy", else "log-loss". space: what is searched, twelve decades around the optimizer's own rate if
-    left out; only lr. tape_bytes: of batches kept where data (a generator, a PyDataset) cannot be drawn again.
-    options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
+    budget: the ceiling on all compute, in multiples of the plain run. options: those of `gammatune.Tuner` (seed,
+    time, run_dir, search, running and their fields). Only lr can be searched. The objective is "kappa" where the
+    compiled metrics have an "accuracy", else "log-loss".
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
     _keras()
     _refuse(model, callbacks, options)
-    policy = followed_policy(policy)
+    wanted = Wanted.of("fit", budget, options)
     given = {"x": x, "y": y, "sample_weight": sample_weight}
     train, held_out = _parted(given, validation_split, validation_data)
     drawing = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch, "shuffle": shuffle}
     drawn = _drawn(model, **train, **drawing, class_weight=class_weight)
     told = _told(model, callbacks, epochs, drawn.num_batches, verbose)
     scored = _scored(held_out, validation_batch_size or batch_size, validation_steps)
-    training = _Training(model, _loader(drawn), scored, told, tape_bytes, aloud=verbose != 0)
-    objective = default_objective(model.get_metrics_result()) if objective is None else objective
-    options |= {"space": space, "objective": objective, "listeners": listeners}
-    return training.search(epochs, {**options, "budget": budget, "policy": policy})
+    training = _Training(model, _loader(drawn), scored, told, wanted.running.tape_bytes, aloud=verbose != 0)
+    if wanted.search.objective is None:
+        objective = default_objective(model.get_metrics_result())
+        wanted = replace(wanted, search=replace(wanted.search, objective=objective))
+    return training.search(epochs, wanted)
 
 
 # The training ---------------------------------------------------------------------------------------------
@@ -147,11 +142,11 @@ class _Training(ShownLoop):
         apply = self._inner.apply
         vars(self._inner)["apply"] = lambda *args, **kwargs: self.mirror.step(lambda: apply(*args, **kwargs))
 
-    def search(self, epochs: int, options: Mapping[str, Any]) -> Result:
-        """Train to the end, as `model.fit` does. options: those of `prepared`."""
+    def search(self, epochs: int, wanted: Wanted) -> Result:
+        """Train to the end, as `model.fit` does."""
         model, told = self._model, self._callbacks
         try:
-            train = prepared(self, self.mirror, epochs, **options)
+            train = prepared(self, self.mirror, epochs, wanted)
         except AnotherRun as error:
             raise JournalError(
                 f"{error}. Where this process has built the model before, Keras has numbered its layers on: call "

@@ -16,7 +16,7 @@ over several devices, several training loaders or one without a length, `max_ste
 that take part in the training (stochastic weight averaging, fine-tuning, accumulation schedules, ...).
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from itertools import islice
 from types import FrameType
@@ -25,23 +25,22 @@ from typing import TYPE_CHECKING, Any
 from torch.utils.data import DataLoader
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import TAPE_BYTES, restorable
+from gammatune.engine.batches import restorable
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, require
 from gammatune.integrations.callbacks import (
     BUDGET,
     ShownLoop,
-    followed_policy,
+    Wanted,
     named_metrics,
     no_validation,
     prepared,
 )
 from gammatune.integrations.loaders import passes
-from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
-from gammatune.policy import DEFAULT
+from gammatune.metrics.objectives import plain_number
 from gammatune.records import Metrics, Values
+from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
-from gammatune.tuning.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -65,30 +64,23 @@ def fit(
     loss: str | None = None,
     accuracy: str | None = None,
     budget: float = BUDGET,
-    policy: AnyPolicy = DEFAULT,
-    objective: ObjectiveName | Objective | None = None,
-    space: Any = None,
-    tape_bytes: int = TAPE_BYTES,
-    listeners: Sequence[Any] = (),
     **options: Any,
 ) -> Result:
     """Train for `trainer.max_epochs` as `trainer.fit` does, and find the learning rate while doing so.
 
     Callbacks and loggers see the course only; where an epoch of it blows up and is taken back, they have seen that.
     loss, accuracy: what `validation_step` logs them as; where they are left out, "val_loss", "val_acc" and the like
-    are looked for. The loss is needed. objective: "kappa" where there is an accuracy, else "log-loss".
-    budget: the ceiling on all compute, in multiples of the plain run. space: what is searched, twelve decades around
-    the optimizer's own rate if left out; only lr. tape_bytes: of batches kept where a loader cannot draw them again.
-    options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
+    are looked for. The loss is needed; the objective is "kappa" where there is an accuracy, else "log-loss".
+    budget: the ceiling on all compute, in multiples of the plain run. options: those of `gammatune.Tuner` (seed,
+    time, run_dir, search, running and their fields). Only lr can be searched.
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
     _refuse(require("lightning.pytorch", "lightning"), trainer, model)
-    options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
-    options |= {"objective": objective, "listeners": listeners}
+    wanted = Wanted.of("fit", budget, options)
     results: list[Result] = []
     named = loss, accuracy
-    vars(trainer.fit_loop)["run"] = lambda: results.extend(_run(trainer, named, tape_bytes, options))
+    vars(trainer.fit_loop)["run"] = lambda: results.extend(_run(trainer, named, wanted))
     try:
         trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)
     finally:
@@ -100,9 +92,7 @@ def fit(
     return results[0]
 
 
-def _run(
-    trainer: Any, named: tuple[str | None, str | None], tape_bytes: int, options: dict[str, Any]
-) -> Iterator[Result]:
+def _run(trainer: Any, named: tuple[str | None, str | None], wanted: Wanted) -> Iterator[Result]:
     """What `trainer.fit` calls in the place of its loop over epochs; no result where there is nothing to train."""
     loop = trainer.fit_loop
     loop.setup_data()
@@ -111,8 +101,8 @@ def _run(
     loop.reset()
     loop.on_run_start()
     _refuse_what_was_configured(trainer)
-    training = _Training(trainer, named, tape_bytes)
-    yield prepared(training, trainer.optimizers[0], trainer.max_epochs, **options)()
+    training = _Training(trainer, named, wanted.running.tape_bytes)
+    yield prepared(training, trainer.optimizers[0], trainer.max_epochs, wanted)()
     loop._restarting = False
     loop.on_run_end()
 

@@ -30,8 +30,8 @@ from gammatune.integrations.estimator import (
 )
 from gammatune.metrics.objectives import Objective, ObjectiveName
 from gammatune.policy import DEFAULT
+from gammatune.policy.registry import AnyPolicy
 from gammatune.supervised.loaders import VALIDATION
-from gammatune.tuning.tuner import AnyPolicy
 
 __all__ = ["GammaTunedClassifier", "GammaTunedRegressor", "dtype_of", "epochs_for", "hold_out", "net_for"]
 

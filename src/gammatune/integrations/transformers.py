@@ -19,7 +19,7 @@ several devices, data without a length, optimizers that set their own rate.
 import contextlib
 import copy
 import logging
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sized
 from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -28,23 +28,21 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import TAPE_BYTES
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
 from gammatune.errors import ConflictingControl, InvalidArgument, require
 from gammatune.integrations.callbacks import (
     BUDGET,
     ShownLoop,
-    followed_policy,
+    Wanted,
     named_metrics,
     no_validation,
     prepared,
 )
-from gammatune.metrics.objectives import Objective, ObjectiveName, plain_number
-from gammatune.policy import DEFAULT
+from gammatune.metrics.objectives import plain_number
 from gammatune.records import Metrics, Values
+from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
-from gammatune.tuning.tuner import AnyPolicy, Result
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -63,27 +61,20 @@ def train(
     loss: str = "eval_loss",
     accuracy: str | None = None,
     budget: float = BUDGET,
-    policy: AnyPolicy = DEFAULT,
-    objective: ObjectiveName | Objective | None = None,
-    space: Any = None,
-    tape_bytes: int = TAPE_BYTES,
-    listeners: Sequence[Any] = (),
     **options: Any,
 ) -> Result:
     """Train for `args.num_train_epochs` as `trainer.train` does, and find the learning rate while doing so.
 
     Callbacks and logs see the course only; where an epoch of it blows up and is taken back, they have seen that.
     loss, accuracy: what `evaluate` calls them; an accuracy that is left out is "eval_accuracy" where
-    `compute_metrics` gives one. objective: "kappa" where there is an accuracy, else "log-loss".
-    budget: the ceiling on all compute, in multiples of the plain run. space: what is searched, twelve decades around
-    `args.learning_rate` if left out; only lr. tape_bytes: of batches kept where data cannot be drawn again.
-    options: those of `gammatune.Tuner` (seed, keep, patience, time, schedule, run_dir, ...).
+    `compute_metrics` gives one. The objective is "kappa" where there is an accuracy, else "log-loss".
+    budget: the ceiling on all compute, in multiples of the plain run. options: those of `gammatune.Tuner` (seed,
+    time, run_dir, search, running and their fields). Only lr can be searched.
 
     Raises MissingExtra, InvalidArgument, ConflictingControl before any training.
     """
     _refuse(require("transformers", "transformers"), trainer)
-    options |= {"budget": budget, "policy": followed_policy(policy), "space": space}
-    options |= {"objective": objective, "listeners": listeners}
+    wanted = Wanted.of("train", budget, options)
     if trainer.args.lr_scheduler_type != "constant":
         logger.warning(
             "gammatune: lr_scheduler_type=%r is not used; the learning rate follows the schedule that is found",
@@ -94,10 +85,10 @@ def train(
 
     def run(**arguments: Any) -> None:
         """What `trainer.train` calls in the place of its first epoch, and of all others."""
-        training = _Training(trainer, run_epoch, arguments, (loss, accuracy), tape_bytes)
+        training = _Training(trainer, run_epoch, arguments, (loss, accuracy), wanted.running.tape_bytes)
         epochs = int(trainer.args.num_train_epochs)
         accelerated: Any = trainer.optimizer
-        results.append(prepared(training, accelerated.optimizer, epochs, **options)())
+        results.append(prepared(training, accelerated.optimizer, epochs, wanted)())
         trainer.control.should_training_stop = True
 
     vars(trainer)["_run_epoch"] = run

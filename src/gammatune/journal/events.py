@@ -30,6 +30,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gammatune.cost import Cost
 from gammatune.errors import InvalidArgument
 from gammatune.records import Outcome, Verdict
 
@@ -97,6 +98,12 @@ def commit_event(
     if nets is not None:
         event["nets"] = list(nets)
     return event | {"verdict": asdict(verdict), **times}
+
+
+def end_event(how: str, cost: Cost, times: Mapping[str, Any]) -> dict[str, Any]:
+    said = ("trained", "evaluated", "seconds", "plain_runs", "plain_epochs", "repeated", "plain_processor")
+    known = {name: getattr(cost, name) for name in said}
+    return {"event": "end", "how": how, **known, "asked": [], **times}
 
 
 def state_event(state: State) -> dict[str, Any]:

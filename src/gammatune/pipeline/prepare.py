@@ -27,11 +27,11 @@ from gammatune.pipeline.models import embeds_categories
 from gammatune.pipeline.options import Options
 from gammatune.pipeline.start import Beginning, beginning
 from gammatune.pipeline.threads import suitable_threads
+from gammatune.policy.registry import default_budget
 from gammatune.seeds import stream
 from gammatune.supervised.defaults import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
 from gammatune.supervised.loaders import batch_size_for
 from gammatune.supervised.pretrained import freeze
-from gammatune.tuning.tuner import default_budget
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]

@@ -156,7 +156,7 @@ def _as_begun(options: Options, run_dir: str | None) -> Options:
 def _length(options: Options, prepared: "Prepared") -> dict[str, Any]:
     """What `fit` is told of how long to train: the epochs of a training, or what all of it may take, in epochs, and
     how many a training usually has."""
-    from gammatune.tuning.tuner import total_of
+    from gammatune.tuning.arguments import total_of
 
     if not options.is_open:
         return {"epochs": prepared.epochs, "budget": options.budget, "total_epochs": options.total_epochs}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -10,20 +10,65 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gammatune.engine.batches import LossFunction
-from gammatune.engine.ensemble import NewModel
-from gammatune.engine.trainable import Where
+from gammatune.engine.ranks import Ranks
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import MetricName, recipe
-from gammatune.metrics.objectives import Objective, ObjectiveName
 from gammatune.metrics.predictions import Answers
 from gammatune.policy.replay import Replay
-from gammatune.schedules import ScheduleName
-from gammatune.space import Dimension, Space
+from gammatune.space import Space
 from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.optimizers import OptimizerName
-from gammatune.tuning.driver import Listener
-from gammatune.tuning.tuner import AnyPolicy, AnySampler, Keep, as_space
+from gammatune.tuning.arguments import as_space
+from gammatune.tuning.options import Running, Search
+
+AnyOptimizer: TypeAlias = (
+    OptimizerName | Literal["auto"] | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How `fit` trains the model, and what it tells beside.
+
+    lr, weight_decay: of an optimizer given by name; around that rate no more than three decades are searched, and it
+    stays unless another is likely to be better. Without lr the search begins where other trainings did best.
+    batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set, since batch
+    normalisation cannot train on it. None: by the number of examples.
+    class_weights: "balanced" (examples / (classes x examples of the class)), or one positive number a class: weighs
+    the cross entropy that is trained with. The selection and the report stay unweighted; where a metric is asked
+    for, the loss it is selected with is weighted too.
+    target_scale: (mean, standard deviation), one number or one for each of a target's: of a regression whose
+    targets were standardised, so that metric and measures are told in the original unit.
+    pretrained: the weights the model comes with are worth something. Only three decades are searched around the
+    optimizer's own rate then, and with keep="best" they are handed back where no epoch is better; one pass over
+    val_set, beyond the budget, tells. None: whether parameters are frozen (`gammatune.freeze`).
+    state: whatever else changes while training, as in `Tuner`.
+    device: None: CUDA where there is one, else the CPU.
+    parallel: "ray" trains the rollouts of one decision beside each other, in the processes of a Ray cluster: of one
+    on this machine for as long as it takes, of the one this process is connected to, or of "ray:ADDRESS". "vmap"
+    trains them in one batched pass, for small networks on a GPU (`gammatune.supervised.stack`); the result is the
+    same up to rounding. workers: how many at most; None: as many as there is room for.
+    progress: whether to show how far it is, on the standard output; None does where somebody watches, in a notebook
+    or on a terminal, and is silent in a pipe, where True writes a line a commit.
+    extra: called once after the search with what is said of the report's examples, and the module that says it, the
+    model or the ensemble; the mapping it returns is kept in the journal's report event as "extra", and its sentences
+    under "said" are shown.
+    """
+
+    lr: float | None = None
+    weight_decay: float | None = None
+    batch_size: int | None = None
+    collate: Callable[[list[Any]], Any] | None = None
+    class_weights: Literal["balanced"] | Sequence[float] | None = None
+    target_scale: Scale | None = None
+    pretrained: bool | None = None
+    state: Sequence[Any] = ()
+    device: str | torch.device | None = None
+    parallel: str | None = None
+    workers: int | None = None
+    progress: bool | None = None
+    extra: Callable[[Answers, nn.Module], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,46 +78,18 @@ class Arguments:
     model: nn.Module
     train_set: Examples
     val_set: Examples | None
+    test_set: Examples | None
     epochs: int | None
     budget: float | None
-    total_epochs: float | None
     time: float | None
-    reserve: float
-    test_set: Examples | None
-    policy: AnyPolicy
-    schedule: ScheduleName | None
-    sampler: AnySampler
-    sampler_options: Mapping[str, Any] | None
-    objective: ObjectiveName | Objective | None
     metric: MetricName | None
-    class_weights: Literal["balanced"] | Sequence[float] | None
-    target_scale: Scale | None
-    space: Space | Mapping[str, Dimension] | Sequence[str] | str | None
     loss_fn: LossFunction | None
-    optimizer: OptimizerName | Literal["auto"] | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer]
-    lr: float | None
-    weight_decay: float | None
-    pretrained: bool | None
-    state: Sequence[Any]
-    batch_size: int | None
-    collate: Callable[[list[Any]], Any] | None
-    device: str | torch.device | None
-    keep: Keep
-    patience: int | None
+    optimizer: AnyOptimizer
     seed: int
     run_dir: str | None
-    facts: Mapping[str, Any] | None
-    extra: Callable[[Answers, nn.Module], Mapping[str, Any]] | None
-    listeners: Sequence[Listener]
-    progress: bool | None
-    forks: Where
-    parallel: str | None
-    workers: int | None
-    at_once: int | None
-    ranks: Any
-    ensemble: bool | None
-    new_model: NewModel | None
-    guide: float | None
+    training: Training
+    search: Search
+    running: Running
 
     def checked(self) -> "Arguments":
         """What can be judged before any data are looked at: metric and space as they are known further on."""
@@ -80,10 +97,27 @@ class Arguments:
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")
         metric = None if self.metric is None else recipe(self.metric).name
+        space, policy = self.search.space, self.search.policy
         # a course that is repeated has a space of its own
-        space = self.policy.space if self.space is None and isinstance(self.policy, Replay) else self.space
-        return replace(self, metric=metric, space=None if space is None else as_space(space))
+        space = policy.space if space is None and isinstance(policy, Replay) else space
+        return replace(self, metric=metric).with_search(space=None if space is None else as_space(space))
 
     @property
-    def given_space(self) -> Space | None:
-        return None if self.space is None else as_space(self.space)
+    def space(self) -> Space | None:
+        """The one that was given."""
+        return None if self.search.space is None else as_space(self.search.space)
+
+    @property
+    def ranks(self) -> Ranks:
+        """Of `running`, as `telling` has put them there."""
+        ranks: Ranks = self.running.ranks
+        return ranks
+
+    def with_search(self, **changes: Any) -> "Arguments":
+        return replace(self, search=replace(self.search, **changes))
+
+    def with_training(self, **changes: Any) -> "Arguments":
+        return replace(self, training=replace(self.training, **changes))
+
+    def with_running(self, **changes: Any) -> "Arguments":
+        return replace(self, running=replace(self.running, **changes))

@@ -17,7 +17,7 @@ from gammatune.space import OPTIMIZER, Choice, Float, Space
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.optimizers import DEFAULT_OPTIMIZER, automatic, make_optimizer, recipe_of
 from gammatune.supervised.pretrained import has_frozen, trained_in_words
-from gammatune.tuning.tuner import FEW_DECADES, around
+from gammatune.tuning.arguments import FEW_DECADES, around
 
 # Where nobody has said anything of the learning rate: from what moves nothing to what blows everything up.
 WIDE = Float(1e-6, 10.0, log=True)
@@ -37,14 +37,14 @@ class Searched:
         names = _to_choose_from(given)
         if has_frozen(given.model):
             said.append(f"Of the model, {trained_in_words(given.model)}.")
-        near = given.lr is not None or bool(given.pretrained)
+        near = given.training.lr is not None or bool(given.training.pretrained)
         optimizer: Optimizer | Mapping[str, Optimizer]
         if names:
             optimizer, rates = _optimizers(given, names, near=near)
             said.append(f"The optimizer is chosen from {', '.join(names)}.")
         else:
             optimizer, rates = _optimizer(given, given.optimizer, near=near)
-        found = cls(optimizer, _space(given.given_space, rates, names), near)
+        found = cls(optimizer, _space(given.space, rates, names), near)
         said += found._in_words(given, rates)
         return found
 
@@ -54,13 +54,13 @@ class Searched:
 
     def _in_words(self, given: Arguments, rates: Float) -> list[str]:
         rate = f"{lr_of(self.optimizers):.3g}"
-        if given.given_space is None:
+        if given.space is None:
             why = f", {FEW_DECADES:g} decades around {rate}" if self.is_near else ""
-            why += " since the model is pretrained" if given.pretrained else ""
+            why += " since the model is pretrained" if given.training.pretrained else ""
             return [f"The learning rate is searched from {rates.low:g} to {rates.high:g}{why}."]
-        repeated = isinstance(given.policy, Replay)
+        repeated = isinstance(given.search.policy, Replay)
         said = [
-            f"Nothing is searched: {given.policy}."
+            f"Nothing is searched: {given.search.policy}."
             if repeated
             else f"Searched: {', '.join(self.space.lines)}."
         ]
@@ -71,7 +71,7 @@ class Searched:
 
 def _to_choose_from(given: Arguments) -> tuple[str, ...]:
     """The names of the optimizers to choose from; none where one was given."""
-    space, named = given.given_space, given.optimizer
+    space, named = given.space, given.optimizer
     spaced = space is not None and OPTIMIZER in space.names
     if not spaced and not (isinstance(named, str) and named == "auto"):
         return ()
@@ -90,20 +90,20 @@ def _to_choose_from(given: Arguments) -> tuple[str, ...]:
                 f"optimizer={what} beside {'; '.join(space.lines)}, which chooses between others: leave one of the "
                 "two out"
             )
-    if isinstance(given.policy, str) and not record_of(given.policy).chooses_optimizer:
+    if isinstance(given.search.policy, str) and not record_of(given.search.policy).chooses_optimizer:
         raise InvalidArgument(
-            f"policy={given.policy!r} trains with one optimizer: name it, or take policy='lookahead', which can "
-            f"choose between {', '.join(names)}"
+            f"policy={given.search.policy!r} trains with one optimizer: name it, or take policy='lookahead', which "
+            f"can choose between {', '.join(names)}"
         )
     return names
 
 
 def _optimizers(given: Arguments, names: Sequence[str], *, near: bool) -> tuple[dict[str, Optimizer], Float]:
     """Those to choose from, and a range for the learning rates of all."""
-    if given.lr is not None and len(names) > 1:
+    if given.training.lr is not None and len(names) > 1:
         raise InvalidArgument(
-            f"lr={given.lr!r} is the rate of one optimizer, and {', '.join(names)} are chosen from: leave it out, or "
-            "give the range that is searched, space=['lr=1e-4:1e-1:log']"
+            f"lr={given.training.lr!r} is the rate of one optimizer, and {', '.join(names)} are chosen from: leave "
+            "it out, or give the range that is searched, space=['lr=1e-4:1e-1:log']"
         )
     made = {name: _optimizer(given, name, near=near) for name in names}
     ranges = [found for _, found in made.values()]
@@ -129,7 +129,7 @@ def _optimizer(given: Arguments, wanted: Any, *, near: bool) -> tuple[Optimizer,
     parameters = [p for p in given.model.parameters() if p.requires_grad]
     if not parameters:
         raise InvalidArgument("the model has no parameter to train (all are frozen, or there are none)")
-    lr, weight_decay, policy = given.lr, given.weight_decay, given.policy
+    lr, weight_decay, policy = given.training.lr, given.training.weight_decay, given.search.policy
     if not isinstance(wanted, str):
         optimizer = _users_own(given, wanted, parameters)
         return optimizer, around(lr_of([optimizer]), policy, near=near)
@@ -145,7 +145,7 @@ def _optimizer(given: Arguments, wanted: Any, *, near: bool) -> tuple[Optimizer,
 
 def _users_own(given: Arguments, wanted: Any, parameters: list[nn.Parameter]) -> Optimizer:
     """The optimizer that was given, or that the function makes which was given."""
-    for name, value in (("lr", given.lr), ("weight_decay", given.weight_decay)):
+    for name, value in (("lr", given.training.lr), ("weight_decay", given.training.weight_decay)):
         if value is not None:
             raise InvalidArgument(
                 f"{name}= goes with an optimizer given by name; set it on your own optimizer"

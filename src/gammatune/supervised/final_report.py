@@ -68,8 +68,8 @@ class FinalReport:
         extra: dict[str, Any] = {"level": LEVEL, "examples": len(answers), "said": lacking}
         if known is not None:
             extra = dict(known.get("extra", extra))
-        elif given.extra is not None:
-            added = given.extra(answers, given.model if several is None else several.together)
+        elif given.training.extra is not None:
+            added = given.training.extra(answers, given.model if several is None else several.together)
             extra |= dict(added) | {"said": [*lacking, *added.get("said", ())]}
         on = "selection" if given.test_set is None else "test"
         return cls(on, figures, answers, measures, ready.goal.metric, extra, several)

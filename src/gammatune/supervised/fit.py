@@ -1,162 +1,89 @@
 """`fit`: a model and data in, the trained model and what was found out."""
 
 import time as clock
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from gammatune.engine.batches import LossFunction
-from gammatune.engine.ensemble import NewModel
 from gammatune.engine.modes import has_mode
-from gammatune.engine.process_group import telling
-from gammatune.engine.trainable import Where
+from gammatune.engine.process_group import ranks_of, telling
 from gammatune.journal.events import Event, note_event
 from gammatune.journal.history import PREDICTIONS, WEIGHTS
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.catalogue import MetricName
-from gammatune.metrics.objectives import Objective, ObjectiveName
-from gammatune.metrics.predictions import Answers
-from gammatune.policy import DEFAULT
-from gammatune.schedules import ScheduleName
-from gammatune.space import Dimension, Space
-from gammatune.supervised.arguments import Arguments
-from gammatune.supervised.evaluation import Scale
+from gammatune.supervised.arguments import AnyOptimizer, Arguments, Training
 from gammatune.supervised.final_report import FinalReport, save_predictions, save_weights
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.nets import maker_of_others, together_in_words, wants_several
-from gammatune.supervised.optimizers import DEFAULT_OPTIMIZER, OptimizerName
+from gammatune.supervised.optimizers import DEFAULT_OPTIMIZER
 from gammatune.supervised.parallel import chosen_together, executor_for
 from gammatune.supervised.pretrained import Start
 from gammatune.supervised.result import FitResult
 from gammatune.supervised.sets import with_length
 from gammatune.supervised.setup import Setup, seeded
 from gammatune.supervised.training import Supervised
-from gammatune.tuning.driver import Listener
-from gammatune.tuning.executor import Crew
-from gammatune.tuning.tuner import AnyPolicy, AnySampler, Keep, Result, Tuner, open_journal
+from gammatune.tuning.arguments import open_journal
+from gammatune.tuning.executor import Executor
+from gammatune.tuning.options import Running, Search, with_options
+from gammatune.tuning.result import Result
+from gammatune.tuning.tuner import Tuner
 
 __all__ = ["FitResult", "fit"]
 
 
-@telling
 def fit(
     model: nn.Module,
     train_set: Examples,
     val_set: Examples | None = None,
     *,
+    test_set: Examples | None = None,
     epochs: int | None = None,
     budget: float | None = None,
-    total_epochs: float | None = None,
     time: float | None = None,
-    reserve: float = 0.0,
-    test_set: Examples | None = None,
-    policy: AnyPolicy = DEFAULT,
-    schedule: ScheduleName | None = None,
-    sampler: AnySampler = "gamma",
-    sampler_options: Mapping[str, Any] | None = None,
-    objective: ObjectiveName | Objective | None = None,
     metric: MetricName | None = None,
-    class_weights: Literal["balanced"] | Sequence[float] | None = None,
-    target_scale: Scale | None = None,
-    space: Space | Mapping[str, Dimension] | Sequence[str] | str | None = None,
     loss_fn: LossFunction | None = None,
-    optimizer: OptimizerName
-    | Literal["auto"]
-    | Optimizer
-    | Callable[[Iterable[nn.Parameter]], Optimizer] = DEFAULT_OPTIMIZER,
-    lr: float | None = None,
-    weight_decay: float | None = None,
-    pretrained: bool | None = None,
-    state: Sequence[Any] = (),
-    batch_size: int | None = None,
-    collate: Callable[[list[Any]], Any] | None = None,
-    device: str | torch.device | None = None,
-    keep: Keep = "best",
-    patience: int | None = None,
+    optimizer: AnyOptimizer = DEFAULT_OPTIMIZER,
     seed: int = 0,
     run_dir: str | None = None,
-    facts: Mapping[str, Any] | None = None,
-    extra: Callable[[Answers, nn.Module], Mapping[str, Any]] | None = None,
-    listeners: Sequence[Listener] = (),
-    progress: bool | None = None,
-    forks: Where = "auto",
-    parallel: str | None = None,
-    workers: int | None = None,
-    at_once: int | None = None,
-    ranks: Any = None,
-    ensemble: bool | None = None,
-    new_model: NewModel | None = None,
-    guide: float | None = None,
+    training: Training | None = None,
+    search: Search | None = None,
+    running: Running | None = None,
+    **options: Any,
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
-    train_set, val_set, test_set: a torch Dataset of (input, target), a loader of batches of them, or a pair
-    of arrays or tensors. Without val_set a fifth of train_set is kept aside to select by. Without test_set
-    the figures are marked as selected. The first batch of each is tried before any training, the targets of
-    arrays are all looked at; floats of arrays become the model's kind of float.
-    epochs, budget, total_epochs, time, reserve, policy, schedule, sampler, objective, space, keep, patience,
-    seed, run_dir, listeners, forks: see `Tuner`. The seed fixes the
-    training too; the global random streams are put back afterwards.
-    metric: a measure by name (`gammatune.metrics.catalogue`: "auc", "f1", "balanced-accuracy", ...; "mae", "rmse",
-    ...), which is told of every evaluation and selects: with the loss in kappa, in the place of the accuracy; an
-    error by its logarithm (`gammatune.metrics.objectives.for_metric`). An objective given too selects instead of it.
-    class_weights: "balanced" (examples / (classes x examples of the class)), or one positive number a class: weighs
-    the cross entropy that is trained with. The selection and the report stay unweighted; where a metric is asked
-    for, the loss it is selected with is weighted too.
-    target_scale: (mean, standard deviation), one number or one for each of a target's: of a regression whose
-    targets were standardised, so that metric and measures are told in the original unit.
-    loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared
-    error for others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
+    train_set, val_set, test_set: a torch Dataset of (input, target), a loader of batches of them, or a pair of arrays
+    or tensors. Without val_set a fifth of train_set is kept aside to select by; without test_set the figures are
+    marked as selected. The first batch of each is tried before any training; floats become the model's kind of float.
+    epochs, budget, time: see `Tuner`. seed: fixes the training too; the global random streams are put back after it.
+    metric: a measure by name (`gammatune.metrics.catalogue`: "auc", "f1", "mae", ...), told of every evaluation, and
+    selected by: with the loss in kappa, in the place of the accuracy; an error by its logarithm
+    (`gammatune.metrics.objectives.for_metric`). An objective given too selects instead of it.
+    loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared error for
+    others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
     optimizer: a name (`gammatune.supervised.optimizers.OPTIMIZERS`), an object, or a function of the parameters.
-    "auto" chooses between AdamW and Muon, and "optimizer=adamw,momentum,muon" in the space between those: by looks at
-    rates with each, and where the budget pays for more than one whole training by one with each that they do not rule
-    out. lr, weight_decay: for an optimizer given by name; around that rate no more than three decades are searched,
-    and it stays unless another is likely to be better. Without lr the search begins where other trainings did best.
-    pretrained: the weights the model comes with are worth something. Only three decades are searched around the
-    optimizer's own rate then, and with keep="best" they are handed back where no epoch is better; one pass over
-    val_set, beyond the budget, tells. Left out, it is true where parameters are frozen (`gammatune.freeze`).
-    state: whatever else changes while training, as in `Tuner`.
-    batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set,
-    since batch normalisation cannot train on it. device: CUDA where there is one, else the CPU.
-    facts: kept in the first line of the journal. extra: called once after the search with what is said of the
-    report's examples, and the module that says it, the model or the ensemble; the mapping it returns is kept in the
-    journal's report event as "extra", and its sentences under "said" are shown.
-    progress: whether to show how far it is, on the standard output; None does where somebody watches, in a notebook
-    or on a terminal, and is silent in a pipe, where True writes a line a commit.
-    parallel: "ray" trains the rollouts of one decision beside each other, in the processes of a Ray cluster: of one
-    on this machine for as long as it takes, of the one this process is connected to, or of "ray:ADDRESS". workers:
-    how many at most; None: as many as there is room for. "vmap" trains them in one batched pass, for small networks
-    on a GPU (`gammatune.supervised.stack`); the result is the same up to rounding. at_once: how many rollouts are
-    chosen together, 1 if nothing is parallel, else 4: on it and on the seed the result depends, not on how many work.
-    ranks: as in `Tuner`: where torch.distributed is initialised, every process calls this with the same arguments,
-    each on a device of its own. The model is wrapped in DistributedDataParallel meanwhile, sets are shared out, batch
-    sizes are those of one process, and a loader must give each its own share.
-    ensemble: whether a budget that pays for several trainings buys several nets, whose predictions are averaged
-    (`FitResult.ensemble`). None: where outputs can be averaged, and the model is not pretrained nor trained by
-    several processes. Only the policy "lookahead" has it: with `epochs` from a budget of about 2.5 on; where the
-    length is left open, that of each and their number are chosen together. `model` holds the best of them afterwards;
-    the weights of all that are averaged lie in `run_dir`.
-    guide: as in `Tuner`; None: by the number of examples (`gammatune.supervised.defaults`). Without epochs,
-    total_epochs and time all together takes `budget` times that.
-    new_model: a function that makes another net like `model`, with other initial weights; it draws them from torch's
-    random stream. Without it the layers of `model` draw theirs anew where their own way of doing so is plainly how
-    they were drawn; else the nets differ by the order of their data alone, which is said.
-    run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again.
-    What the model says of the report's examples is written there too, as predictions.npz.
+    "auto" chooses between AdamW and Muon, "optimizer=adamw,momentum,muon" in the space between those: by looks at
+    rates with each, and where the budget pays for it by a whole training with each that they do not rule out.
+    run_dir: a directory that holds this very run, interrupted or complete, is gone on with: call the same again. What
+    the model says of the report's examples is written there too, as predictions.npz.
+    training, search, running: see `Training`, `Search`, `Running`. options: their fields, one by one:
+    `fit(..., lr=1e-3)` is `fit(..., training=Training(lr=1e-3))`.
 
     Out of memory makes a candidate infeasible where a batch size is searched. A candidate under which model, loss or
     optimizer raise has diverged; what they raise at the optimizer's own rate too goes through.
-
-    Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where
-    no candidate trains; whatever your own code raises goes through, the weights back at the last commit.
+    Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch before any training, AllDiverged where no
+    candidate trains; whatever your own code raises goes through, the weights back at the last commit.
     """
-    return _fit(Arguments(**locals()))  # by name, each of the above
+    records = with_options("fit", options, training or Training(), search or Search(), running or Running())
+    named = (test_set, epochs, budget, time, metric, loss_fn, optimizer, seed, run_dir)
+    given = Arguments(model, train_set, val_set, *named, *records)
+    ranks = ranks_of(given.running.ranks)
+    with telling(ranks):
+        return _fit(given.with_running(ranks=ranks))
 
 
 def _fit(given: Arguments) -> FitResult:
@@ -164,14 +91,14 @@ def _fit(given: Arguments) -> FitResult:
     from gammatune.report.progress import listeners_for
 
     started = clock.perf_counter()
-    shown = given.progress if given.ranks.rank == 0 else False
-    given = replace(given, listeners=listeners_for(shown, given.listeners)).checked()
+    shown = given.training.progress if given.ranks.rank == 0 else False
+    given = given.with_running(listeners=listeners_for(shown, given.running.listeners)).checked()
     said: list[str] = []
 
     # what there is
     ready = Setup.of(given, said)
-    given = replace(ready.given, ensemble=wants_several(ready.given, ready.task, said))
-    given = replace(given, at_once=chosen_together(given, said))
+    given = ready.given.with_search(ensemble=wants_several(ready.given, ready.task, said))
+    given = given.with_search(at_once=chosen_together(given, said))
     executor = executor_for(given, ready.model, ready.searched.optimizers, ready.build, ready.device)
     given = with_length(given, ready.sets, said)
     training = ready.build()
@@ -197,7 +124,7 @@ class _Run:
     """
 
     def __init__(
-        self, given: Arguments, ready: Setup, training: Supervised, executor: Crew | None, said: list[str]
+        self, given: Arguments, ready: Setup, training: Supervised, executor: Executor | None, said: list[str]
     ) -> None:
         self._given = given
         self._ready = ready
@@ -213,12 +140,14 @@ class _Run:
 
     def train(self) -> None:
         given, training = self._given, self._training
-        if given.pretrained:
+        if given.training.pretrained:
             self._start = Start.of(given.model, training, self._ready.sets.select)
-        self._journal = None if given.run_dir is None else open_journal(given.run_dir, given.ranks)
+        self._journal = given.running.journal
+        if self._journal is None and given.run_dir is not None:
+            self._journal = open_journal(given.run_dir, given.ranks)
         new_model = maker_of_others(given, self._ready.model, self._journal)
         self._own_weights = new_model is not None
-        training.several(new_model, None if given.run_dir is None else Path(given.run_dir))
+        training.several(new_model, None if self._journal is None else Path(self._journal.directory))
         self._tuner = self._tuner_of()
         with self._tuner:
             for run in self._tuner:
@@ -247,7 +176,7 @@ class _Run:
                 save_predictions(report.answers, self._journal.directory / PREDICTIONS)
             event = report.event(seconds)
             self._append(event)
-            for listener in self._given.listeners:
+            for listener in self._given.running.listeners:
                 listener(event)
         found = self._ended.result
         several = None if report is None else report.several
@@ -271,7 +200,8 @@ class _Run:
         self._training.forget_nets()
         if self._journal is None:
             return
-        self._journal.close()
+        if self._journal is not self._given.running.journal:
+            self._journal.close()
         is_first = isinstance(self._journal, Journal)
         if is_first and self._tuner is not None and self._tuner.result.course and self._tuner.is_home:
             # after an error or Ctrl-C too: the model is back at its last commit, and is not lost
@@ -290,32 +220,15 @@ class _Run:
 
     def _tuner_of(self) -> Tuner:
         given, ready = self._given, self._ready
-        assert given.at_once is not None  # settled, as is the next
-        assert given.ensemble is not None
+        facts = ready.facts(self._journal, self._said, own_weights=self._own_weights)
         return Tuner(
             training=self._training,
             epochs=given.epochs,
             budget=given.budget,
-            total_epochs=given.total_epochs,
             time=given.time,
-            reserve=given.reserve,
-            policy=given.policy,
-            schedule=given.schedule,
-            sampler=given.sampler,
-            sampler_options=given.sampler_options,
-            objective=ready.goal.objective,
-            space=ready.searched.space,
-            keep=given.keep,
-            patience=given.patience,
             seed=given.seed,
-            journal=self._journal,
-            listeners=given.listeners,
-            crew=self._executor,
-            at_once=given.at_once,
-            ranks=given.ranks,
-            ensemble=given.ensemble,
-            guide=given.guide,
-            facts=ready.facts(self._journal, self._said, own_weights=self._own_weights),
+            search=replace(given.search, objective=ready.goal.objective, space=ready.searched.space),
+            running=replace(given.running, journal=self._journal, executor=self._executor, facts=facts),
         )
 
     def _hold_against_the_start(self) -> None:
@@ -323,7 +236,7 @@ class _Run:
         told = None if self._start is None else self._start.held_against(self._ended)
         if self._start is None or not told:
             return
-        self._is_start = self._given.keep == "best"
+        self._is_start = self._given.search.keep == "best"
         if self._is_start:
             self._given.model.load_state_dict(self._start.weights)
             told += "; they are handed back."

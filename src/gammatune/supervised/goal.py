@@ -42,16 +42,16 @@ class Goal:
     @classmethod
     def of(cls, given: Arguments, sets: Sets, task: Task, device: torch.device, said: list[str]) -> "Goal":
         """Raises InvalidArgument and InvalidData for what cannot be weighed or measured here."""
-        weights = _class_weights(given.class_weights, task, given.loss_fn, sets.train)
-        scale = _target_scale(given.target_scale, task)
+        weights = _class_weights(given.training.class_weights, task, given.loss_fn, sets.train)
+        scale = _target_scale(given.training.target_scale, task)
         loss = given.loss_fn
         if loss is None:
             loss = default_loss(task.classify)
             name = "cross entropy" if task.classify else "the mean squared error"
             said.append(f"The loss is {name}, by the targets.")
-        names = _class_names(given.facts, task.classes) if task.classify else []
+        names = _class_names(given.running.facts, task.classes) if task.classify else []
         said += _about_targets(given, sets.train, task, names)
-        metric, objective = given.metric, given.objective
+        metric, objective = given.metric, given.search.objective
         if metric is not None:
             metric = _metric(metric, task, sets.val, scale)
             if objective is None:
@@ -75,7 +75,11 @@ def _about_targets(given: Arguments, train_set: Any, task: Task, names: Sequence
             "The model's outputs cannot be compared with the targets one to one: only the loss is scored, and "
             "there is no report."
         ]
-    if not task.classify or given.class_weights is not None or given.metric not in (None, "accuracy"):
+    if (
+        not task.classify
+        or given.training.class_weights is not None
+        or given.metric not in (None, "accuracy")
+    ):
         return []
     counts = class_counts(train_set, task.classes)
     unequal = None if counts is None else imbalance(counts.tolist(), names)

@@ -18,16 +18,19 @@ from gammatune.supervised.fresh import another_like, drawn_anew
 
 def wants_several(given: Arguments, task: Task, said: list[str]) -> bool:
     """Whether several nets may be trained. Raises InvalidArgument where they were asked for and cannot be."""
-    several = given.ensemble
+    several = given.search.ensemble
     if several is None:
         can_be = (
-            task.comparable and not task.probabilities and not given.pretrained and given.ranks.world == 1
+            task.comparable
+            and not task.probabilities
+            and not given.training.pretrained
+            and given.ranks.world == 1
         )
-        several = chosen_by_name(given.policy).trains_nets and can_be
+        several = chosen_by_name(given.search.policy).trains_nets and can_be
     elif several:
         _refuse_several(given, task)
     if several and (hindered := obstacle(given.model)) is not None:
-        if given.ensemble:
+        if given.search.ensemble:
             raise InvalidArgument(
                 f"ensemble=True needs copies of the model, which cannot be made ({hindered}); leave it out"
             )
@@ -35,8 +38,8 @@ def wants_several(given: Arguments, task: Task, said: list[str]) -> bool:
             f"One net is trained, whatever the budget: a copy of this one cannot be made ({hindered})."
         )
         return False
-    if several and given.new_model is not None:
-        refuse_another_kind(given.new_model, given.model)
+    if several and given.search.new_model is not None:
+        refuse_another_kind(given.search.new_model, given.model)
     return several
 
 
@@ -55,17 +58,23 @@ def _refuse_several(given: Arguments, task: Task) -> None:
         raise InvalidArgument(
             "ensemble=True trains one net after the other in one process; leave it out here"
         )
-    if not chosen_by_name(given.policy).trains_nets:
+    if not chosen_by_name(given.search.policy).trains_nets:
         raise InvalidArgument(
-            f"ensemble=True: policy={given.policy!r} trains one net; take policy='lookahead' or leave it out"
+            f"ensemble=True: policy={given.search.policy!r} trains one net; take policy='lookahead' or leave it out"
         )
 
 
 def maker_of_others(given: Arguments, model: nn.Module, journal: Journal | Echo | None) -> NewModel | None:
     """What makes more nets; of a run that is gone on with as it did when it began, whatever the model holds now."""
-    several = given.ensemble or isinstance(given.policy, Replay)  # the course of one of several is repeated
-    if given.new_model is not None or not several or any(isinstance(item, nn.Module) for item in given.state):
-        return given.new_model
+    several = given.search.ensemble or isinstance(
+        given.search.policy, Replay
+    )  # the course of one of several is repeated
+    if (
+        given.search.new_model is not None
+        or not several
+        or any(isinstance(item, nn.Module) for item in given.training.state)
+    ):
+        return given.search.new_model
     past = None if journal is None else journal.past
     if past is None:
         return another_like(model)

@@ -10,8 +10,8 @@ from gammatune.errors import InvalidArgument
 from gammatune.policy.registry import chosen_by_name
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.training import Supervised
-from gammatune.tuning.executor import Crew
-from gammatune.tuning.tuner import refuse_beside
+from gammatune.tuning.arguments import refuse_beside
+from gammatune.tuning.executor import Executor
 
 # Rollouts chosen together where they can be trained so (guess: a decision has four or a few more).
 AT_ONCE = 4
@@ -19,10 +19,10 @@ AT_ONCE = 4
 
 def chosen_together(given: Arguments, said: list[str]) -> int:
     """How many rollouts are chosen before the first of them has been heard of."""
-    count = given.at_once
+    count = given.search.at_once
     if count is None:
-        count = 1 if given.parallel is None else AT_ONCE
-    if given.parallel is not None:
+        count = 1 if given.training.parallel is None else AT_ONCE
+    if given.training.parallel is not None:
         said.append(f"Rollouts of one decision are chosen {count} at a time, and trained beside each other.")
     return count
 
@@ -33,16 +33,16 @@ def executor_for(
     optimizers: Sequence[Optimizer],
     build: Callable[[], Supervised],
     device: torch.device,
-) -> Crew | None:
+) -> Executor | None:
     """Who trains the rollouts of one decision; None: this process, one after the other.
 
     build: makes the training in another process. To be called before the training puts its hooks on the optimizer.
     """
-    parallel, workers = given.parallel, given.workers
+    parallel, workers = given.training.parallel, given.training.workers
     if parallel is None:
         if workers is not None:
             raise InvalidArgument(f"workers={workers!r} goes with parallel='ray'")
-        return None
+        return given.running.executor
     refuse_beside(given.ranks, f"parallel={parallel!r}")
     _refuse_what_does_not_travel(parallel, model, optimizers)
     kind, _, address = parallel.partition(":")
@@ -50,19 +50,20 @@ def executor_for(
         raise InvalidArgument(
             f"parallel={parallel!r}: write 'ray', 'ray:ADDRESS' for a cluster that is there, or 'vmap'"
         )
-    if not chosen_by_name(given.policy).beside:
+    if not chosen_by_name(given.search.policy).beside:
         raise InvalidArgument(
-            f"parallel={parallel!r}: policy={given.policy!r} trains one rollout after the other; leave parallel= out"
+            f"parallel={parallel!r}: policy={given.search.policy!r} trains one rollout after the other; leave "
+            "parallel= out"
         )
     if parallel == "vmap":
         if workers is not None:
             raise InvalidArgument(f"workers={workers!r} goes with parallel='ray'; parallel='vmap' has none")
-        from gammatune.supervised.vmap_executor import StackedCrew
+        from gammatune.supervised.vmap_executor import StackedExecutor
 
-        return StackedCrew()
-    from gammatune.tuning.ray_executor import RayCrew
+        return StackedExecutor()
+    from gammatune.tuning.ray_executor import RayExecutor
 
-    return RayCrew(build, device, address=address or None, workers=workers)
+    return RayExecutor(build, device, address=address or None, workers=workers)
 
 
 def _refuse_what_does_not_travel(parallel: str, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:

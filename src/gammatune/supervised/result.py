@@ -11,7 +11,7 @@ from gammatune.metrics.bootstrap import Measure
 from gammatune.metrics.thesis import Classification, Regression
 from gammatune.records import Metrics
 from gammatune.tuning.notebook import line, number
-from gammatune.tuning.tuner import Result
+from gammatune.tuning.result import Result
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -23,7 +23,7 @@ from gammatune.supervised.loaders import (
     leaves_one,
     training_loader,
 )
-from gammatune.tuning.tuner import total_of
+from gammatune.tuning.arguments import total_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,17 @@ class Sets:
         val = as_set(val, "val_set", dtype)
         test = None if given.test_set is None else as_set(given.test_set, "test_set", dtype)
         told = [] if _is_size_searched(given) else said
-        size = batch_size_for(train, given.batch_size, told, given.ranks.world)
-        select = forward_loader(val, size, given.collate, given.ranks)
-        reported = select if test is None else forward_loader(test, size, given.collate, given.ranks)
+        size = batch_size_for(train, given.training.batch_size, told, given.ranks.world)
+        select = forward_loader(val, size, given.training.collate, given.ranks)
+        reported = select if test is None else forward_loader(test, size, given.training.collate, given.ranks)
         return cls(train, val, select, reported, size, dtype)
 
     def parts(self, given: Arguments) -> Mapping[str, Loader]:
         """Each once, by the name of its argument."""
-        parts = {"train_set": training_loader(self.train, self.size, given.collate), "val_set": self.select}
+        parts = {
+            "train_set": training_loader(self.train, self.size, given.training.collate),
+            "val_set": self.select,
+        }
         return parts if given.test_set is None else parts | {"test_set": self.reported}
 
     def batches(self, given: Arguments, said: list[str]) -> Loader | LoaderFactory:
@@ -63,13 +66,15 @@ class Sets:
         if not _is_size_searched(given):
             if leaves_one(self.train, self.size, given.ranks.world):
                 said.append("The last batch of an epoch would hold one example, and is left out.")
-            return training_loader(self.train, self.size, given.collate, given.ranks, given.seed)
+            return training_loader(self.train, self.size, given.training.collate, given.ranks, given.seed)
         if not isinstance(self.train, Dataset):
             raise InvalidArgument(
                 "batch_size is searched, so train_set must be a set or arrays, not a loader"
             )
         said.append("A last batch of an epoch that would hold one example is left out.")
-        return partial(training_loader, self.train, collate=given.collate, ranks=given.ranks, seed=given.seed)
+        return partial(
+            training_loader, self.train, collate=given.training.collate, ranks=given.ranks, seed=given.seed
+        )
 
     @property
     def usual_epochs(self) -> int | None:
@@ -86,16 +91,20 @@ class Sets:
 
 
 def _is_size_searched(given: Arguments) -> bool:
-    space = given.given_space
+    space = given.space
     return space is not None and BATCH_SIZE in space.names
 
 
 def with_length(given: Arguments, sets: Sets, said: list[str]) -> Arguments:
     """With the usual length of a training, and what all may take together, where no length was given and one can be
     chosen; the time alone may limit it."""
-    if given.epochs is not None or not chosen_by_name(given.policy).chooses_length or given.guide is not None:
+    if (
+        given.epochs is not None
+        or not chosen_by_name(given.search.policy).chooses_length
+        or given.search.guide is not None
+    ):
         return given
-    guide, total, budget = sets.usual_epochs, given.total_epochs, given.budget
+    guide, total, budget = sets.usual_epochs, given.search.total_epochs, given.budget
     if total is not None or given.time is not None or guide is None:
         if budget is not None and total is not None:
             raise InvalidArgument(
@@ -108,4 +117,4 @@ def with_length(given: Arguments, sets: Sets, said: list[str]) -> Arguments:
             f"A training of these data usually has {guide} epochs, by the number of examples; all together may take "
             f"{total / guide:g} times that."
         )
-    return replace(given, guide=guide, total_epochs=total, budget=None)
+    return replace(given, budget=None).with_search(guide=guide, total_epochs=total)

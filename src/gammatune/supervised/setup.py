@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -49,13 +49,13 @@ class Setup:
     @classmethod
     def of(cls, given: Arguments, said: list[str]) -> "Setup":
         """Raises InvalidArgument, InvalidSpace, InvalidData or ModelMismatch, and nothing was trained."""
-        device = device_of(given.device)
+        device = device_of(given.training.device)
         sets = Sets.of(given, said)
         _move(given.model, given.loss_fn, device)
         task = rehearse(given.model, sets.parts(given), given.loss_fn, device)
         goal = Goal.of(given, sets, task, device, said)
-        if given.pretrained is None and has_frozen(given.model):
-            given = replace(given, pretrained=True)
+        if given.training.pretrained is None and has_frozen(given.model):
+            given = given.with_training(pretrained=True)
         searched = Searched.of(given, said)
         batches = sets.batches(given, said)
         model = _wrapped(given.model, given.ranks, device)
@@ -80,13 +80,14 @@ class Setup:
             classify=task.classify,
             comparable=task.comparable,
             device=self.device,
-            state=given.state,
-            forks=given.forks,
+            state=given.training.state,
+            forks=given.running.forks,
+            tape_bytes=given.running.tape_bytes,
             select_loss=goal.select_loss,
             metric=goal.metric,
             scale=goal.scale,
             ranks=given.ranks,
-            rate_is_own=given.lr is not None or not isinstance(given.optimizer, str),
+            rate_is_own=given.training.lr is not None or not isinstance(given.optimizer, str),
             single=task.single,
         )
 
@@ -95,7 +96,7 @@ class Setup:
     ) -> dict[str, Any]:
         """For the first line of the journal. own_weights: each of several nets has initial weights of its own."""
         given, sets = self.given, self.sets
-        named, weights = given.optimizer, given.class_weights
+        named, weights = given.optimizer, given.training.class_weights
         return {
             "model": type(given.model).__name__,
             "parameters": sum(p.numel() for p in given.model.parameters()),
@@ -112,8 +113,8 @@ class Setup:
             "class_weights": weights
             if weights is None or isinstance(weights, str)
             else np.asarray(weights).tolist(),
-            **(given.facts or {}),
-            "said": [*(given.facts or {}).get("said", ()), *said],
+            **(given.running.facts or {}),
+            "said": [*(given.running.facts or {}).get("said", ()), *said],
         }
 
 

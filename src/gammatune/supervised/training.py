@@ -18,7 +18,7 @@ from gammatune.engine.forks.streams import StreamStates, reseed
 from gammatune.engine.loop import TorchLoop, unwrapped
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import Where
+from gammatune.engine.trainable import TAPE_BYTES, Where
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.predictions import Answers
 from gammatune.records import Known, Metrics, Values
@@ -47,8 +47,8 @@ class Supervised(TorchLoop):
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
     single: there is one class an example.
     rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
-    device: where batches go. state, forks, ranks: see `TorchLoop`; of several ranks each scores its own examples, and
-    what is told is of all of them.
+    device: where batches go. state, forks, tape_bytes, ranks: see `TorchLoop`; of several ranks each scores its own
+    examples, and what is told is of all of them.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Supervised(TorchLoop):
         device: torch.device,
         state: Sequence[Any] = (),
         forks: Where = "auto",
+        tape_bytes: int = TAPE_BYTES,
         select_loss: LossFunction | None = None,
         metric: str | None = None,
         scale: Scale | None = None,
@@ -73,7 +74,13 @@ class Supervised(TorchLoop):
         single: bool = False,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
-        super().__init__(model, optimizer, names, state=[*state, *loss_state], forks=forks, ranks=ranks)
+        super().__init__(
+            *(model, optimizer, names),
+            state=[*state, *loss_state],
+            tape_bytes=tape_bytes,
+            forks=forks,
+            ranks=ranks,
+        )
         self._model = model
         self._forward = unwrapped(model)  # without a gradient to exchange
         self._train = train

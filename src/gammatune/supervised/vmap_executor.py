@@ -18,9 +18,9 @@ from gammatune.tuning.executor import Task, train
 from gammatune.tuning.run import Run
 
 
-class StackedCrew:
-    """A `Crew` for a `Supervised`: tasks that are alike but for values that an optimizer holds are trained in one
-    pass, the others one after the other; so too where there is no memory for several.
+class StackedExecutor:
+    """An `Executor` for a `Supervised`: tasks that are alike but for values that an optimizer holds are trained in
+    one pass, the others one after the other; so too where there is no memory for several.
 
     Raises InvalidArgument at the first tasks where its network or optimizer cannot be batched
     (`supervised.stack.Stack`).
@@ -99,7 +99,7 @@ class StackedCrew:
 
     def _keep(self, training: Supervised, task: Task) -> None:
         """Under a name that the next decision takes again."""
-        name = f"crew {len(self._ends)}"
+        name = f"executor {len(self._ends)}"
         training.capture(name)
         self._ends[task.number] = name
 

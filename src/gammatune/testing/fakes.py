@@ -177,8 +177,8 @@ class FakeTraining:
 
 
 @dataclass
-class FakeCrew:
-    """A `Crew` of one worker, a second training made by `make`, that takes tasks up in the order of `turn`.
+class FakeExecutor:
+    """An `Executor` of one worker, a second training made by `make`, that takes tasks up in the order of `turn`.
 
     forgets: rollouts whose ends cannot be had any more, by number. begun: the forks that were sent.
     """
@@ -246,3 +246,6 @@ class FakeCrew:
         if self._directory is None:
             self._directory = tempfile.TemporaryDirectory()
         return Path(self._directory.name) / name
+
+
+FakeCrew = FakeExecutor  # as earlier versions called it

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from gammatune.errors import AllDiverged
+from gammatune.policy.registry import AnyPolicy
 from gammatune.records import Outcome
-from gammatune.testing.fakes import FakeCrew, FakeTraining
-from gammatune.tuning.tuner import AnyPolicy, Tuner
+from gammatune.testing.fakes import FakeExecutor, FakeTraining
+from gammatune.tuning.tuner import Tuner
 
 SPACE = ["lr=1e-4:1:log"]
 
@@ -92,8 +93,8 @@ class PolicyContract:
     @pytest.mark.parametrize("at_once", [2, 5])
     def test_an_executor_changes_nothing(self, at_once: int) -> None:
         alone, training = self.run(at_once=at_once)
-        crew = FakeCrew(self.training, lambda tasks: tasks[::-1])
-        together, other = self.run(at_once=at_once, crew=crew)
+        executor = FakeExecutor(self.training, lambda tasks: tasks[::-1])
+        together, other = self.run(at_once=at_once, executor=executor)
         assert _timeless(together) == _timeless(alone)
         assert other.loss == training.loss
         assert together.cost.plain_runs == pytest.approx(alone.cost.plain_runs)

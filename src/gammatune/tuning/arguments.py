@@ -1,61 +1,87 @@
 """What a tuner is called with: looked at, and completed by what follows where nothing was said."""
 
 import math
-import operator
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeAlias
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from gammatune import plugins
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import Forkable, Where
+from gammatune.engine.trainable import Forkable
 from gammatune.errors import InvalidArgument, InvalidSpace
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
-from gammatune.plugins import Plugin
+from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, Objective, make_objective
 from gammatune.policy import DEFAULT, registry
 from gammatune.policy.registry import AnyPolicy, default_budget
 from gammatune.policy.replay import Replay
-from gammatune.samplers import SAMPLERS, SamplerName, make_sampler
+from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space, parse
+from gammatune.tuning.options import Running, SamplerFactory, Search, positive, whole
 
 OPEN = 10**6  # epochs, where only the time is limited
 FEW_DECADES = (
     3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
 )
 
-SamplerFactory: TypeAlias = Callable[[Space, Any], Sampler]  # (space, numpy Generator) -> sampler
-AnySampler: TypeAlias = SamplerName | Plugin | SamplerFactory
-Keep: TypeAlias = Literal["best", "last"]
 
+@dataclass(frozen=True, slots=True)
+class UsersLoop:
+    """What a loop of the user's own trains; see `Tuner`."""
 
-def torch_training(
-    model: Any,
-    optimizer: Any,
-    space: Space,
-    state: Sequence[Any],
-    multiplier: bool,
-    tape_bytes: int,
-    forks: Where,
-    ranks: Ranks,
-) -> Forkable:
-    from gammatune.engine.loop import TorchLoop, refuse_prepared
+    model: Any
+    optimizer: Any
+    state: Sequence[Any]
+    multiplier: bool
 
-    for given in (model, optimizer, state):
-        refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
-    return TorchLoop(
-        *(model, optimizer, space.names),
-        state=state,
-        multiplier=multiplier,
-        tape_bytes=tape_bytes,
-        forks=forks,
-        ranks=ranks,
-    )
+    def around_its_rate(self, policy: AnyPolicy) -> dict[str, Dimension]:
+        """What is searched where nothing else is said."""
+        from gammatune.engine.loop import lr_of
+
+        self._refuse_prepared(self.optimizer)
+        return {"lr": around(1.0 if self.multiplier else lr_of(self.optimizer), policy)}
+
+    def training(self, space: Space, running: Running, ranks: Ranks) -> Forkable:
+        from gammatune.engine.loop import TorchLoop
+
+        self._refuse_prepared(self.model, self.optimizer, self.state)
+        return TorchLoop(
+            *(self.model, self.optimizer, space.names),
+            state=self.state,
+            multiplier=self.multiplier,
+            tape_bytes=running.tape_bytes,
+            forks=running.forks,
+            ranks=ranks,
+        )
+
+    def complete(
+        self, training: Any, search: Search, journal: Journal | Echo | None, objective: Objective
+    ) -> list[str]:
+        """Have it train several nets, where that was asked for; what was chosen for it, in sentences."""
+        if search.new_model is not None and not search.ensemble:
+            raise InvalidArgument("new_model= goes with ensemble=True")
+        said: list[str] = []
+        if search.ensemble:
+            directory = None if journal is None else Path(journal.directory)
+            training.several(search.new_model, directory, probabilities="accuracy" in objective.needs)
+            if search.new_model is None:
+                said.append(
+                    "Nets begin with the same weights and differ by the order of their data, without new_model=."
+                )
+        return said + list(training.said)
+
+    @staticmethod
+    def _refuse_prepared(*things: Any) -> None:
+        from gammatune.engine.loop import refuse_prepared
+
+        for given in things:
+            refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
 
 
 def open_journal(run_dir: str, ranks: Ranks) -> Journal | Echo:
@@ -88,27 +114,32 @@ def refuse_beside(ranks: Ranks, option: str) -> None:
         )
 
 
-def around_the_optimizer(optimizer: Any, multiplier: bool, policy: AnyPolicy) -> dict[str, Dimension]:
-    from gammatune.engine.loop import lr_of, refuse_prepared
+def refuse_executor(running: Running, training: Forkable | None, ranks: Ranks) -> None:
+    if running.executor is None:
+        return
+    if training is None:
+        raise InvalidArgument("executor= trains by itself: give it a training=, not a loop of your own")
+    refuse_beside(ranks, "executor=")
 
-    refuse_prepared(*(optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]))
-    return {"lr": around(1.0 if multiplier else lr_of(optimizer), policy)}
+
+def objective_of(search: Search) -> Objective:
+    given = DEFAULT_CLASSIFICATION if search.objective is None else search.objective
+    return make_objective(given) if isinstance(given, str) else given
 
 
-def searched(
-    space: Any, policy: AnyPolicy, training: Forkable | None, model: Any, optimizer: Any, multiplier: bool
-) -> Space:
+def searched(search: Search, training: Forkable | None, own: UsersLoop) -> Space:
     """The space that was given, that of the course which is repeated, or one around the optimizer's own rate.
 
     Raises InvalidArgument, InvalidSpace where there is nothing to train or to search.
     """
-    if isinstance(policy, Replay):
-        policy.refuse_other_rates(multiplier=multiplier)
-        space = policy.space if space is None else space
+    space = search.space
+    if isinstance(search.policy, Replay):
+        search.policy.refuse_other_rates(multiplier=own.multiplier)
+        space = search.policy.space if space is None else space
     if training is None:
-        if model is None or optimizer is None:
+        if own.model is None or own.optimizer is None:
             raise InvalidArgument("Tuner needs model= and optimizer= (or training=, a Trainable of your own)")
-        space = around_the_optimizer(optimizer, multiplier, policy) if space is None else space
+        space = own.around_its_rate(search.policy) if space is None else space
         if OPTIMIZER in as_space(space).names:
             raise InvalidArgument(
                 "optimizer= in the space: a loop of your own steps with the optimizer it was written with; "
@@ -166,14 +197,6 @@ def as_space(space: Any) -> Space:
     return parse(space) if isinstance(space, str) else parse(*space)
 
 
-def plugin_versions(policy: AnyPolicy, sampler: AnySampler) -> dict[str, str]:
-    """Of the packages that the names of policy and sampler stand for, where they are not gammatune's own."""
-    found = registry.version_of(policy)
-    if isinstance(sampler, str) and sampler not in SAMPLERS:
-        found |= plugins.version_of("sampler", sampler)
-    return found
-
-
 def _points(space: Space, budget: float) -> int:
     """How many grid points a float dimension gets, so that the whole grid fits the budget; at least two."""
     floats = sum(isinstance(space[name], Float) for name in space.names)
@@ -181,11 +204,9 @@ def _points(space: Space, budget: float) -> int:
     return max(2, int((budget / others) ** (1 / floats) + 1e-9)) if floats else 2
 
 
-def sampler_of(
-    sampler: AnySampler, given: Mapping[str, Any] | None, space: Space, budget: float
-) -> tuple[SamplerFactory, dict[str, Any]]:
+def sampler_of(search: Search, space: Space, budget: float) -> tuple[SamplerFactory, dict[str, Any]]:
     """What makes the sampler of each decision, and its options, completed. A wrong name or option is said now."""
-    options = dict(given or {})
+    sampler, options = search.sampler, dict(search.sampler_options or {})
     if sampler == "grid":
         options.setdefault("points", _points(space, budget))
     if callable(sampler):
@@ -212,9 +233,10 @@ class Extent:
     is_open: bool
 
     @classmethod
-    def of(cls, epochs: Any, budget: Any, total_epochs: Any, time: Any, policy: AnyPolicy) -> Self:
+    def of(cls, epochs: Any, budget: Any, time: Any, search: Search) -> Self:
         """Raises InvalidArgument."""
-        total = None if total_epochs is None else positive(total_epochs, "total_epochs")
+        policy, total = search.policy, search.total_epochs
+        total = None if total is None else positive(total, "total_epochs")
         seconds = None if time is None else positive(time, "time")
         if epochs is None and isinstance(policy, Replay):
             epochs = len(policy.schedule)
@@ -240,19 +262,3 @@ def _refuse_to_leave_open(total: float | None, time: float | None, budget: Any, 
             f"budget={budget!r} is a multiple of a plain run, whose length is left open here; "
             "total_epochs= says it all"
         )
-
-
-def whole(value: Any, name: str, *, least: int) -> int:
-    try:
-        number = operator.index(value)  # an int, or NumPy's
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
-    return number
-
-
-def positive(value: Any, name: str) -> float:
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
-        raise InvalidArgument(f"{name}={value!r}: give a finite number above 0")
-    return float(value)

@@ -1,10 +1,12 @@
 """What a training tells of itself before it begins, seen from the space that is searched."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from gammatune.engine.trainable import Advises, Forkable, HasAlternatives, HasOwn, Knows
+from gammatune.engine.trainable import Advises, Forkable, HasAlternatives, HasOwn, Knows, Storable
 from gammatune.policy.opening import rates_of
 from gammatune.records import Alternative, Known, Values
 from gammatune.schedules import STILL
@@ -45,6 +47,17 @@ class Before:
         return tuple(
             Alternative(self._inside(each.own), self._measured_from(each.known, each.own)) for each in taken
         )
+
+    @property
+    def structure(self) -> Mapping[str, Any]:
+        """For the begin event, which refuses to go on with another."""
+        return {"structure": self.training.structure()} if isinstance(self.training, Storable) else {}
+
+    @property
+    def in_event(self) -> Mapping[str, Any]:
+        """For the begin event: what a policy goes by."""
+        others = [asdict(each) for each in self.alternatives]
+        return {"known": asdict(self.known)} | ({"alternatives": others} if others else {})
 
     @property
     def own(self) -> Own:

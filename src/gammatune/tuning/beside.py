@@ -5,7 +5,7 @@ from collections.abc import Generator, Mapping, Sequence
 from gammatune.engine.trainable import Forkable
 from gammatune.metrics.objectives import Objective
 from gammatune.records import Outcome, Rollout
-from gammatune.tuning.executor import Crew, Task
+from gammatune.tuning.executor import Executor, Task
 from gammatune.tuning.run import Own, Run
 from gammatune.tuning.states import Place, States, last_number
 
@@ -15,7 +15,7 @@ class Beside:
     of, by number. under_way: what is being trained."""
 
     def __init__(
-        self, executor: Crew | None, training: Forkable, states: States, seed: int, own: Own
+        self, executor: Executor | None, training: Forkable, states: States, seed: int, own: Own
     ) -> None:
         self._executor = executor
         self._training = training

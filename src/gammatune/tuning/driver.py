@@ -12,12 +12,10 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from gammatune.cost import Ledger, units
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import AnswersTogether, Forkable, KeepsBatches, ScoresTogether, Trainable
-from gammatune.errors import AllDiverged, JournalWarning
+from gammatune.errors import JournalWarning
 from gammatune.journal.events import Repeat, commit_event, repeat_event, rollout_event
 from gammatune.journal.history import Story
 from gammatune.journal.reducer import RunState
@@ -39,10 +37,10 @@ from gammatune.records import (
 from gammatune.schedules import STILL
 from gammatune.tuning.beside import Beside
 from gammatune.tuning.checkpoints import Checkpoints
-from gammatune.tuning.executor import Crew
+from gammatune.tuning.executor import Executor
 from gammatune.tuning.faults import Faults
 from gammatune.tuning.recorded import Clock as Clock
-from gammatune.tuning.recorded import Past, refuse_another, refuse_other_nets
+from gammatune.tuning.recorded import Past, plain, refuse_another, refuse_other_nets
 from gammatune.tuning.run import ROUNDING, Own, Run
 from gammatune.tuning.scores import Scores
 from gammatune.tuning.several import Nets, question
@@ -54,20 +52,21 @@ from gammatune.tuning.teller import Teller
 class Driver:
     """Serves the requests of one policy.
 
-    found: what has come of it, as a journal read back has it. ledger: what it cost.
+    found: what has come of it, as a journal read back has it. ledger: what it cost. scores: how that is scored.
+    states: where the training stands, and has stood. faults: what candidates have raised.
     """
 
     def __init__(
         self,
         training: Forkable,
         objective: Objective,
-        *,
         epochs: int,
         budget: float,
         seed: int,
+        *,
         journal: Journal | Echo | None,
         listeners: Sequence[Listener],
-        crew: Crew | None = None,
+        executor: Executor | None = None,
         own: Own,
         ranks: Ranks = SINGLE,
     ) -> None:
@@ -75,26 +74,26 @@ class Driver:
         self.ledger = Ledger(epochs)
         self.clock = Clock()
         self._training = training
-        self._scores = Scores(objective)
+        self.scores = Scores(objective)
         self._budget = budget
         self._seed = seed
         self.teller = Teller(journal, listeners)
         self._ranks = ranks
-        self._states = States(
+        self.states = States(
             training,
             seed=seed,
             checkpoints=None if journal is None else Checkpoints(journal, training, ranks),
-            executor=crew,
+            executor=executor,
             again=self._repeat,
         )
-        self._beside = Beside(crew, training, self._states, seed, own)
+        self._beside = Beside(executor, training, self.states, seed, own)
         self._told: Outcome | None = None
         self._own = own
         self._ran: Run | None = None  # the last run that was told
-        self._faults = Faults(
-            own, self._states, self.teller, self._train, is_driven=isinstance(training, Trainable)
+        self.faults = Faults(
+            own, self.states, self.teller, self._train, is_driven=isinstance(training, Trainable)
         )
-        self._nets = Nets(training, self._states, self.teller)  # type: ignore[arg-type]
+        self._nets = Nets(training, self.states, self.teller)  # type: ignore[arg-type]
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
 
@@ -109,12 +108,12 @@ class Driver:
         for repeat in past.repeats:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
         if past.rollouts:  # else it is as good as new
-            self._states.take_up()
+            self.states.take_up()
 
     @property
     def objective(self) -> Objective:
         """What is scored now."""
-        return self._scores.objective
+        return self.scores.objective
 
     # -- the loop
 
@@ -142,21 +141,21 @@ class Driver:
                     case Ahead():
                         yield from self._ahead(request)
                     case Fork(name):
-                        self._states.fork(name)
+                        self.states.fork(name)
                     case Pool(name, count):
-                        self._states.pool(name, count)
+                        self.states.pool(name, count)
                     case Average(name):
-                        self._states.average(name)
+                        self.states.average(name)
                     case Renew(fork, net):
-                        self._states.renew(fork, net)
+                        self.states.renew(fork, net)
                     case Together():
                         reply = yield from self._together(request)
                     case Commit():
                         yield from self._commit(request)
             for net in self.found.nets:  # of a run that had ended
                 yield from self._nets.keep(net)
-            if self._states.stands is not self._states.live:  # nothing was left to be trained
-                yield from self._states.go_to(self._states.home)
+            if self.states.stands is not self.states.live:  # nothing was left to be trained
+                yield from self.states.go_to(self.states.home)
         finally:
             requests.close()
 
@@ -172,53 +171,28 @@ class Driver:
 
     def now(self, outcome: Outcome) -> Outcome:
         """It, scored by the objective as it is now."""
-        return self.found.rollouts[outcome.number] if self._scores.has_changed else outcome
+        return self.found.rollouts[outcome.number] if self.scores.has_changed else outcome
 
     def _scored(self, outcome: Outcome, *, is_past: bool = False) -> Outcome:
         """It, scored by the objective as it is now; where its loss has none, the objective becomes another."""
-        event = self._scores.hear(outcome, self.found)
+        event = self.scores.hear(outcome, self.found)
         if event is not None and is_past:
             self.teller.tell(event | {"past": True})
         elif event is not None:
             self.teller.write(event)
-        return self._scores.in_its_units(outcome)
-
-    @property
-    def is_home(self) -> bool:
-        """The training stands where the course ends."""
-        return self._states.stands is self._states.home
-
-    def go_home(self) -> None:
-        """Put the training where the course ends; where that has not been reached again, as near as there is."""
-        self._states.go_home()
+        return self.scores.in_its_units(outcome)
 
     def keep(self) -> None:
         """Write where the course ends, before the process does: what has been trained need not be again."""
         if self.found.rollouts or self._told is not None:  # an interrupt may have come between
-            self._states.keep_the_beginning()
-        self._states.keep()
-
-    def part(self) -> None:
-        """No other rank can be waited for any more: nothing is read or written that takes all of them."""
-        if self._ranks.world > 1:
-            self._states.checkpoints = None
-
-    def write_off(self, run: Run, note: str) -> None:
-        """A run that does not fit into memory, and with which this process ends: it is not to be tried again."""
-        run.meter.infeasible, run.meter.note = True, run.meter.note or note
-        with run.attempt():
-            pass
-        self.teller.write(rollout_event(run.outcome(self.objective), self.clock.times(answers=False)))
-
-    def cause_of(self, ended: AllDiverged) -> Exception:
-        """What to raise where a decision has ended so."""
-        return self._faults.cause_of(ended, self.found)
+            self.states.keep_the_beginning()
+        self.states.keep()
 
     # -- requests
 
     def _roll(self, request: Rollout) -> Generator[Run, None, Outcome]:
-        origin = self._states.live if request.fork is None else self._states.forks[request.fork]
-        request = _plain(request)
+        origin = self.states.live if request.fork is None else self.states.forks[request.fork]
+        request = plain(request)
         number = len(self.found.rollouts)
         share = self._beside.shares.pop(number, None)
         allowance = self._allowance() if share is None else share
@@ -228,26 +202,26 @@ class Driver:
             refuse_another(request, outcome)
             request = replace(request, values=outcome.values, shape=outcome.shape, length=outcome.length)
             outcome = self._told_again(outcome)
-            self._states.live = Trained(origin, request, outcome, allowance, fresh)
+            self.states.live = Trained(origin, request, outcome, allowance, fresh)
         elif number in self._beside.under_way:
             outcome = self._await(request, number)
-            self._states.live = Trained(origin, request, outcome, allowance, fresh)
+            self.states.live = Trained(origin, request, outcome, allowance, fresh)
         else:
-            yield from self._states.fill_pools()
+            yield from self.states.fill_pools()
             if request.fork is None:
-                yield from self._states.go_to(origin)
+                yield from self.states.go_to(origin)
             else:
-                yield from self._states.restore(request.fork)
+                yield from self.states.restore(request.fork)
             outcome = yield from self._train(request, number, allowance, fresh, origin)
-            self._states.stands = place = Trained(origin, request, outcome, allowance, fresh)
+            self.states.stands = place = Trained(origin, request, outcome, allowance, fresh)
             if outcome.raised:
                 assert self._ran is not None
-                outcome = yield from self._faults.examine(place, self._ran)
+                outcome = yield from self.faults.examine(place, self._ran)
                 place = Trained(origin, request, outcome, allowance, fresh)
-                self._faults.say(outcome, self.found)
+                self.faults.say(outcome, self.found)
                 self.teller.write(rollout_event(outcome, self.clock.times()))
-            self._states.live = place
-            self._states.keep_the_beginning()
+            self.states.live = place
+            self.states.keep_the_beginning()
         return self._add(outcome)
 
     def _told_again(self, outcome: Outcome) -> Outcome:
@@ -264,7 +238,7 @@ class Driver:
 
     def _ahead(self, request: Ahead) -> Generator[Run, None, None]:
         """Share what may be spent among rollouts that are chosen together, and hand them to who trains them."""
-        rollouts, first = [_plain(each) for each in request.rollouts], len(self.found.rollouts)
+        rollouts, first = [plain(each) for each in request.rollouts], len(self.found.rollouts)
         share = self._allowance(len(rollouts))
         self._beside.share(first, rollouts, share)
         known = self._past.rollouts_left
@@ -281,7 +255,7 @@ class Driver:
         outcome = self._scored(self._beside.outcome(number))
         self.clock.spend(outcome.processor)
         if outcome.raised:
-            self._faults.say(outcome, self.found)
+            self.faults.say(outcome, self.found)
         self.teller.write(rollout_event(outcome, self.clock.times()))
         return outcome
 
@@ -315,7 +289,7 @@ class Driver:
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
-        self._states.stands = None
+        self.states.stands = None
         self._told = None
         self.teller.announce()
         self.teller.tell({"event": "start", "run": run})  # not for the journal: it has not happened yet
@@ -334,8 +308,8 @@ class Driver:
         verdict = request.verdict if told is None else told
         if fork is not None:
             if not is_past:
-                yield from self._states.restore(fork)
-            self._states.live = self._states.forks[fork]
+                yield from self.states.restore(fork)
+            self.states.live = self.states.forks[fork]
         found = copy(self.found)
         found.commit(
             [outcome.number for outcome in request.outcomes],
@@ -346,7 +320,7 @@ class Driver:
         )
         passed = max(self._passed, request.epochs)
         # in one statement, which no interrupt divides: whatever comes, the weights are those that are spoken of
-        self._states.home, self.found = self._states.live, found
+        self.states.home, self.found = self.states.live, found
         self._passed = passed
         if not is_past and isinstance(self._training, KeepsBatches):
             self._training.forget_before(request.epochs)
@@ -355,17 +329,17 @@ class Driver:
             self.clock.pass_event()
             self.teller.tell(commit_event(*parts, nets=request.nets) | {"past": True})
             return
-        self._states.at_home |= self._states.stands is self._states.home
+        self.states.at_home |= self.states.stands is self.states.home
         self.teller.write(commit_event(*parts, self.clock.times(), request.nets))
         if fork is not None:
-            self._states.checkpoint_of_home(fork)
+            self.states.checkpoint_of_home(fork)
 
     # -- several nets
 
     def _together(self, request: Together) -> Generator[Run, None, Outcome]:
-        number, last = len(self.found.rollouts), request.nets[-1]
+        number = len(self.found.rollouts)
         if request.joined is not None:
-            self._nets.ended[last] = self._states.forks[request.joined]
+            self._nets.ended[request.nets[-1]] = self.states.forks[request.joined]
         past = self._past.next_rollout()
         if past is not None:
             refuse_other_nets(request, past)
@@ -374,33 +348,19 @@ class Driver:
         began, spent = clock.perf_counter(), clock.process_time()
         for net in request.nets:
             yield from self._nets.keep(net)
-        training = self._training
-        if not isinstance(training, ScoresTogether):
+        if not isinstance(self._training, ScoresTogether):
             return self._add((yield from self._ask(request, number)))
-        before = self.found.rollouts[-1]
-        meter, again = self._nets.hear(request)
+        outcome, again = self._nets.say(request, number, self.found.rollouts[-1], self.scores)
         self.ledger.repeat(again.trained, again.evaluated, 0.0)
-        metrics = training.together(request.nets)
-        outcome = Outcome(
-            *(number, request.epoch, request.values, "ok", metrics, self._scores.together(metrics)),
-            *(0, 0, meter.evaluated, clock.perf_counter() - began),
-            shape=STILL,
-            role="together",
-            origin=last_number(self._nets.ended[last]),
-            processor=clock.process_time() - spent,
-            leaves=before.leaves,
-            left=before.left,
-            net=last,
-            nets=request.nets,
-        )
-        outcome = self._scored(outcome)
+        lasted = clock.perf_counter() - began, clock.process_time() - spent
+        outcome = self._scored(replace(outcome, seconds=lasted[0], processor=lasted[1]))
         self.teller.write(rollout_event(outcome, self.clock.times()))
         return self._add(outcome)
 
     def _ask(self, request: Together, number: int) -> Generator[Run, None, Outcome]:
         """Of a training that cannot score itself: its loop body does."""
         place = self._nets.ended[request.nets[-1]]
-        yield from self._states.go_to(place)
+        yield from self.states.go_to(place)
         training: AnswersTogether = self._training  # type: ignore[assignment]  # by `Job.asks_anew`
         training.ask(request.nets)
         try:
@@ -437,10 +397,4 @@ class Driver:
                 JournalWarning,
                 stacklevel=2,
             )
-        self._states.stands = place
-
-
-def _plain(request: Rollout) -> Rollout:
-    """With Python's numbers for NumPy's, so that a journal can hold them."""
-    values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
-    return replace(request, values=values)
+        self.states.stands = place

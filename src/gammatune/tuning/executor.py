@@ -1,9 +1,9 @@
 """Who trains the rollouts of one decision at the same time.
 
-A policy that says which rollouts come next (`records.Ahead`) lets a crew train them beside each other. What comes of
-a rollout depends on its fork and on what was asked, so that a crew changes nothing but the time it takes: how many
-work, how fast each is and which of them is lost on the way cannot be seen in a result. How many rollouts are chosen
-together does change what is chosen, and is therefore a number of its own (`Job.at_once`).
+A policy that says which rollouts come next (`records.Ahead`) lets an executor train them beside each other. What
+comes of a rollout depends on its fork and on what was asked, so that an executor changes nothing but the time it
+takes: how many work, how fast each is and which of them is lost on the way cannot be seen in a result. How many
+rollouts are chosen together does change what is chosen, and is therefore a number of its own (`Job.at_once`).
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Task:
     own: Own = UNSEARCHED
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Trains tasks, several at a time."""
 
     def begin(
@@ -64,7 +64,7 @@ class Crew(Protocol):
 
 
 def train(training: Trainable, task: Task, objective: Objective, fork: str) -> Outcome:
-    """Train one rollout from a fork of the training, as the driver does where there is no crew.
+    """Train one rollout from a fork of the training, as the driver does where there is no executor.
 
     What it raises under the optimizer's own values too, goes through; else it has diverged.
     """

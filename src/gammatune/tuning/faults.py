@@ -99,3 +99,14 @@ class Faults:
 
 def short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def advise(run: Run | None, error: BaseException) -> None:
+    """On an error of the body that may be the candidate's, where nobody has asked for that to be seen."""
+    if run is not None and run.may_be_at_fault(error):
+        values = ", ".join(f"{name}={value!r}" for name, value in run.values.items())
+        error.add_note(
+            f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of "
+            "yours: put the body of the loop into `with run.attempt():`, and the candidate counts as one that "
+            "diverged"
+        )

@@ -30,7 +30,7 @@ from gammatune.tuning.signals import handler_kept
 Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"  # what an object store shares without copying
 
 ATTEMPTS = 3  # of a rollout whose workers are lost one after the other (guess)
-FORK = "crew"  # a worker's own name for the fork it works from, and for where a rollout ended
+FORK = "executor"  # a worker's own name for the fork it works from, and for where a rollout ended
 END = "end"
 
 
@@ -42,12 +42,12 @@ class State:
     checksum: str
 
 
-class RayCrew:
-    """A `Crew` of workers on Ray.
+class RayExecutor:
+    """An `Executor` of workers on Ray.
 
     recipe: makes the training, a `Trainable` and `Storable`; pickled at once, before anybody else has touched what it
     is made of. device: where it trains; a GPU is a worker's own. address: of a cluster that is there, as `ray.init`
-    takes it; None: the one this process is connected to, else one on this machine for as long as the crew lasts.
+    takes it; None: the one this process is connected to, else one on this machine for as long as the executor lasts.
     workers: how many at most; None: as many as the cluster has room for, and none without work. A worker has as many
     threads as this process, since with them the last bits change.
 
@@ -92,7 +92,7 @@ class RayCrew:
         self._errands: tuple[Any, bool] = (None, False)  # the objective, and whether ends are kept
         self.sent = self.returned = 0
 
-    # -- the crew
+    # -- the executor
 
     def begin(
         self,

@@ -4,7 +4,10 @@ import math
 import time as clock
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from gammatune.errors import JournalError
 from gammatune.journal.history import Story
@@ -100,6 +103,12 @@ class Clock:
         """The next event of the past has been told."""
         if self._past:
             self._past.pop(0)
+
+
+def plain(request: Rollout) -> Rollout:
+    """With Python's numbers for NumPy's, so that a journal can hold them."""
+    values = {n: v.item() if isinstance(v, np.generic) else v for n, v in request.values.items()}
+    return replace(request, values=values)
 
 
 def refuse_another(request: Rollout, outcome: Outcome) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gammatune.journal.events import objective_event
 from gammatune.journal.reducer import RunState
-from gammatune.metrics.objectives import Objective
+from gammatune.metrics.objectives import Objective, rank
 from gammatune.records import Metrics, Outcome
 from gammatune.tuning.faults import short
 
@@ -50,3 +50,23 @@ class Scores:
         """Of several nets; None where a metric is not finite: then the average is worth nothing."""
         score = (self.objective.instead(metrics) or self.objective)(metrics)
         return score if math.isfinite(score) else None
+
+    # -- which of two is better; as it is scored now, each of them
+
+    def rank(self, outcome: Outcome) -> tuple[float, ...]:
+        return rank(-math.inf if outcome.score is None else outcome.score, outcome.metrics)
+
+    def beats(self, one: Outcome, other: Outcome) -> bool:
+        """In every metric that the objective weighs."""
+        if one.score is None or other.score is None:
+            return one.score is not None
+        if self._are_measured(one, other):
+            return self.objective.beats(one.metrics, other.metrics, other.evaluated)
+        return one.score > other.score  # a score of the user's own
+
+    def overfitted(self, later: Outcome, earlier: Outcome) -> bool:
+        known = later.ok and self._are_measured(later, earlier)
+        return known and self.objective.overfitted(later.metrics, earlier.metrics)
+
+    def _are_measured(self, *outcomes: Outcome) -> bool:
+        return all(name in outcome.metrics for outcome in outcomes for name in self.objective.needs)

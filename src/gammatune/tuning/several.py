@@ -7,10 +7,11 @@ from gammatune.cost import Meter
 from gammatune.engine.trainable import Joinable, ScoresTogether
 from gammatune.errors import JournalWarning
 from gammatune.journal.events import net_event
-from gammatune.records import Length, Rollout, Together
+from gammatune.records import Length, Outcome, Rollout, Together
 from gammatune.schedules import STILL
 from gammatune.tuning.run import Run
-from gammatune.tuning.states import Place, States
+from gammatune.tuning.scores import Scores
+from gammatune.tuning.states import Place, States, last_number
 from gammatune.tuning.teller import Teller
 
 
@@ -48,7 +49,27 @@ class Nets:
         if journal is not None and checksum is not None:
             journal.append(net_event(net, checksum))
 
-    def hear(self, request: Together) -> tuple[Meter, Meter]:
+    def say(self, request: Together, number: int, before: Outcome, scores: Scores) -> tuple[Outcome, Meter]:
+        """What they say together, as rollout `number`, the time apart; and what hearing others once more took.
+
+        before: the rollout before."""
+        meter, again = self._hear(request)
+        assert isinstance(self._training, ScoresTogether)
+        metrics, last = self._training.together(request.nets), request.nets[-1]
+        outcome = Outcome(
+            *(number, request.epoch, request.values, "ok", metrics, scores.together(metrics)),
+            *(0, 0, meter.evaluated, 0.0),
+            shape=STILL,
+            role="together",
+            origin=last_number(self.ended[last]),
+            leaves=before.leaves,
+            left=before.left,
+            net=last,
+            nets=request.nets,
+        )
+        return outcome, again
+
+    def _hear(self, request: Together) -> tuple[Meter, Meter]:
         """Those that were not heard yet: what that takes of the one that joins, and of the others once more."""
         training = self._training
         assert isinstance(training, ScoresTogether)

@@ -15,7 +15,7 @@ from gammatune.errors import JournalError, JournalWarning
 from gammatune.records import Outcome, Rollout
 from gammatune.tuning.checkpoints import BEGIN as BEGIN
 from gammatune.tuning.checkpoints import Checkpoints
-from gammatune.tuning.executor import Crew
+from gammatune.tuning.executor import Executor
 from gammatune.tuning.run import Run
 
 AGAIN = "again"  # the fork from which the members of an average are trained once more
@@ -98,7 +98,7 @@ class States:
         *,
         seed: int,
         checkpoints: Checkpoints | None,
-        executor: Crew | None,
+        executor: Executor | None,
         again: Callable[[Trained], Generator[Run, None, None]],
     ) -> None:
         self._training = training
@@ -207,6 +207,11 @@ class States:
             if members and self._pooled.get(name) != members:
                 yield from self._pool_again(name, members)
                 self._pooled[name] = list(members)
+
+    @property
+    def is_home(self) -> bool:
+        """The training stands where the course ends."""
+        return self.stands is self.home
 
     def go_home(self) -> None:
         """Put the training where the course ends; where that has not been reached again, as near as there is."""

@@ -5,74 +5,44 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 `Tuner` is sugar over the two.
 """
 
-import json
-import math
-import platform
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import partial
-from importlib import metadata
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gammatune.cost import Cost
 from gammatune.course import Schedule
-from gammatune.engine.ranks import PATIENCE
-from gammatune.engine.trainable import (
-    Advises,
-    Forkable,
-    HasDigest,
-    Joinable,
-    ScoresTogether,
-    Storable,
-    Where,
-)
+from gammatune.engine.trainable import Advises, Forkable, Joinable
 from gammatune.errors import AllDiverged, InvalidArgument, RankFailed
-from gammatune.journal.events import Event, begin_event, text_of
+from gammatune.journal.events import Event, end_event
 from gammatune.journal.history import Story
-from gammatune.journal.writer import Echo, Journal
-from gammatune.metrics.objectives import Objective, ObjectiveName, make_objective, rank
-from gammatune.policy import DEFAULT, registry
-from gammatune.policy.job import Job
+from gammatune.metrics.objectives import Objective
+from gammatune.policy import registry
 from gammatune.policy.lookahead import lookahead
-from gammatune.policy.registry import AnyPolicy as AnyPolicy
-from gammatune.policy.registry import PolicyName as PolicyName
-from gammatune.policy.registry import default_budget as default_budget
-from gammatune.policy.registry import name_of
 from gammatune.records import Outcome
-from gammatune.samplers.sampler import Sampler
-from gammatune.schedules import ScheduleName
 from gammatune.schedules import schedule as schedule_of
 from gammatune.seeds import stream
-from gammatune.space import Dimension, Space
-from gammatune.tuning.arguments import FEW_DECADES as FEW_DECADES
-from gammatune.tuning.arguments import AnySampler as AnySampler
 from gammatune.tuning.arguments import (
     Extent,
-    plugin_versions,
-    positive,
+    UsersLoop,
+    objective_of,
+    open_journal,
     process_ranks,
+    refuse_executor,
     sampler_of,
     searched,
-    torch_training,
-    whole,
 )
-from gammatune.tuning.arguments import Keep as Keep
-from gammatune.tuning.arguments import SamplerFactory as SamplerFactory
-from gammatune.tuning.arguments import around as around
-from gammatune.tuning.arguments import as_space as as_space
-from gammatune.tuning.arguments import open_journal as open_journal
-from gammatune.tuning.arguments import refuse_beside as refuse_beside
-from gammatune.tuning.arguments import total_of as total_of
 from gammatune.tuning.before import Before
-from gammatune.tuning.driver import Driver, Listener
-from gammatune.tuning.executor import Crew
+from gammatune.tuning.begin import begin
+from gammatune.tuning.driver import Driver
+from gammatune.tuning.faults import advise
+from gammatune.tuning.job import job_for
+from gammatune.tuning.options import Running, Search, whole, with_options
+from gammatune.tuning.other_ranks import OtherRanks
 from gammatune.tuning.rank_zero import agreed
-from gammatune.tuning.result import Result as Result
-from gammatune.tuning.resume import COMPARED, opening_taken, refuse_another_run, refuse_unlike
+from gammatune.tuning.result import Result
+from gammatune.tuning.resume import opening_taken, refuse_another_run
 from gammatune.tuning.run import Run
 from gammatune.tuning.signals import Terminated, terminating
 
@@ -94,51 +64,16 @@ class Tuner:
 
     model, optimizer: one or several (lists). state: whatever else changes while training (GradScaler, EMA,
     generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
+    multiplier: the searched lr scales what the user's own scheduler sets.
     epochs: the length of the course; left out, it is chosen, within `total_epochs` (what everything together may
     cost, in epochs) or within `time`. time: seconds, a ceiling on everything: what was chosen then depends on the
-    clock, and the run is not the same twice. reserve: seconds of it that are kept for what comes after the run.
+    clock, and the run is not the same twice.
     budget: the ceiling on compute, in multiples of a plain run: rollouts, evaluations, repeated epochs, all of it;
     1.5 for "lookahead", 12 for the others.
-    policy: "lookahead" (a few looks at rates, short trainings from the initial weights, then the course; it begins
-    where other trainings did best, and keeps the optimizer's own rate unless another is likely to be better),
-    "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the
-    best of `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
-    own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
-    schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
-    rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
-    Schedule-Free, gets it without being asked.
-    sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), of an installed package
-    (`gammatune.plugin`), or a function (space, generator) -> sampler; "lookahead" asks it only where more than
-    learning rates is searched. sampler_options: handed to one given by name.
-    objective: "kappa" (accuracy and loss together) and others (`gammatune.metrics.objectives.OBJECTIVES`).
-    space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
-    learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
-    multiplier: the searched lr scales what the user's own scheduler sets.
-    keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
-    patience: end the course early, with the short decay that `stop` gives, once so many of its epochs have brought no
-    better score; None: never. The score often rises only as the rate falls towards the end of the schedule, so that
-    a small patience may end a good course. Rollouts do not count.
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
-    run_dir: where to keep a journal; journal: one that is open already. facts: kept in its first line.
-    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
-    What one raises ends the run as an error of the loop body does.
-    tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
-    states of the random streams that their drawing moves.
-    at_once: of the rollouts of one decision, how many are chosen before the first of them has been heard of; with
-    more of them each knows less, and a crew can train them at the same time. 1 if not said.
-    crew: who does (`gammatune.tuning.executor`), for a training that is driven.
-    forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
-    memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
-    ranks: where torch.distributed trains one model in several processes, each runs this loop over its share of the
-    data, rank 0 decides, and examples are counted over all of them. None: the processes of the default group, where
-    one is initialised; a process group; or "off": this process trains a model of its own.
-    ensemble: spend a budget that pays for several trainings on several nets whose predictions are averaged
-    (`Tuner.ensemble`): each is one more pass of the loop, told by `run.net`; `run.evaluate` hears the average now and
-    then (`run.nets`).
-    new_model: a function that makes another net like `model`, with other initial weights, drawn from torch's random
-    stream; without it the nets differ by the order of their data alone.
-    guide: where the length is left open, the epochs that such a training usually has, by which they are shared
-    between more nets and longer ones; None: one net.
+    run_dir: where to keep a journal, and to go on with a run that was interrupted.
+    search, running: how it searches, and who hears of it and trains it (`Search`, `Running`). options: their fields,
+    one by one: `Tuner(..., policy="greedy")` is `Tuner(..., search=Search(policy="greedy"))`.
 
     Raises InvalidArgument, InvalidSpace, ConflictingControl, NotRestorable before any training. Leaving the
     `with` block early, by break or by an exception, puts the weights back to the last commit.
@@ -150,185 +85,85 @@ class Tuner:
         model: "nn.Module | Sequence[nn.Module] | None" = None,
         optimizer: "Optimizer | Sequence[Optimizer] | None" = None,
         training: Forkable | None = None,
-        epochs: int | None = None,
-        budget: float | None = None,
-        total_epochs: float | None = None,
-        time: float | None = None,
-        reserve: float = 0.0,
-        policy: AnyPolicy = DEFAULT,
-        schedule: ScheduleName | None = None,
-        sampler: AnySampler = "gamma",
-        sampler_options: Mapping[str, Any] | None = None,
-        objective: ObjectiveName | Objective = "kappa",
-        space: Space | Mapping[str, Dimension] | Sequence[str] | None = None,
         state: Sequence[Any] = (),
         multiplier: bool = False,
-        keep: Keep = "best",
-        patience: int | None = None,
+        epochs: int | None = None,
+        budget: float | None = None,
+        time: float | None = None,
         seed: int = 0,
         run_dir: str | None = None,
-        journal: Journal | Echo | None = None,
-        facts: Mapping[str, Any] | None = None,
-        listeners: Sequence[Listener] = (),
-        tape_bytes: int = 2**30,
-        forks: Where = "auto",
-        at_once: int = 1,
-        crew: Crew | None = None,
-        ranks: Any = None,
-        ensemble: bool = False,
-        new_model: "Callable[[], nn.Module] | None" = None,
-        guide: float | None = None,
+        search: Search | None = None,
+        running: Running | None = None,
+        **options: Any,
     ) -> None:
-        self._ranks = process_ranks(ranks)
+        given = with_options("Tuner", options, search or Search(), running or Running())
+        self._search: Search = given[0]
+        self._running: Running = given[1]
+        self._ranks = process_ranks(self._running.ranks)
         with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
             opened.push(self._tell_the_others)
-            self._take_extent(Extent.of(epochs, budget, total_epochs, time, policy))
-            self._take_limits(seed, keep, guide, patience, at_once, policy)
-            self._reserve, self._multiplier = reserve, multiplier
-            if crew is not None and training is None:
-                raise InvalidArgument("crew= trains by itself: give it a training=, not a loop of your own")
-            self.policy = registry.make_policy(policy)
-            asked = make_objective(objective) if isinstance(objective, str) else objective
-            self.space = searched(space, policy, training, model, optimizer, multiplier)
-            self._sampler, options = sampler_of(sampler, sampler_options, self.space, self.budget)
-            self._begin_to_listen(listeners, crew)
-            self._journal = self._opened_journal(journal, run_dir, opened)
-            self._begin = self._begin_event(policy, sampler, options, asked, schedule, ensemble, facts)
-            # late, since it puts hooks on the optimizer
-            self._training: Forkable = training or torch_training(
-                *(model, optimizer, self.space, state, multiplier, tape_bytes, forks, self._ranks)
+            refuse_executor(self._running, training, self._ranks)
+            self._begin_to_listen()
+            self._search = search = self._search.checked()
+            self._extent = Extent.of(epochs, budget, time, search)
+            self.seed = whole(seed, "seed", least=0)
+            self.policy = registry.make_policy(search.policy)
+            objective = objective_of(search)
+            own = UsersLoop(model, optimizer, state, multiplier)
+            self.space = searched(search, training, own)
+            self._sampler, sampler_options = sampler_of(search, self.space, self.budget)
+            self._open_the_journal(run_dir, opened)
+            self._begin = begin(
+                *(search, self._extent, self.seed, self.space, objective),
+                sampler_options=sampler_options,
+                multiplier=multiplier,
+                facts=self._running.facts,
             )
+            # late, since it puts hooks on the optimizer
+            self._training: Forkable = training or own.training(self.space, self._running, self._ranks)
             opened.callback(self._training.close)
-            if training is None:
-                self._complete_the_loop(ensemble, new_model, asked)
-            self._look_at_the_training(schedule, ensemble)
-            self._drive(asked, crew, opened)
+            said = own.complete(self._training, search, self._journal, objective) if training is None else []
+            if said:
+                told = self._begin["facts"]
+                self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
+            self._look_at_the_training()
+            self._drive(objective, opened)
             self._opened = opened.pop_all()
 
     # -- made
 
-    def _take_extent(self, given: Extent) -> None:
-        self.epochs, self.budget, self._open = given.epochs, given.budget, given.is_open
-        self.total_epochs, self.time = given.total_epochs, given.time
-
-    def _take_limits(
-        self, seed: Any, keep: Keep, guide: Any, patience: Any, at_once: Any, policy: AnyPolicy
-    ) -> None:
-        self.seed = whole(seed, "seed", least=0)
-        if keep not in ("best", "last"):
-            raise InvalidArgument(f"keep={keep!r}: write 'best' or 'last'")
-        self._keep = keep
-        self._guide = None if guide is None else positive(guide, "guide")
-        self._patience = None if patience is None else whole(patience, "patience", least=1)
-        if patience is not None:
-            registry.refuse_patience(policy, patience)
-        self._at_once = whole(at_once, "at_once", least=1)
-
-    def _begin_to_listen(self, listeners: Sequence[Listener], executor: Crew | None) -> None:
+    def _begin_to_listen(self) -> None:
         self._events: list[Event] = []
-        self._listeners = [self._note, *listeners]
         self._signals = ExitStack()
-        self._stopping = self._failed = self._compared = False
+        self._stopping = self._failed = False
         self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
-        if executor is not None:
-            refuse_beside(self._ranks, "crew=")
-        self._has_crew = executor is not None
 
-    def _opened_journal(
-        self, journal: Journal | Echo | None, run_dir: str | None, opened: ExitStack
-    ) -> Journal | Echo | None:
-        if journal is None and run_dir is not None:
-            journal = open_journal(run_dir, self._ranks)
-            opened.callback(journal.close)
-        return journal
+    def _open_the_journal(self, run_dir: str | None, opened: ExitStack) -> None:
+        self._journal = self._running.journal
+        if self._journal is None and run_dir is not None:
+            self._journal = open_journal(run_dir, self._ranks)
+            opened.callback(self._journal.close)
 
-    def _begin_event(
-        self,
-        policy: AnyPolicy,
-        sampler: AnySampler,
-        options: Mapping[str, Any],
-        objective: Objective,
-        schedule: ScheduleName | None,
-        ensemble: bool,
-        facts: Mapping[str, Any] | None,
-    ) -> dict[str, Any]:
-        versions = {name: metadata.version(name) for name in ("numpy", "torch")}
-        event = begin_event(
-            gammatune=metadata.version("gammatune"),
-            python=platform.python_version(),
-            versions=versions | plugin_versions(policy, sampler),
-            seed=self.seed,
-            epochs=self.epochs,
-            budget=self.budget,
-            policy=name_of(policy),
-            policy_version=registry.record_of(policy).version,
-            sampler=name_of(sampler),
-            sampler_options=options,
-            objective=objective.name,
-            lam=objective.lam,
-            space=list(self.space.lines),
-            keep=self._keep,
-            patience=self._patience,
-            at_once=self._at_once,
-            open=self._open,
-            total_epochs=self.total_epochs,
-            seconds=self.time,
-            schedule=schedule,
-            multiplier=self._multiplier,
-            ensemble=ensemble,
-            guide=self._guide,
-            facts=dict(facts or {}),
-        )
-        text_of(event)  # what the journal cannot hold is said now
-        return event
-
-    def _complete_the_loop(
-        self, ensemble: bool, new_model: "Callable[[], nn.Module] | None", objective: Objective
-    ) -> None:
-        """Of a loop of the user's own: several nets, and what was chosen for it."""
-        if new_model is not None and not ensemble:
-            raise InvalidArgument("new_model= goes with ensemble=True")
-        said: list[str] = []
-        if ensemble:
-            directory = None if self._journal is None else Path(self._journal.directory)
-            classes = "accuracy" in objective.needs
-            self._training.several(new_model, directory, probabilities=classes)  # type: ignore[attr-defined]
-            if new_model is None:
-                said.append(
-                    "Nets begin with the same weights and differ by the order of their data, without new_model=."
-                )
-        if isinstance(self._training, Advises):
-            said += self._training.said
-        if said:
-            told = self._begin["facts"]
-            self._begin["facts"] = told | {"said": [*told.get("said", ()), *said]}
-
-    def _look_at_the_training(self, schedule: ScheduleName | None, ensemble: bool) -> None:
+    def _look_at_the_training(self) -> None:
         training = self._training
-        if isinstance(training, Storable):
-            self._begin["structure"] = training.structure()
-        if self._ranks.world > 1:
-            self._begin["ranks"] = self._ranks.world
-            refuse_unlike(self._ranks.each("begins the run", self._beginning))
         own = training.base_schedule if isinstance(training, Advises) else "linear"
-        self._shape = schedule_of(schedule or own)
+        self._shape = schedule_of(self._search.schedule or own)
         self._before = Before(training, self.space)
-        self._begin["known"] = asdict(self._before.known)
-        if alternatives := self._before.alternatives:
-            self._begin["alternatives"] = [asdict(each) for each in alternatives]
-        self._nets = ensemble and self._ranks.world == 1 and isinstance(training, Joinable)
+        self._others = OtherRanks(self._ranks, training)
+        self._begin |= self._before.structure
+        self._begin |= self._others.compare(self._begin)
+        self._begin |= self._before.in_event
+        is_alone = self._ranks.world == 1
+        self._nets = bool(self._search.ensemble) and is_alone and isinstance(training, Joinable)
 
-    def _drive(self, objective: Objective, executor: Crew | None, opened: ExitStack) -> None:
+    def _drive(self, objective: Objective, opened: ExitStack) -> None:
+        executor = self._running.executor
         self._driver = Driver(
-            self._training,
-            objective,
-            epochs=self.epochs,
-            budget=self.budget,
-            seed=self.seed,
+            *(self._training, objective, self.epochs, self.budget, self.seed),
             journal=self._journal,
-            listeners=self._listeners,
-            crew=executor,
+            listeners=[self._note, *self._running.listeners],
+            executor=executor,
             ranks=self._ranks,
             own=self._before.own,
         )
@@ -337,8 +172,25 @@ class Tuner:
         self._past = None if self._journal is None else self._journal.past
         if self._past is not None:
             self._go_on(self._past)
-        self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
+        job = job_for(
+            *(self._search, self._extent, self._before, self._driver),
+            sampler=lambda k, space: self._sampler(space or self.space, stream(self.seed, "sampler", k)),
+            shape=self._shape,
+            nets=self._nets,
+            is_stopping=lambda: self._stopping,
+        )
+        self._runs = self._driver.runs(agreed(self.policy, self._ranks), job, self._say_begin)
         opened.callback(self._runs.close)
+
+    def _go_on(self, past: Story) -> None:
+        """Take up the run that the directory holds, if it is this one."""
+        refuse_another_run(past.begin, self._begin)
+        taken = opening_taken(past, self._begin)
+        if taken is not None:
+            self.policy = partial(lookahead, opening=taken)
+        self._nets &= bool(past.begin.get("ensemble", False))  # an older run knows of one net
+        versions = {name: self._begin[name] for name in ("gammatune", "python")}
+        self._driver.go_on(past, versions | {"torn": past.torn})
 
     # -- the loop
 
@@ -348,7 +200,7 @@ class Tuner:
         self._entered = True
         self._driver.clock.start()
         # there is something to save, or somebody to send home
-        if self._journal is not None or self._has_crew:
+        if self._journal is not None or self._running.executor is not None:
             self._signals.enter_context(terminating())
         return self
 
@@ -361,10 +213,10 @@ class Tuner:
         try:
             if not self._finished:
                 if error is not None:
-                    self._advise(error)
-                fault = self._leave(error)
+                    advise(self.current, error)
+                fault = self._others.leave(self._driver, self.current, error)
                 self.current = None
-                self._driver.go_home()
+                self._driver.states.go_home()
                 self._driver.keep()
                 if self._begun:
                     kind = kind if fault is None else RankFailed
@@ -377,17 +229,6 @@ class Tuner:
             self._closed = True
             with self._signals, self._opened:  # each is closed, whatever becomes of the others
                 pass
-
-    def _advise(self, error: BaseException) -> None:
-        """On an error of the body that may be the candidate's, where nobody has asked for that to be seen."""
-        run = self.current
-        if run is not None and run.may_be_at_fault(error):
-            values = ", ".join(f"{name}={value!r}" for name, value in run.values.items())
-            error.add_note(
-                f"It was raised in rollout {run.number}, under {values}. Where that blows up, it is no error of "
-                "yours: put the body of the loop into `with run.attempt():`, and the candidate counts as one that "
-                "diverged"
-            )
 
     def _say_end(self, how: str, error: BaseException | None) -> None:
         if error is None:
@@ -402,30 +243,6 @@ class Tuner:
                 f"The run is kept in {self._journal.directory}; the same call, with the same run directory, goes on "
                 "with it."
             )
-
-    def _leave(self, error: BaseException | None) -> RankFailed | None:
-        """Part from the other ranks before the course is complete; what ended the run, where one of them did."""
-        if self._ranks.world == 1:
-            return None
-        run = self.current
-        fault: RankFailed | None = None
-        if error is not None:
-            fault = self._ranks.fault(error, infeasible=run is not None and run.meter.infeasible)
-            if run is not None and (run.meter.infeasible or getattr(fault or error, "infeasible", False)):
-                self._driver.write_off(run, str(fault or error))
-        else:
-            try:
-                self._ranks.sum("leaves the loop", patience=PATIENCE)
-                return None
-            except RankFailed as failed:
-                fault = failed
-            except TimeoutError:
-                fault = RankFailed(
-                    "this rank has left the loop, and the others go on: break at the same place in all"
-                )
-                self._ranks.fault(InvalidArgument("it has left the loop before the others"))
-        self._driver.part()
-        return fault
 
     def __iter__(self) -> Iterator[Run]:
         while (run := self.ask()) is not None:
@@ -455,8 +272,8 @@ class Tuner:
         try:
             run = next(self._runs, None)
         except AllDiverged as failed:
-            self._driver.go_home()
-            cause = self._driver.cause_of(failed)
+            self._driver.states.go_home()
+            cause = self._driver.faults.cause_of(failed, self._driver.found)
             if cause is failed:
                 raise
         if cause is not None:
@@ -478,9 +295,8 @@ class Tuner:
         """Take in what `run.report` said. Raises MissingReport where it said nothing."""
         if run is not self.current:
             raise InvalidArgument("tell takes the run that ask gave last")
-        if self._ranks.world > 1:
-            self._stopping = any(self._ranks.each("reports", lambda: self._stopping))
-            self._look_whether_parted(run)
+        self._stopping = self._others.ask_whether_to_stop(self._stopping)
+        self._others.look_whether_parted(run)
         outcome = self._driver.tell(run)
         self.current = None
         return outcome
@@ -492,11 +308,30 @@ class Tuner:
     # -- what it came to
 
     @property
+    def epochs(self) -> int:
+        """The length of the course; where it is left open, what everything together may cost, in epochs."""
+        return self._extent.epochs
+
+    @property
+    def budget(self) -> float:
+        """The ceiling on compute, in plain runs of so many epochs."""
+        return self._extent.budget
+
+    @property
+    def total_epochs(self) -> float | None:
+        return self._extent.total_epochs
+
+    @property
+    def time(self) -> float | None:
+        """Seconds."""
+        return self._extent.time
+
+    @property
     def is_home(self) -> bool:
         """The training holds what `result` speaks of: the weights of the last commit, or of the end of the run.
 
         False in the midst of a rollout, and where a run that is gone on with failed before it was there again."""
-        return self._finished or self._driver.is_home
+        return self._finished or self._driver.states.is_home
 
     @property
     def objective(self) -> Objective:
@@ -518,7 +353,7 @@ class Tuner:
             tuple(found.verdicts),
             self.cost,
             self.seed,
-            Schedule.of(found.course, found.rollouts, found.members, multiplier=self._multiplier),
+            Schedule.of(found.course, found.rollouts, found.members, multiplier=self._begin["multiplier"]),
             members=found.members,
             decided=tuple(found.decided),
             nets=found.nets,
@@ -540,24 +375,6 @@ class Tuner:
         if event["event"] != "start":
             self._events.append({name: value for name, value in event.items() if name != "past"})
 
-    def _look_whether_parted(self, run: Run) -> None:
-        """Once, after the first stretch of the course: whether gradients are exchanged."""
-        if self._compared or not run.is_course or not isinstance(self._training, HasDigest):
-            return
-        self._compared = True
-        if len(set(self._ranks.each("reports", self._training.weights_digest))) > 1:
-            warnings.warn(
-                "the ranks began with the same weights and have others now: each trains a model of its own, and that "
-                "of rank 0 is scored and kept. Wrap the model in DistributedDataParallel, or pass ranks='off'",
-                stacklevel=3,
-            )
-
-    def _beginning(self) -> dict[str, Any]:
-        """What must be alike on all ranks."""
-        weights = self._training.weights_digest() if isinstance(self._training, HasDigest) else None
-        asked: dict[str, Any] = json.loads(text_of(self._begin))
-        return {**{name: asked.get(name) for name in (*COMPARED, "structure")}, "weights": weights}
-
     def _tell_the_others(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -573,79 +390,6 @@ class Tuner:
         else:
             self._driver.teller.tell(self._past.begin | {"past": True})
 
-    def _go_on(self, past: Story) -> None:
-        """Take up the run that the directory holds, if it is this one."""
-        refuse_another_run(past.begin, self._begin)
-        taken = opening_taken(past, self._begin)
-        if taken is not None:
-            self.policy = partial(lookahead, opening=taken)
-        self._nets &= bool(past.begin.get("ensemble", False))  # an older run knows of one net
-        versions = {name: self._begin[name] for name in ("gammatune", "python")}
-        self._driver.go_on(past, versions | {"torn": past.torn})
-
-    def _job(self) -> Job:
-        return Job(
-            epochs=self.epochs,
-            budget=self.budget,
-            sampler=self._sampler_of_decision,
-            rank=self._rank,
-            space=self.space,
-            beats=self._beats,
-            overfitted=self._overfitted,
-            own=self._before.own_values,
-            shape=self._shape,
-            stopping=lambda: bool(self._driver.clock.answer(lambda: float(self._stopping), 0.0)),
-            keep=self._keep,
-            patience=self._patience,
-            at_once=self._at_once,
-            now=self._driver.now,
-            scale=lambda: self.objective.name,
-            known=self._before.known,
-            alternatives=self._before.alternatives,
-            nets=self._nets,
-            asks_anew=not isinstance(self._training, ScoresTogether),
-            guide=self._guide,
-            open=self._open,
-            seconds_left=lambda: self._driver.clock.answer(self._seconds_left, math.inf),
-        )
-
-    def _seconds_left(self) -> float:
-        return math.inf if self.time is None else self.time - self._reserve - self._driver.clock.elapsed
-
-    def _beats(self, one: Outcome, other: Outcome) -> bool:
-        one, other = self._driver.now(one), self._driver.now(other)
-        if one.score is None or other.score is None:
-            return one.score is not None
-        needs = self.objective.needs
-        if all(name in outcome.metrics for outcome in (one, other) for name in needs):
-            return self.objective.beats(one.metrics, other.metrics, other.evaluated)
-        return one.score > other.score  # a score of the user's own
-
-    def _overfitted(self, later: Outcome, earlier: Outcome) -> bool:
-        needs = self.objective.needs
-        known = later.ok and all(name in o.metrics for o in (later, earlier) for name in needs)
-        return known and self.objective.overfitted(later.metrics, earlier.metrics)
-
-    def _sampler_of_decision(self, decision: int, space: Space | None) -> Sampler:
-        return self._sampler(space or self.space, stream(self.seed, "sampler", decision))
-
-    def _rank(self, outcome: Outcome) -> tuple[float, ...]:
-        score = self._driver.now(outcome).score
-        return rank(-math.inf if score is None else score, outcome.metrics)
-
     def _end_event(self, how: str) -> dict[str, Any]:
         self._driver.clock.stop()
-        cost = self.cost
-        return {
-            "event": "end",
-            "how": how,
-            "trained": cost.trained,
-            "evaluated": cost.evaluated,
-            "seconds": cost.seconds,
-            "plain_runs": cost.plain_runs,
-            "plain_epochs": cost.plain_epochs,
-            "repeated": cost.repeated,
-            "plain_processor": cost.plain_processor,
-            "asked": [],
-            **self._driver.clock.times(),
-        }
+        return end_event(how, self.cost, self._driver.clock.times())

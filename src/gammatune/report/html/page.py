@@ -29,7 +29,7 @@ from gammatune.report.several import nets_of
 from gammatune.report.wording import compares, cost_in_words, objective_in_words, settings_in_words, state_of
 
 if TYPE_CHECKING:
-    from gammatune.tuning.tuner import Result
+    from gammatune.tuning.result import Result
 
 NAME = "report.html"  # in the run directory, where no other is given
 

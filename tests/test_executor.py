@@ -1,4 +1,4 @@
-"""A crew trains what a policy says is next; nothing of it is to be seen in the result."""
+"""An executor trains what a policy says is next; nothing of it is to be seen in the result."""
 
 import math
 import random
@@ -17,10 +17,11 @@ from gammatune.cost import Meter
 from gammatune.engine.ranks import SINGLE, Single
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.records import Ahead, Fork, Rollout, Values
-from gammatune.testing.fakes import FakeCrew, FakeTraining
+from gammatune.testing.fakes import FakeExecutor, FakeTraining
+from gammatune.tuning.arguments import refuse_beside
 from gammatune.tuning.executor import Task
 from gammatune.tuning.signals import Terminated
-from gammatune.tuning.tuner import Tuner, refuse_beside
+from gammatune.tuning.tuner import Tuner
 
 POLICIES: list[dict[str, Any]] = [
     {"policy": "lookahead", "budget": 1.5, "epochs": 6},
@@ -76,32 +77,34 @@ def test_only_the_seed_and_how_many_are_chosen_together_count(
 
     options = {**options, "seed": seed, "at_once": at_once}
     alone, rollouts, lived = run(make(), **options)
-    crew = FakeCrew(make, any_order, forgets)
-    together, same_rollouts, same_life = run(make(), crew=crew, **options)
+    executor = FakeExecutor(make, any_order, forgets)
+    together, same_rollouts, same_life = run(make(), executor=executor, **options)
     assert same_rollouts == rollouts
     assert same_life == lived
     assert together.result.schedule == alone.result.schedule
     assert together.result.verdicts == alone.result.verdicts
-    assert crew.closed
-    assert bool(crew.trained) == (options["policy"] != "once")
+    assert executor.closed
+    assert bool(executor.trained) == (options["policy"] != "once")
     # once for all that begin from one fork, however many are chosen together
     assert (
-        len(crew.begun) == len(set(crew.begun)) or options["policy"] != "lookahead" or options["budget"] > 2
+        len(executor.begun) == len(set(executor.begun))
+        or options["policy"] != "lookahead"
+        or options["budget"] > 2
     )
 
 
 @given(options=st.sampled_from(POLICIES[:3]), at_once=st.integers(2, 5), share=st.floats(0.05, 0.95))
 @settings(max_examples=25, deadline=None)
-def test_a_run_with_a_crew_is_gone_on_with(options: dict[str, Any], at_once: int, share: float) -> None:
+def test_a_run_with_an_executor_is_gone_on_with(options: dict[str, Any], at_once: int, share: float) -> None:
     """Left in the midst of a decision too: what was told is not trained again."""
 
     def make() -> FakeTraining:
         return FakeTraining(examples=1000, steps=100)
 
-    def crew() -> FakeCrew:
-        return FakeCrew(make, lambda tasks: tasks[::-1])
+    def executor() -> FakeExecutor:
+        return FakeExecutor(make, lambda tasks: tasks[::-1])
 
-    _, rollouts, lived = run(make(), crew=crew(), at_once=at_once, **options)
+    _, rollouts, lived = run(make(), executor=executor(), at_once=at_once, **options)
     leave_at = int(share * len(rollouts))
     count = 0
 
@@ -116,9 +119,9 @@ def test_a_run_with_a_crew_is_gone_on_with(options: dict[str, Any], at_once: int
         options = {**options, "at_once": at_once, "run_dir": str(Path(home) / "run")}
         if leave_at:
             with pytest.raises(Left):
-                run(make(), crew=crew(), listeners=[listen], **options)
-        second = crew()
-        _, again, alive = run(make(), crew=second, **options)
+                run(make(), executor=executor(), listeners=[listen], **options)
+        second = executor()
+        _, again, alive = run(make(), executor=second, **options)
         assert again == rollouts
         assert alive == lived
         assert all(number >= leave_at for number in second.trained)
@@ -126,7 +129,7 @@ def test_a_run_with_a_crew_is_gone_on_with(options: dict[str, Any], at_once: int
             run(make(), **{**options, "at_once": 1})
 
 
-def test_a_crew_is_told_of_equal_shares_of_what_is_left() -> None:
+def test_an_executor_is_told_of_equal_shares_of_what_is_left() -> None:
     told: list[Task] = []
 
     def listen(tasks: Sequence[Task]) -> Sequence[Task]:
@@ -142,7 +145,14 @@ def test_a_crew_is_told_of_equal_shares_of_what_is_left() -> None:
         yield rollouts[0]
         yield rollouts[1]
 
-    run(FakeTraining(), policy=policy, epochs=1, budget=3.0, at_once=2, crew=FakeCrew(FakeTraining, listen))
+    run(
+        FakeTraining(),
+        policy=policy,
+        epochs=1,
+        budget=3.0,
+        at_once=2,
+        executor=FakeExecutor(FakeTraining, listen),
+    )
     assert [task.allowance for task in told] == [pytest.approx((330 - 110) / 2 - 10)] * 2
     assert [task.number for task in told] == [1, 2]
 
@@ -160,11 +170,11 @@ class Faulty(FakeTraining):
 
 
 def test_what_the_users_code_raises_comes_out_and_the_weights_go_back() -> None:
-    training, crew = FakeTraining(), FakeCrew(Faulty)
+    training, executor = FakeTraining(), FakeExecutor(Faulty)
     with pytest.raises(ZeroDivisionError, match="user's loss"):
-        run(training, policy="greedy", epochs=2, budget=6.0, sampler="grid", at_once=6, crew=crew)
+        run(training, policy="greedy", epochs=2, budget=6.0, sampler="grid", at_once=6, executor=executor)
     assert training.progress == []
-    assert crew.closed
+    assert executor.closed
 
 
 def test_what_is_raised_under_a_candidate_alone_is_its_outcome() -> None:
@@ -176,9 +186,9 @@ def test_what_is_raised_under_a_candidate_alone_is_its_outcome() -> None:
         "sampler": "grid",
         "at_once": 6,
     }
-    alone, crew = Faulty(below=1e-3), FakeCrew(lambda: Faulty(below=1e-3))
+    alone, executor = Faulty(below=1e-3), FakeExecutor(lambda: Faulty(below=1e-3))
     _, rollouts, _ = run(alone, **options)
-    assert run(FakeTraining(), crew=crew, **options)[1] == rollouts
+    assert run(FakeTraining(), executor=executor, **options)[1] == rollouts
     failed = [outcome for outcome in rollouts if outcome.raised]
     assert {o.note for o in failed} == {"ZeroDivisionError: in the user's loss"}
     assert len(failed) == 4
@@ -193,11 +203,11 @@ class AskedToEnd(FakeTraining):
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_process_that_is_asked_to_end_sends_its_crew_home_first() -> None:
-    crew = FakeCrew(AskedToEnd)
+def test_a_process_that_is_asked_to_end_sends_its_executor_home_first() -> None:
+    executor = FakeExecutor(AskedToEnd)
     with pytest.raises(Terminated):
-        run(FakeTraining(), crew=crew, at_once=4, policy="greedy", budget=5.0, epochs=3)
-    assert crew.closed
+        run(FakeTraining(), executor=executor, at_once=4, policy="greedy", budget=5.0, epochs=3)
+    assert executor.closed
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -208,21 +218,21 @@ def test_a_policy_that_asks_for_something_else_than_it_said_is_told_so() -> None
         yield Rollout({"lr": 0.3}, 0, "here")
 
     with pytest.raises(AssertionError, match="another rollout"):
-        run(FakeTraining(), policy=policy, epochs=1, budget=3.0, crew=FakeCrew(FakeTraining))
+        run(FakeTraining(), policy=policy, epochs=1, budget=3.0, executor=FakeExecutor(FakeTraining))
 
 
-def test_a_crew_needs_a_training_that_can_be_driven() -> None:
-    with pytest.raises(InvalidArgument, match="crew= trains by itself"):
-        Tuner(model=object(), optimizer=object(), epochs=1, crew=FakeCrew(FakeTraining))  # type: ignore[arg-type]
+def test_an_executor_needs_a_training_that_can_be_driven() -> None:
+    with pytest.raises(InvalidArgument, match="executor= trains by itself"):
+        Tuner(model=object(), optimizer=object(), epochs=1, executor=FakeExecutor(FakeTraining))  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="at_once=0"):
         Tuner(training=FakeTraining(), space=["lr=0.1:1:log"], epochs=1, at_once=0)
 
 
-def test_several_ranks_and_a_crew_do_not_go_together() -> None:
+def test_several_ranks_and_an_executor_do_not_go_together() -> None:
     class Two(Single):
         world = 2
 
-    for option in ("crew=", "parallel='ray'"):
+    for option in ("executor=", "parallel='ray'"):
         with pytest.raises(InvalidArgument, match="and 2 processes train each of them together: leave"):
             refuse_beside(Two(), option)
         refuse_beside(SINGLE, option)
