@@ -170,7 +170,6 @@ class BoTorch(Encoded):
         import torch
 
         super().__init__(space, seed, startup)
-        torch.set_num_threads(1)
         torch.manual_seed(seed)
 
     def ask(self) -> Params:

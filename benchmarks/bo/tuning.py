@@ -19,37 +19,32 @@ some logarithms (lost 0.02 +- 0.02), the first trial in the middle of all ranges
 Run:  python benchmarks/bo/tuning.py --out benchmarks/results/bo_tuning.json
 """
 
-import argparse
 import functools
 import importlib
-import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-from machine import machine  # noqa: E402
-from optuna.distributions import (  # noqa: E402
+import harness
+import numpy as np
+from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from peers import METHODS, Study, quiet  # noqa: E402
-from problems import LR, Instance, Params, Problem  # noqa: E402
+from peers import METHODS, Study, quiet
+from problems import LR, Instance, Params, Problem
 
-from gammatune.integrations.optuna import GammaSampler  # noqa: E402
-from gammatune.samplers.bayes import expected_improvement  # noqa: E402
-from gammatune.surrogate.gamma import GammaProcess  # noqa: E402
-from gammatune.surrogate.quadrature import ThetaPrior  # noqa: E402
+from gammatune.integrations.optuna import GammaSampler
+from gammatune.samplers.bayes import expected_improvement
+from gammatune.surrogate.gamma import GammaProcess
+from gammatune.surrogate.quadrature import ThetaPrior
 
 
 def instance(
@@ -323,12 +318,10 @@ def replaced(variant: dict[str, Any]) -> Callable[[], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="eight times as many of the rates' problems")
+    parser = harness.arguments(__doc__, seeds=3)  # eight times as many of the rates' problems
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--variants", default="", help="by semicolons; all where nothing is said")
     parser.add_argument("--groups", default="", help="by commas")
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     chosen = [p for p in problems() if not args.groups or p.group in args.groups.split(",")]
     names = args.variants.split(";") if args.variants else list(VARIANTS)
@@ -365,9 +358,9 @@ def main() -> None:
                 print(f"{name:18} {group:6} {shown}  {rows[name][group]['ms']:.1f} ms", flush=True)
             restore()
             if args.out:
-                about = {"command": "python benchmarks/bo/tuning.py " + " ".join(sys.argv[1:]), "at": AT}
-                about |= machine("gammatune", "optuna", "numpy", "scipy")
-                args.out.write_text(json.dumps({**about, "variants": rows}, indent=1) + "\n")
+                about = {"command": harness.command(), "at": AT}
+                about |= harness.machine("gammatune", "optuna", "numpy", "scipy")
+                harness.save(args.out, {**about, "variants": rows})
 
 
 if __name__ == "__main__":
