@@ -10,7 +10,6 @@ that only goes forward, of one that is trained on.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -114,17 +113,17 @@ def plain(net: Net, seed: int) -> tuple[float, float]:
     judged = torch.utils.data.DataLoader(select, net.batch)
     seconds = [0.0, 0.0]
     for _ in range(net.epochs):
-        began = time.process_time()
-        model.train()
-        for x, y in loader:
-            optimizer.zero_grad()
-            loss(model(x), y).backward()
-            optimizer.step()
-        seconds[0] += (between := time.process_time()) - began
-        model.eval()
-        with torch.no_grad():
+        with harness.timed() as training:
+            model.train()
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss(model(x), y).backward()
+                optimizer.step()
+        with harness.timed() as judging, torch.no_grad():
+            model.eval()
             sum(float(loss(output := model(x), y)) + float((output.argmax(1) == y).sum()) for x, y in judged)
-        seconds[1] += time.process_time() - between
+        seconds[0] += training.processor
+        seconds[1] += judging.processor
     return seconds[0], seconds[1]
 
 
@@ -132,12 +131,12 @@ def tuned(net: Net, seed: int) -> tuple[float, Any]:
     """Processor seconds of `fit`, and its cost."""
     train, select = data(net, seed)
     torch.manual_seed(seed)
-    began = time.process_time()
-    result = gammatune.fit(
-        net.make(), train, select, epochs=net.epochs, batch_size=net.batch, budget=BUDGET, seed=seed,
-        optimizer=OPTIMIZERS[net.optimizer], progress=False, device="cpu",
-    )  # fmt: skip
-    return time.process_time() - began, result.cost
+    with harness.timed() as took:
+        result = gammatune.fit(
+            net.make(), train, select, epochs=net.epochs, batch_size=net.batch, budget=BUDGET, seed=seed,
+            optimizer=OPTIMIZERS[net.optimizer], progress=False, device="cpu",
+        )  # fmt: skip
+    return took.processor, result.cost
 
 
 def measure(net: str, seed: int) -> dict[str, float]:

@@ -27,7 +27,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -115,25 +114,23 @@ def compute(file: Path, cells: harness.Cells, set: str, seed: int, method: str) 
     key = (set, "gammatune", seed)
     own = [row.get("seconds", 0.0) for row in cells if (row["set"], row["method"], row["seed"]) == key]
     model = rivals(classify, max([LEAST_SECONDS, *own]), seed)[method]
-    began = time.perf_counter()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), harness.timed() as took:
         warnings.simplefilter("ignore")  # that they did not converge is theirs to say
         quality = float(model(x, y, x_report, y_report))
-    return {"quality": quality, "seconds": round(time.perf_counter() - began, 2)}
+    return {"quality": quality, "seconds": round(took.wall, 2)}
 
 
 def ours(name: str, file: Path, seed: int) -> harness.Row:
     limit = [] if name in TABLES else ["--limit", str(LIMIT)]
     target = ["--target", TABLES[name][1]] if name in TABLES else []
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, harness.timed() as took:
         end = ("--seed", str(seed), "--no-compare", "--json", "--run-dir", f"{folder}/run")
         story = harness.in_a_process("-m", "gammatune.cli", "train", str(file), *target, *limit, *end)
-    whole, report = time.perf_counter() - began, story["report"]
+    report = story["report"]
     return {
         "quality": report.get("accuracy", report.get("r2")),
         "seconds": round(story["end"]["seconds"], 2),
-        "seconds_whole": round(whole, 2),
+        "seconds_whole": round(took.wall, 2),
         "model": story["begin"]["facts"]["model"],
         "epochs": story["begin"]["epochs"],
         "failed": story["failed"],

@@ -147,10 +147,9 @@ def share(epochs: int, steps: int) -> dict[str, float]:
             optimizer.step()
 
     def bare_epoch() -> float:
-        with unhooked(optimizer):
-            started = time.perf_counter()
+        with unhooked(optimizer), harness.timed() as took:
             body(data)
-            return time.perf_counter() - started
+        return took.wall
 
     with tempfile.TemporaryDirectory() as directory:
         tuner = gammatune.Tuner(
@@ -208,10 +207,13 @@ def fork_cost(
         training.capture("fork")
         training.restore("fork")
 
-    plain_times, our_times = [], []
+    plain_times: list[float] = []
+    our_times: list[float] = []
     for _ in range(repeats):
-        plain_times.append(timed(plain))
-        our_times.append(timed(ours))
+        for body, times in ((plain, plain_times), (ours, our_times)):
+            with harness.timed() as took:
+                body()
+            times.append(1e3 * took.wall)
     training.close()
     return {
         "net": name,
@@ -253,13 +255,6 @@ def resident() -> float:
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def timed(function: Callable[[], None]) -> float:
-    """Milliseconds."""
-    started = time.perf_counter()
-    function()
-    return (time.perf_counter() - started) * 1e3
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ import harness
 import torch
 import torch.distributed as dist
 from harness import spread
+from overhead import unhooked
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -46,9 +47,9 @@ def measure(rank: int, meeting: str, steps: int, epochs: int, out: str) -> None:
     group = ProcessGroup()
     times = []
     for _ in range(steps * epochs):
-        began = time.perf_counter()
-        group.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
-        times.append((time.perf_counter() - began) * 1e6)
+        with harness.timed() as took:
+            group.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
+        times.append(1e6 * took.wall)
     found["exchange_us"] = spread(times)
     if rank == 0:
         Path(out).write_text(json.dumps(found))
@@ -67,23 +68,18 @@ def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
     data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(steps)]
 
     def body(source: Any) -> tuple[float, float]:
-        began, used = time.perf_counter(), time.process_time()
-        for x, y in source:
-            started = time.perf_counter()
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-            time.sleep(max(0.0, seconds - (time.perf_counter() - started)))
-        spent = time.perf_counter() - began, time.process_time() - used
-        return spent[0] / steps * 1e6, spent[1] / steps * 1e6
+        with harness.timed() as took:
+            for x, y in source:
+                started = time.perf_counter()
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+                time.sleep(max(0.0, seconds - (time.perf_counter() - started)))
+        return took.wall / steps * 1e6, took.processor / steps * 1e6
 
     def plain() -> tuple[float, float]:
-        hooks = optimizer._optimizer_step_pre_hooks.copy()
-        optimizer._optimizer_step_pre_hooks.clear()
-        try:
+        with unhooked(optimizer):
             return body(data)
-        finally:
-            optimizer._optimizer_step_pre_hooks.update(hooks)
 
     plain_times: list[tuple[float, float]] = []
     tuned_times: list[tuple[float, float]] = []

@@ -18,7 +18,6 @@ import argparse
 import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -115,9 +114,9 @@ def asking(net: Net, batch: int) -> dict[str, float]:
     one, x = whole.members[0], torch.randn(batch, *net.shape)
 
     def seconds(model: nn.Module, given: Tensor) -> float:
-        began = time.perf_counter()
-        model(given)
-        return time.perf_counter() - began
+        with harness.timed() as took:
+            model(given)
+        return took.wall
 
     taken = [(seconds(one, x), seconds(whole, x)) for _ in range(PASSES)]
     alone, together = (statistics.mean(sorted(each)[: PASSES // 10]) for each in zip(*taken, strict=True))

@@ -14,7 +14,6 @@ expected but the saved Python of small steps. On a GPU the time of the clock.
 
 import json
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -109,12 +108,11 @@ def compare(name: str, members: int, device: torch.device, *, most: int, n: int)
 
 def timed(body: Callable[[], None], device: torch.device) -> float:
     """Seconds."""
-    now = time.process_time if device.type == "cpu" else time.perf_counter
     wait(device)
-    started = now()
-    body()
-    wait(device)
-    return now() - started
+    with harness.timed() as took:
+        body()
+        wait(device)
+    return took.processor if device.type == "cpu" else took.wall
 
 
 def wait(device: torch.device) -> None:

@@ -16,7 +16,6 @@ Run:  python benchmarks/suggestion.py --repeats 30 --out benchmarks/results/sugg
 """
 
 import os
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -42,14 +41,6 @@ def data(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return X, (-np.sin(3 * x) - x**2 + 0.7 * x).mean(axis=1) + 0.2 * rng.standard_normal(n)
 
 
-def now() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
-
-
-def since(began: tuple[float, float]) -> tuple[float, float]:
-    return time.perf_counter() - began[0], time.process_time() - began[1]
-
-
 def ours(name: str) -> Suggestion:
     def suggest(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
         space = Space({f"x{j}": Float(0.0, 1.0) for j in range(X.shape[1])})
@@ -61,9 +52,9 @@ def ours(name: str) -> Suggestion:
             values = sampler.ask()
             assert values is not None
             sampler.tell(Observation(values, float(score)))
-        began = now()
-        sampler.ask()
-        return since(began)
+        with harness.timed() as took:
+            sampler.ask()
+        return took.wall, took.processor
 
     return suggest
 
@@ -78,9 +69,9 @@ def optuna_gp(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
     for u, score in zip(X, y, strict=True):
         params = {f"x{j}": float(u[j]) for j in range(len(u))}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=kinds, value=float(score)))
-    began = now()
-    study.ask(kinds)
-    return since(began)
+    with harness.timed() as took:
+        study.ask(kinds)
+    return took.wall, took.processor
 
 
 def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
@@ -94,14 +85,14 @@ def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float
     torch.manual_seed(seed)
     points, scores = torch.tensor(X), torch.tensor(y)[:, None]
     bounds = torch.stack([torch.zeros(X.shape[1]), torch.ones(X.shape[1])]).double()
-    began = now()
-    model = SingleTaskGP(points, scores)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    best = model.posterior(points).mean.max()
-    optimize_acqf(
-        LogExpectedImprovement(model, best_f=best), bounds=bounds, q=1, num_restarts=10, raw_samples=256
-    )
-    return since(began)
+    with harness.timed() as took:
+        model = SingleTaskGP(points, scores)
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        best = model.posterior(points).mean.max()
+        optimize_acqf(
+            LogExpectedImprovement(model, best_f=best), bounds=bounds, q=1, num_restarts=10, raw_samples=256
+        )
+    return took.wall, took.processor
 
 
 Case = tuple[str, Suggestion, int, int]  # method, how, n, d

@@ -20,7 +20,6 @@ the latter two from the rows alone, `--only GROUP,...`, `--methods NAME,...` and
 """
 
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -30,7 +29,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import harness
 import numpy as np
-from peers import METHODS, quiet
+from peers import METHODS, followed, quiet
 from problems import GROUPS, Problem, problems
 from scipy import stats
 
@@ -80,23 +79,8 @@ def measured(problem: Problem, seed: int, method: str, trials: int | None) -> Ro
     n = trials or problem.n
     made = problem.make(seed)
     search = METHODS[method](made.space, seed, n)
-    best, held, regret, seconds = np.inf, 1.0, [], []
-    for i in range(n):
-        began = time.perf_counter(), time.process_time()
-        params = search.ask()
-        seconds.append((time.perf_counter() - began[0], time.process_time() - began[1]))
-        score = made.score(params, i)
-        began = time.perf_counter(), time.process_time()
-        search.tell(params, score)
-        # what a search does when it is told belongs to its next suggestion
-        seconds[-1] = (
-            seconds[-1][0] + time.perf_counter() - began[0],
-            seconds[-1][1] + time.process_time() - began[1],
-        )
-        if score < best:
-            best, held = score, made.regret(params)
-        regret.append(held)
-    wall, processor = np.array(seconds).T * 1e3
+    regret, seconds = followed(made, search, n)
+    wall, processor = seconds.T * 1e3
     return {
         "regret": [harness.rounded(float(regret[i - 1])) for i in AT if i <= n],
         "ms": {str(i): [round(float(wall[a:i].mean()), 2), round(float(processor[a:i].mean()), 2)]

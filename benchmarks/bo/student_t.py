@@ -24,7 +24,7 @@ import harness
 import numpy as np
 import problems as measured
 import tuning
-from peers import Encoded, Params, quiet
+from peers import Encoded, Params, followed, quiet
 from problems import Problem
 from scipy import stats
 
@@ -78,17 +78,7 @@ class Search(Encoded):
 
 def run(problem: Problem, seed: int, student: bool) -> list[float]:
     made = problem.make(seed)
-    search = Search(dict(made.space), seed, student)
-    best, held = math.inf, 1.0
-    regret = []
-    for i in range(TRIALS):
-        params = search.ask()
-        score = made.score(params, i)
-        search.tell(params, score)
-        if score < best:
-            best, held = score, made.regret(params)
-        regret.append(held)
-    return regret
+    return followed(made, Search(dict(made.space), seed, student), TRIALS)[0]
 
 
 def main() -> None:

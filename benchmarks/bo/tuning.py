@@ -23,7 +23,6 @@ import functools
 import importlib
 import math
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from peers import METHODS, Study, quiet
+from peers import METHODS, Study, followed, quiet
 from problems import LR, Instance, Params, Problem
 
 from gammatune.integrations.optuna import GammaSampler
@@ -272,7 +271,7 @@ AT = (5, 8, 12, 20, 50)
 
 
 def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[float], float]:
-    """The normalised regret after each trial, and the seconds of processor time an `ask` took."""
+    """The normalised regret after each trial, and the seconds of processor time a suggestion took."""
     made = problem.make(seed)
     if "method" in variant:
         method = METHODS[variant["method"]](made.space, seed, problem.n)
@@ -284,18 +283,8 @@ def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[floa
         if "margin" in variant:
             sampler._margin = variant["margin"]
         method = Study(made.space, sampler)
-    best, held, seconds = math.inf, 1.0, 0.0
-    regret: list[float] = []
-    for i in range(problem.n):
-        began = time.process_time()
-        params = method.ask()
-        seconds += time.process_time() - began
-        score = made.score(params, i)
-        method.tell(params, score)
-        if score < best:
-            best, held = score, made.regret(params)
-        regret.append(held)
-    return regret, seconds / problem.n
+    regret, seconds = followed(made, method, problem.n)
+    return regret, float(seconds[:, 1].mean())
 
 
 def replaced(variant: dict[str, Any]) -> Callable[[], None]:

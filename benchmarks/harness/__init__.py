@@ -1,6 +1,7 @@
 """The one harness of benchmarks/ and experiments/: cells, seeds, intervals, result files. It knows no network.
 
     cells.py        a file of JSON lines, a cell a line, written as it comes; what is there is not computed again
+    clocks.py       seconds, by the clock and of the processor
     commands.py     the options that scripts share, the command of a result file, other processes
     machine.py      where a number was measured: processor, cores, versions
     numbers.py      geometric means, bootstrap and t-intervals, quartiles
@@ -33,6 +34,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 from harness.cells import Cells, Row, append, each, read, seed_all, sweep  # noqa: E402 (after the thread counts)
+from harness.clocks import timed  # noqa: E402
 from harness.commands import about, arguments, command, in_a_process  # noqa: E402
 from harness.machine import machine  # noqa: E402
 from harness.numbers import (  # noqa: E402
@@ -69,4 +71,5 @@ __all__ = [
     "spread",
     "sweep",
     "t_half",
+    "timed",
 ]
