@@ -95,7 +95,7 @@ def main() -> None:
         for seed in range(args.seeds)
         for k in CHOICES
     ]
-    harness.sweep(cells, keys, run, minutes=args.minutes, processes=args.jobs)
+    harness.sweep(cells, keys, run, **harness.bounds(args))
     about = {"benchmark": "at_once", "command": harness.command()}
     about |= harness.machine("gammatune", "torch", "numpy", "scikit-learn") | {"epochs": args.epochs}
     harness.save(args.out, {**about, "rows": table(cells)}, by_line=True)

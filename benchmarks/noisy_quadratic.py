@@ -59,7 +59,7 @@ class Tuned:
 @dataclass
 class Ran:
     """What one policy came to under one seed. cost: plain runs. lr: of the first epoch of the course, for
-    "lookahead" that of its first walk. at_rate: see above; only of "lookahead", which keeps its rate."""
+    "lookahead" that of its first trial. at_rate: see above; only of "lookahead", which keeps its rate."""
 
     problem: str
     steps: int
@@ -119,7 +119,7 @@ def follow(problem: str, steps: int, policy: str, budget: float, seed: int, best
             run.report(**run.evaluate())
     result, alone = tuner.result, None
     lr = float(result.course[0].values["lr"])
-    if policy == "lookahead":  # where it walked twice, the averaged course is faster from the same choice on
+    if policy == "lookahead":  # where it trained twice, the averaged course is faster from the same choice on
         lr = next(float(o.values["lr"]) for o in result.rollouts if o.batches == steps and o.shape(1.0) > 0)
         progress = (np.arange(EPOCHS * steps) + 0.5) / (EPOCHS * steps)
         alone = float(final_loss(h, mu, np.array([lr]), SCHEDULES["linear with warm-up"](progress))[0])

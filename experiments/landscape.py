@@ -270,7 +270,9 @@ def main() -> None:
     for name in TASKS:
         keys = [{"task": name, "seed": seed} for seed in range(args.seeds)]
         work = partial(landscape, args.directory)
-        harness.sweep(held, keys, work, processes=args.jobs, say=lambda row: f"{row['task']} {row['seed']}")
+        harness.sweep(
+            held, keys, work, **harness.bounds(args), say=lambda row: f"{row['task']} {row['seed']}"
+        )
         cells = [row for row in held if row["task"] == name and "failed" not in row]
         found[name] = {"summary": summary(cells), "cells": cells}
         text = found[name]["summary"]

@@ -49,7 +49,7 @@ def main() -> None:
     for own in (False, True):
         for steps in args.steps:
             keys = [{"own": own, "steps": steps, "seed": seed} for seed in range(args.seeds)]
-            harness.sweep(cells, keys, run, processes=args.jobs)
+            harness.sweep(cells, keys, run, **harness.bounds(args))
             here = [
                 row for row in cells if (row["own"], row["steps"]) == (own, steps) and "failed" not in row
             ]

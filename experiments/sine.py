@@ -102,7 +102,9 @@ def main() -> None:
     cells = harness.Cells.beside(args.out, "search", "seed")
     for name in ("random", "grid 10", "grid 12", "grid 10 shifted", *example.BAYES):
         keys = [{"search": name, "seed": seed} for seed in range(args.seeds)]
-        harness.sweep(cells, keys, run, processes=args.jobs, say=lambda row: f"{row['search']} {row['seed']}")
+        harness.sweep(
+            cells, keys, run, **harness.bounds(args), say=lambda row: f"{row['search']} {row['seed']}"
+        )
         here = [row for row in cells if row["search"] == name and "failed" not in row]
         regrets[name] = np.array([row["own"] for row in here])
         if name not in example.BAYES:

@@ -226,9 +226,7 @@ def main() -> None:
     args = harness.arguments(__doc__, OUT, minutes=15.0, jobs=1).parse_args()
     cells = harness.Cells.beside(args.out, "name", held="curves")
     keys = [{"name": curve.name} for curve in CURVES]
-    harness.sweep(
-        cells, keys, compute, minutes=args.minutes, processes=args.jobs, say=lambda row: str(row["name"])
-    )
+    harness.sweep(cells, keys, compute, **harness.bounds(args), say=lambda row: str(row["name"]))
     about = {
         "command": "python benchmarks/bo/curves.py",
         "seeds": SEEDS,

@@ -235,7 +235,7 @@ def main() -> None:
             if method in args.methods.split(",")
         ]
         work = partial(run, 8 if args.smoke else None)
-        harness.sweep(rows, keys, work, minutes=args.minutes, processes=args.jobs, say=said)
+        harness.sweep(rows, keys, work, **harness.bounds(args), say=said)
     made = report([row for row in rows if "failed" not in row], "python benchmarks/bo/run.py")
     harness.save(args.out, made, by_line=True)
     args.out.with_suffix(".md").write_text(markdown(made))

@@ -20,7 +20,7 @@ A benchmark in ten lines, which may be killed anywhere and goes on where it was,
         args = harness.arguments(__doc__, "results/width.json", seeds=5, jobs=1, minutes=60).parse_args()
         cells = harness.Cells.beside(args.out, "width", "seed")
         keys = [{"width": w, "seed": s} for s in range(args.seeds) for w in (8, 64)]
-        harness.sweep(cells, keys, cell, minutes=args.minutes, processes=args.jobs)
+        harness.sweep(cells, keys, cell, **harness.bounds(args))
         errors = [row["error"] for row in cells if "failed" not in row]
         harness.save(args.out, {**harness.about("torch"), "error": harness.bootstrap(errors)})
 
@@ -35,7 +35,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from harness.cells import Cells, Row, append, each, read, seed_all, sweep  # noqa: E402 (after the thread counts)
 from harness.clocks import timed  # noqa: E402
-from harness.commands import about, arguments, command, in_a_process  # noqa: E402
+from harness.commands import about, arguments, bounds, command, in_a_process  # noqa: E402
 from harness.machine import machine  # noqa: E402
 from harness.numbers import (  # noqa: E402
     CLIP,
@@ -58,6 +58,7 @@ __all__ = [
     "append",
     "arguments",
     "bootstrap",
+    "bounds",
     "command",
     "crossed",
     "each",

@@ -139,7 +139,7 @@ def sweep(
     memory: float | None = None,
     say: Callable[[Row], str] = json.dumps,
 ) -> None:
-    """Compute the cells that are missing, `compute(**key)` each; a row begins with its key.
+    """Compute the cells that are missing, `compute(**key)` each; a row begins with its key, without what is None.
 
     compute: may give several rows, of keys of their own. One that raises leaves a row that says so ("failed"), which
     counts as computed: take the line out to try again. minutes: no cell begins later. memory: GiB, of a process.

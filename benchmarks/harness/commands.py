@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -23,9 +24,7 @@ def arguments(
     quick: str = "",
 ) -> argparse.ArgumentParser:
     """A parser with --out and those of the common options that are given a value; `quick` is that option's help."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=out and Path(out), help="the result file")
     if seeds is not None:
         parser.add_argument("--seeds", type=int, default=seeds, help="how many, from 0")
@@ -33,9 +32,19 @@ def arguments(
         parser.add_argument("--minutes", type=float, default=minutes, help="nothing begins after them")
     if jobs is not None:
         parser.add_argument("--jobs", type=int, default=jobs, help="processes")
+        parser.add_argument(
+            "--memory", type=float, help="GiB of a process; a cell that takes more has failed"
+        )
     if quick:
         parser.add_argument("--quick", action="store_true", help=quick)
     return parser
+
+
+def bounds(args: argparse.Namespace) -> dict[str, Any]:
+    """What a sweep is bounded by: the options that were given, of --minutes, --jobs and --memory."""
+    given = vars(args)
+    minutes, processes = given.get("minutes", math.inf), given.get("jobs", 1)
+    return {"minutes": minutes, "processes": processes, "memory": given.get("memory")}
 
 
 def command() -> str:

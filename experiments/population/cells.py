@@ -93,8 +93,8 @@ def main() -> None:
         ]
         if keys:
             cells = harness.Cells(args.out / f"{length}.jsonl", "task", "seed", "u")
-            left = (until - time.time()) / 60
-            harness.sweep(cells, keys, compute, minutes=left, processes=args.jobs, say=said)
+            args.minutes = (until - time.time()) / 60
+            harness.sweep(cells, keys, compute, **harness.bounds(args), say=said)
 
 
 def said(row: dict[str, Any]) -> str:

@@ -145,7 +145,7 @@ def main() -> None:
             for optimizer in args.optimizers
         ]
         cells = harness.Cells(args.out, "task", "seed", "optimizer", "budget")
-        harness.sweep(cells, keys, run, minutes=args.minutes, processes=args.jobs, say=said)
+        harness.sweep(cells, keys, run, **harness.bounds(args), say=said)
     print("\n".join(line for part in args.parts for line in summary(args.out, part)))
 
 

@@ -166,7 +166,7 @@ def main() -> None:
         for own in args.own
     ]
     cells = harness.Cells(args.out, "task", "seed", "budget", "own", "version")
-    harness.sweep(cells, keys, ours, minutes=args.minutes, processes=args.jobs)
+    harness.sweep(cells, keys, ours, **harness.bounds(args))
 
 
 if __name__ == "__main__":

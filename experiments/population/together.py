@@ -317,7 +317,7 @@ def main() -> None:
         for what, length in due(one.task, kind)
     ]
     cells = harness.Cells(args.out, "task", "seed", "what", "length")
-    harness.sweep(cells, keys, partial(compute, starts), minutes=args.minutes, processes=args.jobs)
+    harness.sweep(cells, keys, partial(compute, starts), **harness.bounds(args))
 
 
 if __name__ == "__main__":
