@@ -133,7 +133,7 @@ def ours(name: str, file: Path, seed: int) -> harness.Row:
         "seconds_whole": round(took.wall, 2),
         "model": story["begin"]["facts"]["model"],
         "epochs": story["begin"]["epochs"],
-        "failed": story["failed"],
+        "failed_rollouts": story["failed"],
     }
 
 

@@ -273,7 +273,7 @@ def main() -> None:
         harness.sweep(
             held, keys, work, **harness.bounds(args), say=lambda row: f"{row['task']} {row['seed']}"
         )
-        cells = [row for row in held if row["task"] == name and "failed" not in row]
+        cells = held.good(task=name)
         found[name] = {"summary": summary(cells), "cells": cells}
         text = found[name]["summary"]
         print(

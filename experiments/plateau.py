@@ -50,9 +50,7 @@ def main() -> None:
         for steps in args.steps:
             keys = [{"own": own, "steps": steps, "seed": seed} for seed in range(args.seeds)]
             harness.sweep(cells, keys, run, **harness.bounds(args))
-            here = [
-                row for row in cells if (row["own"], row["steps"]) == (own, steps) and "failed" not in row
-            ]
+            here = cells.good(own=own, steps=steps)
             accuracies, rates = zip(*((row["accuracy"], row["rate"]) for row in here), strict=True)
             below = sum(accuracy < ENOUGH for accuracy in accuracies)
             pairs = list(zip(accuracies, rates, strict=True))

@@ -105,7 +105,7 @@ def main() -> None:
         harness.sweep(
             cells, keys, run, **harness.bounds(args), say=lambda row: f"{row['search']} {row['seed']}"
         )
-        here = [row for row in cells if row["search"] == name and "failed" not in row]
+        here = cells.good(search=name)
         regrets[name] = np.array([row["own"] for row in here])
         if name not in example.BAYES:
             regrets[f"{name} + gamma mean"] = np.array([row["smooth"] for row in here])

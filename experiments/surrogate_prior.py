@@ -135,7 +135,7 @@ def main() -> None:
             continue
         keys = [{"search": name, "family": family, "seed": seed} for family in FAMILIES for seed in seeds]
         harness.sweep(cells, keys, run, **harness.bounds(args))
-        here = {(row["family"], row["seed"]): row["regret"] for row in cells if row["search"] == name}
+        here = {(row["family"], row["seed"]): row["regret"] for row in cells.good(search=name)}
         table = np.array([[here[family, seed] for seed in seeds] for family in FAMILIES])
         base = table if base is None else base
         worse = (table - base).ravel()

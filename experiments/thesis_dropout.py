@@ -65,7 +65,7 @@ def main() -> None:
     for name in LAYERS:
         keys = [{"layers": name, "seed": seed, "epochs": args.epochs} for seed in range(args.seeds)]
         harness.sweep(cells, keys, partial(run, args.data))
-        best = [row["best"] for row in cells if row["layers"] == name and row["epochs"] == args.epochs]
+        best = [row["best"] for row in cells.good(layers=name, epochs=args.epochs)]
         spread = statistics.stdev(best) if len(best) > 1 else None
         rows[name] = {"mean": statistics.mean(best), "sd": spread, "n": len(best), "best_of_rates": best}
         print(f"dropout {name}: {', '.join(f'{100 * b:.1f} %' for b in best)}", flush=True)

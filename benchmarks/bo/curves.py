@@ -232,8 +232,7 @@ def main() -> None:
         "seeds": SEEDS,
         **harness.machine("torch", "numpy", "scikit-learn"),
     }
-    curves = [row for row in cells if "failed" not in row]
-    harness.save(args.out, {**about, "curves": curves}, by_line=True)
+    harness.save(args.out, {**about, "curves": cells.good()}, by_line=True)
 
 
 if __name__ == "__main__":

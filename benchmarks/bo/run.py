@@ -236,7 +236,7 @@ def main() -> None:
         ]
         work = partial(run, 8 if args.smoke else None)
         harness.sweep(rows, keys, work, **harness.bounds(args), say=said)
-    made = report([row for row in rows if "failed" not in row], "python benchmarks/bo/run.py")
+    made = report(rows.good(), "python benchmarks/bo/run.py")
     harness.save(args.out, made, by_line=True)
     args.out.with_suffix(".md").write_text(markdown(made))
     print(f"written to {args.out} and {args.out.with_suffix('.md').name}")

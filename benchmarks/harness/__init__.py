@@ -21,7 +21,7 @@ A benchmark in ten lines, which may be killed anywhere and goes on where it was,
         cells = harness.Cells.beside(args.out, "width", "seed")
         keys = [{"width": w, "seed": s} for s in range(args.seeds) for w in (8, 64)]
         harness.sweep(cells, keys, cell, **harness.bounds(args))
-        errors = [row["error"] for row in cells if "failed" not in row]
+        errors = [row["error"] for row in cells.good()]
         harness.save(args.out, {**harness.about("torch"), "error": harness.bootstrap(errors)})
 
 The key of a cell says all that it depends on but the code. Every cell begins with the global streams of random

@@ -74,6 +74,11 @@ class Cells:
             self.put(_written(self.path, {**key, "value": compute()}))
         return self._rows[self._name(key)]["value"]
 
+    def good(self, **fields: Any) -> list[Row]:
+        """The rows that did not fail, of those that have these values."""
+        rows = (row for row in self if "failed" not in row)
+        return [row for row in rows if all(row.get(field) == value for field, value in fields.items())]
+
     def put(self, row: Row) -> None:
         """Into memory, from a file or another process."""
         self._rows[self._name(row)] = row

@@ -104,6 +104,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_are_computed(tmp_path, cap
         {"name": "b", "seed": seed, "failed": "ValueError: no such thing"} for seed in (0, 1)
     ]
     assert len(rows) == len(harness.read(path)) == 6
+    assert [row["name"] for row in harness.Cells(path, "name", "seed").good(seed=1)] == ["a", "c"]
     assert "no such thing" in capsys.readouterr().err
     assert swept(path) == rows, "a failure is a result, until its line is taken out"
 
