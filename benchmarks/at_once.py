@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parent / "results" / "at_once.json"
 CHOICES = (1, 2, 4, 8)
 OPTIMIZERS = ("sgd", "adamw")
 COMPARED = ("error", "log-loss")
-FIELDS = ("set", "optimizer", "seed", "at_once", "epochs")
+FIELDS = ("data", "optimizer", "seed", "at_once", "epochs")
 
 
 @cache
@@ -39,8 +39,8 @@ def sets() -> dict[str, tuple[Any, Any]]:
     }
 
 
-def run(set: str, optimizer: str, seed: int, at_once: int, epochs: int) -> dict[str, float]:
-    X, y = sets()[set]
+def run(data: str, optimizer: str, seed: int, at_once: int, epochs: int) -> dict[str, float]:
+    X, y = sets()[data]
     order = np.random.default_rng(seed).permutation(len(X))
     train, select, test = np.split(order, [int(0.6 * len(X)), int(0.8 * len(X))])
     mean, std = X[train].mean(axis=0), X[train].std(axis=0) + 1e-6
@@ -62,7 +62,7 @@ def run(set: str, optimizer: str, seed: int, at_once: int, epochs: int) -> dict[
     }
 
 
-def table(cells: harness.Cells) -> list[dict[str, Any]]:
+def table(cells: list[harness.Row]) -> list[dict[str, Any]]:
     """A row for each number of rollouts, against one at a time on the same set, optimizer and seed."""
     found = {tuple(row[field] for field in FIELDS): row for row in cells}
     rows = []
@@ -98,7 +98,11 @@ def main() -> None:
     harness.sweep(cells, keys, run, **harness.bounds(args))
     about = {"benchmark": "at_once", "command": harness.command()}
     about |= harness.machine("gammatune", "torch", "numpy", "scikit-learn") | {"epochs": args.epochs}
-    harness.save(args.out, {**about, "rows": table(cells)}, by_line=True)
+    harness.save(
+        args.out,
+        {**about, "rows": table([row for row in cells if row["epochs"] == args.epochs])},
+        by_line=True,
+    )
     print(args.out.read_text())
 
 

@@ -41,7 +41,10 @@ class Unowned(TorchLoop):
 
 
 def ours(task: str, seed: int, budget: float, own: str, version: int) -> harness.Row:
-    """One run of a loop of one's own, in as many whole epochs as come nearest to the task's steps."""
+    """One run of a loop of one's own, in as many whole epochs as come nearest to the task's steps.
+
+    version: of the policy, which the run depends on and does not choose.
+    """
     made = problem(TASKS[task], seed)
     model = made.model()
     optimizer = OPTIMIZERS[made.task.optimizer](model, RULE_OF_THUMB.get(made.task.optimizer, 1e-3))
@@ -119,6 +122,9 @@ def summary(path: Path) -> None:
     kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in harness.read(path):
         task = TASKS[row["task"]]
+        if "failed" in row:
+            print(f"failed: {task.name} {row['seed']}: {row['failed']}")
+            continue
         kinds.setdefault((task.part, task.length), []).append(row)
     for (part, length), rows in sorted(kinds.items()):
         print(
