@@ -7,18 +7,14 @@ log-loss on test examples that took no part, paired over sets, optimizers and se
 intervals are 95 % bootstrap intervals of the mean. Failed runs are counted.
 """
 
-import argparse
-import json
-import os
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import harness
 import numpy as np
 import torch
-from machine import machine
 from sklearn.datasets import load_breast_cancer, load_digits, make_classification, make_moons
 from torch import nn
 
@@ -28,8 +24,10 @@ RESULTS = Path(__file__).parent / "results" / "at_once.json"
 CHOICES = (1, 2, 4, 8)
 OPTIMIZERS = ("sgd", "adamw")
 COMPARED = ("error", "log-loss")
+FIELDS = ("data", "optimizer", "seed", "at_once", "epochs")
 
 
+@cache
 def sets() -> dict[str, tuple[Any, Any]]:
     return {
         "digits": load_digits(return_X_y=True),
@@ -41,10 +39,8 @@ def sets() -> dict[str, tuple[Any, Any]]:
     }
 
 
-def run(
-    data: tuple[Any, Any], optimizer: str, at_once: int, seed: int, epochs: int
-) -> dict[str, float] | None:
-    X, y = data
+def run(data: str, optimizer: str, seed: int, at_once: int, epochs: int) -> dict[str, float]:
+    X, y = sets()[data]
     order = np.random.default_rng(seed).permutation(len(X))
     train, select, test = np.split(order, [int(0.6 * len(X)), int(0.8 * len(X))])
     mean, std = X[train].mean(axis=0), X[train].std(axis=0) + 1e-6
@@ -53,13 +49,12 @@ def run(
     )  # a pixel that is nearly always 0 lies 200 off at times
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(X.shape[1], 64), nn.ReLU(), nn.Linear(64, int(y.max()) + 1))
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         result = gammatune.fit(
             *(model, (X[train], y[train]), (X[select], y[select])), test_set=(X[test], y[test]),
             epochs=epochs, optimizer=optimizer, at_once=at_once, seed=seed, progress=False,
         )  # fmt: skip
-    except gammatune.errors.AllDiverged:
-        return None
     return {
         "error": 1 - result.report.accuracy,
         "log-loss": result.measures["log-loss"].value,
@@ -67,42 +62,48 @@ def run(
     }
 
 
-def interval(values: np.ndarray) -> list[float]:
-    drawn = np.random.default_rng(0).choice(values, (4000, len(values))).mean(axis=1)
-    return [round(float(x), 5) for x in (values.mean(), *np.quantile(drawn, [0.025, 0.975]))]
+def table(cells: list[harness.Row]) -> list[dict[str, Any]]:
+    """A row for each number of rollouts, against one at a time on the same set, optimizer and seed."""
+    found = {tuple(row[field] for field in FIELDS): row for row in cells}
+    rows = []
+    for k in CHOICES:
+        pairs = [(row, found.get((*key[:3], k, key[4]))) for key, row in found.items() if key[3] == 1]
+        good = [(one, other) for one, other in pairs if other and "failed" not in one | other]
+        rows.append({
+            "at_once": k, "n": len(good),
+            "failed": sum("failed" in row for key, row in found.items() if key[3] == k),
+            **{of: round(float(np.mean([other[of] for _, other in good])), 4) for of in COMPARED},
+            **{f"{of} - that of 1": difference(good, of) for of in COMPARED},
+            "plain_runs": round(float(np.mean([other["plain_runs"] for _, other in good])), 3),
+        })  # fmt: skip
+    return rows
+
+
+def difference(pairs: list[tuple[harness.Row, harness.Row]], of: str) -> list[float]:
+    return [round(x, 5) for x in harness.bootstrap([other[of] - one[of] for one, other in pairs], 4000)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
+    parser = harness.arguments(__doc__, RESULTS, seeds=10, minutes=60, jobs=1)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    about = {
-        "benchmark": "at_once", "command": f"python benchmarks/at_once.py --seeds {args.seeds}",
-        **machine("gammatune", "torch", "numpy", "scikit-learn"), "epochs": args.epochs,
-    }  # fmt: skip
-    found: dict[int, list[dict[str, float] | None]] = {k: [] for k in CHOICES}
-    for name, data in sets().items():
-        for optimizer in OPTIMIZERS:
-            for seed in range(args.seeds):
-                for k in CHOICES:
-                    found[k].append(run(data, optimizer, k, seed, args.epochs))
-        rows = []
-        for k in CHOICES:
-            pairs = [(one, other) for one, other in zip(found[1], found[k], strict=True) if one and other]
-            rows.append({
-                "at_once": k, "n": len(pairs), "failed": sum(each is None for each in found[k]),
-                "error": round(float(np.mean([other["error"] for _, other in pairs])), 4),
-                "log-loss": round(float(np.mean([other["log-loss"] for _, other in pairs])), 4),
-                **{f"{of} - that of 1": interval(np.array([b[of] - a[of] for a, b in pairs])) for of in COMPARED},
-                "plain_runs": round(float(np.mean([other["plain_runs"] for _, other in pairs])), 3),
-            })  # fmt: skip
-        text = ",\n".join("  " + json.dumps(row) for row in rows)
-        args.out.write_text(json.dumps(about)[:-1] + ', "rows": [\n' + text + "\n]}\n")
-        print(f"after {name}:\n{text}", flush=True)
+    cells = harness.Cells.beside(args.out, *FIELDS)
+    keys = [
+        dict(zip(FIELDS, (name, optimizer, seed, k, args.epochs), strict=True))
+        for name in sets()
+        for optimizer in OPTIMIZERS
+        for seed in range(args.seeds)
+        for k in CHOICES
+    ]
+    harness.sweep(cells, keys, run, **harness.bounds(args))
+    about = {"benchmark": "at_once", "command": harness.command()}
+    about |= harness.machine("gammatune", "torch", "numpy", "scikit-learn") | {"epochs": args.epochs}
+    harness.save(
+        args.out,
+        {**about, "rows": table([row for row in cells if row["epochs"] == args.epochs])},
+        by_line=True,
+    )
+    print(args.out.read_text())
 
 
 if __name__ == "__main__":

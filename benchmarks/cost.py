@@ -9,17 +9,13 @@ on the same data. `told` is the multiple that the ledger counts, `measured` the 
 that only goes forward, of one that is trained on.
 """
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import harness
 import torch
-from machine import machine
 from torch import Tensor, nn
 
 import gammatune
@@ -117,17 +113,17 @@ def plain(net: Net, seed: int) -> tuple[float, float]:
     judged = torch.utils.data.DataLoader(select, net.batch)
     seconds = [0.0, 0.0]
     for _ in range(net.epochs):
-        began = time.process_time()
-        model.train()
-        for x, y in loader:
-            optimizer.zero_grad()
-            loss(model(x), y).backward()
-            optimizer.step()
-        seconds[0] += (between := time.process_time()) - began
-        model.eval()
-        with torch.no_grad():
+        with harness.timed() as training:
+            model.train()
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss(model(x), y).backward()
+                optimizer.step()
+        with harness.timed() as judging, torch.no_grad():
+            model.eval()
             sum(float(loss(output := model(x), y)) + float((output.argmax(1) == y).sum()) for x, y in judged)
-        seconds[1] += time.process_time() - between
+        seconds[0] += training.processor
+        seconds[1] += judging.processor
     return seconds[0], seconds[1]
 
 
@@ -135,52 +131,40 @@ def tuned(net: Net, seed: int) -> tuple[float, Any]:
     """Processor seconds of `fit`, and its cost."""
     train, select = data(net, seed)
     torch.manual_seed(seed)
-    began = time.process_time()
-    result = gammatune.fit(
-        net.make(), train, select, epochs=net.epochs, batch_size=net.batch, budget=BUDGET, seed=seed,
-        optimizer=OPTIMIZERS[net.optimizer], progress=False, device="cpu",
-    )  # fmt: skip
-    return time.process_time() - began, result.cost
+    with harness.timed() as took:
+        result = gammatune.fit(
+            net.make(), train, select, epochs=net.epochs, batch_size=net.batch, budget=BUDGET, seed=seed,
+            optimizer=OPTIMIZERS[net.optimizer], progress=False, device="cpu",
+        )  # fmt: skip
+    return took.processor, result.cost
 
 
-def measure(name: str, seed: int) -> dict[str, Any]:
-    net = NETS[name]
-    before = plain(net, seed)
-    seconds, cost = tuned(net, seed)
-    train, select = (statistics.mean(pair) for pair in zip(before, plain(net, seed), strict=True))
-    return {
-        "net": name,
-        "seed": seed,
+def measure(net: str, seed: int) -> dict[str, float]:
+    one = NETS[net]
+    before = plain(one, seed)
+    seconds, cost = tuned(one, seed)
+    train, select = (statistics.mean(pair) for pair in zip(before, plain(one, seed), strict=True))
+    found = {
         "told": cost.plain_runs,
         "measured": cost.processor_runs,
         "beside": seconds / (train + select),
-        "forward": (select / net.select) / (train / net.train),
+        "forward": (select / one.select) / (train / one.train),
         "plain_seconds": train + select,
         "seconds": seconds,
     }
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.arguments(__doc__, seeds=3)
     parser.add_argument("--nets", default=";".join(NETS), help="with semicolons")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
+    args = parser.parse_args()
     tuned(NETS["mlp"], 0)  # what is imported late is no cost of the first net
-    found = {
-        "command": "python benchmarks/cost.py",
-        "machine": machine("torch"),
-        "budget": BUDGET,
-        "rows": [],
-    }
-    for name in asked.nets.split(";"):
-        for seed in range(asked.seeds):
-            row = {k: round(v, 3) if isinstance(v, float) else v for k, v in measure(name, seed).items()}
-            print(row, flush=True)
-            found["rows"].append(row)
-            if asked.out:  # at once: what has been measured stays
-                asked.out.write_text(json.dumps(found, indent=1) + "\n")
+    cells = harness.Cells.beside(args.out, "net", "seed")
+    keys = [{"net": name, "seed": seed} for name in args.nets.split(";") for seed in range(args.seeds)]
+    harness.sweep(cells, keys, measure)
+    if args.out:
+        harness.save(args.out, {**harness.about("torch"), "budget": BUDGET, "rows": list(cells)})
 
 
 if __name__ == "__main__":

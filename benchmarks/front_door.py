@@ -22,24 +22,19 @@ Quality is accuracy, or R2 for a regression. Seconds are those of the training; 
 command too, imports and all. One thread each. Results are written as they come.
 """
 
-import argparse
 import importlib.util
-import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import harness
 import numpy as np
-from machine import machine
 from sklearn import datasets
 
 HERE = Path(__file__).resolve().parent
@@ -55,33 +50,32 @@ TABLES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "linnerud": (datasets.load_linnerud, "Weight"),
 }
 IMAGES = ("digits-images", "fashion-mnist", "mnist", "cifar10")
+METHODS = ("gammatune", "boosting", "linear", "mlp", "flaml")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.arguments(__doc__, HERE / "results" / "front_door.json", seeds=3)
     parser.add_argument("--data", type=Path, help="a folder with mnist.npz and CIFAR-10 as JPEGs")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="names, parted by commas")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "front_door.json")
-    asked = parser.parse_args()
-    names = asked.only.split(",") if asked.only else [*TABLES, *IMAGES]
-    cells: list[dict[str, Any]] = json.loads(asked.out.read_text())["cells"] if asked.out.exists() else []
-    done = {(cell["set"], cell["method"], cell["seed"]) for cell in cells}
+    args = parser.parse_args()
+    cells = harness.Cells.beside(args.out, "set", "method", "seed", held="cells")
+    methods = METHODS if installed("flaml") else METHODS[:-1]
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            if (file := prepare(name, Path(folder), asked.data)) is None:
+        for name in args.only.split(",") if args.only else [*TABLES, *IMAGES]:
+            if (file := prepare(name, Path(folder), args.data)) is None:
                 print(f"{name}: its files are not here; left out")
                 continue
-            for seed in range(asked.seeds):
-                for cell in compare(name, file, seed, Path(folder), done):
-                    cells.append(cell)
-                    print(json.dumps(cell), flush=True)
-                    asked.out.write_text(json.dumps(result(asked, cells), indent=1) + "\n")
-    asked.out.write_text(json.dumps(result(asked, cells), indent=1) + "\n")
-    asked.out.with_suffix(".md").write_text(table(cells))
-    print(table(cells))
+            keys = [{"set": name, "seed": seed, "method": m} for seed in range(args.seeds) for m in methods]
+            harness.sweep(cells, keys, partial(compute, file, cells))
+    about = {
+        "command": f"python benchmarks/front_door.py --data FOLDER --seeds {args.seeds}",
+        "machine": harness.machine(
+            "torch", "numpy", "scikit-learn", "pandas", *installed("flaml", "lightgbm")
+        ),
+    }
+    harness.save(args.out, {**about, "limit": LIMIT, "cells": list(cells)})
+    args.out.with_suffix(".md").write_text(table(list(cells)))
+    print(table(list(cells)))
 
 
 def prepare(name: str, folder: Path, data: Path | None) -> Path | None:
@@ -108,73 +102,42 @@ def prepare(name: str, folder: Path, data: Path | None) -> Path | None:
     if not all(source.is_file() for source in sources):
         return None
     path = folder / "cifar10.npz"
-    command(["data", *map(str, sources), "--out", str(path)])
+    command = [sys.executable, "-m", "gammatune.cli", "data", *map(str, sources), "--out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
     return path
 
 
-def command(arguments: list[str]) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "gammatune.cli", *arguments], check=True, capture_output=True, text=True
-    ).stdout
+def compute(file: Path, cells: harness.Cells, set: str, seed: int, method: str) -> harness.Row:
+    if method == "gammatune":
+        return ours(set, file, seed)
+    x, y, x_report, y_report, classify = arrays(set, file, seed)
+    key = (set, "gammatune", seed)
+    own = [row.get("seconds", 0.0) for row in cells if (row["set"], row["method"], row["seed"]) == key]
+    model = rivals(classify, max([LEAST_SECONDS, *own]), seed)[method]
+    with warnings.catch_warnings(), harness.timed() as took:
+        warnings.simplefilter("ignore")  # that they did not converge is theirs to say
+        quality = float(model(x, y, x_report, y_report))
+    return {"quality": quality, "seconds": round(took.wall, 2)}
 
 
-def compare(name: str, file: Path, seed: int, folder: Path, done: set[Any]) -> Any:
-    """A cell for each method that is not done yet."""
+def ours(name: str, file: Path, seed: int) -> harness.Row:
     limit = [] if name in TABLES else ["--limit", str(LIMIT)]
     target = ["--target", TABLES[name][1]] if name in TABLES else []
-    began = time.perf_counter()
-    cell = {"set": name, "seed": seed}
-    seconds = LEAST_SECONDS
-    if (name, "gammatune", seed) not in done:
-        run = folder / f"run-{name}-{seed}"
-        said = command(
-            [
-                "train",
-                str(file),
-                *target,
-                *limit,
-                "--seed",
-                str(seed),
-                "--no-compare",
-                "--json",
-                "--run-dir",
-                str(run),
-            ]
-        )
-        whole = time.perf_counter() - began
-        story = json.loads(said)
-        report = story["report"]
-        seconds = max(seconds, story["end"]["seconds"])
-        yield {
-            **cell,
-            "method": "gammatune",
-            "quality": report.get("accuracy", report.get("r2")),
-            "seconds": round(story["end"]["seconds"], 2),
-            "seconds_whole": round(whole, 2),
-            "model": story["begin"]["facts"]["model"],
-            "epochs": story["begin"]["epochs"],
-            "failed": story["failed"],
-        }
-    x, y, x_report, y_report, classify = arrays(name, file, seed)
-    for method, make in rivals(classify, seconds, seed).items():
-        if (name, method, seed) in done:
-            continue
-        began = time.perf_counter()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that they did not converge is theirs to say
-                quality = float(make(x, y, x_report, y_report))
-        except Exception as error:  # a failure is a result
-            yield {
-                **cell,
-                "method": method,
-                "quality": None,
-                "error": f"{type(error).__name__}: {error}"[:200],
-            }
-            continue
-        yield {**cell, "method": method, "quality": quality, "seconds": round(time.perf_counter() - began, 2)}
+    with tempfile.TemporaryDirectory() as folder, harness.timed() as took:
+        end = ("--seed", str(seed), "--no-compare", "--json", "--run-dir", f"{folder}/run")
+        story = harness.in_a_process("-m", "gammatune.cli", "train", str(file), *target, *limit, *end)
+    report = story["report"]
+    return {
+        "quality": report.get("accuracy", report.get("r2")),
+        "seconds": round(story["end"]["seconds"], 2),
+        "seconds_whole": round(took.wall, 2),
+        "model": story["begin"]["facts"]["model"],
+        "epochs": story["begin"]["epochs"],
+        "failed_rollouts": story["failed"],
+    }
 
 
+@lru_cache(maxsize=1)
 def arrays(name: str, file: Path, seed: int) -> tuple[Any, Any, Any, Any, bool]:
     """(training x, y, report x, y, whether it is a classification): the very rows that the command takes."""
     from gammatune.pipeline.data import load
@@ -246,15 +209,6 @@ def rivals(classify: bool, seconds: float, seed: int) -> dict[str, Callable[...,
         return float(r2_score(y_report, told))
 
     return found | {"flaml": flaml}
-
-
-def result(asked: Any, cells: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "command": f"python benchmarks/front_door.py --data FOLDER --seeds {asked.seeds}",
-        "machine": machine("torch", "numpy", "scikit-learn", "pandas", *installed("flaml", "lightgbm")),
-        "limit": LIMIT,
-        "cells": cells,
-    }
 
 
 def installed(*packages: str) -> list[str]:

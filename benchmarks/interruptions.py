@@ -9,7 +9,6 @@ optimizer's state, the schedule, every rollout and the ledger must be those of t
 Where it was killed is read from a byte shared with the child, which says what it was doing.
 """
 
-import argparse
 import hashlib
 import io
 import json
@@ -29,8 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import harness
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -242,7 +240,6 @@ def in_child(work: Callable[[], Any], out: Path, kill_after: float | None = None
         status = 1
         try:
             warnings.simplefilter("ignore", JournalWarning)
-            torch.set_num_threads(1)
             out.write_text(json.dumps(work()))
             status = 0
         except BaseException:
@@ -347,19 +344,14 @@ def measure(chosen: list[Case], kills: int, seed: int, share: float | None = Non
 
 
 def main() -> None:
-    from machine import machine
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, RESULTS)
     parser.add_argument("--kills", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
+    args = parser.parse_args()
     began = time.perf_counter()
-    tally = measure(cases(), asked.kills, asked.seed)
+    tally = measure(cases(), args.kills, args.seed)
     result = {
-        "command": f"python benchmarks/interruptions.py --kills {asked.kills} --seed {asked.seed}",
-        "machine": machine("gammatune", "torch", "numpy"),
+        **harness.about("gammatune", "torch", "numpy"),
         "cases": len(cases()),
         "trials": tally.trials,
         "kills": sum(tally.kills.values()),
@@ -371,7 +363,7 @@ def main() -> None:
         "not identical": tally.lost,
         "seconds": round(time.perf_counter() - began),
     }
-    asked.out.write_text(json.dumps(result, indent=1) + "\n")
+    harness.save(args.out, result)
     print(json.dumps(result, indent=1))
     raise SystemExit(bool(tally.lost))
 

@@ -16,15 +16,13 @@ import argparse
 import gc
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import harness
 import torch
-from machine import machine
 from torch import nn
 
 import gammatune
@@ -86,27 +84,23 @@ def search(rollouts: int, directory: Path | None, *, traced: bool = False) -> li
 def in_a_process(rollouts: int, kept: bool, traced: bool) -> list[dict[str, float]]:
     with tempfile.TemporaryDirectory() as scratch:
         place = [str(Path(scratch) / "run")] if kept else []
-        call = [sys.executable, __file__, "--one", str(int(traced)), "--rollouts", str(rollouts), *place]
-        done = subprocess.run(call, capture_output=True, text=True, check=True)
-    found: list[dict[str, float]] = json.loads(done.stdout)
+        call = (__file__, "--one", str(int(traced)), "--rollouts", str(rollouts), *place)
+        found: list[dict[str, float]] = harness.in_a_process(*call)
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = harness.arguments(__doc__, "benchmarks/results/memory.json")
     parser.add_argument("--rollouts", type=int, default=1000)
-    parser.add_argument("--out", default="benchmarks/results/memory.json")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("directory", nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    torch.set_num_threads(1)
     if given.one is not None:
         place = None if given.directory is None else Path(given.directory)
         print(json.dumps(search(given.rollouts, place, traced=given.one == "1")))
         return
     result: dict[str, Any] = {
-        "command": "python benchmarks/memory.py",
-        "machine": machine("gammatune", "torch", "numpy"),
+        **harness.about("gammatune", "torch", "numpy"),
         "rollouts": given.rollouts,
         "warm_up": WARM_UP,
         "units": {"rss": "MiB", "traced": "MiB", "kib": "KiB, the journal left out"},
@@ -119,7 +113,7 @@ def main() -> None:
         growth = {key: last[key] - first[key] for key in first}
         result[name] = {"before": first, "after": last, "growth": growth, "every_100": series}
         print(f"{name}: " + ", ".join(f"{key} {first[key]:.3g} -> {last[key]:.3g}" for key in first))
-    Path(given.out).write_text(json.dumps(result, indent=1) + "\n")
+    harness.save(given.out, result)
 
 
 if __name__ == "__main__":

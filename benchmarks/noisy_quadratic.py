@@ -15,24 +15,18 @@ Every policy searches the same eight decades, about a rate that is 0.001, 0.01 a
 Run:  python benchmarks/noisy_quadratic.py --out benchmarks/results/noisy_quadratic.json   (a minute)
 """
 
-import argparse
-import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+import harness
+import numpy as np
+from harness import geometric_mean
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-from machine import machine  # noqa: E402
-
-from gammatune.schedules import linear  # noqa: E402
-from gammatune.testing.quadratic import NoisyQuadratic, log_spaced, power_law  # noqa: E402
-from gammatune.tuning.tuner import Tuner  # noqa: E402
+from gammatune.schedules import linear
+from gammatune.testing.quadratic import NoisyQuadratic, log_spaced, power_law
+from gammatune.tuning.tuner import Tuner
 
 EPOCHS = 10
 STEPS = (20, 100, 1000)  # an epoch
@@ -65,7 +59,7 @@ class Tuned:
 @dataclass
 class Ran:
     """What one policy came to under one seed. cost: plain runs. lr: of the first epoch of the course, for
-    "lookahead" that of its first walk. at_rate: see above; only of "lookahead", which keeps its rate."""
+    "lookahead" that of its first trial. at_rate: see above; only of "lookahead", which keeps its rate."""
 
     problem: str
     steps: int
@@ -125,7 +119,7 @@ def follow(problem: str, steps: int, policy: str, budget: float, seed: int, best
             run.report(**run.evaluate())
     result, alone = tuner.result, None
     lr = float(result.course[0].values["lr"])
-    if policy == "lookahead":  # where it walked twice, the averaged course is faster from the same choice on
+    if policy == "lookahead":  # where it trained twice, the averaged course is faster from the same choice on
         lr = next(float(o.values["lr"]) for o in result.rollouts if o.batches == steps and o.shape(1.0) > 0)
         progress = (np.arange(EPOCHS * steps) + 0.5) / (EPOCHS * steps)
         alone = float(final_loss(h, mu, np.array([lr]), SCHEDULES["linear with warm-up"](progress))[0])
@@ -133,11 +127,6 @@ def follow(problem: str, steps: int, policy: str, budget: float, seed: int, best
         problem, steps, policy, budget, seed, training.loss, training.loss / best.loss, lr, best.lr,
         None if alone is None else alone / best.loss, tuner.cost.plain_runs or math.nan,
     )  # fmt: skip
-
-
-def mean(numbers: list[float]) -> float:
-    """The geometric mean."""
-    return math.exp(sum(map(math.log, numbers)) / len(numbers))
 
 
 def table(tuned: dict[str, list[Tuned]], ran: list[Ran]) -> None:
@@ -150,16 +139,19 @@ def table(tuned: dict[str, list[Tuned]], ran: list[Ran]) -> None:
             print(f"  {t.schedule:19}{t.loss:10.4g}{t.loss / best.loss:8.2f}{'':26}{t.lr:9.3g}")
         for policy, budget in POLICIES:
             of = [r for r in ran if (course(r.problem, r.steps), r.policy, r.budget) == (key, policy, budget)]
-            line = f"  {f'{policy} {budget:g}':19}{mean([r.loss for r in of]):10.4g}"
+            line = f"  {f'{policy} {budget:g}':19}{geometric_mean([r.loss for r in of]):10.4g}"
             for numbers in ([r.ratio for r in of], [r.at_rate for r in of if r.at_rate is not None]):
                 worst = f" ({max(numbers):.2f})" if numbers else ""
-                line += f"{mean(numbers):8.2f}{worst:9}" if numbers else f"{'':17}"
-            print(f"{line}{mean([r.lr for r in of]):9.3g}  {mean([r.lr / r.oracle_lr for r in of]):.2g}")
+                line += f"{geometric_mean(numbers):8.2f}{worst:9}" if numbers else f"{'':17}"
+            off = geometric_mean([r.lr / r.oracle_lr for r in of])
+            print(f"{line}{geometric_mean([r.lr for r in of]):9.3g}  {off:.2g}")
     print("\nover all courses, every seed:  ratio   within 1.1   worst")
     for policy, budget in POLICIES:
         ratios = [r.ratio for r in ran if (r.policy, r.budget) == (policy, budget)]
         within = sum(r <= 1.1 for r in ratios) / len(ratios)
-        print(f"  {f'{policy} {budget:g}':27} {mean(ratios):7.2f}  {within:11.0%}  {max(ratios):6.2f}")
+        print(
+            f"  {f'{policy} {budget:g}':27} {geometric_mean(ratios):7.2f}  {within:11.0%}  {max(ratios):6.2f}"
+        )
 
 
 def course(problem: str, steps: int) -> str:
@@ -167,11 +159,9 @@ def course(problem: str, steps: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=len(CENTRES))
+    parser = harness.arguments(__doc__, seeds=len(CENTRES))
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--steps", nargs="*", type=int, default=list(STEPS))
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     began = time.perf_counter()
     tuned: dict[str, list[Tuned]] = {}
@@ -187,14 +177,14 @@ def main() -> None:
     if args.out:
         report = {
             "benchmark": "noisy_quadratic",
-            "machine": machine("gammatune", "numpy", "scipy"),
+            "machine": harness.machine("gammatune", "numpy", "scipy"),
             "epochs": EPOCHS,
             "seeds": args.seeds,
             "seconds": round(time.perf_counter() - began, 1),
             "oracle": {key: [asdict(t) for t in schedules] for key, schedules in tuned.items()},
             "runs": [asdict(r) for r in ran],
         }
-        args.out.write_text(json.dumps(report, indent=1) + "\n")
+        harness.save(args.out, report)
 
 
 if __name__ == "__main__":

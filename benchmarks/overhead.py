@@ -11,7 +11,6 @@ One thread, one process, medians of many; every ratio compares two things measur
     memory    resident memory after 30 and after 300 rollouts
 """
 
-import argparse
 import json
 import resource
 import statistics
@@ -22,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import harness
 import torch
-from machine import machine
 from torch import nn
 
 import gammatune
@@ -148,10 +147,9 @@ def share(epochs: int, steps: int) -> dict[str, float]:
             optimizer.step()
 
     def bare_epoch() -> float:
-        with unhooked(optimizer):
-            started = time.perf_counter()
+        with unhooked(optimizer), harness.timed() as took:
             body(data)
-            return time.perf_counter() - started
+        return took.wall
 
     with tempfile.TemporaryDirectory() as directory:
         tuner = gammatune.Tuner(
@@ -209,10 +207,13 @@ def fork_cost(
         training.capture("fork")
         training.restore("fork")
 
-    plain_times, our_times = [], []
+    plain_times: list[float] = []
+    our_times: list[float] = []
     for _ in range(repeats):
-        plain_times.append(timed(plain))
-        our_times.append(timed(ours))
+        for body, times in ((plain, plain_times), (ours, our_times)):
+            with harness.timed() as took:
+                body()
+            times.append(1e3 * took.wall)
     training.close()
     return {
         "net": name,
@@ -256,22 +257,9 @@ def resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def timed(function: Callable[[], None]) -> float:
-    """Milliseconds."""
-    started = time.perf_counter()
-    function()
-    return (time.perf_counter() - started) * 1e3
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="a smoke version: seconds, not minutes")
-    parser.add_argument("--out", default=None)
-    arguments = parser.parse_args()
+    arguments = harness.arguments(__doc__, quick="a smoke version: seconds, not minutes").parse_args()
     quick = arguments.quick
-    torch.set_num_threads(1)
     torch.manual_seed(0)
 
     forks = {
@@ -281,7 +269,7 @@ def main() -> None:
         "alexnet": (lambda: make_model("alexnet", (3, 32, 32), 10, seed=0), (3, 32, 32)),
     }
     result = {
-        "machine": machine("torch", "numpy", "gammatune"),
+        "machine": harness.machine("torch", "numpy", "gammatune"),
         "step": step_cost(100, 5 if quick else 100),
         "step_deep": step_cost_deep(2 if quick else 15),
         "decision": decision_cost(2 if quick else 20),
@@ -291,7 +279,7 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if arguments.out:
-        Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
+        harness.save(arguments.out, result)
 
 
 def step_cost_deep(repeats: int) -> dict[str, float]:

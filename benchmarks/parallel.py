@@ -8,26 +8,22 @@ torch and builds the training anew), that of the cluster not. One thread each. `
 without sharing, each rollout would need one.
 """
 
-import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import harness
 import numpy as np
 import ray
 import torch
-from machine import machine
 from torch import nn
 
 import gammatune
-from gammatune.tuning import ray_executor as crews
+from gammatune.tuning import ray_executor
 
 RESULTS = Path(__file__).parent / "results" / "parallel.json"
 AT_ONCE = 4
@@ -68,7 +64,7 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-class Counted(crews.RayCrew):
+class Counted(ray_executor.RayCrew):
     """Leaves what it sent where it can be read."""
 
     last: "Counted | None" = None
@@ -78,7 +74,7 @@ class Counted(crews.RayCrew):
         Counted.last = self
         self.forks = 0
 
-    def _store(self, training: Any, fork: str) -> crews.State:
+    def _store(self, training: Any, fork: str) -> ray_executor.State:
         self.forks += 1
         return super()._store(training, fork)
 
@@ -104,25 +100,22 @@ def train(
         "plain_runs": result.cost.plain_runs,
         "same": [replace(outcome, seconds=0.0) for outcome in result.rollouts],
     }
-    if workers and (crew := Counted.last) is not None:
-        row |= {"forks": crew.forks, "sent": crew.sent, "returned": crew.returned}
+    if workers and (executor := Counted.last) is not None:
+        row |= {"forks": executor.forks, "sent": executor.sent, "returned": executor.returned}
     return row
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser = harness.arguments(__doc__, RESULTS, seeds=2)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--examples", type=int, default=6000)
     parser.add_argument("--models", default=",".join(MODELS), help="by commas")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    crews.RayCrew = Counted  # type: ignore[misc]
+    ray_executor.RayCrew = Counted  # type: ignore[misc]
     data = images(args.examples, 16)
     about = {
-        "benchmark": "parallel", "command": " ".join(["python", "benchmarks/parallel.py", *sys.argv[1:]]),
-        **machine("gammatune", "torch", "ray"), "load": os.getloadavg()[0], "at_once": AT_ONCE,
+        "benchmark": "parallel", "command": harness.command(),
+        **harness.machine("gammatune", "torch", "ray"), "load": os.getloadavg()[0], "at_once": AT_ONCE,
         "epochs": args.epochs, "examples": args.examples,
     }  # fmt: skip
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -150,8 +143,7 @@ def main() -> None:
             }  # fmt: skip
             rows.append(row)
             print(json.dumps(row), flush=True)
-            text = ",\n".join("  " + json.dumps(each) for each in rows)
-            args.out.write_text(json.dumps(about)[:-1] + ', "rows": [\n' + text + "\n]}\n")
+            harness.save(args.out, {**about, "rows": rows}, by_line=True)
     ray.shutdown()
 
 

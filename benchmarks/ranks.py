@@ -14,19 +14,19 @@ of gradients, a middle one, and a step that idles up to 20 ms, as one that compu
 On a machine with other work every exchange waits for the scheduler; the load is noted beside the result.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import harness
 import torch
 import torch.distributed as dist
-from machine import machine
+from harness import spread
+from overhead import unhooked
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -42,15 +42,14 @@ NETS = {
 
 
 def measure(rank: int, meeting: str, steps: int, epochs: int, out: str) -> None:
-    torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORLD)
     found: dict[str, Any] = {name: step(*net, steps, epochs) for name, net in NETS.items()}
     group = ProcessGroup()
     times = []
     for _ in range(steps * epochs):
-        began = time.perf_counter()
-        group.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
-        times.append((time.perf_counter() - began) * 1e6)
+        with harness.timed() as took:
+            group.sum("takes a batch", 1.0, 32.0, 0.0, 0.0, 0.0)
+        times.append(1e6 * took.wall)
     found["exchange_us"] = spread(times)
     if rank == 0:
         Path(out).write_text(json.dumps(found))
@@ -69,23 +68,18 @@ def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
     data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(steps)]
 
     def body(source: Any) -> tuple[float, float]:
-        began, used = time.perf_counter(), time.process_time()
-        for x, y in source:
-            started = time.perf_counter()
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-            time.sleep(max(0.0, seconds - (time.perf_counter() - started)))
-        spent = time.perf_counter() - began, time.process_time() - used
-        return spent[0] / steps * 1e6, spent[1] / steps * 1e6
+        with harness.timed() as took:
+            for x, y in source:
+                started = time.perf_counter()
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+                time.sleep(max(0.0, seconds - (time.perf_counter() - started)))
+        return took.wall / steps * 1e6, took.processor / steps * 1e6
 
     def plain() -> tuple[float, float]:
-        hooks = optimizer._optimizer_step_pre_hooks.copy()
-        optimizer._optimizer_step_pre_hooks.clear()
-        try:
+        with unhooked(optimizer):
             return body(data)
-        finally:
-            optimizer._optimizer_step_pre_hooks.update(hooks)
 
     plain_times: list[tuple[float, float]] = []
     tuned_times: list[tuple[float, float]] = []
@@ -113,18 +107,8 @@ def step(width: int, seconds: float, steps: int, epochs: int) -> dict[str, Any]:
     }
 
 
-def spread(numbers: list[float]) -> dict[str, float]:
-    low, middle, high = statistics.quantiles(numbers, n=4)
-    return {"lower_quartile": low, "median": middle, "upper_quartile": high}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = harness.arguments(__doc__, quick="fewer steps").parse_args()
     steps, epochs = (20, 4) if arguments.quick else (100, 12)
     before = os.getloadavg()[0]
     context = multiprocessing.get_context("spawn")
@@ -147,8 +131,8 @@ def main() -> None:
     print(f"one sum over the ranks: {found['exchange_us']['median']:.0f} us")
     if arguments.out:
         load = {"load_before": before, "load_after": os.getloadavg()[0]}
-        told = {"machine": machine("torch", "numpy"), "processes": WORLD, "backend": "gloo", **load, **found}
-        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+        about = {"machine": harness.machine("torch", "numpy"), "processes": WORLD, "backend": "gloo"}
+        harness.save(arguments.out, {**about, **load, **found})
 
 
 if __name__ == "__main__":

@@ -15,20 +15,16 @@ A bound on the ratio of memory held is 1.3, on that of asking 3.2.
 """
 
 import argparse
-import json
-import os
 import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
+import harness
 import torch
-from machine import machine
 from torch import Tensor, nn
 
 import gammatune
@@ -37,7 +33,7 @@ from gammatune.policy import nets as policy
 
 policy.WORTH = -1.0  # three, whatever a third promises
 ALLOCATOR = {"taken": {}, "held": {"MALLOC_MMAP_THRESHOLD_": "131072"}}  # of the GNU C library
-ASKED = 200  # passes in turn, the fastest tenth of which counts
+PASSES = 200  # passes in turn, the fastest tenth of which counts
 BOUNDS = {"held": 1.3, "asking": 3.2}
 
 
@@ -109,9 +105,7 @@ def peak(name: str, what: str) -> float:
 
 
 def in_a_process(name: str, what: str, options: dict[str, str]) -> float:
-    call = [sys.executable, __file__, "--nets", name, "--what", what]
-    done = subprocess.run(call, capture_output=True, text=True, check=True, env=os.environ | options)
-    return float(done.stdout)
+    return float(harness.in_a_process(__file__, "--nets", name, "--what", what, environment=options))
 
 
 @torch.no_grad()
@@ -119,13 +113,13 @@ def asking(net: Net, batch: int) -> dict[str, float]:
     whole = Ensemble([net.make() for _ in range(3)], classify=True).eval()
     one, x = whole.members[0], torch.randn(batch, *net.shape)
 
-    def seconds(asked: nn.Module, given: Tensor) -> float:
-        began = time.perf_counter()
-        asked(given)
-        return time.perf_counter() - began
+    def seconds(model: nn.Module, given: Tensor) -> float:
+        with harness.timed() as took:
+            model(given)
+        return took.wall
 
-    taken = [(seconds(one, x), seconds(whole, x)) for _ in range(ASKED)]
-    alone, together = (statistics.mean(sorted(each)[: ASKED // 10]) for each in zip(*taken, strict=True))
+    taken = [(seconds(one, x), seconds(whole, x)) for _ in range(PASSES)]
+    alone, together = (statistics.mean(sorted(each)[: PASSES // 10]) for each in zip(*taken, strict=True))
     return {"one": alone, "three": together, "ratio": together / alone}
 
 
@@ -138,43 +132,28 @@ def memory(name: str, options: dict[str, str], repeats: int) -> dict[str, float]
     return row | {"ratio": row["three"] / row["one"], "beyond": beyond}
 
 
-def measure(name: str, repeats: int) -> dict[str, Any]:
-    found = {kind: memory(name, options, repeats) for kind, options in ALLOCATOR.items()}
-    return {
-        "net": name,
-        "memory": found,
-        "asking": {str(batch): asking(NETS[name], batch) for batch in NETS[name].batches},
-    }
-
-
-def rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: rounded(held) for key, held in value.items()}
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+def measure(repeats: int, net: str) -> dict[str, Any]:
+    found: dict[str, Any] = harness.rounded({
+        "memory": {kind: memory(net, options, repeats) for kind, options in ALLOCATOR.items()},
+        "asking": {batch: asking(NETS[net], batch) for batch in NETS[net].batches},
+    })  # fmt: skip
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__)
     parser.add_argument("--nets", default=";".join(NETS), help="with semicolons")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--what", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    if asked.what:
-        print(peak(asked.nets, asked.what))
+    args = parser.parse_args()
+    if args.what:
+        print(peak(args.nets, args.what))
         return
-    found: dict[str, Any] = {
-        "command": "python benchmarks/several_nets.py",
-        "machine": machine("gammatune", "torch"),
-        "bounds": BOUNDS,
-        "rows": [],
-    }
-    for name in asked.nets.split(";"):
-        found["rows"].append(rounded(measure(name, asked.repeats)))
-        print(found["rows"][-1], flush=True)
-        if asked.out:
-            asked.out.write_text(json.dumps(found, indent=1) + "\n")
+    cells = harness.Cells.beside(args.out, "net")
+    harness.sweep(cells, [{"net": name} for name in args.nets.split(";")], partial(measure, args.repeats))
+    if args.out:
+        about = harness.about("gammatune", "torch")
+        harness.save(args.out, {**about, "bounds": BOUNDS, "rows": list(cells)})
 
 
 if __name__ == "__main__":

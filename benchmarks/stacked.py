@@ -12,16 +12,13 @@ On a CPU one thread, and the processor's time, which other programs do not lengt
 expected but the saved Python of small steps. On a GPU the time of the clock.
 """
 
-import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import harness
 import torch
-from machine import machine
 from torch import Tensor, nn
 
 from gammatune.pipeline.models import make_model
@@ -111,12 +108,11 @@ def compare(name: str, members: int, device: torch.device, *, most: int, n: int)
 
 def timed(body: Callable[[], None], device: torch.device) -> float:
     """Seconds."""
-    now = time.process_time if device.type == "cpu" else time.perf_counter
     wait(device)
-    started = now()
-    body()
-    wait(device)
-    return now() - started
+    with harness.timed() as took:
+        body()
+        wait(device)
+    return took.processor if device.type == "cpu" else took.wall
 
 
 def wait(device: torch.device) -> None:
@@ -125,14 +121,9 @@ def wait(device: torch.device) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.arguments(__doc__, quick="a smoke version: seconds, not minutes")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--quick", action="store_true", help="a smoke version: seconds, not minutes")
-    parser.add_argument("--out", default=None, help="results of other devices in this file stay")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     device = torch.device(arguments.device)
     most, n = (3, 2) if arguments.quick else (20, 11)
     rows = []
@@ -146,15 +137,14 @@ def main() -> None:
                 f"{row['ratio']:6.2f}x"
             )
     result = {
-        "machine": machine("torch", "gammatune"),
+        "machine": harness.machine("torch", "gammatune"),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "batch_size": BATCH,
         "rows": rows,
     }
     if arguments.out:
-        path = Path(arguments.out)
-        known = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(known | {device.type: result}, indent=1) + "\n")
+        known = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+        harness.save(arguments.out, known | {device.type: result})  # those of other devices stay
 
 
 if __name__ == "__main__":

@@ -15,26 +15,18 @@ than BoTorch.
 Run:  python benchmarks/suggestion.py --repeats 30 --out benchmarks/results/suggestion.json
 """
 
-import argparse
-import json
 import os
-import platform
-import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+import harness
+import numpy as np
+from harness.machine import version
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-from machine import cpu  # noqa: E402
-
-from gammatune.records import Observation  # noqa: E402
-from gammatune.samplers import make_sampler  # noqa: E402
-from gammatune.space import Float, Space  # noqa: E402
+from gammatune.records import Observation
+from gammatune.samplers import make_sampler
+from gammatune.space import Float, Space
 
 Suggestion = Callable[
     [np.ndarray, np.ndarray, int], tuple[float, float]
@@ -49,14 +41,6 @@ def data(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return X, (-np.sin(3 * x) - x**2 + 0.7 * x).mean(axis=1) + 0.2 * rng.standard_normal(n)
 
 
-def now() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
-
-
-def since(began: tuple[float, float]) -> tuple[float, float]:
-    return time.perf_counter() - began[0], time.process_time() - began[1]
-
-
 def ours(name: str) -> Suggestion:
     def suggest(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
         space = Space({f"x{j}": Float(0.0, 1.0) for j in range(X.shape[1])})
@@ -68,9 +52,9 @@ def ours(name: str) -> Suggestion:
             values = sampler.ask()
             assert values is not None
             sampler.tell(Observation(values, float(score)))
-        began = now()
-        sampler.ask()
-        return since(began)
+        with harness.timed() as took:
+            sampler.ask()
+        return took.wall, took.processor
 
     return suggest
 
@@ -85,9 +69,9 @@ def optuna_gp(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
     for u, score in zip(X, y, strict=True):
         params = {f"x{j}": float(u[j]) for j in range(len(u))}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=kinds, value=float(score)))
-    began = now()
-    study.ask(kinds)
-    return since(began)
+    with harness.timed() as took:
+        study.ask(kinds)
+    return took.wall, took.processor
 
 
 def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
@@ -98,18 +82,17 @@ def botorch_logei(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float
     from botorch.optim import optimize_acqf
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
-    torch.set_num_threads(1)
     torch.manual_seed(seed)
     points, scores = torch.tensor(X), torch.tensor(y)[:, None]
     bounds = torch.stack([torch.zeros(X.shape[1]), torch.ones(X.shape[1])]).double()
-    began = now()
-    model = SingleTaskGP(points, scores)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    best = model.posterior(points).mean.max()
-    optimize_acqf(
-        LogExpectedImprovement(model, best_f=best), bounds=bounds, q=1, num_restarts=10, raw_samples=256
-    )
-    return since(began)
+    with harness.timed() as took:
+        model = SingleTaskGP(points, scores)
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        best = model.posterior(points).mean.max()
+        optimize_acqf(
+            LogExpectedImprovement(model, best_f=best), bounds=bounds, q=1, num_restarts=10, raw_samples=256
+        )
+    return took.wall, took.processor
 
 
 Case = tuple[str, Suggestion, int, int]  # method, how, n, d
@@ -135,27 +118,19 @@ def measure(cases: list[Case], repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-def installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=30)
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
 
     sizes = [(5, 1), (12, 1), (20, 1), (50, 1), (20, 2), (20, 4)]
     cases: list[Case] = [("gamma", ours("gamma"), *size) for size in sizes]
     cases += [("gaussian", ours("gaussian"), 20, 1)]
-    if installed("optuna") and installed("torch"):
+    if version("optuna") and version("torch"):
         cases += [("optuna GPSampler", optuna_gp, *size) for size in sizes]
     else:
         print("optuna GPSampler skipped: optuna or torch is not installed")
-    if installed("botorch"):
+    if version("botorch"):
         cases += [("botorch LogEI", botorch_logei, *size) for size in sizes]
     else:
         print("botorch LogEI skipped: botorch is not installed")
@@ -178,22 +153,13 @@ def main() -> None:
     if args.out:
         report = {
             "benchmark": "suggestion",
-            "machine": {
-                "cpu": cpu(),
-                "cores_used": 1,
-                "cores": os.cpu_count(),
-                "python": platform.python_version(),
-            },
-            "versions": {
-                name: installed(name)
-                for name in ("gammatune", "numpy", "scipy", "optuna", "torch", "botorch")
-            },
+            **harness.about("gammatune", "numpy", "scipy", "optuna", "torch", "botorch"),
             "load_before": load,
-            "greenlet": installed("greenlet"),
+            "greenlet": version("greenlet"),
             "rows": rows,
             "times_gamma": ratios,
         }
-        args.out.write_text(json.dumps(report, indent=1) + "\n")
+        harness.save(args.out, report)
 
 
 if __name__ == "__main__":

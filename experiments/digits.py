@@ -8,22 +8,22 @@ split, the initial weights, the order of the batches and the search, so the spre
 Evidence: experiments/results/digits.json.
 """
 
-import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import harness
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from machine import machine
-
+QUICK = "1 epoch"
 SETUPS = {
+    QUICK: ("--epochs", "1"),
     "as it comes": (),
     "10 epochs": ("--epochs", "10"),
     "20 epochs": ("--epochs", "20"),
@@ -32,61 +32,57 @@ SETUPS = {
 }
 
 
+def run(files: dict[str, str], data: str, setup: str, seed: int) -> harness.Row:
+    with tempfile.TemporaryDirectory() as directory:
+        command = ("-m", "gammatune.cli", "train", files[data], *SETUPS[setup], "--json")
+        answer = harness.in_a_process(*command, "--seed", str(seed), "--run-dir", f"{directory}/run")
+    return {
+        "accuracy": answer["report"]["accuracy"],
+        "plain_epochs": answer["end"]["plain_epochs"],
+        "seconds": answer["end"]["seconds"],
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", default=None)
-    parser.add_argument("--quick", action="store_true", help="one epoch, one set-up: a smoke test")
-    arguments = parser.parse_args()
-    setups = {"1 epoch": ("--epochs", "1")} if arguments.quick else SETUPS
-    rows = []
+    parser = harness.arguments(__doc__, seeds=10, quick="one epoch, one set-up: a smoke test")
+    args = parser.parse_args()
+    setups = [QUICK] if args.quick else [setup for setup in SETUPS if setup != QUICK]
+    cells = harness.Cells.beside(args.out, "data", "setup", "seed")
     with tempfile.TemporaryDirectory() as directory:
         x, y = load_breast_cancer(return_X_y=True)
-        cells = f"{directory}/cells.npz"
-        np.savez(cells, x_train=x, y_train=y)
-        for name, data in (("digits", "digits"), ("cells", cells)):
-            for setup, options in setups.items():
-                rows.append(several(name, data, setup, options, arguments.seeds, directory))
-    if arguments.out:
-        result = {"machine": machine("torch", "numpy", "scikit-learn", "gammatune"), "rows": rows}
-        Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
+        files = {"digits": "digits", "cells": f"{directory}/cells.npz"}
+        np.savez(files["cells"], x_train=x, y_train=y)
+        rows = []
+        for data in files:
+            for setup in setups:
+                keys = [{"data": data, "setup": setup, "seed": seed} for seed in range(args.seeds)]
+                harness.sweep(cells, keys, partial(run, files))
+                rows.append(several([row for row in cells if (row["data"], row["setup"]) == (data, setup)]))
+    if args.out:
+        where = harness.machine("torch", "numpy", "scikit-learn", "gammatune")
+        harness.save(args.out, {"machine": where, "rows": rows})
 
 
-def several(
-    name: str, data: str, setup: str, options: tuple[str, ...], seeds: int, directory: str
-) -> dict[str, Any]:
+def several(cells: list[harness.Row]) -> dict[str, Any]:
     """One set-up over the seeds."""
-    accuracies, costs, seconds, failed = [], [], [], 0
-    for seed in range(seeds):
-        run_dir = f"{directory}/{name} {setup} {seed}"
-        command = [sys.executable, "-m", "gammatune.cli", "train", data, *options, "--json"]
-        command += ["--seed", str(seed), "--run-dir", run_dir]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            failed += 1
-            print(done.stderr)
-            continue
-        answer = json.loads(done.stdout)
-        accuracies.append(answer["report"]["accuracy"])
-        costs.append(answer["end"]["plain_epochs"])
-        seconds.append(answer["end"]["seconds"])
+    good = [cell for cell in cells if "failed" not in cell]
+    accuracies = [cell["accuracy"] for cell in good]
     row = {
-        "data": name,
-        "setup": setup,
-        "n": len(accuracies),
-        "failed": failed,
+        "data": cells[0]["data"],
+        "setup": cells[0]["setup"],
+        "n": len(good),
+        "failed": len(cells) - len(good),
         "accuracy_mean": statistics.mean(accuracies),
         "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         "accuracy_min": min(accuracies),
         "accuracies": accuracies,
-        "plain_epochs_mean": statistics.mean(costs),
-        "seconds_mean": statistics.mean(seconds),
+        "plain_epochs_mean": statistics.mean(cell["plain_epochs"] for cell in good),
+        "seconds_mean": statistics.mean(cell["seconds"] for cell in good),
     }
     print(
-        f"{name}, {setup}: {100 * row['accuracy_mean']:.2f} %, lowest {100 * row['accuracy_min']:.2f} %, "
-        f"{row['plain_epochs_mean']:.1f} plain epochs, {row['seconds_mean']:.1f} s, {failed} failed",
+        f"{row['data']}, {row['setup']}: {100 * row['accuracy_mean']:.2f} %, lowest "
+        f"{100 * row['accuracy_min']:.2f} %, {row['plain_epochs_mean']:.1f} plain epochs, "
+        f"{row['seconds_mean']:.1f} s, {row['failed']} failed",
         flush=True,
     )
     return row

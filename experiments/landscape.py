@@ -15,18 +15,19 @@ and the largest fall of the score along full runs at the best rate, 1.8 and 3.2 
 DIRECTORY holds mnist.npz and cifar10_train_jpeg.npz.
 """
 
-import argparse
 import io
 import itertools
-import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import harness
 import numpy as np
 import torch
 from sklearn import datasets
@@ -36,9 +37,6 @@ from torch.nn import functional
 from gammatune.metrics.objectives import make_objective
 from gammatune.records import Shape
 from gammatune.schedules import linear
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from machine import machine
 
 RESULT = Path(__file__).parent / "results" / "landscape.json"
 RATES = tuple(10 ** (-5 + k / 4) for k in range(25))
@@ -210,8 +208,9 @@ class Setting:
         return model, scores
 
 
-def landscape(setting: Setting) -> dict[str, object]:
+def landscape(directory: str, task: str, seed: int) -> dict[str, object]:
     """Score and test error at every rate, for every length; falls along full runs."""
+    setting = Setting(TASKS[task], seed, directory)
     whole = setting.task.epochs * setting.epoch
     scores: dict[str, list[float | None]] = {}
     errors: list[float] = []
@@ -262,16 +261,19 @@ def summary(cells: list[dict[str, object]]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = harness.arguments(__doc__, RESULT, seeds=2, jobs=1)
     parser.add_argument("directory")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+    args = parser.parse_args()
     began = time.perf_counter()
+    held = harness.Cells.beside(args.out, "task", "seed")
     found = {}
-    for name, task in TASKS.items():
-        cells = [landscape(Setting(task, seed, given.directory)) for seed in range(given.seeds)]
+    for name in TASKS:
+        keys = [{"task": name, "seed": seed} for seed in range(args.seeds)]
+        work = partial(landscape, args.directory)
+        harness.sweep(
+            held, keys, work, **harness.bounds(args), say=lambda row: f"{row['task']} {row['seed']}"
+        )
+        cells = held.good(task=name)
         found[name] = {"summary": summary(cells), "cells": cells}
         text = found[name]["summary"]
         print(
@@ -283,21 +285,16 @@ def main() -> None:
     }
     means = {part: round(float(np.mean(values)), 2) for part, values in rises.items()}
     print("mean rise in decades:", means)
-    given.out.write_text(
-        json.dumps(
-            {
-                "command": f"python experiments/landscape.py DIRECTORY --seeds {given.seeds}",
-                "machine": machine("torch", "numpy", "scikit-learn", "gammatune"),
-                "seeds": given.seeds,
-                "seconds": round(time.perf_counter() - began),
-                "rates": RATES,
-                "mean rise": means,
-                "tasks": found,
-            },
-            separators=(",", ":"),
-        )
-        + "\n"
-    )
+    result = {
+        "command": f"python experiments/landscape.py DIRECTORY --seeds {args.seeds}",
+        "machine": harness.machine("torch", "numpy", "scikit-learn", "gammatune"),
+        "seeds": args.seeds,
+        "seconds": round(time.perf_counter() - began),
+        "rates": RATES,
+        "mean rise": means,
+        "tasks": found,
+    }
+    harness.save(args.out, result, by_line=True)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,16 @@ LR from 0 to 0.5 in all, 12 candidates an epoch. Evidence: experiments/results/m
 with what it was made); what it shows is told in docs/method.md.
 """
 
-import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from machine import machine  # one place says where a number was measured
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import harness
 
 SAMPLERS = ("gamma", "gaussian", "grid", "random")
 THESIS = ("--policy", "greedy", "--optimizer", "sgd", "--search", "lr=0:0.5", "--threads", "1")
@@ -47,19 +46,13 @@ SETUPS: dict[str, tuple[str, ...]] = {
 MEASURES = ("sensitivity", "specificity", "accuracy", "mcc")
 
 
-def run(data: str, setup: str, sampler: str, seed: int, extra: tuple[str, ...]) -> dict[str, Any]:
+def run(data: str, extra: tuple[str, ...], setup: str, sampler: str, seed: int) -> dict[str, Any]:
     """One run of the command; its JSON answer cut down to what the table needs."""
-    command = [sys.executable, "-m", "gammatune.cli", "train", data, *THESIS, *SETUPS[setup], *extra]
+    command = ("-m", "gammatune.cli", "train", data, *THESIS, *SETUPS[setup], *extra)
     with tempfile.TemporaryDirectory() as directory:
-        command += ["--sampler", sampler, "--seed", str(seed), "--json", "--run-dir", f"{directory}/run"]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        return {"setup": setup, "sampler": sampler, "seed": seed, "error": done.stderr.strip()}
-    answer = json.loads(done.stdout)
+        end = ("--sampler", sampler, "--seed", str(seed), "--json", "--run-dir", f"{directory}/run")
+        answer = harness.in_a_process(*command, *end)
     return {
-        "setup": setup,
-        "sampler": sampler,
-        "seed": seed,
         **{name: answer["report"][name] for name in MEASURES},
         "selected_accuracy": answer["course"][-1]["metrics"]["accuracy"],
         "lrs": [values["lr"] for values in answer["schedule"]],
@@ -76,7 +69,7 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for setup in SETUPS:
         for sampler in SAMPLERS:
             mine = [r for r in runs if (r["setup"], r["sampler"]) == (setup, sampler)]
-            good = [r for r in mine if "error" not in r]
+            good = [r for r in mine if "failed" not in r]
             if not good:
                 continue
             row: dict[str, Any] = {
@@ -94,31 +87,24 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.arguments(__doc__, seeds=5, quick="one epoch, three candidates: a smoke test")
     parser.add_argument("data")
     parser.add_argument("--setup", action="append", choices=list(SETUPS))
     parser.add_argument("--sampler", action="append", choices=SAMPLERS)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", default=None)
-    parser.add_argument("--quick", action="store_true", help="one epoch, three candidates: a smoke test")
-    arguments = parser.parse_args()
-    extra = ("--epochs", "1", "--budget", "3") if arguments.quick else ()
-    runs: list[dict[str, Any]] = []
-    if arguments.out and Path(arguments.out).exists():
-        runs = json.loads(Path(arguments.out).read_text())["runs"]  # go on where an earlier call was cut off
-    known = {(r["setup"], r["sampler"], r["seed"]) for r in runs}
-    for setup in arguments.setup or SETUPS:
-        for seed in range(arguments.seeds):
-            for sampler in arguments.sampler or SAMPLERS:
-                if (setup, sampler, seed) in known:
-                    continue
-                runs.append(run(arguments.data, setup, sampler, seed, extra))
-                if arguments.out:
-                    where = machine("torch", "numpy", "scipy", "scikit-learn", "gammatune")
-                    result = {"machine": where, "summary": summary(runs), "runs": runs}
-                    Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
+    args = parser.parse_args()
+    extra = ("--epochs", "1", "--budget", "3") if args.quick else ()
+    cells = harness.Cells.beside(args.out, "setup", "sampler", "seed", held="runs")
+    keys = [
+        {"setup": setup, "sampler": sampler, "seed": seed}
+        for setup in args.setup or SETUPS
+        for seed in range(args.seeds)
+        for sampler in args.sampler or SAMPLERS
+    ]
+    harness.sweep(cells, keys, partial(run, args.data, extra))
+    runs = list(cells)
+    if args.out:
+        where = harness.machine("torch", "numpy", "scipy", "scikit-learn", "gammatune")
+        harness.save(args.out, {"machine": where, "summary": summary(runs), "runs": runs})
     for row in summary(runs):
         sd = f" +- {100 * row['accuracy_sd']:.2f}" if row["accuracy_sd"] is not None else ""
         print(
@@ -127,8 +113,6 @@ def main() -> None:
             f"(selected {100 * row['selected_accuracy']:.2f})  {row['seconds']:.1f} s  n {row['n']}, "
             f"failed {row['failed']}"
         )
-    for bad in [r for r in runs if "error" in r]:
-        print(bad)
 
 
 if __name__ == "__main__":

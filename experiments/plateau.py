@@ -7,28 +7,23 @@ rate of the user's own (AdamW, .001) and without: how many seeds end below 70 % 
 rates.
 """
 
-import argparse
-import json
-import os
 import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+import harness
 import torch
 from torch import nn
 
 import gammatune
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from machine import machine
-
 RESULT = Path(__file__).parent / "results" / "plateau.json"
 ENOUGH = 0.7
 
 
-def one(seed: int, steps: int, own: bool) -> tuple[float, float]:
+def run(own: bool, steps: int, seed: int) -> harness.Row:
     """Accuracy on the fresh rows, and the rate that was chosen."""
     torch.manual_seed(seed)
     x = torch.randn(2500, 8)
@@ -42,29 +37,30 @@ def one(seed: int, steps: int, own: bool) -> tuple[float, float]:
     model.eval()
     with torch.no_grad():
         accuracy = float((model(x[500:]).argmax(1) == y[500:]).float().mean())
-    return accuracy, float(result.schedule[0]["lr"])
+    return {"accuracy": accuracy, "rate": float(result.schedule[0]["lr"])}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=24)
+    parser = harness.arguments(__doc__, RESULT, seeds=24, jobs=1)
     parser.add_argument("--steps", type=int, nargs="*", default=[300, 600, 1200, 2400])
-    parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    cells = harness.Cells.beside(args.out, "own", "steps", "seed")
     rows, began = [], time.time()
     for own in (False, True):
         for steps in args.steps:
-            cells = [one(seed, steps, own) for seed in range(args.seeds)]
-            below = sum(accuracy < ENOUGH for accuracy, _ in cells)
-            rows.append({"own": own, "steps": steps, "below": below, "of": len(cells), "cells": cells})
-            accuracies, rates = zip(*cells, strict=True)
+            keys = [{"own": own, "steps": steps, "seed": seed} for seed in range(args.seeds)]
+            harness.sweep(cells, keys, run, **harness.bounds(args))
+            here = cells.good(own=own, steps=steps)
+            accuracies, rates = zip(*((row["accuracy"], row["rate"]) for row in here), strict=True)
+            below = sum(accuracy < ENOUGH for accuracy in accuracies)
+            pairs = list(zip(accuracies, rates, strict=True))
+            rows.append({"own": own, "steps": steps, "below": below, "of": len(here), "cells": pairs})
             print(
-                f"{'own .001' if own else 'no rate':9}{steps:5} steps: {below} of {len(cells)} below {ENOUGH:.0%}, "
+                f"{'own .001' if own else 'no rate':9}{steps:5} steps: {below} of {len(here)} below {ENOUGH:.0%}, "
                 f"lowest {min(accuracies):.3f}, rates {min(rates):.2g} to {max(rates):.2g}", flush=True,
             )  # fmt: skip
-    told = {"machine": machine("gammatune", "torch"), "seconds": round(time.time() - began), "rows": rows}
-    args.out.write_text(json.dumps(told) + "\n")
+    where = harness.machine("gammatune", "torch")
+    harness.save(args.out, {"machine": where, "seconds": round(time.time() - began), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -30,22 +30,16 @@ The function and the searches are those of figures 12 and 13: experiments/thesis
 Run:  python experiments/sine.py --seeds 100 --out experiments/results/sine.json
 """
 
-import argparse
-import json
-import os
-import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import numpy as np
-
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "thesis"))
 
+import harness
+import numpy as np
 import sine_example as example
 
 from gammatune.records import Observation
@@ -61,21 +55,17 @@ def gamma_mean(told: list[Observation]) -> float:
     return float(told[int(np.argmax(GammaProcess(data).posterior(data.X).mean))].values["x"])
 
 
-def search(name: str, seed: int, evaluations: int) -> tuple[list[float], list[float]]:
+def run(search: str, seed: int) -> harness.Row:
     """Regret of the recommendation after each evaluation: the method's own, and the Gamma process's mean."""
-    steps = example.play(name, seed, evaluations)
-    smooth = []
-    if name not in example.BAYES:
-        smooth = [
-            example.TOP - example.f(gamma_mean(example.told(steps[: i + 1]))) for i in range(evaluations)
-        ]
-    return example.regret(steps), smooth
+    steps = example.play(search, seed, max(CAPS))
+    if search in example.BAYES:
+        return {"own": example.regret(steps)}
+    means = (gamma_mean(example.told(steps[: i + 1])) for i in range(len(steps)))
+    return {"own": example.regret(steps), "smooth": [example.TOP - example.f(x) for x in means]}
 
 
-def bootstrap(values: np.ndarray, rng: np.random.Generator) -> list[float]:
-    """95 % interval of the mean, 10,000 resamples."""
-    means = rng.choice(values, (10_000, len(values))).mean(axis=1)
-    return [round(float(q), 3) for q in np.quantile(means, [0.025, 0.975])]
+def interval(values: np.ndarray, rng: np.random.Generator) -> list[float]:
+    return [round(end, 3) for end in harness.bootstrap(values, rng=rng)[1:]]
 
 
 def summary(regret: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
@@ -94,8 +84,8 @@ def summary(regret: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
             "evaluations_sd": round(float(times.std(ddof=1)), 2),
             "censored": int((times > cap).sum()),
             "minus_gamma_mean": round(float((times - base).mean()), 2),
-            "minus_gamma_95": bootstrap(times - base, rng),
-            "final_regret_minus_gamma_95": bootstrap(regret[:, cap - 1] - reference[:, cap - 1], rng),
+            "minus_gamma_95": interval(times - base, rng),
+            "final_regret_minus_gamma_95": interval(regret[:, cap - 1] - reference[:, cap - 1], rng),
         }
     return out
 
@@ -106,25 +96,19 @@ def hits(regret: np.ndarray, cap: int) -> np.ndarray:
     return np.where(close.any(axis=1), close.argmax(axis=1) + 1, cap + 1).astype(np.float64)
 
 
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
+    args = harness.arguments(__doc__, seeds=100, jobs=1).parse_args()
     began, regrets = time.perf_counter(), {}
+    cells = harness.Cells.beside(args.out, "search", "seed")
     for name in ("random", "grid 10", "grid 12", "grid 10 shifted", *example.BAYES):
-        runs = [search(name, seed, max(CAPS)) for seed in range(args.seeds)]
-        regrets[name] = np.array([own for own, _ in runs])
+        keys = [{"search": name, "seed": seed} for seed in range(args.seeds)]
+        harness.sweep(
+            cells, keys, run, **harness.bounds(args), say=lambda row: f"{row['search']} {row['seed']}"
+        )
+        here = cells.good(search=name)
+        regrets[name] = np.array([row["own"] for row in here])
         if name not in example.BAYES:
-            regrets[f"{name} + gamma mean"] = np.array([smooth for _, smooth in runs])
+            regrets[f"{name} + gamma mean"] = np.array([row["smooth"] for row in here])
     results = {name: summary(regret, regrets["gamma"]) for name, regret in regrets.items()}
 
     print(
@@ -149,13 +133,12 @@ def main() -> None:
                 "seeds": args.seeds,
                 "first": example.FIRST,
             },
-            "machine": {"cpu": cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
-            "versions": {name: version(name) for name in ("gammatune", "numpy", "scipy")},
+            **harness.about("gammatune", "numpy", "scipy"),
             "seconds": round(time.perf_counter() - began, 1),
             "results": results,
             "source": Path(__file__).read_text() + Path(example.__file__).read_text(),
         }
-        args.out.write_text(json.dumps(report, indent=1) + "\n")
+        harness.save(args.out, report)
 
 
 if __name__ == "__main__":

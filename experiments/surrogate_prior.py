@@ -22,19 +22,16 @@ theta that gains, not the Gamma's tails. No other change is clear of two standar
 Run:  python experiments/surrogate_prior.py --functions 60 --out experiments/results/surrogate_prior.json
 """
 
-import argparse
-import json
-import os
-import platform
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+import harness
 import numpy as np
 
 from gammatune.records import Observation
@@ -106,29 +103,40 @@ def variants() -> dict[str, tuple[ThetaPrior, PrecisionPrior]]:
     return out
 
 
+Search = tuple[dict[str, Any], Callable[[Dataset], Surrogate], float]  # settings, how it is built, xi
+
+
+def searches() -> dict[str, Search]:
+    found: dict[str, Search] = {}
+    for name, (theta, prior) in variants().items():
+        build = partial(GammaProcess, prior=prior, theta=theta)
+        found[name] = ({"theta": asdict(theta), "precision": asdict(prior)}, build, 0.0)
+    found["gaussian-quadrature"] = ({"theta": asdict(ThetaPrior())}, QuadratureGP, 0.0)
+    found["gaussian"] = ({}, fit, 0.01)
+    return found
+
+
+def run(search: str, family: str, seed: int) -> harness.Row:
+    _, build, xi = searches()[search]
+    return {"regret": regret(family, seed, build, xi)}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, jobs=1)
     parser.add_argument("--functions", type=int, default=60, help="of each family")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", default="", help="only the variants whose name contains this")
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    cells = harness.Cells.beside(args.out, "search", "family", "seed")
+    seeds = range(args.first, args.first + args.functions)
     rows, base = {}, None
-    searches: dict[str, tuple[dict[str, Any], Callable[[Dataset], Surrogate], float]] = {}
-    for name, (theta, prior) in variants().items():
-        build = partial(GammaProcess, prior=prior, theta=theta)
-        searches[name] = ({"theta": asdict(theta), "precision": asdict(prior)}, build, 0.0)
-    searches["gaussian-quadrature"] = ({"theta": asdict(ThetaPrior())}, QuadratureGP, 0.0)
-    searches["gaussian"] = ({}, fit, 0.01)
-    for name, (settings, build, xi) in searches.items():
+    for name, (settings, _, _) in searches().items():
         if args.only not in name and name != "in use":
             continue
-        table = np.array(
-            [
-                [regret(family, seed, build, xi) for seed in range(args.first, args.first + args.functions)]
-                for family in FAMILIES
-            ]
-        )
+        keys = [{"search": name, "family": family, "seed": seed} for family in FAMILIES for seed in seeds]
+        harness.sweep(cells, keys, run, **harness.bounds(args))
+        here = {(row["family"], row["seed"]): row["regret"] for row in cells.good(search=name)}
+        table = np.array([[here[family, seed] for seed in seeds] for family in FAMILIES])
         base = table if base is None else base
         worse = (table - base).ravel()
         rows[name] = {
@@ -147,13 +155,8 @@ def main() -> None:
             flush=True,
         )
     if args.out:
-        report = {
-            "experiment": "surrogate_prior",
-            "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
-            "versions": {name: version(name) for name in ("gammatune", "numpy", "scipy")},
-            "results": rows,
-        }
-        args.out.write_text(json.dumps(report, indent=1) + "\n")
+        about = harness.about("gammatune", "numpy", "scipy")
+        harness.save(args.out, {"experiment": "surrogate_prior", **about, "results": rows})
 
 
 if __name__ == "__main__":

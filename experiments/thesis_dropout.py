@@ -10,12 +10,14 @@ Evidence: experiments/results/thesis_dropout.json; it is why `thesis` drops behi
 [reading].
 """
 
-import argparse
-import json
 import statistics
 import sys
+from functools import cache, partial
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import harness
 import torch
 from torch import nn
 
@@ -23,9 +25,6 @@ from gammatune.pipeline.data import load
 from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.models.seeded import seeded
 from gammatune.pipeline.models.thesis import thesis
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from machine import machine
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.3)
 LAYERS = {"behind all six": 6, "behind the last": 1, "none": 0}
@@ -46,34 +45,34 @@ def accuracy(split: Split, dropped: int, lr: float, seed: int, epochs: int) -> f
             return (model(split.report.x).argmax(1) == split.report.y).float().mean().item()
 
 
+@cache
+def split_of(data: str, seed: int) -> Split:
+    return split_data(load(data), seed=seed, limit=500)
+
+
+def run(data: str, layers: str, seed: int, epochs: int) -> harness.Row:
+    split = split_of(data, seed)
+    return {"best": max(accuracy(split, LAYERS[layers], lr, seed, epochs) for lr in RATES)}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.arguments(__doc__, seeds=3)
     parser.add_argument("data")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--out", default=None)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    data = load(arguments.data)
-    splits = [split_data(data, seed=seed, limit=500) for seed in range(arguments.seeds)]
+    args = parser.parse_args()
+    cells = harness.Cells.beside(args.out, "layers", "seed", "epochs")
     rows = {}
-    for name, dropped in LAYERS.items():
-        best = [
-            max(accuracy(split, dropped, lr, seed, arguments.epochs) for lr in RATES)
-            for seed, split in enumerate(splits)
-        ]
+    for name in LAYERS:
+        keys = [{"layers": name, "seed": seed, "epochs": args.epochs} for seed in range(args.seeds)]
+        harness.sweep(cells, keys, partial(run, args.data))
+        best = [row["best"] for row in cells.good(layers=name, epochs=args.epochs)]
         spread = statistics.stdev(best) if len(best) > 1 else None
         rows[name] = {"mean": statistics.mean(best), "sd": spread, "n": len(best), "best_of_rates": best}
         print(f"dropout {name}: {', '.join(f'{100 * b:.1f} %' for b in best)}", flush=True)
-    if arguments.out:
-        result = {
-            "machine": machine("torch", "numpy", "gammatune"),
-            "rates": RATES,
-            "epochs": arguments.epochs,
-        }
-        Path(arguments.out).write_text(json.dumps(result | {"accuracy": rows}, indent=1) + "\n")
+    if args.out:
+        where = harness.machine("torch", "numpy", "gammatune")
+        result = {"machine": where, "rates": RATES, "epochs": args.epochs, "accuracy": rows}
+        harness.save(args.out, result)
 
 
 if __name__ == "__main__":

@@ -9,25 +9,19 @@ scikit-learn's bundled sets and synthetic ones, standardised; the split is fixed
 Run:  python benchmarks/bo/curves.py          (about ten minutes on one core; goes on where it was interrupted)
 """
 
-import argparse
 import functools
 import itertools
-import json
-import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-import torch  # noqa: E402
-from machine import machine  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+import harness
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 OUT = Path(__file__).with_name("curves.json")
 SEEDS = 3
@@ -215,48 +209,30 @@ def measure(curve: Curve) -> dict[str, object]:
     loss, error = [], []
     for point in points:
         ends = [train(curve, dict(zip(axes, point.tolist(), strict=True)), seed) for seed in range(SEEDS)]
-        loss.append([None if end is None else float(f"{end[0]:.4g}") for end in ends])
-        error.append([None if end is None else float(f"{end[1]:.4g}") for end in ends])
+        loss.append([None if end is None else harness.rounded(end[0]) for end in ends])
+        error.append([None if end is None else harness.rounded(end[1]) for end in ends])
     out: dict[str, object] = {
-        "name": curve.name,
         "axes": {name: [float(f"{x:.6g}") for x in axis] for name, axis in axes.items()},
         "loss": loss,
     }
     return out if load(curve.data).classes == 1 else {**out, "error": error}
 
 
-def document(about: dict[str, object], curves: list[dict[str, object]]) -> str:
-    """JSON with a line for each curve."""
-    head = json.dumps(about)[1:-1]
-    return "{" + head + ',\n"curves": [\n' + ",\n".join(json.dumps(each) for each in curves) + "\n]}\n"
+def compute(name: str) -> dict[str, object]:
+    return measure(next(curve for curve in CURVES if curve.name == name))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--minutes", type=float, default=15.0, help="of processor time; no curve begins after it"
-    )
-    parser.add_argument("--out", type=Path, default=OUT)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    curves = json.loads(args.out.read_text())["curves"] if args.out.exists() else []
+    args = harness.arguments(__doc__, OUT, minutes=15.0, jobs=1).parse_args()
+    cells = harness.Cells.beside(args.out, "name", held="curves")
+    keys = [{"name": curve.name} for curve in CURVES]
+    harness.sweep(cells, keys, compute, **harness.bounds(args), say=lambda row: str(row["name"]))
     about = {
         "command": "python benchmarks/bo/curves.py",
         "seeds": SEEDS,
-        **machine("torch", "numpy", "scikit-learn"),
+        **harness.machine("torch", "numpy", "scikit-learn"),
     }
-    for curve in CURVES:
-        if any(known["name"] == curve.name for known in curves):
-            continue
-        if time.process_time() > 60 * args.minutes:
-            print("the time is up; run it again to go on")
-            break
-        began = time.process_time()
-        curves.append(measure(curve))
-        rewritten = args.out.with_suffix(".part")
-        rewritten.write_text(document(about, curves))
-        rewritten.replace(args.out)
-        print(f"{curve.name:30} {time.process_time() - began:6.1f} s of processor", flush=True)
+    harness.save(args.out, {**about, "curves": cells.good()}, by_line=True)
 
 
 if __name__ == "__main__":

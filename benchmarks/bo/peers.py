@@ -25,22 +25,26 @@ GPSampler does by itself. HEBO is not here: it requires numpy below 1.25, this l
 import atexit
 import contextlib
 import functools
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import harness
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from problems import Instance, Params
 from scipy import optimize, special, stats
 
 from gammatune.integrations.optuna import GammaSampler
 from gammatune.surrogate.gp import QuadratureGP
 
 Distributions: TypeAlias = Mapping[str, BaseDistribution]
-Params: TypeAlias = dict[str, Any]
 
 
 class Method(Protocol):
@@ -170,7 +174,6 @@ class BoTorch(Encoded):
         import torch
 
         super().__init__(space, seed, startup)
-        torch.set_num_threads(1)
         torch.manual_seed(seed)
 
     def ask(self) -> Params:
@@ -307,6 +310,25 @@ METHODS: dict[str, Maker] = {
     "sklearn": lambda space, seed, n: Sklearn(space, seed),
     "smac": lambda space, seed, n: SMAC(space, seed, n),
 }
+
+
+def followed(made: Instance, method: Method, trials: int) -> tuple[list[float], np.ndarray]:
+    """The regret of the best score seen after each trial; (trials, 2) wall and processor seconds of each suggestion.
+
+    What a search does when it is told belongs to its next suggestion.
+    """
+    best, held, regret, seconds = np.inf, 1.0, [], []
+    for i in range(trials):
+        with harness.timed() as asking:
+            params = method.ask()
+        score = made.score(params, i)
+        with harness.timed() as telling:
+            method.tell(params, score)
+        seconds.append((asking.wall + telling.wall, asking.processor + telling.processor))
+        if score < best:
+            best, held = score, made.regret(params)
+        regret.append(held)
+    return regret, np.array(seconds)
 
 
 @contextlib.contextmanager

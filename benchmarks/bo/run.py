@@ -19,32 +19,26 @@ Rows are written to results/bo_rows.jsonl as they come, results/bo.json and bo.m
 the latter two from the rows alone, `--only GROUP,...`, `--methods NAME,...` and `--minutes` choose.
 """
 
-import argparse
-import json
-import os
 import sys
-import time
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-from machine import machine  # noqa: E402
-from peers import METHODS, quiet  # noqa: E402
-from problems import GROUPS, Problem, problems  # noqa: E402
-from scipy import stats  # noqa: E402
+import harness
+import numpy as np
+from peers import METHODS, followed, quiet
+from problems import GROUPS, Problem, problems
+from scipy import stats
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 AT = (5, 8, 12, 20, 50)
 SEEDS = {"lr-1d": 8, "lr-2d": 8, "tables": 3, "bbob": 3, "bbob-noisy": 3}
 ON_RATES = ("logei-2", "sklearn", "smac")  # slow, and no better than the others where they take part
 
-Row = dict[str, Any]
-Key = tuple[str, int, str]  # problem, seed, method
+Row = harness.Row
 
 
 def plan(chosen: Sequence[Problem], seeds: dict[str, int]) -> list[tuple[Problem, int, str]]:
@@ -69,30 +63,26 @@ def plan(chosen: Sequence[Problem], seeds: dict[str, int]) -> list[tuple[Problem
     return out
 
 
-def run(problem: Problem, seed: int, method: str, n: int) -> Row:
+@cache
+def known(group: str) -> dict[str, Problem]:
+    return {problem.name: problem for problem in problems([group])}
+
+
+def run(trials: int | None, problem: str, group: str, seed: int, method: str) -> Row:
     """The regret after AT trials; milliseconds of a suggestion on the way there, wall and processor time."""
+    with quiet():
+        return measured(known(group)[problem], seed, method, trials)
+
+
+def measured(problem: Problem, seed: int, method: str, trials: int | None) -> Row:
+    """trials: None, as many as the problem is made for."""
+    n = trials or problem.n
     made = problem.make(seed)
     search = METHODS[method](made.space, seed, n)
-    best, held, regret, seconds = np.inf, 1.0, [], []
-    for i in range(n):
-        began = time.perf_counter(), time.process_time()
-        params = search.ask()
-        seconds.append((time.perf_counter() - began[0], time.process_time() - began[1]))
-        score = made.score(params, i)
-        began = time.perf_counter(), time.process_time()
-        search.tell(params, score)
-        # what a search does when it is told belongs to its next suggestion
-        seconds[-1] = (
-            seconds[-1][0] + time.perf_counter() - began[0],
-            seconds[-1][1] + time.process_time() - began[1],
-        )
-        if score < best:
-            best, held = score, made.regret(params)
-        regret.append(held)
-    wall, processor = np.array(seconds).T * 1e3
+    regret, seconds = followed(made, search, n)
+    wall, processor = seconds.T * 1e3
     return {
-        "problem": problem.name, "group": problem.group, "seed": seed, "method": method,
-        "regret": [float(f"{regret[i - 1]:.4g}") for i in AT if i <= n],
+        "regret": [harness.rounded(float(regret[i - 1])) for i in AT if i <= n],
         "ms": {str(i): [round(float(wall[a:i].mean()), 2), round(float(processor[a:i].mean()), 2)]
                for a, i in zip((0, *AT), AT, strict=False) if i <= n},
     }  # fmt: skip
@@ -112,34 +102,6 @@ def regrets(rows: Iterable[Row], methods: Sequence[str]) -> dict[tuple[str, int]
     }  # fmt: skip
 
 
-def interval(values: np.ndarray, problem: Sequence[str], seed: Sequence[int]) -> np.ndarray:
-    """Mean over problems and its 95 % interval: values (runs, methods) -> (3, methods). Each problem counts alike.
-
-    Problems and seeds are drawn with replacement, each for itself: a seed's first points are the same in all problems
-    of one space, so that its runs are not independent.
-    """
-    rng = np.random.default_rng(0)
-    _, row = np.unique(problem, return_inverse=True)
-    _, column = np.unique(seed, return_inverse=True)
-    cells = np.zeros(
-        (row.max() + 1, column.max() + 1, values.shape[1] + 1)
-    )  # the last: whether there is a run
-    cells[row, column] = np.column_stack([values, np.ones(len(values))])
-
-    def mean(cells: np.ndarray) -> np.ndarray:
-        sums = cells.sum(axis=1)
-        sums = sums[sums[:, -1] > 0]
-        return (sums[:, :-1] / sums[:, -1:]).mean(axis=0)
-
-    problems, seeds = cells.shape[:2]
-    drawn = []
-    while len(drawn) < 1000:
-        chosen = cells[rng.integers(problems, size=problems)][:, rng.integers(seeds, size=seeds)]
-        if chosen[:, :, -1].any():
-            drawn.append(mean(chosen))
-    return np.vstack([mean(cells), np.quantile(drawn, [0.025, 0.975], axis=0)])
-
-
 def summary(rows: Sequence[Row], group: str, methods: Sequence[str]) -> list[dict[str, Any]]:
     """A line for each method: at each n mean regret and paired difference to gamma [low, high], and mean rank."""
     paired = regrets([row for row in rows if row["group"] == group], methods)
@@ -150,7 +112,7 @@ def summary(rows: Sequence[Row], group: str, methods: Sequence[str]) -> list[dic
     lines = [{"method": method, "problems": len(set(names)), "runs": len(names)} for method in methods]
     for n, at in zip(AT, np.moveaxis(all_runs, 2, 0), strict=False):
         ranks = stats.rankdata(at, axis=1)
-        mean, worse, rank = (interval(v, names, seeds) for v in (at, at - at[:, :1], ranks))
+        mean, worse, rank = (harness.crossed(v, names, seeds) for v in (at, at - at[:, :1], ranks))
         for i, line in enumerate(lines):
             line[f"regret_{n}"] = [float(f"{x:.3g}") for x in mean[:, i]]
             line[f"minus_gamma_{n}"] = [float(f"{x:.3g}") for x in worse[:, i]]
@@ -248,78 +210,40 @@ def report(rows: Sequence[Row], command: str) -> dict[str, Any]:
         lines = summary(rows, group, [method for method in METHODS if method in there])
         if lines:
             tables.append({"group": group, "lines": lines})
-    return {"command": command, **machine(*versions), "tables": tables, "speed": speed(rows)}
-
-
-def document(written: dict[str, Any]) -> str:
-    """JSON with a line for each entry of a list."""
-    parts = []
-    for name, value in written.items():
-        text = json.dumps(value)
-        if isinstance(value, list):
-            text = "[\n" + ",\n".join("  " + json.dumps(each) for each in value) + "\n ]"
-        parts.append(f" {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def read(path: Path) -> list[Row]:
-    """The rows; a torn last line is taken off the file."""
-    rows: list[Row] = []
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    for i, line in enumerate(lines):
-        if not line.endswith("\n"):
-            path.write_text("".join(lines[:i]))
-            break
-        rows.append(json.loads(line))
-    return rows
+    return {"command": command, **harness.machine(*versions), "tables": tables, "speed": speed(rows)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, RESULTS / "bo.json", minutes=75.0, jobs=1)
     parser.add_argument(
         "--smoke", action="store_true", help="a problem of each group, one seed, eight trials"
     )
     parser.add_argument("--only", default=",".join(GROUPS), help="groups, by commas")
     parser.add_argument("--methods", default=",".join(METHODS), help="by commas")
-    parser.add_argument("--minutes", type=float, default=75.0, help="no run begins after it")
     parser.add_argument("--report", action="store_true", help="from the rows there are")
-    parser.add_argument("--out", type=Path, default=RESULTS / "bo.json")
     args = parser.parse_args()
 
-    rows_at = args.out.with_name(args.out.stem + "_rows.jsonl")
-    rows = read(rows_at)
-    done: set[Key] = {(row["problem"], row["seed"], row["method"]) for row in rows}
-    chosen = problems(args.only.split(","))
-    seeds = SEEDS
-    if args.smoke:
-        chosen = list({problem.group: problem for problem in chosen}.values())
-        seeds = dict.fromkeys(SEEDS, 3)
-    methods = args.methods.split(",")
-    todo = [] if args.report else [
-        (problem, seed, method)
-        for problem, seed, method in plan(chosen, seeds)
-        if method in methods and (problem.name, seed, method) not in done
-    ]  # fmt: skip
-    end = time.monotonic() + 60 * args.minutes
-
-    def write() -> None:
-        made = report(rows, "python benchmarks/bo/run.py")
-        args.out.write_text(document(made))
-        args.out.with_suffix(".md").write_text(markdown(made))
-
-    with quiet(), rows_at.open("a") as out:
-        for i, (problem, seed, method) in enumerate(todo):
-            if time.monotonic() > end:
-                print(f"the time is up; {len(todo) - i} runs are left for another call")
-                break
-            row = run(problem, seed, method, 8 if args.smoke else problem.n)
-            rows.append(row)
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            if i % 200 == 199:
-                print(f"{i + 1} of {len(todo)} runs", flush=True)
-    write()
+    rows = harness.Cells(args.out.with_name(args.out.stem + "_rows.jsonl"), "problem", "seed", "method")
+    if not args.report:
+        chosen, seeds = problems(args.only.split(",")), SEEDS
+        if args.smoke:
+            chosen = list({problem.group: problem for problem in chosen}.values())
+            seeds = dict.fromkeys(SEEDS, 3)
+        keys = [
+            {"problem": problem.name, "group": problem.group, "seed": seed, "method": method}
+            for problem, seed, method in plan(chosen, seeds)
+            if method in args.methods.split(",")
+        ]
+        work = partial(run, 8 if args.smoke else None)
+        harness.sweep(rows, keys, work, **harness.bounds(args), say=said)
+    made = report(rows.good(), "python benchmarks/bo/run.py")
+    harness.save(args.out, made, by_line=True)
+    args.out.with_suffix(".md").write_text(markdown(made))
     print(f"written to {args.out} and {args.out.with_suffix('.md').name}")
+
+
+def said(row: Row) -> str:
+    return f"{row['problem']}, seed {row['seed']}, {row['method']}: {row.get('failed') or row['regret'][-1]}"
 
 
 if __name__ == "__main__":

@@ -14,21 +14,18 @@ not help, and is not offered.
 Run:  python benchmarks/bo/student_t.py --seeds 1 --out benchmarks/results/bo_student_t.json
 """
 
-import argparse
-import json
 import math
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+import harness
 import numpy as np
 import problems as measured
 import tuning
-from machine import machine
-from peers import Encoded, Params, quiet
+from peers import Encoded, Params, followed, quiet
 from problems import Problem
-from run import interval
 from scipy import stats
 
 from gammatune.surrogate.acquisition import log_ei
@@ -51,7 +48,6 @@ class Search(Encoded):
         from botorch.models import SingleTaskGP
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
-        torch.set_num_threads(1)
         torch.manual_seed(self._seed)
         X = torch.tensor(np.array(self.X))
         model = SingleTaskGP(X, torch.tensor(self.y)[:, None])
@@ -82,24 +78,11 @@ class Search(Encoded):
 
 def run(problem: Problem, seed: int, student: bool) -> list[float]:
     made = problem.make(seed)
-    search = Search(dict(made.space), seed, student)
-    best, held = math.inf, 1.0
-    regret = []
-    for i in range(TRIALS):
-        params = search.ask()
-        score = made.score(params, i)
-        search.tell(params, score)
-        if score < best:
-            best, held = score, made.regret(params)
-        regret.append(held)
-    return regret
+    return followed(made, Search(dict(made.space), seed, student), TRIALS)[0]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
+    args = harness.arguments(__doc__, seeds=1).parse_args()
     chosen = measured.problems(("lr-1d", "lr-2d"))
     chosen += [p for p in tuning.problems() if p.group == "cube"]
     pairs = {}
@@ -116,7 +99,7 @@ def main() -> None:
         names, seeds = [key[0] for key in these], [key[2] for key in these]
         for n in AT:
             at = np.stack([pair[:, n - 1] for pair in these.values()])
-            mean, low, high = interval(np.column_stack([at, at[:, 1] - at[:, 0]]), names, seeds)
+            mean, low, high = harness.crossed(np.column_stack([at, at[:, 1] - at[:, 0]]), names, seeds)
             lines.append({
                 "group": group, "n": n, "runs": len(at),
                 "log_ei": round(mean[0], 4), "student_t_ei": round(mean[1], 4),
@@ -124,9 +107,8 @@ def main() -> None:
             })  # fmt: skip
             print(lines[-1])
     if args.out:
-        about = {"command": "python benchmarks/bo/student_t.py " + " ".join(sys.argv[1:])}
-        about |= machine("gammatune", "botorch", "torch", "numpy")
-        args.out.write_text(json.dumps({**about, "lines": lines}, indent=1) + "\n")
+        where = harness.machine("gammatune", "botorch", "torch", "numpy")
+        harness.save(args.out, {"command": harness.command(), **where, "lines": lines})
 
 
 if __name__ == "__main__":

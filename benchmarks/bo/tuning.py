@@ -19,37 +19,31 @@ some logarithms (lost 0.02 +- 0.02), the first trial in the middle of all ranges
 Run:  python benchmarks/bo/tuning.py --out benchmarks/results/bo_tuning.json
 """
 
-import argparse
 import functools
 import importlib
-import json
 import math
-import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-from machine import machine  # noqa: E402
-from optuna.distributions import (  # noqa: E402
+import harness
+import numpy as np
+from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from peers import METHODS, Study, quiet  # noqa: E402
-from problems import LR, Instance, Params, Problem  # noqa: E402
+from peers import METHODS, Study, followed, quiet
+from problems import LR, Instance, Params, Problem
 
-from gammatune.integrations.optuna import GammaSampler  # noqa: E402
-from gammatune.samplers.bayes import expected_improvement  # noqa: E402
-from gammatune.surrogate.gamma import GammaProcess  # noqa: E402
-from gammatune.surrogate.quadrature import ThetaPrior  # noqa: E402
+from gammatune.integrations.optuna import GammaSampler
+from gammatune.samplers.bayes import expected_improvement
+from gammatune.surrogate.gamma import GammaProcess
+from gammatune.surrogate.quadrature import ThetaPrior
 
 
 def instance(
@@ -277,7 +271,7 @@ AT = (5, 8, 12, 20, 50)
 
 
 def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[float], float]:
-    """The normalised regret after each trial, and the seconds of processor time an `ask` took."""
+    """The normalised regret after each trial, and the seconds of processor time a suggestion took."""
     made = problem.make(seed)
     if "method" in variant:
         method = METHODS[variant["method"]](made.space, seed, problem.n)
@@ -289,18 +283,8 @@ def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[floa
         if "margin" in variant:
             sampler._margin = variant["margin"]
         method = Study(made.space, sampler)
-    best, held, seconds = math.inf, 1.0, 0.0
-    regret: list[float] = []
-    for i in range(problem.n):
-        began = time.process_time()
-        params = method.ask()
-        seconds += time.process_time() - began
-        score = made.score(params, i)
-        method.tell(params, score)
-        if score < best:
-            best, held = score, made.regret(params)
-        regret.append(held)
-    return regret, seconds / problem.n
+    regret, seconds = followed(made, method, problem.n)
+    return regret, float(seconds[:, 1].mean())
 
 
 def replaced(variant: dict[str, Any]) -> Callable[[], None]:
@@ -323,12 +307,10 @@ def replaced(variant: dict[str, Any]) -> Callable[[], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="eight times as many of the rates' problems")
+    parser = harness.arguments(__doc__, seeds=3)  # eight times as many of the rates' problems
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--variants", default="", help="by semicolons; all where nothing is said")
     parser.add_argument("--groups", default="", help="by commas")
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     chosen = [p for p in problems() if not args.groups or p.group in args.groups.split(",")]
     names = args.variants.split(";") if args.variants else list(VARIANTS)
@@ -365,9 +347,9 @@ def main() -> None:
                 print(f"{name:18} {group:6} {shown}  {rows[name][group]['ms']:.1f} ms", flush=True)
             restore()
             if args.out:
-                about = {"command": "python benchmarks/bo/tuning.py " + " ".join(sys.argv[1:]), "at": AT}
-                about |= machine("gammatune", "optuna", "numpy", "scipy")
-                args.out.write_text(json.dumps({**about, "variants": rows}, indent=1) + "\n")
+                about = {"command": harness.command(), "at": AT}
+                about |= harness.machine("gammatune", "optuna", "numpy", "scipy")
+                harness.save(args.out, {**about, "variants": rows})
 
 
 if __name__ == "__main__":

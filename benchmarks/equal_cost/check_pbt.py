@@ -11,27 +11,26 @@ compared: each line gives ours and Ray's, the last one both means and the differ
 Found (digits-cnn, 10 seeds, Ray 2.60.0): ours 0.0363, Ray's 0.0379, difference -0.0016 +- 0.0020.
 """
 
-import argparse
 import itertools
 import math
-import os
 import random
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402 (the thread counts are read on import)
-import ray  # noqa: E402
-import torch  # noqa: E402
-from course import Course  # noqa: E402
-from harness import LRS  # noqa: E402
-from methods.population import INTERVALS, MEMBERS, PERTURB, QUARTER, RESAMPLE, perturb, population  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.schedulers import PopulationBasedTraining  # noqa: E402
-from tasks import TASKS, Task  # noqa: E402
+import harness
+import numpy as np
+import ray
+import torch
+from course import Course
+from methods.population import INTERVALS, MEMBERS, PERTURB, QUARTER, RESAMPLE, perturb, population
+from outcomes import LRS
+from ray import tune
+from ray.tune.schedulers import PopulationBasedTraining
+from tasks import TASKS, Task
 
 WORST = -1e9  # Ray leaves trials without a finite score out of its quarters
 
@@ -98,11 +97,9 @@ def rays(task: Task, seed: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, seeds=10)
     parser.add_argument("--task", default="digits-cnn")
-    parser.add_argument("--seeds", type=int, default=10)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     errors = []
     for seed in range(args.seeds):

@@ -6,23 +6,20 @@ Seeds go outermost and the development tasks first, so that a run that is stoppe
 """
 
 import argparse
-import multiprocessing
 import os
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import torch  # noqa: E402 (the thread counts are read on import)
-from harness import RESULTS, all_methods, chosen_names, collect, compute  # noqa: E402
-from tasks import TASKS  # noqa: E402
+import harness
+from outcomes import RESULTS, all_methods, chosen_names, collect, compute
+from tasks import TASKS
 
 
-def group(task: str, methods: list[str], seed: int, again: bool) -> float:
-    """All methods on one task under one seed, which share trainings; the seconds it took."""
-    torch.set_num_threads(1)
+def group(task: str, methods: list[str], seed: int, again: bool) -> str:
+    """All methods on one task under one seed, which share trainings; how long they took."""
     began = time.perf_counter()
     for method in methods:
         cell, fresh = compute(task, method, seed, again=again)
@@ -32,19 +29,16 @@ def group(task: str, methods: list[str], seed: int, again: bool) -> float:
                 f"{cell.cost:6.2f}  {cell.seconds:6.1f} s  {dict(cell.chosen)} {cell.note}",
                 flush=True,
             )
-    return time.perf_counter() - began
+    return f"== seed {seed} {task}: {len(methods)} methods, {time.perf_counter() - began:.0f} s"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, RESULTS, seeds=5, jobs=1)
     parser.add_argument("--tasks", nargs="*", default=[], help="names, patterns, 'development' or 'frozen'")
     parser.add_argument("--methods", nargs="*", default=[], help="names or patterns")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0")
-    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="compute the cells anew (not their trainings)")
     parser.add_argument("--collect", action="store_true", help="only gather what has been run")
     parser.add_argument("--data", type=Path, help="the folder of the data files")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     if args.data:
         os.environ["GAMMATUNE_DATA"] = str(args.data)
@@ -62,18 +56,8 @@ def run(args: argparse.Namespace) -> None:
     tasks = [name for name in ordered if name in tasks or TASKS[name].development in kinds]
     methods = chosen_names(all_methods(), args.methods)
     jobs = [(task, methods, seed, args.again) for seed in range(args.seeds) for task in tasks]
-    if args.jobs == 1:
-        for job in jobs:
-            said(job, group(*job))
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.jobs, mp_context=spawn) as pool:
-        for job, taken in zip(jobs, pool.map(group, *zip(*jobs, strict=True)), strict=True):
-            said(job, taken)
-
-
-def said(job: tuple[str, list[str], int, bool], taken: float) -> None:
-    print(f"== seed {job[2]} {job[0]}: {len(job[1])} methods, {taken:.0f} s", flush=True)
+    for taken in harness.each(group, jobs, args.jobs):
+        print(taken, flush=True)
 
 
 if __name__ == "__main__":

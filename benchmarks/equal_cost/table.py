@@ -24,23 +24,25 @@ Below the tables: pairs of methods head to head; the controls of methods/control
 against the training they vary; how far chosen rates lie apart. All three over the frozen tasks.
 """
 
-import argparse
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import harness
 import numpy as np
+from harness import Ratio, t_half
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "equal_cost.json"
 REFERENCE = "linear-grid"
 CONTROL, CONTROLLED = "control-", "linear-grid"  # what controls are called, and what they vary
 BOUND = 1.05  # of a ratio that is no longer borne (guess)
-CLIP = 2.0  # a task's ratio counts as no more than this, and no less than one over it
 WORDS = ("below", "level", "above", "worse")
 HEAD_TO_HEAD = (  # a method, and what it is held against
     ("lookahead-1.5", "grid-100"),
@@ -98,27 +100,15 @@ Array = NDArray[np.float64]
 Cells = Mapping[tuple[str, str, int], Mapping[str, Any]]  # task, method, seed
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Of errors, with its 95 % interval (nan where there is none). word: of WORDS; "" without an interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, value: float, half: float) -> "Ratio":
-        """half: of the interval of its logarithm."""
-        return cls(value, value * float(np.exp(-half)), value * float(np.exp(half)))
-
-    def word(self, bound: float) -> str:
-        if np.isnan(self.low):
-            return ""
-        if self.high < 1:
-            return "below"
-        if self.low <= 1:
-            return "level"
-        return "worse" if self.low > bound else "above"
+def word(ratio: Ratio, bound: float) -> str:
+    """Of WORDS; "" without an interval."""
+    if np.isnan(ratio.low):
+        return ""
+    if ratio.high < 1:
+        return "below"
+    if ratio.low <= 1:
+        return "level"
+    return "worse" if ratio.low > bound else "above"
 
 
 @dataclass(frozen=True)
@@ -163,14 +153,6 @@ class Row:
     seconds: float
 
 
-def t_half(numbers: Array) -> float:
-    """Half the 95 % t-interval of the mean; nan for a single number."""
-    n = len(numbers)
-    if n < 2:
-        return float("nan")
-    return float(student.ppf(0.975, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
-
-
 def paired(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) -> list[Pair]:
     pairs = []
     for task, facts in tasks.items():
@@ -183,12 +165,6 @@ def paired(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str) 
     return pairs
 
 
-def over_tasks(ratios: Sequence[float]) -> Ratio:
-    """The geometric mean."""
-    logs = np.log(ratios)
-    return Ratio.of(float(np.exp(logs.mean())), t_half(logs))
-
-
 def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str, bound: float) -> Row | None:
     """None where the two have nothing in common."""
     pairs = paired(cells, tasks, method, reference)
@@ -196,7 +172,7 @@ def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str, bou
         return None
     ratios = {p.task: p.ratio for p in pairs}
     values = [ratio.value for ratio in ratios.values()]
-    words = [ratio.word(bound) for ratio in ratios.values()]
+    words = [word(ratio, bound) for ratio in ratios.values()]
     gaps = [
         (p.task, seed, float(a - b))
         for p in pairs
@@ -209,8 +185,8 @@ def row(cells: Cells, tasks: Mapping[str, Any], method: str, reference: str, bou
         len(pairs),
         len(gaps),
         float(np.mean([p.method.mean() for p in pairs])),
-        over_tasks(values),
-        over_tasks(list(np.clip(values, 1 / CLIP, CLIP))),
+        Ratio.mean(values),
+        Ratio.mean(list(np.clip(values, 1 / harness.CLIP, harness.CLIP))),
         tuple(words.count(word) for word in WORDS),
         max(ratios.items(), key=lambda item: item[1].value),
         max(gaps, key=lambda gap: gap[2]),
@@ -248,7 +224,7 @@ def cells_of(row: Row, bound: float) -> list[str]:
 
 
 def with_interval(ratio: Ratio, bound: float) -> str:
-    interval = "" if np.isnan(ratio.low) else f" [{ratio.low:.3f}, {ratio.high:.3f}] {ratio.word(bound)}"
+    interval = "" if np.isnan(ratio.low) else f" [{ratio.low:.3f}, {ratio.high:.3f}] {word(ratio, bound)}"
     return f"{ratio.value:.3f}{interval}"
 
 
@@ -272,7 +248,7 @@ def by_task(
     for method in methods:
         of = {pair.task: pair for pair in paired(cells, tasks, method, reference)}
         texts = [
-            f"{POINTS * of[t].method.mean():.2f}{MARKS.get(of[t].ratio.word(bound), '')}" if t in of else ""
+            f"{POINTS * of[t].method.mean():.2f}{MARKS.get(word(of[t].ratio, bound), '')}" if t in of else ""
             for t in tasks
         ]
         lines.append([method, *texts])
@@ -461,13 +437,12 @@ def plot(rows: Sequence[Row], reference: str, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = harness.arguments(__doc__)
     parser.add_argument("--reference", default=REFERENCE)
     parser.add_argument(
         "--bound", type=float, default=BOUND, help="a ratio whose interval lies above it is worse"
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--out", type=Path, help="without suffix; beside the results if not given")
     args = parser.parse_args()
     out = args.out or args.results.with_suffix("")
     text, rows = report(json.loads(args.results.read_text()), args.reference, args.bound)

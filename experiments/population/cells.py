@@ -17,21 +17,17 @@ of a line:
                     it died
 """
 
-import argparse
 import fnmatch
-import os
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import torch  # noqa: E402 (the thread counts are read on import)
-from lines import append, read_lines  # noqa: E402
-from loops import RULE_OF_THUMB, TRIANGLE, first_sight, judge, problem, rates_of, train  # noqa: E402
-from trainings import TASKS, Task  # noqa: E402
+import harness
+from loops import RULE_OF_THUMB, TRIANGLE, first_sight, judge, problem, rates_of, train
+from trainings import TASKS, Task
 
 RESULTS = Path(__file__).parent.parent / "results" / "population"
 COURSE_LOOKS = 4, 8, 16  # of the course: a k-th
@@ -40,13 +36,12 @@ LEAST_LOOK = 4  # steps
 SEEDS = {"short": 2, "long": 1, "tiny": 2}
 
 
-def rounded(value: Any) -> Any:
-    """Four digits are more than a cell is worth."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {str(k): rounded(v) for k, v in value.items()}
-    return [rounded(v) for v in value] if isinstance(value, (list, tuple)) else value
+def compute(task: str, seed: int, u: float | None) -> dict[str, Any]:
+    """The cell of a task: four digits are more than it is worth."""
+    made: dict[str, Any] = harness.rounded(
+        opening(TASKS[task], seed) if u is None else cell(TASKS[task], seed, u)
+    )
+    return made
 
 
 def cell(task: Task, seed: int, u: float) -> dict[str, Any]:
@@ -54,7 +49,7 @@ def cell(task: Task, seed: int, u: float) -> dict[str, Any]:
     made, lr = problem(task, seed), 10.0**u
     looks = {k: task.steps // k for k in COURSE_LOOKS if task.steps // k >= LEAST_LOOK}
     run = train(made, lr, task.steps, looks=tuple(looks.values()))
-    out: dict[str, Any] = {"task": task.name, "seed": seed, "u": u, "steps": run.steps, "whole": None}
+    out: dict[str, Any] = {"steps": run.steps, "whole": None}
     if run.model is not None:
         out["whole"] = [*judge(made, run.model, made.select), *judge(made, run.model, made.test)]
     out["tail"] = run.tail
@@ -65,7 +60,7 @@ def cell(task: Task, seed: int, u: float) -> dict[str, Any]:
         if (n := task.steps // k) >= LEAST_LOOK:
             look = train(made, lr, n, warm_up=TRIANGLE)
             out["tri"][k] = None if look.model is None else [*judge(made, look.model, made.select), look.tail]
-    return rounded(out)
+    return out
 
 
 def opening(task: Task, seed: int) -> dict[str, Any]:
@@ -73,53 +68,37 @@ def opening(task: Task, seed: int) -> dict[str, Any]:
     steps."""
     made = problem(task, seed)
     model = made.model()
-    out: dict[str, Any] = {"task": task.name, "seed": seed, "first": first_sight(made)}
+    out: dict[str, Any] = {"first": first_sight(made)}
     out["nothing"] = [*judge(made, model, made.select), *judge(made, model, made.test)]
     for name, factor in (("thumb", 1.0), ("thumb1.5", 1.5)):
         run = train(made, RULE_OF_THUMB.get(task.optimizer, 1e-3), int(factor * task.steps))
         out[name] = None if run.model is None else judge(made, run.model, made.test)
-    return rounded(out)
-
-
-def known(path: Path) -> set[tuple[str, int, float | None]]:
-    return {(c["task"], c["seed"], round(c["u"], 3) if "u" in c else None) for c in read_lines(path)}
-
-
-def compute(name: str, seed: int, until: float, out: Path) -> str:
-    """All cells of a task under a seed that are not there yet, until the clock says `until`."""
-    torch.set_num_threads(1)
-    task, began = TASKS[name], time.process_time()
-    path = out / f"{task.length}.jsonl"
-    done = known(path)
-    for u in [None, *rates_of(task.optimizer)]:
-        if (name, seed, u) in done:
-            continue
-        if time.time() > until:
-            return f"{name} {seed}: out of time"
-        append(path, opening(task, seed) if u is None else cell(task, seed, u))
-    return f"{name} {seed}: {time.process_time() - began:.0f} s"
+    return out
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, RESULTS, minutes=120, jobs=1)
     parser.add_argument("--tasks", nargs="*", default=["*"])
     parser.add_argument("--lengths", nargs="*", default=list(SEEDS), choices=list(SEEDS))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=120)
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     until = time.time() + 60 * args.minutes
-    args.out.mkdir(parents=True, exist_ok=True)
-    wanted = [t for t in TASKS.values() if t.length in args.lengths]
-    wanted = [t for t in wanted if any(fnmatch.fnmatch(t.name, pattern) for pattern in args.tasks)]
-    jobs = [(t.name, seed) for seed in range(max(SEEDS.values())) for t in wanted if seed < SEEDS[t.length]]
-    if args.jobs == 1:
-        for name, seed in jobs:
-            print(compute(name, seed, until, args.out), flush=True)
-        return
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for said in [pool.submit(compute, name, seed, until, args.out) for name, seed in jobs]:
-            print(said.result(), flush=True)
+    for length in args.lengths:
+        tasks = [task for task in TASKS.values() if task.length == length]
+        tasks = [task for task in tasks if any(fnmatch.fnmatch(task.name, pattern) for pattern in args.tasks)]
+        keys = [
+            {"task": task.name, "seed": seed, "u": u}
+            for seed in range(SEEDS[length])
+            for task in tasks
+            for u in (None, *rates_of(task.optimizer))
+        ]
+        if keys:
+            cells = harness.Cells(args.out / f"{length}.jsonl", "task", "seed", "u")
+            args.minutes = (until - time.time()) / 60
+            harness.sweep(cells, keys, compute, **harness.bounds(args), say=said)
+
+
+def said(row: dict[str, Any]) -> str:
+    return f"{row['task']} {row['seed']} {row.get('u', 'before the first look')}: {row.get('failed', 'done')}"
 
 
 if __name__ == "__main__":

@@ -8,65 +8,59 @@ loss] on the test part of what `fit` hands over, an average of nets where there 
 alone. Trainings whose loss no `fit` has, a policy gradient, and those that begin with trained weights are left out.
 """
 
-import argparse
 import math
-import os
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import harness
 import numpy as np
 import torch
-from landscapes import CLIPPED, LEAST_ERROR, RESULTS
-from lines import append, read_lines
+from landscapes import CLIPPED, RESULTS, log_error
 from loops import Problem, judge, problem
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
-from trainings import TASKS, Task
+from trainings import TASKS
 
 import gammatune
-from gammatune.errors import AllDiverged
 
 OUT = RESULTS / "optimizers.jsonl"
 
 
-def run(task: Task, seed: int, optimizer: str, budget: float) -> dict[str, Any]:
-    made = problem(task, seed)
+def run(task: str, seed: int, optimizer: str, budget: float) -> harness.Row:
+    made = problem(TASKS[task], seed)
     model = made.model()
     order = torch.Generator().manual_seed(seed + 7)
-    loader = DataLoader(TensorDataset(*made.train), task.batch, shuffle=True, generator=order, drop_last=True)
+    loader = DataLoader(
+        TensorDataset(*made.train), made.task.batch, shuffle=True, generator=order, drop_last=True
+    )
     began = time.process_time()
     found = gammatune.fit(
         model,
         loader,
         TensorDataset(*made.select),
-        epochs=max(1, round(task.steps / len(loader))),
+        epochs=max(1, round(made.task.steps / len(loader))),
         budget=budget,
         optimizer=optimizer,
-        loss_fn=_of_tokens if made.data.kind == "tokens" and task.goal != "copy" else None,
-        new_model=partial(task.net, made.data),  # not `made.model`, which seeds torch itself
+        loss_fn=_of_tokens if made.data.kind == "tokens" and made.task.goal != "copy" else None,
+        new_model=partial(made.task.net, made.data),  # not `made.model`, which seeds torch itself
         seed=seed,
         device="cpu",
         progress=False,
     )
     seconds = time.process_time() - began
     return {
-        "task": task.name,
-        "seed": seed,
-        "optimizer": optimizer,
-        "budget": budget,
         "error": _judged(made, model if found.ensemble is None else found.ensemble),
         "single": _judged(made, model),
         "cost": round(found.cost.plain_runs, 3),
         "seconds": round(seconds, 2),
         "nets": max(1, len(found.nets)),
         "taken": str(found.schedule[0].get("optimizer", optimizer)),
-        "rate": float(f"{float(found.schedule[0]['lr']):.4g}"),
+        "rate": harness.rounded(float(found.schedule[0]["lr"])),
         "verdict": found.verdicts[0].reason,
     }
 
@@ -76,26 +70,19 @@ def _of_tokens(output: Tensor, target: Tensor) -> Tensor:
 
 
 def _judged(made: Problem, model: nn.Module) -> list[float]:
-    return [float(f"{figure:.4g}") for figure in judge(made, model, made.test)]
+    figures: list[float] = harness.rounded(judge(made, model, made.test))
+    return figures
 
 
-def compute(name: str, seed: int, optimizer: str, budget: float, out: Path, until: float) -> str:
-    torch.set_num_threads(1)
-    there = {(r["task"], r["seed"], r["optimizer"], r["budget"]) for r in read_lines(out)}
-    if (name, seed, optimizer, budget) in there or time.time() > until:
-        return f"{name} {seed} {optimizer} {budget:g}: left out"
-    try:
-        row = run(TASKS[name], seed, optimizer, budget)
-    except AllDiverged as error:
-        row = {"task": name, "seed": seed, "optimizer": optimizer, "budget": budget, "failed": str(error)}
-    append(out, row)
-    return f"{name} {seed} {optimizer} {budget:g}: {row.get('error')} in {row.get('seconds')} s"
+def said(row: harness.Row) -> str:
+    name = f"{row['task']} {row['seed']} {row['optimizer']} {row['budget']:g}"
+    return f"{name}: {row.get('failed') or row['error']} in {row.get('seconds')} s"
 
 
 def summary(path: Path, part: str) -> list[str]:
     """Test errors to those of AdamW at the same budget, and to those at the lowest budget, the same seed: geometric
     means over trainings of the mean over seeds."""
-    rows = {(r["task"], r["seed"], r["optimizer"], r["budget"]): r for r in read_lines(path)}
+    rows = {(r["task"], r["seed"], r["optimizer"], r["budget"]): r for r in harness.read(path)}
     kinds = sorted({key[2:] for key in rows})
     lowest = min((budget for _, budget in kinds), default=0.0)
     pairs = [((name, budget), ("adamw", budget)) for name, budget in kinds if name != "adamw"]
@@ -111,14 +98,14 @@ def summary(path: Path, part: str) -> list[str]:
             if "failed" in row or "failed" in other:
                 told.append(f"   failed: {task} {seed} {'failed' in row} {'failed' in other}")
                 continue
-            logs.setdefault(task, []).append(_log(row["error"]) - _log(other["error"]))
+            logs.setdefault(task, []).append(log_error(row["error"]) - log_error(other["error"]))
             slower.append(math.log(max(row["seconds"], 0.1) / max(other["seconds"], 0.1)))
             taken.append(row["taken"])
         if logs:
             r = np.array([np.mean(some) for some in logs.values()])
             told.append(
-                f"{part} {one[0]} at {one[1]:g} to {to[0]} at {to[1]:g}: {_mean(r)}, clipped "
-                f"{_mean(np.clip(r, -CLIPPED, CLIPPED))}, median {math.exp(np.median(r)):.3f}, below "
+                f"{part} {one[0]} at {one[1]:g} to {to[0]} at {to[1]:g}: {mean(r)}, clipped "
+                f"{mean(np.clip(r, -CLIPPED, CLIPPED))}, median {math.exp(np.median(r)):.3f}, below "
                 f"{np.mean(r < 0):.2f}, largest {math.exp(r.max()):.2f}, trainings {len(r)}, runs {len(taken)}; "
                 f"seconds of the processor {math.exp(np.mean(slower)):.2f} times; taken: "
                 + ", ".join(f"{name} {taken.count(name)}" for name in sorted(set(taken)))
@@ -126,32 +113,22 @@ def summary(path: Path, part: str) -> list[str]:
     return told
 
 
-def _mean(logs: np.ndarray) -> str:
+def mean(logs: np.ndarray) -> harness.Ratio:
     """With two standard errors to either side."""
-    middle = float(logs.mean())
     sem = float(logs.std(ddof=1)) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
-    return f"{math.exp(middle):.3f} [{math.exp(middle - 2 * sem):.3f}, {math.exp(middle + 2 * sem):.3f}]"
-
-
-def _log(figures: list[float]) -> float:
-    error, loss = figures
-    return math.log(max(error, LEAST_ERROR if error != loss else 1e-9))
+    return harness.Ratio.of(math.exp(logs.mean()), 2 * sem)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, OUT, minutes=60, jobs=1)
     parser.add_argument("--parts", nargs="*", default=["choose"], choices=["fit", "choose", "once"])
     parser.add_argument("--lengths", nargs="*", default=["short"])
     parser.add_argument("--optimizers", nargs="*", default=["adamw", "auto"])
     parser.add_argument("--budgets", nargs="*", type=float, default=[1.5, 4.0])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--summary", action="store_true", help="only what has been run")
     args = parser.parse_args()
     if not args.summary:
-        until = time.time() + 60 * args.minutes
         tasks = [
             task
             for task in TASKS.values()
@@ -160,16 +137,15 @@ def main() -> None:
             and task.start is None
             and task.goal != "reinforce"
         ]
-        with ProcessPoolExecutor(args.jobs) as pool:
-            jobs = [
-                pool.submit(compute, task.name, seed, optimizer, budget, args.out, until)
-                for seed in args.seeds
-                for budget in args.budgets
-                for task in tasks
-                for optimizer in args.optimizers
-            ]
-            for job in jobs:
-                print(job.result(), flush=True)
+        keys = [
+            {"task": task.name, "seed": seed, "optimizer": optimizer, "budget": budget}
+            for seed in args.seeds
+            for budget in args.budgets
+            for task in tasks
+            for optimizer in args.optimizers
+        ]
+        cells = harness.Cells(args.out, "task", "seed", "optimizer", "budget")
+        harness.sweep(cells, keys, run, **harness.bounds(args), say=said)
     print("\n".join(line for part in args.parts for line in summary(args.out, part)))
 
 

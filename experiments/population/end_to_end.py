@@ -8,24 +8,24 @@ optimizer comes with a rate that its user chose, the rule of thumb's, or with no
 part; regret: the logarithm of its ratio to the lowest of the landscape, where there is one.
 """
 
-import argparse
 import fnmatch
 import math
-import os
+import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import harness
 import numpy as np
 import torch
-from landscapes import CLIPPED, LEAST_ERROR, RESULTS, Landscape, read
-from lines import append, read_lines
+from landscapes import CLIPPED, RESULTS, Landscape, log_error, read
 from loops import OPTIMIZERS, RULE_OF_THUMB, Problem, judge, problem
 from sources import SOURCES
 from torch import nn
-from trainings import TASKS, Task
+from trainings import TASKS
 
 import gammatune
 from gammatune.engine.loop import TorchLoop
@@ -40,26 +40,26 @@ class Unowned(TorchLoop):
     rate_is_own = False
 
 
-def ours(task: Task, seed: int, budget: float, own: str) -> dict[str, Any]:
-    """One run of a loop of one's own, in as many whole epochs as come nearest to the task's steps."""
-    made = problem(task, seed)
+def ours(task: str, seed: int, budget: float, own: str, version: int) -> harness.Row:
+    """One run of a loop of one's own, in as many whole epochs as come nearest to the task's steps.
+
+    version: of the policy, which the run depends on and does not choose.
+    """
+    made = problem(TASKS[task], seed)
     model = made.model()
-    optimizer = OPTIMIZERS[task.optimizer](model, RULE_OF_THUMB.get(task.optimizer, 1e-3))
-    if own == "none":
-        loop: type[TorchLoop] = Unowned
-    else:
-        loop = TorchLoop
+    optimizer = OPTIMIZERS[made.task.optimizer](model, RULE_OF_THUMB.get(made.task.optimizer, 1e-3))
+    loop = Unowned if own == "none" else TorchLoop
     torch.manual_seed(seed + 11)
     order = torch.Generator().manual_seed(seed + 7)
     x, y = made.train
     loader = torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(x, y), task.batch, shuffle=True, generator=order, drop_last=True
+        torch.utils.data.TensorDataset(x, y), made.task.batch, shuffle=True, generator=order, drop_last=True
     )
-    epochs = max(1, round(task.steps / len(loader)))
+    epochs = max(1, round(made.task.steps / len(loader)))
     decades = 12.0
     lr = optimizer.param_groups[0]["lr"]
     space = [f"lr={lr / 10 ** (decades / 2)}:{lr * 10 ** (decades / 2)}:log"]
-    objective = "kappa" if made.data.classes and task.goal != "copy" else "log-loss"
+    objective = "kappa" if made.data.classes and made.task.goal != "copy" else "log-loss"
     training = loop(model, optimizer, ["lr"])
     began = time.process_time()
     tuner = gammatune.Tuner(
@@ -75,15 +75,10 @@ def ours(task: Task, seed: int, budget: float, own: str) -> dict[str, Any]:
         training.close()
     result = tuner.result
     chosen = float(result.schedule[0]["lr"])
-    return {
-        "task": task.name,
-        "seed": seed,
-        "budget": budget,
-        "own": own,
-        "version": VERSION,
-        "rate": float(f"{chosen:.4g}"),
+    row = {
+        "rate": harness.rounded(chosen),
         "cost": round(tuner.cost.plain_runs, 3),
-        "error": [float(f"{v:.4g}") for v in judge(made, model, made.test)],
+        "error": harness.rounded(judge(made, model, made.test)),
         "looks": [
             [o.role[0], o.batches, round(math.log10(float(o.values["lr"])), 2), o.score and round(o.score, 3)]
             for o in result.rollouts
@@ -92,6 +87,14 @@ def ours(task: Task, seed: int, budget: float, own: str) -> dict[str, Any]:
         "verdict": result.verdicts[0].reason,
         "seconds": round(time.process_time() - began, 1),
     }
+    if task in known():
+        row["regret"] = round(known()[task].regret(math.log10(row["rate"])), 3)
+    return row
+
+
+@cache
+def known() -> dict[str, Landscape]:
+    return {one.task.name: one for one in read(sorted(RESULTS.glob("[slt]*.jsonl")))}
 
 
 def _train(made: Problem, model: nn.Module, optimizer: Any, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -114,11 +117,14 @@ def _scores(made: Problem, model: nn.Module) -> dict[str, float]:
     return {"accuracy": 1 - error if classes else math.exp(-loss), "loss": loss}
 
 
-def summary(path: Path, known: dict[str, Landscape]) -> None:
+def summary(path: Path) -> None:
     """By part and length: ratios of the test error, geometric means, clipped in brackets, and the largest."""
     kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in read_lines(path):
+    for row in harness.read(path):
         task = TASKS[row["task"]]
+        if "failed" in row:
+            print(f"failed: {task.name} {row['seed']}: {row['failed']}")
+            continue
         kinds.setdefault((task.part, task.length), []).append(row)
     for (part, length), rows in sorted(kinds.items()):
         print(
@@ -126,8 +132,7 @@ def summary(path: Path, known: dict[str, Landscape]) -> None:
         )
         ratios: dict[str, list[float]] = {}
         for row in rows:
-            one, (error, loss) = known[row["task"]], row["error"]
-            log = math.log(max(error, LEAST_ERROR if error != loss else 1e-9))
+            one, log = known()[row["task"]], log_error(row["error"])
             best = int(np.argmax(one.select[0]))
             for to, what in (
                 (float(one.test[0][best]), "best of the rates by selection, same seed"),
@@ -143,56 +148,31 @@ def summary(path: Path, known: dict[str, Landscape]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, OUT, minutes=60, jobs=1)
     parser.add_argument("--parts", nargs="*", default=["fit"], choices=["fit", "choose", "once"])
     parser.add_argument("--tasks", nargs="*", default=["*"])
     parser.add_argument("--lengths", nargs="*", default=["short"])
     parser.add_argument("--budgets", nargs="*", type=float, default=[1.5])
     parser.add_argument("--own", nargs="*", default=["none"], choices=["none", "thumb"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument(
         "--summary", action="store_true", help="only what has been run, against the landscapes"
     )
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    until = time.time() + 60 * args.minutes
-    there = {
-        tuple(line[k] for k in ("task", "seed", "budget", "own", "version")) for line in read_lines(args.out)
-    }
-    known: dict[str, Landscape] = {one.task.name: one for one in read(sorted(RESULTS.glob("[slt]*.jsonl")))}
     if args.summary:
-        summary(args.out, known)
+        summary(args.out)
         return
-    for seed in args.seeds:
-        for task in TASKS.values():
-            wanted = SOURCES[task.source].part in args.parts and task.length in args.lengths
-            if not wanted or not any(fnmatch.fnmatch(task.name, p) for p in args.tasks):
-                continue
-            for budget in args.budgets:
-                for own in args.own:
-                    if (task.name, seed, budget, own, VERSION) in there or time.time() > until:
-                        continue
-                    try:
-                        line = ours(task, seed, budget, own)
-                    except Exception as error:
-                        print(f"{task.name}: {type(error).__name__}: {error}", flush=True)
-                        continue
-                    one = known.get(task.name)
-                    if one is not None:
-                        line["regret"] = round(one.regret(math.log10(line["rate"])), 3)
-                    append(args.out, line)
-                    print(
-                        task.name,
-                        seed,
-                        own,
-                        line["rate"],
-                        line["cost"],
-                        line.get("regret"),
-                        line["error"],
-                        flush=True,
-                    )
+    keys = [
+        {"task": task.name, "seed": seed, "budget": budget, "own": own, "version": VERSION}
+        for seed in args.seeds
+        for task in TASKS.values()
+        if SOURCES[task.source].part in args.parts and task.length in args.lengths
+        if any(fnmatch.fnmatch(task.name, pattern) for pattern in args.tasks)
+        for budget in args.budgets
+        for own in args.own
+    ]
+    cells = harness.Cells(args.out, "task", "seed", "budget", "own", "version")
+    harness.sweep(cells, keys, ours, **harness.bounds(args))
 
 
 if __name__ == "__main__":

@@ -16,15 +16,17 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
              growth and peak: see `calibrated`
 """
 
-import argparse
 import itertools
-import json
 import math
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import harness
 import numpy as np
 from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
 
@@ -233,14 +235,13 @@ def rounded(value: Any) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser = harness.arguments(__doc__, OUT)
     args = parser.parse_args()
     found = list(parts(read(sorted(RESULTS.glob("[slt]*.jsonl"))), "fit"))
     short = [one for one in found if one.task.length == "short"]
     made = with_drift(short, {"made_by": "experiments/population/fit.py", **fitted(found)})
     made = calibrated(short, made)
-    args.out.write_text(json.dumps(rounded(made), indent=1) + "\n")
+    harness.save(args.out, rounded(made))
     print(args.out.read_text())
 
 

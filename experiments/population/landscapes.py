@@ -5,14 +5,17 @@ neighbouring rates. `Landscape.regret` is how far above its lowest a rate ends, 
 """
 
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import harness
 import numpy as np
-from lines import read_lines
 from trainings import TASKS, Task
 
 from gammatune.metrics.objectives import make_objective
@@ -22,10 +25,16 @@ FAMILIES = {  # what shares a prior: rates of these optimizers mean about the sa
     "adam": "adam", "adamw": "adam", "nadam": "adam", "rmsprop": "rmsprop", "sgd": "sgd", "momentum": "momentum",
     "nesterov": "momentum", "adagrad": "adagrad", "muon": "muon", "lbfgs": "lbfgs",
 }  # fmt: skip
-CLIPPED = math.log(2)  # of a ratio of errors: each task's held in [1/2, 2]
+CLIPPED = math.log(harness.CLIP)  # of a ratio of errors
 LEAST_ERROR = 3 / 3000  # of one that counts mistakes: fewer of 3,000 tell nothing
 DEAD = -1e3  # score of what is not finite
 kappa, log_loss = make_objective("kappa"), make_objective("log-loss")
+
+
+def log_error(figures: list[float]) -> float:
+    """Of the last error of [..., error, loss]; where the two are one, it is no share of mistakes."""
+    error, loss = figures[-2:]
+    return math.log(max(error, LEAST_ERROR if error != loss else 1e-9))
 
 
 def score(seen: list[float] | None, classes: bool) -> float:
@@ -87,7 +96,9 @@ def read(paths: Iterable[Path]) -> list[Landscape]:
     """Landscapes of the tasks of which every rate is there, as many seeds as are whole."""
     rows: dict[str, dict[int, list[dict[str, Any]]]] = {}
     for path in paths:
-        for cell in read_lines(path):
+        for cell in harness.read(path):
+            if "failed" in cell:
+                continue
             rows.setdefault(cell["task"], {}).setdefault(cell["seed"], []).append(cell)
     return [
         made for name, seeds in rows.items() if name in TASKS and (made := _landscape(TASKS[name], seeds))

@@ -6,14 +6,17 @@ Of the part "fit" every task is judged by a prior that has not seen its data set
 look is interpolated between cells, in the logarithm of its length and in that of the rate; one that died stays dead.
 """
 
-import argparse
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import harness
 import numpy as np
 from fit import left_out_tables
 from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
@@ -88,7 +91,7 @@ class Played:
         return self.band[0] <= self.one.best <= self.band[1]
 
 
-def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = None) -> Played:
+def play(one: Landscape, seed: int, plain_runs: float = 1.5, own: float | None = None) -> Played:
     """The opening on a landscape. own: the rate its user chose, in decades from the rule of thumb; None: nobody."""
     task = one.task
     lr = RULE_OF_THUMB.get(task.optimizer, 1e-3) * 10 ** (own or 0.0)
@@ -96,7 +99,7 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = Non
     in_epoch = max(1, task.rows // task.batch)
     epochs = max(1, round(task.steps / in_epoch))
     job = Job(
-        epochs, budget, _none, _rank, parse(f"lr={lr / 1e6}:{lr * 1e6}:log"), own={"lr": lr}, known=known
+        epochs, plain_runs, _none, _rank, parse(f"lr={lr / 1e6}:{lr * 1e6}:log"), own={"lr": lr}, known=known
     )
 
     def outcome(number: int, request: Rollout | None, score: float, batches: int) -> Outcome:
@@ -109,16 +112,16 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = Non
         )  # fmt: skip
 
     survey = outcome(0, None, float(one.nothing[seed]), 1)
-    purse = Budget(budget, epochs, survey)
-    trainings = max(1, int(purse.left / purse.plain - OPENING))
-    spare = purse.left - trainings * purse.plain
-    before = purse.left
-    asked = open_course(job, purse, spare - min(RESERVE * spare, purse.epoch), survey)
+    budget = Budget(plain_runs, epochs, survey)
+    trainings = max(1, int(budget.left / budget.plain - OPENING))
+    spare = budget.left - trainings * budget.plain
+    before = budget.left
+    requests = open_course(job, budget, spare - min(RESERVE * spare, budget.epoch), survey)
     looks: list[tuple[int, float, float]] = []
     reply: Outcome | None = None
     while True:
         try:
-            request = asked.send(reply) if reply is not None else next(asked)
+            request = requests.send(reply) if reply is not None else next(requests)
         except StopIteration as end:
             opening: Opening = end.value
             break
@@ -140,7 +143,7 @@ def play(one: Landscape, seed: int, budget: float = 1.5, own: float | None = Non
     scored = float(np.interp(u, one.u, whole)) - float(one.nothing[seed])
     above = float(np.exp(log_pi(believed, scored))[0])
     return Played(
-        one, seed, math.log10(float(opening.values["lr"])), opening, looks, (before - purse.left) / purse.plain, at,
+        one, seed, math.log10(float(opening.values["lr"])), opening, looks, (before - budget.left) / budget.plain, at,
         None if better is None or abs(u - at) < SAME else better, (low + at, high + at), float(believed.mean[0]),
         1 - above, scored, u,
     )  # fmt: skip
@@ -192,12 +195,11 @@ def summary(regrets: Sequence[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, RESULTS)
     parser.add_argument("--parts", nargs="*", default=["fit"])
     parser.add_argument("--lengths", nargs="*", default=["short"])
     parser.add_argument("--budget", type=float, default=1.5)
     parser.add_argument("--own", type=float, help="the user's rate, in decades from the rule of thumb")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     found = [one for one in parts(read(sorted(args.out.glob("[slt]*.jsonl"))), *args.parts)
              if one.task.length in args.lengths]  # fmt: skip

@@ -19,31 +19,32 @@ loss is against the mean of so many others, wholly or half); the name of an opti
 at the rate that is believed of it before any look.
 """
 
-import argparse
 import math
-import time
-from concurrent.futures import ProcessPoolExecutor
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cells  # first: it sets the thread counts
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import harness
 import numpy as np
 import torch
-from landscapes import CLIPPED, FAMILIES, LEAST_ERROR, parts, read
-from lines import append, read_lines
+from fit import left_out_tables
+from landscapes import CLIPPED, FAMILIES, RESULTS, log_error, parts, read
 from loops import FORWARD, TRIANGLE, WARM_UP, Part, Problem, _measured, problem, train
-from offline import played
+from offline import played, using
 from torch import Tensor, nn
 from torch.nn import functional
-from trainings import TASKS
+from trainings import TASKS, Task
 
 from gammatune.policy import prior
 from gammatune.policy.prior import place
 from gammatune.records import Known
 
-OUT = cells.RESULTS / "nets.jsonl"
+OUT = RESULTS / "nets.jsonl"
 NETS = {1.0: 6, 0.6: 4, 0.4: 4, 0.25: 4, 1.5: 3, 2.4: 1}  # how many of each length
 TEACHERS = {
     "soft 3": (3, 1.0),
@@ -198,12 +199,8 @@ def instead(
         pool.add(train(made, 1.0, steps, optimizer=make, warm_up=warm_up).model)
         return {"what": name, "length": length, "rate": 0.0, "each": pool.each, "mean": pool.mean}
     known = Known(FAMILIES[name], 1.0, False, first["fan_in"])  # type: ignore[arg-type]
-    shipped = prior.learned
-    prior.learned = lambda: table  # type: ignore[assignment]
-    try:
+    with using(table):
         u = place(known, made.task.steps).mean
-    finally:
-        prior.learned = shipped  # type: ignore[assignment]
     other = replace(made, task=replace(made.task, optimizer=name))
     pool.add(train(other, 10**u, steps, warm_up=warm_up).model)
     return {"what": name, "length": length, "rate": u, "each": pool.each, "mean": pool.mean}
@@ -215,57 +212,50 @@ def _prodigy(kind: Any, model: nn.Module) -> Any:
     )
 
 
-def known(path: Path) -> set[tuple[str, int, str, float]]:
-    return {(c["task"], c["seed"], c["what"], c["length"]) for c in read_lines(path)}
+@dataclass(frozen=True)
+class Start:
+    """What a training is begun with. u: log10 of the rate. first: what is known of it. table: the prior."""
+
+    u: float
+    first: Mapping[str, float]
+    table: Mapping[str, Any]
 
 
 def compute(
-    name: str,
-    seed: int,
-    u: float,
-    what: str,
-    first: dict[str, float],
-    table: dict[str, Any],
-    out: Path,
-    until: float,
-) -> str:
-    torch.set_num_threads(1)
-    task = TASKS[name]
-    began, there = time.process_time(), known(out)
-    made = problem(task, seed)
-
-    def keep(row: dict[str, Any]) -> None:
-        append(out, cells.rounded({"task": task.name, "seed": seed, **row}))
-
-    def is_due(kind: str, length: float = 1.0) -> bool:
-        return (task.name, seed, kind, length) not in there and time.time() < until
-
+    starts: Mapping[tuple[str, int], Start], task: str, seed: int, what: str, length: float
+) -> list[harness.Row]:
+    """The rows of a key; those of all that are taught together, since the teachers are the same."""
+    made, start = problem(TASKS[task], seed), starts[task, seed]
     if what == "nets":
-        for length, count in NETS.items():
-            if is_due("nets", length):
-                keep(nets(made, u, length, count))
-    if what == "taught":
-        if task.start is None and is_due("reordered"):
-            keep(reordered(made, u))
-        if task.goal != "reinforce" and task.optimizer != "lbfgs" and is_due("taught half 3"):
-            for row in taught(made, u):
-                keep(row)
+        rows = [nets(made, start.u, length, NETS[length])]
+    elif what == "reordered":
+        rows = [reordered(made, start.u)]
+    elif what.startswith("taught"):
+        rows = taught(made, start.u)
+    else:
+        rows = [instead(made, what, start.first, start.table, length)]
+    return [harness.rounded(row) for row in rows]
+
+
+def due(task: Task, what: str) -> list[tuple[str, float]]:
+    """(what, length) of the rows."""
+    if what == "nets":
+        return [("nets", length) for length in NETS]
     if what == "optimizers":
-        for other in (*INSTEAD, "prodigy"):
-            for length in (1.0, LOOK):
-                if is_due(other, length):
-                    keep(instead(made, other, first, table, length))
-    return f"{task.name} {seed} {what}: {time.process_time() - began:.0f} s"
+        return [(other, length) for other in (*INSTEAD, "prodigy") for length in (1.0, LOOK)]
+    found = [("reordered", 1.0)] if task.start is None else []
+    teaches = task.goal != "reinforce" and task.optimizer != "lbfgs"
+    return [*found, (f"taught {list(TEACHERS)[-1]}", 1.0)] if teaches else found
 
 
 def summary(path: Path, part: str) -> list[str]:
     """Test errors to that of one net as long as the task, the mean of several: geometric means over trainings."""
     rows: dict[str, dict[tuple[str, float], dict[str, Any]]] = {}
-    for row in read_lines(path):
-        if TASKS[row["task"]].part == part and row["seed"] == 0:
+    for row in harness.read(path):
+        if TASKS[row["task"]].part == part and row["seed"] == 0 and "failed" not in row:
             rows.setdefault(row["task"], {})[row["what"], row["length"]] = row
     ones = {
-        task: float(np.mean([_log(each) for each in held["nets", 1.0]["each"] if each]))
+        task: float(np.mean([log_error(each) for each in held["nets", 1.0]["each"] if each]))
         for task, held in rows.items()
         if ("nets", 1.0) in held and any(held["nets", 1.0]["each"])
     }
@@ -283,60 +273,51 @@ def summary(path: Path, part: str) -> list[str]:
     for length, count in sorted(NETS.items()):
         for k in range(1, count + 1):
             of = {t: h["nets", length]["mean"][k - 1] for t, h in rows.items() if ("nets", length) in h}
-            tell(f"{k} of {length:g}", {t: _log(mean) for t, mean in of.items() if mean})
+            tell(f"{k} of {length:g}", {t: log_error(mean) for t, mean in of.items() if mean})
     for k in (2, 3, 6):
         of = {t: [e for e in h["nets", 1.0]["each"][:k] if e] for t, h in rows.items() if ("nets", 1.0) in h}
-        tell(f"best of {k} by selection", {t: _log(min(each)) for t, each in of.items() if each})
+        tell(f"best of {k} by selection", {t: log_error(min(each)) for t, each in of.items() if each})
     for k in (2, 3):
         of = {t: h["reordered", 1.0]["mean"][k - 1] for t, h in rows.items() if ("reordered", 1.0) in h}
-        tell(f"{k} that differ by order", {t: _log(mean) for t, mean in of.items() if mean})
+        tell(f"{k} that differ by order", {t: log_error(mean) for t, mean in of.items() if mean})
     for what in (*(f"taught {name}" for name in TEACHERS), *INSTEAD, "prodigy"):
         of = {t: h[what, 1.0]["mean"][0] for t, h in rows.items() if (what, 1.0) in h}
-        tell(what, {t: _log(mean) for t, mean in of.items() if mean})
+        tell(what, {t: log_error(mean) for t, mean in of.items() if mean})
     return said
 
 
-def _log(figures: list[float]) -> float:
-    """The logarithm of the test error, from [error, loss] on both parts."""
-    return math.log(max(figures[-2], LEAST_ERROR if figures[-2] != figures[-1] else 1e-9))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__, OUT, minutes=120, jobs=2)
     parser.add_argument("--parts", nargs="*", default=["fit", "choose"], choices=["fit", "choose", "once"])
     parser.add_argument("--what", nargs="*", default=["nets", "optimizers", "taught"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--lengths", nargs="*", default=["short"])
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=120)
-    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--summary", action="store_true", help="only what has been run")
     args = parser.parse_args()
     if args.summary:
         print("\n".join(line for part in args.parts for line in summary(args.out, part)))
         return
-    until = time.time() + 60 * args.minutes
-    from fit import left_out_tables
-
-    landscapes = read(sorted(cells.RESULTS.glob("[slt]*.jsonl")))
+    landscapes = read(sorted(RESULTS.glob("[slt]*.jsonl")))
     found = [one for one in parts(landscapes, *args.parts) if one.task.length in args.lengths]
     whole = prior.learned()
     tables = left_out_tables([one for one in landscapes if one.task.part == "fit"], whole)
-    rates = {(p.one.task.name, p.seed): p.u for p in played(found)}
-    with ProcessPoolExecutor(args.jobs) as pool:
-        jobs = [
-            pool.submit(
-                compute, one.task.name, seed, float(rates[one.task.name, seed]), what,
-                one.first[seed], tables.get(one.task.source, whole), args.out, until,
-            )
-            for seed in args.seeds
-            for what in args.what
-            for part in args.parts
-            for one in found
-            if one.task.part == part and seed < one.seeds
-        ]  # fmt: skip
-        for job in jobs:
-            print(job.result(), flush=True)
+    starts = {
+        (p.one.task.name, p.seed): Start(
+            float(p.u), p.one.first[p.seed], tables.get(p.one.task.source, whole)
+        )
+        for p in played(found)
+    }
+    keys = [
+        {"task": one.task.name, "seed": seed, "what": what, "length": length}
+        for seed in args.seeds
+        for kind in args.what
+        for part in args.parts
+        for one in found
+        if one.task.part == part and seed < one.seeds
+        for what, length in due(one.task, kind)
+    ]
+    cells = harness.Cells(args.out, "task", "seed", "what", "length")
+    harness.sweep(cells, keys, partial(compute, starts), **harness.bounds(args))
 
 
 if __name__ == "__main__":

@@ -7,23 +7,18 @@ thumb. Truths: the peak of the smoothed landscape of whole runs, the score of th
 two rates has the lower test error. Intervals are bootstrapped over data sets: trainings on one are no strangers.
 """
 
-import argparse
 import itertools
-import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import harness
 import numpy as np
 from landscapes import RESULTS, parts, read
 from offline import Played, played
-
-sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "benchmarks"))
-from machine import machine
 
 OWN = (-1.0, -0.5, 0.0, 0.5, 1.0)
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.95, 1.0)
@@ -34,12 +29,11 @@ DRAWS = 2000
 def clustered(done: Sequence[Played], of: Callable[[Played], float]) -> list[float]:
     """Mean, and its 95 % interval over data sets."""
     sources = sorted({p.one.task.source for p in done})
-    values = {s: [of(p) for p in done if p.one.task.source == s] for s in sources}
-    rng = np.random.default_rng(0)
-    sums = np.array([(sum(values[s]), len(values[s])) for s in sources])
-    drawn = sums[rng.integers(0, len(sources), (DRAWS, len(sources)))].sum(axis=1)
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    return [float(np.mean([of(p) for p in done])), float(low), float(high)]
+    values = [[of(p) for p in done if p.one.task.source == source] for source in sources]
+    sums = np.array([(sum(each), len(each)) for each in values])
+    return harness.bootstrap(
+        sums, DRAWS, of=lambda drawn: drawn[..., 0].sum(axis=1) / drawn[..., 1].sum(axis=1)
+    )
 
 
 def told(done: Sequence[Played], compared: Sequence[Played]) -> dict[str, Any]:
@@ -103,10 +97,9 @@ def diagram(truth: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.arguments(__doc__)
     parser.add_argument("--parts", nargs="*", default=["choose"])
     parser.add_argument("--cells", type=Path, default=RESULTS)
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--figure", type=Path, help="where a reliability diagram goes")
     args = parser.parse_args()
     found = [one for one in parts(read(sorted(args.cells.glob("[slt]*.jsonl"))), *args.parts)
@@ -123,7 +116,7 @@ def main() -> None:
     if args.figure:
         args.figure.write_text(diagram(truth))
     if args.out:
-        args.out.write_text(json.dumps({"machine": machine("gammatune"), **truth}, indent=1) + "\n")
+        harness.save(args.out, {"machine": harness.machine("gammatune"), **truth})
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ SEARCHES = {"gaussian": "Gaussian", "gamma": "Gamma"}
 
 
 def report(
-    asked: Asked, name: str, title: str, epochs: int, printed: dict[str, tuple[float, float]]
+    options: Asked, name: str, title: str, epochs: int, printed: dict[str, tuple[float, float]]
 ) -> Report:
     """printed: search -> its accuracy and rate in the thesis."""
-    small = Small(asked)
+    small = Small(options)
     few = small.few
     grids = [small.grid(seed, epochs) for seed in small.seeds]
     goals = [best(grid, OF_THE_TIME) for grid in grids]
@@ -70,12 +70,12 @@ def report(
         judged("Gamma is more accurate than the grid, thesis's way", paired(selected["gamma"], selected["grid"]),
                better="more"),
     ]  # fmt: skip
-    draw(result, asked, epochs, grids, found, goals)
+    draw(result, options, epochs, grids, found, goals)
     result.notes.append(
-        f"Scale {asked.scale}: {epochs} epoch{'s' if epochs > 1 else ''}, {asked.seeds} seeds. In brackets the "
+        f"Scale {options.scale}: {epochs} epoch{'s' if epochs > 1 else ''}, {options.seeds} seeds. In brackets the "
         "thesis's one run. Both searches begin with the same two rates under one seed. Never arrived: "
         + ", ".join(
-            f"{label} {sum(a > few for a in arrivals[s])} of {asked.seeds}" for s, label in SEARCHES.items()
+            f"{label} {sum(a > few for a in arrivals[s])} of {options.seeds}" for s, label in SEARCHES.items()
         )
         + "."
     )
@@ -101,8 +101,8 @@ def _arrived(run: Sequence[Network], goal: Network) -> int:
     return reached.index(True) + 1 if True in reached else len(run) + 1
 
 
-def draw(result: Report, asked: Asked, epochs: int, grids: Any, found: Any, goals: Any) -> None:
-    with figure(result, asked, ncols=3, figsize=(13, 4.2)) as (_, axes):
+def draw(result: Report, options: Asked, epochs: int, grids: Any, found: Any, goals: Any) -> None:
+    with figure(result, options, ncols=3, figsize=(13, 4.2)) as (_, axes):
         rates = [network["lr"] for network in grids[0]]
         seen = curve(grids[0], lambda n: 100 * n["accuracy"])
         for place, (search, label) in zip(axes, SEARCHES.items(), strict=False):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from reproduction import Asked, Cells, Claim, Sample, judged, paired
+from reproduction import Asked, Cells, Claim, Sample, cells_of, judged, paired
 from searches import BUDGET, MEASURES, RANGE, Setup
 from torch import nn
 from torch.nn import functional
@@ -83,7 +83,7 @@ def run_search(setup: Setup, searched: Searched, epochs: Sequence[int]) -> dict[
         device=DEVICE,
         listeners=[listen],
         **thesis,
-        **setup.options,
+        **setup.arguments,
     )
     after[str(max(epochs))] = _judged(model, setup)
     return {
@@ -118,15 +118,15 @@ Found = Mapping[str, Sequence[Mapping[str, Any]]]  # by the name of the search: 
 
 
 def find(
-    asked: Asked, name: str, setup_of: Any, searches: Sequence[Searched], epochs: Sequence[int]
+    options: Asked, name: str, setup_of: Any, searches: Sequence[Searched], epochs: Sequence[int]
 ) -> Found:
     """Every search under every seed. In a smoke run the thesis's have 3 candidates an epoch."""
-    cells = Cells(asked, name)
-    if asked.scale == "smoke":
+    cells = cells_of(options, name)
+    if options.scale == "smoke":
         searches = [replace(s, budget=3) if s.policy == "greedy" else s for s in searches]
     found: dict[str, list[Mapping[str, Any]]] = {searched.name: [] for searched in searches}
-    for seed in range(asked.seeds):
-        setup = setup_of(asked, seed)
+    for seed in range(options.seeds):
+        setup = setup_of(options, seed)
         for searched in searches:
             found[searched.name].append(cell(cells, setup, searched, epochs))
     return found

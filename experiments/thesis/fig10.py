@@ -23,10 +23,10 @@ FORMULAS = {
 }
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    surfaces.draw_surfaces(report, asked, FORMULAS, "The improved κ, two readings")
-    surfaces.draw_lines(report, asked, FORMULAS, "The improved κ from guessing to knowing")
+    surfaces.draw_surfaces(report, options, FORMULAS, "The improved κ, two readings")
+    surfaces.draw_lines(report, options, FORMULAS, "The improved κ from guessing to knowing")
     report.columns, report.rows = surfaces.COLUMNS, surfaces.rows(list(FORMULAS))
     for name, reading in (("kappa12", "scaled"), ("kappa12-ratio", "ratio")):
         report.claims += [

@@ -35,13 +35,13 @@ SEARCHES: dict[str, dict[str, Any]] = {
 }
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
     gp = shown.process(OBSERVED)
     best = float(gp.data.y.max())
     believed = gp.posterior(sine.unit(CANDIDATES))
     chances = pi(believed, best)
-    draw(report, asked, best, chances)
+    draw(report, options, best, chances)
 
     report.columns = ["x", "mean", "standard deviation", "PI (7)", "share of draws above f(x+)"]
     for i, x in enumerate(CANDIDATES):
@@ -51,7 +51,7 @@ def run(asked: Asked) -> Report:
             [f"x{i + 1} = {x}", f"{mean:.3f}", f"{sd:.3f}", f"{chances[i]:.4f}", f"{above:.4f}"]
         )
 
-    runs = {name: sine.played(asked, "gaussian", **options) for name, options in SEARCHES.items()}
+    runs = {name: sine.played(options, "gaussian", **arguments) for name, arguments in SEARCHES.items()}
     times = {name: [sine.evaluations(steps) for steps in run] for name, run in runs.items()}
     steps_away = {name: [novelty(steps) for steps in run] for name, run in runs.items()}
     report.numbers = {name: {"evaluations": times[name], "distance": steps_away[name]} for name in runs}
@@ -84,12 +84,12 @@ def novelty(steps: sine.Steps) -> float:
     return float(np.mean([min(abs(x - old) for old in xs[:i]) for i, x in enumerate(xs) if i >= 2]))
 
 
-def draw(report: Report, asked: Asked, best: float, chances: np.ndarray) -> None:
+def draw(report: Report, options: Asked, best: float, chances: np.ndarray) -> None:
     mean, sd = shown.belief(OBSERVED)
     at, spread = shown.belief(OBSERVED, CANDIDATES)
     scores = [sine.f(x) for x in OBSERVED]
     colour = COLOURS["gaussian"]
-    with figure(report, asked, figsize=(9, 6.5)) as (fig, axes):
+    with figure(report, options, figsize=(9, 6.5)) as (fig, axes):
         axes.fill_between(
             shown.LINE,
             mean - 2 * sd,

@@ -16,9 +16,9 @@ NAME = "fig12"
 TITLE = "The sine example, Gaussian search: surrogate and acquisition at each step"
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    runs = sine.all_played(asked)
+    runs = sine.all_played(options)
     sine.table(report, runs)
     times = [sine.evaluations(steps) for steps in runs["gaussian"]]
     visits = [sine.visit(steps) for steps in runs["gaussian"]]
@@ -39,8 +39,8 @@ def run(asked: Asked) -> Report:
     ]  # fmt: skip
     heading = "Gaussian search (fitted Gaussian process, Matérn 5/2, EI with ξ = 0.01), seed 0"
     shown = runs["gaussian"][sine.SHOWN_SEED]
-    sine.draw_steps(report, asked, "gaussian", shown, heading)
-    sine.animate(report, asked, "gaussian", shown, heading)
+    sine.draw_steps(report, options, "gaussian", shown, heading)
+    sine.animate(report, options, "gaussian", shown, heading)
     report.notes += [
         f"{len(times)} seeds; never within {sine.CAP} evaluations counts as {sine.CAP + 1}. A search is compared "
         "with another seed by seed: mean difference of evaluations, Wilcoxon p, rank-biserial effect.",

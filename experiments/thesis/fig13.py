@@ -18,9 +18,9 @@ NAME = "fig13"
 TITLE = "The sine example, Gamma search: surrogate and acquisition at each step"
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    runs = sine.all_played(asked)
+    runs = sine.all_played(options)
     sine.table(report, runs)
     times = {name: [sine.evaluations(steps) for steps in run] for name, run in runs.items()}
     visits = {name: [sine.visit(steps) for steps in run] for name, run in runs.items()}
@@ -53,9 +53,9 @@ def run(asked: Asked) -> Report:
     ]  # fmt: skip
     heading = "Gamma search (Gamma process, Matérn 5/2, Student-t EI), seed 0"
     shown = runs["gamma"][sine.SHOWN_SEED]
-    sine.draw_steps(report, asked, "gamma", shown, heading)
-    sine.animate(report, asked, "gamma", shown, heading)
-    sine.draw_arrivals(report, asked, runs)
+    sine.draw_steps(report, options, "gamma", shown, heading)
+    sine.animate(report, options, "gamma", shown, heading)
+    sine.draw_arrivals(report, options, runs)
     report.notes += [
         f"{len(times['gamma'])} seeds; never within {sine.CAP} evaluations counts as {sine.CAP + 1}. A search is "
         "compared with another seed by seed: mean difference of evaluations, Wilcoxon p, rank-biserial effect.",

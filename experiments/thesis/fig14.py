@@ -19,8 +19,8 @@ TITLE = "accuracy and loss over a grid of learning rates, at 1 and 50 epochs"
 HIGHEST_LOSS = 4.0  # of the picture; rates on the verge of diverging reach 1e32
 
 
-def run(asked: Asked) -> Report:
-    small = Small(asked)
+def run(options: Asked) -> Report:
+    small = Small(options)
     columns = [
         "epochs",
         "diverged %",
@@ -30,8 +30,8 @@ def run(asked: Asked) -> Report:
         "on test images",
     ]
     report = Report(NAME, TITLE, columns)
-    options = {"nrows": 2, "ncols": 2, "figsize": (11, 6.5), "sharex": True, "sharey": "row"}
-    with figure(report, asked, **options) as (fig, axes):
+    arguments = {"nrows": 2, "ncols": 2, "figsize": (11, 6.5), "sharex": True, "sharey": "row"}
+    with figure(report, options, **arguments) as (fig, axes):
         for column, epochs in enumerate((1, small.long)):
             grids = [small.grid(seed, epochs) for seed in small.seeds]
             rates = np.array([network["lr"] for network in grids[0]])
@@ -100,8 +100,8 @@ def run(asked: Asked) -> Report:
         axes[1, 0].set_ylabel("cross entropy")
         fig.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5)
     report.notes.append(
-        f"Scale {asked.scale}: a grid of {small.coarse}, {asked.seeds} seeds. Means are drawn where half the seeds "
-        f"or more did not diverge; a loss counts {HIGHEST_LOSS:g} at most in them. "
+        f"Scale {options.scale}: a grid of {small.coarse}, {options.seeds} seeds. Means are drawn where half the "
+        f"seeds or more did not diverge; a loss counts {HIGHEST_LOSS:g} at most in them. "
         "Of equal accuracies the lowest rate counts as the best."
     )  # fmt: skip
     return report

@@ -23,8 +23,8 @@ BEYOND = 0.2
 HIGH = 0.9
 
 
-def run(asked: Asked) -> Report:
-    small = Small(asked)
+def run(options: Asked) -> Report:
+    small = Small(options)
     report = Report(
         NAME, TITLE, ["objective", "rate chosen", "accuracy %, its 100 images", "test images", "local maxima"]
     )
@@ -75,7 +75,7 @@ def run(asked: Asked) -> Report:
                 better="less",
             )
         )
-    with figure(report, asked, ncols=2, figsize=(11, 4)) as (_, axes):
+    with figure(report, options, ncols=2, figsize=(11, 4)) as (_, axes):
         for place, (label, name) in zip(axes, list(OBJECTIVES.items())[1:], strict=True):
             for i, values in enumerate(curves[name]):
                 place.plot(rates, values, color="#bbbbbb", lw=0.6, label="other seeds" if i == 1 else None)
@@ -96,7 +96,7 @@ def run(asked: Asked) -> Report:
             )
         axes[1].legend(fontsize=8)
     report.notes.append(
-        f"Scale {asked.scale}: a grid of {small.coarse}, {small.long} epochs, {asked.seeds} seeds. A line ends where "
-        "training diverges."
+        f"Scale {options.scale}: a grid of {small.coarse}, {small.long} epochs, {options.seeds} seeds. A line ends "
+        "where training diverges."
     )
     return report

@@ -16,5 +16,5 @@ TITLE = "Gaussian against Gamma, 1 epoch"
 PRINTED = {"grid": (46, 0.32), "gaussian": (39, None), "gamma": (47, 0.11)}
 
 
-def run(asked: Asked) -> Report:
-    return against_grid.report(asked, NAME, TITLE, 1, PRINTED)
+def run(options: Asked) -> Report:
+    return against_grid.report(options, NAME, TITLE, 1, PRINTED)

@@ -15,5 +15,5 @@ TITLE = "Gaussian against Gamma, 50 epochs"
 PRINTED = {"grid": (93, 0.16), "gaussian": (93, 0.2), "gamma": (94, 0.12)}
 
 
-def run(asked: Asked) -> Report:
-    return against_grid.report(asked, NAME, TITLE, asked.pick(smoke=2, small=50, full=50), PRINTED)
+def run(options: Asked) -> Report:
+    return against_grid.report(options, NAME, TITLE, options.pick(smoke=2, small=50, full=50), PRINTED)

@@ -14,8 +14,8 @@ NAME = "fig18"
 TITLE = "confusion matrices, searches by accuracy"
 
 
-def run(asked: Asked) -> Report:
-    found = Mistakes(asked, OBJECTIVES["existing"])
+def run(options: Asked) -> Report:
+    found = Mistakes(options, OBJECTIVES["existing"])
     claims = [
         found.most_common(1, "grid", 2, 5, "1 epoch, grid: most often a 2 is taken for a 5"),
         found.most_common(1, "grid", 4, 7, "1 epoch, grid: most often a 4 is taken for a 7"),

@@ -16,8 +16,8 @@ NAME = "fig19"
 TITLE = "confusion matrices, searches by kappa (11)"
 
 
-def run(asked: Asked) -> Report:
-    found = Mistakes(asked, OBJECTIVES["kappa (11)"])
+def run(options: Asked) -> Report:
+    found = Mistakes(options, OBJECTIVES["kappa (11)"])
     alike = {search: _alike(found, "grid", search) for search in ("gamma", "gaussian")}
     claims = [
         found.most_common(1, "gamma", 5, 8, "1 epoch, Gamma: most often a 5 is taken for an 8"),

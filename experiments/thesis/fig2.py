@@ -19,8 +19,8 @@ SHADES = ("#999999", "#0072B2", "#009E73", "#D55E00", "#CC79A7")
 DASHES = (":", "--", "-", "-.", (0, (1, 1)))
 
 
-def run(asked: Asked) -> Report:
-    small = Small(asked)
+def run(options: Asked) -> Report:
+    small = Small(options)
     runs = {seed: small.curves(seed, RATES) for seed in small.seeds}
     report = Report(NAME, TITLE, ["learning rate", "diverged", "last loss", "last accuracy %"])
     lasts: dict[float, list[dict[str, float]]] = {}
@@ -32,7 +32,7 @@ def run(asked: Asked) -> Report:
             Sample(tuple(100 * last["accuracy"] for last in lasts[rate])).text(1) if lasts[rate] else "",
         ]
         report.rows.append([f"{rate:g}", f"{len(every) - len(lasts[rate])} of {len(every)}", *numbers])
-    with figure(report, asked) as (_, axes):
+    with figure(report, options) as (_, axes):
         for rate, colour, dash in zip(RATES, SHADES, DASHES, strict=True):
             course = runs[0][f"{rate:g}"]
             lived = [point for point in course if point["status"] == "ok"]
@@ -58,8 +58,8 @@ def run(asked: Asked) -> Report:
     losses = {rate: [last["loss"] for last in lasts[rate]] for rate in (slow, good)}
     report.claims.append(_differ(slow, good, losses))
     report.notes.append(
-        f"Scale {asked.scale}: {small.long} epochs, {asked.seeds} seeds; the picture shows seed 0. Means are over "
-        "the seeds that did not diverge."
+        f"Scale {options.scale}: {small.long} epochs, {options.seeds} seeds; the picture shows seed 0. Means are "
+        "over the seeds that did not diverge."
     )
     report.numbers = {
         "last loss": {f"{rate:g}": [last["loss"] for last in those] for rate, those in lasts.items()}

@@ -14,9 +14,9 @@ NAME = "fig20"
 TITLE = "table 6 as a plot: accuracy on MNIST by epoch (thesis's values in brackets)"
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    found, epochs = table6.found_by(asked), table6.epochs_of(asked)
+    found, epochs = table6.found_by(options), table6.epochs_of(options)
     ours = {part: accuracies(found, epochs, part) for part in ("select", "report")}
     report.columns = [
         "search",
@@ -42,7 +42,7 @@ def run(asked: Asked) -> Report:
         for e in epochs
     ]
     report.notes = ['Sizes and readings: table 6. "The same" images select and report, as in the thesis.']
-    with figure(report, asked, ncols=3, figsize=(12, 4.2)) as (_, (same, other, thesis)):
+    with figure(report, options, ncols=3, figsize=(12, 4.2)) as (_, (same, other, thesis)):
         for axes, part, title in (
             (same, "select", "here, on the images selected by"),
             (other, "report", "here, on other images"),

@@ -18,14 +18,14 @@ TITLE = "CIFAR-10: what is taken for what, by search and epoch"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    found, epochs = table7.found_by(asked), table7.epochs_of(asked)
+    found, epochs = table7.found_by(options), table7.epochs_of(options)
     searches = [searched for searched in table7.SEARCHES if searched is not DEFAULT]
     report.columns = ["epoch (thesis)", "search", "right %", "taken for each other most"]
     with figure(
-        report, asked, nrows=len(epochs), ncols=len(searches), figsize=(2.9 * len(searches), 2.8 * len(epochs) + 0.6),
-        squeeze=False,
+        report, options, nrows=len(epochs), ncols=len(searches), squeeze=False,
+        figsize=(2.9 * len(searches), 2.8 * len(epochs) + 0.6),
     ) as (fig, grid):  # fmt: skip
         for axes, (epoch, theirs) in zip(grid, epochs.items(), strict=True):
             for place, searched in zip(axes, searches, strict=True):

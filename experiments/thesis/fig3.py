@@ -31,11 +31,11 @@ def errors(seed: int) -> tuple[list[float], list[float]]:
     return rms, inside
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
     xs = shown.grown(shown.FIRST, max(COUNTS))
     truth = [sine.f(x) for x in shown.LINE]
-    with figure(report, asked, ncols=3, figsize=(12, 4.2), sharey=True) as (fig, axes):
+    with figure(report, options, ncols=3, figsize=(12, 4.2), sharey=True) as (fig, axes):
         for panel, n in zip(axes, COUNTS, strict=True):
             mean, sd = shown.belief(xs[:n])
             colour = COLOURS["gaussian"]
@@ -56,7 +56,7 @@ def run(asked: Asked) -> Report:
         axes[0].set_ylabel("score f(x)")
         fig.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
 
-    found = [errors(seed) for seed in range(sine.seeds(asked))]
+    found = [errors(seed) for seed in range(sine.seeds(options))]
     report.columns = ["observations", "rms error of the mean", "f within 2 deviations (% of the range)"]
     for i, n in enumerate(COUNTS):
         rms, inside = (Sample(tuple(each[part][i] for each in found)) for part in (0, 1))

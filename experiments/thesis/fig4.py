@@ -29,13 +29,13 @@ XIS = (0.0, 0.01, 0.1, 0.5)
 DRAWS = 100_000
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
     xs = shown.grown(shown.FIRST, max(COUNTS))
     curves = {n: acquisitions(xs[:n]) for n in COUNTS}
     styles = {"EI (9)": "-", f"EI (10), ξ = {MARGIN}": "--", "PI (7)": ":"}
     colours = {"EI (9)": COLOURS["gaussian"], f"EI (10), ξ = {MARGIN}": COLOURS["gamma"], "PI (7)": "#009E73"}
-    with figure(report, asked, nrows=2, ncols=3, figsize=(12, 6), sharex=True) as (fig, axes):
+    with figure(report, options, nrows=2, ncols=3, figsize=(12, 6), sharex=True) as (fig, axes):
         for (upper, lower), n in zip(axes.T, COUNTS, strict=True):
             for name, curve in curves[n].items():
                 panel = lower if name.startswith("PI") else upper
@@ -75,7 +75,7 @@ def run(asked: Asked) -> Report:
             str(n), *(f"{x:.2f}" for x in tops), f"{curves[n]['EI (9)'].max():.4f}", f"{drawn:.4f} ± {error:.4f}",
         ])  # fmt: skip
 
-    times = {xi: [sine.evaluations(steps) for steps in sine.played(asked, "gaussian", xi=xi)] for xi in XIS}
+    times = {xi: [sine.evaluations(steps) for steps in sine.played(options, "gaussian", xi=xi)] for xi in XIS}
     report.numbers["evaluations by xi"] = {str(xi): time for xi, time in times.items()}
     report.claims = [
         judged(

@@ -38,10 +38,10 @@ def least(seed: int) -> dict[str, float]:
     }
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    draw(report, asked)
-    found = [least(seed) for seed in range(sine.seeds(asked))]
+    draw(report, options)
+    found = [least(seed) for seed in range(sine.seeds(options))]
     columns = {name: tuple(each[name] for each in found) for name in found[0]}
     report.columns = ["at x = 0.3", "measured", "expected"]
     report.rows = [
@@ -69,12 +69,12 @@ def run(asked: Asked) -> Report:
     return report
 
 
-def draw(report: Report, asked: Asked) -> None:
+def draw(report: Report, options: Asked) -> None:
     rng = stream(0, "fig5", "shown")
     xs = rng.uniform(sine.LOW, sine.HIGH, SHOWN)
     seen = [sine.f(x) + rng.normal(0.0, sine.NOISE) for x in xs]
     y = sine.f(POINT)
-    with figure(report, asked, ncols=2, figsize=(11, 5), width_ratios=(2, 1)) as (_, (left, right)):
+    with figure(report, options, ncols=2, figsize=(11, 5), width_ratios=(2, 1)) as (_, (left, right)):
         left.plot(xs, seen, ".", color="#777777", label="observed t = f(x) + noise")
         left.plot(
             LINE,

@@ -53,14 +53,14 @@ def covered(surrogate: Any) -> float:
     return float(100 * np.mean(np.abs(believed.mean - truth) <= 2 * np.sqrt(believed.variance)))
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    draw(report, asked)
+    draw(report, options)
     report.columns = [
         "observations", "noise found (true 0.2)", "noise collapsed (below 0.02)",
         "f within 2 deviations (%), maximum likelihood", "the same, Gamma process",
     ]  # fmt: skip
-    count = sine.seeds(asked)
+    count = sine.seeds(options)
     noises, fitted, gamma = {}, {}, {}
     for n in COUNTS:
         data = [observed(seed, n) for seed in range(count)]
@@ -93,7 +93,7 @@ def run(asked: Asked) -> Report:
     return report
 
 
-def draw(report: Report, asked: Asked) -> None:
+def draw(report: Report, options: Asked) -> None:
     data = observed(0, SHOWN)
     gp = fit(data)
     believed = gp.posterior(sine.unit(LINE))
@@ -103,7 +103,7 @@ def draw(report: Report, asked: Asked) -> None:
     widths = np.geomspace(0.1, 9.0, 60)  # in x; the box that `fit` searches
     scale = sine.HIGH - sine.LOW
     evidence = [profile(gp, width / scale) for width in widths]
-    with figure(report, asked, ncols=2, figsize=(11, 5), width_ratios=(2, 1)) as (_, (left, right)):
+    with figure(report, options, ncols=2, figsize=(11, 5), width_ratios=(2, 1)) as (_, (left, right)):
         spread = np.sqrt(believed.variance + noise**2)
         colour = COLOURS["gaussian"]
         left.fill_between(

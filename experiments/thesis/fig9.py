@@ -17,10 +17,10 @@ TITLE = "The original κ (11) against accuracy and loss"
 FORMULA = r"(11)  $M_a - \lambda\,\log M_l$,  λ = 0.5"
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    surfaces.draw_surfaces(report, asked, {"kappa11": FORMULA}, "The original κ")
-    surfaces.draw_lines(report, asked, {"kappa11": FORMULA}, "The original κ from guessing to knowing")
+    surfaces.draw_surfaces(report, options, {"kappa11": FORMULA}, "The original κ")
+    surfaces.draw_lines(report, options, {"kappa11": FORMULA}, "The original κ from guessing to knowing")
     report.columns, report.rows = surfaces.COLUMNS, surfaces.rows(["kappa11"])
     fractions = {
         lam: surfaces.share_of_loss(surfaces.forms("kappa11", lam)[0][1]) for lam in surfaces.LAMBDAS

@@ -112,10 +112,10 @@ def rows(names: Sequence[str]) -> list[list[str]]:
 # Pictures -------------------------------------------------------------------------------------------------
 
 
-def draw_surfaces(report: Report, asked: Asked, named: dict[str, str], heading: str) -> None:
+def draw_surfaces(report: Report, options: Asked, named: dict[str, str], heading: str) -> None:
     """Contours, a row for each reading: uncut, and the two cuts. named: objective -> formula."""
     with figure(
-        report, asked, nrows=len(named), ncols=3, figsize=(12.5, 0.6 + 4 * len(named)), squeeze=False
+        report, options, nrows=len(named), ncols=3, figsize=(12.5, 0.6 + 4 * len(named)), squeeze=False
     ) as (
         fig,
         axes,
@@ -172,11 +172,11 @@ def mark(panel: Any) -> None:
         )  # fmt: skip
 
 
-def draw_lines(report: Report, asked: Asked, named: dict[str, str], heading: str) -> None:
+def draw_lines(report: Report, options: Asked, named: dict[str, str], heading: str) -> None:
     """As the thesis draws: M_a short dashes, M_l long dashes, kappa solid; uncut thin."""
     along = np.linspace(0.1, 0.99, 200)
     colours = ("#0072B2", "#D55E00")
-    with figure(report, asked, f"{report.name}-lines", figsize=(8.5, 6)) as (fig, axes):
+    with figure(report, options, f"{report.name}-lines", figsize=(8.5, 6)) as (fig, axes):
         axes.plot(along, along, color="black", ls=(0, (2, 2)), label="accuracy $M_a$")
         axes.plot(
             along, -np.log(along), color="black", ls=(0, (8, 3)), label="loss $M_l = -\\log M_a$ (nats)"

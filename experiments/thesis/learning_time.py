@@ -30,9 +30,9 @@ class Rows:
     """
 
     def __init__(
-        self, asked: Asked, epochs: int, trials: int, accuracy: Sequence[float], time: Sequence[float]
+        self, options: Asked, epochs: int, trials: int, accuracy: Sequence[float], time: Sequence[float]
     ) -> None:
-        self.small = Small(asked)
+        self.small = Small(options)
         self.epochs = epochs
         self.trials = trials
         self.rows: list[list[str]] = []
@@ -148,13 +148,13 @@ class Rows:
         return Claim(text, verdict, words)
 
 
-def notes(asked: Asked, rows: Rows) -> list[str]:
+def notes(options: Asked, rows: Rows) -> list[str]:
     small = rows.small
     n = len(small.fine_seeds)
-    reduced = f" Grids beyond {small.coarse} were trained for {n} seeds only." if n < asked.seeds else ""
+    reduced = f" Grids beyond {small.coarse} were trained for {n} seeds only." if n < options.seeds else ""
     return [
-        f"Scale {asked.scale}: epochs {rows.epochs}, seeds {asked.seeds}.{reduced} The thesis's numbers in brackets "
-        "are one run each, selected and reported on the same 100 images.",
+        f"Scale {options.scale}: epochs {rows.epochs}, seeds {options.seeds}.{reduced} The thesis's numbers in "
+        "brackets are one run each, selected and reported on the same 100 images.",
         f"{rows.diverged.text(1)} % of the grid's rates diverged, and ended there: their trainings cost less.",
     ]
 

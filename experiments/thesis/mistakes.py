@@ -16,9 +16,9 @@ SEARCHES = {"grid": "Grid", "gaussian": "Gaussian", "gamma": "Gamma"}
 class Mistakes:
     """The confusions of one objective. Confusions are (true, taken for)."""
 
-    def __init__(self, asked: Asked, objective: str) -> None:
-        self.asked = asked
-        self.small = small = Small(asked)
+    def __init__(self, options: Asked, objective: str) -> None:
+        self.options = options
+        self.small = small = Small(options)
         self.all = {
             (epochs, search, part): np.array(
                 [small.chosen(seed, search, objective, epochs)[part]["confusion"] for seed in small.seeds]
@@ -54,7 +54,7 @@ class Mistakes:
     def report(self, name: str, title: str, claims: list[Claim]) -> Report:
         columns = ["epochs", "search", "most common mistakes, test images", "on the 100 images it chose by"]
         result = Report(name, title, columns, self.rows(), claims)
-        with figure(result, self.asked, nrows=2, ncols=3, figsize=(12, 8)) as (fig, axes):
+        with figure(result, self.options, nrows=2, ncols=3, figsize=(12, 8)) as (fig, axes):
             for line, epochs in zip(axes, (1, self.small.long), strict=True):
                 worst = max(self.shares(epochs, search, "report").max() for search in SEARCHES)
                 for place, (search, label) in zip(line, SEARCHES.items(), strict=True):
@@ -70,7 +70,7 @@ class Mistakes:
                     place.set(xlabel="taken for", ylabel="digit")
                 fig.colorbar(image, ax=line, label="of the digit's test images, %", shrink=0.8)
         result.notes.append(
-            f"Scale {self.asked.scale}, {self.asked.seeds} seeds added up. Numbers from 5 % on are written in."
+            f"Scale {self.options.scale}, {self.options.seeds} seeds added up. Numbers from 5 % on are written in."
         )
         result.numbers = {
             f"{epochs} epochs, {search}, {part}": counts.sum(axis=0).tolist()

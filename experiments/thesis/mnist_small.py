@@ -32,7 +32,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from reproduction import ALPHA, Asked, Cells, Claim, Sample, Verdict, paired
+from reproduction import ALPHA, Asked, Cells, Claim, Sample, Verdict, cells_of, paired
 from searches import MEASURES, Setup, measured, mnist_small, search
 
 import gammatune
@@ -53,30 +53,32 @@ OF_THE_TIME = "kappa11-cut"
 
 
 @lru_cache(maxsize=2)  # 10,000 test images a seed
-def setup_of(asked: Asked, seed: int) -> Setup:
-    return mnist_small(asked, seed)
+def setup_of(options: Asked, seed: int) -> Setup:
+    return mnist_small(options, seed)
 
 
 class Small:
     """Everything trained on the small set-up at one scale, from cells; see above."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        self.seeds = range(asked.seeds)
-        self.long = asked.pick(smoke=2, small=50, full=50)
-        self.coarse = asked.pick(smoke=5, small=100, full=100)
-        self.few = asked.pick(smoke=4, small=12, full=12)
-        self.more = asked.pick(smoke=6, small=22, full=22)
-        self.fine_seeds = self.seeds[: asked.pick(smoke=asked.seeds, small=FINE_SEEDS, full=asked.seeds)]
+    def __init__(self, options: Asked) -> None:
+        self.options = options
+        self.seeds = range(options.seeds)
+        self.long = options.pick(smoke=2, small=50, full=50)
+        self.coarse = options.pick(smoke=5, small=100, full=100)
+        self.few = options.pick(smoke=4, small=12, full=12)
+        self.more = options.pick(smoke=6, small=22, full=22)
+        self.fine_seeds = self.seeds[
+            : options.pick(smoke=options.seeds, small=FINE_SEEDS, full=options.seeds)
+        ]
         self.sizes = [self.coarse * k for k in range(1, COMBS + 1)]
 
     @cached_property
     def _combs(self) -> Cells:
-        return Cells(self.asked, "mnist_small_grids")
+        return cells_of(self.options, "mnist_small_grids")
 
     @cached_property
     def _searches(self) -> Cells:
-        return Cells(self.asked, "mnist_small_searches")
+        return cells_of(self.options, "mnist_small_searches")
 
     # Grids
 
@@ -95,7 +97,7 @@ class Small:
         return self._combs.get(self._sized(key), lambda: self._train_comb(seed, comb))
 
     def _train_comb(self, seed: int, comb: int) -> list[dict[str, Any]]:
-        setup = setup_of(self.asked, seed)
+        setup = setup_of(self.options, seed)
         step = TOP / (COMBS * self.coarse)
         low, high = comb * step, TOP - (COMBS - comb) * step
         watch = Watch(setup, "accuracy", epochs=(1, self.long), all_of_them=True)
@@ -119,7 +121,7 @@ class Small:
         return found[:trials]
 
     def _search(self, seed: int, sampler: str, objective: str, epochs: int, trials: int) -> list[Any]:
-        setup = setup_of(self.asked, seed)
+        setup = setup_of(self.options, seed)
         watch = Watch(setup, objective, epochs=(epochs,))
         try:
             self._fit(setup, f"lr=0:{TOP}", epochs, trials, sampler, objective, watch)
@@ -144,14 +146,14 @@ class Small:
             seed=setup.seed,
             device="cpu",
             listeners=[watch],
-            **setup.options,
+            **setup.arguments,
         )
 
     def greedy(self, seed: int, sampler: str, objective: str, epochs: int) -> Network:
         """The network after `epochs` epochs, each with the rate that was best for it alone."""
         grid = sampler == "grid"
         low = TOP / self.coarse if grid else 0.0
-        options = {
+        arguments = {
             "sampler": sampler,
             "policy": "greedy",
             "objective": objective,
@@ -159,11 +161,11 @@ class Small:
             "budget": self.coarse if grid else self.few,
             "space": [f"lr={low:.6g}:{TOP}"],
         }
-        return self._found(seed, options)
+        return self._found(seed, arguments)
 
     def default(self, seed: int, budget: float, epochs: int) -> Network:
         """gammatune as it comes: policy lookahead over its own range; `budget` in plain runs."""
-        options = {
+        arguments = {
             "sampler": "gamma",
             "policy": "lookahead",
             "objective": "kappa",
@@ -172,26 +174,26 @@ class Small:
             "space": [DEFAULT_RANGE],
             "keep": "best",
         }
-        return self._found(seed, options)
+        return self._found(seed, arguments)
 
-    def _found(self, seed: int, options: Mapping[str, Any]) -> Network:
+    def _found(self, seed: int, arguments: Mapping[str, Any]) -> Network:
         def compute() -> dict[str, Any]:
-            setup = setup_of(self.asked, seed)
+            setup = setup_of(self.options, seed)
             began = time.process_time()
             try:
-                cell = search(setup, **options)
+                cell = search(setup, **arguments)
             except AllDiverged:
                 cell = {"plain_runs": None, "course": [], **untrained(setup)}
             kept = {name: cell[name] for name in ("select", "report", "plain_runs", "course")}
             return kept | {"seconds": time.process_time() - began}
 
-        return self._searches.get(self._sized({"seed": seed, **options}), compute)
+        return self._searches.get(self._sized({"seed": seed, **arguments}), compute)
 
     def curves(self, seed: int, rates: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
         """For each of some rates, accuracy and loss on the images to select by after every epoch; "status" tells
         where it diverged."""
         listed = ",".join(f"{rate:g}" for rate in rates)
-        options = {
+        arguments = {
             "sampler": "grid",
             "policy": "once",
             "objective": "accuracy",
@@ -202,17 +204,17 @@ class Small:
 
         def compute() -> dict[str, list[dict[str, Any]]]:
             told: dict[str, list[dict[str, Any]]] = {f"{rate:g}": [] for rate in rates}
-            for rollout in search(setup_of(self.asked, seed), **options)["rollouts"]:
+            for rollout in search(setup_of(self.options, seed), **arguments)["rollouts"]:
                 told[f"{rollout['lr']:g}"].append(rollout)
             return told
 
         found: dict[str, list[dict[str, Any]]] = self._searches.get(
-            self._sized({"seed": seed, **options}), compute
+            self._sized({"seed": seed, **arguments}), compute
         )
         return found
 
     def _sized(self, key: Mapping[str, Any]) -> dict[str, Any]:
-        return {"tested": self.asked.pick(smoke=1000, small=10_000, full=10_000), **key}
+        return {"tested": self.options.pick(smoke=1000, small=10_000, full=10_000), **key}
 
     # Both
 

@@ -22,10 +22,10 @@ STYLES = {"grid": "-", "random": ":", "gaussian": "--", "gamma": "-", "lookahead
 
 
 @contextmanager
-def figure(report: Any, asked: Any, name: str | None = None, **options: Any) -> Iterator[tuple[Any, Any]]:
+def figure(report: Any, options: Any, name: str | None = None, **arguments: Any) -> Iterator[tuple[Any, Any]]:
     """A figure and its axes; saved as PNG and SVG, and named in the report, when the block ends.
 
-    options: of `matplotlib.pyplot.subplots`.
+    arguments: of `matplotlib.pyplot.subplots`.
     """
     import matplotlib.pyplot as plt
 
@@ -34,11 +34,11 @@ def figure(report: Any, asked: Any, name: str | None = None, **options: Any) -> 
         "svg.hashsalt": "gammatune", "svg.fonttype": "none",
     }  # fmt: skip
     with plt.rc_context(settings):
-        fig, axes = plt.subplots(**({"figsize": (7, 4), "layout": "constrained"} | options))
+        fig, axes = plt.subplots(**({"figsize": (7, 4), "layout": "constrained"} | arguments))
         yield fig, axes
-        asked.out.mkdir(parents=True, exist_ok=True)
+        options.out.mkdir(parents=True, exist_ok=True)
         for ending in ("png", "svg"):
-            path = asked.out / f"{name or report.name}.{ending}"
+            path = options.out / f"{name or report.name}.{ending}"
             metadata = {"Date": None} if ending == "svg" else {"Software": None}  # the same bytes every time
             fig.savefig(path, dpi=150, metadata=metadata)
             report.pictures.append(path.name)

@@ -1,10 +1,10 @@
-"""What every reproduction of a figure or table shares: what was asked, cells that are computed once, the report.
+"""What every reproduction of a figure or table shares: its options, cells that are computed once, the report.
 
 Each of the files beside this one has a header with its evidence, and
 
     NAME      "table4"
     TITLE     one line
-    run(asked: Asked) -> Report
+    run(options: Asked) -> Report
 
 `gammatune reproduce NAME` runs it, prints the report and writes results/NAME.{json,md} and its pictures.
 
@@ -12,19 +12,19 @@ Words: a *cell* is one training, or one search, under one seed; a *claim* is a s
 hold or break; *paired* differences are taken seed by seed.
 """
 
-import json
 import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-from machine import machine
+import harness
+from harness import Cells
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -70,34 +70,12 @@ class Asked:
 # Cells ----------------------------------------------------------------------------------------------------
 
 
-class Cells:
-    """Results that are computed once, by a key of plain values; one JSON line each, kept between calls.
+def cells_of(options: Asked, name: str) -> Cells:
+    """Values that are computed once, by a key of plain values, and kept between calls.
 
     The same cell serves several tables: grids of learning rates are trained once for tables 8 to 11.
     """
-
-    def __init__(self, asked: Asked, name: str) -> None:
-        self._path = asked.cache / f"{name}.jsonl"
-        self._known: dict[str, Any] = {}
-        if self._path.exists():
-            for line in self._path.read_text().splitlines():
-                cell = json.loads(line)
-                self._known[_key(cell["key"])] = cell["value"]
-
-    def get(self, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
-        """The value that belongs to the key, computed where it is not known."""
-        text = _key(key)
-        if text not in self._known:
-            value = json.loads(json.dumps(compute()))
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a") as file:
-                file.write(json.dumps({"key": dict(key), "value": value}) + "\n")
-            self._known[text] = value
-        return self._known[text]
-
-
-def _key(key: Mapping[str, Any]) -> str:
-    return json.dumps(key, sort_keys=True)
+    return Cells(options.cache / f"{name}.jsonl")
 
 
 # Numbers --------------------------------------------------------------------------------------------------
@@ -211,17 +189,16 @@ class Report:
         lines += [f"![{self.title}]({name})\n" for name in self.pictures if name.endswith(".png")]
         return "\n".join(lines).rstrip() + "\n"
 
-    def write(self, asked: Asked, seconds: float) -> None:
+    def write(self, options: Asked, seconds: float) -> None:
         """results/NAME.json and .md."""
-        asked.out.mkdir(parents=True, exist_ok=True)
         result = {
-            "command": f"gammatune reproduce {self.name} --scale {asked.scale} --seeds {asked.seeds}",
-            "machine": machine("torch", "numpy", "scipy", "scikit-learn", "gammatune"),
+            "command": f"gammatune reproduce {self.name} --scale {options.scale} --seeds {options.seeds}",
+            "machine": harness.machine("torch", "numpy", "scipy", "scikit-learn", "gammatune"),
             "seconds": round(seconds, 1),
             **asdict(self),
         }
-        (asked.out / f"{self.name}.json").write_text(json.dumps(result, indent=1) + "\n")
-        (asked.out / f"{self.name}.md").write_text(self.markdown())
+        harness.save(options.out / f"{self.name}.json", result)
+        (options.out / f"{self.name}.md").write_text(self.markdown())
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -235,9 +212,9 @@ def together(names: Sequence[str]) -> list[list[str]]:
     return [line for line in (*lines, *alone) if line]
 
 
-def reproduce(module: Any, asked: Asked) -> Report:
+def reproduce(module: Any, options: Asked) -> Report:
     """Run one of the files, and write what it came to."""
     began = time.perf_counter()
-    report: Report = module.run(asked)
-    report.write(asked, time.perf_counter() - began)
+    report: Report = module.run(options)
+    report.write(options, time.perf_counter() - began)
     return report

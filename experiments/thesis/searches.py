@@ -40,7 +40,7 @@ torch.set_num_threads(1)
 class Setup:
     """One of the set-ups under one seed: data in three parts, and how it is trained.
 
-    model: a name of `gammatune.pipeline.models`. options: of `gammatune.fit`.
+    model: a name of `gammatune.pipeline.models`. arguments: of `gammatune.fit`.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Setup:
     select: Part
     report: Part
     model: str
-    options: Mapping[str, Any]
+    arguments: Mapping[str, Any]
 
     @property
     def classes(self) -> int:
@@ -64,46 +64,46 @@ def _mnist(data: Path | None) -> Any:
     return load("mnist" if data is None else str(data / "mnist.npz"))
 
 
-def mnist_small(asked: Asked, seed: int) -> Setup:
+def mnist_small(options: Asked, seed: int) -> Setup:
     """500 images of the training part; reported on 10,000 test images (1,000 in a smoke run)."""
-    split = split_data(_mnist(asked.data), seed=seed, limit=500, validation=0.2)
-    tested = asked.pick(smoke=1000, small=10_000, full=10_000)
+    split = split_data(_mnist(options.data), seed=seed, limit=500, validation=0.2)
+    tested = options.pick(smoke=1000, small=10_000, full=10_000)
     report = Part(split.report[0][:tested], split.report[1][:tested])
-    options = {"optimizer": "sgd", "batch_size": 50, "weight_decay": 0.001}
-    return Setup("small", seed, split.train, split.select, report, "thesis", options)
+    arguments = {"optimizer": "sgd", "batch_size": 50, "weight_decay": 0.001}
+    return Setup("small", seed, split.train, split.select, report, "thesis", arguments)
 
 
-def mnist_full(asked: Asked, seed: int) -> Setup:
+def mnist_full(options: Asked, seed: int) -> Setup:
     """The thesis selects and reports on the 10,000 test images; here they report, and others select.
 
     small: images halved to 14 x 14 (means of 2 x 2 pixels), which costs a quarter; 2,000 to train, 500 to select by,
     reported on 5,000. full: 50,000, 10,000 and the 10,000 test images, at 28 x 28.
     """
-    limit, validation = asked.pick(smoke=(250, 1 / 5), small=(2500, 1 / 5), full=(60_000, 1 / 6))
-    split = split_data(_mnist(asked.data), seed=seed, limit=limit, validation=validation)
-    tested = asked.pick(smoke=250, small=5000, full=10_000)
+    limit, validation = options.pick(smoke=(250, 1 / 5), small=(2500, 1 / 5), full=(60_000, 1 / 6))
+    split = split_data(_mnist(options.data), seed=seed, limit=limit, validation=validation)
+    tested = options.pick(smoke=250, small=5000, full=10_000)
     parts = _halved(
-        asked, split.train, split.select, Part(split.report[0][:tested], split.report[1][:tested])
+        options, split.train, split.select, Part(split.report[0][:tested], split.report[1][:tested])
     )
-    options = {"optimizer": "sgd", "batch_size": 50}
-    return Setup("full", seed, *parts, "cnn", options)
+    arguments = {"optimizer": "sgd", "batch_size": 50}
+    return Setup("full", seed, *parts, "cnn", arguments)
 
 
-def cifar(asked: Asked, seed: int) -> Setup:
+def cifar(options: Asked, seed: int) -> Setup:
     """CIFAR-10 and the Keras example network, SGD, batch 32 as in that example (the thesis gives none).
 
     small: images halved to 16 x 16 (means of 2 x 2 pixels), which costs a quarter; 1,000 to train, 250 to select by,
     reported on 1,000. full: 45,000, 5,000 and the 10,000 test images, at 32 x 32.
     """
-    limit, validation = asked.pick(smoke=(200, 1 / 4), small=(1250, 1 / 5), full=(50_000, 1 / 10))
-    tested = asked.pick(smoke=200, small=1000, full=10_000)
-    first = asked.pick(smoke=1000, small=5000, full=None)
-    split = split_data(_cifar(asked.data, first), seed=seed, limit=limit, validation=validation)
+    limit, validation = options.pick(smoke=(200, 1 / 4), small=(1250, 1 / 5), full=(50_000, 1 / 10))
+    tested = options.pick(smoke=200, small=1000, full=10_000)
+    first = options.pick(smoke=1000, small=5000, full=None)
+    split = split_data(_cifar(options.data, first), seed=seed, limit=limit, validation=validation)
     parts = _halved(
-        asked, split.train, split.select, Part(split.report[0][:tested], split.report[1][:tested])
+        options, split.train, split.select, Part(split.report[0][:tested], split.report[1][:tested])
     )
-    options = {"optimizer": "sgd", "batch_size": 32}
-    return Setup("cifar", seed, *parts, "keras-cnn", options)
+    arguments = {"optimizer": "sgd", "batch_size": 32}
+    return Setup("cifar", seed, *parts, "keras-cnn", arguments)
 
 
 @cache
@@ -116,9 +116,9 @@ def _cifar(data: Path | None, first: int | None) -> Any:
     return replace(whole, **{key: getattr(whole, key)[:first] for key in keys})
 
 
-def _halved(asked: Asked, *parts: Part) -> tuple[Part, ...]:
+def _halved(options: Asked, *parts: Part) -> tuple[Part, ...]:
     """Images of half the side, but at full scale as they are."""
-    return parts if asked.scale == "full" else tuple(Part(functional.avg_pool2d(x, 2), y) for x, y in parts)
+    return parts if options.scale == "full" else tuple(Part(functional.avg_pool2d(x, 2), y) for x, y in parts)
 
 
 # One search -----------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def search(
     budget: float = BUDGET,
     space: Sequence[str] = (RANGE,),
     keep: str = "last",
-    **options: Any,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """One search, as plain values.
 
@@ -157,7 +157,7 @@ def search(
         keep=keep,
         seed=setup.seed,
         device="cpu",
-        **{**setup.options, **options},
+        **{**setup.arguments, **arguments},
     )
     return {
         "course": [_told(outcome) for outcome in result.course],

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from pictures import COLOURS, figure
-from reproduction import Asked, Cells, Claim, Report, Verdict, judged, paired
+from reproduction import Asked, Claim, Report, Verdict, cells_of, judged, paired
 from scipy.optimize import minimize
 
 from gammatune.records import Observation, Values
@@ -98,9 +98,9 @@ def fit_with_known_noise(data: Dataset) -> GP:
     return gp(min(tops, key=lambda top: float(top.fun)).x)
 
 
-def _sampler(name: str, rng: np.random.Generator, options: Mapping[str, Any]) -> Sampler:
+def _sampler(name: str, rng: np.random.Generator, arguments: Mapping[str, Any]) -> Sampler:
     if name in BAYES:
-        return make_sampler(name, SPACE, rng, initial=FIRST, **options)
+        return make_sampler(name, SPACE, rng, initial=FIRST, **arguments)
     if name == KNOWN:
         return Bayes(SPACE, rng, fit_with_known_noise, expected_improvement(THESIS_XI), FIRST)
     if name == "grid 10 shifted":
@@ -111,13 +111,13 @@ def _sampler(name: str, rng: np.random.Generator, options: Mapping[str, Any]) ->
     return make_sampler(name, SPACE, rng)
 
 
-def play(name: str, seed: int, evaluations: int = CAP, **options: Any) -> list[dict[str, float | None]]:
+def play(name: str, seed: int, evaluations: int = CAP, **arguments: Any) -> list[dict[str, float | None]]:
     """A search, evaluation by evaluation: x, score (None both where a grid is used up), recommended.
 
-    name: of SEARCHES. Grid and random evaluate the two first samples as well. options: of a Bayesian sampler.
+    name: of SEARCHES. Grid and random evaluate the two first samples as well. arguments: of a Bayesian sampler.
     """
     rng, noise = stream(seed, "sine", name), stream(seed, "sine", "noise").normal(0.0, NOISE, evaluations)
-    sampler = _sampler(name, rng, options)
+    sampler = _sampler(name, rng, arguments)
     steps: list[dict[str, float | None]] = []
     for i in range(evaluations):
         values = FIRST[i] if name not in (*BAYES, KNOWN) and i < len(FIRST) else sampler.ask()
@@ -162,25 +162,25 @@ def _first(true: Iterable[bool]) -> int:
 # Many seeds -----------------------------------------------------------------------------------------------
 
 
-def seeds(asked: Asked) -> int:
+def seeds(options: Asked) -> int:
     """Three in a smoke run; 30 at least else: one run of this example says nothing."""
-    return int(asked.pick(smoke=3, small=max(30, asked.seeds), full=max(100, asked.seeds)))
+    return int(options.pick(smoke=3, small=max(30, options.seeds), full=max(100, options.seeds)))
 
 
-def played(asked: Asked, name: str, **options: Any) -> list[list[dict[str, Any]]]:
+def played(options: Asked, name: str, **arguments: Any) -> list[list[dict[str, Any]]]:
     """The search under each seed; kept, because figures 4, 11, 12 and 13 count the same ones."""
-    cells = Cells(asked, "sine")
+    cells = cells_of(options, "sine")
     return [
         cells.get(
-            {"search": name, "seed": seed, "evaluations": CAP, **options},
-            lambda seed=seed: play(name, seed, **options),
+            {"search": name, "seed": seed, "evaluations": CAP, **arguments},
+            lambda seed=seed: play(name, seed, **arguments),
         )
-        for seed in range(seeds(asked))
+        for seed in range(seeds(options))
     ]
 
 
-def all_played(asked: Asked) -> dict[str, list[list[dict[str, Any]]]]:
-    return {name: played(asked, name) for name in SEARCHES}
+def all_played(options: Asked) -> dict[str, list[list[dict[str, Any]]]]:
+    return {name: played(options, name) for name in SEARCHES}
 
 
 COLUMNS = [
@@ -309,12 +309,12 @@ def step_title(steps: Steps, seen: int) -> str:
     return f"after {seen} evaluations: {arrived}"
 
 
-def draw_steps(report: Report, asked: Asked, name: str, steps: Steps, heading: str) -> None:
+def draw_steps(report: Report, options: Asked, name: str, steps: Steps, heading: str) -> None:
     """Ten iterations and what is known after the last, three in a row; surrogate above, acquisition below."""
     steps = steps[:THESIS]
     states = range(len(FIRST), THESIS + 1)
-    states = asked.pick(smoke=[2, 3], small=states, full=states)
-    with figure(report, asked, figsize=(12, 13.5)) as (fig, whole):
+    states = options.pick(smoke=[2, 3], small=states, full=states)
+    with figure(report, options, figsize=(12, 13.5)) as (fig, whole):
         whole.remove()
         fig.suptitle(heading, fontsize=13)
         cells = fig.add_gridspec(4, 3)
@@ -341,7 +341,7 @@ def draw_steps(report: Report, asked: Asked, name: str, steps: Steps, heading: s
         legend.legend(entries.values(), entries.keys(), loc="center", frameon=False, title="In every panel")
 
 
-def animate(report: Report, asked: Asked, name: str, steps: Steps, heading: str) -> None:
+def animate(report: Report, options: Asked, name: str, steps: Steps, heading: str) -> None:
     """One frame for each evaluation, a second and a half each, the last for four; GIF, drawn anew after each."""
     import matplotlib.pyplot as plt
     from matplotlib.animation import PillowWriter
@@ -352,10 +352,10 @@ def animate(report: Report, asked: Asked, name: str, steps: Steps, heading: str)
     )
     writer = PillowWriter(fps=2)
     states = range(len(FIRST), THESIS + 1)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    path = asked.out / f"{report.name}.gif"
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"{report.name}.gif"
     with writer.saving(fig, path, dpi=80):
-        for seen in asked.pick(smoke=[2, 3], small=states, full=states):
+        for seen in options.pick(smoke=[2, 3], small=states, full=states):
             for panel in axes:
                 panel.clear()
                 panel.grid(alpha=0.25)
@@ -371,11 +371,11 @@ def animate(report: Report, asked: Asked, name: str, steps: Steps, heading: str)
     report.notes.append(f"[The same, frame by frame]({path.name})")
 
 
-def draw_arrivals(report: Report, asked: Asked, runs: Mapping[str, list[list[dict[str, Any]]]]) -> None:
+def draw_arrivals(report: Report, options: Asked, runs: Mapping[str, list[list[dict[str, Any]]]]) -> None:
     """The share of seeds that have got there, against evaluations; the thesis's counts as bands."""
     count = len(next(iter(runs.values())))
     styles = {"grid 12": ":", "grid 10": "--", "grid 10 shifted": "-", KNOWN: ":"}
-    with figure(report, asked, f"{report.name}-seeds", figsize=(9, 5)) as (_, axes):
+    with figure(report, options, f"{report.name}-seeds", figsize=(9, 5)) as (_, axes):
         axes.axvspan(8, 9, color=COLOURS["gaussian"], alpha=0.13, lw=0, label="thesis, Gaussian: 8 to 9")
         axes.axvspan(5, 6, color=COLOURS["gamma"], alpha=0.13, lw=0, label="thesis, Gamma: 5 to 6")
         xs = np.arange(1, CAP + 1)

@@ -67,11 +67,11 @@ class Accuracy:
     objectives: name in the table -> gammatune's objective.
     """
 
-    def __init__(self, asked: Asked, objectives: Mapping[str, str]) -> None:
-        self.asked = asked
-        self.small = small = Small(asked)
+    def __init__(self, options: Asked, objectives: Mapping[str, str]) -> None:
+        self.options = options
+        self.small = small = Small(options)
         self.objectives = objectives
-        self.searches: tuple[str, ...] = asked.pick(
+        self.searches: tuple[str, ...] = options.pick(
             smoke=("grid", "gaussian", "gamma"), small=tuple(NAMES), full=tuple(NAMES)
         )
         self.readings: dict[str, tuple[int, Callable[[int, str, str], Network]]] = {
@@ -176,11 +176,11 @@ class Accuracy:
         )
 
     def report(self, name: str, title: str, claims: list[Claim], notes: list[str]) -> Report:
-        asked = self.asked
+        options = self.options
         said = [
-            f"Scale {asked.scale}, n {asked.seeds} seeds; a grid of {self.small.coarse}, {self.small.few} trainings "
-            "in the other searches. In brackets the thesis's numbers, one run each, selected and reported on the "
-            "same 100 images; those of its row 2 stand at both readings of it.",
+            f"Scale {options.scale}, n {options.seeds} seeds; a grid of {self.small.coarse}, {self.small.few} "
+            "trainings in the other searches. In brackets the thesis's numbers, one run each, selected and reported "
+            "on the same 100 images; those of its row 2 stand at both readings of it.",
             self.flattery(),
             *notes,
         ]

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from by_epoch import DEVICE, judge
 from pictures import COLOURS, figure
-from reproduction import Asked, Cells, Report, Sample, judged, paired
+from reproduction import Asked, Report, Sample, cells_of, judged, paired
 from searches import Setup, cifar, mnist_full
 from torch import nn
 from torch.nn import functional
@@ -79,7 +79,7 @@ DEFAULTS = (
 BUDGET = 1.5  # the default of policy lookahead
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
     report.columns = [
         "net", "data", "reused (thesis)", "epochs", "reused: Acc %", "reused, 1.5 times as long: Acc %",
@@ -87,26 +87,26 @@ def run(asked: Asked) -> Report:
     ]  # fmt: skip
     found: dict[str, dict[str, Sample]] = {}
     for default in DEFAULTS:
-        found[default.net] = one_net(report, asked, default)
-    report.notes = [said(asked, default) for default in DEFAULTS] + [
+        found[default.net] = one_net(report, options, default)
+    report.notes = [said(options, default) for default in DEFAULTS] + [
         "The LSTM's reused values include clipping, which `gammatune.fit` does not do: it is compared as a whole.",
         "Few images make few steps an epoch: hard on small rates, short for BatchNorm's averages, and next to "
         "nothing for short rollouts to look at. The full scale may tell otherwise.",
-        f"{asked.seeds} seeds; accuracies on images that nothing was chosen by, of the last weights; plain runs: "
+        f"{options.seeds} seeds; accuracies on images that nothing was chosen by, of the last weights; plain runs: "
         "the cost of gammatune's search and training. The thesis prints no accuracies here.",
     ]
-    draw(report, asked, found)
+    draw(report, options, found)
     return report
 
 
-def one_net(report: Report, asked: Asked, default: Default) -> dict[str, Sample]:
+def one_net(report: Report, options: Asked, default: Default) -> dict[str, Sample]:
     """A row and two claims. reused, longer, gammatune: the accuracies."""
-    cells = Cells(asked, "table1")
-    epochs = asked.pick(smoke=1, small=default.epochs, full=10)
+    cells = cells_of(options, "table1")
+    epochs = options.pick(smoke=1, small=default.epochs, full=10)
     longer = round(BUDGET * epochs)
     reused, ours = [], []
-    for seed in range(asked.seeds):
-        setup = trimmed(asked, default, seed)
+    for seed in range(options.seeds):
+        setup = trimmed(options, default, seed)
         images = [len(part.y) for part in parts(setup)]
         shape = list(setup.train.x.shape[1:])
         key = {"net": default.net, "seed": seed, "epochs": epochs, "images": images, "shape": shape}
@@ -134,23 +134,23 @@ def one_net(report: Report, asked: Asked, default: Default) -> dict[str, Sample]
     return samples
 
 
-def trimmed(asked: Asked, default: Default, seed: int) -> Setup:
+def trimmed(options: Asked, default: Default, seed: int) -> Setup:
     """The set-up's data with the net's own model; GoogLeNet, ten times the cost, gets half of them but at full."""
-    setup = default.data(asked, seed)
-    share = asked.pick(smoke=3, small=1, full=1)
+    setup = default.data(options, seed)
+    share = options.pick(smoke=3, small=1, full=1)
     if default.model == "googlenet":
-        share *= asked.pick(smoke=2, small=2, full=1)
+        share *= options.pick(smoke=2, small=2, full=1)
     train, select, report = (Part(x[: len(y) // share], y[: len(y) // share]) for x, y in parts(setup))
-    options = {"optimizer": default.optimizer, "batch_size": default.batch}
-    return Setup(default.net, seed, train, select, report, default.model, options)
+    arguments = {"optimizer": default.optimizer, "batch_size": default.batch}
+    return Setup(default.net, seed, train, select, report, default.model, arguments)
 
 
 def parts(setup: Setup) -> tuple[Part, Part, Part]:
     return setup.train, setup.select, setup.report
 
 
-def said(asked: Asked, default: Default) -> str:
-    train, select, report = parts(trimmed(asked, default, 0))
+def said(options: Asked, default: Default) -> str:
+    train, select, report = parts(trimmed(options, default, 0))
     channels, height, width = train.x.shape[1:]
     return (
         f"{default.net}: {len(train.y):,} images of {height} x {width} x {channels} train, {len(select.y):,} select, "
@@ -197,7 +197,7 @@ def tuned(setup: Setup, epochs: int) -> dict[str, Any]:
     net = setup.net()
     result = gammatune.fit(
         net, tuple(setup.train), tuple(setup.select), epochs=epochs, keep="last", seed=setup.seed, device=DEVICE,
-        **setup.options,
+        **setup.arguments,
     )  # fmt: skip
     return {
         "accuracy": judge(net, setup.report, setup.classes)["accuracy"],
@@ -206,13 +206,13 @@ def tuned(setup: Setup, epochs: int) -> dict[str, Any]:
     }
 
 
-def draw(report: Report, asked: Asked, found: dict[str, dict[str, Sample]]) -> None:
+def draw(report: Report, options: Asked, found: dict[str, dict[str, Sample]]) -> None:
     labels = {
         "reused": ("reused values", COLOURS["grid"], "x"),
         "longer": ("reused values, 1.5 times as long", COLOURS["gaussian"], "s"),
         "gammatune": ("gammatune, its search included", COLOURS["lookahead"], "o"),
     }
-    with figure(report, asked) as (fig, axes):
+    with figure(report, options) as (fig, axes):
         for shift, (how, (label, colour, marker)) in zip((-0.15, 0, 0.15), labels.items(), strict=True):
             samples = [by_how[how] for by_how in found.values()]
             places = [place + shift for place in range(len(samples))]

@@ -24,11 +24,11 @@ ACCURACY = (93, 92, 94, 94, 94, 93.4, 91.4, 92.4)
 TIME = (215.9, 459.1, 647.58, 899.84, 1124.46, 699.38, 27.266, 27.3)
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     result = Report(NAME, TITLE, ["epochs", *COLUMNS])
-    few, more = asked.pick(smoke=4, small=12, full=12), asked.pick(smoke=6, small=22, full=22)
-    for epochs in (1, asked.pick(smoke=2, small=50, full=50)):
-        rows = Rows(asked, epochs, more, ACCURACY, TIME)
+    few, more = options.pick(smoke=4, small=12, full=12), options.pick(smoke=6, small=22, full=22)
+    for epochs in (1, options.pick(smoke=2, small=50, full=50)):
+        rows = Rows(options, epochs, more, ACCURACY, TIME)
         result.rows += [[f"{epochs}", *row] for row in rows.rows]
         result.numbers[f"{epochs} epochs"] = rows.numbers
         length = f"{epochs} epochs" if epochs > 1 else "1 epoch"
@@ -47,5 +47,5 @@ def run(asked: Asked) -> Report:
                 claims.append(judged(text, test, better="more"))
         for claim in claims:
             result.claims.append(type(claim)(f"{length}: {claim.text}", claim.verdict, claim.words))
-        result.notes += [f"{length}. {note}" for note in notes(asked, rows)]
+        result.notes += [f"{length}. {note}" for note in notes(options, rows)]
     return result

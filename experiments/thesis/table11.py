@@ -24,8 +24,8 @@ THESIS = {
 }
 
 
-def run(asked: Asked) -> Report:
-    small = Small(asked)
+def run(options: Asked) -> Report:
+    small = Small(options)
     rates = {
         "grid": [best(small.grid(seed, small.long), OF_THE_TIME)["lr"] for seed in small.seeds],
         **{
@@ -62,7 +62,7 @@ def run(asked: Asked) -> Report:
         )
     ]
     notes = [
-        f"Scale {asked.scale}: {small.long} epochs, {asked.seeds} seeds, a grid of {small.coarse}, {small.more} "
+        f"Scale {options.scale}: {small.long} epochs, {options.seeds} seeds, a grid of {small.coarse}, {small.more} "
         "trainings a search. The thesis's five numbers stand in brackets in its order; they are other runs.",
         f"The thesis's own rates lie {printed['gaussian']:.4f} (Gaussian) and {printed['gamma']:.4f} (Gamma) from "
         "the grid's in the mean: its table does not show what its text says.",

@@ -28,9 +28,9 @@ PRINTED = {
 }
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE, ["", "thesis", "here"])
-    here = found(asked)
+    here = found(options)
     for name, printed in PRINTED.items():
         report.rows.append([name, printed, here[name]])
     for name in ("units a layer", "learning rate", "trainings of a search", "reported on"):
@@ -45,9 +45,9 @@ def run(asked: Asked) -> Report:
     return report
 
 
-def found(asked: Asked) -> Mapping[str, str]:
+def found(options: Asked) -> Mapping[str, str]:
     """What the set-up under seed 0 is, from its data, network and options."""
-    setup = mnist_small(asked, 0)
+    setup = mnist_small(options, 0)
     net = setup.net()
     linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     images = len(setup.train.y) + len(setup.select.y)
@@ -63,12 +63,12 @@ def found(asked: Asked) -> Mapping[str, str]:
         "verification data": f"{100 * len(setup.select.y) / images:.0f} % of the whole",
         "hidden layers": str(len(linear) - 1),
         "loss function": "cross entropy",
-        "optimizer": setup.options["optimizer"].upper(),
+        "optimizer": setup.arguments["optimizer"].upper(),
         "activation": ", ".join(sorted(activations)),
         "initial weights": f"He: first layer's spread is {spread:.3f} times sqrt(2 / inputs)",
         "inputs / outputs": f"{linear[0].in_features} / {linear[-1].out_features}",
-        "mini-batch": str(setup.options["batch_size"]),
-        "weight decay": str(setup.options["weight_decay"]),
+        "mini-batch": str(setup.arguments["batch_size"]),
+        "weight decay": str(setup.arguments["weight_decay"]),
         "dropout": ", ".join(map(str, dropouts)),
         "units a layer": ", ".join(sorted({str(layer.out_features) for layer in linear[:-1]})),
         "learning rate": RANGE.removeprefix("lr=").replace(":", " to "),

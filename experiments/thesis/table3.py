@@ -18,7 +18,7 @@ PRINTED = {
 }
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE, ["", "thesis", "here"])
     here = machine("torch", "numpy", "scikit-learn", "gammatune")
     versions = ", ".join(f"{package} {version}" for package, version in here["versions"].items())  # type: ignore[attr-defined]

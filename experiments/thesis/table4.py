@@ -22,9 +22,9 @@ NAME = "table4"
 TITLE = "500 images: searches by accuracy against searches by kappa (11)"
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     old, new = OBJECTIVES["existing"], OBJECTIVES["kappa (11)"]
-    table = Accuracy(asked, {"existing": old, "kappa (11)": new})
+    table = Accuracy(options, {"existing": old, "kappa (11)": new})
     claims = [
         *table.helps(new, old, "kappa (11) finds more accurate networks than accuracy"),
         *table.at_least(new, "gamma", "gaussian", "Gamma is at least as accurate as Gaussian, both by kappa (11)"),

@@ -20,9 +20,9 @@ NAME = "table5"
 TITLE = "500 images: searches by kappa (11) against searches by kappa (12), cut and uncut"
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     plain, old, new, uncut = *OBJECTIVES.values(), *UNCUT.values()
-    table = Accuracy(asked, OBJECTIVES | UNCUT)
+    table = Accuracy(options, OBJECTIVES | UNCUT)
     claims = [
         *table.helps(new, old, "kappa (12) finds more accurate networks than kappa (11)"),
         *table.helps(new, plain, "kappa (12) finds more accurate networks than accuracy"),

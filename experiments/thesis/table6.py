@@ -58,22 +58,22 @@ PRINTED = {
 }
 
 
-def epochs_of(asked: Asked) -> tuple[int, ...]:
-    return asked.pick(smoke=(1, 2), small=EPOCHS, full=EPOCHS)
+def epochs_of(options: Asked) -> tuple[int, ...]:
+    return options.pick(smoke=(1, 2), small=EPOCHS, full=EPOCHS)
 
 
-def found_by(asked: Asked) -> Found:
+def found_by(options: Asked) -> Found:
     """Shared with figure 20."""
-    return find(asked, "table6", mnist_full, SEARCHES, epochs_of(asked))
+    return find(options, "table6", mnist_full, SEARCHES, epochs_of(options))
 
 
 def printed(epoch: int, name: str) -> Mapping[str, float]:
     return dict(zip(MEASURES, PRINTED[epoch].get(name, ()), strict=False))
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    found, epochs = found_by(asked), epochs_of(asked)
+    found, epochs = found_by(options), epochs_of(options)
     report.columns = [
         "epoch", "search", "Sens %", "Spec %", "Acc %", "MCC %", "Acc %, other images", "MCC %, other images",
         "plain runs", "seconds",
@@ -93,13 +93,13 @@ def run(asked: Asked) -> Report:
             found, DEFAULT.name, GAMMA_12.name, epochs[-1],
         )
     )  # fmt: skip
-    setup = mnist_full(asked, 0)
+    setup = mnist_full(options, 0)
     report.notes = [
         "Mean ± standard deviation over seeds, the thesis's number in brackets. Sens to MCC are the thesis's way: on "
         'the images selected by. "Other images" were chosen by for nothing; the verdicts are theirs.',
-        f"Scale {asked.scale}: {len(setup.train[1]):,} images train, {len(setup.select[1]):,} select, "
-        f"{len(setup.report[1]):,} others report (thesis: 60,000 and 10,000). {asked.seeds} seeds; the Wilcoxon test "
-        "cannot come below 0.05 with fewer than six.",
+        f"Scale {options.scale}: {len(setup.train[1]):,} images train, {len(setup.select[1]):,} select, "
+        f"{len(setup.report[1]):,} others report (thesis: 60,000 and 10,000). {options.seeds} seeds; the Wilcoxon "
+        "test cannot come below 0.05 with fewer than six.",
         "Seconds of all trainings so far; they depend on what else the machine had to do.",
         "kappa uncut, lambda 0.5 [guess]. Specificity above 98 says little with ten classes: to call every "
         "image a zero has 90.",

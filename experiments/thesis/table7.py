@@ -54,24 +54,24 @@ PRINTED = {
 }
 
 
-def epochs_of(asked: Asked) -> dict[int, int]:
+def epochs_of(options: Asked) -> dict[int, int]:
     """Our epochs, and the thesis's that stand in their place."""
-    ours = asked.pick(smoke=(1, 2), small=(1, 2, 3, 5), full=(1, 10, 20, 50))
+    ours = options.pick(smoke=(1, 2), small=(1, 2, 3, 5), full=(1, 10, 20, 50))
     return dict(zip(ours, PRINTED, strict=False))
 
 
-def found_by(asked: Asked) -> Found:
+def found_by(options: Asked) -> Found:
     """Shared with figure 21."""
-    return find(asked, "table7", cifar, SEARCHES, tuple(epochs_of(asked)))
+    return find(options, "table7", cifar, SEARCHES, tuple(epochs_of(options)))
 
 
 def printed(epoch: int, name: str) -> Mapping[str, float]:
     return dict(zip(COLUMNS, PRINTED[epoch].get(name, ()), strict=False))
 
 
-def run(asked: Asked) -> Report:
+def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
-    found, epochs = found_by(asked), epochs_of(asked)
+    found, epochs = found_by(options), epochs_of(options)
     report.columns = [
         "epoch (thesis)", "search", "Sens %", "Spec %", "Acc %", "MCC %", "loss", "Acc %, other images",
         "loss, other images", "plain runs", "seconds",
@@ -85,23 +85,23 @@ def run(asked: Asked) -> Report:
         report.claims += claims_at(found, epoch, accuracy)
     last = max(epochs)
     report.claims += [
-        reached(asked, found, last),
+        reached(options, found, last),
         compare(
             "not a claim of the thesis: the default policy, at an eighth of the cost, is more accurate than the "
             "thesis's best",
             found, DEFAULT.name, GAMMA_12.name, last,
         ),
     ]  # fmt: skip
-    setup = cifar(asked, 0)
+    setup = cifar(options, 0)
     side = setup.train.x.shape[-1]
-    agreement = twin(setup.train.x, setup.train.y, steps=asked.pick(smoke=2, small=10, full=10))
+    agreement = twin(setup.train.x, setup.train.y, steps=options.pick(smoke=2, small=10, full=10))
     report.notes = [
         "Mean ± standard deviation over seeds, the thesis's number in brackets. Sens to loss are the thesis's way: "
         'on the images selected by. "Other images" were chosen by for nothing; the verdicts are theirs.',
-        f"Scale {asked.scale}: {len(setup.train.y):,} images of {side} x {side} pixels "
+        f"Scale {options.scale}: {len(setup.train.y):,} images of {side} x {side} pixels "
         f"train, {len(setup.select.y):,} select, {len(setup.report.y):,} others report (thesis: CIFAR-10 at "
-        f"32 x 32, 50,000 and 10,000); {last} epochs. {asked.seeds} seeds; the Wilcoxon test cannot come below 0.05 "
-        "with fewer than six.",
+        f"32 x 32, 50,000 and 10,000); {last} epochs. {options.seeds} seeds; the Wilcoxon test cannot come below "
+        "0.05 with fewer than six.",
         "Seconds of all trainings so far; they depend on what else the machine had to do.",
         "kappa uncut, lambda 0.5 [guess]: cut, it is 0 all over these epochs.",
         str(agreement),
@@ -110,7 +110,7 @@ def run(asked: Asked) -> Report:
     return report
 
 
-def reached(asked: Asked, found: Found, last: int) -> Claim:
+def reached(options: Asked, found: Found, last: int) -> Claim:
     """82 to 83 % after 50 epochs, where the thesis's sizes were run."""
     text = "Gamma reaches 82 to 83 % on CIFAR-10 after 50 epochs (82.78, with kappa (12) 83.04)"
     by_name = {
@@ -124,7 +124,7 @@ def reached(asked: Asked, found: Found, last: int) -> Claim:
         f"{name}: {parts['select'].text()} on the images selected by, {parts['report'].text()} on others"
         for name, parts in by_name.items()
     )
-    if asked.scale != "full":
+    if options.scale != "full":
         return Claim(
             text, "cannot be told", f"not run at this scale; after {last} epochs of fewer images {words}"
         )

@@ -19,9 +19,9 @@ ACCURACY = (47, 49, 50, 52, 49, 49.4, 40.4, 47.8)
 TIME = (5.3, 10.4, 16.6, 20.1, 25.6, 15.6, 4.58, 4.48)
 
 
-def run(asked: Asked) -> Report:
-    few = asked.pick(smoke=4, small=12, full=12)
-    rows = Rows(asked, 1, few, ACCURACY, TIME)
+def run(options: Asked) -> Report:
+    few = options.pick(smoke=4, small=12, full=12)
+    rows = Rows(options, 1, few, ACCURACY, TIME)
     finest = f"grid of {rows.small.sizes[-1]}"
     n = len(rows.small.fine_seeds)
     larger = paired(rows.numbers[finest]["report"], rows.numbers[rows.coarse]["report"][:n])
@@ -37,4 +37,4 @@ def run(asked: Asked) -> Report:
             f"(not in the thesis) Gamma is more accurate than a grid of {few}, which costs the same, on test images",
         ),
     ]  # fmt: skip
-    return report(NAME, TITLE, rows, claims, notes(asked, rows))
+    return report(NAME, TITLE, rows, claims, notes(options, rows))

@@ -20,9 +20,9 @@ ACCURACY = (87, 90, 91, 89, 87, 88.8, 86, 88)
 TIME = (226.2, 443.5, 679.2, 881.3, 1419.3, 729.9, 29.22, 29.38)
 
 
-def run(asked: Asked) -> Report:
-    long, few = asked.pick(smoke=2, small=50, full=50), asked.pick(smoke=4, small=12, full=12)
-    rows = Rows(asked, long, few, ACCURACY, TIME)
+def run(options: Asked) -> Report:
+    long, few = options.pick(smoke=2, small=50, full=50), options.pick(smoke=4, small=12, full=12)
+    rows = Rows(options, long, few, ACCURACY, TIME)
     claims = [
         rows.factor("Gamma is 24.8 times faster than the average grid", 24.8),
         *rows.as_accurate("Gamma", rows.coarse, f"Gamma is as accurate as the {rows.coarse}"),
@@ -40,7 +40,7 @@ def run(asked: Asked) -> Report:
         rows.put(f"gammatune's default, budget {budget:g}", "", found, [cell["seconds"] for cell in found])
         spent = Sample(tuple(cell["plain_runs"] for cell in found))
         defaults.append(f"{spent.text(2)} plain runs at a budget of {budget:g}")
-    said = notes(asked, rows)
+    said = notes(options, rows)
     said.append(
         "gammatune's default is the policy lookahead over 1e-6 to 10, not 0 to 0.5, with its schedule; it spent "
         + " and ".join(defaults)

@@ -11,8 +11,10 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "bo"))
 
+import harness
 import peers
 import problems as functions
 import run as comparison
@@ -114,13 +116,13 @@ def test_every_method_proposes_within_the_space_and_takes_a_failure(method, spac
 
 def test_a_mean_counts_problems_alike_and_lies_in_its_interval():
     values = np.array([[0.0, 1.0]] * 9 + [[1.0, 1.0]])
-    mean, low, high = comparison.interval(values, ["a"] * 9 + ["b"], [*range(9), 0])
+    mean, low, high = harness.crossed(values, ["a"] * 9 + ["b"], [*range(9), 0])
     assert mean == pytest.approx([0.5, 1.0])
     assert (low <= mean).all()
     assert (mean <= high).all()
     assert (low[0], high[0]) == (0.0, 1.0)
     seeds = np.array([[0.0], [0.0], [1.0], [1.0]])  # all of the spread is the seeds'
-    assert comparison.interval(seeds, list("abab"), [0, 0, 1, 1])[:, 0].tolist() == [0.5, 0.0, 1.0]
+    assert harness.crossed(seeds, list("abab"), [0, 0, 1, 1])[:, 0].tolist() == [0.5, 0.0, 1.0]
 
 
 def test_only_what_all_methods_have_is_compared():

@@ -14,7 +14,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "equal_cost"))
 
 import data
-import harness
+import outcomes
 import table
 import tasks
 from methods import controls, ours, plain, tuned
@@ -25,9 +25,9 @@ TINY = replace(tasks.TASKS["breast-cancer"], epochs=2)
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(harness, "STORE", tmp_path / "store")
+    monkeypatch.setattr(outcomes, "STORE", tmp_path / "store")
     monkeypatch.setitem(tasks.TASKS, TINY.name, TINY)
-    harness.setting_of.cache_clear()
+    outcomes.setting_of.cache_clear()
     return tmp_path
 
 
@@ -152,11 +152,11 @@ def test_a_search_pays_for_its_twelve_trials_and_takes_the_best_by_the_objective
     needs.package("optuna")
     cell = tuned.METHODS[name](TINY, 0)
     assert cell.cost == pytest.approx(12)
-    setting = harness.setting_of(TINY, 0)
-    chosen = harness.trained(setting, "linear", harness.snapped(cell.chosen["lr"]))
+    setting = outcomes.setting_of(TINY, 0)
+    chosen = outcomes.trained(setting, "linear", outcomes.snapped(cell.chosen["lr"]))
     assert cell.test == setting.error(chosen.metrics["test"])
     if name == "linear-grid":
-        assert chosen.score == max(harness.trained(setting, "linear", place).score for place in tuned.GRID)
+        assert chosen.score == max(outcomes.trained(setting, "linear", place).score for place in tuned.GRID)
 
 
 @pytest.mark.parametrize("name", controls.METHODS)
@@ -219,8 +219,8 @@ def test_no_grid_point_is_better_on_test_than_the_oracles():
 
 
 def test_rates_are_snapped_to_the_nearest():
-    assert [harness.snapped(lr) for lr in harness.LRS] == list(range(49))
-    assert harness.snapped(1.1e-3) == harness.snapped(1e-3)
+    assert [outcomes.snapped(lr) for lr in outcomes.LRS] == list(range(49))
+    assert outcomes.snapped(1.1e-3) == outcomes.snapped(1e-3)
     assert (len(tuned.ORACLE), len(tuned.GRID)) == (25, 12)
 
 
@@ -228,12 +228,12 @@ def test_a_cell_is_computed_once_and_a_method_that_raises_is_a_failed_cell(store
     def broken(task, seed):
         raise ValueError("no such thing")
 
-    monkeypatch.setattr(harness, "all_methods", lambda: plain.METHODS | {"broken": broken})
-    first, fresh = harness.compute(TINY.name, "defaults", 0)
-    again, stale = harness.compute(TINY.name, "defaults", 0)
+    monkeypatch.setattr(outcomes, "all_methods", lambda: plain.METHODS | {"broken": broken})
+    first, fresh = outcomes.compute(TINY.name, "defaults", 0)
+    again, stale = outcomes.compute(TINY.name, "defaults", 0)
     assert (fresh, stale) == (True, False)
     assert first == again
-    failed, _ = harness.compute(TINY.name, "broken", 0)
+    failed, _ = outcomes.compute(TINY.name, "broken", 0)
     assert failed.diverged
     assert failed.test == 0.5, "what guessing one of two classes gives"
     assert "no such thing" in failed.note
@@ -299,7 +299,7 @@ def test_a_mean_without_an_error_counts_as_half_an_example():
     ],
 )
 def test_a_word_is_the_intervals(low, high, word):
-    assert table.Ratio(math.sqrt(low * high), low, high).word(1.1) == word
+    assert table.word(table.Ratio(math.sqrt(low * high), low, high), 1.1) == word
 
 
 def test_a_single_seed_or_task_has_no_interval():
@@ -385,13 +385,13 @@ def test_the_interval_over_tasks_holds_the_truth_about_as_often_as_it_says():
 
 def test_results_are_merged_and_drawn(store, monkeypatch):
     needs.package("matplotlib")
-    monkeypatch.setattr(harness, "all_methods", lambda: plain.METHODS)
-    monkeypatch.setattr(harness, "TASKS", {TINY.name: TINY})
+    monkeypatch.setattr(outcomes, "all_methods", lambda: plain.METHODS)
+    monkeypatch.setattr(outcomes, "TASKS", {TINY.name: TINY})
     for seed in (0, 1):
         for method in ("defaults", "range-test"):
-            harness.compute(TINY.name, method, seed)
+            outcomes.compute(TINY.name, method, seed)
     out = store / "results.json"
-    assert harness.collect(out) == harness.collect(out) == 4
+    assert outcomes.collect(out) == outcomes.collect(out) == 4
     text, rows = table.report(json.loads(out.read_text()), "defaults", 1.05)
     assert "range-test" in text
     table.plot(rows, "defaults", store / "picture.png")

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 (it needs packages, and its own folder on the path)
 
+import functools
 import importlib.util
 import json
 import math
@@ -22,26 +23,19 @@ needs.package("pandas")
 needs.package("PIL")
 
 sys.path.append(str(needs.ROOT / "experiments" / "population"))
-THREADS = {
-    name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-}
 
 import cells
 import fit
+import harness
 import landscapes
 import loops
 import offline
-from lines import append, read_lines
 from networks import mlp
 from sources import OTHERS, SOURCES, TABLES, Data
 from sources import load as load_source
 from trainings import TASKS, Task
 
 from gammatune.policy import prior
-
-for name, value in THREADS.items():  # cells.py sets them for its processes, not for those of other tests
-    if value is None:
-        os.environ.pop(name, None)
 
 RECORDED = {"electricity", "sunspots"} | {name for tables in TABLES.values() for name in tables}
 OF_AEON = {"walk", "vowels", "power_demand"}
@@ -146,7 +140,7 @@ def test_a_training_that_is_not_finite_has_died(little: Task) -> None:
     assert run.steps < 60
     cell = cells.cell(little, 0, 30.0)
     assert cell["whole"] is None
-    assert cell["tri"] == {"1": None}
+    assert cell["tri"] == {1: None}
     assert landscapes.score(cell["whole"], True) == landscapes.DEAD
 
 
@@ -167,23 +161,6 @@ def test_first_sight_tells_a_step_that_lowers_the_loss(little: Task) -> None:
 
 
 # The files --------------------------------------------------------------------------------------------------
-
-
-def test_half_a_line_is_read_over_and_taken_away(tmp_path: Path) -> None:
-    path = tmp_path / "cells.jsonl"
-    assert read_lines(path) == []
-    append(path, {"a": 1})
-    append(path, {"a": 2})
-    whole = path.read_bytes()
-    for torn in (b'{"a"', b"{", b'{"a":3}'):
-        path.write_bytes(whole + torn)
-        assert read_lines(path) == [{"a": 1}, {"a": 2}]
-        append(path, {"a": 4})
-        assert read_lines(path) == [{"a": 1}, {"a": 2}, {"a": 4}]
-        assert path.read_bytes() == whole + b'{"a":4}\n'
-    path.write_bytes(b'{"a')
-    append(path, {"a": 1})
-    assert read_lines(path) == [{"a": 1}]
 
 
 SMALL = ("breast_cancer/mlp/sgd/300", "digits/tiny/momentum/20")
@@ -220,7 +197,7 @@ def found(made: Path, monkeypatch: pytest.MonkeyPatch) -> list[landscapes.Landsc
 
 def test_cells_hold_what_they_name(made: Path) -> None:
     assert {path.name for path in made.iterdir()} == {"short.jsonl", "tiny.jsonl"}
-    rows = read_lines(made / "short.jsonl")
+    rows = harness.read(made / "short.jsonl")
     assert len(rows) == 2 * (1 + 4)  # seeds, and what is known before the rates
     first = [row for row in rows if "u" not in row]
     assert [row["seed"] for row in first] == [0, 1]
@@ -375,7 +352,7 @@ def test_the_shipped_prior_is_made_from_the_cells() -> None:
 
 def test_doing_nothing_scores_as_the_cells_say(made: Path) -> None:
     torch.manual_seed(0)
-    row = next(r for r in read_lines(made / "short.jsonl") if "u" not in r)
+    row = next(r for r in harness.read(made / "short.jsonl") if "u" not in r)
     problem = loops.problem(TASKS[row["task"]], row["seed"])
     judged = [*loops.judge(problem, problem.model(), problem.select)]
     assert judged == pytest.approx(row["nothing"][:2], rel=1e-3)
@@ -390,10 +367,19 @@ def test_several_nets_are_pooled_and_one_is_taught(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(together, "NETS", {1.0: 2, 0.5: 1})
     monkeypatch.setattr(together, "TEACHERS", {"half 2": (2, 0.5)})
     task, out = "breast_cancer/mlp/sgd/300", tmp_path / "nets.jsonl"
-    table = prior.learned()
-    for what in ("nets", "taught", "optimizers"):
-        together.compute(task, 0, -1.0, what, {"fan_in": 30.0}, table, out, math.inf)
-    rows = {(row["what"], row["length"]): row for row in read_lines(out)}
+    start = together.Start(-1.0, {"fan_in": 30.0}, prior.learned())
+    cells = harness.Cells(out, "task", "seed", "what", "length")
+    keys = [
+        {"task": task, "seed": 0, "what": what, "length": length}
+        for kind in ("nets", "taught", "optimizers")
+        for what, length in together.due(TASKS[task], kind)
+    ]
+
+    def run() -> None:
+        harness.sweep(cells, keys, functools.partial(together.compute, {(task, 0): start}))
+
+    run()
+    rows = {(row["what"], row["length"]): row for row in harness.read(out)}
     pair = rows["nets", 1.0]
     assert len(pair["each"]) == len(pair["mean"]) == 2
     assert pair["mean"][0] == pair["each"][0] != pair["each"][1]
@@ -401,7 +387,7 @@ def test_several_nets_are_pooled_and_one_is_taught(tmp_path: Path, monkeypatch: 
     assert {"reordered", "taught half 2", "adamw", "momentum", "muon"} <= {what for what, _ in rows}
     assert ("muon", together.LOOK) in rows
     before = out.read_bytes()
-    together.compute(task, 0, -1.0, "nets", {"fan_in": 30.0}, table, out, math.inf)
+    run()
     assert out.read_bytes() == before
     told = together.summary(out, "choose")
     assert told[0] == "choose: 1 trainings"

@@ -19,11 +19,11 @@ sys.path.insert(0, str(folder()))
 from reproduction import (
     SHARED,
     Asked,
-    Cells,
     Claim,
     Paired,
     Report,
     Sample,
+    cells_of,
     judged,
     paired,
     reproduce,
@@ -43,9 +43,9 @@ def matplotlib_here():
 
 def test_no_two_processes_compute_the_same_cells():
     """Every name once; those that share cells in one line, in whatever order they are asked for."""
-    for asked in (names(), list(reversed(names())), ["fig21", "fig9", "table7"]):
-        lines = together(asked)
-        assert sorted(name for line in lines for name in line) == sorted(asked)
+    for wanted in (names(), list(reversed(names())), ["fig21", "fig9", "table7"]):
+        lines = together(wanted)
+        assert sorted(name for line in lines for name in line) == sorted(wanted)
     assert together(["fig21", "fig9", "table7"]) == [["table7", "fig21"], ["fig9"]]
     for line in SHARED:
         assert set(line) <= set(names())
@@ -190,34 +190,36 @@ def test_sample_text():
 
 
 def test_a_cell_is_computed_once_and_survives_a_reopen(tmp_path):
-    asked, computed = Asked(cache=tmp_path / "cache"), []
+    options, computed = Asked(cache=tmp_path / "cache"), []
 
     def compute():
         computed.append(1)
         return {"accuracy": (0.5, 0.25)}
 
-    cells = Cells(asked, "grids")
+    cells = cells_of(options, "grids")
     first = cells.get({"lr": 0.1, "seed": 0}, compute)
     assert first == cells.get({"seed": 0, "lr": 0.1}, compute)  # the order of a key is nothing
-    assert first == Cells(asked, "grids").get({"lr": 0.1, "seed": 0}, compute) == {"accuracy": [0.5, 0.25]}
+    assert (
+        first == cells_of(options, "grids").get({"lr": 0.1, "seed": 0}, compute) == {"accuracy": [0.5, 0.25]}
+    )
     assert len(computed) == 1
-    Cells(asked, "grids").get({"lr": 0.1, "seed": 1}, compute)
-    Cells(asked, "other").get({"lr": 0.1, "seed": 0}, compute)
+    cells_of(options, "grids").get({"lr": 0.1, "seed": 1}, compute)
+    cells_of(options, "other").get({"lr": 0.1, "seed": 0}, compute)
     assert len(computed) == 3
 
 
 def test_a_cell_that_fails_is_not_kept(tmp_path):
-    asked = Asked(cache=tmp_path)
+    options = Asked(cache=tmp_path)
     with pytest.raises(ZeroDivisionError):
-        Cells(asked, "grids").get({"seed": 0}, lambda: 1 / 0)
-    assert Cells(asked, "grids").get({"seed": 0}, lambda: 7) == 7
+        cells_of(options, "grids").get({"seed": 0}, lambda: 1 / 0)
+    assert cells_of(options, "grids").get({"seed": 0}, lambda: 7) == 7
 
 
 # The report -----------------------------------------------------------------------------------------------
 
 
 def test_a_report_is_written_as_json_and_as_a_table(tmp_path):
-    def run(asked):
+    def run(options):
         report = Report("table0", "A title", ["search", "accuracy"], [["grid", "47.00"]])
         report.claims.append(Claim("gamma is better", "cannot be told", "p 0.4"))
         report.pictures += ["table0.png", "table0.svg"]

@@ -16,7 +16,7 @@ had 1.08. What goes back is trained anew, and paid for.
 
 import numpy as np
 from course import Course, finished
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Task
 from training import WARM_UP, clock, linear
 

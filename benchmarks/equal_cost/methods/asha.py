@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from course import Course, finished
-from harness import LRS, Cell, Method, cell_of, setting_of
+from outcomes import LRS, Cell, Method, cell_of, setting_of
 from tasks import Task
 from training import SHAPES, clock, cost
 

@@ -24,7 +24,7 @@ import warnings
 
 import numpy as np
 from course import Course, finished
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from scipy import interpolate, optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor

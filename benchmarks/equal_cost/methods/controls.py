@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from course import Course, State, endless, finished
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Setting, Task
 from torch import Tensor
 from training import WARM_UP, clock, linear, plain_cost, train

@@ -13,7 +13,7 @@ import math
 from functools import partial
 
 from course import Course, finished
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from prodigyopt import Prodigy
 from schedulefree import AdamWScheduleFree, SGDScheduleFree
 from tasks import Task

@@ -17,7 +17,7 @@ from typing import Any
 
 from course import Course, endless, finished
 from GeN import lr_parabola
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Task
 from torch import Tensor
 from torch.optim import Optimizer

@@ -14,7 +14,7 @@ logarithmic scale can be fine enough.
 from functools import partial
 
 import torch
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Task
 from training import Trace, clock, cost, objective
 

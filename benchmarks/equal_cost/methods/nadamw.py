@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import torch
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Task
 from torch import Tensor, nn
 from torch.optim import Optimizer

@@ -4,9 +4,9 @@ lookahead-B            the default policy at a budget of B plain runs; nothing e
                        searched around the optimizer's own default
 prior                  budget 1 and no rate of anybody's own: what other trainings say is best, and no look at all
 lookahead-open-B       the number of epochs left open, B plain runs' worth of epochs for everything
-lookahead-12-single    control: no averaging; the same compute goes to walks at eleven rates in all
-lookahead-12-average   control: all that is left for averages goes to one walk, at the best rate, none to twice that
-lookahead-12-random    control: the same number of walks at random multiples, from a quarter to four times
+lookahead-12-single    control: no averaging; the same compute goes to trials at eleven rates in all
+lookahead-12-average   control: all that is left for averages goes to one trial, at the best rate, none to twice that
+lookahead-12-random    control: the same number of trials at random multiples, from a quarter to four times
 lookahead-1.5-blind    control: every score is a random number, so that everything is chosen blindly
 lookahead-1.5-loss, -accuracy   other objectives
 lookahead-4-decay      weight decay searched together with the learning rate
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Task
 from training import Trace, clock, cost, objective
 
@@ -33,7 +33,7 @@ from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead as lookahead_policy
 from gammatune.records import Rollout
 
-ELEVEN = (2.0, 0.5, 4.0, 0.25, 1.41, 0.71, 2.83, 0.35, 1.19, 0.84)  # multiples of the first walk's rate
+ELEVEN = (2.0, 0.5, 4.0, 0.25, 1.41, 0.71, 2.83, 0.35, 1.19, 0.84)  # multiples of the first trial's rate
 ORDERS = 5
 
 

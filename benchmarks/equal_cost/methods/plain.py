@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import Cell, Method, cell_of, kept, setting_of
+from outcomes import Cell, Method, cell_of, kept, setting_of
 from tasks import Setting, Task
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn

@@ -27,7 +27,7 @@ from functools import partial
 
 import numpy as np
 from course import Course, finished
-from harness import LRS, Cell, Method, cell_of, setting_of
+from outcomes import LRS, Cell, Method, cell_of, setting_of
 from scipy import linalg, optimize
 from tasks import Setting, Task
 from training import clock, objective

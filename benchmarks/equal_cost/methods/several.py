@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import Cell, Method, cell_of, setting_of
+from outcomes import Cell, Method, cell_of, setting_of
 from tasks import Setting, Task
 from torch import nn
 from training import Trace, clock, cost, objective

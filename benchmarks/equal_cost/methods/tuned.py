@@ -19,7 +19,7 @@ from functools import partial
 from zlib import crc32
 
 import numpy as np
-from harness import LRS, Cell, Method, cell_of, setting_of, snapped, trained
+from outcomes import LRS, Cell, Method, cell_of, setting_of, snapped, trained
 from tasks import Setting, Task
 from training import Trace, clock
 

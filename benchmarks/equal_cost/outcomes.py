@@ -1,7 +1,7 @@
 """Cells: a method on a task under a seed; each is computed once and kept, so that a run can be killed anywhere.
 
-    .cache/v<tasks.VERSION>/cells/<task>/<seed>/<method>.json
-    .cache/v<tasks.VERSION>/trainings/<task>/<seed>/<name>.json
+    .cache/v<tasks.VERSION>/cells/<task>/<seed>.jsonl
+    .cache/v<tasks.VERSION>/trainings/<task>/<seed>.jsonl
 
 A method is a function (task, seed) -> Cell; the modules of methods/ name theirs in a dictionary METHODS. Trainings
 that several methods need are kept too, with their cost and seconds, which every method that uses them pays in full.
@@ -11,7 +11,6 @@ import fnmatch
 import importlib
 import json
 import math
-import os
 import pkgutil
 import subprocess
 import sys
@@ -22,15 +21,15 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import data
+import harness
 import methods as methods_package
 from tasks import TASKS, VERSION, Setting, Task
 from training import SHAPES, Trace, train
 
 import gammatune
-
-sys.path.append(str(Path(__file__).resolve().parent.parent))
-from machine import machine
 
 STORE = data.CACHE / f"v{VERSION}"
 RESULTS = data.HERE.parent / "results" / "equal_cost.json"
@@ -108,18 +107,14 @@ def trained(setting: Setting, shape: str, place: int) -> Trace:
 
 def kept(setting: Setting, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `make` gives, made once for this setting and name."""
-    path = STORE / "trainings" / setting.task.name / str(setting.seed) / f"{name}.json"
-    if not path.exists():
-        write(path, make())
-    return json.loads(path.read_text())
+    store = stored(STORE / "trainings" / setting.task.name / f"{setting.seed}.jsonl")
+    found: dict[str, Any] = store.get({"name": name}, make)
+    return found
 
 
-def write(path: Path, content: object) -> None:
-    """Beside its place first, then moved there whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(content))
-    os.replace(beside, path)
+@lru_cache(maxsize=4)
+def stored(path: Path) -> harness.Cells:
+    return harness.Cells(path)
 
 
 # Methods and cells ----------------------------------------------------------------------------------------
@@ -148,18 +143,21 @@ def chosen_names(known: Iterable[str], patterns: Sequence[str]) -> list[str]:
 
 def compute(task: str, method: str, seed: int, *, again: bool = False) -> tuple[Cell, bool]:
     """The cell, and whether it was computed now. A method that raises is a failed cell with its error as note."""
-    path = STORE / "cells" / task / str(seed) / f"{method}.json"
-    if path.exists() and not again:
-        return Cell(**json.loads(path.read_text())["cell"]), False
-    try:
-        cell = all_methods()[method](TASKS[task], seed)
-    except Exception as error:
-        traceback.print_exc()
-        nothing = setting_of(TASKS[task], seed).error({"loss": math.nan})
-        note = f"failed: {type(error).__name__}: {error}"
-        cell = Cell(task, method, seed, nothing, nothing, nothing, 0.0, 0.0, True, {}, note)
-    write(path, {"commit": commit(), "cell": asdict(cell)})
-    return cell, True
+
+    def made() -> dict[str, Any]:
+        harness.seed_all(seed)
+        try:
+            cell = all_methods()[method](TASKS[task], seed)
+        except Exception as error:
+            traceback.print_exc()
+            nothing = setting_of(TASKS[task], seed).error({"loss": math.nan})
+            note = f"failed: {type(error).__name__}: {error}"
+            cell = Cell(task, method, seed, nothing, nothing, nothing, 0.0, 0.0, True, {}, note)
+        return {"commit": commit(), "cell": asdict(cell)}
+
+    store, key = stored(STORE / "cells" / task / f"{seed}.jsonl"), {"method": method}
+    fresh = again or key not in store
+    return Cell(**store.get(key, made, again=again)["cell"]), fresh
 
 
 def commit() -> str:
@@ -181,27 +179,23 @@ def collect(out: Path = RESULTS) -> int:
         if before["version"] == VERSION:
             cells = {(c["task"], c["method"], c["seed"]): c for c in before["cells"]}
             commits = set(before["commits"])
-    for path in sorted((STORE / "cells").glob("*/*/*.json")):
-        found = json.loads(path.read_text())
-        cell = found["cell"]
-        if cell["task"] in TASKS:
-            cells[cell["task"], cell["method"], cell["seed"]] = rounded(cell)
-            commits.add(found["commit"])
-    head = {
+    for path in sorted((STORE / "cells").glob("*/*.jsonl")):
+        for found in (row["value"] for row in harness.Cells(path)):
+            cell = found["cell"]
+            if cell["task"] in TASKS:
+                cells[cell["task"], cell["method"], cell["seed"]] = harness.rounded(cell, 6)
+                commits.add(found["commit"])
+    content = {
         "benchmark": "equal_cost",
         "version": VERSION,
         "commits": sorted(commits),
-        "machine": machine(*PACKAGES),
+        "machine": harness.machine(*PACKAGES),
         "threads": 1,
         "tasks": {task.name: facts(task) for task in TASKS.values()},
+        "cells": [cells[key] for key in sorted(cells)],
     }
-    lines = [json.dumps(cells[key]) for key in sorted(cells)]
-    text = json.dumps(head, indent=1)[:-2] + ',\n "cells": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(out.name + ".part")
-    beside.write_text(text)
-    os.replace(beside, out)
-    return len(lines)
+    harness.save(out, content, by_line=True)
+    return len(cells)
 
 
 def facts(task: Task) -> dict[str, Any]:
@@ -209,8 +203,3 @@ def facts(task: Task) -> dict[str, Any]:
     sizes = {part: len(x) for part, (x, _) in setting_of(task, 0).parts.items()}
     names = ("epochs", "batch_size", "optimizer", "default_lr", "weight_decay", "development", "metric")
     return {name: getattr(task, name) for name in names} | sizes
-
-
-def rounded(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """Six significant digits are more than a cell is worth."""
-    return {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in cell.items()}
