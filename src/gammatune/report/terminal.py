@@ -12,6 +12,7 @@ from rich.text import Text
 from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal.history import FILE, Story, replay
+from gammatune.journal.wording import number, reasons_shown, values_in_words
 from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
@@ -28,14 +29,12 @@ from gammatune.report.wording import (
     in_order,
     is_open,
     length_in_words,
-    number,
     objective_in_words,
     place_in_range,
     rates_of,
     settings_in_words,
     size_in_words,
     state_of,
-    values_in_words,
     way,
 )
 from gammatune.space import parse
@@ -60,10 +59,7 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
 
 
 def reasons(story: Story) -> list[str]:
-    """The verdicts that say more than the table does; of those on whose predictions are averaged the last."""
-    last = next((v for v in reversed(story.verdicts) if v.kind == "ensemble"), None)
-    shown = [v for v in story.verdicts if not v.is_routine and (v.kind != "ensemble" or v is last)]
-    return list(dict.fromkeys(v.reason for v in shown))
+    return reasons_shown(story.verdicts)
 
 
 def schedule_table(story: Story) -> RenderableType:

@@ -16,7 +16,6 @@ from gammatune.journal.history import FILE, Story, replay
 from gammatune.report.html import answers, figures, sentences, tables
 from gammatune.report.html.bands import bands
 from gammatune.report.html.costs import cost_picture
-from gammatune.report.html.glossary import glossary
 from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
 from gammatune.report.html.measures import measured_on, measures
@@ -127,7 +126,6 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "command": tables.command(facts),
         "run": None if run is None else str(run),
         "quoted": None if run is None else shlex.quote(str(run)),
-        "glossary": glossary(story),
     }
 
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from gammatune.errors import GammatuneError
 from gammatune.journal.history import Story
+from gammatune.journal.wording import number
 from gammatune.policy.choice import belief
 from gammatune.policy.opening import rates_of
 from gammatune.records import Observation, Values
 from gammatune.report.html.looks import Stage, place_of_next, why_chosen
 from gammatune.report.html.searches import Search, searches
-from gammatune.report.wording import compares, number
+from gammatune.report.wording import compares
 from gammatune.samplers import make_sampler
 from gammatune.samplers.bayes import Bayes, Surrogate, dataset
 from gammatune.seeds import stream
