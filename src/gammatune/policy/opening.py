@@ -350,13 +350,15 @@ def _part(values: Values, names: Sequence[str]) -> Values:
     return {name: values[name] for name in names}
 
 
-def window_about(space: Space, rates: list[str], centre: Values) -> Space:
-    """The part of the space about the rate that was found."""
+def window_about(
+    space: Space, rates: list[str], centre: Values, below: float = AROUND, above: float = AROUND
+) -> Space:
+    """The part of the space about the rate that was found. below, above: decades."""
     dimensions = {name: space[name] for name in space.names}
     for name in rates:
         whole, at = space[name], float(centre[name])
         assert isinstance(whole, Float)
-        low, high = max(whole.low, at / 10**AROUND), min(whole.high, at * 10**AROUND)
+        low, high = max(whole.low, at / 10**below), min(whole.high, at * 10**above)
         if low < high / 2:
             dimensions[name] = Float(low, high, log=True)
         elif at <= whole.low * 10:  # at an end of the range

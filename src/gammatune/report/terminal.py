@@ -222,10 +222,6 @@ def rollout_table(story: Story) -> Table:
     return table
 
 
-def verdict_lines(story: Story) -> list[str]:
-    return [f"decision {i + 1}: {verdict.reason}" for i, verdict in enumerate(story.verdicts)]
-
-
 def runs_table(directory: Path) -> Table:
     """The runs below a directory, the damaged ones included; without the columns that say nothing of any of them."""
     rows = [_of_run(path) for path in sorted(directory.glob(f"*/{FILE}"), key=_natural)]
@@ -296,8 +292,8 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
         console.print(rollout_table(story))
     console.print(final_screen(story, run_dir))
     if rollouts and compares(story) == "epochs":  # of the others the screen has said them
-        for line in verdict_lines(story):
-            console.print(Text(line, style="dim"))
+        for i, verdict in enumerate(story.verdicts):
+            console.print(Text(f"decision {i + 1}: {verdict.reason}", style="dim"))
 
 
 def plan_lines(said: Sequence[str], expected: Mapping[str, float]) -> list[str]:

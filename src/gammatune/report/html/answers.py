@@ -85,17 +85,9 @@ def _mistakes(found: Findings, labels: Sequence[str]) -> dict[str, Any] | None:
         "count": count,
         "of": len(found.probabilities),
         "pictures": any(m.picture for m in worst),
-        "worst": [
-            {
-                "index": m.index,
-                "true": labels[m.true],
-                "said": labels[m.said],
-                "probability": _percent(m.probability),
-                "of_true": _percent(m.of_true),
-                "picture": m.picture,
-            }
-            for m in worst
-        ],
+        "worst": worst,
+        "labels": labels,
+        "percent": _percent,
     }
 
 

@@ -7,7 +7,7 @@ from gammatune.journal.history import Story
 from gammatune.policy.opening import rates_of, window_about
 from gammatune.records import Alternative, Observation, Outcome, Values
 from gammatune.report.html.looks import Stage, alternatives_of, has_looks, rates_found, stages
-from gammatune.report.html.older import region, window
+from gammatune.report.html.older import WINDOW, region
 from gammatune.report.wording import compares
 from gammatune.space import OPTIMIZER, Space, parse
 
@@ -146,7 +146,7 @@ def _of_older_lookahead(story: Story, space: Space) -> list[Search]:
         )
     if miniatures:
         best = None if used is None else {n: numbers.get(f"{n} of rollouts", v) for n, v in used.items()}
-        searched = space if centre is None else window(space, rates, centre)
+        searched = space if centre is None else window_about(space, rates, centre, *WINDOW)
         found.append(Search("miniatures", searched, space, miniatures, best, used, given=2 if rates else 1))
     return found
 

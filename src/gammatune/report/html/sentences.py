@@ -19,7 +19,6 @@ from gammatune.report.wording import (
     TORN,
     UNENDED,
     at_an_edge,
-    compares,
     duration,
     is_open,
     metrics_in_words,
@@ -28,14 +27,6 @@ from gammatune.report.wording import (
 from gammatune.space import parse
 
 _FLATTERED = " Selecting flatters: expect less on new data."
-_TRIED = {
-    "looks": "Short trials start from the same initial weights with other learning rates (the number beside the "
-    "name); then the training itself goes its whole way. What is thrown away is what the search costs.",
-    "epochs": "In every epoch each candidate trains from where the epoch before ended; the best is kept, the others "
-    "are thrown away.",
-    "runs": "Each line is a whole training at one learning rate (the number beside the name); the one that ended "
-    "best is kept.",
-}
 
 
 def title(story: Story) -> str:
@@ -200,11 +191,6 @@ def verdicts(story: Story) -> list[tuple[str, Verdict]]:
         along = Verdict("went along the schedule, as decided before", kind="schedule")
         done.append((f"{routine} more", along))
     return done
-
-
-def tried(story: Story) -> str:
-    said = _TRIED.get(compares(story), "Each line is one training, from where it began to where it ended.")
-    return f"{said} Each net has a line of its own." if story.nets else said
 
 
 def tail(story: Story) -> str:
