@@ -149,7 +149,8 @@ def _rate(story: Story) -> dict[str, Any]:
         "rate": figures.rate_picture(story, found),
         "band": found[-1] if found else None,
         "bands": len(found),
-        "tail": sentences.tail(story),
+        "tail": figures.after_course(story),
+        "epoch": story.course[-1].epoch + 1 if story.course else 0,
         "verdicts": sentences.verdicts(story),
     }
 

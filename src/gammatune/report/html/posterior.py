@@ -108,7 +108,7 @@ def _scored(search: Search, count: int) -> bool:
 
 def _view(story: Story, search: Search, count: int) -> View:
     if search.stage is not None:
-        return _view_of_looks(search, search.stage, count)
+        return _view_of_looks(story, search, search.stage, count)
     told = [o for o in search.observations(count) if o.score is None or math.isfinite(o.score)]
     last = count == len(search.told)
     bayes = _sampler_of(story, search) if search.sampler else None
@@ -134,7 +134,7 @@ def _view(story: Story, search: Search, count: int) -> View:
     return View(_title(search, count), _words(story, search, count), slices, following, chosen, used, last)
 
 
-def _view_of_looks(search: Search, stage: Stage, count: int) -> View:
+def _view_of_looks(story: Story, search: Search, stage: Stage, count: int) -> View:
     """Along the line of rates; where several move together, told by the first, as the others keep their ratio."""
     looked, name = stage.after(count), stage.rates[0]
     own = float(looked.line.own[name])
@@ -147,9 +147,7 @@ def _view_of_looks(search: Search, stage: Stage, count: int) -> View:
     last = count == len(stage.told)
     following = None if last else {n: stage.told[count].values[n] for n in search.names}
     chosen = search.chosen if last else None
-    return View(
-        _title(search, count), _words_of_looks(search, stage, count), [part], following, chosen, last=last
-    )
+    return View(_title(search, count), _words(story, search, count), [part], following, chosen, last=last)
 
 
 def _with_band(mean: Array, sd: Array) -> tuple[list[float], list[float], list[float]]:
@@ -259,43 +257,34 @@ def _title(search: Search, count: int) -> str:
 
 def _words(story: Story, search: Search, count: int) -> str:
     if count < len(search.told):
-        following = search.told[count]
-        tried = _values(search, following.values)
-        if search.what == "scouts":
-            return f"Next it tried {tried}, a stride from what was tried before."
-        if story.begin["sampler"] in MODELLESS:
-            return f"Next it tried {tried}."
-        if _is_spread(story, search, count):
-            return f"Next it tried {tried}, to spread the first looks; what was promised did not decide yet."
-        return f"Next it tried {tried}, where most was promised."
+        return _words_of_next(story, search, count)
     if search.chosen is None:
         return "Nothing was chosen by it."
-    chosen = _values(search, search.chosen)
-    lowered = search.used is not None and any(
-        search.used.get(n) != v for n, v in search.chosen.items() if n in search.names
-    )
+    stage, chosen = search.stage, _values(search, search.chosen)
+    if stage is not None and search.is_beaten:
+        return f"Best with {stage.optimizer}: {chosen}; the training began with another optimizer."
     if search.what == "scouts" and search.used is None:
         return f"The region about {chosen} looks best; longer trials follow there."
-    if lowered:
-        assert search.used is not None
-        used = _values(search, search.used)
-        return f"Chosen: {chosen}. Since the real training is longer, it used {used}."
+    if stage is not None:
+        why = why_chosen(stage, chosen, search.chosen)
+        return why if search.used is not None else f"{why} The other values are searched about it."
+    used = search.used or search.chosen
+    if any(used.get(n) != v for n, v in search.chosen.items() if n in search.names):
+        return f"Chosen: {chosen}. Since the real training is longer, it used {_values(search, used)}."
     return f"Chosen: {chosen}."
 
 
-def _words_of_looks(search: Search, stage: Stage, count: int) -> str:
-    if count < len(stage.told):
-        tried = _values(search, stage.told[count].values)
-        return f"Next it looked at {tried}, {place_of_next(stage, count)}."
-    if search.chosen is None:
-        return "Nothing was chosen by it."
-    chosen = _values(search, search.chosen)
-    if search.is_beaten:
-        return f"Best with {stage.optimizer}: {chosen}; the training began with another optimizer."
-    if stage.is_scouting and search.used is None:
-        return f"The region about {chosen} looks best; longer trials follow there."
-    why = why_chosen(stage, chosen, search.chosen)
-    return why if search.used is not None else f"{why} The other values are searched about it."
+def _words_of_next(story: Story, search: Search, count: int) -> str:
+    tried = _values(search, search.told[count].values)
+    if search.stage is not None:
+        return f"Next it looked at {tried}, {place_of_next(search.stage, count)}."
+    if search.what == "scouts":
+        return f"Next it tried {tried}, a stride from what was tried before."
+    if story.begin["sampler"] in MODELLESS:
+        return f"Next it tried {tried}."
+    if _is_spread(story, search, count):
+        return f"Next it tried {tried}, to spread the first looks; what was promised did not decide yet."
+    return f"Next it tried {tried}, where most was promised."
 
 
 def _values(search: Search, values: Values) -> str:

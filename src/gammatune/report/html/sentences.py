@@ -12,7 +12,6 @@ from gammatune.records import Verdict
 from gammatune.report.html.held import listed, mapping, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
-from gammatune.report.html.timeline import course_lane
 from gammatune.report.predictions import Findings, lead_of, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
@@ -191,16 +190,3 @@ def verdicts(story: Story) -> list[tuple[str, Verdict]]:
         along = Verdict("went along the schedule, as decided before", kind="schedule")
         done.append((f"{routine} more", along))
     return done
-
-
-def tail(story: Story) -> str:
-    lane = course_lane(story)
-    walked = [] if lane is None else lane.walked()
-    beyond = [n for n in walked if n.outcome.epoch > story.course[-1].epoch] if story.course else []
-    if not beyond:
-        return ""
-    more = f"{len(beyond)} more epoch{'s' if len(beyond) > 1 else ''}"
-    return (
-        f"It was trained for {more}, which made it worse; the weights of epoch {story.course[-1].epoch + 1} were "
-        "handed back. What followed is drawn thin and dotted."
-    )
