@@ -67,6 +67,35 @@ class Alternative:
         return str(self.own["optimizer"])
 
 
+Because: TypeAlias = Literal[
+    # the values of the course
+    "looks", "beats own", "not beaten", "other values", "optimizers", "no search", "all diverged", "whole runs",
+    "older version", "candidates",
+    # another training
+    "rival", "other rate", "promising rate", "average", "net", "like the first", "like the best",
+    # what is handed back
+    "walk won", "net won", "walk stays", "best commit", "ended below", "blew up after",
+    "averaged", "left out", "alone",
+    # along the course
+    "schedule", "course found", "course repeated", "blew up", "out of memory", "patience",
+    # notes
+    "outage", "raised", "below zero", "start handed back", "start left",
+]  # fmt: skip
+Fact: TypeAlias = Value | Values | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was decided, or what is worth a note; `journal.wording` has a sentence for each kind.
+
+    numbers: what the sentence tells, names among them. of: other reasons that it speaks of.
+    """
+
+    kind: Because
+    numbers: Mapping[str, Fact] = field(default_factory=dict)
+    of: tuple["Reason | str", ...] = ()
+
+
 Kind: TypeAlias = Literal[
     "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "handed back", "ensemble", "other"
 ]
@@ -76,7 +105,9 @@ Kind: TypeAlias = Literal[
 class Verdict:
     """A decision and its reason, in words and in numbers.
 
-    kind: what was decided, by which whoever shows a run chooses what to show; the words are for people alone.
+    reason: for people alone. A policy of one's own writes it; those of gammatune say `because`, and the words follow
+    where the decision is carried out (`journal.wording.worded`).
+    kind: what was decided, by which whoever shows a run chooses what to show.
     "search" the values of the whole course; "epoch" those of one epoch; "schedule" to go on as decided before;
     "guard" an epoch blew up, is taken back and tried again slower; "memory" the same at a smaller batch size;
     "patience" the rate goes to zero, for want of progress; "walk" a later walk becomes the course; "handed back" the
@@ -84,9 +115,20 @@ class Verdict:
     one's own decides, which is always shown.
     """
 
-    reason: str
+    reason: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict)
     kind: Kind = "other"
+    because: tuple[Reason | str, ...] = ()
+
+    @classmethod
+    def of(cls, kind: Kind, *because: Reason | str, **numbers: float) -> "Verdict":
+        """Whose words follow."""
+        return cls("", numbers, kind, because)
+
+    @property
+    def reasons(self) -> tuple[Reason | str, ...]:
+        """Those that a decision is told with which follows from this one."""
+        return self.because or ((self.reason,) if self.reason else ())
 
     @property
     def is_routine(self) -> bool:

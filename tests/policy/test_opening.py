@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gammatune.cost import units
 from gammatune.journal.history import replay
+from gammatune.journal.wording import worded
 from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job
 from gammatune.policy.lookahead import VERSION
@@ -199,7 +200,7 @@ def test_what_holds_of_any_opening(
     assert len(found.opening.tried) == len(found.outcomes)
     if "lr low" in numbers:
         assert numbers["lr low"] < numbers["lr high"]
-        assert "95 %" in found.opening.verdict.reason
+        assert "95 %" in worded(found.opening.verdict).reason
 
 
 def test_the_best_at_an_edge_of_the_space_is_taken_as_it_is() -> None:
@@ -256,7 +257,7 @@ def test_the_own_rate_stays_where_it_is_as_good(known: Known) -> None:
     own = math.log10(known.rate / USUAL)
     found = opened(hill(own), known)
     assert found.opening.values == {"lr": known.rate}
-    assert "is the optimizer's own" in found.opening.verdict.reason
+    assert "is the optimizer's own" in worded(found.opening.verdict).reason
     assert 0 <= found.opening.verdict.numbers["better"] <= 1
 
 
@@ -270,7 +271,7 @@ def test_an_own_rate_that_is_best_above_the_prior_is_hardly_left(own: float) -> 
 def test_the_own_rate_is_left_where_it_is_far_from_the_best(own: float) -> None:
     found = opened(hill(0.2), adam(own))
     assert abs(found.chosen - 0.2) < 0.5
-    assert "leads furthest over the whole course" in found.opening.verdict.reason
+    assert "leads furthest over the whole course" in worded(found.opening.verdict).reason
     assert found.opening.verdict.numbers["better"] > 0.75
 
 
@@ -286,7 +287,7 @@ def test_where_all_scores_are_one_number_the_own_rate_stays(own: float) -> None:
 def test_looks_that_say_nothing_leave_the_prior_and_say_so() -> None:
     found = opened(lambda u: FLOOR + 1e-4 * math.sin(9 * u), adam(1.5, is_own=False), spend=2.0)
     assert found.chosen == pytest.approx(0, abs=0.01)
-    reason = found.opening.verdict.reason
+    reason = worded(found.opening.verdict).reason
     assert "none scores otherwise than doing nothing does" in reason
     assert "did best in other trainings of this kind" in reason
     assert max(u for u, _ in found.asked) > 2  # where nothing has learnt anything, far above
@@ -311,7 +312,7 @@ def test_the_prior_is_no_better_than_what_diverged() -> None:
 
 def test_where_all_diverge_it_is_said() -> None:
     found = opened(lambda u: None)
-    assert found.opening.verdict.reason == "every candidate diverged"
+    assert worded(found.opening.verdict).reason == "every candidate diverged"
     assert found.opening.verdict.numbers["failed"] == len(found.outcomes) == len(found.opening.tried) > 1
     assert found.asked[-1][0] < found.asked[0][0] - 1  # it had gone down
 
@@ -321,7 +322,7 @@ def test_where_all_diverge_it_is_said() -> None:
 def test_without_money_the_prior_decides(own: float, is_own: bool) -> None:
     found = opened(hill(0.0), adam(own, is_own=is_own), spend=0.0)
     assert found.outcomes == []
-    assert "no look at rates" in found.opening.verdict.reason
+    assert "no look at rates" in worded(found.opening.verdict).reason
     near = own if is_own and abs(own) < 0.3 else 0.0
     assert found.chosen == pytest.approx(near, abs=0.01)
 

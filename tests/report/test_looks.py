@@ -11,6 +11,7 @@ from test_page import ASSETS, page_of
 
 from gammatune.errors import JournalError
 from gammatune.journal.history import Story, replay
+from gammatune.journal.wording import worded
 from gammatune.policy.opening import by_looks
 from gammatune.report.html.bands import bands
 from gammatune.report.html.looks import has_looks, stages
@@ -55,7 +56,7 @@ def test_the_journal_tells_what_the_run_believed(name: str, runs: dict[str, Path
     again = by_looks(found[-1].after(), scouts)
     verdict = story.verdicts[0]
     assert again.verdict.numbers == pytest.approx(verdict.numbers)
-    assert again.verdict.reason == verdict.reason
+    assert worded(again.verdict).reason == verdict.reason
     course = next(o for o in story.rollouts if o.role == "course")
     assert again.values == course.values
 

@@ -23,7 +23,7 @@ class JournalFields(Directive):
             "repeat": [f.name for f in dataclasses.fields(events.Repeat)],
             "end": list(fields.END),
             "report": [],
-            "note": ["text"],
+            "note": ["text", "is_start", "because"],
         }
         held["report"] = sorted({*fields.LABELS, *fields.NUMBERS, *fields.MEASURED})
         listing = nodes.definition_list()

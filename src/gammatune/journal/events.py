@@ -12,6 +12,9 @@
     note     a sentence worth keeping
     objective  what is scored from here on, in the place of what was asked for, with earlier scores taken anew
 
+A verdict and a note have their reason in words, and beside them its kind and numbers ("because"), as a
+`records.Reason` has them; of a policy of one's own, and in older journals, there are the words alone.
+
 A rollout, a commit and an end may say what the clock told the policy since the one before ("asked"), how long the run
 has taken ("elapsed", seconds) and how much of the processor ("spent", seconds), all its processes together. "time" is
 the clock on the wall when the event was written, for people: it may go backwards, and nothing depends on it.
@@ -32,7 +35,8 @@ import numpy as np
 
 from gammatune.cost import Cost
 from gammatune.errors import InvalidArgument
-from gammatune.records import Outcome, Verdict
+from gammatune.journal.wording import in_words
+from gammatune.records import Outcome, Reason, Verdict
 
 FORMAT = 2  # and every format before it is read
 
@@ -124,9 +128,10 @@ def repeat_event(repeat: Repeat) -> dict[str, Any]:
     return {"event": "repeat", **asdict(repeat)}
 
 
-def note_event(text: str, *, is_start: bool = False) -> dict[str, Any]:
+def note_event(note: Reason | str, *, is_start: bool = False) -> dict[str, Any]:
     """is_start: it says that the pretrained weights the run began with are handed back."""
-    return {"event": "note", "text": text, "is_start": is_start}
+    because = {"because": [asdict(note)]} if isinstance(note, Reason) else {}
+    return {"event": "note", "text": in_words(note), "is_start": is_start, **because}
 
 
 def objective_event(name: str, scores: Mapping[int, float], text: str) -> dict[str, Any]:
@@ -136,6 +141,21 @@ def objective_event(name: str, scores: Mapping[int, float], text: str) -> dict[s
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+# Taken in -------------------------------------------------------------------------------------------------
+
+
+class EventVisitor:
+    """Takes in events: a kind goes to the method of its name, `visit_begin` and so on, as in `ast.NodeVisitor`, one
+    that has none to `generic_visit`."""
+
+    __slots__ = ()
+
+    def visit(self, event: Event) -> None:
+        getattr(self, f"visit_{event['event']}", self.generic_visit)(event)
+
+    def generic_visit(self, event: Event) -> None: ...
 
 
 # Written --------------------------------------------------------------------------------------------------

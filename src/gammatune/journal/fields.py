@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias, cast, get_args
 
 from gammatune.journal.events import Event
-from gammatune.records import Family, Kind, Known, Length, Shape
+from gammatune.records import Because, Family, Kind, Known, Length, Reason, Shape
 
 LARGEST = 2**63  # of whole numbers; more than that was never counted
 
@@ -75,6 +75,23 @@ def kind(value: Any) -> Kind:
     if value not in get_args(Kind):
         raise ValueError(f"{value!r:.40} is no kind of decision")
     return cast(Kind, value)
+
+
+def because(value: Any) -> tuple[Reason | str, ...]:
+    """The reasons of a verdict or a note."""
+    return tuple(one if isinstance(one, str) else _reason(one) for one in value)
+
+
+def _reason(value: Any) -> Reason:
+    if value["kind"] not in get_args(Because):
+        raise ValueError(f"{value['kind']!r:.40} is no kind of reason")
+    return Reason(value["kind"], {n: _fact(v) for n, v in value["numbers"].items()}, because(value["of"]))
+
+
+def _fact(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {text(name): _fact(held) for name, held in value.items()}
+    return float(value) if value in ("nan", "inf", "-inf") else value
 
 
 def flag(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import JournalError
-from gammatune.journal.events import FORMAT, Event, Repeat, State
+from gammatune.journal.events import FORMAT, Event, EventVisitor, Repeat, State
 from gammatune.journal.fields import (
     BEGIN,
     END,
@@ -29,6 +29,7 @@ from gammatune.journal.fields import (
     RESUME,
     STATE,
     after,
+    because,
     check,
     fields,
     flag,
@@ -50,7 +51,7 @@ DEEPEST = 100  # brackets within brackets; deeper ones exhaust the stack of whoe
 
 
 @dataclass(slots=True)
-class Story(RunState):
+class Story(RunState, EventVisitor):
     """A run as its journal tells it.
 
     begin: what was asked for. end: how it ended; None while it goes on, also after a later process went on with it.
@@ -95,62 +96,71 @@ class Story(RunState):
         Raises JournalError where it is none of ours, ValueError, KeyError, TypeError, ... where it says what such an
         event cannot say.
         """
-        match event["event"]:
-            case "begin":
-                if missing := [name for name in BEGIN if name not in event]:
-                    raise JournalError(
-                        f"the first line of the journal lacks {', '.join(missing)}; it is damaged"
-                    )
-                check(event, BEGIN | {name: look for name, look in OPTIONS.items() if name in event})
-                self.begin = dict(event)
-                self.objective = event["objective"]
-            case "resume":
-                check(event, RESUME)
-                if self.end is not None:
-                    self.end = None
-                    self.answers.pop()  # whoever goes on asks again
-                self.resumes.append(dict(event))
-            case "rollout":
-                outcome = outcome_from(event)
-                self._take_in_the_clock(event)
-                self.add(outcome)
-            case "repeat":
-                self.repeats.append(Repeat(**fields(event, REPEAT)))
-            case "commit":
-                self._commit(event)
-            case "state":
-                state = State(**fields(event, STATE))
-                self.states[state.after] = state
-            case "net":
-                held = fields(event, NET)
-                self.kept[held["net"]] = held["sha256"]
-            case "gone":
-                self.states.pop(after(event["after"]), None)
-            case "end":
-                check(event, END | {name: look for name, look in LATER.items() if name in event})
-                if (event["plain_runs"] is None) != (event["plain_epochs"] is None):
-                    raise ValueError("plain_runs and plain_epochs are known together")
-                self._take_in_the_clock(event)
-                self.end = dict(event)
-            case "report":
-                check(event, LABELS if "accuracy" in event else NUMBERS)
-                check(event, {name: look for name, look in MEASURED.items() if name in event})
-                self.report = dict(event)
-            case "objective":
-                held = fields(event, OBJECTIVE)
-                self.score_anew(held["name"], held["scores"])
-                self.notes.append(held["text"])
-            case "note":
-                self.notes.append(text(event["text"]))
-                is_start = flag(event["is_start"]) if "is_start" in event else is_of_the_start(event["text"])
-                self.is_start |= is_start
-                self.nets = () if is_start else self.nets
-            case other:
-                raise JournalError(
-                    f"event {other!r:.40} is not known; the journal may come from a newer gammatune"
-                )
+        self.visit(event)
 
-    def _commit(self, event: Event) -> None:
+    def generic_visit(self, event: Event) -> None:
+        raise JournalError(
+            f"event {event['event']!r:.40} is not known; the journal may come from a newer gammatune"
+        )
+
+    def visit_begin(self, event: Event) -> None:
+        if missing := [name for name in BEGIN if name not in event]:
+            raise JournalError(f"the first line of the journal lacks {', '.join(missing)}; it is damaged")
+        check(event, BEGIN | {name: look for name, look in OPTIONS.items() if name in event})
+        self.begin = dict(event)
+        self.objective = event["objective"]
+
+    def visit_resume(self, event: Event) -> None:
+        check(event, RESUME)
+        if self.end is not None:
+            self.end = None
+            self.answers.pop()  # whoever goes on asks again
+        self.resumes.append(dict(event))
+
+    def visit_rollout(self, event: Event) -> None:
+        outcome = outcome_from(event)
+        self._take_in_the_clock(event)
+        self.add(outcome)
+
+    def visit_repeat(self, event: Event) -> None:
+        self.repeats.append(Repeat(**fields(event, REPEAT)))
+
+    def visit_state(self, event: Event) -> None:
+        state = State(**fields(event, STATE))
+        self.states[state.after] = state
+
+    def visit_gone(self, event: Event) -> None:
+        self.states.pop(after(event["after"]), None)
+
+    def visit_net(self, event: Event) -> None:
+        held = fields(event, NET)
+        self.kept[held["net"]] = held["sha256"]
+
+    def visit_end(self, event: Event) -> None:
+        check(event, END | {name: look for name, look in LATER.items() if name in event})
+        if (event["plain_runs"] is None) != (event["plain_epochs"] is None):
+            raise ValueError("plain_runs and plain_epochs are known together")
+        self._take_in_the_clock(event)
+        self.end = dict(event)
+
+    def visit_report(self, event: Event) -> None:
+        check(event, LABELS if "accuracy" in event else NUMBERS)
+        check(event, {name: look for name, look in MEASURED.items() if name in event})
+        self.report = dict(event)
+
+    def visit_objective(self, event: Event) -> None:
+        held = fields(event, OBJECTIVE)
+        self.score_anew(held["name"], held["scores"])
+        self.notes.append(held["text"])
+
+    def visit_note(self, event: Event) -> None:
+        because(event.get("because", ()))
+        self.notes.append(text(event["text"]))
+        is_start = flag(event["is_start"]) if "is_start" in event else is_of_the_start(event["text"])
+        self.is_start |= is_start
+        self.nets = () if is_start else self.nets
+
+    def visit_commit(self, event: Event) -> None:
         taken = [self._number(number) for number in event["rollouts"]]
         kept = whole(event["epochs"]) - len(taken)
         if not 0 <= kept <= len(self.course):
@@ -167,7 +177,8 @@ class Story(RunState):
         verdict = event["verdict"]
         numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
         reason = text(verdict["reason"])
-        decision = Verdict(reason, numbers, kind(verdict["kind"]) if "kind" in verdict else kind_of(reason))
+        what = kind(verdict["kind"]) if "kind" in verdict else kind_of(reason)
+        decision = Verdict(reason, numbers, what, because(verdict.get("because", ())))
         self._take_in_the_clock(event)
         self.commit(taken, event["epochs"], decision, averaged, nets)
 

@@ -28,7 +28,7 @@ from typing import Any
 
 from gammatune.cost import Cost
 from gammatune.course import Schedule, Stretch
-from gammatune.journal.events import Event
+from gammatune.journal.events import Event, EventVisitor
 from gammatune.journal.history import FILE, Story, read, replay
 from gammatune.records import Metrics, Outcome, Value
 
@@ -94,38 +94,48 @@ def tell(run: str | os.PathLike[str], tracker: Tracker) -> None:
             teller.hear(event)
 
 
-class _Teller:
+class _Teller(EventVisitor):
     """Turns the events of one run into the calls of a tracker."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self.story = Story()
         self._begun = False  # in this process
+        self._past = False  # what is told has been told by an earlier one
         self._drafted: list[int] = []  # the rollouts that the present version is made of
         self._version = 1
 
     def hear(self, event: Event) -> None:
-        past = bool(event.get("past", False))
-        event = {name: value for name, value in event.items() if name != "past"}
-        kind = event["event"]
-        if kind == "start":
-            return
-        if kind == "end" and not self._begun:
-            return  # it was complete before
+        self._past = bool(event.get("past", False))
+        self.visit({name: value for name, value in event.items() if name != "past"})
+
+    def generic_visit(self, event: Event) -> None:
         self.story.tell(event)
-        if kind in ("begin", "resume") and not past:
+
+    def visit_start(self, event: Event) -> None:
+        """Nothing has come of it yet."""
+
+    def visit_begin(self, event: Event, *, resumed: bool = False) -> None:
+        self.story.tell(event)
+        if not self._past:
             self._begun = True
-            self.tracker.begin(self.story.begin, resumed=kind == "resume")
-        elif kind == "rollout" and not past:
+            self.tracker.begin(self.story.begin, resumed=resumed)
+
+    def visit_resume(self, event: Event) -> None:
+        self.visit_begin(event, resumed=True)
+
+    def visit_rollout(self, event: Event) -> None:
+        self.story.tell(event)
+        if not self._past:
             self.tracker.rollout(self.story.rollouts[-1])
-        elif kind == "commit":
-            self._draft(past)
-        elif kind == "end":
-            self._end(str(event["how"]))
-        elif kind == "report" and self._begun:
+
+    def visit_report(self, event: Event) -> None:
+        self.story.tell(event)
+        if self._begun:
             self.tracker.report(event)
 
-    def _draft(self, past: bool) -> None:
+    def visit_commit(self, event: Event) -> None:
+        self.story.tell(event)
         course = [outcome.number for outcome in self.story.course]
         same = 0
         for one, two in zip(course, self._drafted, strict=False):
@@ -137,11 +147,15 @@ class _Teller:
         if same < len(self._drafted):
             self._version += 1
         self._drafted = course
-        if not past:
+        if not self._past:
             for place in range(same, len(course)):
                 self.tracker.draft(self._version, place + 1, *self._told_of(place))
 
-    def _end(self, how: str) -> None:
+    def visit_end(self, event: Event) -> None:
+        if not self._begun:
+            return  # it was complete before
+        self.story.tell(event)
+        how = str(event["how"])
         if how == "complete":
             for place in range(len(self.story.course)):
                 self.tracker.epoch(place + 1, *self._told_of(place))

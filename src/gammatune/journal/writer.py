@@ -14,51 +14,10 @@ from typing import Self
 
 from gammatune.errors import JournalError, JournalWarning
 from gammatune.files import make_durable
-from gammatune.journal.events import (
-    FORMAT,
-    Event,
-    Repeat,
-    State,
-    begin_event,
-    commit_event,
-    gone_event,
-    net_event,
-    note_event,
-    objective_event,
-    repeat_event,
-    resume_event,
-    rollout_event,
-    state_event,
-    text_of,
-)
-from gammatune.journal.history import FILE, PREDICTIONS, WEIGHTS, Story, outcome_from, read, replay
+from gammatune.journal.events import Event, note_event, text_of
+from gammatune.journal.history import FILE, Story, read
 from gammatune.journal.lock import RunLock
-
-__all__ = [
-    "FILE",
-    "FORMAT",
-    "PREDICTIONS",
-    "WEIGHTS",
-    "Echo",
-    "Event",
-    "Journal",
-    "Repeat",
-    "State",
-    "Story",
-    "begin_event",
-    "commit_event",
-    "gone_event",
-    "net_event",
-    "note_event",
-    "objective_event",
-    "outcome_from",
-    "repeat_event",
-    "replay",
-    "resume_event",
-    "rollout_event",
-    "state_event",
-    "text_of",
-]
+from gammatune.records import Reason
 
 TAIL = 4096  # bytes, about the last ten events
 
@@ -232,9 +191,7 @@ class Journal:
         """All that waits, behind what is durable; all of it is on disk afterwards, or it waits on."""
         data = b"".join(self._waiting)
         if self._outage is not None:
-            data += text_of(
-                note_event(f"the journal could not be written for a while ({self._outage})")
-            ).encode()
+            data += text_of(note_event(Reason("outage", {"why": self._outage}))).encode()
         try:
             if self._file is None:
                 self._file = self._reopen()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gammatune.metrics.objectives import Objective
     from gammatune.metrics.predictions import Answers
     from gammatune.pipeline.prepare import Prepared
-    from gammatune.report.live import Follower
+    from gammatune.report.live import Progressing
 
 RUNS = "runs"
 SEEDS = 2**32  # what every generator behind it takes
@@ -37,7 +37,7 @@ class Stopped(BaseException):
         self.status = status
 
 
-def train(options: Options, run_dir: str | None, follower: "Follower") -> str:
+def train(options: Options, run_dir: str | None, follower: "Progressing") -> str:
     """Train; the run directory, a new one in RUNS where none was given.
 
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
@@ -124,7 +124,7 @@ def _check(options: Options, run_dir: str | None) -> None:
 
 
 def _judge(
-    options: Options, prepared: "Prepared", directory: str, began: float, follower: "Follower"
+    options: Options, prepared: "Prepared", directory: str, began: float, follower: "Progressing"
 ) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
     from gammatune.pipeline.table_diagnostics import Allowance, judge

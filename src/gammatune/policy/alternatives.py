@@ -23,10 +23,9 @@ from gammatune.policy.opening import (
     jointly,
     look_at_rates,
     look_batches,
-    probability,
     rates_of,
 )
-from gammatune.records import Alternative, Outcome, Request, Verdict
+from gammatune.records import Alternative, Outcome, Reason, Request, Verdict
 from gammatune.space import OPTIMIZER
 
 BEHIND = 0.1  # of being better than the best so far: below that an optimizer is out (guess)
@@ -106,12 +105,11 @@ def ahead(one: Expected, other: Expected) -> float:
     return 0.5 * math.erfc(-apart / math.sqrt(2 * variance))
 
 
-def why_a_rival(rival: Opening) -> str:
-    """Gets a whole training, in words."""
+def why_a_rival(rival: Opening) -> Reason:
+    """Gets a whole training."""
     assert rival.looked is not None
-    rates = rival.looked.line.rates
-    told = ", ".join(f"{name} {float(rival.values[name]):.3g}" for name in rates)
-    return f"with {rival.values[OPTIMIZER]} at {told}, which may be better"
+    rates = {name: float(rival.values[name]) for name in rival.looked.line.rates}
+    return Reason("rival", {"optimizer": rival.values[OPTIMIZER], "rates": rates})
 
 
 def _named(job: Job, opening: Opening) -> Alternative:
@@ -121,14 +119,9 @@ def _named(job: Job, opening: Opening) -> Alternative:
 def _verdict(first: Opening, others: list[Opening], count: int, best: Expected) -> Verdict:
     """That on the values with the optimizer that was taken, and how likely each of the others is to be better. count:
     of all rollouts. best: what is expected with the one that was taken."""
-    name = first.values[OPTIMIZER]
+    compared = [other for other in others if other.tried]
+    better = {str(other.values[OPTIMIZER]): ahead(_expected(other), best) for other in compared}
     numbers = {**first.verdict.numbers, "candidates": float(count)}
-    compared = []
-    for other in others:
-        rival = other.values[OPTIMIZER]
-        if not other.tried:
-            continue
-        numbers[f"{rival} better"] = better = ahead(_expected(other), best)
-        compared.append(f"{rival} is better with probability {probability(better)}")
-    told = f" ({', '.join(compared)})" if compared else ", the first of them"
-    return replace(first.verdict, reason=f"{name}{told}; {first.verdict.reason}", numbers=numbers)
+    numbers |= {f"{name} better": p for name, p in better.items()}
+    why = Reason("optimizers", {"optimizer": first.values[OPTIMIZER], "better": better})
+    return replace(first.verdict, numbers=numbers, because=(why, *first.verdict.reasons))

@@ -48,7 +48,15 @@ def fit_in(space: Space, values: Values, outcome: Outcome) -> tuple[Space, Value
     size = size_of(outcome.values)
     smaller = None if size is None else below(space, size)
     if smaller is None:
-        raise _out_of_memory(outcome, size)
+        raise AllDiverged(
+            f"{outcome.note or 'out of memory'}, in epoch {outcome.epoch + 1}, and nothing searched needs less. The "
+            "weights are at the last commit. "
+            + (
+                "Lower the batch size, or search it: batch_size=8,16,32"
+                if size is None
+                else f"Let the search begin below a batch size of {size}"
+            )
+        )
     return smaller, {**values, BATCH_SIZE: largest(smaller)}
 
 
@@ -57,14 +65,3 @@ def equal_samples(job: Job, batches: int, epoch_batches: int) -> Length:
     if BATCH_SIZE in job.space.names:
         return Length(batches / epoch_batches)
     return Length(0.0, batches, batches)
-
-
-def _out_of_memory(outcome: Outcome, size: int | None) -> AllDiverged:
-    what = f"{outcome.note or 'out of memory'}, in epoch {outcome.epoch + 1}"
-    if size is None:
-        advice = "Lower the batch size, or search it: batch_size=8,16,32"
-    else:
-        advice = f"Let the search begin below a batch size of {size}"
-    return AllDiverged(
-        f"{what}, and nothing searched needs less. The weights are at the last commit. {advice}"
-    )

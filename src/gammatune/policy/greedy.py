@@ -13,8 +13,8 @@ Each epoch is chosen by its own result; that is greedy, and loses to a schedule 
 
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, Search, ahead, all_diverged, failures, refuse_hopeless
-from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
+from gammatune.policy.job import Job, Search, ahead, failures, refuse_all, refuse_hopeless
+from gammatune.records import Commit, Fork, Outcome, Reason, Request, Rollout, Verdict
 
 
 def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
@@ -45,7 +45,7 @@ def greedy(job: Job) -> Generator[Request, Outcome | None, None]:
                     best = outcome
                     yield Fork("best copy")
         if best is None:
-            raise all_diverged(tried, job.where)
+            refuse_all(tried, job.where)
         yield Commit((best,), epoch + 1, "best copy", determinant([job.now(o) for o in tried], job.now(best)))
         last = best
         if job.keep == "best" and (peak is None or job.rank(best) > job.rank(peak)):
@@ -66,20 +66,14 @@ def determinant(tried: list[Outcome], best: Outcome) -> Verdict:
     failed = len(tried) - len(scores)
     assert best.score is not None
     numbers = {"candidates": float(len(tried)), "failed": float(failed), "score": best.score}
-    reason = f"best of {len(tried)} candidates"
     if len(scores) > 1:
         numbers["lead"] = scores[0] - scores[1]
-        reason += f", {numbers['lead']:.3g} ahead of the next"
-    if failed:
-        reason += f" ({failures(tried)})"
-    return Verdict(reason, numbers, "epoch")
+    why = Reason("candidates", {"count": len(tried), "lead": numbers.get("lead"), **failures(tried)})
+    return Verdict.of("epoch", why, **numbers)
 
 
 def _back_to(peak: Outcome, last: Outcome) -> Verdict:
     assert peak.score is not None
     assert last.score is not None
-    return Verdict(
-        f"the last epoch ended below epoch {peak.epoch + 1}, whose weights are handed back",
-        {"score": peak.score, "last": last.score},
-        "handed back",
-    )
+    why = Reason("best commit", {"epoch": peak.epoch + 1})
+    return Verdict.of("handed back", why, score=peak.score, last=last.score)

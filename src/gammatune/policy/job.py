@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from gammatune.errors import AllDiverged, InvalidArgument
+from gammatune.journal.wording import values_in_words
 from gammatune.records import Ahead, Alternative, Known, Observation, Outcome, Request, Rollout, Shape, Values
 from gammatune.samplers.sampler import Sampler
 from gammatune.schedules import linear
@@ -139,18 +140,14 @@ def refuse_hopeless(outcome: Outcome, where: str) -> None:
         )
 
 
-def failures(outcomes: Sequence[Outcome]) -> str:
-    """'2 diverged, 1 infeasible', or nothing."""
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("diverged", "infeasible")}
-    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+def failures(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many failed in each way."""
+    return {status: sum(o.status == status for o in outcomes) for status in ("diverged", "infeasible")}
 
 
-def all_diverged(tried: list[Outcome], where: str) -> AllDiverged:
-    values = "; ".join(
-        ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in o.values.items())
-        for o in tried
-    )
-    return AllDiverged(
+def refuse_all(tried: list[Outcome], where: str) -> NoReturn:
+    values = "; ".join(values_in_words(outcome.values) for outcome in tried)
+    raise AllDiverged(
         f"all {len(tried)} candidates of epoch {tried[0].epoch + 1} diverged ({values}) in {where}. The weights "
         "are back where the epoch began. Lower the range, and look at the data (NaN, Inf, scale) and at the loss",
         [outcome.number for outcome in tried],

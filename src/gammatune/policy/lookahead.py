@@ -25,13 +25,13 @@ from gammatune.cost import units
 from gammatune.policy.alternatives import open_between, why_a_rival
 from gammatune.policy.batch_sizes import fit_in
 from gammatune.policy.budget import Budget
-from gammatune.policy.job import Job, Steps, all_diverged, refuse_hopeless
+from gammatune.policy.job import Job, Steps, refuse_all, refuse_hopeless
 from gammatune.policy.looks import Looked
 from gammatune.policy.nets import Nets, asking_all
 from gammatune.policy.opening import Opening, open_course, rates_of
 from gammatune.policy.tour import PEAKS, Tour, settle
 from gammatune.policy.trial import Trial, trial
-from gammatune.records import Fork, Length, Outcome, Request, Rollout, Values, Verdict
+from gammatune.records import Fork, Length, Outcome, Reason, Request, Rollout, Values, Verdict
 from gammatune.schedules import STILL
 from gammatune.space import Float
 
@@ -81,7 +81,7 @@ def lookahead(
     reserve = min(RESERVE * spare, budget.epoch)
     found = yield from opening(job, budget, spare - reserve, survey)
     if found.tried and not any(o.ok for o in found.tried):
-        raise all_diverged(found.tried, job.where)
+        refuse_all(found.tried, job.where)
     job = replace(job, space=found.space)
     tour = Tour(job, budget, survey, (yield from _course(job, budget, found, survey)))
     if job.nets:
@@ -127,7 +127,7 @@ def _course(
     unseen = found.looked is not None and not found.tried
     first = yield from trial(job, budget, found.values, found.verdict, survey, PEAKS[0], unseen=unseen)
     if first.best is None:
-        raise all_diverged(first.tried, job.where)
+        refuse_all(first.tried, job.where)
     yield from settle(job, first)
     return first
 
@@ -140,7 +140,7 @@ def _open_horizon(job: Job, budget: Budget, survey: Outcome, opening: Open) -> S
     planned = replace(job, epochs=budget.epochs)
     found = yield from opening(planned, budget, OPEN_SHARE * budget.left, survey)
     if found.tried and not any(o.ok for o in found.tried):
-        raise all_diverged(found.tried, job.where)
+        refuse_all(found.tried, job.where)
     nets = _how_many(job, budget)
     budget.epochs = max(1, int((budget.left - asking_all(job, budget, nets)) / nets / budget.epoch))
     course = replace(job, space=found.space, epochs=budget.epochs)
@@ -181,7 +181,7 @@ def _rivals(tour: Tour, found: Opening, count: int) -> Generator[Request, Outcom
     for rival in found.rivals[: (count + 1) // 2]:
         if job.is_ending(tour.first.outcomes[-1].seconds) or budget.left < budget.plain:
             break
-        walked = yield from tour.go(job, rival.values, Verdict(why_a_rival(rival), kind="walk"))
+        walked = yield from tour.go(job, rival.values, Verdict.of("walk", why_a_rival(rival)))
         if tour.best is walked:
             leader = rival
     return leader
@@ -196,8 +196,9 @@ def _other_rates(tour: Tour, factors: Sequence[float]) -> Steps:
         values = _times(job, before.values, factor)
         if job.is_ending(tour.first.outcomes[-1].seconds) or values is None or budget.left < budget.plain:
             continue
-        verdict = Verdict(f"at {factor:g} times the rate", {"factor": factor}, "walk")
-        yield from tour.go(job, values, verdict)
+        yield from tour.go(
+            job, values, Verdict.of("walk", Reason("other rate", {"factor": factor}), factor=factor)
+        )
 
 
 def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
@@ -209,10 +210,10 @@ def _promising_rates(tour: Tour, looked: Looked, count: int) -> Steps:
         u = heard.promising()
         if u is None or job.is_ending(tour.first.outcomes[-1].seconds) or budget.left < budget.plain:
             return
-        values = {**before.values, **{name: looked.line.at(u)[name] for name in looked.line.rates}}
-        told = ", ".join(f"{name} {float(values[name]):.3g}" for name in looked.line.rates)
-        verdict = Verdict(f"at {told}, where most is promised", {"decades": u}, "walk")
-        heard.hear(_whole((yield from tour.go(job, values, verdict))))
+        rates = {name: looked.line.at(u)[name] for name in looked.line.rates}
+        why = Reason("promising rate", {"rates": {name: float(rate) for name, rate in rates.items()}})
+        walked = yield from tour.go(job, {**before.values, **rates}, Verdict.of("walk", why, decades=u))
+        heard.hear(_whole(walked))
 
 
 def _nets(tour: Tour, found: Opening, count: int) -> Steps:
@@ -253,13 +254,10 @@ def _averages(tour: Tour, averages: Sequence[float]) -> Steps:
         values = _times(job, best.values, factor)
         if members < FEW or values is None or job.is_ending(members * tour.first.outcomes[-1].seconds):
             continue
-        verdict = Verdict(
-            f"every epoch the average of {members}, at the best rate so far"
-            + (f" times {factor:g}" if factor != 1 else ""),
-            {"members": float(members), "factor": factor},
-            "walk",
+        why = Reason("average", {"members": members, "factor": factor})
+        yield from tour.go(
+            job, values, Verdict.of("walk", why, members=float(members), factor=factor), members
         )
-        yield from tour.go(job, values, verdict, members)
 
 
 def _times(job: Job, values: Values, factor: float) -> Values | None:

@@ -15,7 +15,7 @@ from gammatune.policy.job import Job
 from gammatune.policy.opening import Opening
 from gammatune.policy.tour import Tour
 from gammatune.policy.trial import Trial
-from gammatune.records import Commit, Outcome, Request, Together, Verdict
+from gammatune.records import Commit, Outcome, Reason, Request, Together, Verdict
 
 # Of the loss: a net that promises less is not trained. It costs a whole training, and a pass more at every prediction
 # for as long as the model is used (guess).
@@ -73,9 +73,9 @@ class Nets:
                 yield from self._join(0, tour.best)
             rival = rivals[net - 1] if net <= len(rivals) else None
             values = tour.best.values if rival is None else rival.values
-            like = "the first" if tour.best is tour.first else "the best so far"
-            how = f"trained like {like}" if rival is None else why_a_rival(rival)
-            verdict = Verdict(f"net {net + 1}, {how}", {"net": float(net)}, "walk")
+            like = Reason("like the first" if tour.best is tour.first else "like the best")
+            how = like if rival is None else why_a_rival(rival)
+            verdict = Verdict.of("walk", Reason("net", {"net": net + 1}, (how,)), net=float(net))
             budget.aside = asked  # whatever the guard has to pay
             trial = yield from tour.renew(net, values, verdict)
             budget.aside = 0.0
@@ -129,11 +129,11 @@ class Nets:
         self.is_told = True
         assert self.said is not None
         score = self._score(self.said)
-        reason = f"the predictions of {count} nets are averaged, at a score of {score:.4g}"
+        why = Reason("averaged", {"nets": count, "score": score})
         if count < 2:
-            reason = f"net {net + 1} is much better alone, at a score of {score:.4g}: nothing is averaged"
+            why = Reason("alone", {"net": net + 1, "score": score})
         elif net not in self.chosen:
-            reason = f"net {net + 1} is left out: {reason}"
-        verdict = Verdict(reason, {"nets": float(count), "score": score}, "ensemble")
+            why = Reason("left out", {"net": net + 1}, (why,))
+        verdict = Verdict.of("ensemble", why, nets=float(count), score=score)
         nets = self.chosen if count > 1 else ()
         yield Commit((), len(best.upto_best), best.peak, verdict, nets=nets)

@@ -22,7 +22,7 @@ from gammatune.policy.opening import (
     unlooked,
 )
 from gammatune.policy.trial import COURSE
-from gammatune.records import Outcome, Request, Rollout, Values, Verdict
+from gammatune.records import Outcome, Reason, Request, Rollout, Values, Verdict
 
 ROUNDING = 1e-6  # decades
 PRIOR = 2  # the version from which on walks and guard go by what was known before, where there were no looks
@@ -65,8 +65,8 @@ class Taken:
             tried.append(outcome)
         # where a commit has told the verdict, the journal has it; and a batch size that did not fit is larger than
         # the one that was chosen, so that it need not be taken out of the space
-        reason = f"chosen by an older version of the policy, after {len(tried)} rollouts"
-        verdict = Verdict(reason, {"candidates": float(len(tried))}, "search")
+        why = Reason("older version", {"count": len(tried)})
+        verdict = Verdict.of("search", why, candidates=float(len(tried)))
         return Opening(self.values, verdict, job.space, tried, self._believed(job, total, survey, tried))
 
     def _believed(self, job: Job, total: int, survey: Outcome, tried: Sequence[Outcome]) -> Looked | None:

@@ -5,8 +5,8 @@ The budget is the number of runs. A run is scored by its last epoch; the best ru
 
 from collections.abc import Generator
 
-from gammatune.policy.job import Job, Search, all_diverged, failures, refuse_hopeless
-from gammatune.records import Commit, Fork, Outcome, Request, Rollout, Verdict
+from gammatune.policy.job import Job, Search, failures, refuse_all, refuse_hopeless
+from gammatune.records import Commit, Fork, Outcome, Reason, Request, Rollout, Verdict
 
 
 def once(job: Job) -> Generator[Request, Outcome | None, None]:
@@ -34,10 +34,10 @@ def once(job: Job) -> Generator[Request, Outcome | None, None]:
             best = run
             yield Fork("best run")
     if not best:
-        raise all_diverged(ends, job.where)
+        refuse_all(ends, job.where)
     score = job.now(best[-1]).score
     assert score is not None
     failed = sum(not end.ok for end in ends)
-    reason = f"best of {len(ends)} whole runs by its last epoch" + (f" ({failures(ends)})" if failed else "")
     numbers = {"candidates": float(len(ends)), "failed": float(failed), "score": score}
-    yield Commit(tuple(best), len(best), "best run", Verdict(reason, numbers, "search"))
+    why = Reason("whole runs", {"count": len(ends), **failures(ends)})
+    yield Commit(tuple(best), len(best), "best run", Verdict.of("search", why, **numbers))

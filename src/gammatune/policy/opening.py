@@ -20,7 +20,19 @@ from gammatune.policy.choice import choose
 from gammatune.policy.job import Job, Search, ahead, failures
 from gammatune.policy.looks import SAME, Line, Looked
 from gammatune.policy.prior import place
-from gammatune.records import Known, Length, Observation, Outcome, Request, Rollout, Shape, Values, Verdict
+from gammatune.records import (
+    Fact,
+    Known,
+    Length,
+    Observation,
+    Outcome,
+    Reason,
+    Request,
+    Rollout,
+    Shape,
+    Values,
+    Verdict,
+)
 from gammatune.space import Float, Space
 
 LOOKED = "miniature"  # the role of a look
@@ -44,7 +56,6 @@ NARROWED = 0.4  # decades: no surer do scouts make it (guess)
 SHARE = 0.6  # of what may be spent, for looks at the rates where more than rates is searched (guess)
 PER_DIMENSION = 3  # rollouts wanted for each dimension beside the rates; fewer tell nothing of it
 AROUND = 0.5  # decades about the rate that was found, in which it is searched on together with the rest
-SURE = 0.99  # beyond that a probability is told as a bound
 
 
 @dataclass(slots=True)
@@ -216,58 +227,48 @@ def _verdict(
     keeps_own: bool,
 ) -> Verdict:
     line = looked.line
-    failed = failures(tried)
     numbers = {"candidates": float(len(tried)), "failed": float(sum(not o.ok for o in tried))}
     if tried:
         numbers |= {"horizon": looked.total / tried[0].batches if tried[0].batches else 1.0}
-        reason = f"best of {len(tried)} rollouts" + (f" ({failed})" if failed else "")
-    else:
-        reason = "no look at rates"
-    if looked.says_nothing and tried:
-        reason += ": none scores otherwise than doing nothing does, so that no rate follows from them"
-    for name in line.rates:
-        reason += f": {name} {float(values[name]):.3g} "
-        if keeps_own or (not tried and abs(decades) < SAME):
-            reason += "is the optimizer's own"
-        elif looked.says_nothing or not tried:
-            is_other = abs(decades - line.place.mean) > SAME  # by the range, or by what diverged
-            reason += "is the nearest that may be taken to what" if is_other else "is what"
-            reason += " did best in other trainings of this kind"
-        else:
-            reason += "leads furthest over the whole course"
     if (band := looked.band()) is not None:
         low, high = (10**edge for edge in band)
         for name in line.rates:
             own = float(line.own[name])
             numbers |= {f"{name} low": own * low, f"{name} high": own * high}
-        first = line.rates[0]
-        reason += f" (95 %: {numbers[f'{first} low']:.2g} to {numbers[f'{first} high']:.2g})"
+    first = line.rates[0]
+    told: dict[str, Fact] = {
+        "count": len(tried),
+        "rates": {name: float(values[name]) for name in line.rates},
+        "whence": _whence(looked, tried, decades, keeps_own),
+        "says_nothing": looked.says_nothing and bool(tried),
+        "low": numbers.get(f"{first} low"),
+        "high": numbers.get(f"{first} high"),
+    }
+    why = [Reason("looks", {**told, **failures(tried)})]
     if better is not None:
         numbers["better"] = 1 - better if keeps_own else better
-        reason += (
-            f"; nothing is better with a probability of {BEATEN:g} (at most {probability(better)})"
-            if keeps_own
-            else f"; better than the optimizer's own with probability {probability(better)}"
-        )
-    return Verdict(reason, numbers, "search")
+        unbeaten = Reason("not beaten", {"better": better, "least": BEATEN})
+        why.append(unbeaten if keeps_own else Reason("beats own", {"better": better}))
+    return Verdict.of("search", *why, **numbers)
 
 
-def probability(p: float) -> str:
-    """'0.83'; never the certainty that a posterior cannot have."""
-    return "> 0.99" if p > SURE else "< 0.01" if p < 1 - SURE else f"{p:.2g}"
+def _whence(looked: Looked, tried: list[Outcome], decades: float, keeps_own: bool) -> str:
+    """By what the rates were taken."""
+    if keeps_own or (not tried and abs(decades) < SAME):
+        return "own"
+    if tried and not looked.says_nothing:
+        return "looks"
+    is_other = abs(decades - looked.line.place.mean) > SAME  # by the range, or by what diverged
+    return "nearest" if is_other else "prior"
 
 
 def _all_failed(tried: list[Outcome]) -> Verdict:
-    return Verdict("every candidate diverged", {"failed": float(sum(not o.ok for o in tried))}, "search")
+    return Verdict.of("search", Reason("all diverged"), failed=float(sum(not o.ok for o in tried)))
 
 
 def _no_search(job: Job, budget: Budget) -> Verdict:
-    return Verdict(
-        f"no search: what is left beside a course of {budget.total_batches} batches is too little "
-        "for rollouts that mean something; the values are the optimizer's own",
-        {"budget": job.budget, "batches": float(budget.total_batches)},
-        "search",
-    )
+    why = Reason("no search", {"batches": budget.total_batches})
+    return Verdict.of("search", why, budget=job.budget, batches=float(budget.total_batches))
 
 
 # More than rates --------------------------------------------------------------------------------------------
@@ -332,35 +333,32 @@ def _best_of(job: Job, opening: Opening, tried: list[Outcome], rates: list[str])
     before = _part(job.own, names)
     own = before if job.space.contains(before) else None
     chosen = choose(job.space, told, own, rates)
-    failed = failures(tried)
-    reason = f"best of {len(tried)} rollouts" + (f" ({failed})" if failed else "")
-    reason += ": " + ", ".join(_word(n, chosen.values[n]) for n in job.space.names) + " leads furthest there"
+    values = _part(chosen.values, names)
+    why = [Reason("other values", {"count": len(tried), "values": values, **failures(tried)})]
     numbers = {"candidates": float(len(tried)), "failed": float(sum(not o.ok for o in tried))}
     if chosen.better is not None:
-        reason += f"; better than the optimizer's own with probability {probability(chosen.better)}"
+        why.append(Reason("beats own", {"better": chosen.better}))
         numbers |= {"better": chosen.better, "gain": chosen.gain, "sd": chosen.sd}
     first = opening.verdict.numbers  # the band of a rate is the looks'
     numbers |= {name: first[name] for name in first if name == "horizon" or name.endswith((" low", " high"))}
     scouts = [o for o in opening.tried if o.role != LOOKED]
-    why = Verdict(reason, numbers, "search")
-    return Opening({**job.own, **chosen.values}, why, job.space, scouts + tried, opening.looked)
-
-
-def _word(name: str, value: object) -> str:
-    return f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+    verdict = Verdict.of("search", *why, **numbers)
+    return Opening({**job.own, **chosen.values}, verdict, job.space, scouts + tried, opening.looked)
 
 
 def _part(values: Values, names: Sequence[str]) -> Values:
     return {name: values[name] for name in names}
 
 
-def window_about(space: Space, rates: list[str], centre: Values) -> Space:
-    """The part of the space about the rate that was found."""
+def window_about(
+    space: Space, rates: list[str], centre: Values, below: float = AROUND, above: float = AROUND
+) -> Space:
+    """The part of the space about the rate that was found. below, above: decades."""
     dimensions = {name: space[name] for name in space.names}
     for name in rates:
         whole, at = space[name], float(centre[name])
         assert isinstance(whole, Float)
-        low, high = max(whole.low, at / 10**AROUND), min(whole.high, at * 10**AROUND)
+        low, high = max(whole.low, at / 10**below), min(whole.high, at * 10**above)
         if low < high / 2:
             dimensions[name] = Float(low, high, log=True)
         elif at <= whole.low * 10:  # at an end of the range

@@ -9,9 +9,11 @@ can do that; where it cannot, as the run that it comes from could not, they diff
 """
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from gammatune.course import Leg, Schedule, Stretch
 from gammatune.errors import AllDiverged, InvalidArgument
+from gammatune.journal.wording import in_words
 from gammatune.policy.job import Job, Steps
 from gammatune.records import (
     Average,
@@ -20,6 +22,7 @@ from gammatune.records import (
     Length,
     Outcome,
     Pool,
+    Reason,
     Renew,
     Rollout,
     Shape,
@@ -44,7 +47,7 @@ class Replay:
             raise InvalidArgument("the schedule is empty: the run it comes from committed nothing to repeat")
 
     def __str__(self) -> str:
-        return f"a course of {len(self.schedule)} epochs that was found before is repeated"
+        return in_words(Reason("course repeated", {"epochs": len(self.schedule)}))
 
     def __call__(self, job: Job) -> Steps:
         self._refuse(job)
@@ -68,15 +71,14 @@ class Replay:
             if joined:
                 yield Average("mean")
             elif stretch.members:
-                raise self._diverged(place, outcome)  # type: ignore[arg-type]  # there was a member
+                self._refuse_failed(place, outcome)  # type: ignore[arg-type]  # there was a member
             last = stretch if stretch.settle is None else stretch.settle
             outcome = yield _rollout(last, stretch, None)
             assert outcome is not None
             if not outcome.ok:
-                raise self._diverged(place, outcome)
-            verdict = Verdict(
-                f"epoch {place + 1} of {len(self.schedule)} of a course found before", kind="schedule"
-            )
+                self._refuse_failed(place, outcome)
+            why = Reason("course found", {"epoch": place + 1, "epochs": len(self.schedule)})
+            verdict = Verdict.of("schedule", why)
             members = {outcome.number: tuple(joined)} if joined else {}
             yield Commit((outcome,), place + 1, None, verdict, members)
 
@@ -100,11 +102,14 @@ class Replay:
     def refuse_other_rates(self, *, multiplier: bool) -> None:
         """A factor is no learning rate, nor the other way round."""
         if multiplier != self.schedule.multiplier:
-            what = "factors of a scheduler of its own" if self.schedule.multiplier else "learning rates"
             raise InvalidArgument(
-                f"multiplier={multiplier}: the course that is to be repeated chose {what}; write multiplier="
-                f"{self.schedule.multiplier}"
-                + (" in a gammatune.Tuner, with that scheduler" if self.schedule.multiplier else "")
+                f"multiplier={multiplier}: the course that is to be repeated chose "
+                + (
+                    "factors of a scheduler of its own; write multiplier=True in a gammatune.Tuner, with that "
+                    "scheduler"
+                    if self.schedule.multiplier
+                    else "learning rates; write multiplier=False"
+                )
             )
 
     def _refuse(self, job: Job) -> None:
@@ -119,9 +124,9 @@ class Replay:
                 f"schedule[:{job.epochs}]"
             )
 
-    def _diverged(self, place: int, outcome: Outcome) -> AllDiverged:
+    def _refuse_failed(self, place: int, outcome: Outcome) -> NoReturn:
         values = ", ".join(f"{name} {value}" for name, value in outcome.values.items())
-        return AllDiverged(
+        raise AllDiverged(
             f"epoch {place + 1} of the course that is repeated failed ({values}): {outcome.note or outcome.status}. "
             "The weights are back where the epoch began. What was found on other data or another model need not "
             "fit here; search anew",

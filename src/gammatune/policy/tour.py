@@ -5,7 +5,7 @@ from collections.abc import Generator
 from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.trial import Trial, trial
-from gammatune.records import Commit, Fork, Outcome, Renew, Request, Values, Verdict
+from gammatune.records import Commit, Fork, Outcome, Reason, Renew, Request, Values, Verdict
 
 PEAKS = "one", "two"  # forks: the state that the course ends in, and the best of a walk under way
 LAST = "last"  # where the last epoch of the course ended
@@ -69,11 +69,8 @@ def settle(job: Job, first: Trial) -> Steps:
     if first.standing and first.best is first.outcomes[-1]:
         return
     epoch = first.best.epoch + 1  # which is not how many there were, where one could not be paid twice
-    reason = f"the last epoch ended below epoch {epoch}; that one is handed back"
-    if first.best is first.outcomes[-1]:
-        reason = f"what followed epoch {epoch} blew up; that one is handed back"
-    verdict = Verdict(reason, {"score": _score(job, first)}, "handed back")
-    yield Commit((), len(first.upto_best), first.peak, verdict)
+    why = Reason("blew up after" if first.best is first.outcomes[-1] else "ended below", {"epoch": epoch})
+    yield _go_back(job, first, why)
 
 
 def compare(job: Job, best: Trial, later: Trial, number: int) -> Generator[Request, Outcome | None, Trial]:
@@ -82,20 +79,24 @@ def compare(job: Job, best: Trial, later: Trial, number: int) -> Generator[Reque
     if later.best is None or job.rank(later.best) <= job.rank(best.best):
         return best
     taken = later.upto_best
-    score, before = _score(job, later), _score(job, best)
+    scores = {"score": _score(job, later), "before": _score(job, best)}
     net = later.why.numbers.get("net")
-    name = f"walk {number} ({later.why.reason})" if net is None else f"net {net + 1:g}, by itself,"
-    reason = f"{name} ended at a score of {score:.4g}, ahead of {before:.4g}: it becomes the course"
-    numbers = {**later.why.numbers, "score": score, "before": before}
-    yield Commit(taken, len(taken), later.peak, Verdict(reason, numbers, "walk"), later.members_of(taken))
+    why = Reason("walk won", {"walk": number, **scores}, later.why.reasons)
+    if net is not None:
+        why = Reason("net won", {"net": int(net) + 1, **scores})
+    verdict = Verdict.of("walk", why, **{**later.why.numbers, **scores})
+    yield Commit(taken, len(taken), later.peak, verdict, later.members_of(taken))
     return later
 
 
 def hand_back(job: Job, best: Trial, number: int, count: int) -> Steps:
     """Put the training back to the course after a later walk that did not end better."""
-    reason = f"walk {number} of {count} ended best and is handed back"
-    verdict = Verdict(reason, {"score": _score(job, best)}, "handed back")
-    yield Commit((), len(best.upto_best), best.peak, verdict)
+    yield _go_back(job, best, Reason("walk stays", {"walk": number, "count": count}))
+
+
+def _go_back(job: Job, done: Trial, why: Reason) -> Commit:
+    verdict = Verdict.of("handed back", why, score=_score(job, done))
+    return Commit((), len(done.upto_best), done.peak, verdict)
 
 
 def _score(job: Job, done: Trial) -> float:

@@ -20,10 +20,12 @@ from gammatune.records import (
     EPOCH,
     Average,
     Commit,
+    Fact,
     Fork,
     Length,
     Outcome,
     Pool,
+    Reason,
     Request,
     Rollout,
     Shape,
@@ -202,9 +204,8 @@ class _UnderWay:
     def _fit_in(self, outcome: Outcome) -> None:
         self.space, self.done.values = fit_in(self.space, self.done.values, outcome)
         self.fresh = False
-        size = size_of(self.done.values)
-        why = f"out of memory in epoch {self.epoch + 1}: the batch size goes down to {size}"
-        self.verdict = Verdict(f"{self.verdict.reason}; {why}", self.verdict.numbers, "memory")
+        why = Reason("out of memory", {"epoch": self.epoch + 1, "batch_size": size_of(self.done.values)})
+        self.verdict = replace(self.verdict, kind="memory", because=(*self.verdict.reasons, why))
 
     def _is_lost(self, outcome: Outcome) -> bool:
         job, done, survey = self.job, self.done, self.job.now(self.survey)
@@ -223,7 +224,8 @@ class _UnderWay:
             return False
         done.slowed += 1
         done.values = _slower(job, done.values)
-        self.verdict = _taken_back(outcome, done.slowed, None if done.outcomes else self.verdict)
+        before = None if done.outcomes else self.verdict
+        left: int | None = None  # batches, where they are less than an epoch
         done.outcomes = list(done.upto_best) if done.best else []
         lasting = self.members * (budget.epoch - budget.pass_) + budget.pass_  # units an epoch
         self.epoch = max(len(done.outcomes), job.epochs - int(budget.left / lasting + 1e-9))
@@ -231,9 +233,8 @@ class _UnderWay:
         # past the batch at which it blew up, where that is known: what lies in the data is met again
         least = outcome.batches if 0 < outcome.batches < budget.batches else 1
         if self.unseen and self.epoch >= job.epochs and not done.outcomes and rest >= least:
-            self.epoch, self.length = job.epochs - 1, Length(0.0, rest, rest)
-            reason = f"{self.verdict.reason}, for the {rest} batches that are left"
-            self.verdict = replace(self.verdict, reason=reason)
+            self.epoch, self.length, left = job.epochs - 1, Length(0.0, rest, rest), rest
+        self.verdict = _taken_back(outcome, done.slowed, before, left)
         return True
 
     def _keep(self, outcome: Outcome, joined: tuple[Outcome, ...], shape: Shape) -> Steps:
@@ -348,14 +349,14 @@ def _slower(job: Job, values: Values) -> Values:
     return slower
 
 
-def _taken_back(outcome: Outcome, times: int, why: Verdict | None) -> Verdict:
-    """why: the verdict on the values themselves, where no commit has told it yet."""
-    what = outcome.note or ("" if outcome.score is None else f"it ended at a score of {outcome.score:.3g}")
-    in_brackets = f" ({what})" if what else ""
-    reason = f"epoch {outcome.epoch + 1} blew up{in_brackets} and was taken back; on at half the rate"
-    if why is None:
-        return Verdict(reason, {"slowed": float(times)}, "guard")
-    return Verdict(f"{why.reason}; {reason}", {**why.numbers, "slowed": float(times)}, "guard")
+def _taken_back(outcome: Outcome, times: int, before: Verdict | None, left: int | None) -> Verdict:
+    """before: the verdict on the values themselves, where no commit has told it yet. left: the batches that are to
+    follow, where they are less than an epoch."""
+    told: dict[str, Fact] = {"epoch": outcome.epoch + 1, "note": outcome.note, "score": outcome.score}
+    before = before or Verdict()
+    numbers = {**before.numbers, "slowed": float(times)}
+    why = Reason("blew up", {**told, "batches": left})
+    return Verdict.of("guard", *before.reasons, why, **numbers)
 
 
 def _to_zero(shape: Shape) -> Shape:
@@ -364,18 +365,10 @@ def _to_zero(shape: Shape) -> Shape:
 
 def _out_of_patience(done: Trial) -> Verdict:
     count = done.stale
-    best = done.outcomes[-1 - count].epoch + 1
-    epochs = "epoch" if count == 1 else "epochs"
-    return Verdict(
-        f"no better score for {count} {epochs}, since epoch {best}: the rate goes to zero in this one, and the "
-        "course ends with it",
-        {"stale": float(count)},
-        "patience",
-    )
+    why = Reason("patience", {"count": count, "since": done.outcomes[-1 - count].epoch + 1})
+    return Verdict.of("patience", why, stale=float(count))
 
 
 def _along(job: Job, values: Values, shape: Shape) -> Verdict:
-    rates = rates_of(job.space)
-    if not rates:
-        return Verdict("along the schedule", kind="schedule")
-    return Verdict("along the schedule", {"multiplier": shape(1.0)}, "schedule")
+    numbers = {"multiplier": shape(1.0)} if rates_of(job.space) else {}
+    return Verdict.of("schedule", Reason("schedule"), **numbers)

@@ -1,9 +1,9 @@
 """The progress of a run while it runs: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,7 +12,9 @@ from rich.text import Text
 
 from gammatune.cost import Ledger
 from gammatune.course import Schedule
+from gammatune.journal.events import Event, EventVisitor
 from gammatune.journal.history import Story
+from gammatune.journal.wording import failures_in_words, number, values_in_words
 from gammatune.policy.job import failures
 from gammatune.policy.registry import Compares, called
 from gammatune.records import Outcome
@@ -22,11 +24,9 @@ from gammatune.report.wording import (
     is_open,
     metrics_in_words,
     nets_in_words,
-    number,
     objective_in_words,
     place_in_range,
     stretch_in_words,
-    values_in_words,
 )
 from gammatune.schedules import STILL
 from gammatune.space import Space, parse
@@ -35,18 +35,9 @@ SEARCHING = ("survey", "scout", "miniature", "")  # roles of rollouts before the
 SHOWN = 6  # commits kept on the screen; the journal has all
 
 
-class Follower(Protocol):
-    """Listens to a run: a context manager that is called with every event."""
-
-    def __call__(self, event: Mapping[str, Any]) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class Progressing:
-    """What both displays know: the story so far, the cost, how far it is and how long it may take."""
+class Progressing(EventVisitor):
+    """What every display knows: the story so far, the cost, how far it is and how long it may take. It listens to a
+    run, as a context manager."""
 
     def __init__(self) -> None:
         self.story = Story()
@@ -60,68 +51,78 @@ class Progressing:
         self._walk = ""  # the role of what runs, once the search is over
         self._members = 0  # trainings an epoch of this walk, as far as they have been seen
         self._joined = 0  # members of the epoch going on
-        self.after: Mapping[str, Any] | None = None  # what is done once the learning is over
+        self.after: Event | None = None  # what is done once the learning is over
         self._went_back = False
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: Event) -> None:
         self.past = bool(event.get("past", False))  # told from the journal of a run that is gone on with
-        event = {name: value for name, value in event.items() if name != "past"}
-        match event["event"]:
-            case "begin":
-                self.story.tell(event)
-                self._started = time.perf_counter()
-                self.space = parse(*event["space"])
-                self._scale = objective_in_words(str(event["objective"]))
-                self.epochs = int(event["epochs"])
-                self.compared = called(str(event["policy"])).compares
-                self.expected = expected(self.compared, float(event["budget"]), self.space)
-                self._ledger = Ledger(self.epochs)
-                for sentence in event["facts"].get("said", ()):
-                    self.say(sentence)
-            case "start":
-                self.run = event["run"]
-                role = self.run.role if self.compared == "looks" else "course" if self.run.is_course else ""
-                if role != self._walk and role not in SEARCHING and not self.run.nets:
-                    self._walk, self._members = role, 0
-                self.phase = self._phase()
-                self.show_start()
-            case "rollout":
-                self.story.tell(event)
-                outcome = self.story.rollouts[-1]
-                self.recent.append(outcome)
-                if _is_member(outcome):
-                    self._members = max(self._members, outcome.order + 1)  # the first has the highest order
-                self._ledger.charge(outcome)
-                self.run = None
-                if outcome.nets:
-                    self.show_together(outcome)
-                    return
-                self.show_rollout(outcome)
-                self._joined = self._joined + 1 if _is_member(outcome) else 0
-            case "commit":
-                self.story.tell(event)
-                new = {outcome.number for outcome in self.recent}
-                self._went_back = new.isdisjoint(event["rollouts"])  # to what was committed before
-                verdict = self.story.verdicts[-1]
-                if not verdict.is_routine:
-                    self.said = verdict.reason
-                self.show_commit()
-                self.recent = []
-            case "resume":
-                self.story.tell(event)
-                self.say(self.resumed_in_words())
-            case "judging":
-                is_new = self.after is None or self.after["what"] != event["what"]
-                self.after = event
-                self.phase = event["what"]
-                if is_new:
-                    self.show_judging()
-            case "objective" | "note":
-                self.story.tell(event)
-                self._scale = objective_in_words(self.story.objective)
-                self.show_note(self.story.notes[-1])
-            case _:
-                self.story.tell(event)
+        self.visit({name: value for name, value in event.items() if name != "past"})
+
+    def generic_visit(self, event: Event) -> None:
+        self.story.tell(event)
+
+    def visit_begin(self, event: Event) -> None:
+        self.story.tell(event)
+        self._started = time.perf_counter()
+        self.space = parse(*event["space"])
+        self._scale = objective_in_words(str(event["objective"]))
+        self.epochs = int(event["epochs"])
+        self.compared = called(str(event["policy"])).compares
+        self.expected = expected(self.compared, float(event["budget"]), self.space)
+        self._ledger = Ledger(self.epochs)
+        for sentence in event["facts"].get("said", ()):
+            self.say(sentence)
+
+    def visit_start(self, event: Event) -> None:
+        self.run = event["run"]
+        role = self.run.role if self.compared == "looks" else "course" if self.run.is_course else ""
+        if role != self._walk and role not in SEARCHING and not self.run.nets:
+            self._walk, self._members = role, 0
+        self.phase = self._phase()
+        self.show_start()
+
+    def visit_rollout(self, event: Event) -> None:
+        self.story.tell(event)
+        outcome = self.story.rollouts[-1]
+        self.recent.append(outcome)
+        if _is_member(outcome):
+            self._members = max(self._members, outcome.order + 1)  # the first has the highest order
+        self._ledger.charge(outcome)
+        self.run = None
+        if outcome.nets:
+            self.show_together(outcome)
+            return
+        self.show_rollout(outcome)
+        self._joined = self._joined + 1 if _is_member(outcome) else 0
+
+    def visit_commit(self, event: Event) -> None:
+        self.story.tell(event)
+        new = {outcome.number for outcome in self.recent}
+        self._went_back = new.isdisjoint(event["rollouts"])  # to what was committed before
+        verdict = self.story.verdicts[-1]
+        if not verdict.is_routine:
+            self.said = verdict.reason
+        self.show_commit()
+        self.recent = []
+
+    def visit_resume(self, event: Event) -> None:
+        self.story.tell(event)
+        self.say(self.resumed_in_words())
+
+    def visit_judging(self, event: Event) -> None:
+        is_new = self.after is None or self.after["what"] != event["what"]
+        self.after = event
+        self.phase = event["what"]
+        if is_new:
+            self.show_judging()
+
+    def visit_note(self, event: Event) -> None:
+        self.story.tell(event)
+        self._scale = objective_in_words(self.story.objective)
+        self.show_note(self.story.notes[-1])
+
+    def visit_objective(self, event: Event) -> None:
+        self.visit_note(event)
 
     def say(self, sentence: str) -> None:
         """Leaves a line where it stays, unless it was there before the run was gone on with."""
@@ -204,7 +205,7 @@ class Progressing:
         if self._went_back or self._is_later_walk:
             return verdict.reason
         # a search says itself what failed in it
-        failed = "" if verdict.kind in ("search", "epoch") else failures(self.recent)
+        failed = "" if verdict.kind in ("search", "epoch") else failures_in_words(**failures(self.recent))
         reason = "" if verdict.kind == "schedule" else verdict.reason
         return "  ".join(
             part

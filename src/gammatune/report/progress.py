@@ -10,7 +10,7 @@ from typing import Any, Self
 from rich.console import Console
 
 from gammatune.journal.events import Event
-from gammatune.report.live import Follower, LiveDisplay, PlainLines, Progressing
+from gammatune.report.live import LiveDisplay, PlainLines, Progressing
 from gammatune.report.wording import duration, place_in_range
 from gammatune.tuning.driver import Listener
 
@@ -24,7 +24,7 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self._shown: Follower | None = None
+        self._shown: Progressing | None = None
 
     def __call__(self, event: Event) -> None:
         if event["event"] == "begin":
@@ -67,7 +67,7 @@ def _in_notebook() -> bool:
     return "IPython" in sys.modules and Console().is_jupyter
 
 
-def _display() -> Follower:
+def _display() -> Progressing:
     if _in_notebook():
         return NotebookDisplay()
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a pipe has no width of its own

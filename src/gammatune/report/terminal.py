@@ -12,6 +12,7 @@ from rich.text import Text
 from gammatune.course import Stretch
 from gammatune.errors import JournalError
 from gammatune.journal.history import FILE, Story, replay
+from gammatune.journal.wording import number, reasons_shown, values_in_words
 from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
@@ -28,14 +29,12 @@ from gammatune.report.wording import (
     in_order,
     is_open,
     length_in_words,
-    number,
     objective_in_words,
     place_in_range,
     rates_of,
     settings_in_words,
     size_in_words,
     state_of,
-    values_in_words,
     way,
 )
 from gammatune.space import parse
@@ -60,10 +59,7 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
 
 
 def reasons(story: Story) -> list[str]:
-    """The verdicts that say more than the table does; of those on whose predictions are averaged the last."""
-    last = next((v for v in reversed(story.verdicts) if v.kind == "ensemble"), None)
-    shown = [v for v in story.verdicts if not v.is_routine and (v.kind != "ensemble" or v is last)]
-    return list(dict.fromkeys(v.reason for v in shown))
+    return reasons_shown(story.verdicts)
 
 
 def schedule_table(story: Story) -> RenderableType:
@@ -226,10 +222,6 @@ def rollout_table(story: Story) -> Table:
     return table
 
 
-def verdict_lines(story: Story) -> list[str]:
-    return [f"decision {i + 1}: {verdict.reason}" for i, verdict in enumerate(story.verdicts)]
-
-
 def runs_table(directory: Path) -> Table:
     """The runs below a directory, the damaged ones included; without the columns that say nothing of any of them."""
     rows = [_of_run(path) for path in sorted(directory.glob(f"*/{FILE}"), key=_natural)]
@@ -300,8 +292,8 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
         console.print(rollout_table(story))
     console.print(final_screen(story, run_dir))
     if rollouts and compares(story) == "epochs":  # of the others the screen has said them
-        for line in verdict_lines(story):
-            console.print(Text(line, style="dim"))
+        for i, verdict in enumerate(story.verdicts):
+            console.print(Text(f"decision {i + 1}: {verdict.reason}", style="dim"))
 
 
 def plan_lines(said: Sequence[str], expected: Mapping[str, float]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from gammatune.cost import units
 from gammatune.course import Stretch
 from gammatune.journal.history import Story
+from gammatune.journal.wording import number, values_in_words
 from gammatune.policy.registry import Compares, called
 from gammatune.records import FLAT, Metrics, Outcome, Values
 from gammatune.schedules import STILL
@@ -20,16 +21,6 @@ TRACK = 20  # characters; so that the final table fits a terminal of 80 columns
 def compares(story: Story) -> Compares:
     """What the run's policy holds against each other."""
     return called(str(story.begin["policy"])).compares
-
-
-def values_in_words(values: Values) -> str:
-    """'lr 0.00321, batch_size 32'."""
-    return ", ".join(f"{name} {number(value)}" for name, value in values.items())
-
-
-def number(value: Any) -> str:
-    """Three significant digits for a float, anything else as it is."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def metrics_in_words(metrics: Metrics) -> str:

@@ -13,6 +13,7 @@ from gammatune.engine.modes import has_mode
 from gammatune.engine.process_group import ranks_of, telling
 from gammatune.journal.events import Event, note_event
 from gammatune.journal.history import PREDICTIONS, WEIGHTS
+from gammatune.journal.wording import in_words
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.catalogue import MetricName
 from gammatune.supervised.arguments import AnyOptimizer, Arguments, Training
@@ -233,16 +234,13 @@ class _Run:
 
     def _hold_against_the_start(self) -> None:
         """Of a pretrained model: it may have come with better weights than the training ended with."""
-        told = None if self._start is None else self._start.held_against(self._ended)
-        if self._start is None or not told:
+        told = None if self._start is None else self._start.held_against(self._ended, self._given.keep)
+        if self._start is None or told is None:
             return
         self._is_start = self._given.search.keep == "best"
         if self._is_start:
             self._given.model.load_state_dict(self._start.weights)
-            told += "; they are handed back."
-        else:
-            told += ', but keep="last" was asked for.'
-        self._said.append(told)
+        self._said.append(in_words(told))
         self._append(note_event(told, is_start=self._is_start))
 
     def _append(self, event: Event) -> None:

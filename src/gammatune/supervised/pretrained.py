@@ -14,7 +14,7 @@ from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating, stay_in_eval
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.objectives import rank
-from gammatune.records import Metrics
+from gammatune.records import Fact, Metrics, Reason
 from gammatune.supervised.training import Supervised
 from gammatune.tuning.tuner import Tuner
 
@@ -86,8 +86,8 @@ class Start:
         finally:
             before.restore()
 
-    def held_against(self, tuner: Tuner) -> str | None:
-        """What to say where these weights are better than those that the training ended with."""
+    def held_against(self, tuner: Tuner, keep: str) -> Reason | None:
+        """What to say where these weights are better than those that the training ended with. keep: as of `fit`."""
         ended = tuner.result.metrics
         if not ended:
             return None
@@ -95,10 +95,8 @@ class Start:
         own, other = objective(self.metrics), objective(ended)
         if rank(own, self.metrics) <= rank(other, ended):
             return None
-        return (
-            f"No epoch was better than the weights the model came with ({objective.name} {own:.4g} against "
-            f"{other:.4g})"
-        )
+        told: dict[str, Fact] = {"objective": objective.name, "own": own, "other": other}
+        return Reason("start handed back" if keep == "best" else "start left", told)
 
 
 def _names(pattern: str, parameter: str) -> bool:

@@ -19,6 +19,7 @@ from gammatune.errors import JournalWarning
 from gammatune.journal.events import Repeat, commit_event, repeat_event, rollout_event
 from gammatune.journal.history import Story
 from gammatune.journal.reducer import RunState
+from gammatune.journal.wording import worded
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective
 from gammatune.policy.job import Job, Policy
@@ -305,7 +306,7 @@ class Driver:
         fork = request.fork
         told = self._past.next_commit()  # in the words that there were for it then
         is_past = told is not None
-        verdict = request.verdict if told is None else told
+        verdict = worded(request.verdict) if told is None else told
         if fork is not None:
             if not is_past:
                 yield from self.states.restore(fork)

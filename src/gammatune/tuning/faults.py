@@ -7,7 +7,7 @@ from gammatune.cost import examined
 from gammatune.errors import AllDiverged
 from gammatune.journal.events import note_event
 from gammatune.journal.reducer import RunState
-from gammatune.records import Outcome
+from gammatune.records import Fact, Outcome, Reason
 from gammatune.tuning.run import Own, Run
 from gammatune.tuning.states import Averaged, Beginning, States, Trained
 from gammatune.tuning.teller import Teller
@@ -72,14 +72,9 @@ class Faults:
         """Once in a run; the notes of outcomes say it of each."""
         if any(earlier.raised for earlier in found.rollouts):
             return
-        values = ", ".join(f"{name} {short(value)}" for name, value in outcome.values.items())
-        said = outcome.note.rstrip(".: ")
-        self._teller.write(
-            note_event(
-                f"Rollout {outcome.number} ({values}) raised {said}. At the optimizer's own rate that was not raised "
-                "again, so that the candidate counts as one that diverged; so does any other that raises."
-            )
-        )
+        raised = outcome.note.rstrip(".: ")
+        told: dict[str, Fact] = {"rollout": outcome.number, "values": outcome.values, "raised": raised}
+        self._teller.write(note_event(Reason("raised", told)))
 
     def cause_of(self, ended: AllDiverged, found: RunState) -> Exception:
         """What to raise where a decision has ended so: what every candidate raised is the user's to see, whole."""
@@ -95,10 +90,6 @@ class Faults:
             if outcome.raised and outcome.number in tried and outcome.number not in self._errors:
                 ended.add_note(f"Rollout {outcome.number} raised {outcome.note}")
         return ended
-
-
-def short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def advise(run: Run | None, error: BaseException) -> None:

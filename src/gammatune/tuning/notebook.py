@@ -12,6 +12,7 @@ from html import escape
 from gammatune.cost import Cost
 from gammatune.course import Schedule, Stretch
 from gammatune.journal.reducer import HandedBack
+from gammatune.journal.wording import reasons_shown
 from gammatune.records import Metrics, Outcome, Value, Verdict
 
 ACCENT = "#3b82c4"  # contrast 4.0 with white and 4.7 with #111
@@ -66,12 +67,8 @@ def card(
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts that say more than the course does: the first, and all that are no routine; of those on whose
-    predictions are averaged the last."""
-    last = next((v for v in reversed(verdicts) if v.kind == "ensemble"), None)
-    told = [*verdicts[:1], *(v for v in verdicts[1:] if not v.is_routine)]
-    told = [v for v in told if v.kind != "ensemble" or v is last]
-    return list(dict.fromkeys(v.reason for v in told))
+    """The first too, which a table of the course may leave open."""
+    return list(dict.fromkeys([*(v.reason for v in verdicts[:1]), *reasons_shown(verdicts)]))
 
 
 def number(value: Value) -> str:

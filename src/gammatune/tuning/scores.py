@@ -6,9 +6,9 @@ from typing import Any
 
 from gammatune.journal.events import objective_event
 from gammatune.journal.reducer import RunState
+from gammatune.journal.wording import in_words
 from gammatune.metrics.objectives import Objective, rank
-from gammatune.records import Metrics, Outcome
-from gammatune.tuning.faults import short
+from gammatune.records import Fact, Metrics, Outcome, Reason
 
 
 class Scores:
@@ -30,13 +30,12 @@ class Scores:
         anew = {o.number: self.in_its_units(o).score for o in found.rollouts}
         scores = {number: score for number, score in anew.items() if score is not None}
         found.score_anew(instead.name, scores)
-        return objective_event(
-            instead.name,
-            scores,
-            f"The loss fell below 0 ({short(outcome.metrics['loss'])} in rollout {outcome.number}), and "
-            f"objective {name!r} takes its logarithm: scores are minus the loss from here on, and those "
-            "before were taken anew.",
-        )
+        told: dict[str, Fact] = {
+            "loss": outcome.metrics["loss"],
+            "rollout": outcome.number,
+            "objective": name,
+        }
+        return objective_event(instead.name, scores, in_words(Reason("below zero", told)))
 
     def in_its_units(self, outcome: Outcome) -> Outcome:
         """Those of the objective as it is now, whichever of the two an outcome was scored by; a score of the user's

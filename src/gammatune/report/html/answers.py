@@ -11,7 +11,7 @@ from gammatune.report.html import answer_figures as figures
 from gammatune.report.html.held import listed, mapping, reals
 from gammatune.report.html.measures import in_words
 from gammatune.report.html.svg import number
-from gammatune.report.predictions import Findings, Sureness, farthest, mistakes, square, sureness
+from gammatune.report.predictions import Findings, farthest, mistakes, square, sureness
 from gammatune.report.several import EDGES, Group, disagreement, several
 
 TABLE_CLASSES = 15  # more of them make a confusion matrix a picture
@@ -59,16 +59,8 @@ def _confusion(confusion: list[list[int]] | None, labels: Sequence[str]) -> dict
     )
     long = any(len(label) > (WIDE_LABEL if k <= FEW_CLASSES else LONG_LABEL) for label in labels[:k])
     heads = [str(i + 1) for i in range(k)] if long else list(labels[:k])
-    rows = []
-    for i, row in enumerate(confusion):
-        whole = sum(row) or 1
-        cells = [
-            {"count": n, "share": 0 if not n else max(8, round(100 * n / whole)), "right": i == j}
-            for j, n in enumerate(row)
-        ]
-        rows.append({"head": heads[i], "label": labels[i], "cells": cells, "sum": sum(row)})
     return {
-        "table": rows if k <= TABLE_CLASSES else None,
+        "table": list(zip(heads, confusion, strict=True)) if k <= TABLE_CLASSES else None,
         "heads": heads,
         "key": list(zip(heads, labels[:k], strict=True)) if long else [],
         "picture": None if k <= TABLE_CLASSES else figures.heat_picture(confusion),
@@ -85,17 +77,9 @@ def _mistakes(found: Findings, labels: Sequence[str]) -> dict[str, Any] | None:
         "count": count,
         "of": len(found.probabilities),
         "pictures": any(m.picture for m in worst),
-        "worst": [
-            {
-                "index": m.index,
-                "true": labels[m.true],
-                "said": labels[m.said],
-                "probability": _percent(m.probability),
-                "of_true": _percent(m.of_true),
-                "picture": m.picture,
-            }
-            for m in worst
-        ],
+        "worst": worst,
+        "labels": labels,
+        "percent": _percent,
     }
 
 
@@ -121,7 +105,7 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
         "groups": [_group(group, labels=found.probabilities is not None) for group in groups],
         "labels": found.probabilities is not None,
         "unit": "in the target's own unit" if scale is not None else "in the unit the networks were given",
-        "words": _disagreement_in_words(groups) if found.probabilities is not None else "",
+        "least": _of_least_spread(groups) if found.probabilities is not None else None,
     }
 
 
@@ -141,16 +125,12 @@ def _group(group: Group, *, labels: bool) -> list[str]:
     return [spread, f"{group.count:,}", f"{100 * group.share:.0f} %", right]
 
 
-def _disagreement_in_words(groups: Sequence[Group]) -> str:
+def _of_least_spread(groups: Sequence[Group]) -> tuple[Group, int, float] | None:
+    """The answers that have it, how many others there are, and the share of those that is right."""
     if len(groups) < 2:
-        return ""
-    first, rest = groups[0], groups[1:]
-    count = sum(group.count for group in rest)
-    right = sum(group.count * group.right for group in rest) / count
-    return (
-        f"Of the {first.count:,} answers with the least spread {100 * first.right:.1f} % are right, of the other "
-        f"{count:,} {100 * right:.1f} %."
-    )
+        return None
+    count = sum(group.count for group in groups[1:])
+    return groups[0], count, sum(group.count * group.right for group in groups[1:]) / count
 
 
 def _calibration(found: Findings, it: str) -> dict[str, Any] | None:
@@ -160,7 +140,9 @@ def _calibration(found: Findings, it: str) -> dict[str, Any] | None:
     return {
         "picture": figures.reliability_picture(bins, error),
         "error": f"{100 * error:.1f} %",
-        "words": _sureness_in_words(sureness(found.probabilities, found.targets), len(found.targets), it),
+        "sureness": sureness(found.probabilities, found.targets),
+        "count": len(found.targets),
+        "it": it,
         "bins": [
             (
                 f"{100 * b.low:.0f} to {100 * b.high:.0f} %",
@@ -171,25 +153,6 @@ def _calibration(found: Findings, it: str) -> dict[str, Any] | None:
             for b in bins
         ],
     }
-
-
-def _sureness_in_words(found: Sureness | None, n: int, it: str = "It") -> str:
-    """What is beyond chance is said: the interval of the difference leaves 0 out."""
-    if found is None:
-        return f"How sure {it.lower()} is on average cannot be told from one example."
-    gap = found.surer
-    told = f"{100 * found.said:.1f} % sure on average, {100 * found.right:.1f} % right"
-    if gap.low > 0:
-        return (
-            f"{it} is surer than it should be: {told} (by {100 * gap.value:.1f} points, 95 % interval "
-            f"{100 * gap.low:.1f} to {100 * gap.high:.1f})."
-        )
-    if gap.high < 0:
-        return (
-            f"{it} is less sure than it could be: {told} (by {-100 * gap.value:.1f} points, 95 % interval "
-            f"{-100 * gap.high:.1f} to {-100 * gap.low:.1f})."
-        )
-    return f"As far as {n:,} examples can tell, {it.lower()} is as sure as it should be: {told}."
 
 
 def _regression(story: Story, found: Findings) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ def axis_of_epochs(picture: Picture, epochs: float, y: Axis, heading: str) -> Ax
 def ways(story: Story) -> list[Curve]:
     """The rates of the course, and of what was trained after the epoch that was handed back."""
     course = list(story.schedule.stretches)
-    tail = _tail(story)
+    tail = after_course(story)
     names = rates_of(course[0].values) if course else []
     done = []
     for name in names or (["lr"] if course else []):
@@ -50,7 +50,7 @@ def ways(story: Story) -> list[Curve]:
     return done
 
 
-def _tail(story: Story) -> list[Node]:
+def after_course(story: Story) -> list[Node]:
     """What followed the epoch that was handed back."""
     lane = course_lane(story)
     walked = [] if lane is None else lane.walked()
@@ -148,7 +148,7 @@ def progress(story: Story, metric: str | None) -> list[Curve]:
     for lane in lanes(story):
         if lane.what in ("walk", "rollout") and lane is not own and (own is None or lane.name != own.name):
             done.append(line(lane.name, [n.outcome for n in lane.walked()], False))
-    tail = [n.outcome for n in _tail(story)]
+    tail = [n.outcome for n in after_course(story)]
     if tail and story.course:
         done.append(line("after the epoch handed back", [story.course[-1], *tail], False))
     done.append(line("course", story.course, True))

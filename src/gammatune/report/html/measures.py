@@ -70,11 +70,3 @@ def interval_of(report: Mapping[str, Any], name: str) -> tuple[float, float] | N
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return None
     return low, high
-
-
-def measured_on(story: Story) -> str:
-    if story.report is None:
-        return ""
-    if story.report["on"] == "test":
-        return "Measured on data the run neither trained on nor selected by."
-    return "Measured on the very data the weights were selected by: expect less on new data."

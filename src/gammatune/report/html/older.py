@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from gammatune.policy.choice import choose
 from gammatune.policy.opening import rates_of
 from gammatune.records import Observation, Outcome, Values
-from gammatune.space import Float, Space
+from gammatune.space import Space
 
-BELOW, ABOVE = 2.0, 0.3  # decades about the scouts' choice
+WINDOW = 2.0, 0.3  # decades below and above the scouts' choice
 
 
 def region(space: Space, own: Values, scouts: Sequence[Outcome]) -> Values:
@@ -20,17 +20,3 @@ def region(space: Space, own: Values, scouts: Sequence[Outcome]) -> Values:
         return {**own, **choose(narrow, told, None, rates, beyond=0.0).values}
     # every one of them diverged: look below the lowest
     return {**own, **{name: min(float(o.values[name]) for o in scouts) / 10 for name in rates}}
-
-
-def window(space: Space, rates: Sequence[str], centre: Values) -> Space:
-    """The part of the space about the scouts' choice, in which miniatures were proposed."""
-    dimensions = {name: space[name] for name in space.names}
-    for name in rates:
-        whole, at = space[name], float(centre[name])
-        assert isinstance(whole, Float)
-        low, high = max(whole.low, at / 10**BELOW), min(whole.high, at * 10**ABOVE)
-        if low < high / 2:
-            dimensions[name] = Float(low, high, log=True)
-        else:  # at the lower end of the range
-            dimensions[name] = Float(whole.low, min(whole.high, whole.low * 10), log=True)
-    return Space(dimensions)

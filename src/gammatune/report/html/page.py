@@ -16,10 +16,9 @@ from gammatune.journal.history import FILE, Story, replay
 from gammatune.report.html import answers, figures, sentences, tables
 from gammatune.report.html.bands import bands
 from gammatune.report.html.costs import cost_picture
-from gammatune.report.html.glossary import glossary
 from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
-from gammatune.report.html.measures import measured_on, measures
+from gammatune.report.html.measures import measures
 from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, surfaces
 from gammatune.report.html.slices import view_pictures
 from gammatune.report.html.timeline import lanes
@@ -115,7 +114,8 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "progress": _progress(story),
         "epochs": tables.epochs(story),
         "tree": tree_picture(story),
-        "tried": sentences.tried(story),
+        "compared": compares(story),
+        "policy": story.begin["policy"],
         "rollouts": tables.rollouts(story),
         **_believed(story, surfaces(story)),
         "cost": cost_picture(story),
@@ -127,7 +127,6 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "command": tables.command(facts),
         "run": None if run is None else str(run),
         "quoted": None if run is None else shlex.quote(str(run)),
-        "glossary": glossary(story),
     }
 
 
@@ -138,7 +137,7 @@ def _quality(story: Story, run: Path | None) -> dict[str, Any]:
         "warnings": sentences.warnings_of(story, found, run),
         "tiles": sentences.tiles(story),
         "measures": measures(story),
-        "measured_on": measured_on(story),
+        "unseen": story.report is not None and story.report["on"] == "test",
         "nets": nets_of(story),
         **answers.shown(story, found, sentences.subject(story)),
     }
@@ -150,8 +149,8 @@ def _rate(story: Story) -> dict[str, Any]:
         "rate": figures.rate_picture(story, found),
         "band": found[-1] if found else None,
         "bands": len(found),
-        "searched": compares(story) == "looks",
-        "tail": sentences.tail(story),
+        "tail": figures.after_course(story),
+        "epoch": story.course[-1].epoch + 1 if story.course else 0,
         "verdicts": sentences.verdicts(story),
     }
 
@@ -161,18 +160,10 @@ def _believed(story: Story, seen: Surfaces) -> dict[str, Any]:
     scale = objective_in_words(story.objective)
     slices = [part for view in seen.views for part in view.slices]
     return {
-        "views": [
-            {
-                "title": view.title,
-                "words": view.words,
-                "pictures": view_pictures(view, i, scale),
-                "many": len(view.slices) > 1,
-            }
-            for i, view in enumerate(seen.views)
-        ],
+        "views": [(view, view_pictures(view, i, scale)) for i, view in enumerate(seen.views)],
         "left_out": seen.left_out,
         "most_views": MOST_VIEWS,
-        "why_not": seen.why_not,
+        "searched": seen.searched,
         "promised": any(part.promise is not None for part in slices),
         "whole": any(part.whole is not None for part in slices),
         "lowered": not has_looks(story),

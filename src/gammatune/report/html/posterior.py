@@ -12,12 +12,12 @@ import numpy as np
 
 from gammatune.errors import GammatuneError
 from gammatune.journal.history import Story
+from gammatune.journal.wording import number
 from gammatune.policy.choice import belief
 from gammatune.policy.opening import rates_of
 from gammatune.records import Observation, Values
 from gammatune.report.html.looks import Stage, place_of_next, why_chosen
 from gammatune.report.html.searches import Search, searches
-from gammatune.report.wording import compares, number
 from gammatune.samplers import make_sampler
 from gammatune.samplers.bayes import Bayes, Surrogate, dataset
 from gammatune.seeds import stream
@@ -28,6 +28,9 @@ POINTS = 61  # along a slice: a fifteenth of a decade apart over four
 MOST_VIEWS = 40  # on a page; of more searches or rollouts some are left out, evenly
 MOST_SLICES = 4  # dimensions shown
 MODELLESS = ("grid", "random", "tabu", "tpe")  # samplers without a surrogate that can be asked
+TITLES = {
+    "scouts": "Scouts", "looks": "Looks at rates", "miniatures": "Miniatures", "runs": "Whole trainings",
+}  # fmt: skip
 MARGIN = 0.35  # decades shown beyond what was tried
 
 
@@ -68,11 +71,11 @@ class View:
 
 @dataclass(slots=True)
 class Surfaces:
-    """views: at most MOST_VIEWS. left_out: how many more there were. why_not: why there are none."""
+    """views: at most MOST_VIEWS. left_out: how many more there were. searched: rollouts were compared."""
 
     views: list[View] = field(default_factory=list)
     left_out: int = 0
-    why_not: str = ""
+    searched: bool = True
 
 
 def surfaces(story: Story) -> Surfaces:
@@ -84,7 +87,7 @@ def surfaces(story: Story) -> Surfaces:
         least = 1 if search.stage or len(search.told) == 1 else max(2, search.given)
         plan += [(search, i) for i in scored if i >= least]
     if not plan:
-        return Surfaces(why_not=_why_not(story, found))
+        return Surfaces(searched=bool(found))
     if len(plan) > MOST_VIEWS:  # only what each search came to
         plan = [step for step in plan if step[1] == len(step[0].told)] or plan
     kept = plan
@@ -103,17 +106,9 @@ def _scored(search: Search, count: int) -> bool:
     return any(o.score is not None and math.isfinite(o.score) for o in search.told[:count])
 
 
-def _why_not(story: Story, found: Sequence[Search]) -> str:
-    if found:
-        return "None of the short trainings of the search came to a score, so there is nothing to believe."
-    if compares(story) in ("looks", "epochs", "runs"):
-        return "Nothing was compared in this run, so there was nothing to learn a surface from."
-    return f"The policy {story.begin['policy']} is not one of gammatune's own; how it searches is not known here."
-
-
 def _view(story: Story, search: Search, count: int) -> View:
     if search.stage is not None:
-        return _view_of_looks(search, search.stage, count)
+        return _view_of_looks(story, search, search.stage, count)
     told = [o for o in search.observations(count) if o.score is None or math.isfinite(o.score)]
     last = count == len(search.told)
     bayes = _sampler_of(story, search) if search.sampler else None
@@ -139,32 +134,25 @@ def _view(story: Story, search: Search, count: int) -> View:
     return View(_title(search, count), _words(story, search, count), slices, following, chosen, used, last)
 
 
-def _view_of_looks(search: Search, stage: Stage, count: int) -> View:
+def _view_of_looks(story: Story, search: Search, stage: Stage, count: int) -> View:
     """Along the line of rates; where several move together, told by the first, as the others keep their ratio."""
     looked, name = stage.after(count), stage.rates[0]
     own = float(looked.line.own[name])
     at = _along(search, name)
     u = np.log10(np.array(at) / own)
     score, whole = looked.process.look(u), looked.process.whole(u).mean
-    mean, spread = looked.floor + score.mean, 1.96 * np.sqrt(score.variance)
-    part = Slice(
-        name,
-        True,
-        None,
-        at,
-        mean.tolist(),
-        (mean - spread).tolist(),
-        (mean + spread).tolist(),
-        None,
-        [(float(o.values[name]), o.score) for o in stage.told[:count]],
-        _from_0_to_1(whole),
-    )
+    curve = _with_band(looked.floor + score.mean, np.sqrt(score.variance))
+    seen = [(float(o.values[name]), o.score) for o in stage.told[:count]]
+    part = Slice(name, True, None, at, *curve, None, seen, _from_0_to_1(whole))
     last = count == len(stage.told)
     following = None if last else {n: stage.told[count].values[n] for n in search.names}
     chosen = search.chosen if last else None
-    return View(
-        _title(search, count), _words_of_looks(search, stage, count), [part], following, chosen, last=last
-    )
+    return View(_title(search, count), _words(story, search, count), [part], following, chosen, last=last)
+
+
+def _with_band(mean: Array, sd: Array) -> tuple[list[float], list[float], list[float]]:
+    """Two standard deviations of a Student-t with many degrees of freedom; near enough to 95 % from six."""
+    return mean.tolist(), (mean - 1.96 * sd).tolist(), (mean + 1.96 * sd).tolist()
 
 
 def _from_0_to_1(scores: Array) -> list[float]:
@@ -217,19 +205,8 @@ def _slice(
             if sampler is None
             else _relative(_inside(search.space[name], at, sampler.value(surrogate, Z)))
         )
-    # a band of two standard deviations of a Student-t with many degrees of freedom; near enough to 95 % from six
-    low, high = mean - 1.96 * sd, mean + 1.96 * sd
-    return Slice(
-        name,
-        bool(getattr(dimension, "log", False)),
-        options,
-        at,
-        mean.tolist(),
-        low.tolist(),
-        high.tolist(),
-        promise,
-        seen,
-    )
+    log = bool(getattr(dimension, "log", False))
+    return Slice(name, log, options, at, *_with_band(mean, sd), promise, seen)
 
 
 def _along(search: Search, name: str) -> list[float]:
@@ -271,57 +248,43 @@ def _relative(logs: Array) -> list[float]:
 
 def _title(search: Search, count: int) -> str:
     n = len(search.told)
-    if search.what == "scouts":
-        return f"Scouts: after {count} of {n}"
-    if search.what == "looks":
-        using = f" with {search.stage.optimizer}" if search.stage and search.stage.optimizer else ""
-        return f"Looks at rates{using}: after {count} of {n}"
-    if search.what == "miniatures":
-        return f"Miniatures: after {count} of {n}"
-    if search.what == "runs":
-        return f"Whole trainings: after {count} of {n}"
-    return f"Epoch {search.epoch + 1}: after {count} of {n} candidates"
+    if search.what == "epoch":
+        return f"Epoch {search.epoch + 1}: after {count} of {n} candidates"
+    optimizer = search.stage.optimizer if search.stage and search.what == "looks" else ""
+    using = f" with {optimizer}" if optimizer else ""
+    return f"{TITLES[search.what]}{using}: after {count} of {n}"
 
 
 def _words(story: Story, search: Search, count: int) -> str:
     if count < len(search.told):
-        following = search.told[count]
-        tried = _values(search, following.values)
-        if search.what == "scouts":
-            return f"Next it tried {tried}, a stride from what was tried before."
-        if story.begin["sampler"] in MODELLESS:
-            return f"Next it tried {tried}."
-        if _is_spread(story, search, count):
-            return f"Next it tried {tried}, to spread the first looks; what was promised did not decide yet."
-        return f"Next it tried {tried}, where most was promised."
+        return _words_of_next(story, search, count)
     if search.chosen is None:
         return "Nothing was chosen by it."
-    chosen = _values(search, search.chosen)
-    lowered = search.used is not None and any(
-        search.used.get(n) != v for n, v in search.chosen.items() if n in search.names
-    )
+    stage, chosen = search.stage, _values(search, search.chosen)
+    if stage is not None and search.is_beaten:
+        return f"Best with {stage.optimizer}: {chosen}; the training began with another optimizer."
     if search.what == "scouts" and search.used is None:
         return f"The region about {chosen} looks best; longer trials follow there."
-    if lowered:
-        assert search.used is not None
-        used = _values(search, search.used)
-        return f"Chosen: {chosen}. Since the real training is longer, it used {used}."
+    if stage is not None:
+        why = why_chosen(stage, chosen, search.chosen)
+        return why if search.used is not None else f"{why} The other values are searched about it."
+    used = search.used or search.chosen
+    if any(used.get(n) != v for n, v in search.chosen.items() if n in search.names):
+        return f"Chosen: {chosen}. Since the real training is longer, it used {_values(search, used)}."
     return f"Chosen: {chosen}."
 
 
-def _words_of_looks(search: Search, stage: Stage, count: int) -> str:
-    if count < len(stage.told):
-        tried = _values(search, stage.told[count].values)
-        return f"Next it looked at {tried}, {place_of_next(stage, count)}."
-    if search.chosen is None:
-        return "Nothing was chosen by it."
-    chosen = _values(search, search.chosen)
-    if search.is_beaten:
-        return f"Best with {stage.optimizer}: {chosen}; the training began with another optimizer."
-    if stage.is_scouting and search.used is None:
-        return f"The region about {chosen} looks best; longer trials follow there."
-    why = why_chosen(stage, chosen, search.chosen)
-    return why if search.used is not None else f"{why} The other values are searched about it."
+def _words_of_next(story: Story, search: Search, count: int) -> str:
+    tried = _values(search, search.told[count].values)
+    if search.stage is not None:
+        return f"Next it looked at {tried}, {place_of_next(search.stage, count)}."
+    if search.what == "scouts":
+        return f"Next it tried {tried}, a stride from what was tried before."
+    if story.begin["sampler"] in MODELLESS:
+        return f"Next it tried {tried}."
+    if _is_spread(story, search, count):
+        return f"Next it tried {tried}, to spread the first looks; what was promised did not decide yet."
+    return f"Next it tried {tried}, where most was promised."
 
 
 def _values(search: Search, values: Values) -> str:

@@ -7,7 +7,7 @@ from gammatune.journal.history import Story
 from gammatune.policy.opening import rates_of, window_about
 from gammatune.records import Alternative, Observation, Outcome, Values
 from gammatune.report.html.looks import Stage, alternatives_of, has_looks, rates_found, stages
-from gammatune.report.html.older import region, window
+from gammatune.report.html.older import WINDOW, region
 from gammatune.report.wording import compares
 from gammatune.space import OPTIMIZER, Space, parse
 
@@ -79,7 +79,7 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
         if first is not None and first.values[OPTIMIZER] == each.name:
             chosen_with = each
         else:
-            found += _with_another(stages(story, space, each), space)
+            found += _with_another(stages(story, space, each))
     at_rates = stages(story, space, chosen_with)
     if chosen_with is not None:
         space = Space({name: space[name] for name in space.names if name != OPTIMIZER})
@@ -101,10 +101,7 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
             chosen = at_rates[-1].before.line.at(at_rates[-1].before.line.place.mean)
         elif len(miniatures) > looked:
             chosen = centre
-        held = None if chosen is None else {name: chosen[name] for name in rates}
-        what, line = "scouts" if stage.is_scouting else "looks", Space({name: space[name] for name in rates})
-        taken = used if chosen is used else None
-        found.append(Search(what, line, line, stage.told, held, taken, sampler=False, stage=stage))
+        found.append(_of_stage(stage, chosen, used if chosen is used else None))
     if len(miniatures) > looked:
         searched = space if centre is None else window_about(space, rates, centre)
         given = looked or (
@@ -114,17 +111,17 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
     return found
 
 
-def _with_another(found: Sequence[Stage], space: Space) -> list[Search]:
+def _with_another(found: Sequence[Stage]) -> list[Search]:
     """Of an optimizer that was not taken."""
-    values, made = rates_found(found), []
-    for stage in found:
-        line = Space({name: space[name] for name in stage.rates})
-        held = None if values is None else {name: values[name] for name in stage.rates}
-        what = "scouts" if stage.is_scouting else "looks"
-        made.append(
-            Search(what, line, line, stage.told, held, None, sampler=False, stage=stage, is_beaten=True)
-        )
-    return made
+    values = rates_found(found)
+    return [_of_stage(stage, values, None, is_beaten=True) for stage in found]
+
+
+def _of_stage(stage: Stage, chosen: Values | None, used: Values | None, *, is_beaten: bool = False) -> Search:
+    line = Space({name: stage.before.line.space[name] for name in stage.rates})
+    held = None if chosen is None else {name: chosen[name] for name in stage.rates}
+    what = "scouts" if stage.is_scouting else "looks"
+    return Search(what, line, line, stage.told, held, used, sampler=False, stage=stage, is_beaten=is_beaten)
 
 
 def _of_older_lookahead(story: Story, space: Space) -> list[Search]:
@@ -146,7 +143,7 @@ def _of_older_lookahead(story: Story, space: Space) -> list[Search]:
         )
     if miniatures:
         best = None if used is None else {n: numbers.get(f"{n} of rollouts", v) for n, v in used.items()}
-        searched = space if centre is None else window(space, rates, centre)
+        searched = space if centre is None else window_about(space, rates, centre, *WINDOW)
         found.append(Search("miniatures", searched, space, miniatures, best, used, given=2 if rates else 1))
     return found
 

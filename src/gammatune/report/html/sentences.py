@@ -12,14 +12,12 @@ from gammatune.records import Verdict
 from gammatune.report.html.held import listed, mapping, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
-from gammatune.report.html.timeline import course_lane
 from gammatune.report.predictions import Findings, lead_of, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
     TORN,
     UNENDED,
     at_an_edge,
-    compares,
     duration,
     is_open,
     metrics_in_words,
@@ -28,14 +26,6 @@ from gammatune.report.wording import (
 from gammatune.space import parse
 
 _FLATTERED = " Selecting flatters: expect less on new data."
-_TRIED = {
-    "looks": "Short trials start from the same initial weights with other learning rates (the number beside the "
-    "name); then the training itself goes its whole way. What is thrown away is what the search costs.",
-    "epochs": "In every epoch each candidate trains from where the epoch before ended; the best is kept, the others "
-    "are thrown away.",
-    "runs": "Each line is a whole training at one learning rate (the number beside the name); the one that ended "
-    "best is kept.",
-}
 
 
 def title(story: Story) -> str:
@@ -200,21 +190,3 @@ def verdicts(story: Story) -> list[tuple[str, Verdict]]:
         along = Verdict("went along the schedule, as decided before", kind="schedule")
         done.append((f"{routine} more", along))
     return done
-
-
-def tried(story: Story) -> str:
-    said = _TRIED.get(compares(story), "Each line is one training, from where it began to where it ended.")
-    return f"{said} Each net has a line of its own." if story.nets else said
-
-
-def tail(story: Story) -> str:
-    lane = course_lane(story)
-    walked = [] if lane is None else lane.walked()
-    beyond = [n for n in walked if n.outcome.epoch > story.course[-1].epoch] if story.course else []
-    if not beyond:
-        return ""
-    more = f"{len(beyond)} more epoch{'s' if len(beyond) > 1 else ''}"
-    return (
-        f"It was trained for {more}, which made it worse; the weights of epoch {story.course[-1].epoch + 1} were "
-        "handed back. What followed is drawn thin and dotted."
-    )

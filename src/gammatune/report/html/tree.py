@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gammatune.journal.history import Story
+from gammatune.journal.wording import values_in_words
 from gammatune.report.html.svg import FEW, LEFT, RIGHT, Axis, Picture, Point, number
 from gammatune.report.html.timeline import Lane, Node, lanes
-from gammatune.report.wording import compares, rates_of, values_in_words
+from gammatune.report.wording import compares, rates_of
 
 MOST_LANES = 48
 
