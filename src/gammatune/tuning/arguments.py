@@ -1,7 +1,6 @@
 """What a tuner is called with: looked at, and completed by what follows where nothing was said."""
 
 import math
-import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from gammatune import plugins
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import Forkable, Where
-from gammatune.errors import InvalidArgument, InvalidSpace
+from gammatune.errors import InvalidArgument, InvalidSpace, whole
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
 from gammatune.plugins import Plugin
@@ -240,16 +239,6 @@ def _refuse_to_leave_open(total: float | None, time: float | None, budget: Any, 
             f"budget={budget!r} is a multiple of a plain run, whose length is left open here; "
             "total_epochs= says it all"
         )
-
-
-def whole(value: Any, name: str, *, least: int) -> int:
-    try:
-        number = operator.index(value)  # an int, or NumPy's
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
-    return number
 
 
 def positive(value: Any, name: str) -> float:

@@ -30,7 +30,7 @@ from gammatune.engine.trainable import (
     Storable,
     Where,
 )
-from gammatune.errors import AllDiverged, InvalidArgument, RankFailed
+from gammatune.errors import AllDiverged, InvalidArgument, RankFailed, whole
 from gammatune.journal.events import Event, begin_event, text_of
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
@@ -58,7 +58,6 @@ from gammatune.tuning.arguments import (
     sampler_of,
     searched,
     torch_training,
-    whole,
 )
 from gammatune.tuning.arguments import Keep as Keep
 from gammatune.tuning.arguments import SamplerFactory as SamplerFactory
