@@ -274,7 +274,8 @@ def _answers(said: NDArray[Any], network: Answers) -> Answers:
 
 
 def _sentence(metric: str, mine: float, rival: Rival, subject: str) -> str | None:
-    by = f"{abs(rival.ahead):.3g} [{_ends(rival)}]"
+    low, high = sorted((abs(rival.low), abs(rival.high)))
+    by = f"{abs(rival.ahead):.3g} [{low:.3g}, {high:.3g}]"
     if rival.name != TREES_NAME:
         return _beside_a_constant(metric, mine, rival, subject)
     # every draw of the bootstrap the same: one example, or so few that all of them tell alike
@@ -320,8 +321,3 @@ def _but_it_ranks(metric: str, rival: Rival, network: Answers, rng: np.random.Ge
         f" But it tells the likelier examples from others (auc {auc.value:.3g}): --metric balanced-accuracy or "
         "--class-weights balanced make use of that."
     )
-
-
-def _ends(rival: Rival) -> str:
-    ends = sorted((abs(rival.low), abs(rival.high)))
-    return ", ".join(f"{end:.3g}" for end in ends)
