@@ -27,9 +27,9 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: (name.startswith("table"), int(re.sub(r"\D", "", name))))
 
 
-def reproduce(wanted: list[str], *asked: Any, **options: Any) -> Any:
+def reproduce(wanted: list[str], *arguments: Any, **options: Any) -> Any:
     """Run each of those; the reports. The arguments, and what is raised, are those of the experiments' own."""
     known = names()
     if str(folder()) not in sys.path:
         sys.path.insert(0, str(folder()))
-    return importlib.import_module("command").reproduce(wanted, known, *asked, **options)
+    return importlib.import_module("command").reproduce(wanted, known, *arguments, **options)
