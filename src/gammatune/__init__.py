@@ -25,62 +25,36 @@ _moved.install()
 if TYPE_CHECKING:
     __version__: str
 
-    from gammatune import errors
-    from gammatune.course import Schedule
-    from gammatune.engine.doctor.doctor import Diagnosis, doctor
-    from gammatune.integrations.sklearn import GammaTunedClassifier, GammaTunedRegressor
-    from gammatune.journal.table import rollouts
-    from gammatune.journal.tracker import Tracker
-    from gammatune.metrics.bootstrap import Measure
-    from gammatune.metrics.permutation_importance import Importance, importance
-    from gammatune.pipeline.load import load
-    from gammatune.plugins import plugin
-    from gammatune.report.html.page import write_report
-    from gammatune.report.progress import progress
-    from gammatune.space import Choice, Float, Int, Space
-    from gammatune.supervised.arguments import Training
-    from gammatune.supervised.fit import fit
-    from gammatune.supervised.pretrained import freeze
-    from gammatune.supervised.result import FitResult
-    from gammatune.supervised.weights import load_weights
-    from gammatune.tuning.options import Running, Search
-    from gammatune.tuning.replay import replay
-    from gammatune.tuning.result import Result
-    from gammatune.tuning.run import Run
-    from gammatune.tuning.tuner import Tuner
-
-__all__ = [
-    "Choice",
-    "Diagnosis",
-    "FitResult",
-    "Float",
-    "GammaTunedClassifier",
-    "GammaTunedRegressor",
-    "Importance",
-    "Int",
-    "Measure",
-    "Result",
-    "Run",
-    "Running",
-    "Schedule",
-    "Search",
-    "Space",
-    "Tracker",
-    "Training",
-    "Tuner",
-    "doctor",
-    "errors",
-    "fit",
-    "freeze",
-    "importance",
-    "load",
-    "load_weights",
-    "plugin",
-    "progress",
-    "replay",
-    "rollouts",
-    "write_report",
-]
+    from gammatune import errors as errors
+    from gammatune.course import Schedule as Schedule
+    from gammatune.engine.doctor.doctor import Diagnosis as Diagnosis
+    from gammatune.engine.doctor.doctor import doctor as doctor
+    from gammatune.integrations.sklearn import GammaTunedClassifier as GammaTunedClassifier
+    from gammatune.integrations.sklearn import GammaTunedRegressor as GammaTunedRegressor
+    from gammatune.journal.table import rollouts as rollouts
+    from gammatune.journal.tracker import Tracker as Tracker
+    from gammatune.metrics.bootstrap import Measure as Measure
+    from gammatune.metrics.permutation_importance import Importance as Importance
+    from gammatune.metrics.permutation_importance import importance as importance
+    from gammatune.pipeline.load import load as load
+    from gammatune.plugins import plugin as plugin
+    from gammatune.report.html.page import write_report as write_report
+    from gammatune.report.progress import progress as progress
+    from gammatune.space import Choice as Choice
+    from gammatune.space import Float as Float
+    from gammatune.space import Int as Int
+    from gammatune.space import Space as Space
+    from gammatune.supervised.arguments import Training as Training
+    from gammatune.supervised.fit import fit as fit
+    from gammatune.supervised.pretrained import freeze as freeze
+    from gammatune.supervised.result import FitResult as FitResult
+    from gammatune.supervised.weights import load_weights as load_weights
+    from gammatune.tuning.options import Running as Running
+    from gammatune.tuning.options import Search as Search
+    from gammatune.tuning.replay import replay as replay
+    from gammatune.tuning.result import Result as Result
+    from gammatune.tuning.run import Run as Run
+    from gammatune.tuning.tuner import Tuner as Tuner
 
 _HOMES = {
     "fit": "gammatune.supervised.fit",
@@ -113,6 +87,7 @@ _HOMES = {
     "Int": "gammatune.space",
     "Choice": "gammatune.space",
 }
+__all__ = sorted([*_HOMES, "errors"])
 
 
 def __getattr__(name: str) -> Any:
@@ -129,4 +104,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -1,6 +1,7 @@
 """Every exception gammatune raises on purpose: what happened, what was received, what to do."""
 
 import importlib
+import operator
 from typing import Any
 
 
@@ -101,6 +102,22 @@ def require(module: str, extra: str | None, use: str = "", *, instead: str = "")
         what = package if extra is None else f"'gammatune[{extra}]'"
         other = f", or {instead}" if instead else ""
         raise MissingExtra(f"{said}; install it with: pip install {what}{other}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an error says, 200 characters at most; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")[:200]
+
+
+def whole(value: Any, name: str, *, least: int) -> int:
+    """A whole number that was handed over as `name`. Raises InvalidArgument where it is none, or below `least`."""
+    try:
+        number = operator.index(value)  # an int, or NumPy's
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
+    return number
 
 
 class PluginWarning(UserWarning):

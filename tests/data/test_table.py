@@ -289,15 +289,8 @@ def test_a_table_of_identifiers_only() -> None:
 
 def learned(frame: pd.DataFrame, **options: Any) -> TablePreprocessing:
     table = make_table("t", frame, "answer")
-    return learn_table(
-        table.frame,
-        table.y,
-        task=table.task,
-        columns=table.columns,
-        target="answer",
-        classes=table.classes,
-        **options,
-    )
+    known = TablePreprocessing(table.task, (), "answer", classes=table.classes, **options)
+    return learn_table(known, table.frame, table.y, table.columns, [])
 
 
 def test_encoding_by_hand() -> None:
@@ -354,14 +347,8 @@ def test_dates_become_a_trend_and_cycles() -> None:
 def test_a_file_may_hold_whole_numbers_as_decimals() -> None:
     frame = people().assign(grade=np.arange(N) % 4)
     table = make_table("t", frame, "answer", kinds={"grade": "category"})
-    made = learn_table(
-        table.frame,
-        table.y,
-        task="classification",
-        columns=table.columns,
-        target="answer",
-        classes=table.classes,
-    )
+    known = TablePreprocessing("classification", (), "answer", classes=table.classes)
+    made = learn_table(known, table.frame, table.y, table.columns, [])
     assert torch.equal(made.inputs(frame), made.inputs(frame.assign(grade=frame.grade.astype(float))))
     assert torch.equal(made.inputs(frame), made.inputs(frame.assign(member=frame.member.astype(object))))
 
@@ -667,9 +654,8 @@ def test_levels_met_equally_often_are_in_the_order_of_their_names() -> None:
     for order in (["b", "a", "c"], ["c", "b", "a"]):
         frame = pd.DataFrame({"x": order * 20})
         columns = [tell("x", frame.x, [])]
-        made = learn_table(
-            frame, np.arange(60) % 2, task="classification", columns=columns, target="y", classes=("p", "q")
-        )
+        known = TablePreprocessing("classification", (), "y", classes=("p", "q"))
+        made = learn_table(known, frame, np.arange(60) % 2, columns, [])
         assert made.columns[0].levels == ("a", "b", "c")  # type: ignore[union-attr]
 
 

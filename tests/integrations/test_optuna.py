@@ -147,7 +147,7 @@ def test_several_objectives_are_refused_in_words():
     "bad", [{"seed": -1}, {"seed": 0.5}, {"n_startup_trials": -1}, {"n_startup_trials": True}]
 )
 def test_options_that_mean_nothing_are_refused(bad):
-    with pytest.raises(InvalidArgument, match=r"got"):
+    with pytest.raises(InvalidArgument, match="give a whole number of 0 or more"):
         GammaSampler(**bad)
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from gammatune.errors import InvalidArgument
 from gammatune.records import Observation, Values
 from gammatune.samplers.bayes import dataset
-from gammatune.samplers.combinators import Distinct, Fallback, First
+from gammatune.samplers.combinators import Distinct, Fallback
 from gammatune.space import Choice, Float, Int, Space
 
 LINE = Space({"x": Float(0.0, 1.0)})
@@ -57,23 +56,6 @@ def test_distinct_ends_where_the_inner_sampler_ends() -> None:
     sampler = Distinct(Scripted(0.1, None), LINE, np.random.default_rng(0))
     assert sampler.ask() == {"x": 0.1}
     assert sampler.ask() is None
-
-
-def test_first_hands_over_after_count_and_both_learn() -> None:
-    opening, then = Scripted(0.1, 0.2, 0.3), Scripted(0.5, 0.6, 0.7)
-    sampler = First(2, opening, then)
-    assert sampler.recommend() == {"x": 0.1}
-    assert [sampler.ask() for _ in range(3)] == [{"x": 0.2}, {"x": 0.3}, {"x": 0.5}]
-    sampler.tell(Observation({"x": 0.2}, 1.0))
-    assert opening.told == then.told == [Observation({"x": 0.2}, 1.0)]
-    assert sampler.recommend() == {"x": 0.6}
-    with pytest.raises(InvalidArgument, match="0 or more, got -1"):
-        First(-1, opening, then)
-
-
-def test_first_hands_over_early_where_the_opening_ends() -> None:
-    sampler = First(5, Scripted(0.1, None), Scripted(0.5))
-    assert [sampler.ask() for _ in range(3)] == [{"x": 0.1}, {"x": 0.5}, {"x": 0.5}]
 
 
 def test_fallback_takes_over_for_one_turn_and_says_so() -> None:

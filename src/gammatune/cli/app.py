@@ -10,9 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from gammatune.cli.doctor import doctor
-from gammatune.cli.export import export
 from gammatune.cli.options import options_of
-from gammatune.cli.report import compare, report
 from gammatune.pipeline.options import Options
 
 app = typer.Typer(
@@ -191,9 +189,51 @@ def _train(options: Options, run_dir: str | None, *, quiet: bool, as_json: bool)
 
 
 app.command()(doctor)
-app.command()(export)
-app.command()(report)
-app.command()(compare)
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    out: Annotated[str, typer.Option(help="Where to write: model.onnx, or model.pt2 for torch.export.load.")],
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="The network alone: standardised inputs in, logits or standardised targets out."
+        ),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    single: Annotated[
+        bool, typer.Option("--single", help="Of several nets whose answers are averaged the best alone.")
+    ] = False,
+) -> None:
+    """Write a trained network as one file that needs no gammatune: raw inputs in, probabilities or targets out."""
+    from gammatune.pipeline.export import export as write
+
+    print(write(run, out, raw=raw, force=force, single=single))
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    out: Annotated[
+        str | None, typer.Option(help="The file to write. Default: report.html in the run directory.")
+    ] = None,
+) -> None:
+    """Write what a run found as one HTML file, for any browser; it needs no server and no network."""
+    from gammatune.report.html.page import write_report
+
+    _say_written(write_report(run, out))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Run directories, 2 to 8.")],
+    out: Annotated[str, typer.Option(help="The file to write.")] = "comparison.html",
+) -> None:
+    """Write several runs beside each other as one HTML file."""
+    from gammatune.report.html.comparison import write_comparison
+
+    _say_written(write_comparison(runs, out))
 
 
 @app.command()
@@ -277,6 +317,10 @@ def _follower(*, quiet: bool) -> Any:
         return Progressing()
     console = _console()
     return LiveDisplay(console) if console.is_terminal else PlainLines(console)
+
+
+def _say_written(path: Path) -> None:
+    print(f"{path}: {max(1, path.stat().st_size // 1000):,} kB; open it in a browser")
 
 
 def _stopped(directory: str | None) -> str:

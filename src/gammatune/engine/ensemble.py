@@ -4,6 +4,7 @@ import copy
 import hashlib
 import io
 import math
+import pickle
 import shutil
 import tempfile
 import warnings
@@ -26,7 +27,6 @@ from gammatune.files import net_file
 
 NewModel: TypeAlias = Callable[[], nn.Module]
 Hear: TypeAlias = Callable[[Tensor, Tensor], None]  # (output, target) of the next batch
-LENGTH = 8  # bytes that say how long what follows is
 
 
 class Ensemble(nn.Module):
@@ -152,7 +152,8 @@ class Nets:
     def hearing(self, net: int) -> Iterator[Hear]:
         """Within, what a net says of the selection data is told batch after batch; no more than one is held."""
         with (self._scratch / f"said-{net}").open("wb") as file:
-            yield lambda output, target: _put(file, output, target)
+            # clones: of a slice all that it is a slice of would be written
+            yield lambda *batch: pickle.dump(tuple(part.detach().cpu().clone() for part in batch), file)
 
     def together(self, nets: Sequence[int], *, classify: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """What they say together, and the targets, batch after batch."""
@@ -162,7 +163,10 @@ class Nets:
                 there = [batch for batch in batches if batch is not None]
                 target = there[0][1]
                 if len(there) < len(heard) or any(not torch.equal(target, other) for _, other in there):
-                    raise _unlike()
+                    raise InvalidData(
+                        "the selection data came otherwise in a second pass, so that the nets cannot be asked "
+                        "together: give a loader as val_set that does not shuffle, or pass ensemble=False"
+                    )
                 yield average([output for output, _ in there], classify=classify), target
 
     def ensemble(self, model: nn.Module, nets: Sequence[int], *, classify: bool) -> Ensemble:
@@ -222,23 +226,7 @@ def _shapes(model: nn.Module) -> dict[str, str]:
     }
 
 
-def _put(file: BinaryIO, output: Tensor, target: Tensor) -> None:
-    content = io.BytesIO()
-    # clones: of a slice all that it is a slice of would be written
-    torch.save((output.detach().cpu().clone(), target.cpu().clone()), content)
-    file.write(content.tell().to_bytes(LENGTH, "little"))
-    file.write(content.getbuffer())
-
-
 def _said(file: BinaryIO) -> Iterator[tuple[Tensor, Tensor]]:
-    while length := file.read(LENGTH):
-        content = io.BytesIO(file.read(int.from_bytes(length, "little")))
-        output, target = torch.load(content, weights_only=True)
-        yield output, target
-
-
-def _unlike() -> InvalidData:
-    return InvalidData(
-        "the selection data came otherwise in a second pass, so that the nets cannot be asked together: give a "
-        "loader as val_set that does not shuffle, or pass ensemble=False"
-    )
+    with suppress(EOFError):
+        while True:
+            yield pickle.load(file)

@@ -37,22 +37,22 @@ class Hyperparameters:
     """Holds the optimizers' hooks from birth until `close`."""
 
     def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
-        self._optimizers = list(optimizers)
-        for optimizer in self._optimizers:
+        self.optimizers = list(optimizers)
+        for optimizer in self.optimizers:
             refuse_unhooked(optimizer)
             for group in optimizer.param_groups:
                 rate_of(group, optimizer)
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
-        self._bent = 1.0  # the multiplier of the shape as it stands
+        self.bent = 1.0  # what the learning rates are multiplied by at present
         self._straight: list[tuple[dict[str, Any], float]] = []  # groups, and their lr before it is bent
-        self._bases = [[_base_of(group) for group in o.param_groups] for o in self._optimizers]
+        self._bases = [[_base_of(group) for group in o.param_groups] for o in self.optimizers]
         self._values: Values = {}
         # per optimizer: each value set, as (group, key, value), to be found unchanged in every step
-        self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self._optimizers]
-        self._lent: list[list[Any]] = [[] for _ in self._optimizers]  # the user's lr during a step
+        self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self.optimizers]
+        self._lent: list[list[Any]] = [[] for _ in self.optimizers]  # the user's lr during a step
         self._meter = Meter()
-        self._checks = [DivergenceCheck(o) for o in self._optimizers]
+        self._checks = [DivergenceCheck(o) for o in self.optimizers]
         if not multiplier:
             self._refuse_schedulers()
         self._names = [name for name in names if name not in NOT_HERE]
@@ -61,7 +61,7 @@ class Hyperparameters:
             if not self._is_multiplied(name):
                 self._ratios(name)  # raises where the name cannot be set
         self._hooks = []
-        for index, optimizer in enumerate(self._optimizers):
+        for index, optimizer in enumerate(self.optimizers):
             # A compiled step calls them and does not look into them, or it would be compiled for every rollout.
             before = torch.compiler.disable(self._before(index))
             self._hooks.append(optimizer.register_step_pre_hook(before))
@@ -69,17 +69,13 @@ class Hyperparameters:
                 after = torch.compiler.disable(self._after(index))
                 self._hooks.append(optimizer.register_step_post_hook(after))
 
-    @property
-    def optimizers(self) -> Sequence[Optimizer]:
-        return self._optimizers
-
     def apply(self, values: Values, meter: Meter) -> None:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
         self._meter = meter
         self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
         for check in self._checks:
             check.reset()
-        self._bent = 1.0
+        self.bent = 1.0
         self._set_all()
 
     def own(self, names: Sequence[str]) -> Values:
@@ -96,22 +92,17 @@ class Hyperparameters:
 
     def bend(self, multiplier: float) -> None:
         """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""
-        if multiplier == self._bent:
+        if multiplier == self.bent:
             return
-        self._bent = multiplier
+        self.bent = multiplier
         if not self._multiplier:
             self.refuse_changed()
             for group, lr in self._straight:
                 _set(group, "lr", lr * _above_zero(multiplier, group))
             self._expect()
 
-    @property
-    def bent(self) -> float:
-        """What the learning rates are multiplied by at present."""
-        return self._bent
-
     def _set_all(self) -> None:
-        for bases, optimizer in zip(self._bases, self._optimizers, strict=True):
+        for bases, optimizer in zip(self._bases, self.optimizers, strict=True):
             # a group added on the way: its base is what it was added with
             bases += [_base_of(group) for group in optimizer.param_groups[len(bases) :]]
             if not self._multiplier:  # a fork may have been captured while its rate was bent
@@ -125,7 +116,7 @@ class Hyperparameters:
                 continue
             is_own = value == self.own([name])[name]
             for index, number, ratio in self._ratios(name):
-                groups = self._optimizers[index].param_groups
+                groups = self.optimizers[index].param_groups
                 if number < len(groups):  # a fork may lie before a group was added
                     if ratio == 1.0:
                         scaled = value
@@ -135,10 +126,10 @@ class Hyperparameters:
                         scaled = float(value) * ratio
                     _set(groups[number], key, scaled)
         if not self._multiplier:
-            self._straight = [(g, _number(g["lr"])) for o in self._optimizers for g in o.param_groups]
-            if self._bent != 1.0:
+            self._straight = [(g, float(g["lr"])) for o in self.optimizers for g in o.param_groups]
+            if self.bent != 1.0:
                 for group, lr in self._straight:
-                    _set(group, "lr", lr * _above_zero(self._bent, group))
+                    _set(group, "lr", lr * _above_zero(self.bent, group))
         self._expect()
 
     def _expect(self) -> None:
@@ -149,7 +140,7 @@ class Hyperparameters:
         # The very objects for plain numbers, so that an unchanged value is recognised without comparing.
         self._wanted = [
             [(g, key, _get(g, key)) for g in o.param_groups for key in sorted(steered) if _has(g, key)]
-            for o in self._optimizers
+            for o in self.optimizers
         ]
 
     def diverged_at_last(self) -> bool:
@@ -157,7 +148,7 @@ class Hyperparameters:
 
     def refuse_changed(self) -> None:
         """Raises ConflictingControl where a value is not what was set, of whichever optimizer."""
-        for index in range(len(self._optimizers)):
+        for index in range(len(self.optimizers)):
             self._refuse_changed(index)
 
     def close(self) -> None:
@@ -193,7 +184,7 @@ class Hyperparameters:
         for group, key, wanted in self._wanted[index]:
             if group.get(key) is not wanted and not _equals(_get(group, key), wanted):
                 raise ConflictingControl(
-                    f"{key} was {_number(_get(group, key)):g} where gammatune had set {_number(wanted):g}: a "
+                    f"{key} was {float(_get(group, key)):g} where gammatune had set {float(wanted):g}: a "
                     "scheduler or the loop changes it too, and one of the two would be lost. Take that away, a decay "
                     "by hand included; a learning-rate scheduler may stay with multiplier=True, and gammatune scales "
                     "what it sets"
@@ -208,8 +199,8 @@ class Hyperparameters:
         return after_step
 
     def _lend(self, index: int) -> None:
-        factor = self._factor.get(index, 1.0) * self._bent
-        groups = self._optimizers[index].param_groups
+        factor = self._factor.get(index, 1.0) * self.bent
+        groups = self.optimizers[index].param_groups
         for group, lr in zip(groups, self._lent[index], strict=False):
             _put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
@@ -222,10 +213,10 @@ class Hyperparameters:
     def _whose(self, name: str) -> list[int]:
         _, index = _split(name)
         if index is None:
-            return list(range(len(self._optimizers)))
-        if not 0 <= index < len(self._optimizers):
+            return list(range(len(self.optimizers)))
+        if not 0 <= index < len(self.optimizers):
             raise InvalidArgument(
-                f"{name!r} names optimizer {index}, and there are {len(self._optimizers)}, counted from 0"
+                f"{name!r} names optimizer {index}, and there are {len(self.optimizers)}, counted from 0"
             )
         return [index]
 
@@ -259,7 +250,7 @@ class Hyperparameters:
                 )
 
     def _refuse_schedulers(self) -> None:
-        for optimizer in self._optimizers:
+        for optimizer in self.optimizers:
             if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
                 raise ConflictingControl(
                     f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
@@ -282,7 +273,7 @@ def rate_of(group: dict[str, Any], optimizer: Optimizer) -> float:
     """The learning rate of a group. Raises InvalidArgument where that is no number."""
     lr = group.get("lr")
     if isinstance(lr, (int, float, Tensor)) and not isinstance(lr, bool):
-        return _number(lr)
+        return float(lr)
     kind = type(optimizer).__name__
     finds = " (it finds its steps by itself)" if lr is None else ""
     advice = ", relative_step=False" if "relative_step" in group else ""
@@ -318,7 +309,7 @@ def _split(name: str) -> tuple[str, int | None]:
 
 def _base(group: dict[str, Any], key: str, name: str) -> float:
     if key in group and isinstance(group[key], (int, float, Tensor)) and not isinstance(group[key], bool):
-        return _number(group[key])
+        return float(group[key])
     if key == "momentum" and "betas" in group:
         return float(group["betas"][0])
     known = sorted(k for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool))
@@ -335,7 +326,7 @@ def _has(group: dict[str, Any], key: str) -> bool:
 def _get(group: dict[str, Any], key: str) -> Any:
     """What stands in a group; a tensor's number as it is now."""
     value = group[key] if key in group else group["betas"][0]
-    return _number(value) if isinstance(value, Tensor) and value.is_cpu else value
+    return float(value) if isinstance(value, Tensor) and value.is_cpu else value
 
 
 def _set(group: dict[str, Any], key: str, value: Any) -> None:
@@ -364,7 +355,3 @@ def _equals(stored: Any, value: Any) -> bool:
         return True  # on an accelerator a look would wait for it
     # a tensor rate may be float32
     return bool(stored == value) or math.isclose(stored, value, rel_tol=1e-6, abs_tol=1e-30)
-
-
-def _number(value: Any) -> float:
-    return float(value)

@@ -190,7 +190,7 @@ class Loaders:
             self._streams.append(found)
             _refuse_too_many(len(self._streams))
             for fork, snapshot in self._forks.items():
-                snapshot.add_stream(found, met.state_in(there.get(fork), found))
+                snapshot.streams.add(found, met.state_in(there.get(fork), found))
             if (state := met.state_in(here, found)) is not None:
                 set_state(found, state)
             if self.order is not None:  # the run began before its loader was met
@@ -238,14 +238,16 @@ class _Met:
         return next(s for own, s in zip(self.streams, saved["streams"], strict=True) if own is found)
 
     def export(self, fork: Snapshot, tape: Tape | None) -> dict[str, Any]:
-        streams = [found for found in self.streams if fork.knows(found)]  # not those made since it was met
+        streams = [
+            found for found in self.streams if fork.streams.knows(found)
+        ]  # not those made since it was met
         return {
             "number": self.number,
             "factory": self.factory,
             "size": self.size,
             "what": self.what,
             "kinds": [kind_of(stream_) for stream_ in streams],
-            "streams": [fork.state_of(stream_) for stream_ in streams],
+            "streams": [fork.streams.kept(stream_) for stream_ in streams],
             "tape": self.recipe if tape is None else tape.export(),
         }
 

@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gammatune.engine.forks.sharding import refuse_flat
-from gammatune.engine.forks.snapshot import refuse_without_numbers
 from gammatune.engine.forks.streams import Stream
+from gammatune.engine.forks.tensors import refuse_without_numbers
 from gammatune.engine.hyperparameters import rate_of
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 
@@ -29,9 +29,9 @@ class Parts:
         *,
         multiplier: bool,
     ) -> None:
-        self.modules: list[nn.Module] = _listed(model, nn.Module, "model")
+        self.modules: list[nn.Module] = listed(model, nn.Module, "model")
         self.choice = dict(optimizer) if isinstance(optimizer, Mapping) else {}
-        self.optimizers: list[Optimizer] = _listed(
+        self.optimizers: list[Optimizer] = listed(
             list(self.choice.values()) or optimizer, Optimizer, "optimizer"
         )
         self.streams: list[Stream] = []
@@ -93,7 +93,7 @@ class Parts:
 
 def lr_of(optimizer: Optimizer | Sequence[Optimizer]) -> float:
     """The absolute learning rate a search starts around: the first group's that is above 0."""
-    for one in _listed(optimizer, Optimizer, "optimizer"):
+    for one in listed(optimizer, Optimizer, "optimizer"):
         for group in one.param_groups:
             if (lr := rate_of(group, one)) > 0:
                 return lr
@@ -121,7 +121,8 @@ def _optimizer_in_words(optimizer: Optimizer) -> str:
     )
 
 
-def _listed(given: Any, kind: type, name: str) -> list[Any]:
+def listed(given: Any, kind: type, name: str) -> list[Any]:
+    """One thing or several, as a list. Raises InvalidArgument where one is of another kind, or there is none."""
     items = [given] if isinstance(given, kind) else list(given) if isinstance(given, (list, tuple)) else []
     if not items or not all(isinstance(item, kind) for item in items):
         wrong = next((item for item in items if not isinstance(item, kind)), given)

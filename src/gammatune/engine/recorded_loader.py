@@ -19,6 +19,7 @@ from gammatune.engine.batches import (
     tell_epoch,
 )
 from gammatune.engine.forks.streams import StreamStates, same
+from gammatune.engine.forks.transfer import mapped
 from gammatune.engine.weight import bytes_of
 from gammatune.errors import NotRestorable
 from gammatune.seeds import stream
@@ -321,13 +322,7 @@ def _restore(states: StreamStates | None) -> None:
 
 
 def _copy(item: Any) -> Any:
-    if isinstance(item, torch.Tensor):
-        return item.clone()
-    if type(item) is dict:
-        return {key: _copy(child) for key, child in item.items()}
-    if type(item) in (list, tuple):
-        return type(item)(_copy(child) for child in item)
-    return copy.deepcopy(item)
+    return mapped(item, torch.clone, copy.deepcopy)
 
 
 def _new(states: StreamStates, earlier: StreamStates) -> list[Any]:

@@ -33,7 +33,7 @@ def bytes_of(item: Any) -> int:
             queue += [*one.keys(), *one.values()]
         elif isinstance(one, (list, tuple, set, frozenset)):
             queue += one
-        queue += _fields(one)
+        queue += [*getattr(one, "__dict__", {}).values(), *slots_in(one).values()]
     return total
 
 
@@ -49,13 +49,19 @@ def _numbers(tensor: torch.Tensor, seen: set[int]) -> int:
     return held * (tensor.element_size() + 8 * tensor.ndim)  # eight bytes an index
 
 
-def _fields(item: Any) -> list[Any]:
-    named = vars(item).values() if hasattr(item, "__dict__") else ()
-    slots = [name for kind in type(item).__mro__ for name in _slots(kind)]
-    return [*named, *(getattr(item, name) for name in slots if hasattr(item, name))]
+def slots_in(item: Any) -> dict[str, Any]:
+    """Attributes that are not in `__dict__`, those that are there."""
+    return {name: getattr(item, name) for name in slots_of(type(item)) if hasattr(item, name)}
 
 
-def _slots(kind: type) -> list[str]:
-    slots = vars(kind).get("__slots__", ())
-    names = [slots] if isinstance(slots, str) else list(slots)
-    return [name for name in names if not name.startswith("__")]
+def slots_of(kind: type) -> tuple[str, ...]:
+    """The names of the attributes that are not in `__dict__`."""
+    found: list[str] = []
+    for owner in kind.__mro__:
+        slots = vars(owner).get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else tuple(slots)
+        found += [
+            f"_{owner.__name__.lstrip('_')}{n}" if n.startswith("__") and not n.endswith("__") else n
+            for n in names
+        ]
+    return tuple(name for name in found if name not in ("__dict__", "__weakref__"))

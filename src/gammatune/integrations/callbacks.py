@@ -112,7 +112,8 @@ class ShownLoop(TorchLoop):
             try:
                 yield
             except Exception as error:
-                if self._shown is not None and any(map(self.is_onlooker, frames_of(error))):
+                frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+                if self._shown is not None and any(map(self.is_onlooker, frames)):
                     meter.foreign = error
                 raise
 
@@ -175,12 +176,6 @@ def prepared(training: Any, optimizer: Any, epochs: int, wanted: Wanted) -> Call
         **wanted.named,
     )
     return partial(follower.train, tuner)
-
-
-def frames_of(error: BaseException) -> Iterator[FrameType]:
-    """Where it was raised, the outermost call first."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        yield frame
 
 
 class Follower:

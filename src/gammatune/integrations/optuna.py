@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.errors import InvalidArgument, InvalidSpace, require
+from gammatune.errors import InvalidArgument, InvalidSpace, require, whole
 from gammatune.records import Observation, Value
 from gammatune.samplers.bayes import fading_margin
 from gammatune.samplers.conditional import Conditional
@@ -225,20 +225,8 @@ class GammaSampler(BaseSampler):
         n_startup_trials: int = OPENING,
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
     ) -> None:
-        if (
-            isinstance(n_startup_trials, bool)
-            or not isinstance(n_startup_trials, int)
-            or n_startup_trials < 0
-        ):
-            raise InvalidArgument(
-                f"n_startup_trials is a number of trials, 0 or more, got {n_startup_trials!r}"
-            )
-        if seed is not None and (
-            isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0
-        ):
-            raise InvalidArgument(f"seed is a whole number, 0 or more, or None, got {seed!r}")
-        self._seed = _fresh_seed() if seed is None else int(seed)
-        self._n_startup_trials = n_startup_trials
+        self._seed = _fresh_seed() if seed is None else whole(seed, "seed", least=0)
+        self._n_startup_trials = whole(n_startup_trials, "n_startup_trials", least=0)
         self._constraints_func = constraints_func
 
     def reseed_rng(self) -> None:

@@ -23,9 +23,8 @@ RESAMPLES = 1_000
 FEWER = 200  # resamples where there are more than WIDE classes or numbers a target
 WIDE = 20
 LEVEL = 0.95
-MOST = (
-    10_000  # examples that are resampled, and fewer where there are many columns (guess: some seconds' work)
-)
+# Examples that are resampled, and fewer where there are many columns (guess: some seconds' work).
+MOST = 10_000
 NUMBERS = 20_000  # examples times columns
 LEAST = 1_000  # examples, however many columns there are
 CHUNK = 2_000_000  # numbers held at once

@@ -1,15 +1,9 @@
 """Measures by name, as a data scientist asks for them: `metric="auc"`. All that is said of a measure is said here.
 
-Classifications (positive class = code 1 where there are two; else the mean over the classes):
-
-    accuracy, balanced-accuracy, f1, precision, recall, mcc        of the labels said
-    auc, average-precision                                         of the order of the probabilities
-    log-loss, brier                                                of the probabilities themselves; lower is better
-
-Regressions, the mean over a target's numbers: r2; and, lower is better, mae, rmse, mse, medae, mape (a fraction).
-
-Values are scikit-learn's. What is not defined on some examples (`undefined` says why) has the value None, never NaN.
-A class nobody belongs to and nobody is said to belong to is left out of a mean. Intervals: see `bootstrap`.
+Those of a classification are of class 1 where there are two classes, else the mean over them; those of a regression
+the mean over a target's numbers. Values are scikit-learn's. What is not defined on some examples (`undefined` says
+why) has the value None, never NaN. A class nobody belongs to and nobody is said to belong to is left out of a mean.
+Intervals: see `bootstrap`.
 """
 
 import difflib

@@ -106,9 +106,8 @@ ObjectiveName: TypeAlias = Literal[
 OVERFITTED = 1.5  # times the loss [guess]
 DEFAULT_CLASSIFICATION: ObjectiveName = "kappa"
 DEFAULT_REGRESSION: ObjectiveName = "log-loss"
-DEFAULT_OWN_LOSS: ObjectiveName = (
-    "loss"  # where nothing but a loss of the user's own is known: it may be negative
-)
+# Where nothing but a loss of the user's own is known: it may be negative.
+DEFAULT_OWN_LOSS: ObjectiveName = "loss"
 
 
 @dataclass(frozen=True, slots=True)

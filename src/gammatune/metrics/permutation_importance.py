@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.errors import InvalidArgument, InvalidData, whole
 from gammatune.metrics.bootstrap import Resampled
 from gammatune.metrics.catalogue import METRICS, recipe, undefined, value
 from gammatune.metrics.predictions import Answers
@@ -95,8 +95,7 @@ def importance(
         raise InvalidArgument(
             f"inputs of shape {x.shape} and targets of {y.shape}: give a table (n, d), and a target for each row"
         )
-    if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 1:
-        raise InvalidArgument(f"repeats={repeats!r}: give a whole number of 1 or more")
+    repeats = whole(repeats, "repeats", least=1)
     named = _groups(groups, x.shape[1])
     if len(x) > most:
         places = np.sort(stream(seed, "importance").choice(len(x), most, replace=False))
@@ -110,13 +109,11 @@ def importance(
         return _answers(np.asarray(said), y, classify, target_scale)
 
     look = _Look(
-        found.name, lambda held: answers_of(predict(held)), x, answers_of(undisturbed), int(repeats), seed
+        found.name, lambda held: answers_of(predict(held)), x, answers_of(undisturbed), repeats, seed
     )
     features = _within(seconds, look, named, list(named)[:first], tell)
     features.sort(key=lambda feature: -feature.mean)
-    return Importance(
-        found.name, look.worth, len(x), int(repeats), tuple(features), len(named) - len(features)
-    )
+    return Importance(found.name, look.worth, len(x), repeats, tuple(features), len(named) - len(features))
 
 
 class _Look:
@@ -135,10 +132,6 @@ class _Look:
         self.worth = _value(metric, base)
         self._resampled = Resampled(metric, base, stream(seed, "importance", "resamples"))
         self._dealt = x.copy()
-
-    def warm_up(self) -> None:
-        """The first call of all is slower than those that follow."""
-        self.ask(self._dealt)
 
     def __call__(self, name: str, columns: Sequence[int]) -> Feature:
         losses, drawn = [], []
@@ -165,7 +158,7 @@ def _within(
     """Of as many as fit into so many seconds, by what the first of them takes."""
     started = clock.perf_counter()
     if seconds is not None:
-        look.warm_up()
+        look.ask(look.x)  # the first call of all is slower than those that follow
     began = clock.perf_counter()
     features = [look(wanted[0], named[wanted[0]])]
     each = clock.perf_counter() - began

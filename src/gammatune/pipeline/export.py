@@ -16,24 +16,22 @@ has text and dates, which neither format reads: its file begins with the columns
 
 import json
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from gammatune.engine.ensemble import Ensemble
-from gammatune.errors import InvalidArgument, ModelMismatch, require
+from gammatune.errors import InvalidArgument, ModelMismatch, first_line, require
+from gammatune.files import whole_file
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.load import Plan, network, plan_of
 from gammatune.pipeline.models.seeded import seeded
-from gammatune.supervised.weights import first_line
 
 DETAILS = "gammatune.json"  # in a .pt2, among its extra files
 KEY = "gammatune"  # in an .onnx, among its metadata
@@ -87,10 +85,6 @@ class _OneInput(nn.Module):
         return y
 
 
-def _of_one_input(net: nn.Module) -> nn.Module:
-    return _OneInput(net).eval() if isinstance(net, Ensemble) else net
-
-
 def export(run: str, out: str, *, raw: bool = False, force: bool = False, single: bool = False) -> str:
     """Write the trained network of `run` to `out`, whose ending says how; what was done, in words.
 
@@ -106,10 +100,13 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     is_table = not isinstance(plan.preprocessing, Preprocessing)
     beside = path.with_suffix(".json") if is_table and not raw else None
     _refuse_what_is_there(path, beside, force=force)
-    writer = WRITERS[path.suffix]()
+    for package in ("onnx", "onnxscript") if path.suffix == ".onnx" else ():
+        require(package, "onnx", "writing .onnx needs", instead="write .pt2")
     net = network(plan, single=single)
-    program = _of_one_input(net) if raw else Prepared(plan, net, prepares=not is_table).eval()
     nets = len(net.members) if isinstance(net, Ensemble) else 1
+    program: nn.Module = Prepared(plan, net, prepares=not is_table).eval()
+    if raw:
+        program = _OneInput(net).eval() if isinstance(net, Ensemble) else net
     details = details_of(plan, raw=raw, nets=nets)
     kind = details["input"]["dtype"]
     example = torch.zeros(2, *plan.preprocessing.shape, dtype=getattr(torch, kind))
@@ -118,7 +115,7 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     with _quietly(), torch.no_grad():
         expected = program(tried)
         try:
-            write, run_again = writer(program, example, details, text)
+            write, run_again = WRITERS[path.suffix](program, example, details, text)
         except Exception as error:  # of torch.export's many kinds, and whatever the network's own code raises
             raise ModelMismatch(
                 f"torch cannot export the network of {run} with any number of examples at a time: "
@@ -133,12 +130,11 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
         _put(path, write)
     also = ""
     if beside is not None:
-        _put(
-            beside,
-            lambda at: at.write_text(json.dumps(details, indent=1, ensure_ascii=False) + "\n", "utf-8"),
-        )
+        listing = json.dumps(details, indent=1, ensure_ascii=False) + "\n"
+        _put(beside, lambda file: file.write(listing.encode()))
         also = f", its columns in {beside}"
-    checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {_nearly(apart)}"
+    nearly = f"{apart:.0e} of the largest output from torch's" if apart else "the same as torch's"
+    checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {nearly}"
     averaged = f", the average of {nets} nets" if nets > 1 else ""
     return (
         f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}{averaged}, for any "
@@ -160,10 +156,6 @@ def _refuse_what_is_there(*places: Path | None, force: bool) -> None:
             raise InvalidArgument(
                 f"{written} is there already; name another file, or write over it with --force"
             )
-
-
-def _nearly(apart: float) -> str:
-    return "the same as torch's" if apart == 0 else f"{apart:.0e} of the largest output from torch's"
 
 
 def _in_words(side: Mapping[str, Any]) -> str:
@@ -207,44 +199,34 @@ def details_of(plan: Plan, *, raw: bool, nets: int = 1) -> dict[str, Any]:
 
 # A writer makes of (program, example, details, text) what writes the file, and what runs its content again, if
 # that can be tried here.
-Write = Callable[[Path], object]
+Write = Callable[[BinaryIO], object]
 Writer = Callable[
     [nn.Module, Tensor, Mapping[str, Any], str], tuple[Write, Callable[[Tensor], Tensor] | None]
 ]
 
 
-def _pt2() -> Writer:
-    def writer(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
-        exported = _exported(program, example)
-        module = exported.module()
-        return lambda at: torch.export.save(exported, at, extra_files={DETAILS: text}), module
-
-    return writer
+def _pt2(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
+    exported = _exported(program, example)
+    return lambda file: torch.export.save(exported, file, extra_files={DETAILS: text}), exported.module()
 
 
-def _onnx() -> Writer:
-    for package in ("onnx", "onnxscript"):
-        require(package, "onnx", "writing .onnx needs", instead="write .pt2")
-
-    def writer(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
-        made = torch.onnx.export(
-            _exported(program, example),
-            (example,),
-            dynamo=True,
-            verbose=False,
-            input_names=[details["input"]["name"]],
-            output_names=[details["output"]["name"]],
-        )
-        assert made is not None
-        _name_the_batch(made.model.graph)
-        made.model.metadata_props[KEY] = text
-        made.model.metadata_props["classes"] = json.dumps(details["classes"], ensure_ascii=False)
-        return lambda at: made.save(str(at), external_data=False), _with_onnxruntime(made)
-
-    return writer
+def _onnx(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
+    made = torch.onnx.export(
+        _exported(program, example),
+        (example,),
+        dynamo=True,
+        verbose=False,
+        input_names=[details["input"]["name"]],
+        output_names=[details["output"]["name"]],
+    )
+    assert made is not None
+    _name_the_batch(made.model.graph)
+    made.model.metadata_props[KEY] = text
+    made.model.metadata_props["classes"] = json.dumps(details["classes"], ensure_ascii=False)
+    return lambda file: file.write(made.model_proto.SerializeToString()), _with_onnxruntime(made)
 
 
-WRITERS: Mapping[str, Callable[[], Writer]] = {".pt2": _pt2, ".onnx": _onnx}
+WRITERS: Mapping[str, Writer] = {".pt2": _pt2, ".onnx": _onnx}
 
 
 def _name_the_batch(graph: Any) -> None:
@@ -282,29 +264,11 @@ def _with_onnxruntime(made: Any) -> Callable[[Tensor], Tensor] | None:
 def _put(path: Path, write: Write) -> None:
     """Whole or not at all."""
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        whole_file(path, write)
     except OSError as error:
         raise InvalidArgument(
             f"cannot write {path} ({error.strerror or error}); choose another place with --out"
         ) from error
-    os.close(number)
-    try:
-        write(Path(name))
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except OSError as error:
-        raise InvalidArgument(
-            f"cannot write {path} ({error.strerror or error}); choose another place with --out"
-        ) from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextmanager

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from gammatune.engine.ensemble import Ensemble
-from gammatune.errors import InvalidArgument, InvalidData, JournalError
+from gammatune.errors import InvalidArgument, InvalidData, JournalError, first_line
 from gammatune.files import net_file
 from gammatune.journal.history import WEIGHTS, replay
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
 from gammatune.pipeline.models import make_model
-from gammatune.supervised.weights import check_sums, first_line
+from gammatune.supervised.weights import check_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def network(plan: Plan, *, single: bool = False) -> nn.Module:
 
 def _made(plan: Plan, state: Mapping[str, Any], file: str) -> nn.Module:
     preparing = plan.preprocessing
-    model = make_model(plan.model, preparing.shape, preparing.outputs, 0, cardinalities_of(preparing))
+    model = make_model(plan.model, preparing.shape, preparing.outputs, 0, preparing.cardinalities)
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
@@ -102,11 +102,6 @@ def _weights_of_net(plan: Plan, net: int, checksum: str) -> Mapping[str, Any]:
         raise JournalError(f"{path} is not what the run wrote{instead}")
     state: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
-
-
-def cardinalities_of(preparing: Preprocessing | TablePreprocessing) -> tuple[int, ...]:
-    """How many codes each of the last columns of a table has; none of anything else."""
-    return preparing.cardinalities if isinstance(preparing, TablePreprocessing) else ()
 
 
 def load(run: str, *, single: bool = False) -> nn.Module:

@@ -82,8 +82,7 @@ class Options:
     image_size: int | None = of_data("Side of the squares that images in a folder become.")
 
     metric: str | None = of_goal(
-        "What counts: accuracy, auc, f1, balanced-accuracy, mcc, ...; mae, rmse, r2, mape, ... for a "
-        "regression."
+        "What counts: accuracy, auc, f1, balanced-accuracy, mcc, ...; mae, rmse, r2, mape, ... for a regression."
     )
     class_weights: str | None = of_goal("balanced: rare classes weigh as much as common ones.")
     objective: str | None = of_goal(

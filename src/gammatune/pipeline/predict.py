@@ -48,10 +48,8 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     Classification: a column `prediction` with the original labels and one column of probability a class.
     Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns
     of a table that were left out as identifiers, the names of images. Where the run averages several nets, a last
-    column `spread` says how far they are apart: of classes the share of the probability that the mean net places
-    otherwise than the average (0 all agree, near 1 none does); of a regression their standard deviation, in the
-    target's original unit, one column a target. single: ask the best of them alone. Where the file has targets too,
-    the sentence says how well they were met.
+    column `spread` says how far they are apart (`Ensemble.spread`), of a regression one a target, in its original
+    unit. single: ask the best of them alone. Where the file has targets too, it says how well they are met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """

@@ -113,8 +113,9 @@ def prepare(options: Options) -> Prepared:
 
 def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     """Options that go with other data than these."""
-    wrong = [] if table or _is_spreadsheet(options.data) else [n for n in FOR_TABLES if getattr(options, n)]
-    if wrong:
+    has_advice_of_its_own = options.data.lower().endswith(SPREADSHEETS)
+    wrong = [name for name in FOR_TABLES if getattr(options, name)]
+    if wrong and not table and not has_advice_of_its_own:
         raise InvalidArgument(
             f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), and "
             f"{options.data} is none"
@@ -142,10 +143,6 @@ def estimate(prepared: Prepared, options: Options) -> Mapping[str, float]:
     }
 
 
-def _is_spreadsheet(data: str) -> bool:
-    return data.lower().endswith(SPREADSHEETS)  # which has advice of its own
-
-
 # Data -----------------------------------------------------------------------------------------------------
 
 
@@ -167,8 +164,8 @@ def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
 def _split_table(options: Options, begun: Any, said: list[str]) -> Split:
     if begun is not None and begun.like is not None:
         raise InvalidArgument(
-            f"--model {options.model}: going on from an earlier run is for images and arrays; train on "
-            f"a table from scratch"
+            f"--model {options.model}: going on from an earlier run is for images and arrays; train on a table from "
+            "scratch"
         )
     kinds = kinds_given(options.column or (), options.drop or ())
     reading: dict[str, Any] = {
@@ -239,9 +236,8 @@ def _within(options: Options, epochs: int, net: nn.Module, split: Split, size: i
     possible = math.floor(SLACK * learning / (per_epoch * budget))
     if possible < 1:
         raise InvalidArgument(
-            f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} "
-            f"s: more than the time "
-            f"allows ({options.time:g} s); give more, or fewer examples with --limit"
+            f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} s: more than the "
+            f"time allows ({options.time:g} s); give more, or fewer examples with --limit"
         )
     if possible < epochs:
         said.append(f"The time allows {possible} of these epochs, at {per_epoch:.2g} s each.")

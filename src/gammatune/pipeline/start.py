@@ -10,7 +10,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.journal.history import FILE, WEIGHTS
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
-from gammatune.pipeline.load import Plan, cardinalities_of, plan_of, weights_of
+from gammatune.pipeline.load import Plan, plan_of, weights_of
 from gammatune.pipeline.models import MODELS, make_model
 from gammatune.pipeline.models.check import check_output
 from gammatune.supervised.weights import load_weights
@@ -49,11 +49,9 @@ class Beginning:
 
         Raises every error of `make_model` and of `load_weights`, JournalError where the earlier run has no weights.
         """
-        codes = cardinalities_of(preprocessing)
-        net = make_model(self.model, preprocessing.shape, preprocessing.outputs, seed, codes)
-        check_output(
-            net, preprocessing.shape, preprocessing.outputs
-        )  # makes the parameters of lazy layers, too
+        shape, outputs = preprocessing.shape, preprocessing.outputs
+        net = make_model(self.model, shape, outputs, seed, preprocessing.cardinalities)
+        check_output(net, shape, outputs)  # makes the parameters of lazy layers, too
         if self.run is not None:
             like = self.run.preprocessing
             other = like.classes != preprocessing.classes or like.target_mean != preprocessing.target_mean

@@ -71,8 +71,18 @@ def _improvement(acquisition: str, xi: float) -> "Acquisition":
     return expected_improvement(xi) if acquisition == "ei" else probability_of_improvement(xi)
 
 
-def _improving(surrogate: Callable[[], "Callable[[Dataset], Surrogate]"], default_xi: float) -> Factory:
-    """A search by PI or EI. surrogate: imports the surrogate, when it is first needed."""
+def _surrogate(name: Literal["gamma", "gaussian", "gaussian-quadrature"]) -> "Callable[[Dataset], Surrogate]":
+    if name == "gamma":
+        from gammatune.surrogate.gamma import GammaProcess
+
+        return GammaProcess
+    from gammatune.surrogate.gp import QuadratureGP, fit
+
+    return fit if name == "gaussian" else QuadratureGP
+
+
+def _improving(surrogate: Literal["gamma", "gaussian", "gaussian-quadrature"], default_xi: float) -> Factory:
+    """A search by PI or EI."""
 
     def make(
         space: Space,
@@ -82,27 +92,9 @@ def _improving(surrogate: Callable[[], "Callable[[Dataset], Surrogate]"], defaul
         acquisition: Literal["ei", "pi"] = "ei",
         xi: float = default_xi,
     ) -> Sampler:
-        return _bayes(space, rng, surrogate(), _improvement(acquisition, xi), initial)
+        return _bayes(space, rng, _surrogate(surrogate), _improvement(acquisition, xi), initial)
 
     return make
-
-
-def _fitted_gp() -> "Callable[[Dataset], Surrogate]":
-    from gammatune.surrogate.gp import fit
-
-    return fit
-
-
-def _quadrature_gp() -> "Callable[[Dataset], Surrogate]":
-    from gammatune.surrogate.gp import QuadratureGP
-
-    return QuadratureGP
-
-
-def _gamma_process() -> "Callable[[Dataset], Surrogate]":
-    from gammatune.surrogate.gamma import GammaProcess
-
-    return GammaProcess
 
 
 def _plugin(reading: Literal["a", "b"]) -> Factory:
@@ -117,7 +109,7 @@ def _plugin(reading: Literal["a", "b"]) -> Factory:
         from gammatune.samplers.thesis_gamma import plugin_improvement
 
         _check_option("variance", variance, ("mean", "variance"))
-        return _bayes(space, rng, _fitted_gp(), plugin_improvement(reading, variance, xi), initial)
+        return _bayes(space, rng, _surrogate("gaussian"), plugin_improvement(reading, variance, xi), initial)
 
     return make
 
@@ -132,11 +124,11 @@ SamplerName: TypeAlias = Literal[
 ]  # fmt: skip
 SAMPLERS: Mapping[str, Factory] = MappingProxyType(
     {
-        "gamma": _improving(_gamma_process, 0.0),  # the default: Gamma process, Student-t EI
+        "gamma": _improving("gamma", 0.0),  # the default: Gamma process, Student-t EI
         # the thesis's Gaussian search: fitted GP, EI with xi = 0.01
-        "gaussian": _improving(_fitted_gp, 0.01),
+        "gaussian": _improving("gaussian", 0.01),
         # ablation: the Gamma process without its Gamma
-        "gaussian-quadrature": _improving(_quadrature_gp, 0.0),
+        "gaussian-quadrature": _improving("gaussian-quadrature", 0.0),
         "gamma-plugin-a": _plugin("a"),  # the thesis's Gamma search, two readings
         "gamma-plugin-b": _plugin("b"),
         "grid": _grid,

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from gammatune.errors import InvalidArgument
 from gammatune.records import Observation, Values, Verdict
 from gammatune.samplers.history import History
 from gammatune.samplers.sampler import Sampler
@@ -49,34 +48,6 @@ class Distinct:
 
     def recommend(self) -> Values | None:
         return self.inner.recommend()
-
-
-class First:
-    """The first `count` proposals from `opening`, the rest from `then`; both learn from all.
-
-    Either may propose what the other did: wrap the whole in `Distinct`. Once `then` has begun, it recommends.
-    """
-
-    def __init__(self, count: int, opening: Sampler, then: Sampler) -> None:
-        if count < 0:
-            raise InvalidArgument(f"count is a number of proposals, 0 or more, got {count}")
-        self._left, self._opening, self._then = count, opening, then
-
-    def ask(self) -> Values | None:
-        if self._left > 0:
-            self._left -= 1
-            values = self._opening.ask()
-            if values is not None:
-                return values
-            self._left = 0
-        return self._then.ask()
-
-    def tell(self, observation: Observation) -> None:
-        self._opening.tell(observation)
-        self._then.tell(observation)
-
-    def recommend(self) -> Values | None:
-        return (self._opening if self._left > 0 else self._then).recommend()
 
 
 class Fallback:

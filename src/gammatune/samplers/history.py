@@ -62,9 +62,5 @@ class History:
 
     def best(self) -> Values | None:
         """The candidate of the highest single score, the earliest among equals; None before any score."""
-        scores = [
-            (observation.score, -i)
-            for i, observation in enumerate(self.told)
-            if observation.score is not None
-        ]
-        return self.told[-max(scores)[1]].values if scores else None
+        scores = [observation.score for observation in self.scored if observation.score is not None]
+        return self.scored[scores.index(max(scores))].values if scores else None

@@ -13,11 +13,7 @@ How a dimension fills its columns:
 """
 
 from gammatune.space.dimensions import BATCH_SIZE as BATCH_SIZE
-from gammatune.space.dimensions import DIGITS as DIGITS
-from gammatune.space.dimensions import LARGEST_INT as LARGEST_INT
 from gammatune.space.dimensions import OPTIMIZER as OPTIMIZER
-from gammatune.space.dimensions import SLACK as SLACK
-from gammatune.space.dimensions import SMALLEST_LOG as SMALLEST_LOG
 from gammatune.space.dimensions import Array as Array
 from gammatune.space.dimensions import Choice as Choice
 from gammatune.space.dimensions import Dimension as Dimension

@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ class Float:
     Raises InvalidSpace otherwise.
     """
 
+    size: ClassVar[float] = math.inf
+    columns: ClassVar[int] = 1
+
     low: float
     high: float
     log: bool = False
@@ -59,14 +62,6 @@ class Float:
                 f"a logarithmic range must start above 0 (at {SMALLEST_LOG:g} or more), "
                 f"got low={self.low}; write a positive low, for example 1e-6, or leave log out"
             )
-
-    @property
-    def size(self) -> float:
-        return math.inf
-
-    @property
-    def columns(self) -> int:
-        return 1
 
     def contains(self, value: object) -> bool:
         if not is_number(value):
@@ -120,6 +115,8 @@ class Int:
     low, high: integers within +-2^53, low < high; with log, low >= 1. Raises InvalidSpace otherwise.
     """
 
+    columns: ClassVar[int] = 1
+
     low: int
     high: int
     log: bool = False
@@ -140,10 +137,6 @@ class Int:
     @property
     def size(self) -> float:
         return self.high - self.low + 1
-
-    @property
-    def columns(self) -> int:
-        return 1
 
     @property
     def _line(self) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 
 from gammatune.engine.batches import Loader, LoaderFactory, LossFunction
 from gammatune.engine.forks.sharding import is_spread
-from gammatune.engine.forks.snapshot import refuse_without_numbers
 from gammatune.engine.forks.streams import StreamStates
+from gammatune.engine.forks.tensors import refuse_without_numbers
 from gammatune.engine.ranks import Ranks
 from gammatune.errors import InvalidArgument
 from gammatune.journal.writer import Echo, Journal

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch, require
+from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch, first_line, require
 
 # Where checkpoints keep the weights: torch's tutorials, Lightning, and the training scripts of torchvision and timm.
 NESTS = ("state_dict", "model_state_dict", "model", "network", "net")
@@ -121,10 +121,6 @@ def check_sums(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             if (wrong := archive.testzip()) is not None:
                 raise ValueError(f"{wrong!r:.60} is not what was written")
-
-
-def first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(":")[:200] if str(error) else type(error).__name__
 
 
 def _read_safetensors(path: Path) -> Mapping[str, object]:

@@ -88,9 +88,7 @@ class GammaProcess:
 
     def posterior(self, Z: Array) -> Mixture:
         """f at the candidates Z (q, d)."""
-        c, half = self._project(Z)
-        bracket = 1 + self.theta.v0 - np.sum(half**2, axis=1)
-        return self._mixture(self._location(c) + self.data.centre, bracket)  # (7)
+        return self.predictive(Z, noise=0.0)
 
     def predictive(self, Z: Array, noise: float = 1.0) -> Mixture:
         """A new score at the candidates Z (q, d), measured with relative noise w = `noise`."""

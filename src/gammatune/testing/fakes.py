@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 
 from gammatune.cost import Meter
 from gammatune.errors import DamagedCheckpoint
-from gammatune.files import net_file
+from gammatune.files import net_file, whole_file
 from gammatune.metrics.objectives import Objective
 from gammatune.records import Metrics, Outcome, Values
 from gammatune.tuning.executor import Task, train
@@ -112,9 +111,7 @@ class FakeTraining:
     def save(self, fork: str, path: Path) -> str:
         self.calls.append(f"save {fork}")
         content = self._content(fork)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(content)
-        os.replace(part, path)
+        whole_file(path, lambda file: file.write(content))
         return hashlib.sha256(content).hexdigest()
 
     def load(self, path: Path, checksum: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from gammatune import plugins
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import Forkable
-from gammatune.errors import InvalidArgument, InvalidSpace
+from gammatune.errors import InvalidArgument, InvalidSpace, whole
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, Objective, make_objective
@@ -23,7 +23,7 @@ from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space, parse
-from gammatune.tuning.options import Running, SamplerFactory, Search, positive, whole
+from gammatune.tuning.options import Running, SamplerFactory, Search, positive
 
 OPEN = 10**6  # epochs, where only the time is limited
 FEW_DECADES = (

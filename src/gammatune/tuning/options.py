@@ -6,13 +6,12 @@ those of the record.
 
 import difflib
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from gammatune.engine.trainable import TAPE_BYTES, Where
-from gammatune.errors import InvalidArgument
+from gammatune.errors import InvalidArgument, whole
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective, ObjectiveName
 from gammatune.plugins import Plugin
@@ -153,16 +152,6 @@ def with_options(call: str, given: Mapping[str, Any], *records: Any) -> tuple[An
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{meant}")
     return tuple(completed)
-
-
-def whole(value: Any, name: str, *, least: int) -> int:
-    try:
-        number = operator.index(value)  # an int, or NumPy's
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise InvalidArgument(f"{name}={value!r}: give a whole number of {least} or more")
-    return number
 
 
 def positive(value: Any, name: str) -> float:

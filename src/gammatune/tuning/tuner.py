@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gammatune.cost import Cost
 from gammatune.course import Schedule
 from gammatune.engine.trainable import Advises, Forkable, Joinable
-from gammatune.errors import AllDiverged, InvalidArgument, RankFailed
+from gammatune.errors import AllDiverged, InvalidArgument, RankFailed, whole
 from gammatune.journal.events import Event, end_event
 from gammatune.journal.history import Story
 from gammatune.metrics.objectives import Objective
@@ -38,7 +38,7 @@ from gammatune.tuning.begin import begin
 from gammatune.tuning.driver import Driver
 from gammatune.tuning.faults import advise
 from gammatune.tuning.job import job_for
-from gammatune.tuning.options import Running, Search, whole, with_options
+from gammatune.tuning.options import Running, Search, with_options
 from gammatune.tuning.other_ranks import OtherRanks
 from gammatune.tuning.rank_zero import agreed
 from gammatune.tuning.result import Result

@@ -7,8 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from gammatune.engine.doctor.findings import Finding, can_be_handed_in, counted, finding_of
-from gammatune.engine.doctor.object_graph import ATOMS, Leaf, Node, Survey, digest_of, is_users_own
+from gammatune.engine.doctor.object_graph import Leaf, Node, Survey, digest_of
+from gammatune.engine.doctor.ownership import is_users_own
 from gammatune.engine.doctor.subject import Subject
+from gammatune.engine.doctor.things import ATOMS
 from gammatune.engine.forks.streams import Stream, StreamStates
 
 SHOWN = 3  # places that are named one by one
@@ -108,18 +110,16 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + more
 
 
-def _is_of_optimizer(name: str) -> bool:
-    """Whether a part of a trace is, by what it is called there."""
-    return name.partition(" in ")[2].startswith("optimizer")
-
-
 def _compared(steps: Sequence[StepDone], state: Mapping[str, Any], survey: Survey) -> tuple[str, ...]:
     """What a trace holds, in words."""
 
     def count(what: str, start: str) -> str:
         return counted(sum(name.startswith(start) for name in state), what)
 
-    slots = [held for name, held in state.items() if _is_of_optimizer(name) and isinstance(held, Tensor)]
+    of_optimizers = [
+        held for name, held in state.items() if name.partition(" in ")[2].startswith("optimizer")
+    ]
+    slots = [held for held in of_optimizers if isinstance(held, Tensor)]
     streams = [node for node in survey.nodes if isinstance(node.value, Stream)]
     everywhere = 3 + len(StreamStates([], cuda=True).export()["cuda"])  # Python, NumPy, torch; CUDA's
     losses = sum(step.loss is not None for step in steps)

@@ -29,7 +29,7 @@ from gammatune.engine.doctor.findings import Diagnosis, Finding, counted, refuse
 from gammatune.engine.doctor.object_graph import Held, Survey, digest_of
 from gammatune.engine.doctor.subject import Step, Subject
 from gammatune.engine.loop import TorchLoop
-from gammatune.errors import ConflictingControl, GammatuneError, InvalidArgument, NotRestorable
+from gammatune.errors import ConflictingControl, GammatuneError, InvalidArgument, NotRestorable, whole
 
 __all__ = ["Diagnosis", "Finding", "doctor"]
 
@@ -59,10 +59,8 @@ def doctor(
     code says goes through, with a note. Memory: one copy of all numbers that can be reached, and one more fork.
     Raises InvalidArgument where something else was given than is asked for.
     """
-    if not isinstance(steps, int) or steps < 1:
-        raise InvalidArgument(f"steps={steps!r}: give a whole number from 1 on")
     subject = Subject(model, optimizer, loader, step, state, loss_fn, evaluate)
-    return _Examination(subject, steps).diagnosis()
+    return _Examination(subject, whole(steps, "steps", least=1)).diagnosis()
 
 
 class _Examination:

@@ -18,11 +18,11 @@ from gammatune.engine.doctor.things import (
     globals_used,
     is_entered,
     is_filled,
-    slots_of,
     tables_of,
 )
 from gammatune.engine.forks.streams import Stream, set_state, state_of
 from gammatune.engine.forks.transfer import overlaps
+from gammatune.engine.weight import slots_in, slots_of
 
 
 def keeper_of(value: Any) -> Callable[[], None] | None:
@@ -142,7 +142,7 @@ def _refilling(
 def _attribute_keeper(owner: Any) -> Callable[[], None] | None:
     if not is_entered(owner):
         return None
-    slots = {name: getattr(owner, name) for name in slots_of(type(owner)) if hasattr(owner, name)}
+    slots = slots_in(owner)
 
     def put_slots_back() -> None:
         for name in slots_of(type(owner)):

@@ -26,11 +26,9 @@ from torch import Tensor
 
 from gammatune.engine.doctor.contents import feed, new_hash, shown
 from gammatune.engine.doctor.keepers import keeper_of
-from gammatune.engine.doctor.ownership import is_of_python, is_users_own
+from gammatune.engine.doctor.ownership import is_of_python
 from gammatune.engine.doctor.things import ALIKE, ATOMS, parts_of
 from gammatune.engine.forks.streams import StreamStates
-
-__all__ = ["ATOMS", "DATA", "Held", "Leaf", "Node", "Survey", "digest_of", "is_users_own"]
 
 DATA = "loader"  # the root under which data lie
 LARGE = 2**26  # bytes: larger data are neither compared nor copied (guess: a fifteenth of a second each time)

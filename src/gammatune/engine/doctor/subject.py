@@ -14,6 +14,7 @@ from gammatune.engine.doctor.object_graph import digest_of
 from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
 from gammatune.engine.loop import TorchLoop
 from gammatune.engine.modes import has_mode
+from gammatune.engine.parts import listed
 from gammatune.errors import InvalidArgument
 
 Step = Callable[[Any], Any]
@@ -39,8 +40,8 @@ class Subject:
                 f"loader= takes an iterable that can be passed over again, such as a DataLoader, not "
                 f"{type(loader).__name__}"
             )
-        self.models = _checked_list(model, nn.Module, "model")
-        self.optimizers = _checked_list(optimizer, Optimizer, "optimizer")
+        self.models = listed(model, nn.Module, "model")
+        self.optimizers = listed(optimizer, Optimizer, "optimizer")
         self.loader = loader
         self.state = list(state)
         if isinstance(loss_fn, nn.Module) and not any(loss_fn is item for item in state):
@@ -149,13 +150,3 @@ def _step_of(
 
 def _numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
     return {name: items[0]} if len(items) == 1 else {f"{name}[{n}]": item for n, item in enumerate(items)}
-
-
-def _checked_list(given: Any, kind: type, name: str) -> list[Any]:
-    items = list(given) if isinstance(given, (list, tuple)) else [given]
-    if not items or not all(isinstance(item, kind) for item in items):
-        got = type(next((item for item in items if not isinstance(item, kind)), given)).__name__
-        raise InvalidArgument(
-            f"{name}= takes a {kind.__module__}.{kind.__name__} or a list of them, not {got}"
-        )
-    return items

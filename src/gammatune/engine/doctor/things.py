@@ -19,6 +19,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from gammatune.engine.doctor.ownership import is_of_python, is_shut, is_users_own
 from gammatune.engine.forks.streams import Stream
+from gammatune.engine.weight import slots_in
 
 LONG = 10_000  # items: a longer container holds data, and is compared item by item but not entered (guess)
 
@@ -127,8 +128,7 @@ def _parts_of_class(owner: type) -> list[Part]:
 def _attributes(value: Any) -> list[Part]:
     if not is_entered(value):
         return []
-    slots = {name: getattr(value, name) for name in slots_of(type(value)) if hasattr(value, name)}
-    found = {**slots, **getattr(value, "__dict__", {})}
+    found = {**slots_in(value), **getattr(value, "__dict__", {})}
     classes = [c for c in type(value).__mro__ if is_users_own(c.__module__)]
     own = [
         Part(f".{name}", item)
@@ -180,19 +180,6 @@ def class_data(owner: type) -> dict[str, Any]:
         for name, item in vars(owner).items()
         if not isinstance(item, (*shut, types.GetSetDescriptorType)) and not name.startswith("__")
     }
-
-
-def slots_of(kind: type) -> tuple[str, ...]:
-    """Attributes that are not in `__dict__`."""
-    found: list[str] = []
-    for owner in kind.__mro__:
-        slots = vars(owner).get("__slots__", ())
-        names = (slots,) if isinstance(slots, str) else tuple(slots)
-        found += [
-            f"_{owner.__name__.lstrip('_')}{n}" if n.startswith("__") and not n.endswith("__") else n
-            for n in names
-        ]
-    return tuple(name for name in found if name not in ("__dict__", "__weakref__"))
 
 
 def globals_used(function: types.FunctionType) -> list[tuple[dict[str, Any], str, str]]:

@@ -25,13 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gammatune.errors import DamagedCheckpoint, NotRestorable
+from gammatune.errors import DamagedCheckpoint, NotRestorable, first_line
 from gammatune.files import whole_file
 
 Node: TypeAlias = Any  # what JSON can say
 
 FORMAT = 1
-CHUNK = 2**20  # bytes hashed at a time
 SMALL = 2**63  # longer whole numbers are written in hexadecimal: Python limits how long a decimal one may be
 
 SEQUENCES: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozenset"}
@@ -83,7 +82,7 @@ def read(path: Path, checksum: str) -> Any:
     except FileNotFoundError:
         raise DamagedCheckpoint(f"the checkpoint {path.name} is missing") from None
     with file:
-        if _sha256(file) != checksum:
+        if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
             raise DamagedCheckpoint(
                 f"the checkpoint {path.name} is not what was written: its checksum differs from the one noted"
             )
@@ -96,8 +95,9 @@ def read(path: Path, checksum: str) -> Any:
         except (OSError, MemoryError):
             raise
         except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DamagedCheckpoint(f"the checkpoint {path.name} cannot be read: {first}") from error
+            raise DamagedCheckpoint(
+                f"the checkpoint {path.name} cannot be read: {first_line(error)}"
+            ) from error
 
 
 def digest(tree: Any) -> str:
@@ -154,13 +154,6 @@ class _Hashing:
         if self._error is not None:
             raise self._error
         return self._sha.hexdigest()
-
-
-def _sha256(file: BinaryIO) -> str:
-    sha = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        sha.update(chunk)
-    return sha.hexdigest()
 
 
 # To JSON and tensors, and back --------------------------------------------------------------------------------

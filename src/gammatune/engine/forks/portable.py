@@ -11,8 +11,7 @@ from torch import Tensor
 
 from gammatune.engine.forks import archive
 from gammatune.engine.forks.states import Attributes, ModuleState, OptimizerState, ParameterStates, States
-from gammatune.engine.forks.transfer import AS_IT_WAS, Inbound, Outbound, first_difference, mapped
-from gammatune.errors import InvalidArgument
+from gammatune.engine.forks.transfer import Inbound, Outbound, first_difference, mapped, unlike
 
 
 def export(states: States, outbound: Outbound) -> dict[str, Any]:
@@ -33,15 +32,11 @@ def adopt(states: States, saved: Mapping[str, Any], inbound: Inbound) -> None:
     here = {names[id(m.module)]: m for m in states.modules}
     for name, there in saved["modules"].items():
         if name not in here:
-            raise InvalidArgument(
-                f"the checkpoint has {_part(name)}, a {there['class']}, and this model has not; {AS_IT_WAS}"
-            )
+            raise unlike(f"the checkpoint has {_part(name)}, a {there['class']}, and this model has not")
         _bind_module(here[name], there, name, names, inbound)
     if (name := first_difference(saved["modules"], here)) is not None:
         kind = type(here[name].module).__name__
-        raise InvalidArgument(
-            f"this model has {_part(name)}, a {kind}, and the checkpoint has not; {AS_IT_WAS}"
-        )
+        raise unlike(f"this model has {_part(name)}, a {kind}, and the checkpoint has not")
     refuse_others(
         [each["class"] for each in saved["optimizers"]],
         [type(each.optimizer).__qualname__ for each in states.optimizers],
@@ -57,9 +52,8 @@ def adopt(states: States, saved: Mapping[str, Any], inbound: Inbound) -> None:
 
 def refuse_others(there: Sequence[str], here: Sequence[str], what: str) -> None:
     if list(there) != list(here):
-        raise InvalidArgument(
-            f"the checkpoint has {what} ({', '.join(there) or 'none'}), this training ({', '.join(here) or 'none'}); "
-            f"{AS_IT_WAS}"
+        raise unlike(
+            f"the checkpoint has {what} ({', '.join(there) or 'none'}), this training ({', '.join(here) or 'none'})"
         )
 
 
@@ -105,9 +99,7 @@ def _bind_loose(states: ParameterStates, saved: Sequence[Mapping[str, Any]], inb
     """Say which parameter that no module has takes which numbers."""
     if len(saved) != len(states.kept):
         there, here = len(saved), len(states.kept)
-        raise InvalidArgument(
-            f"the checkpoint has {there} trained parameters outside the model, this training {here}; {AS_IT_WAS}"
-        )
+        raise unlike(f"the checkpoint has {there} trained parameters outside the model, this training {here}")
     for index, (numbers, (parameter, _, _)) in enumerate(zip(saved, states.kept, strict=True)):
         inbound.parameter(numbers["numbers"], parameter, f"parameter {index} outside the model")
 
@@ -146,15 +138,11 @@ def _bind_module(
     """Say which parameter takes which numbers, where this module is what that one was."""
     kind = type(state.module).__qualname__
     if saved["class"] != kind:
-        raise InvalidArgument(
-            f"the checkpoint has {_part(name)}, a {saved['class']}, this model a {kind}; {AS_IT_WAS}"
-        )
+        raise unlike(f"the checkpoint has {_part(name)}, a {saved['class']}, this model a {kind}")
     here = {key: parameter for key, parameter in state.links.items() if parameter is not None}
     if (key := first_difference(dict.fromkeys(saved["links"]), here)) is not None:
         owners = ("this model", "the checkpoint") if key in here else ("the checkpoint", "this model")
-        raise InvalidArgument(
-            f"{owners[0]} has a parameter {_joined(name, key)}, and {owners[1]} has not; {AS_IT_WAS}"
-        )
+        raise unlike(f"{owners[0]} has a parameter {_joined(name, key)}, and {owners[1]} has not")
     for key, child in state.children.items():
         there, ours = saved["children"].get(key), None if child is None else names[id(child)]
         own = _joined(name, key)
@@ -165,7 +153,7 @@ def _bind_module(
             if there != own
             else (ours, "this model", "the checkpoint")
         )
-        raise InvalidArgument(f"{own} and {other} are one module in {one} and two in {two}; {AS_IT_WAS}")
+        raise unlike(f"{own} and {other} are one module in {one} and two in {two}")
     by_name = dict(zip(saved["links"], saved["parameters"], strict=True))
     for key, parameter in here.items():
         inbound.parameter(by_name[key]["numbers"], parameter, _joined(name, key))
@@ -209,17 +197,14 @@ def _adopt_optimizer(of: OptimizerState, saved: Mapping[str, Any], inbound: Inbo
     name, state = type(of.optimizer).__name__, of.optimizer.state
     sizes = [len(group["params"]) for group in saved["groups"]]
     if sizes != (here := [len(params) for _, params, _ in of.groups]):
-        raise InvalidArgument(
-            f"{name} has {_groups(sizes)} in the checkpoint and {_groups(here)} here; {AS_IT_WAS}"
-        )
+        raise unlike(f"{name} has {_groups(sizes)} in the checkpoint and {_groups(here)} here")
     adopted = []
     for index, (there, (group, params, held)) in enumerate(zip(saved["groups"], of.groups, strict=True)):
         for place, (numbers, parameter) in enumerate(zip(there["params"], params, strict=True)):
             if not inbound.is_for(numbers, parameter):
                 theirs, ours = inbound.name(inbound.known(numbers)), inbound.name(parameter)
-                raise InvalidArgument(
-                    f"parameter {place} of group {index} of {name} is {theirs} in the checkpoint and {ours} "
-                    f"here; {AS_IT_WAS}"
+                raise unlike(
+                    f"parameter {place} of group {index} of {name} is {theirs} in the checkpoint and {ours} here"
                 )
         adopted.append((group, params, inbound.held(there["options"], held)))
     of.groups = adopted
@@ -227,9 +212,7 @@ def _adopt_optimizer(of: OptimizerState, saved: Mapping[str, Any], inbound: Inbo
     for key, entry in saved["state"]:
         own = inbound.known(key) if isinstance(key, Tensor) else key
         if own is None:
-            raise InvalidArgument(
-                f"{name} has state in the checkpoint for a parameter that is not here; {AS_IT_WAS}"
-            )
+            raise unlike(f"{name} has state in the checkpoint for a parameter that is not here")
         of.state[own] = inbound.held(entry, state.get(own))
     _adopt_attributes(of.attributes, saved["attributes"], inbound)
 

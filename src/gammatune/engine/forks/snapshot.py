@@ -30,21 +30,22 @@ from gammatune.engine.forks import archive, portable
 from gammatune.engine.forks.sharding import is_spread, settle
 from gammatune.engine.forks.states import States
 from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
-from gammatune.engine.forks.tensors import Tensors, refuse_without_numbers
+from gammatune.engine.forks.tensors import Tensors
 from gammatune.engine.forks.transfer import Inbound, Outbound, mapped
 from gammatune.errors import NotRestorable
 
-__all__ = ["Snapshot", "refuse_without_numbers"]
-
 
 class Snapshot:
-    """One fork of a training. Capturing again reuses its buffers. host: these are in the CPU's memory."""
+    """One fork of a training. Capturing again reuses its buffers. host: these are in the CPU's memory.
+
+    streams: as they stood at the fork; one that is first met later, and not drawn from in between, is added.
+    """
 
     def __init__(self, *, host: bool = False) -> None:
         self._tensors = Tensors(host=host)
         self._states = States([], [], self._tensors)
         self._extras: list[tuple[Any, Any]] = []
-        self._streams = StreamStates([])
+        self.streams = StreamStates([])
 
     def capture(
         self,
@@ -61,33 +62,21 @@ class Snapshot:
         extra_states = [(extra, copy.deepcopy(extra.state_dict())) for extra in extras]
         stream_states = StreamStates([*streams, *states.found.streams], cuda=True)
         tensors.copy()
-        self._states, self._extras, self._streams = states, extra_states, stream_states
-
-    def add_stream(self, stream: Stream, state: Any = None) -> None:
-        """A stream first met after this fork was captured, and not drawn from in between (or its state then)."""
-        self._streams.add(stream, state)
-
-    def knows(self, stream: Stream) -> bool:
-        """Whether a stream is one of those that go back with this fork."""
-        return self._streams.knows(stream)
-
-    def state_of(self, stream: Stream) -> Any:
-        """The state a stream had at the fork."""
-        return self._streams.kept(stream)
+        self._states, self._extras, self.streams = states, extra_states, stream_states
 
     def restore(self) -> None:
-        self._states.settle()
+        settle(self._states.roots)
         self._states.link()
         self._tensors.put_back()
         for extra, state_dict in self._extras:
             extra.load_state_dict(copy.deepcopy(state_dict))
-        self._streams.restore()
+        self.streams.restore()
 
     def export(self, streams: Sequence[Stream]) -> dict[str, Any]:
         """The fork as a tree that another process can read.
 
         Its tensors are the fork's own, until it is captured again. streams: of those handed to `capture`, the ones
-        that are known by their position here; who knows the others asks `state_of`.
+        that are known by their position here; who knows the others asks `streams`.
         Raises NotRestorable where the training keeps what a file cannot hold.
         """
         if any(is_spread(tensor) for tensor, _, _ in self._tensors.captured()):
@@ -103,7 +92,7 @@ class Snapshot:
         return {
             **portable.export(self._states, outbound),
             "extras": extras,
-            "streams": self._streams.export([*streams, *found]),
+            "streams": self.streams.export([*streams, *found]),
             "kinds": [kind_of(stream) for stream in (*streams, *found)],
             "tensors": outbound.table,
         }
@@ -134,7 +123,7 @@ class Snapshot:
         ]
         own = [*streams, *fork._states.found.streams]
         portable.refuse_others(saved["kinds"], [kind_of(stream) for stream in own], "random generators")
-        fork._streams = StreamStates.adopt(saved["streams"], own)
+        fork.streams = StreamStates.adopt(saved["streams"], own)
         return fork
 
     @property

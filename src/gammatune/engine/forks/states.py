@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gammatune.engine.forks.sharding import settle
 from gammatune.engine.forks.streams import Stream
 from gammatune.engine.forks.tensors import (
     PLAIN,
@@ -45,9 +44,6 @@ class States:
         self.optimizers += [OptimizerState(optimizer, tensors, found) for optimizer in inner]
         loose = [p for o in (*optimizers, *inner) for group in o.param_groups for p in group["params"]]
         self.loose = ParameterStates([p for p in loose if id(p) not in found.parameters], tensors)
-
-    def settle(self) -> None:
-        settle(self.roots)
 
     def link(self) -> None:
         for module in self.modules:

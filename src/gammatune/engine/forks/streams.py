@@ -103,25 +103,19 @@ def kind_of(stream: Stream) -> str:
 
 def state_of(stream: Stream) -> Any:
     """Where a stream stands, as plain values."""
-    if isinstance(stream, torch.Generator):
-        return stream.get_state()
     if isinstance(stream, np.random.Generator):
         return copy.deepcopy(stream.bit_generator.state)
-    if isinstance(stream, np.random.RandomState):
-        return stream.get_state()
-    return stream.getstate()
+    return stream.getstate() if isinstance(stream, random.Random) else stream.get_state()
 
 
 def set_state(stream: Stream, state: Any) -> None:
     """Put a stream where it was when `state` was taken."""
-    if isinstance(stream, torch.Generator):
-        stream.set_state(state)
-    elif isinstance(stream, np.random.Generator):
+    if isinstance(stream, np.random.Generator):
         stream.bit_generator.state = copy.deepcopy(state)
-    elif isinstance(stream, np.random.RandomState):
-        stream.set_state(state)
-    else:
+    elif isinstance(stream, random.Random):
         stream.setstate(state)
+    else:
+        stream.set_state(state)
 
 
 def reseed(

@@ -87,21 +87,17 @@ class Inbound:
         """The parameter that is to take these numbers. Raises InvalidArgument where it cannot be the same."""
         if numbers.shape != live.shape:
             there, here = _shape(numbers), _shape(live)
-            raise InvalidArgument(f"the checkpoint has {name} of {there}, this model has {here}; {AS_IT_WAS}")
+            raise unlike(f"the checkpoint has {name} of {there}, this model has {here}")
         if numbers.dtype != live.dtype:
-            raise InvalidArgument(
-                f"the checkpoint has {name} in {_dtype(numbers)}, this model in {_dtype(live)}; {AS_IT_WAS}"
-            )
+            raise unlike(f"the checkpoint has {name} in {_dtype(numbers)}, this model in {_dtype(live)}")
         other = self._tensors.get(id(numbers))
         if other is not None and other is not live:
-            raise InvalidArgument(
-                f"{name} and {self._names[id(other)]} are one parameter in the checkpoint and two in this model; "
-                f"{AS_IT_WAS}"
+            raise unlike(
+                f"{name} and {self._names[id(other)]} are one parameter in the checkpoint and two in this model"
             )
         if self._takers.get(id(live), numbers) is not numbers:
-            raise InvalidArgument(
-                f"{name} and {self._names[id(live)]} are two parameters in the checkpoint and one in this model; "
-                f"{AS_IT_WAS}"
+            raise unlike(
+                f"{name} and {self._names[id(live)]} are two parameters in the checkpoint and one in this model"
             )
         self._names.setdefault(id(live), name)
         if other is None:
@@ -216,7 +212,9 @@ class Inbound:
         return tensor
 
 
-AS_IT_WAS = "build everything as it was when the run began, or begin another run"
+def unlike(said: str) -> InvalidArgument:
+    """Of a training that is not made as the one in the checkpoint was."""
+    return InvalidArgument(f"{said}; build everything as it was when the run began, or begin another run")
 
 
 def overlaps(tensor: Tensor) -> bool:
@@ -224,17 +222,17 @@ def overlaps(tensor: Tensor) -> bool:
     return tensor.layout == torch.strided and 0 in tensor.stride() and tensor.numel() > 1
 
 
-def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A tree with every tensor in it changed."""
+def mapped(value: Any, change: Callable[[Tensor], Tensor], other: Callable[[Any], Any] = lambda v: v) -> Any:
+    """A tree with every tensor in it changed, and by `other` what is neither a tensor nor a plain container."""
     if isinstance(value, Tensor):
         return change(value)
     if type(value) in (dict, OrderedDict):
-        return type(value)((key, mapped(item, change)) for key, item in value.items())
+        return type(value)((key, mapped(item, change, other)) for key, item in value.items())
     if type(value) in (list, tuple):
-        return type(value)([mapped(item, change) for item in value])
+        return type(value)([mapped(item, change, other) for item in value])
     if type(value) is deque:
-        return deque((mapped(item, change) for item in value), value.maxlen)
-    return value
+        return deque((mapped(item, change, other) for item in value), value.maxlen)
+    return other(value)
 
 
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:

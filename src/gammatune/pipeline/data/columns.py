@@ -86,7 +86,8 @@ def tell(name: str, values: "pd.Series[Any]", said: list[str]) -> Column:
     present = values.dropna()
     if not len(present):
         return Column(name, "drop", "holds nothing")
-    if _is_plain(present) and present.nunique() == 1 and len(present) < len(values):
+    is_plain = all(isinstance(value, str | int | float | bool) for value in present.iloc[:3].tolist())
+    if is_plain and present.nunique() == 1 and len(present) < len(values):
         return Column(name, "category")  # there or not there is what it says
     if pd.api.types.is_datetime64_any_dtype(values):
         return Column(name, "date")
@@ -128,8 +129,7 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, said: list[str])
             strange = present[numbers.isna()].astype(str)
             said.append(
                 f"{name} holds numbers, and {len(strange)} values that are none, such as "
-                f"{strange.iloc[0]!r:.40}: they "
-                "count as missing."
+                f"{strange.iloc[0]!r:.40}: they count as missing."
             )
         return (
             Column(name, "drop", "numbers the rows")
@@ -159,10 +159,6 @@ def _category_or_identifier(name: str, text: "pd.Series[Any]", rows: int) -> Col
     return Column(name, "category")
 
 
-def _is_plain(present: "pd.Series[Any]") -> bool:
-    return all(isinstance(value, str | int | float | bool) for value in present.iloc[:3].tolist())
-
-
 def _constant(name: str, present: "pd.Series[Any]") -> Column:
     return Column(name, "drop", f"is {present.iloc[0]!s:.40} everywhere")
 
@@ -183,7 +179,8 @@ def date_format(name: str, text: "pd.Series[Any]", said: list[str]) -> str | Non
     sample = text.iloc[:: max(1, len(text) // 1000)]
     if not sample.str.contains(r"\d").mean() >= MOSTLY or sample.str.len().median() < 6:
         return None
-    fitting = [written for written in _formats() if _fits(sample, written)]
+    formats = ["ISO8601", *(date + time for date in _DATE_FORMATS for time in _TIMES)]
+    fitting = [written for written in formats if _fits(sample, written)]
     fitting = [written for written in fitting if _fits(text, written)]
     if not fitting:
         return None
@@ -191,10 +188,6 @@ def date_format(name: str, text: "pd.Series[Any]", said: list[str]) -> str | Non
     if len(orders) > 1:
         said.append(f"The dates of {name} were read as month/day/year; day/month/year would fit them too.")
     return fitting[0]
-
-
-def _formats() -> list[str]:
-    return ["ISO8601", *(date + time for date in _DATE_FORMATS for time in _TIMES)]
 
 
 def _fits(text: "pd.Series[Any]", written: str) -> bool:

@@ -43,9 +43,8 @@ def load_folder(path: str | Path, *, size: int | None = None, said: list[str]) -
     missing = sorted(set(classes) - {name for name, _ in found["train"]})
     if missing:
         raise InvalidData(
-            f"{path}: there is no image of {missing[0]!r} in {parts['train'].name}, and there is "
-            f"elsewhere; every class "
-            "needs images to train on"
+            f"{path}: there is no image of {missing[0]!r} in {parts['train'].name}, and there is elsewhere; every "
+            "class needs images to train on"
         )
     if len(classes) < 2:
         raise InvalidData(
@@ -62,13 +61,10 @@ def load_folder(path: str | Path, *, size: int | None = None, said: list[str]) -
             "--image-size"
         )
     codes = {name: code for code, name in enumerate(classes)}
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = dict.fromkeys(("x_test", "y_test"))
     for part, files in found.items():
         arrays[f"x_{part}"] = read_images([file for _, file in files], shape, mode)
         arrays[f"y_{part}"] = np.array([codes[name] for name, _ in files], dtype=np.int64)
-    for part in ("select", "test"):
-        arrays.setdefault(f"x_{part}", None)
-        arrays.setdefault(f"y_{part}", None)
     tail = "grey" if mode == "L" else "in colour"
     said.append(
         f"{len(every)} images of {shape[0]} x {shape[1]} pixels, {tail}, {len(classes)} classes by folder."
@@ -124,16 +120,12 @@ def _converted(image: Any, mode: str) -> Any:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image, dtype=np.float64)
         top = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 else 1.0
-        image = type(image)() if values.size == 0 else _from_array((values * (255 / top)).clip(0, 255))
+        image = _pillow()[0].fromarray((values * (255 / top)).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = _pillow()[0].new("RGBA", rgba.size, "white")
         image = _pillow()[0].alpha_composite(white, rgba)
     return image.convert(mode)
-
-
-def _from_array(values: NDArray[np.float64]) -> Any:
-    return _pillow()[0].fromarray(values.astype(np.uint8))
 
 
 def _parts(path: Path) -> dict[str, Path]:
@@ -149,8 +141,8 @@ def _parts(path: Path) -> dict[str, Path]:
     if len(named) != len(folders):
         other = next(folder for folder in folders if folder not in named.values())
         raise InvalidData(
-            f"{path} holds {named['train'].name} and {other.name}; beside train there may be val and "
-            f"test, nothing else"
+            f"{path} holds {named['train'].name} and {other.name}; beside train there may be val and test, nothing "
+            "else"
         )
     return {part: named[part] for part in PARTS if part in named}
 

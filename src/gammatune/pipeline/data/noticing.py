@@ -89,7 +89,6 @@ def duplicates(train: "pd.DataFrame", report: "pd.DataFrame", names: Sequence[st
     if copies < max(2, 0.01 * len(report)):
         return []
     return [
-        f"{copies} of the {len(report)} rows to report on equal rows that are trained on (in "
-        f"{listed(names)}): if they are "
-        "copies the figures flatter."
+        f"{copies} of the {len(report)} rows to report on equal rows that are trained on (in {listed(names)}): if "
+        "they are copies the figures flatter."
     ]

@@ -11,7 +11,7 @@ are scikit-learn's StandardScaler's, fed in pieces so that a large set is never 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class Preprocessing:
     classes: the original labels by code; empty for a regression.
     target_mean, target_std: t numbers in the target's unit; empty for a classification.
     """
+
+    cardinalities: ClassVar[tuple[int, ...]] = ()  # no column of x holds codes: see `TablePreprocessing`
 
     task: Task
     shape: Shape

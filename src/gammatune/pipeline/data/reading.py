@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gammatune.errors import InvalidData, require
+from gammatune.errors import InvalidData, first_line, require
 from gammatune.pipeline.data.numerals import Mark, Read, read_numbers
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _parquet(path: Path) -> "pd.DataFrame":
         ) from error
     except Exception as error:  # pyarrow has its own kinds for a damaged file
         raise InvalidData(
-            f"{path} is no Parquet file that can be read ({_first_line(error)}); write it anew"
+            f"{path} is no Parquet file that can be read ({first_line(error)}); write it anew"
         ) from error
     named = [name for name in frame.index.names if name is not None]
     if named and not set(named) & set(frame.columns):  # else the columns are what is meant
@@ -117,11 +117,11 @@ def _text(path: Path, said: list[str], learned: Mark) -> Read:
         frame = pd.read_csv(path, **options)
     except pd.errors.ParserError as error:
         raise InvalidData(
-            f"{path} is not a table: {_first_line(error)}; every row needs as many fields as the line of names"
+            f"{path} is not a table: {first_line(error)}; every row needs as many fields as the line of names"
         ) from error
     except (pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, ValueError) as error:
         raise InvalidData(
-            f"{path} cannot be read as a table ({_first_line(error)}); save it as CSV"
+            f"{path} cannot be read as a table ({first_line(error)}); save it as CSV"
         ) from error
     if "\x00" in head:
         raise InvalidData(f"{path} is no text; save the table as CSV (spreadsheets offer it under 'save as')")
@@ -161,7 +161,7 @@ def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except (OSError, EOFError) as error:
-        raise InvalidData(f"{path} cannot be read ({_first_line(error)})") from error
+        raise InvalidData(f"{path} cannot be read ({first_line(error)})") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", content[:_SAMPLE].decode("utf-16", errors="ignore")
     if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
@@ -206,7 +206,3 @@ def _is_number(name: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

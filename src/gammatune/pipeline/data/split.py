@@ -65,11 +65,6 @@ class Split:
         """How many numbers a model must return for one example."""
         return self.preprocessing.outputs
 
-    @property
-    def cardinalities(self) -> tuple[int, ...]:
-        """How many codes each of the last columns of x has, where x is a table with categories."""
-        return self.preprocessing.cardinalities if isinstance(self.preprocessing, TablePreprocessing) else ()
-
 
 def split_data(
     data: Data,

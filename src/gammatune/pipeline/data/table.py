@@ -58,31 +58,11 @@ class Table:
     left_out: tuple[str, ...] = ()
 
 
-def load_table(
-    path: str | Path,
-    target: str | None,
-    *,
-    task: Task | None = None,
-    kinds: Mapping[str, Kind] | None = None,
-    group: str | None = None,
-    time: str | None = None,
-    positive: str | None = None,
-    exact_labels: bool = False,
-) -> Table:
-    """The table in a file. The arguments, and what is raised, are those of `make_table`, and of `read_table`."""
+def load_table(path: str | Path, target: str | None, **reading: Any) -> Table:
+    """The table in a file. reading, and what is raised: as in `make_table`, and in `read_table`."""
     said: list[str] = []
     read = read_table(path, said)
-    table = make_table(
-        Path(path).name.partition(".")[0],
-        read.frame,
-        target,
-        task=task,
-        kinds=kinds,
-        group=group,
-        time=time,
-        positive=positive,
-        exact_labels=exact_labels,
-    )
+    table = make_table(Path(path).name.partition(".")[0], read.frame, target, **reading)
     return replace(table, said=(*said, *table.said), decimal=read.decimal)
 
 
@@ -209,21 +189,19 @@ def split_table(
 
 def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:
     """train: which rows teach."""
-    preprocessing = learn_table(
-        table.frame.iloc[train],
-        table.y[train],
-        task=table.task,
-        columns=table.columns,
-        target=table.target,
-        classes=table.classes,
-        identifiers=table.identifiers,
-        one_hot=one_hot,
-        ordered_by=table.ordered_by,
+    known = TablePreprocessing(
+        table.task,
+        (),
+        table.target,
+        one_hot,
+        table.identifiers,
+        table.classes,
         header=table.header,
         decimal=table.decimal,
         exact_labels=table.exact_labels,
-        said=said,
     )
+    frame, y = table.frame.iloc[train], table.y[train]
+    preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)
     if not preprocessing.columns:
         raise InvalidData(
             f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more "
@@ -318,9 +296,8 @@ def _order(values: "pd.Series[Any]", name: str) -> NDArray[Any]:
             written = date_format(name, values.dropna().astype(str), [])
             if written is None:
                 raise InvalidData(
-                    f"--time-column {name} holds neither dates nor numbers, but "
-                    f"{values.iloc[0]!r:.40}; write dates as "
-                    "2024-12-31"
+                    f"--time-column {name} holds neither dates nor numbers, but {values.iloc[0]!r:.40}; write dates "
+                    "as 2024-12-31"
                 )
         dates = dates_in(values, written)
         found = np.where(dates.isna(), np.nan, dates.astype("int64"))

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.pipeline.data.columns import Column
-from gammatune.pipeline.data.dataset import Label, Task
-from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.spelling import spellings
 from gammatune.pipeline.data.table_preprocessing import (
     Category,
@@ -28,59 +27,33 @@ LEVELS = 500  # of a category at most, the most frequent ones; the others count 
 
 
 def learn_table(
+    known: TablePreprocessing,
     frame: "pd.DataFrame",
     y: NDArray[Any],
-    *,
-    task: Task,
     columns: Sequence[Column],
-    target: str,
-    classes: tuple[Label, ...],
-    identifiers: Sequence[str] = (),
-    one_hot: bool = False,
+    said: list[str],
+    *,
     ordered_by: str | None = None,
-    header: Sequence[str] = (),
-    decimal: Mark = "",
-    exact_labels: bool = False,
-    said: list[str] | None = None,
 ) -> TablePreprocessing:
-    """The preprocessing that training rows and their targets give.
+    """`known` with what training rows and their targets teach.
 
-    y: codes (n,) for a classification, targets (n, 1) for a regression. ordered_by: the column of dates by which the
-    parts of the data follow each other; its trend is left out, since every later row lies beyond those trained on.
-    said: takes which spellings of levels are one. The others: see `TablePreprocessing`.
+    y: codes (n,) for a classification, targets (n, 1) for a regression. said: takes which spellings of levels are
+    one. ordered_by: the column of dates by which the parts of the data follow each other; its trend is left out,
+    since every later row lies beyond those trained on.
     """
-    said = [] if said is None else said
     learned: list[Encoded] = []
     for column in columns:
         values = frame[column.name]
         if column.kind == "number":
-            learned.append(_learn_number(column.name, numbers_in(values)))
+            numbers = numbers_in(values)
+            learned.append(Number(column.name, *_robust(numbers), bool(np.isnan(numbers).any())))
         elif column.kind == "date" and (date := _learn_date(column, values, trend=column.name != ordered_by)):
             learned.append(date)
     learned += [_learn_category(c.name, frame[c.name], said) for c in columns if c.kind == "category"]
-    mean, std = ((), ()) if task == "classification" else (_float(y.mean()), _float(y.std() or 1.0))
-    return TablePreprocessing(
-        task,
-        tuple(learned),
-        target,
-        one_hot,
-        tuple(identifiers),
-        classes,
-        mean,
-        std,
-        tuple(header),
-        decimal,
-        exact_labels,
-    )
-
-
-def _float(value: Any) -> tuple[float]:
-    return (float(value),)
-
-
-def _learn_number(name: str, values: NDArray[np.float64]) -> Number:
-    centre, scale = _robust(values)
-    return Number(name, centre, scale, bool(np.isnan(values).any()))
+    learned_all = replace(known, columns=tuple(learned))
+    if known.task == "classification":
+        return learned_all
+    return replace(learned_all, target_mean=(float(y.mean()),), target_std=(float(y.std() or 1.0),))
 
 
 def _robust(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -13,9 +13,8 @@ Columns of other tables are met by `gammatune.pipeline.data.matching`, levels an
 `gammatune.pipeline.data.spelling`.
 
 x is one float32 array (n, F): first the numbers, then the categories' codes, so that it goes through every part of
-the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a
-network that
-knows no codes they become one column a level (`one_hot`).
+the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a network
+that knows no codes they become one column a level (`one_hot`).
 """
 
 import math
@@ -185,7 +184,8 @@ class TablePreprocessing:
             if isinstance(column, Number):
                 strange, kind = values[np.isnan(numbers_in(values))], "numbers"
             else:
-                strange, kind = values[dates_in(values, column.format).isna()], _in_format(column)
+                written_as = "" if column.format in (None, "ISO8601") else f" written as {column.format}"
+                strange, kind = values[dates_in(values, column.format).isna()], f"dates{written_as}"
             if len(strange):
                 said.append(
                     f"{len(strange)} of {len(values)} values of {column.name} are no {kind}, such as "
@@ -324,10 +324,6 @@ def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArr
             f"{distinct[places[strange[0]]]!r:.40}: they count as unknown."
         )
     return codes
-
-
-def _in_format(column: Date) -> str:
-    return "dates" if column.format in (None, "ISO8601") else f"dates written as {column.format}"
 
 
 def _column(saved: Mapping[str, Any]) -> Encoded:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from gammatune.engine.modes import evaluating
-from gammatune.errors import ModelMismatch
+from gammatune.errors import ModelMismatch, first_line
 from gammatune.pipeline.models.seeded import seeded
 
 EXAMPLES = 2  # a batch of one would not tell a forgotten batch axis
@@ -23,15 +23,10 @@ def check_output(model: nn.Module, shape: tuple[int, ...], outputs: int) -> None
     try:
         with evaluating(model), seeded(0):
             y = model(x)
-    except (
-        RuntimeError,
-        ValueError,
-        IndexError,
-    ) as error:  # the kinds torch's layers raise for a wrong shape
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (RuntimeError, ValueError, IndexError) as error:  # what torch's layers raise for a wrong shape
         raise ModelMismatch(
-            f"the model raises {type(error).__name__} at examples of shape {shape}: {first_line}; where that is for "
-            "their shape, make its first layer fit, or choose model 'auto'"
+            f"the model raises {type(error).__name__} at examples of shape {shape}: {first_line(error)}; where that "
+            "is for their shape, make its first layer fit, or choose model 'auto'"
         ) from error
     if not isinstance(y, torch.Tensor):
         raise ModelMismatch(f"the model returns {type(y).__name__}; return one tensor (n, {outputs})")

@@ -4,11 +4,10 @@
     category  code -> a row of a table of embeddings                                  ceil(1.6 k^0.56), at most 16
     all of them side by side -> 3 times (linear, SiLU, dropout) -> linear
 
-The embedding of numbers is that of RealMLP (Holzmüller et al. 2024, 2407.04491, section 3), after Gorishniy et
-al. 2022
-(2203.05556): a network that sees numbers only through linear maps is slow to learn what happens at thresholds.
-The size
-of category embeddings is fastai's rule. Width, depth and dropout are RealMLP's, its other devices are not here.
+The embedding of numbers is that of RealMLP (Holzmüller et al. 2024, 2407.04491, section 3), after Gorishniy et al.
+2022 (2203.05556): a network that sees numbers only through linear maps is slow to learn what happens at thresholds.
+The size of category embeddings is fastai's rule. Width, depth and dropout are RealMLP's, its other devices are not
+here.
 """
 
 import math
@@ -16,6 +15,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+
+from gammatune.errors import InvalidArgument
 
 FREQUENCIES = 16
 FREQUENCY_SCALE = 0.1
@@ -86,8 +87,6 @@ def tabular(shape: tuple[int, ...], outputs: int, cardinalities: Sequence[int] =
 
     Raises InvalidArgument where `shape` is no vector.
     """
-    from gammatune.errors import InvalidArgument
-
     if len(shape) != 1:
         raise InvalidArgument(
             f"the net tabular takes rows of numbers, not examples of shape {shape}; use cnn"
