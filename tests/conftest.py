@@ -28,11 +28,16 @@ def seeded() -> None:
 
 # Files that take longest: begun first, so that at the end none of two processes waits for the other.
 LONGEST = (
-    "tests/ranks/",
     "tests/test_documents.py",
+    "tests/ranks/",
+    "tests/test_exporting.py",
+    "tests/test_site.py",
+    "tests/integrations/",
     "tests/resume/",
     "tests/test_ray.py",
-    "tests/integrations/",
+    "tests/test_fit_alternatives.py",
+    "tests/search/test_samplers.py",
+    "tests/engine/",
 )
 
 
