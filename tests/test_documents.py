@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 from PIL import Image
 
@@ -28,9 +29,7 @@ SCRIPT = Path(sys.executable).parent / "gammatune"
 
 
 def python(*arguments: str, cwd: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments], cwd=cwd, capture_output=True, text=True
-    )
+    done = programs.run("-W", "error", *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -76,9 +75,11 @@ def test_shell_blocks_of_the_readme(tmp_path: Path) -> None:
     assert {"make demo", "make test"} <= set(commands)
     for command in commands:
         program, *arguments = command.split()
-        where = {"make": ROOT, "gammatune": tmp_path}[program]
-        call = ["make", "-n", *arguments] if program == "make" else [str(SCRIPT), *arguments]
-        done = subprocess.run(call, cwd=where, capture_output=True, text=True)
+        if program == "make":
+            done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True)
+        else:
+            assert program == "gammatune"
+            done = programs.run(SCRIPT, *arguments, cwd=tmp_path)
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
@@ -105,16 +106,8 @@ def test_the_overhead_benchmark_in_small(tmp_path: Path) -> None:
 
 def test_the_ten_sets_in_small(tmp_path: Path) -> None:
     out = tmp_path / "front_door.json"
-    table = subprocess.run(
-        [
-            sys.executable,
-            ROOT / "benchmarks" / "front_door.py",
-            *("--only", "iris", "--seeds", "1", "--out", str(out)),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    script = ROOT / "benchmarks" / "front_door.py"
+    table = programs.run(script, "--only", "iris", "--seeds", "1", "--out", out, cwd=tmp_path)
     assert table.returncode == 0, table.stderr
     cells = json.loads(out.read_text())["cells"]
     assert {"gammatune", "boosting", "linear", "mlp"} <= {cell["method"] for cell in cells}

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
 from gammatune.cost import Meter
 from gammatune.engine.ranks import SINGLE, Single
@@ -57,7 +58,7 @@ def run(
     order=st.randoms(use_true_random=False),
     forgets=st.frozensets(st.integers(0, 40)),
 )
-@settings(max_examples=60, deadline=None)
+@tries(20, full=60)
 def test_only_the_seed_and_how_many_are_chosen_together_count(
     options: dict[str, Any],
     at_once: int,
@@ -94,7 +95,7 @@ def test_only_the_seed_and_how_many_are_chosen_together_count(
 
 
 @given(options=st.sampled_from(POLICIES[:3]), at_once=st.integers(2, 5), share=st.floats(0.05, 0.95))
-@settings(max_examples=25, deadline=None)
+@tries(10, full=25)
 def test_a_run_with_an_executor_is_gone_on_with(options: dict[str, Any], at_once: int, share: float) -> None:
     """Left in the midst of a decision too: what was told is not trained again."""
 

@@ -85,19 +85,19 @@ def test_killed_anywhere_it_goes_on_as_it_would_have(tmp_path: Path) -> None:
     straight, model = fit(run_dir=str(tmp_path / "whole"))
     count = len(straight.rollouts)
     looks = [o.number for o in straight.rollouts if o.role == "miniature"]
+    into = str(tmp_path / "stopped")  # again and again
     for after in (looks[1], looks[-1], looks[-1] + 3, count - 8):
-        into = tmp_path / f"after {after}"
 
         def stop(event: Any, after: int = after) -> None:
             if event["event"] == "rollout" and event["number"] == after:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            fit(run_dir=str(into), listeners=[stop])
-        gone_on, other = fit(run_dir=str(into))
-        assert timeless(gone_on) == timeless(straight)
-        assert gone_on.nets == straight.nets
-        assert same(model, other)
+            fit(run_dir=into, listeners=[stop])
+    gone_on, other = fit(run_dir=into)
+    assert timeless(gone_on) == timeless(straight)
+    assert gone_on.nets == straight.nets
+    assert same(model, other)
 
 
 def test_an_optimizer_that_does_not_step_holds_nothing() -> None:

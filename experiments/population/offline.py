@@ -135,7 +135,7 @@ def play(one: Landscape, seed: int, plain_runs: float = 1.5, own: float | None =
     at = math.log10(lr)
     looked = opening.looked
     assert looked is not None
-    u = looked.choice() + at  # before the own rate is kept
+    u = looked.choice + at  # before the own rate is kept
     better = looked.better(u - at)
     low, high = looked.band() or (-math.inf, math.inf)
     believed = looked.process.whole(np.array([u - at]))

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pandas as pd
+import programs
 import pytest
 import torch
 
@@ -41,14 +40,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         flowers()
-    words = ["train", "flowers.npz", *OPTIONS, "--run-dir", "run"]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "gammatune.cli", *words],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    words = ["-m", "gammatune.cli", "train", "flowers.npz", *OPTIONS, "--run-dir", "run"]
+    done = programs.run("-W", "error", *words, cwd=home)
+    assert done.returncode == 0, done.stderr
     (home / "said.txt").write_text(done.stdout)
     return home
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from tries import tries
 
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.records import Length, Rollout, Shape
@@ -219,7 +220,7 @@ def test_every_optimizer(optimizer: str) -> None:
     assert_same(plain(Training(optimizer)), disturbed(Training(optimizer)))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(20, full=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     optimizer=st.sampled_from([o for o in OPTIMIZERS if o != "SparseAdam"]),
     model=st.sampled_from([*MODELS, "counting"]),
@@ -383,7 +384,7 @@ def test_loaders(name: str) -> None:
     assert_same(plain(make()), disturbed(make()))
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(10, full=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1), rates=st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=3))
 def test_any_seed_and_any_disturbance(seed: int, rates: list[float]) -> None:
     def run(rates: list[float]) -> list[Any]:

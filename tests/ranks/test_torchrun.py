@@ -1,20 +1,16 @@
 """The example as a user starts it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+import programs
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "distributed.py"
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     told = []
     for start in (["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"], []):
-        done = subprocess.run(
-            [sys.executable, *start, EXAMPLE], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+        done = programs.run(*start, EXAMPLE, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         told.append([line.partition(" in ")[0] for line in done.stdout.splitlines()])  # without the seconds
     assert told[0] == told[1]  # rank 0 alone speaks, and says what one process says

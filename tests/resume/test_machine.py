@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tries import tries
 
 from gammatune.journal.history import FILE, replay
 from gammatune.records import Values
@@ -222,7 +222,7 @@ class Interruptions(RuleBasedStateMachine):
         }
 
 
-Interruptions.TestCase.settings = settings(max_examples=40, stateful_step_count=14, deadline=None)
+Interruptions.TestCase.settings = tries(20, full=40, stateful_step_count=14)
 TestInterruptions = pytest.mark.filterwarnings("ignore::gammatune.errors.JournalWarning")(
     Interruptions.TestCase
 )

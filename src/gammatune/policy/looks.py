@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from gammatune.surrogate.hill import HillProcess, Normal1
 
 FLAT = 0.01  # of the score of doing nothing: a look that moves it less has learnt nothing (guess)
-FALLEN = (
-    0.25  # of the best look's lead over doing nothing: so far below nothing lies a look that diverged (guess)
-)
+FALLEN = 0.25  # of the best look's lead over doing nothing: as far below it lies one that diverged (guess)
 UNIT = 0.35  # of the root mean square of the leads: the unit in which the prior of the precision is meant (guess)
 OUTSIDE = 2 / 3, 1 / 3  # decades below and above what was looked at, in which a rate is still chosen (guess)
 FURTHER = 1.0  # decades beyond what was tried, in which the next whole training may lie (guess)
@@ -85,7 +83,8 @@ class Looked:
 
     def hear(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        self.__dict__.pop("process", None)
+        for name in ("process", "choice"):
+            self.__dict__.pop(name, None)
 
     # -- the looks as numbers
 
@@ -144,9 +143,8 @@ class Looked:
             or any(abs(self.line.of(o)) < 3 * SAME for o in self.outcomes)
         ):
             return False
-        choice = self.choice()
-        better = self.better(choice)
-        return abs(choice) > 3 * SAME and better is not None and between[0] < better < between[1]
+        better = self.better(self.choice)
+        return abs(self.choice) > 3 * SAME and better is not None and between[0] < better < between[1]
 
     @property
     def _has_own(self) -> bool:
@@ -207,6 +205,7 @@ class Looked:
         looks = Looks([self.line.of(o) for o in heard], y, unit)
         return HillProcess(looks, self.line.place, prior.drift(self.total / batches), prior.hill())
 
+    @cached_property
     def choice(self) -> float:
         """The u of the highest expected score of the whole training; the prior's where no look told anything."""
         if not self.outcomes or self.says_nothing:
@@ -243,7 +242,7 @@ class Looked:
         """What the whole training leads by at the rate of `choice`, mean and variance; None where no look told."""
         if not any(o.ok for o in self.outcomes) or self.says_nothing:
             return None
-        there = self.process.whole(np.array([self.choice()]))
+        there = self.process.whole(np.array([self.choice]))
         return float(there.mean[0]), float(there.variance[0])
 
     def band(self) -> tuple[float, float] | None:

@@ -210,7 +210,7 @@ def by_looks(looked: Looked, scouts: list[Outcome]) -> Opening:
     tried = scouts + looked.outcomes
     if tried and not any(o.ok for o in tried):
         return Opening(looked.line.own, _all_failed(tried), looked.line.space, tried, looked)
-    decades = looked.choice()
+    decades = looked.choice
     better = looked.better(decades)
     keeps_own = better is not None and better < BEATEN
     values = looked.line.own if keeps_own else looked.line.at(decades)

@@ -234,7 +234,7 @@ class _Run:
 
     def _hold_against_the_start(self) -> None:
         """Of a pretrained model: it may have come with better weights than the training ended with."""
-        told = None if self._start is None else self._start.held_against(self._ended, self._given.keep)
+        told = None if self._start is None else self._start.held_against(self._ended, self._given.search.keep)
         if self._start is None or told is None:
             return
         self._is_start = self._given.search.keep == "best"
