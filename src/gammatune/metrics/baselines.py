@@ -159,21 +159,19 @@ def _made(
     seed: int,
 ) -> Iterator[Made | str]:
     """What each rival says of the report part; or why there is none."""
-    (x, y), _, (x_report, _) = parts
+    (x, y), (_, y_select), (x_report, _) = parts
     if classes and len(np.unique(y)) < 2:
         yield f"{TREES_NAME} was not tried: all training examples belong to one class."
+    elif classes and not np.isin(y_select, y).any():
+        yield f"{TREES_NAME} was not tried: no example to select by is of a class that it would know."
+    elif (first := _first_trees(parts[0], classes)) > seconds:
+        yield (
+            f"{TREES_NAME} was not tried: its first trees alone take about {first:.2g} s, and {seconds:.2g} s "
+            "were left for it."
+        )
     else:
-        coded = _coded([part[0] for part in parts], categorical)
-        sets = [(table, part[1]) for table, part in zip(coded, parts, strict=True)]
-        if (first := _first_trees(sets[0], classes)) > seconds:
-            yield (
-                f"{TREES_NAME} was not tried: its first trees alone take about {first:.2g} s, and {seconds:.2g} s "
-                "were left for it."
-            )
-        else:
-            yield _trees(
-                sets, classes, [c for c in categorical if _is_category(x[:, c])], weights, seconds, seed
-            )
+        told_apart = [c for c in categorical if len(np.unique(x[:, c])) <= CATEGORIES]
+        yield _trees(parts, classes, told_apart, weights, seconds, seed)
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     started = clock.perf_counter()
@@ -187,53 +185,40 @@ def _made(
         yield "the mean", answer, clock.perf_counter() - started, 0, False
 
 
-def _is_category(column: NDArray[np.float64]) -> bool:
-    return len(np.unique(column[~np.isnan(column)])) <= CATEGORIES
-
-
-def _coded(tables: Sequence[NDArray[np.float64]], categorical: Sequence[int]) -> list[NDArray[np.float64]]:
-    """Categories as codes from 0, by the training part; one it lacks is missing. Too many are left as numbers."""
-    tables = [table.copy() for table in tables]
-    for c in categorical:
-        known = np.unique(tables[0][:, c][~np.isnan(tables[0][:, c])])
-        if not _is_category(tables[0][:, c]):
-            continue
-        for table in tables:
-            places = np.searchsorted(known, table[:, c]).clip(max=max(len(known) - 1, 0))
-            is_known = (known[places] == table[:, c]) if len(known) else np.zeros(len(table), dtype=bool)
-            table[:, c] = np.where(is_known, places, np.nan)
-    return tables
-
-
 def _trees(
     parts: Sequence[Arrays], classes: int, categorical: Sequence[int], weights: Any, seconds: float, seed: int
 ) -> Made:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
     (x, y), (x_select, y_select), (x_report, _) = parts
     started = clock.perf_counter()
     random = stream(seed, "rivals", "rows")
     if len(x) > ROWS:
         places = random.choice(len(x), ROWS, replace=False)
         x, y = x[places], y[places]
+
+    def booster(kind: Any, **options: Any) -> Any:
+        growing = {
+            "categorical_features": list(categorical) or None,
+            "warm_start": True,
+            "early_stopping": True,
+        }
+        return kind(random_state=int(random.integers(2**31)), **growing, **options)
+
     if classes:
-        model, hurried = _grown(
-            _classifier(categorical, weights, random),
-            x,
-            y.astype(np.int64),
-            (x_select, y_select),
-            started + seconds,
-        )
-        rounds = _best_round(_losses(model, x_select, y_select))
+        weighed = weights if weights is None or isinstance(weights, str) else dict(enumerate(weights))
+        model = booster(HistGradientBoostingClassifier, class_weight=weighed)
+        known = np.isin(y_select, y)
+        select = x_select[known], y_select[known].astype(np.int64)
+        rounds, hurried = _grown(model, x, y.astype(np.int64), select, started + seconds)
         answer = _every_class(model, _at(model.staged_predict_proba(x_report), rounds), classes)
         return TREES_NAME, answer, clock.perf_counter() - started, rounds, hurried
     columns, most, late = [], 0, False
     targets = y.reshape(len(y), -1)
     chosen = np.asarray(y_select).reshape(len(y_select), -1)
     for place in range(targets.shape[1]):
-        until = started + seconds * (place + 1) / targets.shape[1]
-        model, hurried = _grown(
-            _regressor(categorical, random), x, targets[:, place], (x_select, chosen[:, place]), until
-        )
-        rounds = _best_round(_losses(model, x_select, chosen[:, place]))
+        model, until = booster(HistGradientBoostingRegressor), seconds * (place + 1) / targets.shape[1]
+        rounds, hurried = _grown(model, x, targets[:, place], (x_select, chosen[:, place]), started + until)
         columns.append(_at(model.staged_predict(x_report), rounds))
         most, late = max(most, rounds), late or hurried
     return TREES_NAME, np.stack(columns, axis=1), clock.perf_counter() - started, most, late
@@ -253,62 +238,22 @@ def _first_trees(train: Arrays, classes: int) -> float:
     return float((clock.perf_counter() - started) * trees * x.shape[1] / FEW_COLUMNS)
 
 
-def _classifier(categorical: Sequence[int], weights: Any, random: np.random.Generator) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    weighed = weights if weights is None or isinstance(weights, str) else dict(enumerate(weights))
-    return HistGradientBoostingClassifier(
-        categorical_features=list(categorical) or None,
-        class_weight=weighed,
-        **_growing(random),
-    )
-
-
-def _regressor(categorical: Sequence[int], random: np.random.Generator) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return HistGradientBoostingRegressor(categorical_features=list(categorical) or None, **_growing(random))
-
-
-def _growing(random: np.random.Generator) -> dict[str, Any]:
-    return {"warm_start": True, "early_stopping": False, "random_state": int(random.integers(2**31))}
-
-
-def _grown(model: Any, x: NDArray[Any], y: NDArray[Any], select: Arrays, until: float) -> tuple[Any, bool]:
-    """Twice as many trees each time, until more of them only make it worse, or the time is up."""
-    rounds, pace = 0, 0.0
+def _grown(model: Any, x: NDArray[Any], y: NDArray[Any], select: Arrays, until: float) -> tuple[int, bool]:
+    """Twice as many trees each time, until scikit-learn finds that more of them only make it worse on `select`, or
+    the time is up: the number of rounds that did best there, and whether it was."""
+    rounds, pace, hurried = 0, 0.0, False
     while rounds < TREES:
         before = clock.perf_counter()
-        more = max(1, rounds)
-        if rounds:
-            affordable = int((until - before) / pace) if pace else TREES
-            if affordable < 1:
-                return model, True
-            more = min(more, affordable, TREES - rounds)
-        model.set_params(max_iter=rounds + more).fit(x, y)
+        affordable = int((until - before) / pace) if pace else TREES
+        if hurried := affordable < 1:
+            break
+        more = min(max(1, rounds), affordable, TREES - rounds)
+        model.set_params(max_iter=rounds + more).fit(x, y, X_val=select[0], y_val=select[1])
         pace = (clock.perf_counter() - before) / more
         rounds += more
-        if rounds >= 32 and 2 * _best_round(_losses(model, *select)) < rounds:
-            return model, False
-    return model, False
-
-
-def _losses(model: Any, x: NDArray[Any], y: NDArray[Any]) -> list[float]:
-    """Of each round, on other examples than it was trained on."""
-    if not hasattr(model, "classes_"):
-        return [float(np.mean((said - y) ** 2)) for said in model.staged_predict(x)]
-    place = np.searchsorted(model.classes_, y).clip(max=len(model.classes_) - 1)
-    is_known = model.classes_[place] == y
-    rows, tiny = np.arange(len(y)), np.finfo(np.float64).eps
-    return [
-        float(np.mean(-np.log(np.where(is_known, p[rows, place], 0).clip(min=tiny))))
-        for p in model.staged_predict_proba(x)
-    ]
-
-
-def _best_round(losses: Sequence[float]) -> int:
-    """Counted from 1."""
-    return int(np.argmin(losses)) + 1
+        if model.n_iter_ < rounds:
+            break
+    return max(1, int(np.argmax(model.validation_score_))), hurried  # the first of which is without a tree
 
 
 def _at(stages: Iterable[NDArray[Any]], rounds: int) -> NDArray[Any]:
