@@ -25,17 +25,12 @@ from gammatune.metrics.selection import Selection, select
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.models.linear import STRENGTHS, Linear, fit_linear
 from gammatune.pipeline.models.trees import ROUNDS, Trees, grow
+from gammatune.report.models import NAMES, NET, name_of
 from gammatune.seeds import stream
 
 MODELS, LIMITS = "models.skops", "limits.json"
-LINEAR, TREES, NET, AVERAGE = "linear", "trees", "net", "average"
+LINEAR, TREES, AVERAGE = "linear", "trees", "average"
 KINDS = (LINEAR, TREES, NET, AVERAGE)  # the simplest first
-NAMES = {
-    LINEAR: "the linear model",
-    TREES: "boosted trees",
-    NET: "the network",
-    AVERAGE: "the average of the best two",
-}
 TRIAL = 10  # rounds of boosting by which their pace is told
 # What scikit-learn's boosting is made of, beside what skops knows to be harmless.
 TRUSTED = (
@@ -90,21 +85,13 @@ class Models:
 
     @property
     def name(self) -> str:
-        return NAMES[self.chosen]
+        return name_of(self.chosen, self.members)
 
     def in_words(self, split: Split, seed: int) -> list[str]:
         """Which was chosen and why; and how it compares with the linear model on rows that decided nothing."""
-        values = ", ".join(
-            f"{NAMES[each.kind].removeprefix('the ')} {each.selected:.3g}"
-            for each in self.kinds
-            if each.selected is not None
-        )
         best = next((each.kind for each in self.kinds if each.behind and each.behind.value == 0), self.chosen)
         why = "is the best" if best == self.chosen else f"is simpler than {NAMES[best]} and level with it"
-        said = [
-            f"Handed over: {self.name}, which {why} on the {self.examples} examples to select by "
-            f"({self.metric}: {values})."
-        ]
+        said = [f"Handed over: {self.name}, which {why} on the {self.examples} examples to select by."]
         if self.chosen == LINEAR or LINEAR not in self.fitted:
             return said
         rows = arrays(split.report)[0]
@@ -197,10 +184,9 @@ def _best_two(metric: str, answers: Mapping[str, Answers]) -> tuple[str, ...]:
     from gammatune.metrics.catalogue import METRICS, value
 
     sign = 1.0 if METRICS[metric].higher_is_better else -1.0
-    known = {kind: value(metric, each) for kind, each in answers.items() if each.is_finite}
-    ranked = sorted(
-        (kind for kind, held in known.items() if held is not None), key=lambda kind: -sign * known[kind]
-    )  # type: ignore[operator]
+    values = {kind: value(metric, each) for kind, each in answers.items() if each.is_finite}
+    known = {kind: held for kind, held in values.items() if held is not None}
+    ranked = sorted(known, key=lambda kind: -sign * known[kind])
     return tuple(ranked[:2]) if len(ranked) > 1 else ()
 
 

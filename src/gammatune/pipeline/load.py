@@ -20,8 +20,9 @@ from gammatune.files import net_file
 from gammatune.journal.history import WEIGHTS, replay
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
-from gammatune.pipeline.kinds import AVERAGE, NET, answer, kept
+from gammatune.pipeline.kinds import AVERAGE, answer, kept
 from gammatune.pipeline.models import make_model
+from gammatune.report.models import NET
 from gammatune.supervised.weights import check_sums, first_line
 
 BATCH = 4096  # examples at a time

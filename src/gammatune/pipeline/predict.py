@@ -20,8 +20,8 @@ from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.reading import is_table, read_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
-from gammatune.pipeline.kinds import NAMES, NET
 from gammatune.pipeline.load import fitted, network, plan_of
+from gammatune.report.models import NET, name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     said, spread = (
         _forward(net, new.x, preparing.task) if net is not None else (fitted(plan)(new.x.numpy()), None)
     )
-    quality = "" if is_net else f" by {NAMES[plan.kind]}"
+    quality = "" if is_net else f" by {name_of(plan.kind, plan.report.get('members', ()))}"
     if preparing.task == "classification":
         probabilities = said
         labels = preparing.labels(probabilities.argmax(axis=1))

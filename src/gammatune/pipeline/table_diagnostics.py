@@ -22,8 +22,9 @@ from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
-from gammatune.pipeline.kinds import NET, answers_of, arrays, compare, in_unit, keep, limits_within
+from gammatune.pipeline.kinds import answers_of, arrays, compare, in_unit, keep, limits_within
 from gammatune.pipeline.load import answered
+from gammatune.report.models import NET
 from gammatune.seeds import stream
 
 SHOWN = 5  # columns named

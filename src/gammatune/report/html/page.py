@@ -19,7 +19,7 @@ from gammatune.report.html.costs import cost_picture
 from gammatune.report.html.glossary import glossary
 from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
-from gammatune.report.html.measures import measured_on, measures
+from gammatune.report.html.measures import measured_on, measures, models_beside
 from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, surfaces
 from gammatune.report.html.slices import view_pictures
 from gammatune.report.html.timeline import lanes
@@ -140,6 +140,7 @@ def _quality(story: Story, run: Path | None) -> dict[str, Any]:
         "measures": measures(story),
         "measured_on": measured_on(story),
         "nets": nets_of(story),
+        "models": models_beside(story),
         **answers.shown(story, found, sentences.subject(story)),
     }
 
