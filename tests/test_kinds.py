@@ -76,7 +76,7 @@ def test_where_a_line_divides_the_classes_the_line_is_handed_over() -> None:
     found = compared(STRAIGHT, a_net(STRAIGHT, 0.5))
     assert found.chosen == kinds.LINEAR
     assert [each.kind for each in found.kinds] == list(kinds.KINDS)
-    assert found.in_words(split_of(STRAIGHT), 0)[0].startswith("Handed over: the linear model, which is ")
+    assert found.in_words(split_of(STRAIGHT), 0)[0].startswith("Handed over: the linear model, ")
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "auc", "log-loss"])
@@ -85,9 +85,7 @@ def test_where_none_does_the_trees_are(metric: str) -> None:
     assert found.chosen == kinds.TREES
     assert (found(X[REPORT]).argmax(axis=1) == CURVED[REPORT]).mean() > 0.95
     said = found.in_words(split_of(CURVED), 0)
-    assert said[0].startswith(
-        "Handed over: boosted trees, which is the best on the 150 examples to select by"
-    )
+    assert said[0].startswith("Handed over: the boosted trees, best on the 150 examples to select by.")
     assert " is better than the linear model by " in said[1]
 
 

@@ -258,7 +258,7 @@ def test_a_measure_without_a_value_on_the_report_ends_no_run(gammatune: Any) -> 
         "train", "survey.csv", "--target", "answer", "--time-column", "asked", "--metric", "auc", *FAST
     )
     assert said.code == 0
-    assert "was not compared with other models: auc has no value" in said.out
+    assert "On the data that is reported on auc has no value" in said.out
     event = replay("runs/survey-1").report
     assert event is not None
     assert "importance" not in event["extra"]

@@ -25,7 +25,7 @@ from gammatune.metrics.selection import Selection, select
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.models.linear import STRENGTHS, Linear, fit_linear
 from gammatune.pipeline.models.trees import ROUNDS, Trees, grow
-from gammatune.report.models import NAMES, NET, name_of
+from gammatune.report.models import NET, name_of
 from gammatune.seeds import stream
 
 MODELS, LIMITS = "models.skops", "limits.json"
@@ -90,8 +90,10 @@ class Models:
     def in_words(self, split: Split, seed: int) -> list[str]:
         """Which was chosen and why; and how it compares with the linear model on rows that decided nothing."""
         best = next((each.kind for each in self.kinds if each.behind and each.behind.value == 0), self.chosen)
-        why = "is the best" if best == self.chosen else f"is simpler than {NAMES[best]} and level with it"
-        said = [f"Handed over: {self.name}, which {why} on the {self.examples} examples to select by."]
+        why = (
+            "best" if best == self.chosen else f"simpler than {name_of(best, self.members)} and level with it"
+        )
+        said = [f"Handed over: {self.name}, {why} on the {self.examples} examples to select by."]
         if self.chosen == LINEAR or LINEAR not in self.fitted:
             return said
         rows = arrays(split.report)[0]
