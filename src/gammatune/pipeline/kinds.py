@@ -104,13 +104,12 @@ class Models:
         gap = lead(self.metric, mine, its, stream(seed, "models", "linear"))
         if gap is None:
             return said
-        by = f"{abs(gap.value):.3g} [{', '.join(f'{end:.3g}' for end in sorted((gap.low, gap.high)))}]"
-        how = (
-            f"better than the linear model by {by}" if gap.low > 0 else f"worse than the linear model by {by}"
-        )
+        way, ends = ("ahead", (gap.low, gap.high)) if gap.value >= 0 else ("behind", (-gap.high, -gap.low))
+        by = f"by {abs(gap.value):.3g} [{ends[0]:.3g}, {ends[1]:.3g}]"
+        how = f"{'better' if way == 'ahead' else 'worse'} than the linear model {by}"
         if gap.low <= 0 <= gap.high:
-            how = f"level with the linear model, within what chance may bring (ahead by {by})"
-        return [*said, f"On the {len(mine)} examples that are reported on it is {how}."]
+            how = f"level with the linear model, within what chance may bring ({way} {by})"
+        return [*said, f"On the {len(mine)} examples that are reported on: {how}."]
 
     def in_event(self, sha256: str | None) -> dict[str, Any]:
         """What the report event keeps; sha256: of MODELS."""
