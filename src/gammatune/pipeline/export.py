@@ -2,6 +2,7 @@
 
     .pt2     torch's exported program: torch.export.load(path).module()(x)
     .onnx    for ONNX Runtime and others
+    .skops   the trees and the linear model of a run that hands over those: skops.io.load(path)
 
 Within the file the preparation comes first and the meaning last, so that raw numbers go in and answers come out:
 
@@ -30,11 +31,14 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import InvalidArgument, ModelMismatch, first_line, require
 from gammatune.files import whole_file
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.load import Plan, network, plan_of
+from gammatune.pipeline.kinds import AVERAGE, MODELS
+from gammatune.pipeline.load import Plan, fitted, network, plan_of
 from gammatune.pipeline.models.seeded import seeded
+from gammatune.report.models import NET, name_of
 
 DETAILS = "gammatune.json"  # in a .pt2, among its extra files
 KEY = "gammatune"  # in an .onnx, among its metadata
+SKOPS = ".skops"
 EXAMPLES = 3  # tried in torch and in the file
 TOLERANCE = 1e-4  # between their outputs, relative to the largest (guess; 1e-6 is usual)
 
@@ -97,9 +101,13 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     """
     path = _path(out)
     plan = plan_of(run)
+    if (plan.kind == NET or raw or single) == (path.suffix == SKOPS):
+        raise InvalidArgument(_another_ending(plan, out))
     is_table = not isinstance(plan.preprocessing, Preprocessing)
     beside = path.with_suffix(".json") if is_table and not raw else None
     _refuse_what_is_there(path, beside, force=force)
+    if path.suffix == SKOPS:
+        return _of_fitted(plan, path)
     for package in ("onnx", "onnxscript") if path.suffix == ".onnx" else ():
         require(package, "onnx", "writing .onnx needs", instead="write .pt2")
     net = network(plan, single=single)
@@ -142,10 +150,36 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     )
 
 
+def _of_fitted(plan: Plan, path: Path) -> str:
+    """What was fitted beside the network, as it lies in the run directory, and how it is read beside it."""
+    fitted(plan)  # refuses what is damaged
+    members = plan.report.get("members", ()) if plan.kind == AVERAGE else (plan.kind,)
+    net = " The network is one of those averaged: export it too, with --single." if NET in members else ""
+    details = details_of(plan, raw=False) | {"model": plan.kind, "members": list(members)}
+    content = (Path(plan.run) / MODELS).read_bytes()
+    beside = path.with_suffix(".json")
+    listing = json.dumps(details, indent=1, ensure_ascii=False) + "\n"
+    _put(path, lambda file: file.write(content))
+    _put(beside, lambda file: file.write(listing.encode()))
+    return (
+        f"{path}, its columns in {beside}: {name_of(plan.kind, members)}, for skops.io.load; "
+        f"{_in_words(details['input'])}, to {_in_words(details['output'])}.{net}"
+    )
+
+
+def _another_ending(plan: Plan, out: str) -> str:
+    if plan.kind == NET:
+        return (
+            f"{out}: the run hands over its network, which that cannot hold; end it in {' or '.join(WRITERS)}"
+        )
+    name = name_of(plan.kind, plan.report.get("members", ()))
+    return f"{out}: the run hands over {name}; end it in {SKOPS}, or write the network alone with --single"
+
+
 def _path(out: str) -> Path:
-    if Path(out).suffix not in WRITERS:
+    if Path(out).suffix not in (*WRITERS, SKOPS):
         raise InvalidArgument(
-            f"{out or 'an empty name'} does not say what to write; end it in {' or '.join(WRITERS)}"
+            f"{out or 'an empty name'} does not say what to write; end it in {', '.join(WRITERS)} or {SKOPS}"
         )
     return Path(out)
 

@@ -3,22 +3,29 @@
 import hashlib
 import io
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData, JournalError, first_line
 from gammatune.files import net_file
 from gammatune.journal.history import WEIGHTS, replay
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
+from gammatune.pipeline.kinds import AVERAGE, answer, kept
 from gammatune.pipeline.models import make_model
+from gammatune.report.models import NET
 from gammatune.supervised.weights import check_sums
+
+BATCH = 4096  # examples at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,8 @@ class Plan:
     """What the journal of a run says of its network: enough to make it again, untrained.
 
     model: its name, as `make_model` takes it. facts: all that the journal's first line keeps. nets: the SHA-256 of
-    the file of each whose predictions are averaged, by number; empty where the run hands back one.
+    the file of each whose predictions are averaged, by number; empty where the run hands back one. report:
+    what was said of the models that were compared (`kinds.Models.in_event`).
     """
 
     run: str
@@ -34,6 +42,13 @@ class Plan:
     preprocessing: Preprocessing | TablePreprocessing
     facts: Mapping[str, Any]
     nets: Mapping[int, str] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """Of the model that the run hands over, one of `kinds.KINDS`."""
+        kind: str = self.report.get("model", NET)
+        return kind
 
 
 def plan_of(run: str) -> Plan:
@@ -54,7 +69,8 @@ def plan_of(run: str) -> Plan:
             f"the journal of {run} does not say how its data was prepared ({error}); it is damaged, train again"
         ) from error
     nets = {net: story.kept.get(net, "") for net in story.nets}
-    return Plan(run, facts["model"], preprocessing, facts, nets)
+    report = {} if story.report is None else story.report.get("extra", {})
+    return Plan(run, facts["model"], preprocessing, facts, nets, report)
 
 
 def network(plan: Plan, *, single: bool = False) -> nn.Module:
@@ -70,6 +86,32 @@ def network(plan: Plan, *, single: bool = False) -> nn.Module:
         for net, checksum in plan.nets.items()
     ]
     return Ensemble(members, classify=plan.preprocessing.task == "classification").eval()
+
+
+def fitted(plan: Plan) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """The model that the run hands over, where that is not the network alone: from rows, as the network takes them,
+    to probabilities (n, k) or standardised targets (n, t).
+
+    Raises JournalError where what was fitted is not there or cannot be read, MissingExtra.
+    """
+    members = plan.report.get("members", ()) if plan.kind == AVERAGE else (plan.kind,)
+    found = kept(Path(plan.run), plan.report.get("sha256"))
+    if NET in members:
+        net = network(plan)
+        found[NET] = lambda x: answered(net, torch.from_numpy(x), plan.preprocessing.task)
+    if missing := [kind for kind in members if kind not in found]:
+        raise JournalError(
+            f"the journal of {plan.run} speaks of {', '.join(missing)}, which it does not hold"
+        )
+    return lambda x: answer(found, plan.kind, members, x)
+
+
+def answered(net: nn.Module, x: torch.Tensor, task: str) -> NDArray[np.float64]:
+    """Probabilities (n, k), or standardised targets (n, t), of rows or images x, some at a time."""
+    device = next(net.parameters()).device
+    with evaluating(net):
+        said = torch.cat([net(part.to(device)) for part in x.split(BATCH)])
+    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy().astype(np.float64)
 
 
 def _made(plan: Plan, state: Mapping[str, Any], file: str) -> nn.Module:

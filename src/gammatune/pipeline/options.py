@@ -74,7 +74,9 @@ class Options:
     column: list[str] | None = in_tables(
         "NAME=number, NAME=category, NAME=date: what a column is. Default: told from its values."
     )
-    compare: bool = in_tables("Try gradient boosting beside the net for a few seconds.", True)
+    compare: bool = in_tables(
+        "Fit a linear model and boosted trees to the same rows, and hand over what is best.", True
+    )
 
     task: str | None = of_data("classification or regression. Default: told from the targets.")
     validation: float = of_data("Share of the training examples to select by.", 0.2)

@@ -20,7 +20,8 @@ from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.reading import is_table, read_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
-from gammatune.pipeline.load import network, plan_of
+from gammatune.pipeline.load import fitted, network, plan_of
+from gammatune.report.models import NET, name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,21 +57,24 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     plan = plan_of(run)
     preparing = plan.preprocessing
     new = _new(file, preparing)
-    net = network(plan, single=single)
-    outputs, spread = _forward(net, new.x)
-    quality = ""
+    is_net = single or plan.kind == NET
+    net = network(plan, single=single) if is_net else None
+    said, spread = (
+        _forward(net, new.x, preparing.task) if net is not None else (fitted(plan)(new.x.numpy()), None)
+    )
+    quality = "" if is_net else f" by {name_of(plan.kind, plan.report.get('members', ()))}"
     if preparing.task == "classification":
-        probabilities = outputs.softmax(dim=1).numpy()
+        probabilities = said
         labels = preparing.labels(probabilities.argmax(axis=1))
         header = ["prediction", *(f"p({label})" for label in preparing.classes)]
         rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
         apart = spread
         if new.y is not None:
             codes = preparing.targets(new.y).numpy()
-            measured = classification(codes, outputs.argmax(dim=1).numpy(), preparing.outputs)
-            quality = f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
+            measured = classification(codes, said.argmax(axis=1), preparing.outputs)
+            quality += f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
     else:
-        values = preparing.original_targets(outputs.numpy())
+        values = preparing.original_targets(said)
         table = isinstance(preparing, TablePreprocessing)
         header = ["prediction"] if table else [f"target {i + 1}" for i in range(values.shape[1])]
         rows = [list(map(repr, row.tolist())) for row in values]
@@ -78,7 +82,7 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
         if new.y is not None:
             preparing.targets(new.y)  # refuses what is no target
             true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
-            quality = f"; R2 {regression(true, values).r2:.4f}"
+            quality += f"; R2 {regression(true, values).r2:.4f}"
     if apart is not None:
         apart = apart.reshape(len(rows), -1)
         names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
@@ -171,13 +175,15 @@ def _images(path: Path, preparing: Preprocessing) -> New:
 # Forward, and out -----------------------------------------------------------------------------------------
 
 
-def _forward(net: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, NDArray[Any] | None]:
-    """What it says, and of an ensemble how far its nets are apart."""
+def _forward(net: torch.nn.Module, x: torch.Tensor, task: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Probabilities or standardised targets, and of an ensemble how far its nets are apart."""
     with torch.no_grad():
         if not isinstance(net, Ensemble):
-            return torch.cat([net(part) for part in x.split(BATCH)]), None
-        said, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
-        return torch.cat(said), torch.cat(spreads).numpy()
+            said, spread = torch.cat([net(part) for part in x.split(BATCH)]), None
+        else:
+            parts, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
+            said, spread = torch.cat(parts), torch.cat(spreads).numpy()
+    return (said.softmax(dim=1) if task == "classification" else said).numpy(), spread
 
 
 def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -2,7 +2,9 @@
 
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,19 +16,22 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.journal.events import Event
-from gammatune.metrics.baselines import SECONDS, compare
+from gammatune.metrics.baselines import whether_learnt
+from gammatune.metrics.catalogue import recipe
 from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.kinds import answers_of, arrays, compare, in_unit, keep, limits_within
+from gammatune.pipeline.load import answered
+from gammatune.report.models import NET
 from gammatune.seeds import stream
 
 SHOWN = 5  # columns named
-BATCH = 4096  # rows at a time
 RANKED = 100  # columns that are permuted; of more than that, those that a gradient says matter most (guess)
 LEAST = 1.0  # seconds the columns may take, however short the learning was (guess)
 ENOUGH = 1_000  # examples that columns are screened by (guess)
-TREES, COLUMNS = "gradient boosting beside the net", "what each column is worth"
+MODELS, COLUMNS = "a linear model and boosted trees beside the net", "what each column is worth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,9 @@ class Allowance:
     left: float | None
 
     @property
-    def trees(self) -> float:
-        """Seconds for the boosted trees: of a time that is allowed half of what is left."""
-        return SECONDS if self.left is None else min(SECONDS, self.left / 2)
+    def models(self) -> float:
+        """Seconds for the other models: half of what is left of the time allowed; a guess of it where any is."""
+        return max(self.spent, LEAST) if self.left is None else self.left / 2
 
     def columns(self, used: float) -> float:
         """Seconds for the worth of columns, not more than the learning took. used: on the trees before."""
@@ -58,74 +63,82 @@ def judge(
     metric: str | None,
     class_weights: str | None,
     seed: int,
+    directory: Path,
     allowance: Callable[[], Allowance],
     tell: Callable[[Event], None],
 ) -> Callable[[Answers, nn.Module], Mapping[str, Any]]:
-    """For `fit(extra=...)`: what the report event keeps of both, and the sentences under "said".
+    """For `fit(extra=...)`: the answers of the model that is handed over, what the report event keeps of all of them
+    and of the columns, and the sentences under "said".
 
-    Some seconds of scikit-learn's HistGradientBoosting on the same rows, and a permutation of each column of the
-    report part, of many columns of those that matter most. allowance: asked once the learning is over. tell: takes
-    `judging_event`s.
+    The other models are fitted to the same rows (`pipeline.kinds`), and each column of the report part, of many
+    columns those that matter most, is permuted for the one that is chosen. directory: of the run. allowance: asked
+    once the learning is over. tell: takes `judging_event`s.
     """
     preparing = split.preprocessing
     assert isinstance(preparing, TablePreprocessing)
-    options: dict[str, Any] = {"metric": metric, "seed": seed}
-    if preparing.task == "regression":
-        options["target_scale"] = (preparing.target_mean, preparing.target_std)
+    name = recipe(
+        metric or ("accuracy" if preparing.task == "classification" else "rmse"), preparing.task
+    ).name
 
     def look(answers: Answers, net: nn.Module) -> Mapping[str, Any]:
         started, allowed = clock.perf_counter(), allowance()
-        tell(judging_event(TREES, 0.0, allowed.trees))
-        first = preparing.shape[0] - len(preparing.cardinalities)
-        train, select, report = (
-            (part.x.numpy(), part.y.numpy()) for part in (split.train, split.select, split.report)
-        )
-        beside = compare(
-            answers,
-            train,
-            select,
-            report,
-            categorical=range(first, preparing.shape[0]),
+        tell(judging_event(MODELS, 0.0, allowed.models))
+        limits = limits_within(None if allowed.left is None else allowed.models, split, directory, seed)
+        models = compare(
+            lambda x: answered(net, torch.from_numpy(x), preparing.task),
+            split,
+            metric=name,
             class_weights=class_weights,
-            seconds=allowed.trees,
-            subject=subject_of(net),
-            **options,
+            seed=seed,
+            limits=limits,
         )
+        told: dict[str, Any] = models.in_event(keep(models, directory))
+        is_net = models.chosen == NET
+        subject = subject_of(net) if is_net else models.name
+        if not is_net:
+            told["answers"] = answers = answers_of(models(arrays(split.report)[0]), split.report, split)
+        said = [*models.in_words(split, seed), *_whether_learnt(name, split, answers, seed, subject)]
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))
-        told = {"rivals": beside.to_dict(), "said": [*beside.said]}
-        try:
+        with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
             needed = importance(
-                lambda x: _predict(net, x, preparing.task),
-                *report,
+                models,
+                *arrays(split.report),
+                metric=metric,
+                seed=seed,
                 groups=screened(net, split),
                 first=RANKED,
                 seconds=seconds,
                 tell=lambda share, whole: tell(judging_event(COLUMNS, share, whole)),
-                **options,
+                **_scale(preparing),
             )
-        except InvalidData:  # of the measure, which has no value there; `compare` has said so
-            return told
-        return told | {
-            "importance": needed.to_dict(),
-            "said": [*beside.said, *_in_words(needed, subject_of(net))],
-        }
+            told["importance"] = needed.to_dict()
+            said += _in_words(needed, subject)
+        return told | {"said": said}
 
     return look
 
 
+def _scale(preparing: TablePreprocessing) -> dict[str, Any]:
+    """As `importance` takes it."""
+    if preparing.task == "classification":
+        return {}
+    return {"target_scale": (preparing.target_mean, preparing.target_std)}
+
+
+def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> list[str]:
+    train = split.train.y.numpy()
+    if split.task == "regression":
+        train = split.preprocessing.original_targets(train)
+    sentence = whether_learnt(
+        metric, train, in_unit(answers, split), stream(seed, "rivals", "nothing"), subject
+    )
+    return [sentence] if sentence else []
+
+
 def subject_of(net: nn.Module) -> str:
     """What sentences call it."""
-    return f"average of {len(net.members)} networks" if isinstance(net, Ensemble) else "network"
-
-
-def _predict(net: nn.Module, x: Any, task: str) -> Any:
-    """Probabilities or standardised targets of rows (n, F)."""
-    device = next(net.parameters()).device
-    rows = torch.as_tensor(np.ascontiguousarray(x, dtype=np.float32)).to(device)
-    with evaluating(net):
-        said = torch.cat([net(part) for part in rows.split(BATCH)])
-    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy()
+    return f"the average of {len(net.members)} networks" if isinstance(net, Ensemble) else "the network"
 
 
 def screened(net: nn.Module, split: Split) -> dict[str, Sequence[int]]:

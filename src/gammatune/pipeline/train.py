@@ -139,6 +139,7 @@ def _judge(
         metric=options.metric,
         class_weights=options.class_weights,
         seed=options.seed,
+        directory=Path(directory),
         allowance=allowance,
         tell=follower,
     )

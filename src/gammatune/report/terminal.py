@@ -16,6 +16,7 @@ from gammatune.journal.wording import number, reasons_shown, values_in_words
 from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
+from gammatune.report.models import Models, handed_over, models_of
 from gammatune.report.several import several
 from gammatune.report.wording import (
     TORN,
@@ -154,6 +155,8 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         parts.append(Text(f"{nets.count} nets together take {nets.price}"))
     if report.get("measures"):
         parts.append(_intervals(report["measures"], report.get("metric")))
+    if (models := models_of(report)) is not None:
+        parts.append(_beside(models))
     said = report.get("extra", {}).get("said", ())
     parts += [Text(line) for line in (said if isinstance(said, list) else ()) if isinstance(line, str)]
     return Group(*parts)
@@ -171,6 +174,25 @@ def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> R
     return table
 
 
+def _beside(models: Models) -> RenderableType:
+    """The models of a table, each with its value on both parts; a mark at the one that is handed over."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column(Text(f"{models.metric} on {models.examples} to select by"), justify="right")
+    table.add_column("on those reported on", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for each in models.beside:
+        selected = "" if each.selected is None else _value(models.metric, each.selected)
+        reported = each.reported
+        ends = (
+            ("", "")
+            if reported is None
+            else (_value(models.metric, reported[0]), _interval(models.metric, reported))
+        )
+        _row(table, f"{'→' if each.is_chosen else ' '} {each.name}", selected, *ends)
+    return table
+
+
 def _value(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if words_of(name).in_percent else f"{value:.3g}"
 
@@ -185,7 +207,9 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
     lines = []
     if story.handed_back is not None:
         several_ = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
-        lines.append(f"handed back    {several_}{story.handed_back}")
+        other = handed_over(story.report)
+        lines += [] if other is None else [f"handed over    {other}"]
+        lines.append(f"{'handed back' if other is None else 'the network'}    {several_}{story.handed_back}")
     if story.end is None:
         lines.append(f"the run {UNENDED}")
     else:

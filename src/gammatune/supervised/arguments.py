@@ -53,7 +53,8 @@ class Training:
     or on a terminal, and is silent in a pipe, where True writes a line a commit.
     extra: called once after the search with what is said of the report's examples, and the module that says it, the
     model or the ensemble; the mapping it returns is kept in the journal's report event as "extra", and its sentences
-    under "said" are shown.
+    under "said" are shown. Under "answers" it may hold those of another model (`gammatune.metrics.predictions`) that
+    is handed over in the net's place: they are reported on then, and not kept.
     """
 
     lr: float | None = None

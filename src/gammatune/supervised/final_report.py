@@ -29,7 +29,7 @@ FEW = 20  # examples reported on, below which figures are hardly worth printing 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
     """answers: what the model, or the nets together, say of the examples reported on. extra: what whoever called
-    `fit` says of them."""
+    `fit` says of them. is_of_another: the answers are those of another model, which `extra` hands over."""
 
     on: str
     figures: Classification | Regression
@@ -38,6 +38,7 @@ class FinalReport:
     metric: str | None
     extra: dict[str, Any]
     several: Several | None
+    is_of_another: bool
 
     @classmethod
     def of(
@@ -50,12 +51,16 @@ class FinalReport:
         if not task.comparable:
             return None
         answers, several = training.answers(loader), None
-        figures = _figures(answers, task)
         if nets:
-            together, single = training.ensemble(nets), figures
+            together, single = training.ensemble(nets), _figures(answers, task)
             answers = training.answers(loader, together)
-            figures = _figures(answers, task)
             several = Several(nets, together, training.price(together, loader), single)
+        added: dict[str, Any] = {}
+        if known is None and given.training.extra is not None:
+            net = given.model if several is None else several.together
+            added = dict(given.training.extra(answers, net))
+        instead = added.pop("answers", None)
+        answers = answers if instead is None else instead
         measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
         if len(answers) < FEW:
             one = len(answers) == 1
@@ -66,13 +71,12 @@ class FinalReport:
             )
         said += lacking
         extra: dict[str, Any] = {"level": LEVEL, "examples": len(answers), "said": lacking}
+        extra |= added | {"said": [*lacking, *added.get("said", ())]}
         if known is not None:
             extra = dict(known.get("extra", extra))
-        elif given.training.extra is not None:
-            added = given.training.extra(answers, given.model if several is None else several.together)
-            extra |= dict(added) | {"said": [*lacking, *added.get("said", ())]}
         on = "selection" if given.test_set is None else "test"
-        return cls(on, figures, answers, measures, ready.goal.metric, extra, several)
+        figures = _figures(answers, task)
+        return cls(on, figures, answers, measures, ready.goal.metric, extra, several, instead is not None)
 
     def event(self, seconds: float) -> Event:
         return {
@@ -83,7 +87,7 @@ class FinalReport:
             "measures": {name: [m.value, m.low, m.high] for name, m in self.measures.items()},
             "metric": self.metric,
             "extra": self.extra,
-            **({} if self.several is None else self.several.in_event),
+            **({} if self.several is None or self.is_of_another else self.several.in_event),
         }
 
 

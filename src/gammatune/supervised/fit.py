@@ -173,9 +173,10 @@ class _Run:
         """Tell what was found out, and hand it back."""
         report = self._report
         if report is not None:
-            if isinstance(self._journal, Journal):
+            known = None if self._journal is None or self._journal.past is None else self._journal.past.report
+            event = report.event(seconds) if known is None else dict(known)
+            if known is None and isinstance(self._journal, Journal):
                 save_predictions(report.answers, self._journal.directory / PREDICTIONS)
-            event = report.event(seconds)
             self._append(event)
             for listener in self._given.running.listeners:
                 listener(event)

@@ -9,6 +9,7 @@ from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import FIRST, REPORTED, SAME, words_of
 from gammatune.report.html.held import mapping, real
 from gammatune.report.html.svg import number
+from gammatune.report.models import models_of
 from gammatune.report.predictions import square, wilson
 
 
@@ -70,3 +71,27 @@ def interval_of(report: Mapping[str, Any], name: str) -> tuple[float, float] | N
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return None
     return low, high
+
+
+def models_beside(story: Story) -> dict[str, Any] | None:
+    """The models of a table beside each other; None where the network had nothing beside it."""
+    found = models_of(story.report)
+    if found is None:
+        return None
+    words = words_of(found.metric)
+    rows = []
+    for each in found.beside:
+        value, *ends = (
+            ("", "", "")
+            if each.reported is None
+            else [in_words(one, words.in_percent) for one in each.reported]
+        )
+        rows.append(
+            (
+                f"{each.name}{', handed over' if each.is_chosen else ''}",
+                "" if each.selected is None else in_words(each.selected, words.in_percent),
+                value,
+                f"{ends[0]} to {ends[1]}" if value else "",
+            )
+        )
+    return {"metric": words.title, "examples": found.examples, "rows": rows}

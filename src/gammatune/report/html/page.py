@@ -18,7 +18,7 @@ from gammatune.report.html.bands import bands
 from gammatune.report.html.costs import cost_picture
 from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
-from gammatune.report.html.measures import measures
+from gammatune.report.html.measures import measures, models_beside
 from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, surfaces
 from gammatune.report.html.slices import view_pictures
 from gammatune.report.html.timeline import lanes
@@ -139,6 +139,7 @@ def _quality(story: Story, run: Path | None) -> dict[str, Any]:
         "measures": measures(story),
         "unseen": story.report is not None and story.report["on"] == "test",
         "nets": nets_of(story),
+        "models": models_beside(story),
         **answers.shown(story, found, sentences.subject(story)),
     }
 

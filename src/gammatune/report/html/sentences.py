@@ -12,6 +12,7 @@ from gammatune.records import Verdict
 from gammatune.report.html.held import listed, mapping, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
+from gammatune.report.models import handed_over
 from gammatune.report.predictions import Findings, lead_of, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
@@ -25,6 +26,7 @@ from gammatune.report.wording import (
 )
 from gammatune.space import parse
 
+_BESIDE = "A linear model and boosted trees were fitted to the same rows beside it."
 _FLATTERED = " Selecting flatters: expect less on new data."
 
 
@@ -60,6 +62,9 @@ def _what(story: Story) -> str:
     on = " of ".join(part for part in (examples, data) if part)
     whose = "its" if nets == 1 else "their"
     averaged = "" if nets == 1 else " Their answers are averaged, and what follows is of the average."
+    other = handed_over(story.report)
+    if other is not None:
+        averaged = f" {_BESIDE} What the run hands over is {other}, and what follows is of that."
     return f"{named} {done}{f' on {on}' if on else ''} while {whose} learning rate was looked for.{averaged}"
 
 
@@ -83,6 +88,9 @@ def _quality(story: Story) -> str:
 
 
 def subject(story: Story) -> str:
+    other = handed_over(story.report)
+    if other is not None:
+        return other[0].upper() + other[1:]
     return "It" if nets_of(story) == 1 else "Their average"
 
 

@@ -1,0 +1,315 @@
+"""The models of a table beside each other: a linear one, boosted trees and the network, fitted to the same rows,
+compared on the same rows, and the simplest of those that are level with the best handed over.
+
+What was fitted lies in the run directory as models.skops, and what the clock had a say in, under `--time`, as
+limits.json, which is written before: whoever goes on with a run that was killed fits the same models.
+"""
+
+import hashlib
+import json
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gammatune.errors import JournalError, require
+from gammatune.files import whole_file
+from gammatune.metrics.baselines import lead
+from gammatune.metrics.bootstrap import Measure, measured
+from gammatune.metrics.predictions import Answers
+from gammatune.metrics.selection import Selection, select
+from gammatune.pipeline.data.split import Part, Split
+from gammatune.pipeline.models.linear import STRENGTHS, Linear, fit_linear
+from gammatune.pipeline.models.trees import ROUNDS, Trees, grow
+from gammatune.report.models import NET, name_of
+from gammatune.seeds import stream
+
+MODELS, LIMITS = "models.skops", "limits.json"
+LINEAR, TREES, AVERAGE = "linear", "trees", "average"
+KINDS = (LINEAR, TREES, NET, AVERAGE)  # the simplest first
+TRIAL = 10  # rounds of boosting by which their pace is told
+# What scikit-learn's boosting is made of, beside what skops knows to be harmless.
+TRUSTED = (
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
+
+Answering: TypeAlias = Callable[
+    [NDArray[Any]], NDArray[np.float64]
+]  # rows -> probabilities, standardised targets
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """rounds: of boosting at most, of each target. strengths: of the linear model's penalty that are tried; 0: the
+    model is not fitted, since the time does not allow it."""
+
+    rounds: int = ROUNDS
+    strengths: int = len(STRENGTHS)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One model as a report keeps it.
+
+    selected: its value of the measure on the rows to select by. behind: by how much it is worse than the best there.
+    value: on the rows that are reported on. seconds: of fitting; None of what was there already.
+    """
+
+    kind: str
+    selected: float | None
+    behind: Measure | None
+    value: Measure | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    """fitted: by kind; the average has no fit of its own. members: the kinds that it is of."""
+
+    fitted: Mapping[str, Answering]
+    kinds: tuple[Kind, ...]
+    chosen: str
+    members: tuple[str, ...]
+    metric: str
+    examples: int
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """What the model that was chosen says of rows."""
+        return answer(self.fitted, self.chosen, self.members, x)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.chosen, self.members)
+
+    def in_words(self, split: Split, seed: int) -> list[str]:
+        """Which was chosen and why; and how it compares with the linear model on rows that decided nothing."""
+        best = next((each.kind for each in self.kinds if each.behind and each.behind.value == 0), self.chosen)
+        why = (
+            "best" if best == self.chosen else f"simpler than {name_of(best, self.members)} and level with it"
+        )
+        said = [f"Handed over: {self.name}, {why} on the {self.examples} examples to select by."]
+        if self.chosen == LINEAR or LINEAR not in self.fitted:
+            return said
+        rows = arrays(split.report)[0]
+        mine, its = (
+            in_unit(answers_of(each(rows), split.report, split), split)
+            for each in (self, self.fitted[LINEAR])
+        )
+        gap = lead(self.metric, mine, its, stream(seed, "models", "linear"))
+        if gap is None:
+            return said
+        way, ends = ("ahead", (gap.low, gap.high)) if gap.value >= 0 else ("behind", (-gap.high, -gap.low))
+        by = f"by {abs(gap.value):.3g} [{ends[0]:.3g}, {ends[1]:.3g}]"
+        how = f"{'better' if way == 'ahead' else 'worse'} than the linear model {by}"
+        if gap.low <= 0 <= gap.high:
+            how = f"level with the linear model, within what chance may bring ({way} {by})"
+        return [*said, f"On the {len(mine)} examples that are reported on: {how}."]
+
+    def in_event(self, sha256: str | None) -> dict[str, Any]:
+        """What the report event keeps; sha256: of MODELS."""
+        return {
+            "model": self.chosen,
+            "members": list(self.members),
+            "models": [asdict(each) for each in self.kinds],
+            "compared": {"metric": self.metric, "examples": self.examples},
+            "sha256": sha256,
+        }
+
+
+def answer(
+    fitted: Mapping[str, Answering], chosen: str, members: Sequence[str], x: NDArray[Any]
+) -> NDArray[np.float64]:
+    if chosen != AVERAGE:
+        return fitted[chosen](x)
+    said: NDArray[np.float64] = np.mean([fitted[kind](x) for kind in members], axis=0)
+    return said
+
+
+def compare(
+    net: Answering,
+    split: Split,
+    *,
+    metric: str,
+    class_weights: str | None,
+    seed: int,
+    limits: Limits,
+) -> Models:
+    """Fit the others, and hold all of them against each other; the network where the measure has no value."""
+    fitted: dict[str, Answering] = {}
+    seconds: dict[str, float] = {}
+    train, held = arrays(split.train), arrays(split.select)
+    options: dict[str, Any] = {"class_weights": class_weights, "seed": seed, **_of(split)}
+    for kind, fit in _others(limits):
+        started = clock.perf_counter()
+        fitted[kind] = fit(train, held, **options)
+        seconds[kind] = clock.perf_counter() - started
+    fitted[NET] = net
+    said = {kind: fitted[kind](held[0]) for kind in KINDS if kind in fitted}
+    members = _best_two(metric, {kind: _told(each, split.select, split) for kind, each in said.items()})
+    if members:
+        said[AVERAGE] = np.mean([said[kind] for kind in members], axis=0)
+    there = [kind for kind in KINDS if kind in said]
+    answers = [_told(said[kind], split.select, split) for kind in there]
+    found = select(metric, answers, stream(seed, "models", "selection"))
+    if found is None:
+        found = Selection(
+            metric, there.index(NET), there.index(NET), (None,) * len(there), (None,) * len(there)
+        )
+    reported = _reported(fitted, there, members, split, metric, seed)
+    kinds = tuple(
+        Kind(kind, found.values[place], found.behind[place], reported[place], seconds.get(kind))
+        for place, kind in enumerate(there)
+    )
+    return Models(fitted, kinds, there[found.chosen], members, metric, len(held[1]))
+
+
+def _others(limits: Limits) -> list[tuple[str, Callable[..., Any]]]:
+    found: list[tuple[str, Callable[..., Any]]] = []
+    if limits.strengths:
+        found.append(
+            (LINEAR, lambda *sets, **options: fit_linear(*sets, strengths=limits.strengths, **options))
+        )
+    if limits.rounds:
+        found.append((TREES, lambda *sets, **options: grow(*sets, most=limits.rounds, **options)))
+    return found
+
+
+def _best_two(metric: str, answers: Mapping[str, Answers]) -> tuple[str, ...]:
+    """Of the kinds, the two that are ahead by the measure; none where there are not two with a value."""
+    from gammatune.metrics.catalogue import METRICS, value
+
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    values = {kind: value(metric, each) for kind, each in answers.items() if each.is_finite}
+    known = {kind: held for kind, held in values.items() if held is not None}
+    ranked = sorted(known, key=lambda kind: -sign * known[kind])
+    return tuple(ranked[:2]) if len(ranked) > 1 else ()
+
+
+def _reported(
+    fitted: Mapping[str, Answering],
+    kinds: Sequence[str],
+    members: Sequence[str],
+    split: Split,
+    metric: str,
+    seed: int,
+) -> list[Measure | None]:
+    found = []
+    for kind in kinds:
+        answers = _told(answer(fitted, kind, members, arrays(split.report)[0]), split.report, split)
+        rng = stream(seed, "models", "report", kind)
+        found.append(measured([metric], answers, rng)[0].get(metric) if answers.is_finite else None)
+    return found
+
+
+def answers_of(said: NDArray[Any], part: Part, split: Split) -> Answers:
+    """Of a part, as a network's: of a regression standardised."""
+    targets = part.y.numpy()
+    if split.task == "classification":
+        return Answers(targets, said.argmax(axis=1), split.outputs, said)
+    return Answers(targets.reshape(len(targets), -1), said.reshape(len(targets), -1))
+
+
+def in_unit(answers: Answers, split: Split) -> Answers:
+    """With the targets of a regression in their original unit."""
+    preparing = split.preprocessing
+    if split.task == "classification":
+        return answers
+    return answers.scaled(preparing.target_mean, preparing.target_std)
+
+
+def _told(said: NDArray[Any], part: Part, split: Split) -> Answers:
+    return in_unit(answers_of(said, part, split), split)
+
+
+def arrays(part: Part) -> tuple[NDArray[Any], NDArray[Any]]:
+    return part.x.numpy(), part.y.numpy()
+
+
+def _of(split: Split) -> dict[str, Any]:
+    first = split.shape[0] - len(split.preprocessing.cardinalities)
+    classes = split.outputs if split.task == "classification" else 0
+    return {"classes": classes, "codes": range(first, split.shape[0])}
+
+
+# Time -----------------------------------------------------------------------------------------------------
+
+
+def limits_within(seconds: float | None, split: Split, directory: Path, seed: int) -> Limits:
+    """What the time allows, told from the first rounds; as it was when it was first asked for this run."""
+    path = directory / LIMITS
+    if seconds is None:
+        return Limits()
+    if path.is_file():
+        return Limits(**json.loads(path.read_text(encoding="utf-8")))
+    train, held = arrays(split.train), arrays(split.select)
+    options: dict[str, Any] = {"class_weights": None, "seed": seed, **_of(split)}
+    started = clock.perf_counter()
+    fit_linear(train, held, strengths=1, **options)
+    one = clock.perf_counter() - started
+    started = clock.perf_counter()
+    grow(train, held, most=TRIAL, **options)
+    pace = (clock.perf_counter() - started) / (
+        2 * TRIAL
+    )  # they are grown twice, to find the rounds and with those
+    targets = 1 if split.task == "classification" else split.outputs
+    rounds = int(seconds / 2 / (2 * pace * targets))
+    limits = Limits(min(ROUNDS, rounds), min(len(STRENGTHS), int(seconds / 2 / one)))
+    whole_file(path, lambda file: file.write(json.dumps(asdict(limits)).encode()))
+    return limits
+
+
+# Kept -----------------------------------------------------------------------------------------------------
+
+
+def keep(models: Models, directory: Path) -> str | None:
+    """Write what was fitted; the SHA-256 of the file, None where nothing was. Raises MissingExtra."""
+    held: dict[str, Any] = {}
+    for kind, each in models.fitted.items():
+        if isinstance(each, Linear):
+            held[kind] = {"model": each.model, "classes": each.classes, "penalty": each.penalty}
+        elif isinstance(each, Trees):
+            held[kind] = {
+                "boosters": list(each.boosters),
+                "classes": each.classes,
+                "rounds": list(each.rounds),
+            }
+    if not held:
+        return None
+    content = require("skops.io", "tables").dumps(held)
+    whole_file(directory / MODELS, lambda file: file.write(content))
+    return hashlib.sha256(content).hexdigest()
+
+
+def kept(directory: Path, sha256: str | None) -> dict[str, Answering]:
+    """What `keep` wrote, by kind. Raises JournalError where it is not that, or cannot be read."""
+    if sha256 is None:
+        return {}
+    path = directory / MODELS
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise JournalError(
+            f"{path} cannot be read ({error.strerror or error}); allow it, or train again"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise JournalError(f"{path} is not what the run wrote; train again")
+    try:
+        held = require("skops.io", "tables").loads(content, trusted=list(TRUSTED))
+    except (TypeError, ValueError, AttributeError, KeyError, ImportError) as error:
+        raise JournalError(
+            f"{path} cannot be read by this scikit-learn ({error}); install the one that the run was made with, or "
+            "train again"
+        ) from error
+    found: dict[str, Answering] = {}
+    if LINEAR in held:
+        found[LINEAR] = Linear(**held[LINEAR])
+    if TREES in held:
+        trees = held[TREES]
+        found[TREES] = Trees(tuple(trees["boosters"]), trees["classes"], tuple(trees["rounds"]))
+    return found

@@ -1,0 +1,68 @@
+"""The models of a table beside each other, as a report event keeps them, and which of them a run hands over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NET = "net"
+NAMES = {
+    "linear": "the linear model",
+    "trees": "the boosted trees",
+    NET: "the network",
+    "average": "the average of the best two",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One of them. selected: its value on the examples to select by. value, low, high: on those that are reported on,
+    with a 95 % interval; None where the measure has no value there."""
+
+    name: str
+    selected: float | None
+    reported: tuple[float, float, float] | None
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """metric: that they were compared by. examples: to select by."""
+
+    metric: str
+    examples: int
+    beside: tuple[Beside, ...]
+
+
+def models_of(report: Mapping[str, Any] | None) -> Models | None:
+    """None of a run whose network had nothing beside it."""
+    extra = {} if report is None else report.get("extra", {})
+    if not isinstance(extra, Mapping) or len(extra.get("models", ())) < 2:
+        return None
+    found = tuple(
+        Beside(
+            _name(each["kind"], extra), each["selected"], _ends(each["value"]), each["kind"] == extra["model"]
+        )
+        for each in extra["models"]
+    )
+    return Models(extra["compared"]["metric"], extra["compared"]["examples"], found)
+
+
+def handed_over(report: Mapping[str, Any] | None) -> str | None:
+    """What the model is called that a run hands over in the place of its network; None where that is the network."""
+    extra = {} if report is None else report.get("extra", {})
+    kind = extra.get("model", NET) if isinstance(extra, Mapping) else NET
+    return None if kind == NET else _name(kind, extra)
+
+
+def name_of(kind: str, members: Sequence[str]) -> str:
+    """members: the kinds that the average is of."""
+    names = [NAMES[each] for each in members]
+    return f"the average of {' and '.join(names)}" if kind == "average" and names else NAMES[kind]
+
+
+def _name(kind: str, extra: Mapping[str, Any]) -> str:
+    return name_of(kind, extra.get("members", ()))
+
+
+def _ends(measure: Mapping[str, float] | None) -> tuple[float, float, float] | None:
+    return None if measure is None else (measure["value"], measure["low"], measure["high"])

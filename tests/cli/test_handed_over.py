@@ -1,0 +1,115 @@
+"""The best of several kinds is what a run on a table hands over: told, predicted with, exported, and gone on with."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gammatune.journal.history import replay
+from gammatune.pipeline.kinds import kept
+
+SHORT = ("--epochs", "2", "--budget", "1.5", "--lr", "1e-5")  # a net that has learnt nothing
+
+
+def table(kind: str, n: int = 400, seed: int = 0) -> pd.DataFrame:
+    """straight: what a line tells. curved: what it does not, and trees do."""
+    r = np.random.default_rng(seed)
+    frame = pd.DataFrame(r.normal(size=(n, 3)).round(3), columns=["a", "b", "c"])
+    noise = r.random(n) < 0.05
+    known = frame.a + frame.b > 0 if kind == "straight" else (frame.a > 0) ^ (frame.b > 0.3)
+    frame["answer"] = np.where(known ^ noise, "yes", "no")
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen", "name"),
+    [("straight", "linear", "the linear model"), ("curved", "trees", "the boosted trees")],
+)
+def test_it_is_told_predicted_with_and_exported(gammatune: Any, kind: str, chosen: str, name: str) -> None:
+    table(kind).to_csv("t.csv", index=False)
+    said = gammatune("train", "t.csv", "--target", "answer", *SHORT)
+    assert said.code == 0
+    assert f"Handed over: {name}" in said.out
+    assert f"→ {name}" in said.out
+    assert f"handed over    {name}" in said.out
+    event = replay("runs/t-1").report
+    assert event is not None
+    assert event["extra"]["model"] == chosen
+    held = {each["kind"]: each["value"]["value"] for each in event["extra"]["models"]}
+    assert event["measures"]["accuracy"][0] == pytest.approx(held[chosen])
+    assert held[chosen] > held["net"]
+
+    table(kind, 300, seed=1).to_csv("new.csv", index=False)
+    said = gammatune("predict", "runs/t-1", "new.csv")
+    assert f"300 predictions written to new.predictions.csv by {name}; accuracy 9" in said.out
+    rows = list(csv.DictReader(Path("new.predictions.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["prediction", "p(no)", "p(yes)"]
+    with np.load("runs/t-1/predictions.npz") as held_out:
+        right = (held_out["probabilities"].argmax(axis=1) == held_out["targets"]).mean()
+    assert right == pytest.approx(held[chosen])
+    alone = gammatune("predict", "runs/t-1", "new.csv", "--out", "net.csv", "--single")
+    assert " by the " not in alone.out
+
+    said = gammatune("export", "runs/t-1", "--out", "t.onnx")
+    assert f"t.onnx: the run hands over {name}; end it in .skops, or write the network alone" in said.err
+    said = gammatune("export", "runs/t-1", "--out", "t.skops")
+    assert f"t.skops, its columns in t.json: {name}, for skops.io.load" in said.out
+    details = json.loads(Path("t.json").read_text())
+    assert (details["model"], details["classes"]) == (chosen, ["no", "yes"])
+    page = Path(gammatune("report", "runs/t-1").out.split(":")[0]).read_text()
+    assert f"What the run hands over is {name}, and what follows is of that." in page
+    assert "Models beside each other" in page
+
+
+def test_killed_while_they_are_compared_it_hands_over_the_same(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table("curved").to_csv("t.csv", index=False)
+    asked = ("train", "t.csv", "--target", "answer", *SHORT)
+    assert gammatune(*asked, "--run-dir", "whole").code == 0
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("gammatune.pipeline.table_diagnostics.keep", killed)
+        assert gammatune(*asked, "--run-dir", "cut").code == 130
+    assert replay("cut").report is None
+    assert gammatune("resume", "cut").code == 0
+    whole, cut = (replay(run).report for run in ("whole", "cut"))
+    assert whole is not None
+    assert cut is not None
+    assert whole["measures"] == cut["measures"]
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    fitted = [kept(Path(run), event["extra"]["sha256"]) for run, event in (("whole", whole), ("cut", cut))]
+    for kind in ("linear", "trees"):
+        np.testing.assert_array_equal(fitted[0][kind](rows), fitted[1][kind](rows))
+    again = gammatune("resume", "cut")  # complete: what was said is said again
+    assert "→ the boosted trees" in again.out
+    assert f"{100 * cut['accuracy']:.2f} %" in again.out
+
+
+def test_without_others_the_net_is_handed_over(gammatune: Any) -> None:
+    table("curved").to_csv("t.csv", index=False)
+    assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--no-compare").code == 0
+    event = replay("runs/t-1").report
+    assert event is not None
+    assert "model" not in event["extra"]
+    assert not Path("runs/t-1/models.skops").exists()
+    said = gammatune("export", "runs/t-1", "--out", "t.skops")
+    assert "the run hands over its network, which that cannot hold" in said.err
+    assert gammatune("predict", "runs/t-1", "t.csv").code == 0
+
+
+def test_within_a_time_they_are_fitted_as_far_as_it_goes(gammatune: Any) -> None:
+    table("curved").to_csv("t.csv", index=False)
+    assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--time", "60s").code == 0
+    limits = json.loads(Path("runs/t-1/limits.json").read_text())
+    assert limits["rounds"] > 10
+    event = replay("runs/t-1").report
+    assert event is not None
+    assert event["extra"]["model"] == "trees"
