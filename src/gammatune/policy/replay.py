@@ -139,13 +139,10 @@ def _rollout(leg: Leg, stretch: Stretch, fork: str | None) -> Rollout:
     length, shape = leg.length, leg.shape
     if leg.cut:
         planned = length.batches(stretch.epoch_batches) if stretch.epoch_batches else leg.batches
-        length, shape = _first(leg.batches), _seen(shape, leg.batches, planned)
+        length = Length(0.0, leg.batches, leg.batches) if leg.batches else Length(0.0, least=0)
+        shape = _seen(shape, leg.batches, planned)
     course = leg is stretch or leg is stretch.settle
     return Rollout(leg.values, stretch.epoch, fork, course, length, shape, leg.order, leg.scored, net=leg.net)
-
-
-def _first(batches: int) -> Length:
-    return Length(0.0, batches, batches) if batches else Length(0.0, least=0)
 
 
 def _seen(shape: Shape, batches: int, planned: int) -> Shape:

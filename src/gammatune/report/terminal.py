@@ -1,7 +1,7 @@
 """The screen at the end of a run, and what `gammatune show` and `gammatune runs` print. Read off a `Story`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,9 @@ RUN_COLUMNS = (
     "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
 )  # fmt: skip
 DEFAULTS = {"policy": DEFAULT, "sampler": "gamma"}
+LABELS = {
+    "Sens": "sensitivity", "Spec": "specificity", "Acc": "accuracy", "MCC": "mcc", "MCC macro": "mcc_macro",
+}  # fmt: skip
 BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
@@ -69,18 +72,11 @@ def schedule_table(story: Story) -> RenderableType:
     stretches = story.schedule.stretches
     shaped = any(stretch.shape != FLAT for stretch in stretches)
     rates = (rates_of(stretches[0].values) or ["lr"]) if shaped else []
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("epoch", justify="right")
-    if shaped:
-        for name in rates:
-            table.add_column(Text(name if name in stretches[0].values else "rate ×"))
-        table.add_column("")
-    else:
-        table.add_column("chosen")
+    left = (
+        [*(name if name in stretches[0].values else "rate ×" for name in rates), ""] if shaped else ["chosen"]
+    )
     names = in_order(name for outcome in story.course for name in outcome.metrics)
-    for name in names:
-        table.add_column(Text(name), justify="right")
-    table.add_column(Text(objective_in_words(story.objective)), justify="right")
+    rows = []
     highest = max((_mean(stretch) for stretch in stretches), default=0.0)
     for outcome, stretch in zip(story.course, stretches, strict=True):
         if shaped:
@@ -88,13 +84,10 @@ def schedule_table(story: Story) -> RenderableType:
             chosen = [*(way(stretch, name) for name in rates), "█" * length]
         else:
             chosen = ["\n".join(place_in_range(space, stretch.values))]
-        _row(
-            table,
-            str(outcome.epoch + 1),
-            *chosen,
-            *(f"{outcome.metrics[name]:.4f}" if name in outcome.metrics else "" for name in names),
-            "" if outcome.score is None else number(outcome.score),
-        )
+        metrics = [f"{outcome.metrics[name]:.4f}" if name in outcome.metrics else "" for name in names]
+        score = "" if outcome.score is None else number(outcome.score)
+        rows.append([str(outcome.epoch + 1), *chosen, *metrics, score])
+    table = _grid(["epoch", *left, *names, objective_in_words(story.objective)], rows, left)
     if not shaped:
         return table
     lines = [f"chosen {line}" for line in place_in_range(space, stretches[0].values)]
@@ -102,6 +95,16 @@ def schedule_table(story: Story) -> RenderableType:
     if counts[-1] > 1:
         lines.append(f"every epoch is the mean of {' or '.join(map(str, counts))} trainings")
     return Group(*map(Text, lines), table)
+
+
+def _grid(titles: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str] = ("",)) -> Table:
+    """Numbers to the right, the columns `left` to the left."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(Text(title), justify="left" if title in left else "right")
+    for row in rows:
+        _row(table, *row)
+    return table
 
 
 def _row(table: Table, *cells: str) -> None:
@@ -129,29 +132,18 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
         if held_out
         else "selected on this data: expect less on new data"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    rows = [("", report)] if nets is None else [("together", report), ("best alone", report["single"])]
-    if nets is not None:
-        table.add_column()
+    measured = [report] if nets is None else [report, report["single"]]
     if "accuracy" in report:
-        names = {
-            "Sens": "sensitivity",
-            "Spec": "specificity",
-            "Acc": "accuracy",
-            "MCC": "mcc",
-            "MCC macro": "mcc_macro",
-        }
-        for title in names:
-            table.add_column(title, justify="right")
-        cells = [[f"{100 * float(of[key]):.2f} %" for key in names.values()] for _, of in rows]
+        titles = list(LABELS)
+        rows = [[f"{100 * float(of[key]):.2f} %" for key in LABELS.values()] for of in measured]
     else:
-        table.add_column("R2", justify="right")
-        table.add_column("MSE of standardised targets" if standardised else "MSE", justify="right")
-        cells = [[f"{float(of['r2']):.4f}", f"{float(of['mse']):.4g}"] for _, of in rows]
-    for (name, _), figures in zip(rows, cells, strict=True):
-        _row(table, *([] if nets is None else [name]), *figures)
-    parts: list[RenderableType] = [Text(f"measured {where}", style="italic"), table]
-    if nets is not None:
+        titles = ["R2", "MSE of standardised targets" if standardised else "MSE"]
+        rows = [[f"{float(of['r2']):.4f}", f"{float(of['mse']):.4g}"] for of in measured]
+    parts: list[RenderableType] = [Text(f"measured {where}", style="italic")]
+    if nets is None:
+        parts.append(_grid(titles, rows))
+    else:
+        parts.append(_grid(["", *titles], [["together", *rows[0]], ["best alone", *rows[1]]]))
         parts.append(Text(f"{nets.count} nets together take {nets.price}"))
     if report.get("measures"):
         parts.append(_intervals(report["measures"], report.get("metric")))
@@ -165,13 +157,9 @@ def measures(report: dict[str, Any], *, standardised: bool) -> RenderableType:
 def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> RenderableType:
     """The first few measures, and under each its interval."""
     names = [name for name in dict.fromkeys([metric or FIRST[0], *FIRST]) if name in measures][:SHOWN]
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column()
-    for name in names:
-        table.add_column(Text(name), justify="right")
-    _row(table, "", *(_value(name, measures[name][0]) for name in names))
-    _row(table, "95 % interval", *(_interval(name, measures[name]) for name in names))
-    return table
+    values = [_value(name, measures[name][0]) for name in names]
+    intervals = [_interval(name, measures[name]) for name in names]
+    return _grid(["", *names], [["", *values], ["95 % interval", *intervals]])
 
 
 def _beside(models: Models) -> RenderableType:
@@ -227,13 +215,9 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
 
 def rollout_table(story: Story) -> Table:
     """Every rollout, one row each."""
-    table = Table(title="rollouts", title_justify="left", box=None, padding=(0, 2, 0, 0))
     left = ("length", "candidate", "status", "metrics")
-    for title in ("#", "epoch", "length", "candidate", "status", "metrics", "score", "seconds"):
-        table.add_column(title, justify="left" if title in left else "right")
-    for o in story.rollouts:
-        _row(
-            table,
+    rows = [
+        (
             str(o.number),
             str(o.epoch + 1),
             length_in_words(o, len(story.members.get(o.number, ()))),
@@ -243,6 +227,10 @@ def rollout_table(story: Story) -> Table:
             "member" if o.ok and o.score is None else "" if o.score is None else number(o.score),
             f"{o.seconds:.2f}",
         )
+        for o in story.rollouts
+    ]
+    table = _grid(["#", "epoch", *left, "score", "seconds"], rows, left)
+    table.title, table.title_justify = "rollouts", "left"
     return table
 
 

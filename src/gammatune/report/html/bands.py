@@ -56,11 +56,9 @@ def bands(story: Story) -> list[Band]:
             except (np.linalg.LinAlgError, GammatuneError):
                 continue
             if interval is not None:
-                whole = search.what != "epoch"
-                start = 0.0 if whole else float(search.epoch)
-                stop = math.inf if whole else start + 1
-                factor = _factor(search, name)
-                done.append(Band(name, interval[0] * factor, interval[1] * factor, start, stop))
+                low, high = (edge * _factor(search, name) for edge in interval)
+                start, stop = (search.epoch, search.epoch + 1) if search.what == "epoch" else (0, math.inf)
+                done.append(Band(name, low, high, start, stop))
     return done
 
 

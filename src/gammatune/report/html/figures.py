@@ -45,7 +45,8 @@ def ways(story: Story) -> list[Curve]:
     for name in names or (["lr"] if course else []):
         done.append(Curve(name, _along(course, name, 0), True))
         if tail:
-            beyond = Schedule.of([n.outcome for n in tail], story.rollouts, _members(tail)).stretches
+            members = {n.outcome.number: n.members for n in tail if n.members}
+            beyond = Schedule.of([n.outcome for n in tail], story.rollouts, members).stretches
             done.append(Curve(name, _along(beyond, name, len(course)), False))
     return done
 
@@ -56,10 +57,6 @@ def after_course(story: Story) -> list[Node]:
     walked = [] if lane is None else lane.walked()
     last = max((i for i, n in enumerate(walked) if n.fate == "kept"), default=len(walked))
     return walked[last + 1 :]
-
-
-def _members(nodes: Sequence[Node]) -> dict[int, list[Outcome]]:
-    return {n.outcome.number: n.members for n in nodes if n.members}
 
 
 def _along(stretches: Sequence[Stretch], name: str, first: int) -> list[Point]:

@@ -1,13 +1,12 @@
 """The table of measures on a page, with 95 % intervals where they are known."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import FIRST, REPORTED, SAME, words_of
-from gammatune.report.html.held import mapping, real
+from gammatune.report.html.held import real
 from gammatune.report.html.svg import number
 from gammatune.report.models import models_of
 from gammatune.report.predictions import square, wilson
@@ -27,18 +26,14 @@ def measures(story: Story) -> list[Measure]:
     report = story.report
     if report is None:
         return []
-    named = mapping(report.get("measures"))
+    named = report.get("measures", {})
     names = [*named, *(n for n in REPORTED if n in report and n not in named and SAME.get(n) not in named)]
     asked = report.get("metric")
     shown = [name for name in FIRST if name in names] or names
     done = []
     for name in sorted(names, key=lambda n: (n != asked, shown.index(n) if n in shown else len(shown))):
         triple = interval_of(report, name)
-        held = named.get(name)
-        value = (
-            held[0] if isinstance(held, Sequence) and not isinstance(held, str) and held else report.get(name)
-        )
-        value = real(value)
+        value = named[name][0] if name in named else real(report[name])
         if value is None:
             continue
         if triple is None and name == "accuracy" and (confusion := square(report.get("confusion"))):
@@ -64,13 +59,9 @@ def in_words(value: float, percent: bool) -> str:
 
 
 def interval_of(report: Mapping[str, Any], name: str) -> tuple[float, float] | None:
-    held = mapping(report.get("measures")).get(name)
-    if not isinstance(held, Sequence) or isinstance(held, str) or len(held) != 3:
-        return None
-    low, high = real(held[1]), real(held[2])
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return None
-    return low, high
+    """Whoever read the journal has held its measures to be finite numbers."""
+    held = report.get("measures", {}).get(name)
+    return None if held is None else (held[1], held[2])
 
 
 def models_beside(story: Story) -> dict[str, Any] | None:

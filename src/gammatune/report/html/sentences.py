@@ -9,7 +9,7 @@ from typing import Any
 from gammatune.journal.history import Story
 from gammatune.metrics.bootstrap import Measure, learnt
 from gammatune.records import Verdict
-from gammatune.report.html.held import listed, mapping, whole
+from gammatune.report.html.held import listed, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
 from gammatune.report.models import handed_over
@@ -96,7 +96,7 @@ def subject(story: Story) -> str:
 
 def _quality_of_numbers(report: Mapping[str, Any], where: str, it: str) -> str:
     r2, ends = float(report["r2"]), interval_of(report, "r2")
-    n = whole(mapping(report.get("extra")).get("examples"))
+    n = whole(report.get("extra", {}).get("examples"))
     if not math.isfinite(r2) or r2 <= 0:
         said = f"On {where} {it.lower()} is no better than always saying the mean (R² {number(r2)})"
     else:
@@ -165,7 +165,7 @@ def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
     said += at_an_edge(parse(*story.begin["space"]), story) if story.course else []
     if story.torn:
         said.append(f"{TORN.capitalize()}.")
-    said += [str(line) for line in listed(mapping((story.report or {}).get("extra")).get("said"))]
+    said += [str(line) for line in listed((story.report or {}).get("extra", {}).get("said"))]
     return [*said, *found.problems]
 
 

@@ -30,24 +30,13 @@ def epochs(story: Story) -> dict[str, Any]:
 
 
 def rollouts(story: Story) -> list[list[str]]:
-    kept = {o.number for o in story.course}
-    members = {m.number for ms in story.members.values() for m in ms}
-    of_nets = joined(story)
+    fates = dict.fromkeys(joined(story), "of a net that is averaged")
+    fates |= {m.number: "averaged" for members in story.members.values() for m in members}
+    fates |= {o.number: "kept" for o in story.course}
     rows = []
     for o in story.rollouts:
-        fate = (
-            "kept"
-            if o.number in kept
-            else "averaged"
-            if o.number in members
-            else "of a net that is averaged"
-            if o.number in of_nets
-            else "asked"
-            if o.nets
-            else "thrown away"
-            if o.ok
-            else o.status
-        )
+        other = "asked" if o.nets else "thrown away" if o.ok else o.status
+        fate = fates.get(o.number, other)
         length = f"{o.batches} batches" if o.batches else ""
         score = "" if o.score is None else f"{o.score:.4g}"
         rows.append([str(o.number), o.role, str(o.epoch + 1), values_in_words(o.values), length, score, fate])
