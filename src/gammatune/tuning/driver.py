@@ -23,18 +23,7 @@ from gammatune.journal.wording import worded
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective
 from gammatune.policy.job import Job, Policy
-from gammatune.records import (
-    Ahead,
-    Average,
-    Commit,
-    Fork,
-    Outcome,
-    Pool,
-    Renew,
-    Request,
-    Rollout,
-    Together,
-)
+from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Renew, Request, Rollout, Together
 from gammatune.schedules import STILL
 from gammatune.tuning.beside import Beside
 from gammatune.tuning.checkpoints import Checkpoints
