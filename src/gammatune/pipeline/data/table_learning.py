@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +44,17 @@ def learn_table(
     learned: list[Encoded] = []
     for column in columns:
         values = frame[column.name]
-        if column.kind == "number":
-            numbers = numbers_in(values)
-            learned.append(Number(column.name, *_robust(numbers), bool(np.isnan(numbers).any())))
-        elif column.kind == "date" and (date := _learn_date(column, values, trend=column.name != ordered_by)):
-            learned.append(date)
+        match column.kind:
+            case "number":
+                numbers = numbers_in(values)
+                learned.append(Number(column.name, *_robust(numbers), bool(np.isnan(numbers).any())))
+            case "date":
+                date = _learn_date(column, values, trend=column.name != ordered_by)
+                learned += [] if date is None else [date]
+            case "category" | "drop":  # categories come last
+                pass
+            case _:
+                assert_never(column.kind)
     learned += [_learn_category(c.name, frame[c.name], said) for c in columns if c.kind == "category"]
     learned_all = replace(known, columns=tuple(learned))
     if known.task == "classification":

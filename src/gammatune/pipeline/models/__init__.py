@@ -1,4 +1,4 @@
-"""Nets by name. Importing this module does not import torch; making a model does."""
+"""Nets by name, and what stands beside them on a table. Importing this does not import torch; making a net does."""
 
 import importlib
 import inspect
