@@ -20,7 +20,7 @@ from gammatune.pipeline import kinds
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.data.table_preprocessing import Category, Number, TablePreprocessing
 from gammatune.pipeline.models.linear import STRENGTHS, fit_linear
-from gammatune.pipeline.models.trees import ROUNDS, grow
+from gammatune.pipeline.models.trees import ROUNDS, grow, some_rows
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(900, 5))
@@ -123,6 +123,32 @@ def test_where_the_measure_has_no_value_the_net_stays() -> None:
     found = compared(y, a_net(CURVED, 0.9), "auc")
     assert found.chosen == kinds.NET
     assert all(each.selected is None for each in found.kinds)
+
+
+def test_of_one_class_in_training_nothing_is_fitted_and_nothing_breaks(tmp_path: Path) -> None:
+    y = np.where(np.arange(900) < 500, 0, CURVED)
+    limits = kinds.limits_within(None, split_of(y), tmp_path, 0)
+    assert limits == kinds.Limits(0, 0)
+    found = compared(y, a_net(CURVED, 0.9), limits=limits)
+    assert found.chosen == kinds.NET
+    assert found.in_words(split_of(y), 0)[0].startswith("The network alone was trained")
+
+
+def test_a_class_that_is_rare_is_not_lost_where_rows_are_drawn() -> None:
+    y = np.zeros(1_000, dtype=int)
+    y[7] = 1
+    x, drawn = some_rows((np.arange(1_000.0)[:, None], y), 20, 2, 0)
+    assert len(x) == len(drawn) <= 21
+    assert set(drawn) == {0, 1}
+
+
+def test_a_wide_table_of_many_classes_is_bounded_without_a_clock(tmp_path: Path) -> None:
+    y = np.arange(900) % 100
+    wide = split_of(y, np.zeros((900, 20_000), dtype=np.float32))
+    limits = kinds.limits_within(None, wide, tmp_path, 0)
+    assert limits.rounds < ROUNDS
+    assert limits.strengths == 0
+    assert kinds.limits_within(None, split_of(CURVED), tmp_path, 0) == kinds.Limits()
 
 
 def test_the_average_is_of_the_two_that_lead() -> None:
@@ -239,9 +265,12 @@ def test_what_the_clock_allowed_is_asked_once(tmp_path: Path) -> None:
     split = split_of(CURVED)
     assert kinds.limits_within(None, split, tmp_path, 0) == kinds.Limits()
     assert not (tmp_path / kinds.LIMITS).exists()
-    short = kinds.limits_within(1e-6, split, tmp_path, 0)
+    short = kinds.limits_within(0.0, split, tmp_path, 0)
     assert short == kinds.Limits(0, 0)
     assert kinds.limits_within(1e6, split, tmp_path, 0) == short
+    (tmp_path / kinds.LIMITS).unlink()
+    long = kinds.limits_within(1e6, split, tmp_path, 0)
+    assert long == kinds.Limits()
     alone = compared(CURVED, a_net(CURVED, 0.6), limits=short)
     assert (alone.chosen, [each.kind for each in alone.kinds]) == (kinds.NET, [kinds.NET])
     assert kinds.keep(alone, tmp_path) is None

@@ -140,7 +140,7 @@ def test_a_regression_in_the_unit_of_its_target(gammatune: Any) -> None:
     event = json.loads(said.out)["report"]
     assert event["metric"] == "mae"
     assert event["measures"]["mae"][0] < 60  # of prices that differ by 200
-    assert "models" not in event["extra"]
+    assert "beside" not in event["extra"]
     gammatune("predict", "runs/t-1", "t.parquet", "--out", "said.csv")
     told = pd.read_csv("said.csv")["prediction"]
     assert np.abs(told - frame.price).mean() < 60

@@ -38,8 +38,8 @@ def test_it_is_told_predicted_with_and_exported(gammatune: Any, kind: str, chose
     assert f"handed over    {name}" in said.out
     event = replay("runs/t-1").report
     assert event is not None
-    assert event["extra"]["model"] == chosen
-    held = {each["kind"]: each["value"]["value"] for each in event["extra"]["models"]}
+    assert event["extra"]["beside"]["model"] == chosen
+    held = {each["kind"]: each["value"]["value"] for each in event["extra"]["beside"]["models"]}
     assert event["measures"]["accuracy"][0] == pytest.approx(held[chosen])
     assert held[chosen] > held["net"]
 
@@ -85,7 +85,9 @@ def test_killed_while_they_are_compared_it_hands_over_the_same(
     assert cut is not None
     assert whole["measures"] == cut["measures"]
     rows = np.random.default_rng(0).normal(size=(50, 3))
-    fitted = [kept(Path(run), event["extra"]["sha256"]) for run, event in (("whole", whole), ("cut", cut))]
+    fitted = [
+        kept(Path(run), event["extra"]["beside"]["sha256"]) for run, event in (("whole", whole), ("cut", cut))
+    ]
     for kind in ("linear", "trees"):
         np.testing.assert_array_equal(fitted[0][kind](rows), fitted[1][kind](rows))
     again = gammatune("resume", "cut")  # complete: what was said is said again
@@ -98,7 +100,7 @@ def test_without_others_the_net_is_handed_over(gammatune: Any) -> None:
     assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--no-compare").code == 0
     event = replay("runs/t-1").report
     assert event is not None
-    assert "model" not in event["extra"]
+    assert "beside" not in event["extra"]
     assert not Path("runs/t-1/models.skops").exists()
     said = gammatune("export", "runs/t-1", "--out", "t.skops")
     assert "the run hands over its network, which that cannot hold" in said.err
@@ -112,4 +114,4 @@ def test_within_a_time_they_are_fitted_as_far_as_it_goes(gammatune: Any) -> None
     assert limits["rounds"] > 10
     event = replay("runs/t-1").report
     assert event is not None
-    assert event["extra"]["model"] == "trees"
+    assert event["extra"]["beside"]["model"] == "trees"

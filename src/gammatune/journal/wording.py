@@ -14,7 +14,9 @@ SURE = 0.99  # beyond that a probability is told as a bound
 
 def worded(verdict: Verdict) -> Verdict:
     """With its reason in words; that of a policy of one's own has them."""
-    return replace(verdict, reason=joined(verdict.because)) if verdict.because else verdict
+    if verdict.reason or not verdict.because:
+        return verdict
+    return replace(verdict, reason=joined(verdict.because))
 
 
 def joined(reasons: Iterable[Reason | str]) -> str:

@@ -39,6 +39,10 @@ from gammatune.report.models import NET, name_of
 DETAILS = "gammatune.json"  # in a .pt2, among its extra files
 KEY = "gammatune"  # in an .onnx, among its metadata
 SKOPS = ".skops"
+LAYOUT = {
+    "linear": {"model": "scikit-learn's pipeline", "classes": "how many; 0 for a regression"},
+    "trees": {"boosters": "scikit-learn's, one for a classification, else one for each target"},
+}
 EXAMPLES = 3  # tried in torch and in the file
 TOLERANCE = 1e-4  # between their outputs, relative to the largest (guess; 1e-6 is usual)
 
@@ -155,7 +159,10 @@ def _of_fitted(plan: Plan, path: Path) -> str:
     fitted(plan)  # refuses what is damaged
     members = plan.report.get("members", ()) if plan.kind == AVERAGE else (plan.kind,)
     net = " The network is one of those averaged: export it too, with --single." if NET in members else ""
-    details = details_of(plan, raw=False) | {"model": plan.kind, "members": list(members)}
+    # as they were fitted: of a classification a column for each class that was met in training (`classes_`)
+    result = "probabilities" if plan.preprocessing.task == "classification" else "standardised targets"
+    details = details_of(plan, raw=False) | {"model": plan.kind, "members": list(members), "layout": LAYOUT}
+    details["output"] |= {"words": result}
     content = (Path(plan.run) / MODELS).read_bytes()
     beside = path.with_suffix(".json")
     listing = json.dumps(details, indent=1, ensure_ascii=False) + "\n"

@@ -8,6 +8,7 @@ limits.json, which is written before: whoever goes on with a run that was killed
 import hashlib
 import json
 import time as clock
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,22 +17,26 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.errors import JournalError, require
-from gammatune.files import whole_file
+from gammatune.errors import JournalError, JournalWarning, require
+from gammatune.files import whole_file, whole_file_of_run
 from gammatune.metrics.baselines import lead
 from gammatune.metrics.bootstrap import Measure, measured
 from gammatune.metrics.predictions import Answers
 from gammatune.metrics.selection import Selection, select
 from gammatune.pipeline.data.split import Part, Split
-from gammatune.pipeline.models.linear import STRENGTHS, Linear, fit_linear
-from gammatune.pipeline.models.trees import ROUNDS, Trees, grow
-from gammatune.report.models import NET, name_of
+from gammatune.pipeline.models.linear import ROWS as LINEAR_ROWS
+from gammatune.pipeline.models.linear import STEPS, STRENGTHS, Linear, fit_linear
+from gammatune.pipeline.models.trees import ROUNDS, Trees, grow, some_rows
+from gammatune.pipeline.models.trees import ROWS as TREE_ROWS
+from gammatune.report.models import NAMES, NET, name_of
 from gammatune.seeds import stream
 
 MODELS, LIMITS = "models.skops", "limits.json"
 LINEAR, TREES, AVERAGE = "linear", "trees", "average"
 KINDS = (LINEAR, TREES, NET, AVERAGE)  # the simplest first
 TRIAL = 10  # rounds of boosting by which their pace is told
+TIMED, WARM = 5_000, 50  # rows by which it is, and by which scikit-learn is loaded before
+WORK = 2e10  # numbers looked at in fitting one kind (guess: some minutes of one core)
 # What scikit-learn's boosting is made of, beside what skops knows to be harmless.
 TRUSTED = (
     "functools.partial",
@@ -89,11 +94,24 @@ class Models:
 
     def in_words(self, split: Split, seed: int) -> list[str]:
         """Which was chosen and why; and how it compares with the linear model on rows that decided nothing."""
+        missing = [NAMES[kind] for kind in (LINEAR, TREES) if kind not in self.fitted]
+        if len(missing) == 2:
+            return [
+                "The network alone was trained: these rows, or the time, leave nothing to compare it with."
+            ]
+        if all(each.selected is None for each in self.kinds):
+            return [
+                f"{self.metric} has no value on the examples to select by, so the network is handed over."
+            ]
         best = next((each.kind for each in self.kinds if each.behind and each.behind.value == 0), self.chosen)
         why = (
             "best" if best == self.chosen else f"simpler than {name_of(best, self.members)} and level with it"
         )
         said = [f"Handed over: {self.name}, {why} on the {self.examples} examples to select by."]
+        if missing:
+            said.append(
+                f"{missing[0][0].upper()}{missing[0][1:]} would have taken too long, and is not among them."
+            )
         if self.chosen == LINEAR or LINEAR not in self.fitted:
             return said
         rows = arrays(split.report)[0]
@@ -113,13 +131,15 @@ class Models:
 
     def in_event(self, sha256: str | None) -> dict[str, Any]:
         """What the report event keeps; sha256: of MODELS."""
-        return {
+        told = {
             "model": self.chosen,
             "members": list(self.members),
             "models": [asdict(each) for each in self.kinds],
-            "compared": {"metric": self.metric, "examples": self.examples},
+            "metric": self.metric,
+            "examples": self.examples,
             "sha256": sha256,
         }
+        return {"beside": told}
 
 
 def answer(
@@ -241,34 +261,55 @@ def _of(split: Split) -> dict[str, Any]:
 
 
 def limits_within(seconds: float | None, split: Split, directory: Path, seed: int) -> Limits:
-    """What the time allows, told from the first rounds; as it was when it was first asked for this run."""
-    path = directory / LIMITS
-    if seconds is None:
-        return Limits()
+    """What the size of the table allows, and the time, told from the first rounds on some of the rows; as it was when
+    it was first asked for this run."""
+    path, most = directory / LIMITS, _by_size(split)
+    if seconds is None or not most.rounds:
+        return most
     if path.is_file():
         return Limits(**json.loads(path.read_text(encoding="utf-8")))
-    train, held = arrays(split.train), arrays(split.select)
-    options: dict[str, Any] = {"class_weights": None, "seed": seed, **_of(split)}
-    started = clock.perf_counter()
-    fit_linear(train, held, strengths=1, **options)
-    one = clock.perf_counter() - started
-    started = clock.perf_counter()
-    grow(train, held, most=TRIAL, **options)
-    pace = (clock.perf_counter() - started) / (
-        2 * TRIAL
-    )  # they are grown twice, to find the rounds and with those
-    targets = 1 if split.task == "classification" else split.outputs
-    rounds = int(seconds / 2 / (2 * pace * targets))
-    limits = Limits(min(ROUNDS, rounds), min(len(STRENGTHS), int(seconds / 2 / one)))
-    whole_file(path, lambda file: file.write(json.dumps(asdict(limits)).encode()))
+    limits = Limits(0, 0) if seconds <= 0 else _by_time(seconds / 2, split, seed, most)
+    whole_file_of_run(path, lambda file: file.write(json.dumps(asdict(limits)).encode()), "what time allows")
     return limits
+
+
+def _by_size(split: Split) -> Limits:
+    """Whatever the machine: of work that is known before."""
+    x, y = arrays(split.train)
+    known = _of(split)
+    if known["classes"] and len(np.unique(y)) < 2:  # nothing to tell apart
+        return Limits(0, 0)
+    outputs = known["classes"] if known["classes"] > 2 else 1 if known["classes"] else split.outputs
+    cells = x.shape[1] * outputs
+    rounds = int(WORK / (min(len(x), TREE_ROWS) * cells))
+    strengths = int(WORK / (min(len(x), LINEAR_ROWS) * cells * STEPS)) if known["classes"] else len(STRENGTHS)
+    return Limits(min(ROUNDS, max(TRIAL, rounds)), min(len(STRENGTHS), strengths))
+
+
+def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
+    """Each kind in so many seconds."""
+    options: dict[str, Any] = {"class_weights": None, "seed": seed, **_of(split)}
+    train, held = arrays(split.train), arrays(split.select)
+    (few_x, few_y), whole = some_rows(train, TIMED, options["classes"], seed), len(train[0])
+    for rows in (min(WARM, len(few_x)), len(few_x)):  # the first time for what is loaded
+        part = few_x[:rows], few_y[:rows]
+        if options["classes"] and len(np.unique(part[1])) < 2:
+            continue
+        started = clock.perf_counter()
+        fit_linear(part, held, strengths=1, **options)
+        one = (clock.perf_counter() - started) * min(whole, LINEAR_ROWS) / rows
+        started = clock.perf_counter()
+        grow(part, held, most=TRIAL, **options)
+        # grown twice: to find the rounds, and with those
+        pace = (clock.perf_counter() - started) / TRIAL * min(whole, TREE_ROWS) / rows
+    return Limits(min(most.rounds, int(seconds / pace)), min(most.strengths, int(seconds / one)))
 
 
 # Kept -----------------------------------------------------------------------------------------------------
 
 
 def keep(models: Models, directory: Path) -> str | None:
-    """Write what was fitted; the SHA-256 of the file, None where nothing was. Raises MissingExtra."""
+    """Write what was fitted; the SHA-256 of the file, None where nothing was, or the disk does not take it."""
     held: dict[str, Any] = {}
     for kind, each in models.fitted.items():
         if isinstance(each, Linear):
@@ -284,7 +325,16 @@ def keep(models: Models, directory: Path) -> str | None:
     if not held:
         return None
     content = require("skops.io", "tables").dumps(held)
-    whole_file(directory / MODELS, lambda file: file.write(content))
+    try:
+        whole_file(directory / MODELS, lambda file: file.write(content))
+    except OSError as error:
+        warnings.warn(
+            f"cannot write the models of {directory} ({error.strerror or error}), so that the network is handed over "
+            "whatever is best. Free the disk, and begin again in another directory",
+            JournalWarning,
+            stacklevel=2,
+        )
+        return None
     return hashlib.sha256(content).hexdigest()
 
 

@@ -22,7 +22,7 @@ from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
 from gammatune.pipeline.kinds import AVERAGE, answer, kept
 from gammatune.pipeline.models import make_model
-from gammatune.report.models import NET
+from gammatune.report.models import NET, beside_of
 from gammatune.supervised.weights import check_sums
 
 BATCH = 4096  # examples at a time
@@ -69,8 +69,7 @@ def plan_of(run: str) -> Plan:
             f"the journal of {run} does not say how its data was prepared ({error}); it is damaged, train again"
         ) from error
     nets = {net: story.kept.get(net, "") for net in story.nets}
-    report = {} if story.report is None else story.report.get("extra", {})
-    return Plan(run, facts["model"], preprocessing, facts, nets, report)
+    return Plan(run, facts["model"], preprocessing, facts, nets, beside_of(story.report))
 
 
 def network(plan: Plan, *, single: bool = False) -> nn.Module:

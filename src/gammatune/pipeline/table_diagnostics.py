@@ -3,7 +3,7 @@
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
-from gammatune.pipeline.kinds import answers_of, arrays, compare, in_unit, keep, limits_within
+from gammatune.pipeline.kinds import Models, answers_of, arrays, compare, in_unit, keep, limits_within
 from gammatune.pipeline.load import answered
 from gammatune.report.models import NET
 from gammatune.seeds import stream
@@ -31,7 +31,7 @@ SHOWN = 5  # columns named
 RANKED = 100  # columns that are permuted; of more than that, those that a gradient says matter most (guess)
 LEAST = 1.0  # seconds the columns may take, however short the learning was (guess)
 ENOUGH = 1_000  # examples that columns are screened by (guess)
-MODELS, COLUMNS = "a linear model and boosted trees beside the net", "what each column is worth"
+BESIDE, COLUMNS = "a linear model and boosted trees beside the net", "what each column is worth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def judge(
 
     def look(answers: Answers, net: nn.Module) -> Mapping[str, Any]:
         started, allowed = clock.perf_counter(), allowance()
-        tell(judging_event(MODELS, 0.0, allowed.models))
+        tell(judging_event(BESIDE, 0.0, allowed.models))
         limits = limits_within(None if allowed.left is None else allowed.models, split, directory, seed)
         models = compare(
             lambda x: answered(net, torch.from_numpy(x), preparing.task),
@@ -92,7 +92,10 @@ def judge(
             seed=seed,
             limits=limits,
         )
-        told: dict[str, Any] = models.in_event(keep(models, directory))
+        checksum = keep(models, directory)
+        if checksum is None:
+            models = replace(models, chosen=NET)
+        told: dict[str, Any] = models.in_event(checksum)
         is_net = models.chosen == NET
         subject = subject_of(net) if is_net else models.name
         if not is_net:
@@ -101,17 +104,7 @@ def judge(
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
-            needed = importance(
-                models,
-                *arrays(split.report),
-                metric=metric,
-                seed=seed,
-                groups=screened(net, split),
-                first=RANKED,
-                seconds=seconds,
-                tell=lambda share, whole: tell(judging_event(COLUMNS, share, whole)),
-                **_scale(preparing),
-            )
+            needed = _importance(models, net, split, metric, seed, seconds, tell)
             told["importance"] = needed.to_dict()
             said += _in_words(needed, subject)
         return told | {"said": said}
@@ -119,11 +112,28 @@ def judge(
     return look
 
 
-def _scale(preparing: TablePreprocessing) -> dict[str, Any]:
-    """As `importance` takes it."""
-    if preparing.task == "classification":
-        return {}
-    return {"target_scale": (preparing.target_mean, preparing.target_std)}
+def _importance(
+    models: Models,
+    net: nn.Module,
+    split: Split,
+    metric: str | None,
+    seed: int,
+    seconds: float,
+    tell: Callable[[Event], None],
+) -> Importance:
+    preparing = split.preprocessing
+    scale = None if preparing.task == "classification" else (preparing.target_mean, preparing.target_std)
+    return importance(
+        models,
+        *arrays(split.report),
+        metric=metric,
+        seed=seed,
+        groups=screened(net, split),
+        first=RANKED,
+        seconds=seconds,
+        tell=lambda share, whole: tell(judging_event(COLUMNS, share, whole)),
+        target_scale=scale,
+    )
 
 
 def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> list[str]:
@@ -204,14 +214,14 @@ def _in_words(found: Importance, subject: str) -> list[str]:
     if found.unranked:
         all_ = count + found.unranked
         said.append(
-            f"Of {all_:,} columns {count} were ranked, those on which the outputs of the {subject} depend most by "
+            f"Of {all_:,} columns {count} were ranked, those on which the outputs of the network depend most by "
             f"their gradient; the other {found.unranked:,} are unranked."
         )
     needed = [feature for feature in found.features if feature.is_needed]
     if not needed:
         which = f"of these {count} " if found.unranked else ""
         return [
-            f"No single column {which}is needed by the {subject}: shuffling any of them changes little.",
+            f"No single column {which}is needed by {subject}: shuffling any of them changes little.",
             *said,
         ]
     listed = ", ".join(f"{feature.name} {feature.mean:.2g}" for feature in needed[:SHOWN])

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gammatune.errors import InvalidArgument
+from gammatune.errors import InvalidArgument, require
 from gammatune.journal.history import FILE, replay
 from gammatune.pipeline.options import Options
 from gammatune.supervised.defaults import kept_for_after
@@ -128,6 +128,8 @@ def _judge(
 ) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
     from gammatune.pipeline.table_diagnostics import Allowance, judge
+
+    require("skops.io", "tables")  # in which the other models are kept: said before anything is trained
 
     def allowance() -> Allowance:
         # of all the processes of a run that was gone on with, and of this one what its journal has not

@@ -124,4 +124,4 @@ def _verdict(first: Opening, others: list[Opening], count: int, best: Expected) 
     numbers = {**first.verdict.numbers, "candidates": float(count)}
     numbers |= {f"{name} better": p for name, p in better.items()}
     why = Reason("optimizers", {"optimizer": first.values[OPTIMIZER], "better": better})
-    return replace(first.verdict, numbers=numbers, because=(why, *first.verdict.reasons))
+    return replace(first.verdict, numbers=numbers, reason="", because=(why, *first.verdict.reasons))

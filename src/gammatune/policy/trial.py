@@ -205,7 +205,7 @@ class _UnderWay:
         self.space, self.done.values = fit_in(self.space, self.done.values, outcome)
         self.fresh = False
         why = Reason("out of memory", {"epoch": self.epoch + 1, "batch_size": size_of(self.done.values)})
-        self.verdict = replace(self.verdict, kind="memory", because=(*self.verdict.reasons, why))
+        self.verdict = replace(self.verdict, kind="memory", reason="", because=(*self.verdict.reasons, why))
 
     def _is_lost(self, outcome: Outcome) -> bool:
         job, done, survey = self.job, self.done, self.job.now(self.survey)

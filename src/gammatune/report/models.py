@@ -35,23 +35,33 @@ class Models:
 
 def models_of(report: Mapping[str, Any] | None) -> Models | None:
     """None of a run whose network had nothing beside it."""
-    extra = {} if report is None else report.get("extra", {})
-    if not isinstance(extra, Mapping) or len(extra.get("models", ())) < 2:
+    extra = beside_of(report)
+    if len(extra.get("models", ())) < 2:
         return None
     found = tuple(
         Beside(
-            _name(each["kind"], extra), each["selected"], _ends(each["value"]), each["kind"] == extra["model"]
+            _name(each["kind"], extra),
+            None if each["selected"] is None else float(each["selected"]),
+            _ends(each["value"]),
+            each["kind"] == extra["model"],
         )
         for each in extra["models"]
     )
-    return Models(extra["compared"]["metric"], extra["compared"]["examples"], found)
+    return Models(extra["metric"], extra["examples"], found)
 
 
 def handed_over(report: Mapping[str, Any] | None) -> str | None:
     """What the model is called that a run hands over in the place of its network; None where that is the network."""
-    extra = {} if report is None else report.get("extra", {})
-    kind = extra.get("model", NET) if isinstance(extra, Mapping) else NET
+    extra = beside_of(report)
+    kind = extra.get("model", NET)
     return None if kind == NET else _name(kind, extra)
+
+
+def beside_of(report: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What a report event keeps of the models that were compared; nothing where none were."""
+    extra = {} if report is None else report.get("extra", {})
+    found = extra.get("beside", {}) if isinstance(extra, Mapping) else {}
+    return found if isinstance(found, Mapping) and found.get("model") in NAMES else {}
 
 
 def name_of(kind: str, members: Sequence[str]) -> str:
@@ -64,5 +74,8 @@ def _name(kind: str, extra: Mapping[str, Any]) -> str:
     return name_of(kind, extra.get("members", ()))
 
 
-def _ends(measure: Mapping[str, float] | None) -> tuple[float, float, float] | None:
-    return None if measure is None else (measure["value"], measure["low"], measure["high"])
+def _ends(measure: Mapping[str, Any] | None) -> tuple[float, float, float] | None:
+    if measure is None:
+        return None
+    value, low, high = (float(measure[name]) for name in ("value", "low", "high"))  # "inf" in a journal
+    return value, low, high

@@ -19,7 +19,7 @@ from gammatune.space import Space
 from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.optimizers import OptimizerName
-from gammatune.tuning.arguments import as_space
+from gammatune.tuning.arguments import as_space, refuse_two_places
 from gammatune.tuning.options import Running, Search
 
 AnyOptimizer: TypeAlias = (
@@ -97,6 +97,7 @@ class Arguments:
         seed = self.seed
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")
+        refuse_two_places(self.running, self.run_dir)
         metric = None if self.metric is None else recipe(self.metric).name
         space, policy = self.search.space, self.search.policy
         # a course that is repeated has a space of its own

@@ -1,7 +1,7 @@
 """What is said of the weights handed back, once the search has ended, and what of it is written."""
 
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,12 @@ class FinalReport:
         if known is not None:
             extra = dict(known.get("extra", extra))
         on = "selection" if given.test_set is None else "test"
-        figures = _figures(answers, task)
-        return cls(on, figures, answers, measures, ready.goal.metric, extra, several, instead is not None)
+        figures, is_of_another = _figures(answers, task), instead is not None
+        if known is not None and known.get("of_another"):  # that model is not here, and what it said is known
+            figures, is_of_another = _figures_told(known, type(figures)), True
+            measures = {name: Measure(*map(float, told)) for name, told in known["measures"].items()}
+        several = None if is_of_another else several
+        return cls(on, figures, answers, measures, ready.goal.metric, extra, several, is_of_another)
 
     def event(self, seconds: float) -> Event:
         return {
@@ -87,8 +91,18 @@ class FinalReport:
             "measures": {name: [m.value, m.low, m.high] for name, m in self.measures.items()},
             "metric": self.metric,
             "extra": self.extra,
-            **({} if self.several is None or self.is_of_another else self.several.in_event),
+            **({} if self.several is None else self.several.in_event),
+            **({"of_another": True} if self.is_of_another else {}),
         }
+
+
+def _figures_told(known: Event, kind: type[Any]) -> Any:
+    """As a report event has them, whose lists are tuples here."""
+
+    def held(value: Any) -> Any:
+        return tuple(map(held, value)) if isinstance(value, list) else value
+
+    return kind(**{each.name: held(known[each.name]) for each in fields(kind)})
 
 
 def _figures(answers: Answers, task: Task) -> Classification | Regression:

@@ -175,7 +175,7 @@ class _Run:
         if report is not None:
             known = None if self._journal is None or self._journal.past is None else self._journal.past.report
             event = report.event(seconds) if known is None else dict(known)
-            if known is None and isinstance(self._journal, Journal):
+            if not (known and report.is_of_another) and isinstance(self._journal, Journal):
                 save_predictions(report.answers, self._journal.directory / PREDICTIONS)
             self._append(event)
             for listener in self._given.running.listeners:

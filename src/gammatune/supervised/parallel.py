@@ -21,7 +21,7 @@ def chosen_together(given: Arguments, said: list[str]) -> int:
     """How many rollouts are chosen before the first of them has been heard of."""
     count = given.search.at_once
     if count is None:
-        count = 1 if given.training.parallel is None else AT_ONCE
+        count = 1 if given.training.parallel is None and given.running.executor is None else AT_ONCE
     if given.training.parallel is not None:
         said.append(f"Rollouts of one decision are chosen {count} at a time, and trained beside each other.")
     return count
@@ -39,6 +39,8 @@ def executor_for(
     build: makes the training in another process. To be called before the training puts its hooks on the optimizer.
     """
     parallel, workers = given.training.parallel, given.training.workers
+    if parallel is not None and given.running.executor is not None:
+        raise InvalidArgument(f"executor= and parallel={parallel!r} both say who trains: give one of them")
     if parallel is None:
         if workers is not None:
             raise InvalidArgument(f"workers={workers!r} goes with parallel='ray'")

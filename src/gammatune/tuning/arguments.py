@@ -114,6 +114,13 @@ def refuse_beside(ranks: Ranks, option: str) -> None:
         )
 
 
+def refuse_two_places(running: Running, run_dir: str | None) -> None:
+    if running.journal is not None and run_dir is not None:
+        raise InvalidArgument(
+            f"journal= and run_dir={run_dir!r} both say where the run is kept: give one of them"
+        )
+
+
 def refuse_executor(running: Running, training: Forkable | None, ranks: Ranks) -> None:
     if running.executor is None:
         return

@@ -142,6 +142,9 @@ def with_options(call: str, given: Mapping[str, Any], *records: Any) -> tuple[An
 
     Raises TypeError at an option that none of them has, as Python does: call is the name that was called.
     """
+    for old, new in RENAMED.items():
+        if old in given and new in given:
+            raise TypeError(f"{call}() got {new} twice, as {old} too")
     left = {RENAMED.get(name, name): value for name, value in given.items()}
     completed = [
         replace(record, **{one.name: left.pop(one.name) for one in fields(record) if one.name in left})

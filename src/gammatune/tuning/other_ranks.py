@@ -50,7 +50,7 @@ class OtherRanks:
             warnings.warn(
                 "the ranks began with the same weights and have others now: each trains a model of its own, and that "
                 "of rank 0 is scored and kept. Wrap the model in DistributedDataParallel, or pass ranks='off'",
-                stacklevel=4,
+                stacklevel=3,
             )
 
     def leave(self, driver: Driver, run: Run | None, error: BaseException | None) -> RankFailed | None:

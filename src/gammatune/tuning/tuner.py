@@ -30,6 +30,7 @@ from gammatune.tuning.arguments import (
     open_journal,
     process_ranks,
     refuse_executor,
+    refuse_two_places,
     sampler_of,
     searched,
 )
@@ -102,6 +103,7 @@ class Tuner:
         self._ranks = process_ranks(self._running.ranks)
         with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
             opened.push(self._tell_the_others)
+            refuse_two_places(self._running, run_dir)
             refuse_executor(self._running, training, self._ranks)
             self._begin_to_listen()
             self._search = search = self._search.checked()

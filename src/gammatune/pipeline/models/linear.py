@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.pipeline.models.trees import of_every_class
-from gammatune.seeds import stream
+from gammatune.pipeline.models.trees import of_every_class, some_rows
 
 NAME = "a linear model"
 STRENGTHS = (1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3)  # of the penalty, the strongest first
@@ -54,9 +53,7 @@ def fit_linear(
     from sklearn.pipeline import make_pipeline
 
     x, y = np.asarray(train[0], dtype=np.float64), np.asarray(train[1])
-    if len(x) > ROWS:
-        kept = np.sort(stream(seed, "linear", "rows").choice(len(x), ROWS, replace=False))
-        x, y = x[kept], y[kept]
+    x, y = some_rows((x, y), ROWS, classes, seed)
     columns = _columns(x.shape[1], codes).fit(x)
     inputs, held = columns.transform(x), columns.transform(np.asarray(select[0], dtype=np.float64))
     tried = []

@@ -49,9 +49,7 @@ def grow(
     """train, select: x (n, F), and y: codes (n,) of `classes` classes, or standardised targets (n, t). codes: the
     columns that are codes. most: rounds of each booster."""
     x, y = (np.asarray(part) for part in train)
-    if len(x) > ROWS:
-        kept = np.sort(stream(seed, "trees", "rows").choice(len(x), ROWS, replace=False))
-        x, y = x[kept], y[kept]
+    x, y = some_rows((x, y), ROWS, classes, seed)
     told_apart = [column for column in codes if len(np.unique(x[:, column])) <= CATEGORIES]
     targets = [y] if classes else list(y.reshape(len(y), -1).T)
     chosen = [select[1]] if classes else list(np.asarray(select[1]).reshape(len(select[1]), -1).T)
@@ -66,6 +64,20 @@ def grow(
         boosters.append(kind(max_iter=count, early_stopping=False).fit(x, target))
         rounds.append(count)
     return Trees(tuple(boosters), classes, tuple(rounds))
+
+
+def some_rows(
+    part: tuple[NDArray[Any], NDArray[Any]], most: int, classes: int, seed: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """About so many of the rows at most, drawn at random; of each class one at least."""
+    x, y = part
+    if len(x) <= most:
+        return x, y
+    kept = stream(seed, "models", "rows").choice(len(x), most, replace=False)
+    if classes:
+        kept = np.union1d(kept, np.unique(y, return_index=True)[1])
+    kept = np.sort(kept)
+    return x[kept], y[kept]
 
 
 def _classifier(options: dict[str, Any], class_weights: Any) -> Any:
