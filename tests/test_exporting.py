@@ -223,7 +223,7 @@ def test_a_table_has_its_columns_beside_it(ending: str, exported: Any) -> None:
 
 
 def test_mistakes_are_told_in_a_line(exported: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidArgument, match=r"end it in .pt2 or .onnx"):
+    with pytest.raises(InvalidArgument, match=r"end it in .pt2, .onnx or .skops"):
         export("run", "model.h5")
     with pytest.raises(JournalError, match="there is no run at"):
         export(str(tmp_path), "model.pt2")

@@ -161,8 +161,13 @@ def assert_alike(kept: Path, one: Path, other: Path, *, is_searched: bool = Fals
         )
         assert mine.metrics == pytest.approx(dict(then.metrics), abs=0.0 if exact else 0.1)
     if exact:
-        assert first.verdicts == second.verdicts
+        assert list(map(as_told, first.verdicts)) == list(map(as_told, second.verdicts))
         assert first.schedule == second.schedule
+
+
+def as_told(verdict: Verdict) -> Verdict:
+    """Journals of earlier versions have reasons in words alone."""
+    return replace(verdict, because=())
 
 
 def kind_of(verdict: Verdict) -> tuple[str, str]:
