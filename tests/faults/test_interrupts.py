@@ -122,17 +122,22 @@ SAMPLE = 8  # of some 35 000 lines; tests of 400 and more were run by hand when 
 @pytest.mark.parametrize("name", POLICIES)
 def test_ctrl_c_at_any_line_of_our_own(name: str, tmp_path: Path) -> None:
     """While a fork is captured or restored, a checkpoint or the journal written, the policy asked, hooks put on."""
-    counting = Training(options=dict(POLICIES[name]))
-    with Interrupt(None, INSIDE) as counter:
-        counting.run(tmp_path / "counted")
-    assert same(end_of(counting), reference(name)[1])
-    lines = random.Random(name)
+    counted = []
+    for number in range(
+        2
+    ):  # the first run of a process is slower, and the clock says when checkpoints are due
+        counting = Training(options=dict(POLICIES[name]))
+        with Interrupt(None, INSIDE) as counter:
+            counting.run(tmp_path / f"counted-{number}")
+        assert same(end_of(counting), reference(name)[1])
+        counted.append(counter.lines)
+    lines, most = random.Random(name), int(0.95 * min(counted))
     for number in range(SAMPLE):
         directory = tmp_path / str(number)
         one = Training(options=dict(POLICIES[name]))
         with (
             pytest.raises(KeyboardInterrupt),
-            Interrupt(lines.randrange(1, int(0.95 * counter.lines)), INSIDE) as interrupt,
+            Interrupt(lines.randrange(1, most), INSIDE) as interrupt,
         ):
             one.run(directory)
         where = f"at {interrupt.place}"

@@ -219,4 +219,4 @@ def test_an_optimizer_of_the_space_comes_as_the_space_has_it() -> None:
     """In the order in which they are named, and those alone."""
     tuner = run(Between(TWO), space=["lr=1e-6:10:log", f"{OPTIMIZER}=muon"])
     assert {o.values[OPTIMIZER] for o in tuner.result.rollouts} == {"muon"}
-    assert tuner._job().own[OPTIMIZER] == "muon"
+    assert tuner._before.own_values[OPTIMIZER] == "muon"
