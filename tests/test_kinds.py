@@ -86,7 +86,7 @@ def test_where_none_does_the_trees_are(metric: str) -> None:
     assert (found(X[REPORT]).argmax(axis=1) == CURVED[REPORT]).mean() > 0.95
     said = found.in_words(split_of(CURVED), 0)
     assert said[0].startswith("Handed over: the boosted trees, best on the 150 examples to select by.")
-    assert " is better than the linear model by " in said[1]
+    assert ": better than the linear model by " in said[1]
 
 
 def test_a_net_that_is_better_is_handed_over() -> None:
@@ -138,7 +138,7 @@ def test_a_class_that_is_rare_is_not_lost_where_rows_are_drawn() -> None:
     y = np.zeros(1_000, dtype=int)
     y[7] = 1
     x, drawn = some_rows((np.arange(1_000.0)[:, None], y), 20, 2, 0)
-    assert len(x) == len(drawn) <= 21
+    assert len(x) == len(drawn) <= 22  # one more for each class
     assert set(drawn) == {0, 1}
 
 

@@ -3,7 +3,8 @@
 import platform
 
 import torch
-from reproduction import Asked, Report, machine
+from harness import machine
+from reproduction import Asked, Report
 
 NAME = "table3"
 TITLE = "the machine, ours beside the thesis's"

@@ -401,19 +401,19 @@ def test_help_is_instant_and_imports_no_torch() -> None:
 def test_importing_costs_next_to_nothing_beside_torch() -> None:
     code = (
         "import gc, time\n"
-        "began = time.perf_counter()\n"
+        "began = time.process_time()\n"  # the processor's: what else the machine does is not ours
         "import torch\n"
         # the garbage collector walks all of torch's objects at some point, for 0.1 s: they are not ours
         "gc.freeze()\n"
-        "started = time.perf_counter()\n"
+        "started = time.process_time()\n"
         "import gammatune\n"
         "gammatune.Tuner, gammatune.fit, gammatune.Space\n"
-        "print((time.perf_counter() - started) / (started - began))"
+        "print((time.process_time() - started) / (started - began))"
     )
-    shares = [
-        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
-        for _ in range(3)
-    ]
+    shares: list[float] = []
+    while len(shares) < 5 and min(shares, default=1.0) >= 0.2:
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        shares.append(float(done.stdout))
     assert min(shares) < 0.2, shares
 
 

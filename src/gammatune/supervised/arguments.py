@@ -20,7 +20,7 @@ from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.optimizers import OptimizerName
 from gammatune.tuning.arguments import as_space, refuse_two_places
-from gammatune.tuning.options import Running, Search
+from gammatune.tuning.options import Options, Running, Search
 
 AnyOptimizer: TypeAlias = (
     OptimizerName | Literal["auto"] | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -70,6 +70,24 @@ class Training:
     workers: int | None = None
     progress: bool | None = None
     extra: Callable[[Answers, nn.Module], Mapping[str, Any]] | None = None
+
+
+class FitOptions(Options, total=False):
+    """What `fit` takes beside what it names: the fields of `Training` too, for type checkers and editors."""
+
+    lr: float | None
+    weight_decay: float | None
+    batch_size: int | None
+    collate: Callable[[list[Any]], Any] | None
+    class_weights: Literal["balanced"] | Sequence[float] | None
+    target_scale: Scale | None
+    pretrained: bool | None
+    state: Sequence[Any]
+    device: str | torch.device | None
+    parallel: str | None
+    workers: int | None
+    progress: bool | None
+    extra: Callable[[Answers, nn.Module], Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)

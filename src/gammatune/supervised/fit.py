@@ -4,7 +4,7 @@ import time as clock
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from gammatune.journal.history import PREDICTIONS, WEIGHTS
 from gammatune.journal.wording import in_words
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.catalogue import MetricName
-from gammatune.supervised.arguments import AnyOptimizer, Arguments, Training
+from gammatune.supervised.arguments import AnyOptimizer, Arguments, FitOptions, Training
 from gammatune.supervised.final_report import FinalReport, save_predictions, save_weights
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.nets import maker_of_others, together_in_words, wants_several
@@ -53,7 +53,7 @@ def fit(
     training: Training | None = None,
     search: Search | None = None,
     running: Running | None = None,
-    **options: Any,
+    **options: Unpack[FitOptions],
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 

@@ -8,7 +8,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict
 
 from gammatune.engine.trainable import TAPE_BYTES, Where
 from gammatune.errors import InvalidArgument, whole
@@ -135,6 +135,41 @@ class Running:
     forks: Where = "auto"
     tape_bytes: int = TAPE_BYTES
     ranks: Any = None
+
+
+class SearchOptions(TypedDict, total=False):
+    """The fields of `Search`, for type checkers and editors of those who give them one by one."""
+
+    policy: AnyPolicy
+    schedule: ScheduleName | None
+    sampler: AnySampler
+    sampler_options: Mapping[str, Any] | None
+    objective: ObjectiveName | Objective | None
+    space: AnySpace | None
+    total_epochs: float | None
+    reserve: float
+    keep: Keep
+    patience: int | None
+    at_once: int | None
+    ensemble: bool | None
+    new_model: "Callable[[], nn.Module] | None"
+    guide: float | None
+
+
+class RunningOptions(TypedDict, total=False):
+    """Likewise, of `Running`."""
+
+    listeners: Sequence[Listener]
+    facts: Mapping[str, Any] | None
+    journal: Journal | Echo | None
+    executor: Executor | None
+    forks: Where
+    tape_bytes: int
+    ranks: Any
+
+
+class Options(SearchOptions, RunningOptions, total=False):
+    """What `Tuner` takes beside what it names."""
 
 
 def with_options(call: str, given: Mapping[str, Any], *records: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from gammatune.cost import Cost
 from gammatune.course import Schedule
@@ -39,7 +39,7 @@ from gammatune.tuning.begin import begin
 from gammatune.tuning.driver import Driver
 from gammatune.tuning.faults import advise
 from gammatune.tuning.job import job_for
-from gammatune.tuning.options import Running, Search, with_options
+from gammatune.tuning.options import Options, Running, Search, with_options
 from gammatune.tuning.other_ranks import OtherRanks
 from gammatune.tuning.rank_zero import agreed
 from gammatune.tuning.result import Result
@@ -95,7 +95,7 @@ class Tuner:
         run_dir: str | None = None,
         search: Search | None = None,
         running: Running | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         given = with_options("Tuner", options, search or Search(), running or Running())
         self._search: Search = given[0]

@@ -11,8 +11,9 @@ from torch import nn
 from gammatune import Running, Search, Training, Tuner, fit
 from gammatune.errors import InvalidArgument
 from gammatune.journal.history import replay
+from gammatune.supervised.arguments import FitOptions
 from gammatune.testing.fakes import FakeExecutor, FakeTraining
-from gammatune.tuning.options import with_options
+from gammatune.tuning.options import Options, with_options
 
 OTHERS: dict[str, Any] = {
     "policy": "greedy", "schedule": "constant", "sampler": "random", "sampler_options": {}, "objective": "loss",
@@ -71,6 +72,14 @@ def test_every_field_is_explained_where_it_stands(record: type) -> None:
     explained = (record.__doc__ or "").replace(",", ":").replace(" workers:", " workers:")
     words = {word.rstrip(":") for word in explained.split() if word.endswith(":")}
     assert {each.name for each in fields(record)} <= words
+
+
+def test_what_type_checkers_know_of_is_what_the_records_have() -> None:
+    def known(kind: Any) -> dict[str, Any]:
+        return {name: getattr(hint, "__forward_arg__", hint) for name, hint in kind.__annotations__.items()}
+
+    assert known(Options) == known(Search) | known(Running)
+    assert known(FitOptions) == known(Options) | known(Training)
 
 
 def test_a_record_is_completed_and_not_changed() -> None:
