@@ -11,8 +11,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from gammatune.errors import JournalError
 from gammatune.metrics import bootstrap
-from gammatune.metrics.baselines import knowing_nothing, lead, whether_learnt
-from gammatune.metrics.bootstrap import difference
+from gammatune.metrics.baselines import knowing_nothing, whether_learnt
+from gammatune.metrics.bootstrap import difference, lead
 from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers
 from gammatune.metrics.selection import select

@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.metrics.bootstrap import Measure, difference, learnt, measured
-from gammatune.metrics.catalogue import METRICS, undefined, value
+from gammatune.metrics.bootstrap import lead, learnt, measured
+from gammatune.metrics.catalogue import undefined, value
 from gammatune.metrics.predictions import Answers
 
 RANKS = 0.7  # of the auc, from which on a model has plainly learnt something [guess]
-
-
-def lead(metric: str, one: Answers, other: Answers, rng: np.random.Generator) -> Measure | None:
-    """By how much `one` is better, with its 95 % interval, whichever way the measure goes; None without a value."""
-    gap = difference(metric, one, other, rng)
-    if gap is None or METRICS[metric].higher_is_better:
-        return gap
-    return Measure(-gap.value, -gap.high, -gap.low)
 
 
 def knowing_nothing(train: NDArray[Any], answers: Answers) -> Answers:

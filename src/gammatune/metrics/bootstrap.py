@@ -95,6 +95,14 @@ def difference(name: str, one: Answers, other: Answers, rng: np.random.Generator
     return Measure(found, low, high)
 
 
+def lead(metric: str, one: Answers, other: Answers, rng: np.random.Generator) -> Measure | None:
+    """By how much `one` is better, with its 95 % interval, whichever way the measure goes; None without a value."""
+    gap = difference(metric, one, other, rng)
+    if gap is None or METRICS[metric].higher_is_better:
+        return gap
+    return Measure(-gap.value, -gap.high, -gap.low)
+
+
 class Resampled:
     """A measure of the same resamples of the same examples, for many answers to them.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gammatune.metrics.bootstrap import Measure, difference
+from gammatune.metrics.bootstrap import Measure, lead
 from gammatune.metrics.catalogue import METRICS, value
 from gammatune.metrics.predictions import Answers
 
@@ -37,8 +37,7 @@ def select(metric: str, models: Sequence[Answers], rng: np.random.Generator) -> 
 
     None where the measure has no value for any of them.
     """
-    spec = METRICS[metric]
-    sign = 1.0 if spec.higher_is_better else -1.0
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
     values = tuple(value(metric, answers) if answers.is_finite else None for answers in models)
     known = [place for place, held in enumerate(values) if held is not None]
     if not known:
@@ -51,10 +50,7 @@ def select(metric: str, models: Sequence[Answers], rng: np.random.Generator) -> 
         elif values[place] is None:
             behind.append(None)
         else:
-            gap = difference(metric, models[best], answers, rng)
-            assert gap is not None  # both have a value
-            ends = sorted((sign * gap.low, sign * gap.high))
-            behind.append(Measure(sign * gap.value, ends[0], ends[1]))
+            behind.append(lead(metric, models[best], answers, rng))
     chosen = next(place for place in known if _is_level(behind[place]))
     return Selection(metric, chosen, best, values, tuple(behind))
 

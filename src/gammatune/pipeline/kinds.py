@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import JournalError, JournalWarning, require
 from gammatune.files import whole_file, whole_file_of_run
-from gammatune.metrics.baselines import lead
-from gammatune.metrics.bootstrap import Measure, measured
+from gammatune.metrics.bootstrap import Measure, lead, measured
 from gammatune.metrics.predictions import Answers
 from gammatune.metrics.selection import Selection, select
 from gammatune.pipeline.data.split import Part, Split
@@ -75,11 +74,14 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Models:
-    """fitted: by kind; the average has no fit of its own. members: the kinds that it is of."""
+    """fitted: by kind; the average has no fit of its own. members: the kinds that it is of. reported: what each kind
+    says of the rows that are reported on. best: on the examples to select by."""
 
     fitted: Mapping[str, Answering]
+    reported: Mapping[str, Answers]
     kinds: tuple[Kind, ...]
     chosen: str
+    best: str
     members: tuple[str, ...]
     metric: str
     examples: int
@@ -103,10 +105,9 @@ class Models:
             return [
                 f"{self.metric} has no value on the examples to select by, so the network is handed over."
             ]
-        best = next((each.kind for each in self.kinds if each.behind and each.behind.value == 0), self.chosen)
-        why = (
-            "best" if best == self.chosen else f"simpler than {name_of(best, self.members)} and level with it"
-        )
+        why = "best"
+        if self.best != self.chosen:
+            why = f"simpler than {name_of(self.best, self.members)} and level with it"
         said = [f"Handed over: {self.name}, {why} on the {self.examples} examples to select by."]
         if missing:
             said.append(
@@ -114,11 +115,7 @@ class Models:
             )
         if self.chosen == LINEAR or LINEAR not in self.fitted:
             return said
-        rows = arrays(split.report)[0]
-        mine, its = (
-            in_unit(answers_of(each(rows), split.report, split), split)
-            for each in (self, self.fitted[LINEAR])
-        )
+        mine, its = (in_unit(self.reported[kind], split) for kind in (self.chosen, LINEAR))
         gap = lead(self.metric, mine, its, stream(seed, "models", "linear"))
         if gap is None:
             return said
@@ -170,23 +167,32 @@ def compare(
         fitted[kind] = fit(train, held, **options)
         seconds[kind] = clock.perf_counter() - started
     fitted[NET] = net
-    said = {kind: fitted[kind](held[0]) for kind in KINDS if kind in fitted}
-    members = _best_two(metric, {kind: _told(each, split.select, split) for kind, each in said.items()})
+    selected, reported = (
+        {kind: answers_of(fitted[kind](arrays(part)[0]), part, split) for kind in KINDS if kind in fitted}
+        for part in (split.select, split.report)
+    )
+    members = _best_two(metric, {kind: in_unit(each, split) for kind, each in selected.items()})
     if members:
-        said[AVERAGE] = np.mean([said[kind] for kind in members], axis=0)
-    there = [kind for kind in KINDS if kind in said]
-    answers = [_told(said[kind], split.select, split) for kind in there]
+        selected[AVERAGE] = _averaged(selected, members, split.select, split)
+        reported[AVERAGE] = _averaged(reported, members, split.report, split)
+    there = list(selected)
+    answers = [in_unit(each, split) for each in selected.values()]
     found = select(metric, answers, stream(seed, "models", "selection"))
     if found is None:
-        found = Selection(
-            metric, there.index(NET), there.index(NET), (None,) * len(there), (None,) * len(there)
-        )
-    reported = _reported(fitted, there, members, split, metric, seed)
+        net_at, unknown = there.index(NET), (None,) * len(there)
+        found = Selection(metric, net_at, net_at, unknown, unknown)
     kinds = tuple(
-        Kind(kind, found.values[place], found.behind[place], reported[place], seconds.get(kind))
-        for place, kind in enumerate(there)
+        Kind(
+            kind,
+            its,
+            behind,
+            _measured(metric, in_unit(reported[kind], split), kind, seed),
+            seconds.get(kind),
+        )
+        for kind, its, behind in zip(there, found.values, found.behind, strict=True)
     )
-    return Models(fitted, kinds, there[found.chosen], members, metric, len(held[1]))
+    chosen, best = there[found.chosen], there[found.best]
+    return Models(fitted, reported, kinds, chosen, best, members, metric, len(held[1]))
 
 
 def _others(limits: Limits) -> list[tuple[str, Callable[..., Any]]]:
@@ -211,20 +217,18 @@ def _best_two(metric: str, answers: Mapping[str, Answers]) -> tuple[str, ...]:
     return tuple(ranked[:2]) if len(ranked) > 1 else ()
 
 
-def _reported(
-    fitted: Mapping[str, Answering],
-    kinds: Sequence[str],
-    members: Sequence[str],
-    split: Split,
-    metric: str,
-    seed: int,
-) -> list[Measure | None]:
-    found = []
-    for kind in kinds:
-        answers = _told(answer(fitted, kind, members, arrays(split.report)[0]), split.report, split)
-        rng = stream(seed, "models", "report", kind)
-        found.append(measured([metric], answers, rng)[0].get(metric) if answers.is_finite else None)
-    return found
+def _averaged(answers: Mapping[str, Answers], members: Sequence[str], part: Part, split: Split) -> Answers:
+    apart = [answers[kind] for kind in members]
+    mean = np.mean(
+        [each.said if each.probabilities is None else each.probabilities for each in apart], axis=0
+    )
+    return answers_of(mean, part, split)
+
+
+def _measured(metric: str, answers: Answers, kind: str, seed: int) -> Measure | None:
+    if not answers.is_finite:
+        return None
+    return measured([metric], answers, stream(seed, "models", "report", kind))[0].get(metric)
 
 
 def answers_of(said: NDArray[Any], part: Part, split: Split) -> Answers:
@@ -241,10 +245,6 @@ def in_unit(answers: Answers, split: Split) -> Answers:
     if split.task == "classification":
         return answers
     return answers.scaled(preparing.target_mean, preparing.target_std)
-
-
-def _told(said: NDArray[Any], part: Part, split: Split) -> Answers:
-    return in_unit(answers_of(said, part, split), split)
 
 
 def arrays(part: Part) -> tuple[NDArray[Any], NDArray[Any]]:

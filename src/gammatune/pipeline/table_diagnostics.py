@@ -22,7 +22,7 @@ from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
-from gammatune.pipeline.kinds import Models, answers_of, arrays, compare, in_unit, keep, limits_within
+from gammatune.pipeline.kinds import Models, arrays, compare, in_unit, keep, limits_within
 from gammatune.pipeline.load import answered
 from gammatune.report.models import NET
 from gammatune.seeds import stream
@@ -99,7 +99,7 @@ def judge(
         is_net = models.chosen == NET
         subject = subject_of(net) if is_net else models.name
         if not is_net:
-            told["answers"] = answers = answers_of(models(arrays(split.report)[0]), split.report, split)
+            told["answers"] = answers = models.reported[models.chosen]
         said = [*models.in_words(split, seed), *_whether_learnt(name, split, answers, seed, subject)]
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from gammatune.pipeline.models.trees import of_every_class, some_rows
 
-NAME = "a linear model"
 STRENGTHS = (1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3)  # of the penalty, the strongest first
 ROWS = 100_000  # that it is fitted to at most (guess: half a minute for 50 columns)
 STEPS = 200  # of the solver (guess: what is not settled then hardly moves)

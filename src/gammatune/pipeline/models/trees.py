@@ -6,6 +6,7 @@ are met best; the trees that are kept are grown with so many, and no clock has a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from gammatune.seeds import stream
 
-NAME = "boosted trees"
 ROUNDS = 1_000  # of boosting at most
 ROWS = 200_000  # that they are grown on at most (guess: a minute for 50 columns)
 CATEGORIES = 255  # what HistGradientBoosting can tell apart in a column
@@ -59,8 +59,9 @@ def grow(
             "categorical_features": told_apart or None,
             "random_state": int(stream(seed, "trees", place).integers(2**31)),
         }
-        kind = _classifier(options, class_weights) if classes else _regressor(options)
-        count = _rounds(kind, x, target, (select[0], held), most)
+        kind = _kind(options | ({"class_weight": class_weights} if classes else {}), classify=bool(classes))
+        is_known = np.isin(held, target) if classes else np.ones(len(held), dtype=bool)
+        count = _rounds(kind, x, target, (select[0][is_known], held[is_known]), most)
         boosters.append(kind(max_iter=count, early_stopping=False).fit(x, target))
         rounds.append(count)
     return Trees(tuple(boosters), classes, tuple(rounds))
@@ -80,34 +81,20 @@ def some_rows(
     return x[kept], y[kept]
 
 
-def _classifier(options: dict[str, Any], class_weights: Any) -> Any:
-    from functools import partial
+def _kind(options: dict[str, Any], *, classify: bool) -> Any:
+    """scikit-learn's, with these options, that takes the rounds beside them."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return partial(HistGradientBoostingClassifier, class_weight=class_weights, **options)
-
-
-def _regressor(options: dict[str, Any]) -> Any:
-    from functools import partial
-
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return partial(HistGradientBoostingRegressor, **options)
+    return partial(HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor, **options)
 
 
 def _rounds(
     kind: Any, x: NDArray[Any], y: NDArray[Any], select: tuple[NDArray[Any], NDArray[Any]], most: int
 ) -> int:
-    """At which the examples to select by are met best."""
-    is_known = (
-        np.isin(select[1], y) if hasattr(kind.func, "predict_proba") else np.ones(len(select[1]), dtype=bool)
-    )
-    if not is_known.any():
+    """At which the examples to select by are met best; all of them where there is none of a class that is known."""
+    if not len(select[1]):
         return most
-    grown = kind(max_iter=most, early_stopping=True).fit(
-        x, y, X_val=select[0][is_known], y_val=select[1][is_known]
-    )
+    grown = kind(max_iter=most, early_stopping=True).fit(x, y, X_val=select[0], y_val=select[1])
     return max(1, int(np.argmax(grown.validation_score_)))  # the first of which is without a tree
 
 
