@@ -86,7 +86,7 @@ def prepare(options: Options) -> Prepared:
     another = None if begun.is_pretrained else partial(_another, begun, split)
     if options.freeze:
         freeze(net, *options.freeze)
-    size = batch_size_for(TensorDataset(*split.train), options.batch_size, [])
+    size = batch_size_for(TensorDataset(split.train.x, split.train.y), options.batch_size, [])
     torch.set_num_threads(options.threads or suitable_threads(net, split.shape, options.batch_size or 32))
     epochs = options.usual if options.epochs is None else options.epochs
     if epochs is None:
@@ -251,7 +251,7 @@ def _seconds_per_epoch(net: nn.Module, split: Split, size: int, device: str | No
     trial = copy.deepcopy(net).to(place).train()
     parameters = [p for p in trial.parameters() if p.requires_grad]
     stepper = torch.optim.AdamW(parameters, lr=1e-6)
-    x, y = (part[:size].to(place) for part in split.train)
+    x, y = (part[:size].to(place) for part in (split.train.x, split.train.y))
     loss_of = nn.functional.cross_entropy if split.task == "classification" else nn.functional.mse_loss
     times = []
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):

@@ -62,9 +62,9 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
         with follower:
             fit(
                 prepared.net,
-                split.train,
-                split.select,
-                test_set=split.report,
+                (split.train.x, split.train.y),
+                (split.select.x, split.select.y),
+                test_set=(split.report.x, split.report.y),
                 **_length(options, prepared),
                 **{name: getattr(options, name) for name in AS_GIVEN},
                 reserve=after if options.time is not None else 0.0,

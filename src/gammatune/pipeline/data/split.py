@@ -31,10 +31,12 @@ Indices: TypeAlias = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """Examples x float32 (n, C, H, W) or (n, F), and y int64 (n,) or float32 (n, t)."""
+    """Examples x float32 (n, C, H, W) or (n, F), and y int64 (n,) or float32 (n, t). w: what each counts for, float64
+    (n,), above 0, in the unit of the file; None: all the same."""
 
     x: torch.Tensor
     y: torch.Tensor
+    w: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,8 +246,9 @@ def _why_not_stratified(labels: NDArray[Any], count: int) -> str | None:
     return None
 
 
-def with_targets(preprocessing: Any, x: torch.Tensor, y: NDArray[Any]) -> Part:
-    """y: codes of classes, or numbers, which `preprocessing` scales."""
+def with_targets(preprocessing: Any, x: torch.Tensor, y: NDArray[Any], w: NDArray[Any] | None = None) -> Part:
+    """y: codes of classes, or numbers, which `preprocessing` scales. w: what each example counts for, (n,)."""
+    weights = None if w is None else torch.from_numpy(w.astype(np.float64))
     if preprocessing.task == "classification":
-        return Part(x, torch.from_numpy(y.astype(np.int64)))
-    return Part(x, preprocessing.targets(y))
+        return Part(x, torch.from_numpy(y.astype(np.int64)), weights)
+    return Part(x, preprocessing.targets(y), weights)
