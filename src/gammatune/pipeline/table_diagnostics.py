@@ -154,7 +154,8 @@ def cross_fitted_nets(
 
 
 def _part(rows: Rows) -> Part:
-    return Part(torch.from_numpy(rows.x), torch.from_numpy(rows.y))
+    w = None if rows.w is None else torch.from_numpy(rows.w)
+    return Part(torch.from_numpy(rows.x), torch.from_numpy(rows.y), w)
 
 
 def _answered(net: nn.Module, task: str, x: NDArray[Any]) -> NDArray[np.float64]:
@@ -177,11 +178,13 @@ def _importance(
     seconds: float,
     tell: Callable[[Event], None],
 ) -> Importance:
-    preparing = split.preprocessing
+    preparing, rows = split.preprocessing, rows_of(split.report)
     scale = None if preparing.task == "classification" else (preparing.target_mean, preparing.target_std)
     return importance(
         models,
-        *rows_of(split.report),
+        rows.x,
+        rows.y,
+        sample_weight=rows.w,
         metric=metric,
         seed=seed,
         groups=screened(net, split),
@@ -193,12 +196,10 @@ def _importance(
 
 
 def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> list[str]:
-    train = split.train.y.numpy()
-    if split.task == "regression":
-        train = split.preprocessing.original_targets(train)
-    sentence = whether_learnt(
-        metric, train, in_unit(answers, split), stream(seed, "rivals", "nothing"), subject
-    )
+    rows = rows_of(split.train)
+    train = rows.y if split.task == "classification" else split.preprocessing.original_targets(rows.y)
+    chance = stream(seed, "rivals", "nothing")
+    sentence = whether_learnt(metric, train, in_unit(answers, split), chance, subject, rows.w)
     return [sentence] if sentence else []
 
 
