@@ -20,9 +20,10 @@ from gammatune.files import net_file
 from gammatune.journal.history import WEIGHTS, replay
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
-from gammatune.pipeline.kinds import AVERAGE, answer, kept
+from gammatune.pipeline.kept import NETS, kept, kept_nets
+from gammatune.pipeline.kinds import AVERAGE, answer
 from gammatune.pipeline.models import make_model
-from gammatune.report.models import NET, beside_of
+from gammatune.report.models import NET, beside_of, name_of
 from gammatune.supervised.weights import check_sums
 
 BATCH = 4096  # examples at a time
@@ -50,6 +51,11 @@ class Plan:
         kind: str = self.report.get("model", NET)
         return kind
 
+    @property
+    def name(self) -> str:
+        """What that model is called in sentences."""
+        return name_of(self.kind, self.report.get("members", ()), self.report.get("nets", 1))
+
 
 def plan_of(run: str) -> Plan:
     """Raises JournalError: no run there, or a damaged one. InvalidArgument: not a run of the command line."""
@@ -73,17 +79,20 @@ def plan_of(run: str) -> Plan:
 
 
 def network(plan: Plan, *, single: bool = False) -> nn.Module:
-    """The network with the run's weights, on the CPU, in eval mode; an `Ensemble` where the run averages several.
+    """The network with the run's weights, on the CPU, in eval mode; an `Ensemble` where the run averages several, of
+    its own or of the cross-fitting.
 
     single: the best of those alone. Raises JournalError: no weights yet, or weights that cannot be read or do not
     fit; every error of `make_model`.
     """
-    if single or not plan.nets:
+    checksum = plan.report.get("folds")
+    if single or not (plan.nets or checksum):
         return _made(plan, weights_of(plan), WEIGHTS)
     members = [
-        _made(plan, _weights_of_net(plan, net, checksum), net_file(net))
-        for net, checksum in plan.nets.items()
-    ]
+        _made(plan, _weights_of_net(plan, net, its), net_file(net)) for net, its in plan.nets.items()
+    ] or [_made(plan, weights_of(plan), WEIGHTS)]
+    if checksum:
+        members += [_made(plan, state, NETS) for state in kept_nets(Path(plan.run), checksum)]
     return Ensemble(members, classify=plan.preprocessing.task == "classification").eval()
 
 

@@ -21,7 +21,7 @@ from gammatune.pipeline.data.reading import is_table, read_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
 from gammatune.pipeline.load import fitted, network, plan_of
-from gammatune.report.models import NET, name_of
+from gammatune.report.models import NET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     said, spread = (
         _forward(net, new.x, preparing.task) if net is not None else (fitted(plan)(new.x.numpy()), None)
     )
-    quality = "" if is_net else f" by {name_of(plan.kind, plan.report.get('members', ()))}"
+    quality = "" if is_net else f" by {plan.name}"
     if preparing.task == "classification":
         probabilities = said
         labels = preparing.labels(probabilities.argmax(axis=1))

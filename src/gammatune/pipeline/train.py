@@ -26,6 +26,8 @@ AS_GIVEN = (
     "time", "policy", "schedule", "sampler", "metric", "class_weights", "optimizer", "lr", "weight_decay",
     "batch_size", "device", "parallel", "workers", "at_once", "ensemble", "keep", "seed",
 )  # fmt: skip
+# Of these what a training without a search knows.
+TRAINED_WITH = ("class_weights", "optimizer", "weight_decay", "batch_size", "device")
 
 
 class Stopped(BaseException):
@@ -127,6 +129,7 @@ def _judge(
     options: Options, prepared: "Prepared", directory: str, began: float, follower: "Progressing"
 ) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
+    from gammatune.pipeline.refit import refit_of
     from gammatune.pipeline.table_diagnostics import Allowance, judge
 
     require("skops.io", "tables")  # in which the other models are kept: said before anything is trained
@@ -144,6 +147,12 @@ def _judge(
         directory=Path(directory),
         allowance=allowance,
         tell=follower,
+        refit=lambda: refit_of(
+            directory,
+            prepared.another,
+            {name: getattr(options, name) for name in TRAINED_WITH},
+            classify=prepared.split.task == "classification",
+        ),
     )
 
 

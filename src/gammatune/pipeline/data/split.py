@@ -43,7 +43,9 @@ class Part(NamedTuple):
 class Split:
     """The three parts, standardised with the statistics of `train` alone.
 
-    said: sentences on what was done, for the user to read.
+    said: sentences on what was done, for the user to read. groups: of the examples that train and, after them, of
+    those that select; whoever parts these otherwise keeps them together. in_order: the parts follow each other in
+    time, and are not to be mixed.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Split:
     report: Part
     preprocessing: Preprocessing | TablePreprocessing
     said: tuple[str, ...]
+    groups: NDArray[Any] | None = None
+    in_order: bool = False
 
     @property
     def task(self) -> Task:

@@ -183,7 +183,12 @@ def split_table(
         for part, frame in frames.items()
     }
     return Split(
-        name=table.name, **parts, preprocessing=preprocessing, said=tuple(dict.fromkeys([*said, *strange]))
+        name=table.name,
+        **parts,
+        preprocessing=preprocessing,
+        said=tuple(dict.fromkeys([*said, *strange])),
+        groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
+        in_order=table.times is not None,
     )
 
 
