@@ -54,8 +54,8 @@ def at_rates(optimizer: Optimizer, rates: Sequence[float]) -> list[list[dict[str
 class Stack:
     """K members, begun from a network and an optimizer as they stand, which are not moved before `put`.
 
-    loss: (output, target) -> mean loss, a scalar; with the weights of the examples too, where they have some. members:
-    the options of each, group by group (`at_rates`).
+    loss: (output, target) -> mean loss, a scalar; or with weights too. members: the options of each, group by group
+    (`at_rates`).
 
     Raises InvalidArgument where the members cannot be trained in one pass: another optimizer than SGD, Adam or AdamW
     of torch.optim, options that have no rule here, parameters of no module or of several kinds; and at the first step
