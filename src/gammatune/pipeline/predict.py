@@ -18,6 +18,7 @@ from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.reading import is_table, read_table
+from gammatune.pipeline.data.row_weights import weights_in
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
 from gammatune.pipeline.load import fitted, network, plan_of
@@ -31,7 +32,8 @@ BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
 @dataclass(frozen=True, slots=True, eq=False)
 class New:
-    """New examples. x: as the network takes them. y: their targets as they came, where they are known.
+    """New examples. x: as the network takes them. y: their targets as they came, where they are known; weights: what
+    each counts for in how well these are met, (n,); None: all the same.
 
     names: columns that say which example a row is about. said: what was unusual, in sentences.
     """
@@ -40,6 +42,7 @@ class New:
     y: NDArray[Any] | None = None
     names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     said: Sequence[str] = ()
+    weights: NDArray[np.float64] | None = None
 
 
 def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
@@ -71,7 +74,7 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
         apart = spread
         if new.y is not None:
             codes = preparing.targets(new.y).numpy()
-            measured = classification(codes, said.argmax(axis=1), preparing.outputs)
+            measured = classification(codes, said.argmax(axis=1), preparing.outputs, new.weights)
             quality += f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
     else:
         values = preparing.original_targets(said)
@@ -82,7 +85,7 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
         if new.y is not None:
             preparing.targets(new.y)  # refuses what is no target
             true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
-            quality += f"; R2 {regression(true, values).r2:.4f}"
+            quality += f"; R2 {regression(true, values, new.weights).r2:.4f}"
     if apart is not None:
         apart = apart.reshape(len(rows), -1)
         names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
@@ -132,7 +135,24 @@ def _rows(file: str, preparing: TablePreprocessing) -> New:
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
     names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
-    return New(x, _targets(Path(file).name, frame, preparing, said), names, said)
+    y = _targets(Path(file).name, frame, preparing, said)
+    return New(x, y, names, said, None if y is None else _weights(frame, preparing, said))
+
+
+def _weights(
+    frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[str]
+) -> NDArray[np.float64] | None:
+    """What each row counts for, where the file says it as the one trained on did; a row without weight counts for
+    nothing."""
+    name = preparing.sample_weight
+    if name is None or name not in frame.columns:
+        return None
+    weights = np.nan_to_num(weights_in(frame[name], name))
+    if not weights.any():
+        said.append(f"{name} is missing or 0 in every row, so that all rows count alike.")
+        return None
+    said.append(f"How well the targets are met is told with each row counting for its {name}.")
+    return weights
 
 
 def _targets(

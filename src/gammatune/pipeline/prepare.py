@@ -35,7 +35,17 @@ from gammatune.supervised.pretrained import freeze
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]
-FOR_TABLES = ("target", "positive", "exact_labels", "group", "time_column", "test", "drop", "column")
+FOR_TABLES = (
+    "target",
+    "positive",
+    "exact_labels",
+    "group",
+    "time_column",
+    "sample_weight",
+    "test",
+    "drop",
+    "column",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +180,7 @@ def _split_table(options: Options, begun: Any, said: list[str]) -> Split:
     kinds = kinds_given(options.column or (), options.drop or ())
     reading: dict[str, Any] = {
         "task": options.task, "kinds": kinds, "group": options.group, "time": options.time_column,
-        "positive": options.positive, "exact_labels": options.exact_labels,
+        "positive": options.positive, "exact_labels": options.exact_labels, "sample_weight": options.sample_weight,
     }  # fmt: skip
     table = load_table(options.data, options.target, **reading)
     test = None

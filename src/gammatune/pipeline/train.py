@@ -65,6 +65,7 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
                 (split.train.x, split.train.y),
                 (split.select.x, split.select.y),
                 test_set=(split.report.x, split.report.y),
+                sample_weight=split.weights,
                 **_length(options, prepared),
                 **{name: getattr(options, name) for name in AS_GIVEN},
                 reserve=after if options.time is not None else 0.0,

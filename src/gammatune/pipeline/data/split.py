@@ -62,6 +62,12 @@ class Split:
         return self.preprocessing.task
 
     @property
+    def weights(self) -> dict[str, NDArray[np.float64]] | None:
+        """What the examples count for, as `fit` takes it."""
+        sets = {"train_set": self.train, "val_set": self.select, "test_set": self.report}
+        return {name: part.w.numpy() for name, part in sets.items() if part.w is not None} or None
+
+    @property
     def shape(self) -> Shape:
         """The shape of one example as a model receives it."""
         return self.preprocessing.shape
