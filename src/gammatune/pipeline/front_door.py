@@ -3,7 +3,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from torch import nn
@@ -69,10 +68,10 @@ def fit(*given: Any, **options: Any) -> Any:
     A torch module, `fit(model, train_set, ...)`, is trained as it is while its learning rate is found, and holds the
     best weights afterwards: see `gammatune.supervised.fit.fit`, which takes the same and gives a `FitResult`.
 
-    Anything else is data, `fit(data, target)`, and goes the way of `gammatune train`: read, split, a net chosen, trained
-    and compared with other models, and kept in a run directory. It gives a `Predictor`.
-    data: a frame of pandas, polars or Arrow, what `gammatune.read_table` gave, or whatever the command reads: the path
-    of a table, a folder of images, an .npz, "digits". target: the column to predict, of a table.
+    Anything else is data, `fit(data, target)`, and goes the way of `gammatune train`: it is read and split, a net is
+    trained, on a table held against other models, and all is kept in a run directory. It gives a `Predictor`.
+    data: a frame of pandas, polars or Arrow, what `gammatune.read_table` gave, or what the command reads: the path of
+    a table, a folder of images or an .npz, or "digits". target: the column of a table to predict.
     run_dir: a new directory to keep the run in; None: runs/NAME-NUMBER. One that holds this very run, interrupted or
     complete, is gone on with: call the same again; of a frame a checksum tells whether it is the same.
     progress: whether to show how far it is; None: where somebody watches, on a terminal or in a notebook.
@@ -80,8 +79,9 @@ def fit(*given: Any, **options: Any) -> Any:
     test (another table), group, drop, column (such as {"zip": "category"}), seed, compare and so on. Sentences call
     them as the command does: --time-column is time_column=.
 
+    Ctrl-C leaves there what was trained.
     Raises TypeError at an option that is none, InvalidArgument, InvalidData or MissingExtra before any training,
-    AllDiverged where nothing trains, AnotherRun where run_dir holds another run. After Ctrl-C what was trained is kept.
+    AllDiverged where nothing trains, AnotherRun where run_dir holds another run.
     """
     first = given[0] if given else options.get("data")
     if isinstance(first, Predictor):  # its network is gone on with
@@ -92,8 +92,8 @@ def fit(*given: Any, **options: Any) -> Any:
         return _fit_data(given, options)
     if given and not hasattr(first, "parameters"):
         raise InvalidArgument(
-            f"fit(...) was given a {type(first).__name__}; give a torch.nn.Module and its examples, or a table: a frame, "
-            "or the path of a file, and the target"
+            f"fit(...) was given a {type(first).__name__}; give a torch.nn.Module and its examples, or a table, as a "
+            "frame or the path of a file, and its target"
         )
     return fit_module(*given, **options)
 
@@ -129,7 +129,7 @@ def _journaled(name: str, table: Any, frames: "dict[str, pd.DataFrame]") -> str:
     """What a journal calls it. frames: takes it where it lies in memory, by the name of the option."""
     table = table.source if isinstance(table, TableReading) else table
     if not is_frame(table):
-        return os.fspath(table)
+        return str(os.fspath(table))
     frames[name] = as_pandas(table)
     return called(frames[name])
 

@@ -1,7 +1,7 @@
 """The options of `gammatune train` as keyword arguments of `gammatune.fit` and `gammatune.read_table`.
 
-They are the fields of `pipeline.options.Options`, by the same names; here is which other values of Python are taken for
-them, and their types for editors.
+They are the fields of `pipeline.options.Options`, by the same names; here is which other values of Python are taken
+for them, and their types for editors.
 """
 
 import operator
@@ -18,7 +18,6 @@ from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import ObjectiveName
 from gammatune.pipeline.data.columns import Kind
 from gammatune.pipeline.data.dataset import Label, Task
-from gammatune.pipeline.data.frames import Frame
 from gammatune.pipeline.options import Options, seconds_in
 from gammatune.policy.registry import PolicyName
 from gammatune.samplers import SamplerName
@@ -132,9 +131,9 @@ def _listed(name: str, value: Any) -> list[Any]:
 def _text(name: str, value: Any) -> str:
     """Of a label, or of a column that is called by a number, too."""
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     if not isinstance(value, (str, bool, int, float, np.generic, torch.device)):
-        raise InvalidArgument(f"{name}={value!r:.60}: give text{_instead(name)}")
+        raise InvalidArgument(f"{name} is a {type(value).__name__}: give text{_instead(name)}")
     return str(value)
 
 

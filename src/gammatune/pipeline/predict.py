@@ -108,9 +108,7 @@ def default_out(file: str) -> str:
 # What is to be predicted ----------------------------------------------------------------------------------
 
 
-def new_examples(
-    given: Any, preparing: Preprocessing | TablePreprocessing, *, targets: bool = True
-) -> New:
+def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, targets: bool = True) -> New:
     """New examples as the network takes them.
 
     given: the path of what the run was trained on, a table, an .npz, an image or a folder of them; or, in memory, a
@@ -140,12 +138,13 @@ def new_examples(
 def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
     name = "the frame"
+    path = Path(given) if isinstance(given, (str, os.PathLike)) else None
     if is_frame(given):
         frame = as_pandas(given)
-    elif isinstance(given, (str, os.PathLike)) and is_table(given):
-        frame, name = read_table(given, said, preparing.decimal).frame, Path(given).name
+    elif path is not None and is_table(path):
+        frame, name = read_table(path, said, preparing.decimal).frame, path.name
     else:
-        what = given if isinstance(given, (str, os.PathLike)) else f"a {type(given).__name__}"
+        what = f"a {type(given).__name__}" if path is None else path
         raise InvalidData(
             f"{what} is no table, and the network was trained on one; give a .csv or .parquet, in Python a frame too"
         )
@@ -207,7 +206,9 @@ def answers(
         if not isinstance(model, Ensemble):
             said, spread = torch.cat([model(part.to(device)) for part in x.split(BATCH)]), None
         else:
-            parts, spreads = zip(*(model.with_spread(part.to(device)) for part in x.split(BATCH)), strict=True)
+            parts, spreads = zip(
+                *(model.with_spread(part.to(device)) for part in x.split(BATCH)), strict=True
+            )
             said, spread = torch.cat(parts), torch.cat(spreads).cpu().numpy()
     return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy(), spread
 

@@ -132,8 +132,8 @@ class Predictor:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """How the data were read, what was chosen, and what came of it, in sentences. Options are called as the command
-        has them: --time-column is time_column= in Python."""
+        """How the data were read, what was chosen and what came of it, in sentences. They call options as the command
+        does: --time-column is time_column= in Python."""
         extra = self._report.get("extra", {})
         return (*self.story.begin["facts"].get("said", ()), *extra.get("said", ()))
 
@@ -169,7 +169,10 @@ class Predictor:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "module":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(self.module, name)
+        try:
+            return getattr(self.module, name)
+        except AttributeError:
+            raise AttributeError(f"a Predictor has no attribute {name!r}, nor has its module") from None
 
     def __repr__(self) -> str:
         """In one line."""
@@ -214,9 +217,9 @@ class Predictor:
 def load(run: str | os.PathLike[str], *, single: bool = False) -> Predictor:
     """What a run directory holds that `gammatune train`, or `gammatune.fit` of a frame or path, has made.
 
-    The object predicts rows as they come, and is callable as its network is; on the CPU. Where the run averages several
-    nets, its `module` is a `gammatune.engine.ensemble.Ensemble` of them, whose `members` they are and whose `spread`
-    says how far they are apart. single: ask the network alone, of several the best of them, whatever is handed over.
+    The object predicts rows as they come, and is callable as its network is; on the CPU. Where the run averages
+    several nets, its `module` is a `gammatune.engine.ensemble.Ensemble` of them, whose `members` they are and whose
+    `spread` says how far they are apart. single: ask the network alone, of several the best, whatever is handed over.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: a run that was not
     begun so, whose weights.pt goes into your own model.
     """

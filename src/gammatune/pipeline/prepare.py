@@ -34,7 +34,8 @@ from gammatune.supervised.defaults import LEAST_EXAMPLES, epochs_for, kept_for_a
 from gammatune.supervised.loaders import batch_size_for
 from gammatune.supervised.pretrained import freeze
 
-Frames: TypeAlias = Mapping[str, Any]  # tables in memory, as pandas has them, by the option that they are given as
+# Tables in memory, as pandas has them, by the option that they are given as.
+Frames: TypeAlias = Mapping[str, Any]
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]

@@ -1,7 +1,7 @@
 """`read_table`: how a table is understood, column by column, before anything is trained on it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 
-from gammatune.pipeline.data.columns import Column, Kind, kinds_given, listed, look_at
+from gammatune.pipeline.data.columns import Column, Kind, kinds_given, look_at
 from gammatune.pipeline.data.frames import NAME, Frame, as_pandas, is_frame
 from gammatune.pipeline.data.numerals import Read
 from gammatune.pipeline.data.reading import read_table as read_file
@@ -91,10 +91,10 @@ def read_table(
 ) -> TableReading:
     """How a table is understood: what each column is, what it holds, why one is left out.
 
-    data: the path of a .csv or .parquet, or a frame of pandas, polars or Arrow. target: the column to predict; without
-    it every column is looked at as an input. corrections: the options by which `gammatune.fit` reads tables (column,
-    drop, task, positive, exact_labels, group, time_column). Nothing is changed in `data`, and nothing is trained. What
-    it gives can be handed to `gammatune.fit`, which reads the same table in the same way.
+    data: the path of a .csv or .parquet, or a frame of pandas, polars or Arrow. target: the column to predict;
+    without it every column is looked at as an input. corrections: the options by which `gammatune.fit` reads tables
+    (column, drop, task, positive, exact_labels, group, time_column). Nothing is changed in `data`, and nothing is
+    trained. What it gives can be handed to `gammatune.fit`, which reads the same table in the same way.
     Raises InvalidData: no table, or nothing to learn from. InvalidArgument: a column that is not there. MissingExtra.
     """
     given = {**corrections, **({} if target is None else {"target": target})}

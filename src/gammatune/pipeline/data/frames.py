@@ -36,13 +36,12 @@ def as_pandas(data: Any) -> "pd.DataFrame":
     try:
         known = narwhals.from_native(data, eager_only=True)
     except TypeError as error:
-        what = type(data).__name__
-        hint = "it is not computed yet: call its collect() first" if hasattr(data, "collect") else "give a frame"
-        raise InvalidArgument(f"a {what} is no frame of pandas, polars or Arrow; {hint}") from error
-    if known.implementation.is_pandas():
-        frame = as_columns(known.to_native().copy(deep=False))
-    else:
-        frame = _of_arrow(known)
+        hint = "compute it first, with its collect()" if hasattr(data, "collect") else "give a frame"
+        raise InvalidArgument(
+            f"a {type(data).__name__} is no frame of pandas, polars or Arrow; {hint}"
+        ) from error
+    is_pandas = known.implementation.is_pandas()
+    frame = as_columns(known.to_native().copy(deep=False)) if is_pandas else _of_arrow(known)
     called_by_text(frame, "the frame")
     return frame.reset_index(drop=True)
 
