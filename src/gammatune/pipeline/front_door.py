@@ -115,7 +115,7 @@ def _fit_data(given: tuple[Any, ...], options: dict[str, Any]) -> Predictor:
     frames: dict[str, pd.DataFrame] = {}
     for name in ("data", "test"):
         if (table := given_all.get(name)) is not None:
-            given_all[name] = _journaled(name, table, frames)
+            given_all[name] = _journaled(name, table, given_all.get("target"), frames)
     try:
         asked = options_of("fit", given_all.pop("data"), given_all, names_of(TrainOptions))
         return _trained(asked, None if run_dir is None else os.fspath(run_dir), progress, frames)
@@ -125,12 +125,12 @@ def _fit_data(given: tuple[Any, ...], options: dict[str, Any]) -> Predictor:
         raise
 
 
-def _journaled(name: str, table: Any, frames: "dict[str, pd.DataFrame]") -> str:
+def _journaled(name: str, table: Any, target: Any, frames: "dict[str, pd.DataFrame]") -> str:
     """What a journal calls it. frames: takes it where it lies in memory, by the name of the option."""
     table = table.source if isinstance(table, TableReading) else table
     if not is_frame(table):
         return str(os.fspath(table))
-    frames[name] = as_pandas(table)
+    frames[name] = as_pandas(table, target if isinstance(target, str) else None)
     return called(frames[name])
 
 

@@ -99,7 +99,7 @@ def read_table(
     """
     given = {**corrections, **({} if target is None else {"target": target})}
     if is_frame(data):
-        read = Read(as_pandas(data), "")
+        read = Read(as_pandas(data, target), "")
         source: str | pd.DataFrame = read.frame
         name, options = NAME, options_of("read_table", NAME, given, names_of(TableOptions))
     else:
@@ -176,6 +176,8 @@ def _role(kind: Use, table: Table | None) -> str:
 
 def _range(values: "pd.Series[Any]") -> str:
     numbers = numbers_in(values)
+    if np.isnan(numbers).all():  # of a kind that was asked for
+        return _levels(values)
     return f"{np.nanmin(numbers):g} to {np.nanmax(numbers):g}, median {np.nanmedian(numbers):g}"
 
 

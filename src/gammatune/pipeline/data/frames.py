@@ -27,9 +27,10 @@ def is_frame(data: object) -> bool:
     return hasattr(type(data), "columns")  # of the object itself polars would compute them, with a warning
 
 
-def as_pandas(data: Any) -> "pd.DataFrame":
+def as_pandas(data: Any, target: str | None = None) -> "pd.DataFrame":
     """The frame as pandas has it, another object than `data`, rows counted from 0.
 
+    target: a categorical of whole numbers or truth values becomes these there, as which predictions are given.
     Raises MissingExtra, InvalidArgument: no frame, or a lazy one. InvalidData: no rows, columns of one name.
     """
     narwhals = require("narwhals", "tables", "frames are read by")
@@ -41,16 +42,46 @@ def as_pandas(data: Any) -> "pd.DataFrame":
             f"a {type(data).__name__} is no frame of pandas, polars or Arrow; {hint}"
         ) from error
     is_pandas = known.implementation.is_pandas()
-    frame = as_columns(known.to_native().copy(deep=False)) if is_pandas else _of_arrow(known)
+    frame = _usual(known.to_native().copy(deep=False)) if is_pandas else _of_arrow(known.to_arrow())
+    frame = as_columns(frame)
     called_by_text(frame, "the frame")
-    return frame.reset_index(drop=True)
+    return _with_plain_labels(frame, target).reset_index(drop=True)
 
 
-def _of_arrow(known: Any) -> "pd.DataFrame":
+def _with_plain_labels(frame: "pd.DataFrame", target: str | None) -> "pd.DataFrame":
+    import pandas as pd
+
+    kind = frame[target].dtype if target in frame.columns else None
+    if not isinstance(kind, pd.CategoricalDtype) or kind.categories.dtype.kind not in "iub":
+        return frame
+    return frame.assign(**{str(target): frame[target].astype(object).infer_objects()})
+
+
+def _usual(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """With Arrow's columns as those of another frame of Arrow, sparse ones dense, periods as the dates they begin."""
+    import pandas as pd
+
+    frame.columns = [str(name) for name in frame.columns]
+    if not frame.columns.is_unique:
+        return frame  # which is refused
+    of_arrow = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.ArrowDtype)]
+    found = {}
+    if of_arrow:
+        arrow = require("pyarrow", "tables", "Arrow's columns are read by")
+        table = arrow.Table.from_pandas(frame[of_arrow], preserve_index=False).replace_schema_metadata()
+        found = {str(name): values.set_axis(frame.index) for name, values in _of_arrow(table).items()}
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, pd.SparseDtype):
+            found[str(name)] = frame[name].sparse.to_dense()
+        elif isinstance(kind, pd.PeriodDtype):
+            found[str(name)] = frame[name].dt.to_timestamp()
+    return frame.assign(**found)
+
+
+def _of_arrow(table: Any) -> "pd.DataFrame":
     import pandas as pd
 
     arrow = require("pyarrow", "tables", "frames other than those of pandas are read by")
-    table = known.to_arrow()
     frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     # whole numbers beside which one is missing would become decimals, and large ones others
     whole = [
@@ -61,7 +92,7 @@ def _of_arrow(known: Any) -> "pd.DataFrame":
     exact = table.select(whole).to_pandas(
         types_mapper=lambda kind: pd.UInt64Dtype() if kind == arrow.uint64() else pd.Int64Dtype()
     )
-    return as_columns(frame.assign(**{name: exact[name] for name in whole}))
+    return frame.assign(**{name: exact[name] for name in whole})
 
 
 def called(frame: "pd.DataFrame") -> str:
