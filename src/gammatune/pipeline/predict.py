@@ -12,15 +12,18 @@ import torch
 from numpy.typing import NDArray
 
 from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
+from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.reading import is_table, read_table
 from gammatune.pipeline.data.row_weights import weights_in
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
+from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
 from gammatune.report.models import NET
 
@@ -59,12 +62,10 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     """
     plan = plan_of(run)
     preparing = plan.preprocessing
-    new = _new(file, preparing)
+    new = new_examples(file, preparing)
     is_net = single or plan.kind == NET
     net = network(plan, single=single) if is_net else None
-    said, spread = (
-        _forward(net, new.x, preparing.task) if net is not None else (fitted(plan)(new.x.numpy()), None)
-    )
+    said, spread = answers(fitted(plan) if net is None else net, new.x, preparing.task)
     quality = "" if is_net else f" by {plan.name}"
     if preparing.task == "classification":
         probabilities = said
@@ -110,32 +111,51 @@ def default_out(file: str) -> str:
 # What is to be predicted ----------------------------------------------------------------------------------
 
 
-def _new(file: str, preparing: Preprocessing | TablePreprocessing) -> New:
+def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, targets: bool = True) -> New:
+    """New examples as the network takes them.
+
+    given: the path of what the run was trained on, a table, an .npz, an image or a folder of them; or, in memory, a
+    frame, or examples (n, ...). targets: of a table, whether those that are known are looked at too.
+    Raises InvalidData where it does not fit.
+    """
     if isinstance(preparing, TablePreprocessing):
-        return _rows(file, preparing)
-    if is_table(file):
+        return _rows(given, preparing, targets)
+    is_path = isinstance(given, (str, os.PathLike))
+    if is_frame(given) or (is_path and is_table(given)):
+        what = given if is_path else f"a {type(given).__name__}"
         raise InvalidData(
-            f"{file} is a table, and the network was trained on examples of shape {preparing.shape}"
+            f"{what} is a table, and the network was trained on examples of shape {preparing.shape}"
         )
-    path = Path(file)
+    if not is_path:
+        return New(preparing.inputs(given))
+    path = Path(given)
     if path.is_dir() or path.suffix.lower() in ENDINGS:
         return _images(path, preparing)
-    x, y = load_new(file)
+    x, y = load_new(path)
     inputs = preparing.inputs(x)  # looked at before a net is made for what the journal says of them
     if y is not None and (y.ndim == 0 or len(y) != len(x)):
-        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
+        raise InvalidData(f"{path} holds {len(x)} examples and {y.size} targets; give one target for each")
     return New(inputs, y)
 
 
-def _rows(file: str, preparing: TablePreprocessing) -> New:
-    if not is_table(file):
-        raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
+def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
-    frame = preparing.matched(read_table(file, said, preparing.decimal).frame, said)
+    name = "the frame"
+    path = Path(given) if isinstance(given, (str, os.PathLike)) else None
+    if is_frame(given):
+        frame = as_pandas(given)
+    elif path is not None and is_table(path):
+        frame, name = read_table(path, said, preparing.decimal).frame, path.name
+    else:
+        what = f"a {type(given).__name__}" if path is None else path
+        raise InvalidData(
+            f"{what} is no table, and the network was trained on one; give a .csv or .parquet, in Python a frame too"
+        )
+    frame = preparing.matched(frame, said)
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
     names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
-    y = _targets(Path(file).name, frame, preparing, said)
+    y = _targets(name, frame, preparing, said) if targets else None
     return New(x, y, names, said, None if y is None else _weights(frame, preparing, said))
 
 
@@ -166,7 +186,7 @@ def _targets(
         said.append(f"{preparing.target} is missing in some rows, so how well they are met is not said.")
         return None
     if preparing.task == "regression":
-        numbers: NDArray[Any] = values.to_numpy()
+        numbers: NDArray[Any] = values.to_numpy(dtype=None if values.dtype == object else np.float64)
         return numbers
     codes = codes_of(name, preparing.target, values, preparing.classes, said, exact=preparing.exact_labels)
     return np.asarray(preparing.labels(codes))
@@ -195,15 +215,22 @@ def _images(path: Path, preparing: Preprocessing) -> New:
 # Forward, and out -----------------------------------------------------------------------------------------
 
 
-def _forward(net: torch.nn.Module, x: torch.Tensor, task: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def answers(
+    model: torch.nn.Module | Answering, x: torch.Tensor, task: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Probabilities or standardised targets, and of an ensemble how far its nets are apart."""
-    with torch.no_grad():
-        if not isinstance(net, Ensemble):
-            said, spread = torch.cat([net(part) for part in x.split(BATCH)]), None
+    if not isinstance(model, torch.nn.Module):
+        return model(x.numpy()), None
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with evaluating(model):
+        if not isinstance(model, Ensemble):
+            said, spread = torch.cat([model(part.to(device)) for part in x.split(BATCH)]), None
         else:
-            parts, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
-            said, spread = torch.cat(parts), torch.cat(spreads).numpy()
-    return (said.softmax(dim=1) if task == "classification" else said).numpy(), spread
+            parts, spreads = zip(
+                *(model.with_spread(part.to(device)) for part in x.split(BATCH)), strict=True
+            )
+            said, spread = torch.cat(parts), torch.cat(spreads).cpu().numpy()
+    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy(), spread
 
 
 def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
