@@ -16,7 +16,7 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.journal.events import Event
-from gammatune.metrics.baselines import whether_learnt
+from gammatune.metrics.baselines import Knowing, whether_learnt
 from gammatune.metrics.catalogue import recipe
 from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
@@ -100,7 +100,10 @@ def judge(
         subject = subject_of(net) if is_net else models.name
         if not is_net:
             told["answers"] = answers = models.reported[models.chosen]
-        said = [*models.in_words(split, seed), *_whether_learnt(name, split, answers, seed, subject)]
+        knows = _whether_learnt(name, split, answers, seed, subject)
+        told["learnt"] = None if knows is None else knows.whether
+        doubt = [knows.sentence] if knows is not None and knows.sentence else []
+        said = [*doubt, *models.in_words(split, seed)]
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
@@ -136,14 +139,11 @@ def _importance(
     )
 
 
-def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> list[str]:
+def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> Knowing | None:
     train = split.train.y.numpy()
     if split.task == "regression":
         train = split.preprocessing.original_targets(train)
-    sentence = whether_learnt(
-        metric, train, in_unit(answers, split), stream(seed, "rivals", "nothing"), subject
-    )
-    return [sentence] if sentence else []
+    return whether_learnt(metric, train, in_unit(answers, split), stream(seed, "rivals", "nothing"), subject)
 
 
 def subject_of(net: nn.Module) -> str:

@@ -43,6 +43,7 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
+    from gammatune.pipeline.held_out import trace
     from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import prepare
     from gammatune.supervised.fit import fit
@@ -77,6 +78,7 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
                 facts=_facts(options, prepared),
                 listeners=[follower],
             )
+        trace(directory, split, options.test or options.data)
         write_pictures(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:

@@ -41,7 +41,8 @@ class Part(NamedTuple):
 class Split:
     """The three parts, standardised with the statistics of `train` alone.
 
-    said: sentences on what was done, for the user to read.
+    said: sentences on what was done, for the user to read. origins: where the examples of `report` come from: the
+    numbers of their rows in their file, from 1, or the names of their files; None where that is not known.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Split:
     report: Part
     preprocessing: Preprocessing | TablePreprocessing
     said: tuple[str, ...]
+    origins: NDArray[Any] | None = None
 
     @property
     def task(self) -> Task:
@@ -109,6 +111,7 @@ def split_data(
         **{part: with_targets(preprocessing, preprocessing.inputs(x), y) for part, (x, y) in parts.items()},  # type: ignore[arg-type]
         preprocessing=preprocessing,
         said=tuple(said),
+        origins=None if data.files is None else data.files if has_report else data.files[report],
     )
 
 

@@ -32,7 +32,8 @@ USUAL_TARGETS = ("target", "label", "class", "y", "outcome", "answer")
 class Table:
     """Rows with a target each.
 
-    frame: every column but the target. y: codes (n,) for a classification, (n, 1) float64 for a regression.
+    frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
+    classification, (n, 1) float64 for a regression.
     classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
     groups (n,), times (n,): by which the parts are to be made. said: what was found out, in sentences. read: the rows
     of the file. left_out: why rows of it are not among these, in sentences, which are in `said` too.
@@ -91,6 +92,7 @@ def make_table(
     assert target is not None
     read = len(frame)
     left_out: list[str] = []
+    frame = frame.reset_index(drop=True)
     frame = _with_target(frame, target, left_out)
     said += left_out
     kinds = dict(kinds or {})
@@ -183,7 +185,11 @@ def split_table(
         for part, frame in frames.items()
     }
     return Split(
-        name=table.name, **parts, preprocessing=preprocessing, said=tuple(dict.fromkeys([*said, *strange]))
+        name=table.name,
+        **parts,
+        preprocessing=preprocessing,
+        said=tuple(dict.fromkeys([*said, *strange])),
+        origins=frames["report"].index.to_numpy() + 1,
     )
 
 
@@ -225,6 +231,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     """
     said: list[str] = []
     there = frame.columns
+    frame = frame.reset_index(drop=True)
     frame = matched(frame, table.header, [column.name for column in table.columns], said)
     read = len(frame)
     if table.target not in frame.columns:
@@ -263,7 +270,7 @@ def _with_target(frame: "pd.DataFrame", target: str, said: list[str]) -> "pd.Dat
     if empty.all():
         raise InvalidData(f"the target {target} holds no value in any row; name another column with --target")
     said.append(f"{int(empty.sum())} of {len(frame)} rows have no {target} and are left out.")
-    rest = frame[~empty].reset_index(drop=True)
+    rest = frame[~empty]
     # truth values beside which one was missing
     return rest.assign(**{target: rest[target].infer_objects()})
 
