@@ -8,10 +8,9 @@ import numpy as np
 from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import words_of
 from gammatune.report.html import answer_figures as figures
-from gammatune.report.html.held import listed, mapping, reals
 from gammatune.report.html.measures import in_words
 from gammatune.report.html.svg import number
-from gammatune.report.predictions import Findings, farthest, mistakes, square, sureness
+from gammatune.report.predictions import Findings, farthest, labels_of, mistakes, scale_of, square, sureness
 from gammatune.report.several import EDGES, Group, disagreement, several
 
 TABLE_CLASSES = 15  # more of them make a confusion matrix a picture
@@ -31,17 +30,6 @@ def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
         "calibration": _calibration(found, it),
         "regression": _regression(story, found),
     }
-
-
-def labels_of(story: Story, found: Findings) -> list[str]:
-    """What the classes are called, by code."""
-    held = mapping(story.begin["facts"].get("preprocessing")).get("classes")
-    labels = [str(label) for label in listed(held)]
-    confusion = square((story.report or {}).get("confusion"))
-    count = len(confusion) if confusion else 0
-    if found.probabilities is not None:
-        count = max(count, found.probabilities.shape[1])
-    return labels if len(labels) >= count else [str(i) for i in range(count)]
 
 
 def _confusion(confusion: list[list[int]] | None, labels: Sequence[str]) -> dict[str, Any] | None:
@@ -96,7 +84,7 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
         (_heading(story, name), *(in_words(each, words_of(name).in_percent) for each in pair))
         for name, pair in held.figures.items()
     ]
-    scale = _scale(story, found)
+    scale = scale_of(story, found)
     groups = disagreement(found, None if scale is None else scale[1])
     return {
         "count": held.count,
@@ -159,7 +147,7 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
     if found.predictions is None or found.targets is None:
         return None
     t = found.targets.shape[1]
-    scale = _scale(story, found)
+    scale = scale_of(story, found)
     true, said = found.targets, found.predictions
     if scale is not None:
         true, said = true * scale[1] + scale[0], said * scale[1] + scale[0]
@@ -180,12 +168,3 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
             for i in farthest(found)
         ],
     }
-
-
-def _scale(story: Story, found: Findings) -> tuple[Any, Any] | None:
-    """Mean and standard deviation of a regression's targets, where they were standardised."""
-    if found.predictions is None or found.targets is None:
-        return None
-    held, t = mapping(story.begin["facts"].get("preprocessing")), found.targets.shape[1]
-    mean, std = reals(held.get("target_mean"), t), reals(held.get("target_std"), t)
-    return None if mean is None or std is None else (mean, std)

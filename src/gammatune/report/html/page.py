@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument, require
 from gammatune.journal.events import text_of
-from gammatune.journal.history import FILE, Story, replay
+from gammatune.journal.history import Story, replay
+from gammatune.report.held import listed
 from gammatune.report.html import answers, figures, sentences, tables
 from gammatune.report.html.bands import bands
 from gammatune.report.html.costs import cost_picture
-from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
 from gammatune.report.html.measures import measures, models_beside
 from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, surfaces
@@ -95,12 +95,6 @@ def _story(run: "str | os.PathLike[str] | Result") -> tuple[Story, Path | None]:
         story.tell(json.loads(text_of(event)))
     directory = getattr(run, "run_dir", None)
     return story, None if directory is None else Path(directory)
-
-
-def run_path(run: str | os.PathLike[str]) -> Path:
-    """Where a run lies, as people call it. Raises nothing."""
-    path = Path(run)
-    return path.parent if path.name == FILE else path
 
 
 def page(story: Story, run: Path | None) -> dict[str, Any]:
