@@ -22,6 +22,7 @@ from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.dependence import dependences
 from gammatune.pipeline.kinds import Models, arrays, compare, in_unit, keep, limits_within
 from gammatune.pipeline.load import answered
 from gammatune.report.models import NET
@@ -109,6 +110,8 @@ def judge(
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
             needed = _importance(models, net, split, metric, seed, seconds, tell)
             told["importance"] = needed.to_dict()
+            left = allowed.columns(clock.perf_counter() - started)
+            told["dependence"] = dependences(models, split, needed, seed, left)
             said += _in_words(needed, subject)
         return told | {"said": said}
 

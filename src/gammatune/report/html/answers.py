@@ -10,9 +10,15 @@ from gammatune.metrics.catalogue import words_of
 from gammatune.report.html import answer_figures as figures
 from gammatune.report.html.measures import in_words
 from gammatune.report.html.svg import number
-from gammatune.report.predictions import Findings, farthest, labels_of, mistakes, scale_of, square, sureness
+from gammatune.report.predictions import WORST, Findings, labels_of, mistakes, scale_of, square, sureness
 from gammatune.report.several import EDGES, Group, disagreement, several
+from gammatune.report.worst import percent, worst
 
+CAPTIONS = {
+    "row": "The row in the file, from 1 below the names; the truth, and what was said",
+    "file": "The file, the truth, and what was said",
+    "example": "Place in the data reported on (from 0); the truth, and what was said",
+}
 TABLE_CLASSES = 15  # more of them make a confusion matrix a picture
 MOST_CONFUSED = 12  # pairs listed beside that
 MOST_TARGETS = 3  # scatters of a regression
@@ -26,6 +32,8 @@ def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
     return {
         "confusion": _confusion(square((story.report or {}).get("confusion")), labels),
         "mistakes": _mistakes(found, labels),
+        "worst": worst(story, found, WORST),
+        "worst_caption": CAPTIONS[found.told_by],
         "several": _several(story, found),
         "calibration": _calibration(found, it),
         "regression": _regression(story, found),
@@ -67,12 +75,10 @@ def _mistakes(found: Findings, labels: Sequence[str]) -> dict[str, Any] | None:
         "pictures": any(m.picture for m in worst),
         "worst": worst,
         "labels": labels,
-        "percent": _percent,
+        "percent": percent,
+        "told_by": found.told_by,
+        "origin": found.origin,
     }
-
-
-def _percent(share: float) -> str:
-    return "> 99 %" if share > 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 def _several(story: Story, found: Findings) -> dict[str, Any] | None:
@@ -163,8 +169,4 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
         "more": max(0, t - MOST_TARGETS),
         "points": min(len(true), figures.MOST_POINTS),
         "count": len(true),
-        "worst": [
-            (i, ", ".join(number(float(v)) for v in true[i]), ", ".join(number(float(v)) for v in said[i]))
-            for i in farthest(found)
-        ],
     }
