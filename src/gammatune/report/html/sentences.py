@@ -181,7 +181,8 @@ def tiles(story: Story) -> list[tuple[str, str]]:
     if back is not None and not back.epoch:
         done.append(("0", "epochs: handed back as it came"))
     elif back is not None:
-        whose = "epoch of the best net alone" if story.nets else "epoch handed back"
+        whose = "epoch handed back" if handed_over(report) is None else "epoch of the network"
+        whose = "epoch of the best net alone" if story.nets else whose
         done.append((f"{back.epoch} of {back.trained}", whose))
     if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))
