@@ -330,7 +330,10 @@ def network(right: float, seed: int = 1) -> Answers:
 
 
 def told(metric: str, y: NDArray[Any], answers: Answers) -> str | None:
-    return whether_learnt(metric, y, answers, np.random.default_rng(0), "the network")
+    found = whether_learnt(metric, y, answers, np.random.default_rng(0), "the network")
+    assert found is not None
+    assert (found.whether == "something") is (found.sentence == "")
+    return found.sentence or None
 
 
 def test_a_model_that_learned_nothing_is_told_so() -> None:

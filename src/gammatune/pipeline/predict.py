@@ -1,9 +1,9 @@
 """Predictions of a trained run for new examples."""
 
-import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
-from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.errors import InvalidData
 from gammatune.metrics.thesis import classification, regression
+from gammatune.pipeline.answer_columns import answer_columns
+from gammatune.pipeline.data.dialect import PLAIN, Dialect, without_clash, write_rows
 from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
 from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.reading import is_table, read_table
+from gammatune.pipeline.data.reading import as_written, is_table, read_table
 from gammatune.pipeline.data.row_weights import weights_in
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
@@ -38,12 +40,15 @@ class New:
     """New examples. x: as the network takes them. y: their targets as they came, where they are known; weights: what
     each counts for in how well these are met, (n,); None: all the same.
 
-    names: columns that say which example a row is about. said: what was unusual, in sentences.
+    header, rows: the columns that say which example a row is about, of a table all of it. dialect: of the table.
+    said: what was unusual, in sentences.
     """
 
     x: torch.Tensor
     y: NDArray[Any] | None = None
-    names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    header: Sequence[str] = ()
+    rows: Iterable[Sequence[str]] = field(default_factory=lambda: repeat(()))
+    dialect: Dialect = PLAIN
     said: Sequence[str] = ()
     weights: NDArray[np.float64] | None = None
 
@@ -52,11 +57,10 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
 
     file: what the run was trained on: an .npz, a table, or an image or a folder of them.
-    Classification: a column `prediction` with the original labels and one column of probability a class.
-    Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns
-    of a table that were left out as identifiers, the names of images. Where the run averages several nets, a last
-    column `spread` says how far they are apart (`Ensemble.spread`), of a regression one a target, in its original
-    unit. single: ask the best of them alone. Where the file has targets too, it says how well they are met.
+    What tells the examples apart comes first: all columns of a table, as its file has them, or the names of images.
+    Behind them stands what `answer_columns` makes of the answers; a name that the table has already gets a number.
+    A table is answered in its own dialect (`Dialect`), a Parquet file as CSV with commas.
+    single: ask the best of several nets alone. Where the file has targets too, it says how well they are met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
@@ -66,46 +70,45 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     is_net = single or plan.kind == NET
     net = network(plan, single=single) if is_net else None
     said, spread = answers(fitted(plan) if net is None else net, new.x, preparing.task)
+    columns = answer_columns(said, spread, preparing, new.dialect)
+    names = without_clash(columns, new.header)
     quality = "" if is_net else f" by {plan.name}"
+    if new.y is not None:
+        quality += f"; {_met(new.y, said, preparing, new.weights)}"
+    if isinstance(net, Ensemble):
+        apart = [name for name, column in zip(names, columns, strict=True) if column.startswith("spread")]
+        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {apart[0]!r}"
+        quality += f" to {apart[-1]!r}" if len(apart) > 1 else ""
+    noticed = list(new.said)
+    told = zip(*columns.values(), strict=True)
+    rows = (list(chain(*both)) for both in zip(new.rows, told, strict=False))
+    write_rows(out, new.dialect, [*new.header, *names], rows, noticed)
+    count = f"{len(said)} prediction{'s' if len(said) != 1 else ''}"
+    return "\n".join([*noticed, f"{count} written to {out}{quality}"])
+
+
+def _met(
+    y: NDArray[Any],
+    said: NDArray[Any],
+    preparing: Preprocessing | TablePreprocessing,
+    weights: NDArray[np.float64] | None,
+) -> str:
+    """How well the targets y are met, as they came."""
     if preparing.task == "classification":
-        probabilities = said
-        labels = preparing.labels(probabilities.argmax(axis=1))
-        header = ["prediction", *(f"p({label})" for label in preparing.classes)]
-        rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
-        apart = spread
-        if new.y is not None:
-            codes = preparing.targets(new.y).numpy()
-            measured = classification(codes, said.argmax(axis=1), preparing.outputs, new.weights)
-            quality += f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
-    else:
-        values = preparing.original_targets(said)
-        table = isinstance(preparing, TablePreprocessing)
-        header = ["prediction"] if table else [f"target {i + 1}" for i in range(values.shape[1])]
-        rows = [list(map(repr, row.tolist())) for row in values]
-        apart = None if spread is None else spread.astype(np.float64) * preparing.target_std
-        if new.y is not None:
-            preparing.targets(new.y)  # refuses what is no target
-            true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
-            quality += f"; R2 {regression(true, values, new.weights).r2:.4f}"
-    if apart is not None:
-        apart = apart.reshape(len(rows), -1)
-        names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
-        header += names
-        rows = [[*row, *map(repr, far.tolist())] for row, far in zip(rows, apart, strict=True)]
-        assert isinstance(net, Ensemble)
-        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {names[0]!r}"
-        quality += f" to {names[-1]!r}" if len(names) > 1 else ""
-    named = [[str(column[i]) for column in new.names.values()] for i in range(len(rows))]
-    _write(out, [*new.names, *header], [[*name, *row] for name, row in zip(named, rows, strict=True)])
-    count = f"{len(rows)} prediction{'s' if len(rows) != 1 else ''}"
-    return "\n".join([*new.said, f"{count} written to {out}{quality}"])
+        codes = preparing.targets(y).numpy()
+        measured = classification(codes, said.argmax(axis=1), preparing.outputs, weights)
+        return f"accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
+    preparing.targets(y)  # refuses what is no target
+    true = np.asarray(y, dtype=np.float64).reshape(len(said), -1)
+    return f"R2 {regression(true, preparing.original_targets(said), weights).r2:.4f}"
 
 
 def default_out(file: str) -> str:
-    """Where predictions for `file` go: beside it, with the ending .predictions.csv."""
+    """Where predictions for `file` go: beside it, with the ending .predictions.csv, or .tsv as it has."""
     path = Path(file).resolve() if Path(file).is_dir() else Path(file)
     name = path.name.removesuffix(".gz")
-    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions.csv"))
+    ending = ".tsv" if name.lower().endswith(".tsv") else ".csv"
+    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions{ending}"))
 
 
 # What is to be predicted ----------------------------------------------------------------------------------
@@ -140,12 +143,15 @@ def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, t
 
 def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
-    name = "the frame"
+    name, header, dialect = "the frame", list[str](), PLAIN
+    rows: Iterable[Sequence[str]] = repeat(())
     path = Path(given) if isinstance(given, (str, os.PathLike)) else None
     if is_frame(given):
         frame = as_pandas(given)
     elif path is not None and is_table(path):
-        frame, name = read_table(path, said, preparing.decimal).frame, path.name
+        read, name = read_table(path, said, preparing.decimal), path.name
+        frame, dialect = read.frame, read.dialect
+        header, rows = as_written(path, read)
     else:
         what = f"a {type(given).__name__}" if path is None else path
         raise InvalidData(
@@ -154,9 +160,9 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     frame = preparing.matched(frame, said)
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
-    names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
     y = _targets(name, frame, preparing, said) if targets else None
-    return New(x, y, names, said, None if y is None else _weights(frame, preparing, said))
+    weights = None if y is None else _weights(frame, preparing, said)
+    return New(x, y, header, rows, dialect, said, weights)
 
 
 def _weights(
@@ -203,16 +209,16 @@ def _images(path: Path, preparing: Preprocessing) -> New:
     channels, height, width = preparing.shape
     pixels = read_images(files, (height, width), "L" if channels == 1 else "RGB")
     root = path if path.is_dir() else path.parent
-    names = [os.fspath(file.relative_to(root)) for file in files]
+    names = [[os.fspath(file.relative_to(root))] for file in files]
     # in folders called after the classes the truth is known
     folders = [file.parent.name for file in files]
     labels = {str(label): label for label in preparing.classes}
     known = path.is_dir() and set(folders) <= set(labels)
     y = np.asarray([labels[folder] for folder in folders]) if known else None
-    return New(preparing.inputs(pixels), y, {"file": names})
+    return New(preparing.inputs(pixels), y, ["file"], names)
 
 
-# Forward, and out -----------------------------------------------------------------------------------------
+# Forward ---------------------------------------------------------------------------------------------
 
 
 def answers(
@@ -231,15 +237,3 @@ def answers(
             )
             said, spread = torch.cat(parts), torch.cat(spreads).cpu().numpy()
     return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy(), spread
-
-
-def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    try:
-        with open(out, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(header)
-            writer.writerows(rows)
-    except OSError as error:
-        raise InvalidArgument(
-            f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"
-        ) from error

@@ -50,6 +50,7 @@ def train(
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
+    from gammatune.pipeline.held_out import trace
     from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import prepare
     from gammatune.supervised.fit import fit
@@ -86,6 +87,7 @@ def train(
                 facts=_facts(options, prepared, frames or {}),
                 listeners=[follower],
             )
+        trace(directory, split, options.test or options.data)
         write_pictures(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:

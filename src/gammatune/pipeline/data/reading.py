@@ -5,14 +5,17 @@ CSV files differ in what parts the columns (`,` `;` tab `|`), in how they write 
 to be unusual is said.
 """
 
+import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line, require
+from gammatune.pipeline.data.dialect import Dialect, cells_of, lines_of
 from gammatune.pipeline.data.numerals import Mark, Read, read_numbers
 
 if TYPE_CHECKING:
@@ -60,6 +63,27 @@ def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
         raise InvalidData(
             f"{what} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
         )
+
+
+def as_written(path: str | Path, read: Read) -> tuple[list[str], Iterator[list[str]]]:
+    """The names of the columns, and the rows by cell: as the file has them, and as they were `read` where it is no
+    text, or its lines are not its rows.
+
+    read: what `read_table` gave.
+    """
+    names, width, path = list(map(str, read.frame.columns)), read.frame.shape[1], Path(path)
+    if path.name.lower().endswith(TEXT_ENDINGS):
+        try:
+            lines = lines_of(path, read.dialect)
+            head = next(lines)
+            if sum(1 for _ in lines) == len(read.frame):
+                rows = lines_of(path, read.dialect)
+                next(rows)
+                names = [name.strip() for name in head] if len(head) == width else names
+                return names, ([*row, *[""] * width][:width] for row in rows)
+        except (OSError, UnicodeError, csv.Error, StopIteration):  # pandas was more forgiving
+            pass
+    return names, cells_of(read.frame, read.dialect)
 
 
 def _refuse_twice(path: str | Path, names: Iterable[str]) -> None:
@@ -159,7 +183,8 @@ def _text(path: Path, said: list[str], learned: Mark) -> Read:
         exclude="number"
     ).columns:  # in quotes, which pandas does not look into
         read.frame[name] = read.frame[name].mask(read.frame[name].str.isspace().eq(True))
-    return read
+    decimal = read.decimal or learned or ("," if separator == ";" else ".")
+    return replace(read, dialect=Dialect(separator, decimal, encoding))
 
 
 def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
@@ -184,7 +209,8 @@ def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
             f"{path.name} is not in UTF-8 and was read as Windows-1252: check its special letters below."
         )
         return "cp1252", content[:_SAMPLE].decode("cp1252", errors="replace")
-    return "utf-8-sig", content[:_SAMPLE].decode("utf-8-sig", errors="ignore")
+    encoding = "utf-8-sig" if content.startswith(codecs.BOM_UTF8) else "utf-8"
+    return encoding, content[:_SAMPLE].decode(encoding, errors="ignore")
 
 
 def _separator(head: str) -> str:

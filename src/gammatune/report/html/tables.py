@@ -6,8 +6,8 @@ from typing import Any
 
 from gammatune.journal.history import Story
 from gammatune.journal.wording import values_in_words
+from gammatune.report.held import mapping
 from gammatune.report.html import figures
-from gammatune.report.html.held import mapping
 from gammatune.report.html.timeline import joined
 from gammatune.report.wording import objective_in_words, stretch_in_words
 from gammatune.space import OPTIMIZER
