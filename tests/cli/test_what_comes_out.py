@@ -1,6 +1,7 @@
 """What a run leaves for people: predictions that can be traced, in the dialect of the file they came of."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,23 @@ def test_new_rows_come_back_whole_and_in_their_dialect(gammatune: Any) -> None:
     assert lines[2].startswith("y;1;-1,5;;;no;0,")
     Path("n.tsv").write_text("a\tb\n1\t1\n")
     assert "n.predictions.tsv" in gammatune("predict", "runs/t-1", "n.tsv").out
+
+
+def test_strict_ends_with_3_where_nothing_is_shown(gammatune: Any) -> None:
+    r = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": r.normal(size=200).round(2), "y": r.choice(["u", "v"], 200, p=[0.6, 0.4])})
+    frame.to_csv("noise.csv", index=False)
+    asked = ("train", "noise.csv", "--target", "y", *SHORT)
+    said = gammatune(*asked, "--strict")
+    assert said.code == 3
+    first = "Not shown to have learnt anything"
+    assert f"\n{first}" in said.out
+    assert said.err.startswith(f"--strict: {first}")
+    assert gammatune("resume", "runs/noise-1").code == 0
+    quiet = gammatune("resume", "runs/noise-1", "--strict", "--quiet")
+    assert (quiet.code, quiet.out) == (3, "")
+    told = gammatune("resume", "runs/noise-1", "--strict", "--json")
+    assert told.code == 3
+    assert json.loads(told.out)["learnt"] == json.loads(told.out)["report"]["extra"]["learnt"] == "untold"
+    survey().to_csv("t.csv", index=False)
+    assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--strict").code == 0
