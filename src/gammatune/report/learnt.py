@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from gammatune.metrics.bootstrap import Learnt, Measure, learnt
 from gammatune.report.held import mapping, whole
@@ -37,8 +37,7 @@ def whether_of(report: Mapping[str, Any] | None) -> Learnt | None:
         return None
     told = mapping(report.get("extra")).get("learnt")
     if told in get_args(Learnt):
-        judged: Learnt = told
-        return judged
+        return cast("Learnt", told)
     if "accuracy" in report:
         beside = by_labels(report)
         return None if beside is None else beside.whether

@@ -12,6 +12,7 @@ from typing import Any, Final
 from gammatune.journal.history import Story
 from gammatune.journal.wording import number
 from gammatune.metrics.catalogue import FIRST, METRICS, words_of
+from gammatune.metrics.objectives import described
 from gammatune.report.citation import citations
 from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import by_labels, whether_of
@@ -38,13 +39,6 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
         "trees": "gradient-boosted trees",
     },
     "regression": {"linear": "a ridge regression", "trees": "gradient-boosted trees"},
-}
-SCORES: Final[Mapping[str, str]] = {
-    "kappa": "the squared accuracy minus {weight:g} times the logarithm of the cross-entropy",
-    "accuracy": "accuracy",
-    "loss": "the loss",
-    "log-loss": "the loss",
-    "r2": "R²",
 }
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "number": ("numeric column", "numeric columns"),
@@ -207,11 +201,12 @@ def _network(story: Story) -> list[str]:
         else f" {trained}"
     )
     what += f" in batches of {batch}" if batch is not None else ""
+    if _command(story) and story.report is not None:
+        what += f" to make the {'cross-entropy' if 'accuracy' in story.report else 'squared error'} small"
     said = [f"{what}."]
     looks = [o for o in story.rollouts if o.role == "miniature" and not o.nets]
     if looks:
-        score = SCORES.get(story.objective, story.objective)
-        score = score.format(weight=1 / float(story.begin.get("lam", 1)))
+        score = described(story.objective, float(story.begin.get("lam", 1)))
         said.append(
             f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
             "set aside for choosing."
