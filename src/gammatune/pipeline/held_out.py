@@ -51,7 +51,8 @@ def _origins(split: Split, source: str) -> tuple[list[str], Iterable[Sequence[st
     assert split.origins is not None
     preparing = split.preprocessing
     if not isinstance(preparing, TablePreprocessing) or not is_table(source):
-        return ["file"], ([str(name)] for name in split.origins), PLAIN
+        what = "row" if split.origins.dtype.kind in "iu" else "file"
+        return [what], ([str(name)] for name in split.origins), PLAIN
     read = read_table(source, [], preparing.decimal)
     names, rows = as_written(source, read)
     kept = [place for place, name in enumerate(names) if name != preparing.target]
