@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,3 +101,22 @@ def test_strict_ends_with_3_where_nothing_is_shown(gammatune: Any) -> None:
     assert json.loads(told.out)["learnt"] == json.loads(told.out)["report"]["extra"]["learnt"] == "untold"
     survey().to_csv("t.csv", index=False)
     assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--strict").code == 0
+
+
+def test_images_are_traced_to_their_files(gammatune: Any) -> None:
+    image = needs.package("PIL.Image")
+    chance = np.random.default_rng(0)
+    for name, bright in {"dark": 60, "light": 180}.items():
+        for part, count in {"train": 20, "test": 5}.items():
+            folder = Path("zoo", part, name)
+            folder.mkdir(parents=True)
+            for number in range(count):
+                grey = chance.normal(bright, 60, (12, 12)).clip(0, 255).astype("uint8")
+                image.fromarray(grey).save(folder / f"{number}.png")
+    assert gammatune("train", "zoo", *SHORT).code == 0
+    found = rows_of("runs/zoo-1/predictions.csv")
+    assert list(found[0]) == ["file", "truth", "prediction", "p(dark)", "p(light)"]
+    assert sorted(row["file"] for row in found) == sorted(
+        f"test/{name}/{i}.png" for name in ("dark", "light") for i in range(5)
+    )
+    assert all(row["truth"] == row["file"].split("/")[1] for row in found)

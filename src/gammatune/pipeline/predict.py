@@ -1,8 +1,8 @@
 """Predictions of a trained run for new examples."""
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,14 +35,14 @@ BATCH = 256  # examples at a time; bounds memory, changes nothing else
 class New:
     """New examples. x: as the network takes them. y: their targets as they came, where they are known.
 
-    header, rows: the columns that say which example a row is about, of a table all of it. dialect: of the table.
-    said: what was unusual, in sentences.
+    header: of the columns that say which example is meant, of a table all of them; rows: gives these. dialect: of the
+    table. said: what was unusual, in sentences.
     """
 
     x: torch.Tensor
     y: NDArray[Any] | None = None
     header: Sequence[str] = ()
-    rows: Iterable[Sequence[str]] = field(default_factory=lambda: repeat(()))
+    rows: Callable[[], Iterable[Sequence[str]]] = lambda: repeat(())
     dialect: Dialect = PLAIN
     said: Sequence[str] = ()
 
@@ -76,8 +76,11 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
         quality += f"; each the average of {len(net.members)} nets, how far these are apart in {apart[0]!r}"
         quality += f" to {apart[-1]!r}" if len(apart) > 1 else ""
     said = list(new.said)
-    told = zip(*columns.values(), strict=True)
-    rows = (list(chain(*both)) for both in zip(new.rows, told, strict=False))
+
+    def rows() -> Iterator[list[str]]:
+        told = zip(*columns.values(), strict=True)
+        return (list(chain(*both)) for both in zip(new.rows(), told, strict=False))
+
     write_rows(out, new.dialect, [*new.header, *names], rows, said)
     count = f"{len(answers)} prediction{'s' if len(answers) != 1 else ''}"
     return "\n".join([*said, f"{count} written to {out}{quality}"])
@@ -127,7 +130,8 @@ def _rows(file: str, preparing: TablePreprocessing) -> New:
         raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
     said: list[str] = []
     read = read_table(file, said, preparing.decimal)
-    header, rows = as_written(file, read)
+    assert read.source is not None
+    header, rows = as_written(read.source, read.frame)
     frame = preparing.matched(read.frame, said)
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
@@ -169,7 +173,7 @@ def _images(path: Path, preparing: Preprocessing) -> New:
     labels = {str(label): label for label in preparing.classes}
     known = path.is_dir() and set(folders) <= set(labels)
     y = np.asarray([labels[folder] for folder in folders]) if known else None
-    return New(preparing.inputs(pixels), y, ["file"], names)
+    return New(preparing.inputs(pixels), y, ["file"], lambda: names)
 
 
 # Forward ---------------------------------------------------------------------------------------------

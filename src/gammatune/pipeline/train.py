@@ -78,7 +78,7 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
                 facts=_facts(options, prepared),
                 listeners=[follower],
             )
-        trace(directory, split, options.test or options.data)
+        trace(directory, split)
         write_pictures(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:

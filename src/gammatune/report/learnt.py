@@ -1,4 +1,4 @@
-"""Whether what a run hands over has learnt anything, as far as its held-out examples can tell."""
+"""Whether what a run hands over has learnt anything, as far as the examples reported on can tell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from gammatune.report.predictions import lead_of, square
 # Said before anything else.
 HEADLINES: Final[Mapping[Learnt, str]] = {
     "nothing": (
-        "Nothing was learnt that shows: on the held-out examples, what is handed over is no better than giving the "
-        "same answer every time."
+        "Nothing was learnt that shows: on the examples reported on, what is handed over is no better than giving "
+        "the same answer every time."
     ),
     "untold": (
-        "Not shown to have learnt anything: on so few held-out examples, what is handed over cannot be told from "
+        "Not shown to have learnt anything: on so few examples reported on, what is handed over cannot be told from "
         "giving the same answer every time."
     ),
 }

@@ -18,7 +18,7 @@ from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import by_labels, whether_of
 from gammatune.report.models import beside_of, handed_over, models_of
 from gammatune.report.several import nets_of
-from gammatune.report.wording import in_sentence
+from gammatune.report.wording import compares, in_sentence
 
 SHOWN = 4  # measures (guess: what a sentence holds)
 
@@ -87,7 +87,8 @@ def _data(story: Story) -> list[str]:
     preparing, command = _preparing(story), _command(story)
     target, classes = preparing.get("target"), [str(label) for label in listed(preparing.get("classes"))]
     name = Path(str(_facts(story).get("data") or "")).name
-    what = "Models were trained" + (f" on {name}" if name else "")
+    what = "A neural network was trained" if models_of(story.report) is None else "Models were trained"
+    what += f" on {name}" if name else ""
     if target is not None:
         what += f" to predict {target}"
     if classes:
@@ -211,6 +212,8 @@ def _network(story: Story) -> list[str]:
             f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
             "set aside for choosing."
         )
+    if back is not None and compares(story) == "looks" and story.begin.get("schedule") in (None, "linear"):
+        said.append("Along the training the rate rose briefly, then fell in a straight line to zero.")
     if back is not None and back.epoch:
         rates = _and([f"{number(rate)}" for rate in back.rates.values()])
         highest = f" at a learning rate of at most {rates}" if rates else ""

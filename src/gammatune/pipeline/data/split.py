@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.dataset import Data, Task
+from gammatune.pipeline.data.dialect import Source
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.preprocessing import Preprocessing, learn
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -42,7 +43,8 @@ class Split:
     """The three parts, standardised with the statistics of `train` alone.
 
     said: sentences on what was done, for the user to read. origins: where the examples of `report` come from: the
-    numbers of their rows in their file, from 1, or the names of their files; None where that is not known.
+    numbers of their rows in their file, from 1, or the names of their files; None where that is not known. source: of
+    a table the file that has these rows, where there is one.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Split:
     preprocessing: Preprocessing | TablePreprocessing
     said: tuple[str, ...]
     origins: NDArray[Any] | None = None
+    source: Source | None = None
 
     @property
     def task(self) -> Task:
