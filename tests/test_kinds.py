@@ -1,5 +1,6 @@
 """The models of a table beside each other: fitted, compared in pairs, one handed over, kept and read again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from gammatune.metrics.bootstrap import difference, lead
 from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers
 from gammatune.metrics.selection import select
-from gammatune.pipeline import kinds
+from gammatune.pipeline import kept, kinds
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.data.table_preprocessing import Category, Number, TablePreprocessing
-from gammatune.pipeline.models.linear import STRENGTHS, fit_linear
-from gammatune.pipeline.models.trees import ROUNDS, grow, some_rows
+from gammatune.pipeline.families import Family, families, on_parts
+from gammatune.pipeline.limits import LIMITS, Limits, limits_within
+from gammatune.pipeline.models.linear import STRENGTHS, Linear
+from gammatune.pipeline.models.rows import Known, Rows, some_rows
+from gammatune.pipeline.models.trees import ROUNDS, Trees
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(900, 5))
@@ -47,8 +51,30 @@ def split_of(y: NDArray[Any], x: NDArray[Any] = X, codes: int = 0) -> Split:
     return Split("t", *parts, preparing, ())
 
 
-def sets(y: NDArray[Any], x: NDArray[Any] = X) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    return [(x[part], y[part]) for part in (TRAIN, SELECT)]
+def sets(y: NDArray[Any], x: NDArray[Any] = X) -> list[Rows]:
+    return [Rows(x[part], y[part]) for part in (TRAIN, SELECT)]
+
+
+def fitted(family: Family, train: Rows, select: Rows, **known: Any) -> Any:
+    """To the rows that train, at the setting that meets those to select by."""
+    whole: list[Any] = []
+
+    def fit(rows: Rows, setting: Any, given: Known) -> Any:
+        whole.append(family.fit(rows, setting, given))
+        return whole[-1]
+
+    on_parts(replace(family, fit=fit), train, select, Known(**known))
+    return whole[0]
+
+
+def grow(train: Rows, select: Rows, *, most: int = ROUNDS, **known: Any) -> Trees:
+    found: Trees = fitted(families(most, 1)[1], train, select, **known)
+    return found
+
+
+def fit_linear(train: Rows, select: Rows, *, strengths: int = len(STRENGTHS), **known: Any) -> Linear:
+    found: Linear = fitted(families(1, strengths)[0], train, select, **known)
+    return found
 
 
 def a_net(y: NDArray[Any], right: float, seed: int = 1) -> kinds.Answering:
@@ -65,7 +91,7 @@ def a_net(y: NDArray[Any], right: float, seed: int = 1) -> kinds.Answering:
 
 
 def compared(y: NDArray[Any], net: kinds.Answering, metric: str = "accuracy", **options: Any) -> kinds.Models:
-    given: dict[str, Any] = {"class_weights": None, "seed": 0, "limits": kinds.Limits()} | options
+    given: dict[str, Any] = {"class_weights": None, "seed": 0, "limits": Limits()} | options
     return kinds.compare(net, split_of(y), metric=metric, **given)
 
 
@@ -127,8 +153,8 @@ def test_where_the_measure_has_no_value_the_net_stays() -> None:
 
 def test_of_one_class_in_training_nothing_is_fitted_and_nothing_breaks(tmp_path: Path) -> None:
     y = np.where(np.arange(900) < 500, 0, CURVED)
-    limits = kinds.limits_within(None, split_of(y), tmp_path, 0)
-    assert limits == kinds.Limits(0, 0)
+    limits = limits_within(None, split_of(y), tmp_path, 0)
+    assert limits == Limits(0, 0)
     found = compared(y, a_net(CURVED, 0.9), limits=limits)
     assert found.chosen == kinds.NET
     assert found.in_words(split_of(y), 0)[0].startswith("The network alone was trained")
@@ -137,7 +163,7 @@ def test_of_one_class_in_training_nothing_is_fitted_and_nothing_breaks(tmp_path:
 def test_a_class_that_is_rare_is_not_lost_where_rows_are_drawn() -> None:
     y = np.zeros(1_000, dtype=int)
     y[7] = 1
-    x, drawn = some_rows((np.arange(1_000.0)[:, None], y), 20, 2, 0)
+    x, drawn, _ = some_rows(Rows(np.arange(1_000.0)[:, None], y), 20, Known(2))
     assert len(x) == len(drawn) <= 22  # one more for each class
     assert set(drawn) == {0, 1}
 
@@ -145,10 +171,10 @@ def test_a_class_that_is_rare_is_not_lost_where_rows_are_drawn() -> None:
 def test_a_wide_table_of_many_classes_is_bounded_without_a_clock(tmp_path: Path) -> None:
     y = np.arange(900) % 100
     wide = split_of(y, np.zeros((900, 20_000), dtype=np.float32))
-    limits = kinds.limits_within(None, wide, tmp_path, 0)
+    limits = limits_within(None, wide, tmp_path, 0)
     assert limits.rounds < ROUNDS
     assert limits.strengths == 0
-    assert kinds.limits_within(None, split_of(CURVED), tmp_path, 0) == kinds.Limits()
+    assert limits_within(None, split_of(CURVED), tmp_path, 0) == Limits()
 
 
 def test_the_average_is_of_the_two_that_lead() -> None:
@@ -167,7 +193,7 @@ def test_a_regression_is_told_in_its_own_unit() -> None:
         metric="mae",
         class_weights=None,
         seed=0,
-        limits=kinds.Limits(),
+        limits=Limits(),
     )
     net = next(each for each in found.kinds if each.kind == kinds.NET)
     assert net.value is not None
@@ -175,7 +201,7 @@ def test_a_regression_is_told_in_its_own_unit() -> None:
     assert found.chosen == kinds.TREES
     two = split_of(np.column_stack([T, -T]))
     both = kinds.compare(
-        lambda x: np.zeros((len(x), 2)), two, metric="rmse", class_weights=None, seed=0, limits=kinds.Limits()
+        lambda x: np.zeros((len(x), 2)), two, metric="rmse", class_weights=None, seed=0, limits=Limits()
     )
     assert both(X[:4]).shape == (4, 2)
 
@@ -231,9 +257,27 @@ def test_weighed_classes_are_weighed_in_both() -> None:
         assert found[1] > found[0] + 0.1
 
 
+def test_rows_that_count_for_more_are_met_better() -> None:
+    """Labels that nothing tells: what is said of all is how often each occurs, by weight."""
+    y = (RNG.random(900) < 0.3).astype(int)
+    w = np.where(y == 1, 6.0, 2.0)
+    expected = w[y == 1].sum() / w.sum()
+    for fit in (grow, fit_linear):
+        said: Any = [
+            fit(*(Rows(X[part], y[part], scale * w[part]) for part in (TRAIN, SELECT)), classes=2)(X[REPORT])  # type: ignore[operator]
+            for scale in (1.0, 10.0)
+        ]
+        np.testing.assert_allclose(said[0], said[1], rtol=1e-6)  # the unit of weights says nothing
+        assert said[0][:, 1].mean() == pytest.approx(expected, abs=0.06)
+        plain: Any = fit(*sets(T), classes=0)  # type: ignore[operator]
+        alike = [Rows(X[part], T[part], np.full(len(X[part]), 3.0)) for part in (TRAIN, SELECT)]
+        same: Any = fit(*alike, classes=0)  # type: ignore[operator]
+        np.testing.assert_allclose(plain(X[REPORT]), same(X[REPORT]), rtol=1e-6)
+
+
 def test_the_penalty_is_chosen_where_it_matters() -> None:
     x = np.column_stack([X, RNG.normal(size=(900, 400))])
-    strong = fit_linear((x[:60], STRAIGHT[:60]), (x[SELECT], STRAIGHT[SELECT]), classes=2)
+    strong = fit_linear(Rows(x[:60], STRAIGHT[:60]), Rows(x[SELECT], STRAIGHT[SELECT]), classes=2)
     weak = fit_linear(*sets(STRAIGHT), classes=2)
     assert strong.penalty > weak.penalty
     assert fit_linear(*sets(STRAIGHT), classes=2, strengths=1).penalty == STRENGTHS[0]
@@ -245,35 +289,35 @@ def test_the_penalty_is_chosen_where_it_matters() -> None:
 @pytest.mark.parametrize("y", [CURVED, T])
 def test_what_is_kept_answers_as_it_did(tmp_path: Path, y: NDArray[Any]) -> None:
     net: Any = a_net(CURVED, 0.6) if y.ndim == 1 else lambda x: np.zeros((len(x), 1))
-    options: dict[str, Any] = {"class_weights": None, "seed": 0, "limits": kinds.Limits(rounds=20)}
+    options: dict[str, Any] = {"class_weights": None, "seed": 0, "limits": Limits(rounds=20)}
     found = kinds.compare(net, split_of(y), metric="accuracy" if y.ndim == 1 else "rmse", **options)
-    checksum = kinds.keep(found, tmp_path)
-    again = kinds.kept(tmp_path, checksum)
+    checksum = kept.keep(found.fitted, tmp_path)
+    again = kept.kept(tmp_path, checksum)
     assert set(again) == {kinds.LINEAR, kinds.TREES}
     for kind, model in again.items():
         np.testing.assert_array_equal(model(X[REPORT]), found.fitted[kind](X[REPORT]))
-    content = (tmp_path / kinds.MODELS).read_bytes()
-    (tmp_path / kinds.MODELS).write_bytes(content[:-1] + b"x")
+    content = (tmp_path / kept.MODELS).read_bytes()
+    (tmp_path / kept.MODELS).write_bytes(content[:-1] + b"x")
     with pytest.raises(JournalError, match="is not what the run wrote"):
-        kinds.kept(tmp_path, checksum)
-    (tmp_path / kinds.MODELS).unlink()
+        kept.kept(tmp_path, checksum)
+    (tmp_path / kept.MODELS).unlink()
     with pytest.raises(JournalError, match="cannot be read"):
-        kinds.kept(tmp_path, checksum)
+        kept.kept(tmp_path, checksum)
 
 
 def test_what_the_clock_allowed_is_asked_once(tmp_path: Path) -> None:
     split = split_of(CURVED)
-    assert kinds.limits_within(None, split, tmp_path, 0) == kinds.Limits()
-    assert not (tmp_path / kinds.LIMITS).exists()
-    short = kinds.limits_within(0.0, split, tmp_path, 0)
-    assert short == kinds.Limits(0, 0)
-    assert kinds.limits_within(1e6, split, tmp_path, 0) == short
-    (tmp_path / kinds.LIMITS).unlink()
-    long = kinds.limits_within(1e6, split, tmp_path, 0)
-    assert long == kinds.Limits()
+    assert limits_within(None, split, tmp_path, 0) == Limits()
+    assert not (tmp_path / LIMITS).exists()
+    short = limits_within(0.0, split, tmp_path, 0)
+    assert short == Limits(0, 0)
+    assert limits_within(1e6, split, tmp_path, 0) == short
+    (tmp_path / LIMITS).unlink()
+    long = limits_within(1e6, split, tmp_path, 0)
+    assert long == Limits()
     alone = compared(CURVED, a_net(CURVED, 0.6), limits=short)
     assert (alone.chosen, [each.kind for each in alone.kinds]) == (kinds.NET, [kinds.NET])
-    assert kinds.keep(alone, tmp_path) is None
+    assert kept.keep(alone.fitted, tmp_path) is None
 
 
 # -- what was learnt

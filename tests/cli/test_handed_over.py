@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from gammatune import load
+from gammatune.engine.ensemble import Ensemble
+from gammatune.errors import JournalError
 from gammatune.journal.history import replay
-from gammatune.pipeline.kinds import kept
+from gammatune.pipeline.data.folds import FOLDS
+from gammatune.pipeline.kept import kept
+from gammatune.pipeline.limits import REPEATS
 
 SHORT = ("--epochs", "2", "--budget", "1.5", "--lr", "1e-5")  # a net that has learnt nothing
 
@@ -115,3 +121,41 @@ def test_within_a_time_they_are_fitted_as_far_as_it_goes(gammatune: Any) -> None
     event = replay("runs/t-1").report
     assert event is not None
     assert event["extra"]["beside"]["model"] == "trees"
+
+
+def test_the_networks_of_a_run_answer_together_wherever_they_are_asked(gammatune: Any) -> None:
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(r.normal(size=(240, 2)).round(3), columns=["a", "b"])
+    frame["y"] = (np.sin(3 * frame.a) + frame.b).round(4)
+    frame.to_csv("t.csv", index=False)
+    said = gammatune(
+        "train", "t.csv", "--target", "y", "--epochs", "4", "--budget", "1.5", "--batch-size", "16"
+    )
+    assert said.code == 0
+    assert "kept aside in turn" in said.out
+    story = replay("runs/t-1")
+    assert story.report is not None
+    beside = story.report["extra"]["beside"]
+    count = max(1, len(story.nets)) + FOLDS * REPEATS
+    assert (beside["parts"], beside["repeats"], beside["nets"]) == (FOLDS, REPEATS, count)
+    assert beside["examples"] == 192
+    net = load("runs/t-1")
+    assert isinstance(net, Ensemble)
+    assert len(net.members) == count
+    first, second = (member(torch.ones(1, 2)) for member in list(net.members)[-2:])
+    assert not torch.equal(first, second)
+
+    # on the rows that are reported on they say what the report says of them
+    said = gammatune("predict", "runs/t-1", "t.csv", "--single")
+    alone = pd.read_csv("t.predictions.csv").prediction
+    assert said.code == 0
+    assert gammatune("export", "runs/t-1", "--out", "net.pt2", "--single").code == 0
+    event = {each["kind"]: each for each in beside["models"]}
+    assert event["net"]["value"] is not None
+    with open("runs/t-1/folds.pt", "r+b") as file:
+        file.seek(100)
+        file.write(b"damaged")
+    with pytest.raises(JournalError, match="is not what the run wrote"):
+        load("runs/t-1")
+    assert gammatune("predict", "runs/t-1", "t.csv", "--single").code == 0
+    assert pd.read_csv("t.predictions.csv").prediction.equals(alone)

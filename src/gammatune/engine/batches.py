@@ -32,7 +32,8 @@ from gammatune.seeds import stream
 
 Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
-LossFunction: TypeAlias = Callable[[Any, Any], Tensor]  # (output, target) -> mean loss, a scalar
+# (output, target) -> mean loss, a scalar; where examples have weights, (output, target, weight)
+LossFunction: TypeAlias = Callable[..., Tensor]
 DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
 FAR = 10**6  # epochs; no course is as long
 ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day

@@ -155,19 +155,20 @@ class Nets:
             # clones: of a slice all that it is a slice of would be written
             yield lambda *batch: pickle.dump(tuple(part.detach().cpu().clone() for part in batch), file)
 
-    def together(self, nets: Sequence[int], *, classify: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """What they say together, and the targets, batch after batch."""
+    def together(self, nets: Sequence[int], *, classify: bool) -> Iterator[tuple[Tensor, ...]]:
+        """What they say together, and what was told with that, the targets first, batch after batch."""
         with ExitStack() as opened:
             heard = [_said(opened.enter_context((self._scratch / f"said-{net}").open("rb"))) for net in nets]
             while any(batches := [next(said, None) for said in heard]):
                 there = [batch for batch in batches if batch is not None]
-                target = there[0][1]
-                if len(there) < len(heard) or any(not torch.equal(target, other) for _, other in there):
+                told = there[0][1:]
+                same = (all(map(torch.equal, told, others)) for _, *others in there)
+                if len(there) < len(heard) or not all(same):
                     raise InvalidData(
                         "the selection data came otherwise in a second pass, so that the nets cannot be asked "
                         "together: give a loader as val_set that does not shuffle, or pass ensemble=False"
                     )
-                yield average([output for output, _ in there], classify=classify), target
+                yield average([output for output, *_ in there], classify=classify), *told
 
     def ensemble(self, model: nn.Module, nets: Sequence[int], *, classify: bool) -> Ensemble:
         """A module of its own, in eval mode, where `model` is; that stays as it is."""
@@ -226,7 +227,7 @@ def _shapes(model: nn.Module) -> dict[str, str]:
     }
 
 
-def _said(file: BinaryIO) -> Iterator[tuple[Tensor, Tensor]]:
+def _said(file: BinaryIO) -> Iterator[tuple[Tensor, ...]]:
     with suppress(EOFError):
         while True:
             yield pickle.load(file)

@@ -3,7 +3,7 @@
 Differences are paired: every resample holds the same examples for both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,18 @@ from gammatune.metrics.predictions import Answers
 RANKS = 0.7  # of the auc, from which on a model has plainly learnt something [guess]
 
 
-def knowing_nothing(train: NDArray[Any], answers: Answers) -> Answers:
+def knowing_nothing(train: NDArray[Any], answers: Answers, weights: NDArray[Any] | None = None) -> Answers:
     """The same examples, answered by the frequencies of the classes among the training targets (n,), or their mean
-    (n, t), in the unit of the answers."""
+    (n, t), in the unit of the answers. weights: of the training targets, (n,)."""
     n = len(answers)
     if not answers.classes:
-        mean = np.asarray(train, dtype=np.float64).reshape(len(train), -1).mean(axis=0)
-        return Answers(answers.targets, np.tile(mean, (n, 1)))
-    share = np.bincount(train, minlength=answers.classes) / len(train)
-    return Answers(answers.targets, np.full(n, share.argmax()), answers.classes, np.tile(share, (n, 1)))
+        numbers = np.asarray(train, dtype=np.float64).reshape(len(train), -1)
+        mean = np.average(numbers, axis=0, weights=weights)
+        return replace(answers, said=np.tile(mean, (n, 1)), spread=None)
+    counts = np.bincount(train, weights, minlength=answers.classes)
+    share = counts / counts.sum()
+    said, probabilities = np.full(n, share.argmax()), np.tile(share, (n, 1))
+    return replace(answers, said=said, probabilities=probabilities, spread=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,22 @@ class Knowing:
 
 
 def whether_learnt(
-    metric: str, train: NDArray[Any], answers: Answers, rng: np.random.Generator, subject: str
+    metric: str,
+    train: NDArray[Any],
+    answers: Answers,
+    rng: np.random.Generator,
+    subject: str,
+    weights: NDArray[Any] | None = None,
 ) -> Knowing | None:
-    """Whether a model knows more than nothing; None where the measure has no value. subject: what it is called."""
-    constant = knowing_nothing(train, answers)
+    """Whether a model knows more than nothing; None where the measure has no value. subject: what it is called.
+    weights: see `knowing_nothing`."""
+    constant = knowing_nothing(train, answers, weights)
     mine, its = value(metric, answers), value(metric, constant)
     ahead = lead(metric, answers, constant, rng)
     if mine is None or its is None or ahead is None:
         return None
     name, n = ("the most frequent class" if answers.classes else "the mean"), len(answers)
-    whether = learnt(metric, its, ahead, n)
+    whether = learnt(metric, its, ahead, answers.effective)
     match whether:
         case "something":
             return Knowing(whether)

@@ -7,7 +7,10 @@ drawing examples, and its cost does not grow with n), for the others from the ex
 interval is too narrow.
 
     n   examples; m   of them that are resampled         b   resamples
-    w   how often a resample holds each example (or each cell of the confusion matrix), (b, m)
+    w   how often a resample holds each example (or each cell of the confusion matrix), (b, m), times its weight
+
+Examples that weigh differently are drawn like others and carry their weights with them, labels too: the weights are
+taken as given, so that the interval is that of who is in the sample, not of how the weights were made.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,17 +50,19 @@ def measured(
     names: Sequence[str], answers: Answers, rng: np.random.Generator
 ) -> tuple[dict[str, Measure], list[str]]:
     """The measures with their intervals, in the order asked for; and a sentence for each that has no value."""
+    answers = answers.weighing()
     reasons = {name: undefined(name, answers) for name in names}
     defined = [name for name in names if reasons[name] is None]
     values = {name: METRICS[name].value(answers) for name in defined}
-    labels = [name for name in defined if METRICS[name].needs == "labels"]
+    is_weighted = answers.counted is not None
+    labels = [name for name in defined if METRICS[name].needs == "labels" and not is_weighted]
     others = [name for name in defined if name not in labels]
     found = _of_labels(labels, answers, values, rng) | _of_examples(others, answers, values, rng)
-    found = {name: _not_surer(measure, METRICS[name], len(answers)) for name, measure in found.items()}
+    found = {name: _not_surer(measure, METRICS[name], answers.effective) for name, measure in found.items()}
     return {name: found[name] for name in defined}, [reason for reason in reasons.values() if reason]
 
 
-def _not_surer(measure: Measure, spec: MetricSpec, n: int) -> Measure:
+def _not_surer(measure: Measure, spec: MetricSpec, n: float) -> Measure:
     """Where nothing is wrong every resample is perfect too, and an interval of no width promises too much.
 
     None wrong among n leaves an error of 3 / n possible at 95 % ("rule of three", Hanley and Lippman-Hand 1983); of
@@ -80,6 +85,7 @@ def difference(name: str, one: Answers, other: Answers, rng: np.random.Generator
     if undefined(name, one) or undefined(name, other):
         return None
     found = METRICS[name].value(one) - METRICS[name].value(other)
+    one, other = one.weighing(), other.weighing()
     n, m = len(one), _resampled_of(one)
     places = np.arange(n) if m == n else np.sort(rng.choice(n, m, replace=False))
     one, other = one.some(places), other.some(places)
@@ -89,7 +95,7 @@ def difference(name: str, one: Answers, other: Answers, rng: np.random.Generator
         middle = found if here[0] is None or here[1] is None else here[0] - here[1]
     drawn = [
         _of_resamples(name, one, w) - _of_resamples(name, other, w)
-        for w in _drawn(m, rng, _resamples_of(one))
+        for w in _drawn(one, rng, _resamples_of(one))
     ]
     low, high = _percentiles(np.concatenate(drawn), found, middle, m / n)
     return Measure(found, low, high)
@@ -110,10 +116,14 @@ class Resampled:
     """
 
     def __init__(self, name: str, answers: Answers, rng: np.random.Generator, resamples: int = FEWER) -> None:
-        self._name, self._n, m = name, len(answers), _resampled_of(answers)
-        self._places = None if m == self._n else np.sort(rng.choice(self._n, m, replace=False))
-        self._w = list(_drawn(m, rng, resamples))
-        self._share = m / self._n
+        w = answers.weights
+        places = np.arange(len(answers)) if w is None else np.flatnonzero(w > 0)
+        n, m = len(places), _resampled_of(answers.some(places))
+        if m < n:
+            places = places[np.sort(rng.choice(n, m, replace=False))]
+        self._name, self._share = name, m / n
+        self._places = None if m == len(answers) else places
+        self._w = list(_drawn(answers.some(places), rng, resamples))
         self.base = self(answers)
 
     def __call__(self, answers: Answers) -> Floats:
@@ -126,8 +136,8 @@ class Resampled:
         return _percentiles(drawn, found, middle, self._share)
 
 
-def learnt(name: str, constant: float, lead: Measure, n: int) -> Learnt:
-    """Whether a model knows more than a constant answer does, as far as n examples can tell.
+def learnt(name: str, constant: float, lead: Measure, n: float) -> Learnt:
+    """Whether a model knows more than a constant answer does, as far as n examples can tell (`Answers.effective`).
 
     name: of the measure. constant: its value where the answer is always the same. lead: by how much the model is
     better, positive where it is, with its interval.
@@ -175,9 +185,9 @@ def _of_examples(
         # a class that is rare enough may be left out altogether; the interval is then that of the rest
         middle = {name: values[name] if (v := known[name]) is None else v for name in names}
     drawn: dict[str, list[Floats]] = {name: [] for name in names}
-    for w in _drawn(m, rng, _resamples_of(answers)):
+    for w in _drawn(answers, rng, _resamples_of(answers)):
         for name in names:
-            drawn[name].append(METRICS[name].resampled(answers, w))
+            drawn[name].append(_of_resamples(name, answers, w))
     return {
         name: _interval(name, values[name], np.concatenate(drawn[name]), middle[name], m / n)
         for name in names
@@ -193,11 +203,13 @@ def _resamples_of(answers: Answers) -> int:
     return RESAMPLES if answers.columns <= WIDE else FEWER
 
 
-def _drawn(m: int, rng: np.random.Generator, resamples: int) -> Iterator[Counts]:
-    """w, (b, m), of resamples of m examples; some at a time."""
+def _drawn(answers: Answers, rng: np.random.Generator, resamples: int) -> Iterator[Counts]:
+    """w, (b, m), of resamples of m examples, each of which weighs something; some at a time."""
+    m, weights = len(answers), answers.counted
     for size in _chunks(resamples, m):
         places = rng.integers(m, size=(size, m)) + m * np.arange(size)[:, None]
-        yield np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
+        w = np.bincount(places.ravel(), minlength=size * m).reshape(size, m)
+        yield w if weights is None else w * weights
 
 
 def _of_resamples(name: str, answers: Answers, w: Counts) -> Floats:

@@ -60,17 +60,21 @@ class MetricSpec:
         return "regression" if self.needs == "numbers" else "classification"
 
     def value(self, answers: Answers) -> float:
-        """On examples where it is defined."""
+        """On examples where it is defined, each counting for its weight."""
+        answers = answers.weighing()
         if self.needs == "labels":
             cells, counts, _ = cells_of(answers)
             return float(self.resampled(cells, counts[None])[0])
+        w = answers.counted
         with np.errstate(over="ignore"):
-            return float(self.resampled(answers, None)[0])
+            return float(self.resampled(answers, None if w is None else w[None])[0])
 
     def resampled(self, of: Any, w: Counts | None) -> Floats:
-        """Of many resamples, (b,), NaN where one leaves it undefined. of: what the formula is of."""
+        """Of many resamples, (b,), NaN where one leaves it undefined. of: what the formula is of. w: with the weights
+        of the answers in it."""
         formula: Any = self.formula
-        return np.asarray(formula(of, w), dtype=np.float64)
+        # sums of weights round, so that a share may come out above 1
+        return np.clip(np.asarray(formula(of, w), dtype=np.float64), *self.range)
 
 
 # All of them ----------------------------------------------------------------------------------------------
@@ -226,8 +230,9 @@ def recipe(name: str, task: str | None = None) -> MetricSpec:
 def undefined(name: str, answers: Answers) -> str | None:
     """Why the measure has no value on these examples, in a sentence; None where it has one."""
     spec = METRICS[name]
+    answers = answers.weighing()
     if not len(answers):
-        why: str | None = "there is no example"
+        why: str | None = "there is no example" + ("" if answers.weights is None else " that weighs anything")
     elif spec.needs == "probabilities" and answers.probabilities is None:
         why = "the probabilities were too many to be kept"
     elif not answers.is_finite:

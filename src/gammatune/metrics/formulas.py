@@ -1,8 +1,9 @@
 """The formula of each measure, of many resamples of the examples at once.
 
 Each is given what it needs, the `Cells` of a confusion matrix or the `Answers` themselves, and w (see `predictions`),
-None for every example once; it gives one value a resample, (b,), NaN where the resample leaves it undefined. The
-measures of two classes are those of class 1, of more the mean over the classes.
+which holds what they weigh; None: every example once, whatever it weighs. It gives one value a resample, (b,), NaN
+where the resample leaves it undefined. The measures of two classes are those of class 1, of more the mean over the
+classes.
 Twin: tests/test_measures.py calls scikit-learn on the examples of each resample.
 """
 
@@ -61,8 +62,10 @@ def mcc(cells: Cells, w: Counts) -> Floats:
     right, true, said = cells.sums(w)
     n = w.sum(axis=1).astype(float)
     over = right.sum(axis=1) * n - (true * said).sum(axis=1)
-    under = (n**2 - (true**2).sum(axis=1)) * (n**2 - (said**2).sum(axis=1))
-    return _ratio(over, np.sqrt(under))
+    apart = [n**2 - (each**2).sum(axis=1) for each in (true, said)]
+    for each in apart:
+        each[each < ROUNDING * n**2] = 0  # one class, whose weights round
+    return _ratio(over, np.sqrt(apart[0] * apart[1]))
 
 
 # Of probabilities -----------------------------------------------------------------------------------------
@@ -165,15 +168,15 @@ def mape(answers: Answers, w: Counts | None) -> Floats:
 
 
 def medae(answers: Answers, w: Counts | None) -> Floats:
-    counts = np.ones((1, len(answers)), dtype=np.int64) if w is None else w
-    total = counts.sum(axis=1)
+    """The mean of two: half of the weight lies at or below the one, more than half at or below the other."""
+    counts = np.ones((1, len(answers))) if w is None else w
     columns = []
     for errors in np.abs(_errors(answers)).T:
         order = np.argsort(errors)
         along = counts[:, order].cumsum(axis=1)
-        low, high = (
-            errors[order][(along > place[:, None]).argmax(axis=1)] for place in ((total - 1) // 2, total // 2)
-        )
+        half = along[:, -1:] / 2
+        low = errors[order][(along >= half * (1 - ROUNDING)).argmax(axis=1)]
+        high = errors[order][(along > half * (1 + ROUNDING)).argmax(axis=1)]
         columns.append((low + high) / 2)
     return np.asarray(np.mean(columns, axis=0))
 

@@ -10,7 +10,7 @@ One permutation a column: how far another would differ is among what the interva
 
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,7 @@ def importance(
     most: int = MOST,
     seed: int = 0,
     target_scale: tuple[ArrayLike, ArrayLike] | None = None,
+    sample_weight: ArrayLike | None = None,
     first: int | None = None,
     seconds: float | None = None,
     tell: Callable[[float, float], None] | None = None,
@@ -84,6 +85,7 @@ def importance(
     a date); or a name for each column; without it "column 1", "column 2", ...
     metric: of `gammatune.metrics.catalogue`; accuracy or r2 where none is given, by what predict gives. most: of more
     examples than that a sample is looked at. target_scale: (mean, std) of standardised targets, as in `fit`.
+    sample_weight: what each example counts for, (n,), 0 or more; None: all the same.
     first: look at so many of the groups, in their order. seconds: at no more of them than fit into this, measured on
     one of them before the others; one is always looked at. tell: handed (the share that is done, the seconds that all
     of it takes) before and on the way.
@@ -91,22 +93,28 @@ def importance(
     Raises InvalidArgument, InvalidData where the measure has no value on the examples.
     """
     x, y = np.asarray(inputs), np.asarray(targets)
+    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if x.ndim != 2 or len(x) != len(y) or not len(x):
         raise InvalidArgument(
             f"inputs of shape {x.shape} and targets of {y.shape}: give a table (n, d), and a target for each row"
+        )
+    if weights is not None and weights.shape != (len(x),):
+        raise InvalidArgument(
+            f"sample_weight of shape {weights.shape}: give a number for each of {len(x)} examples"
         )
     repeats = whole(repeats, "repeats", least=1)
     named = _groups(groups, x.shape[1])
     if len(x) > most:
         places = np.sort(stream(seed, "importance").choice(len(x), most, replace=False))
         x, y = x[places], y[places]
+        weights = None if weights is None else weights[places]
     undisturbed = np.asarray(predict(x))
     classify = y.ndim == 1 and y.dtype.kind in "iub" and undisturbed.ndim == 2
     task = "classification" if classify else "regression"
     found = recipe(metric or ("accuracy" if classify else "r2"), task)
 
     def answers_of(said: ArrayLike) -> Answers:
-        return _answers(np.asarray(said), y, classify, target_scale)
+        return replace(_answers(np.asarray(said), y, classify, target_scale), weights=weights)
 
     look = _Look(
         found.name, lambda held: answers_of(predict(held)), x, answers_of(undisturbed), repeats, seed

@@ -2,7 +2,8 @@
 
 n   examples                    k   classes             t   numbers a target
 c   cells of the confusion matrix that are not empty
-w   how often a resample holds each example, (b, n), or each cell, (b, c)
+w   how often a resample holds each example, (b, n), or each cell, (b, c); where examples weigh differently times
+    the weight of each
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
-Counts: TypeAlias = NDArray[np.int64]
+Counts: TypeAlias = NDArray[Any]  # int64, or float64 where examples weigh differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Answers:
     targets: (n,) codes from 0, or (n, t) numbers. said: labels (n,), or numbers (n, t). classes: k; 0 for a
     regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them. spread: how far the nets of
     an ensemble are apart, (n,) of classes, (n, t) of numbers (`engine.ensemble.Ensemble.spread`); None of one net.
+    weights: what each example counts for, (n,), finite and 0 or more, in any unit; None: all the same. A measure of
+    whole numbers is that of the examples repeated so often.
     """
 
     targets: NDArray[Any]
@@ -29,6 +32,7 @@ class Answers:
     classes: int = 0
     probabilities: NDArray[Any] | None = None
     spread: NDArray[Any] | None = None
+    weights: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -43,6 +47,24 @@ class Answers:
         held = self.said if self.probabilities is None else self.probabilities
         return bool(np.isfinite(held).all())
 
+    @property
+    def counted(self) -> Floats | None:
+        """The weights (n,); None where they tell no example from another, so that figures are those of examples
+        without weights, to the last bit."""
+        w = self.weights
+        return None if w is None or bool((w == w[:1]).all()) else w.astype(np.float64)
+
+    @property
+    def effective(self) -> float:
+        """How many examples of one weight would tell as much (Kish 1965, section 11.7)."""
+        w = self.counted
+        return float(len(self)) if w is None else float(w.sum() ** 2 / (w**2).sum())
+
+    def weighing(self) -> "Answers":
+        """Those that weigh anything."""
+        w = self.weights
+        return self if w is None or bool((w > 0).all()) else self.some(np.flatnonzero(w > 0))
+
     def scaled(self, mean: ArrayLike, std: ArrayLike) -> "Answers":
         """A regression in another unit: x std + mean, each of (t,) or one number."""
         mean, std = np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
@@ -52,12 +74,14 @@ class Answers:
     def some(self, places: NDArray[np.intp]) -> "Answers":
         probabilities = None if self.probabilities is None else self.probabilities[places]
         spread = None if self.spread is None else self.spread[places]
+        weights = None if self.weights is None else self.weights[places]
         return replace(
             self,
             targets=self.targets[places],
             said=self.said[places],
             probabilities=probabilities,
             spread=spread,
+            weights=weights,
         )
 
 
@@ -87,8 +111,10 @@ class Cells:
 
 
 def cells_of(answers: Answers) -> tuple[Cells, Counts, NDArray[np.intp]]:
-    """The cells that are not empty, their counts (c,), and the cell of each example (n,)."""
+    """The cells that are not empty, what their examples count for (c,), and the cell of each example (n,)."""
     pairs = answers.targets.astype(np.int64) * answers.classes + answers.said.astype(np.int64)
     codes, place, counts = np.unique(pairs, return_inverse=True, return_counts=True)
     cells = Cells(codes // answers.classes, codes % answers.classes, answers.classes)
+    if (w := answers.counted) is not None:
+        return cells, np.bincount(place, w, minlength=len(codes)), place
     return cells, counts.astype(np.int64), place

@@ -37,7 +37,7 @@ class Classification:
     mcc_macro: the mean of the one-against-rest values over the classes present, in [-1, 1]. Both, because
     some values of the thesis's table 7 lie below R_K's bound.
     per_class_*: k values, class 0 first; None where the class leaves the measure undefined.
-    confusion: k rows of k counts; row = true class, column = predicted class.
+    confusion: k rows of k counts of examples, whatever they weigh; row = true class, column = predicted class.
     """
 
     sensitivity: float
@@ -59,12 +59,15 @@ class Regression:
     mse: float
 
 
-def classification(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> Classification:
+def classification(
+    y_true: ArrayLike, y_pred: ArrayLike, classes: int, sample_weight: ArrayLike | None = None
+) -> Classification:
     """Measures (16) to (19) of integer labels `y_true` (n,) and `y_pred` (n,), both in 0 .. classes - 1.
 
     classes: how many the problem has, 2 or more; labels that do not occur are allowed (module docstring).
+    sample_weight: what each example counts for, (n,), 0 or more and not all 0; None: all the same.
     Raises InvalidArgument: fewer than two classes, no examples, lengths that differ, labels that are not
-    integers or out of range.
+    integers or out of range, weights that are none.
     Twin: tests/test_metrics.py counts with plain loops.
     """
     if classes < 2:
@@ -72,21 +75,22 @@ def classification(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> Classi
     true, pred = _labels("y_true", y_true, classes), _labels("y_pred", y_pred, classes)
     _same_shape(true, pred)
 
-    cells, counts, _ = cells_of(Answers(true, pred, classes))
+    answers = Answers(true, pred, classes, weights=_weights(sample_weight, len(true)))
+    cells, counts, place = cells_of(answers)
     w = counts[None]
     tp, positive, called = (of_classes[0] for of_classes in cells.sums(w))  # each (k,)
     fn, fp = positive - tp, called - tp
-    tn = len(true) - tp - fn - fp
+    tn = np.maximum(w.sum() - tp - fn - fp, 0)  # sums of weights round
     sensitivity = _ratio(tp, tp + fn)  # (16)
     specificity = _ratio(tn, tn + fp)  # (17)
     margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    mcc = np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)  # (19)
+    mcc = np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.where(margins > 0, margins, 1)), 0.0)  # (19)
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    confusion[cells.true, cells.said] = counts
+    confusion[cells.true, cells.said] = np.bincount(place)
     return Classification(
         sensitivity=_mean(sensitivity),
         specificity=_mean(specificity),
-        accuracy=float(formulas.accuracy(cells, w)[0]),  # (18)
+        accuracy=min(1.0, float(formulas.accuracy(cells, w)[0])),  # (18)
         mcc=float(formulas.mcc(cells, w)[0]),
         mcc_macro=float(np.mean(mcc[positive > 0])),
         per_class_sensitivity=sensitivity,
@@ -96,13 +100,15 @@ def classification(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> Classi
     )
 
 
-def regression(y_true: ArrayLike, y_pred: ArrayLike) -> Regression:
+def regression(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Regression:
     """r2 and mse of targets `y_true` and predictions, both (n,) or both (n, m); m outputs are averaged.
 
     Where the targets do not vary (one example, or a constant) r2 is 1 for exact predictions and 0 for any
     other, as scikit-learn has it for constants. Predictions that are not finite are no error, because a
     diverged net makes them: mse is inf and r2 -inf, as they are where squares overflow.
-    Raises InvalidArgument: no examples, shapes that differ, values that are not numbers, targets not finite.
+    sample_weight: what each example counts for, (n,), 0 or more and not all 0; None: all the same.
+    Raises InvalidArgument: no examples, shapes that differ, values that are not numbers, targets not finite, weights
+    that are none.
     """
     true, pred = _numbers("y_true", y_true), _numbers("y_pred", y_pred)
     _same_shape(true, pred)
@@ -110,9 +116,11 @@ def regression(y_true: ArrayLike, y_pred: ArrayLike) -> Regression:
         raise InvalidArgument("y_true must be finite, got NaN or infinity; drop or fill those examples")
     if not np.isfinite(pred).all():
         return Regression(r2=-np.inf, mse=np.inf)
-    answers = Answers(true, pred)
+    answers = Answers(true, pred, weights=_weights(sample_weight, len(true)))
+    counted = answers.counted
+    w = None if counted is None else counted[None]
     with np.errstate(over="ignore", invalid="ignore"):
-        mse, r2 = float(formulas.mse(answers, None)[0]), float(formulas.r2(answers, None)[0])
+        mse, r2 = float(formulas.mse(answers, w)[0]), float(formulas.r2(answers, w)[0])
     return Regression(r2=r2 if np.isfinite(r2) else -np.inf, mse=mse if np.isfinite(mse) else np.inf)
 
 
@@ -140,6 +148,20 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     if numbers.dtype.kind not in "iubf":
         raise InvalidArgument(f"{name} must hold real numbers, got {numbers.dtype}")
     return numbers.astype(np.float64)
+
+
+def _weights(given: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
+    weights = np.asarray(given)
+    if weights.dtype.kind not in "iubf" or weights.shape != (n,):
+        raise InvalidArgument(
+            f"sample_weight must be a number for each of {n} examples, got {weights.dtype} of shape {weights.shape}"
+        )
+    weights = weights.astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise InvalidArgument("sample_weight must be finite, 0 or more, and not all 0")
+    return weights
 
 
 def _same_shape(true: NDArray[np.generic], pred: NDArray[np.generic]) -> None:

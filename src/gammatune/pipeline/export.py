@@ -31,17 +31,21 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import InvalidArgument, ModelMismatch, first_line, require
 from gammatune.files import whole_file
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.kinds import AVERAGE, MODELS
+from gammatune.pipeline.kept import MODELS
+from gammatune.pipeline.kinds import AVERAGE
 from gammatune.pipeline.load import Plan, fitted, network, plan_of
 from gammatune.pipeline.models.seeded import seeded
-from gammatune.report.models import NET, name_of
+from gammatune.report.models import NET
 
 DETAILS = "gammatune.json"  # in a .pt2, among its extra files
 KEY = "gammatune"  # in an .onnx, among its metadata
 SKOPS = ".skops"
 LAYOUT = {
     "linear": {"model": "scikit-learn's pipeline", "classes": "how many; 0 for a regression"},
-    "trees": {"boosters": "scikit-learn's, one for a classification, else one for each target"},
+    "trees": {
+        "boosters": "scikit-learn's, one for a classification, else one for each target",
+        "members": "where there are any, several such, whose answers are averaged",
+    },
 }
 EXAMPLES = 3  # tried in torch and in the file
 TOLERANCE = 1e-4  # between their outputs, relative to the largest (guess; 1e-6 is usual)
@@ -169,7 +173,7 @@ def _of_fitted(plan: Plan, path: Path) -> str:
     _put(path, lambda file: file.write(content))
     _put(beside, lambda file: file.write(listing.encode()))
     return (
-        f"{path}, its columns in {beside}: {name_of(plan.kind, members)}, for skops.io.load; "
+        f"{path}, its columns in {beside}: {plan.name}, for skops.io.load; "
         f"{_in_words(details['input'])}, to {_in_words(details['output'])}.{net}"
     )
 
@@ -179,8 +183,9 @@ def _another_ending(plan: Plan, out: str) -> str:
         return (
             f"{out}: the run hands over its network, which that cannot hold; end it in {' or '.join(WRITERS)}"
         )
-    name = name_of(plan.kind, plan.report.get("members", ()))
-    return f"{out}: the run hands over {name}; end it in {SKOPS}, or write the network alone with --single"
+    return (
+        f"{out}: the run hands over {plan.name}; end it in {SKOPS}, or write the network alone with --single"
+    )
 
 
 def _path(out: str) -> Path:

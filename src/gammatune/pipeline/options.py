@@ -70,6 +70,9 @@ class Options:
     test: str | None = in_tables("Another table to report on. Default: a fifth of the rows.")
     group: str | None = in_tables("A column; rows with the same value stay in one part.")
     time_column: str | None = in_tables("A column; the latest rows report, those before them select.")
+    sample_weight: str | None = in_tables(
+        "A column that says what each row counts for, such as a survey's weight; it is no input."
+    )
     drop: list[str] | None = in_tables("A column to leave out, once for each.")
     column: list[str] | None = in_tables(
         "NAME=number, NAME=category, NAME=date: what a column is. Default: told from its values."

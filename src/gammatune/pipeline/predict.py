@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,28 +13,34 @@ import torch
 from numpy.typing import NDArray
 
 from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
 from gammatune.pipeline.data.dialect import PLAIN, Dialect, without_clash, write_rows
 from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
+from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.reading import as_written, is_table, read_table
+from gammatune.pipeline.data.row_weights import weights_in
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
+from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
-from gammatune.report.models import NET, name_of
+from gammatune.report.models import NET
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NOTHING = partial(repeat, ())  # is known of each row
 BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class New:
-    """New examples. x: as the network takes them. y: their targets as they came, where they are known.
+    """New examples. x: as the network takes them. y: their targets as they came, where they are known; weights: what
+    each counts for in how well these are met, (n,); None: all the same.
 
     header: of the columns that say which example is meant, of a table all of them; rows: gives these. dialect: of the
     table. said: what was unusual, in sentences.
@@ -42,9 +49,10 @@ class New:
     x: torch.Tensor
     y: NDArray[Any] | None = None
     header: Sequence[str] = ()
-    rows: Callable[[], Iterable[Sequence[str]]] = lambda: repeat(())
+    rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
     dialect: Dialect = PLAIN
     said: Sequence[str] = ()
+    weights: NDArray[np.float64] | None = None
 
 
 def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
@@ -60,41 +68,44 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     """
     plan = plan_of(run)
     preparing = plan.preprocessing
-    new = _new(file, preparing)
+    new = new_examples(file, preparing)
     is_net = single or plan.kind == NET
     net = network(plan, single=single) if is_net else None
-    answers, spread = (
-        _forward(net, new.x, preparing.task) if net is not None else (fitted(plan)(new.x.numpy()), None)
-    )
-    columns = answer_columns(answers, spread, preparing, new.dialect)
+    said, spread = answers(fitted(plan) if net is None else net, new.x, preparing.task)
+    columns = answer_columns(said, spread, preparing, new.dialect)
     names = without_clash(columns, new.header)
-    quality = "" if is_net else f" by {name_of(plan.kind, plan.report.get('members', ()))}"
+    quality = "" if is_net else f" by {plan.name}"
     if new.y is not None:
-        quality += f"; {_met(new.y, answers, preparing)}"
+        quality += f"; {_met(new.y, said, preparing, new.weights)}"
     if isinstance(net, Ensemble):
         apart = [name for name, column in zip(names, columns, strict=True) if column.startswith("spread")]
         quality += f"; each the average of {len(net.members)} nets, how far these are apart in {apart[0]!r}"
         quality += f" to {apart[-1]!r}" if len(apart) > 1 else ""
-    said = list(new.said)
+    noticed = list(new.said)
 
     def rows() -> Iterator[list[str]]:
         told = zip(*columns.values(), strict=True)
         return (list(chain(*both)) for both in zip(new.rows(), told, strict=False))
 
-    write_rows(out, new.dialect, [*new.header, *names], rows, said)
-    count = f"{len(answers)} prediction{'s' if len(answers) != 1 else ''}"
-    return "\n".join([*said, f"{count} written to {out}{quality}"])
+    write_rows(out, new.dialect, [*new.header, *names], rows, noticed)
+    count = f"{len(said)} prediction{'s' if len(said) != 1 else ''}"
+    return "\n".join([*noticed, f"{count} written to {out}{quality}"])
 
 
-def _met(y: NDArray[Any], answers: NDArray[Any], preparing: Preprocessing | TablePreprocessing) -> str:
+def _met(
+    y: NDArray[Any],
+    said: NDArray[Any],
+    preparing: Preprocessing | TablePreprocessing,
+    weights: NDArray[np.float64] | None,
+) -> str:
     """How well the targets y are met, as they came."""
     if preparing.task == "classification":
         codes = preparing.targets(y).numpy()
-        measured = classification(codes, answers.argmax(axis=1), preparing.outputs)
+        measured = classification(codes, said.argmax(axis=1), preparing.outputs, weights)
         return f"accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
     preparing.targets(y)  # refuses what is no target
-    true = np.asarray(y, dtype=np.float64).reshape(len(answers), -1)
-    return f"R2 {regression(true, preparing.original_targets(answers)).r2:.4f}"
+    true = np.asarray(y, dtype=np.float64).reshape(len(said), -1)
+    return f"R2 {regression(true, preparing.original_targets(said), weights).r2:.4f}"
 
 
 def default_out(file: str) -> str:
@@ -108,35 +119,72 @@ def default_out(file: str) -> str:
 # What is to be predicted ----------------------------------------------------------------------------------
 
 
-def _new(file: str, preparing: Preprocessing | TablePreprocessing) -> New:
+def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, targets: bool = True) -> New:
+    """New examples as the network takes them.
+
+    given: the path of what the run was trained on, a table, an .npz, an image or a folder of them; or, in memory, a
+    frame, or examples (n, ...). targets: of a table, whether those that are known are looked at too.
+    Raises InvalidData where it does not fit.
+    """
     if isinstance(preparing, TablePreprocessing):
-        return _rows(file, preparing)
-    if is_table(file):
+        return _rows(given, preparing, targets)
+    is_path = isinstance(given, (str, os.PathLike))
+    if is_frame(given) or (is_path and is_table(given)):
+        what = given if is_path else f"a {type(given).__name__}"
         raise InvalidData(
-            f"{file} is a table, and the network was trained on examples of shape {preparing.shape}"
+            f"{what} is a table, and the network was trained on examples of shape {preparing.shape}"
         )
-    path = Path(file)
+    if not is_path:
+        return New(preparing.inputs(given))
+    path = Path(given)
     if path.is_dir() or path.suffix.lower() in ENDINGS:
         return _images(path, preparing)
-    x, y = load_new(file)
+    x, y = load_new(path)
     inputs = preparing.inputs(x)  # looked at before a net is made for what the journal says of them
     if y is not None and (y.ndim == 0 or len(y) != len(x)):
-        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
+        raise InvalidData(f"{path} holds {len(x)} examples and {y.size} targets; give one target for each")
     return New(inputs, y)
 
 
-def _rows(file: str, preparing: TablePreprocessing) -> New:
-    if not is_table(file):
-        raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
+def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
-    read = read_table(file, said, preparing.decimal)
-    assert read.source is not None
-    header, rows = as_written(read.source, read.frame)
-    frame = preparing.matched(read.frame, said)
+    name, header, dialect = "the frame", list[str](), PLAIN
+    rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
+    path = Path(given) if isinstance(given, (str, os.PathLike)) else None
+    if is_frame(given):
+        frame = as_pandas(given)
+    elif path is not None and is_table(path):
+        read, name = read_table(path, said, preparing.decimal), path.name
+        frame, dialect = read.frame, read.dialect
+        assert read.source is not None
+        header, rows = as_written(read.source, frame)
+    else:
+        what = f"a {type(given).__name__}" if path is None else path
+        raise InvalidData(
+            f"{what} is no table, and the network was trained on one; give a .csv or .parquet, in Python a frame too"
+        )
+    frame = preparing.matched(frame, said)
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
-    y = _targets(Path(file).name, frame, preparing, said)
-    return New(x, y, header, rows, read.dialect, said)
+    y = _targets(name, frame, preparing, said) if targets else None
+    weights = None if y is None else _weights(frame, preparing, said)
+    return New(x, y, header, rows, dialect, said, weights)
+
+
+def _weights(
+    frame: "pd.DataFrame", preparing: TablePreprocessing, said: list[str]
+) -> NDArray[np.float64] | None:
+    """What each row counts for, where the file says it as the one trained on did; a row without weight counts for
+    nothing."""
+    name = preparing.sample_weight
+    if name is None or name not in frame.columns:
+        return None
+    weights = np.nan_to_num(weights_in(frame[name], name))
+    if not weights.any():
+        said.append(f"{name} is missing or 0 in every row, so that all rows count alike.")
+        return None
+    said.append(f"How well the targets are met is told with each row counting for its {name}.")
+    return weights
 
 
 def _targets(
@@ -150,7 +198,7 @@ def _targets(
         said.append(f"{preparing.target} is missing in some rows, so how well they are met is not said.")
         return None
     if preparing.task == "regression":
-        numbers: NDArray[Any] = values.to_numpy()
+        numbers: NDArray[Any] = values.to_numpy(dtype=None if values.dtype == object else np.float64)
         return numbers
     codes = codes_of(name, preparing.target, values, preparing.classes, said, exact=preparing.exact_labels)
     return np.asarray(preparing.labels(codes))
@@ -179,12 +227,19 @@ def _images(path: Path, preparing: Preprocessing) -> New:
 # Forward ---------------------------------------------------------------------------------------------
 
 
-def _forward(net: torch.nn.Module, x: torch.Tensor, task: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def answers(
+    model: torch.nn.Module | Answering, x: torch.Tensor, task: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Probabilities or standardised targets, and of an ensemble how far its nets are apart."""
-    with torch.no_grad():
-        if not isinstance(net, Ensemble):
-            said, spread = torch.cat([net(part) for part in x.split(BATCH)]), None
+    if not isinstance(model, torch.nn.Module):
+        return model(x.numpy()), None
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with evaluating(model):
+        if not isinstance(model, Ensemble):
+            said, spread = torch.cat([model(part.to(device)) for part in x.split(BATCH)]), None
         else:
-            parts, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
-            said, spread = torch.cat(parts), torch.cat(spreads).numpy()
-    return (said.softmax(dim=1) if task == "classification" else said).numpy(), spread
+            parts, spreads = zip(
+                *(model.with_spread(part.to(device)) for part in x.split(BATCH)), strict=True
+            )
+            said, spread = torch.cat(parts), torch.cat(spreads).cpu().numpy()
+    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy(), spread

@@ -4,6 +4,7 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,17 @@ from gammatune.metrics.baselines import Knowing, whether_learnt
 from gammatune.metrics.catalogue import recipe
 from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
-from gammatune.pipeline.data.split import Split
+from gammatune.pipeline.data.folds import folds_of
+from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.dependence import dependences
-from gammatune.pipeline.kinds import Models, arrays, compare, in_unit, keep, limits_within
+from gammatune.pipeline.families import aside
+from gammatune.pipeline.kept import keep, keep_nets
+from gammatune.pipeline.kinds import Crossed, Models, compare, in_unit
+from gammatune.pipeline.limits import Limits, limits_within, rows_of
 from gammatune.pipeline.load import answered
+from gammatune.pipeline.models.rows import Rows
+from gammatune.pipeline.refit import Refit
 from gammatune.report.models import NET
 from gammatune.seeds import stream
 
@@ -67,13 +74,14 @@ def judge(
     directory: Path,
     allowance: Callable[[], Allowance],
     tell: Callable[[Event], None],
+    refit: Callable[[], Refit | None] = lambda: None,
 ) -> Callable[[Answers, nn.Module], Mapping[str, Any]]:
     """For `fit(extra=...)`: the answers of the model that is handed over, what the report event keeps of all of them
     and of the columns, and the sentences under "said".
 
     The other models are fitted to the same rows (`pipeline.kinds`), and each column of the report part, of many
     columns those that matter most, is permuted for the one that is chosen. directory: of the run. allowance: asked
-    once the learning is over. tell: takes `judging_event`s.
+    once the learning is over, as refit is, for what trains the network on other rows. tell: takes `judging_event`s.
     """
     preparing = split.preprocessing
     assert isinstance(preparing, TablePreprocessing)
@@ -82,24 +90,34 @@ def judge(
     ).name
 
     def look(answers: Answers, net: nn.Module) -> Mapping[str, Any]:
-        started, allowed = clock.perf_counter(), allowance()
+        started, allowed, again = clock.perf_counter(), allowance(), refit()
         tell(judging_event(BESIDE, 0.0, allowed.models))
-        limits = limits_within(None if allowed.left is None else allowed.models, split, directory, seed)
+        within = None if allowed.left is None else allowed.models
+        limits = limits_within(within, split, directory, seed, None if again is None else again.seconds)
+        handed, crossed, nets = net, None, None
+        if again is not None and limits.repeats:
+            others, crossed = cross_fitted_nets(again, split, net, limits, seed, tell)
+            nets = keep_nets([each.state_dict() for each in others], directory) if others else None
+            if nets is None:
+                crossed = None
+            else:
+                handed = together(net, others, classify=preparing.task == "classification")
         models = compare(
-            lambda x: answered(net, torch.from_numpy(x), preparing.task),
+            lambda x: answered(handed, torch.from_numpy(x), preparing.task),
             split,
             metric=name,
             class_weights=class_weights,
             seed=seed,
             limits=limits,
+            crossed=crossed,
         )
-        checksum = keep(models, directory)
+        checksum = keep(models.fitted, directory)
         if checksum is None:
             models = replace(models, chosen=NET)
-        told: dict[str, Any] = models.in_event(checksum)
+        told: dict[str, Any] = models.in_event(checksum, nets)
         is_net = models.chosen == NET
-        subject = subject_of(net) if is_net else models.name
-        if not is_net:
+        subject = subject_of(handed) if is_net else models.name
+        if not is_net or handed is not net:
             told["answers"] = answers = models.reported[models.chosen]
         knows = _whether_learnt(name, split, answers, seed, subject)
         told["learnt"] = None if knows is None else knows.whether
@@ -108,7 +126,7 @@ def judge(
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
-            needed = _importance(models, net, split, metric, seed, seconds, tell)
+            needed = _importance(models, handed, split, metric, seed, seconds, tell)
             told["importance"] = needed.to_dict()
             left = allowed.columns(clock.perf_counter() - started)
             told["dependence"] = dependences(models, split, needed, seed, left)
@@ -116,6 +134,45 @@ def judge(
         return told | {"said": said}
 
     return look
+
+
+def cross_fitted_nets(
+    refit: Refit, split: Split, net: nn.Module, limits: Limits, seed: int, tell: Callable[[Event], None]
+) -> tuple[list[nn.Module], Crossed | None]:
+    """Networks that were each trained without a part of the rows that train and select, and what they say of those;
+    none where the rows cannot be parted so. net: that of the run, which answers with them in the end."""
+    train, select = rows_of(split.train), rows_of(split.select)
+    rows = train.and_(select)
+    classify = split.task == "classification"
+    folds = folds_of(
+        rows.y if classify else None, len(rows.y), groups=split.groups, repeats=limits.repeats, seed=seed
+    )
+    nets: list[nn.Module] = []
+    for place, (taught, held) in enumerate(folds):
+        chance = int(stream(seed, "folds", "net", place).integers(2**31))
+        nets.append(refit(_part(rows.some(taught)), _part(rows.some(held)), chance))
+        tell(judging_event(BESIDE, (place + 1) / len(folds), refit.seconds * len(folds)))
+    if not folds:
+        return [], None
+    answering = [partial(_answered, each, split.task) for each in nets]
+    count = len(nets) + (len(net.members) if isinstance(net, Ensemble) else 1)
+    return nets, Crossed(folds, limits.repeats, aside(answering, rows.x, folds), count)
+
+
+def _part(rows: Rows) -> Part:
+    w = None if rows.w is None else torch.from_numpy(rows.w)
+    return Part(torch.from_numpy(rows.x), torch.from_numpy(rows.y), w)
+
+
+def _answered(net: nn.Module, task: str, x: NDArray[Any]) -> NDArray[np.float64]:
+    return answered(net, torch.from_numpy(x), task)
+
+
+def together(net: nn.Module, others: Sequence[nn.Module], *, classify: bool) -> Ensemble:
+    """The network of a run, or its networks, and those of the cross-fitting."""
+    device = next(net.parameters()).device
+    own = list(net.members) if isinstance(net, Ensemble) else [net]
+    return Ensemble([*own, *(other.to(device) for other in others)], classify=classify).eval()
 
 
 def _importance(
@@ -127,11 +184,13 @@ def _importance(
     seconds: float,
     tell: Callable[[Event], None],
 ) -> Importance:
-    preparing = split.preprocessing
+    preparing, rows = split.preprocessing, rows_of(split.report)
     scale = None if preparing.task == "classification" else (preparing.target_mean, preparing.target_std)
     return importance(
         models,
-        *arrays(split.report),
+        rows.x,
+        rows.y,
+        sample_weight=rows.w,
         metric=metric,
         seed=seed,
         groups=screened(net, split),
@@ -143,10 +202,10 @@ def _importance(
 
 
 def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> Knowing | None:
-    train = split.train.y.numpy()
-    if split.task == "regression":
-        train = split.preprocessing.original_targets(train)
-    return whether_learnt(metric, train, in_unit(answers, split), stream(seed, "rivals", "nothing"), subject)
+    rows = rows_of(split.train)
+    train = rows.y if split.task == "classification" else split.preprocessing.original_targets(rows.y)
+    chance = stream(seed, "rivals", "nothing")
+    return whether_learnt(metric, train, in_unit(answers, split), chance, subject, rows.w)
 
 
 def subject_of(net: nn.Module) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gammatune.errors import InvalidArgument, require
+from gammatune.errors import AnotherRun, InvalidArgument, require
 from gammatune.journal.history import FILE, replay
 from gammatune.pipeline.options import Options
 from gammatune.supervised.defaults import kept_for_after
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gammatune.metrics.objectives import Objective
     from gammatune.metrics.predictions import Answers
-    from gammatune.pipeline.prepare import Prepared
+    from gammatune.pipeline.prepare import Frames, Prepared
     from gammatune.report.live import Progressing
 
 RUNS = "runs"
@@ -26,20 +26,27 @@ AS_GIVEN = (
     "time", "policy", "schedule", "sampler", "metric", "class_weights", "optimizer", "lr", "weight_decay",
     "batch_size", "device", "parallel", "workers", "at_once", "ensemble", "keep", "seed",
 )  # fmt: skip
+# Of these what a training without a search knows.
+TRAINED_WITH = ("class_weights", "optimizer", "weight_decay", "batch_size", "device")
 
 
 class Stopped(BaseException):
     """The user, or the system, ended the run. status: for the shell. directory: what was trained is kept there;
     None where nothing was."""
 
+    INTERRUPTED = 130  # by Ctrl-C
+
     def __init__(self, directory: str | None, status: int) -> None:
         self.directory = directory
         self.status = status
 
 
-def train(options: Options, run_dir: str | None, follower: "Progressing") -> str:
+def train(
+    options: Options, run_dir: str | None, follower: "Progressing", frames: "Frames | None" = None
+) -> str:
     """Train; the run directory, a new one in RUNS where none was given.
 
+    frames: where data or test are tables in memory, whom the options call as `pipeline.data.frames.called` does.
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
@@ -50,8 +57,9 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
     from gammatune.tuning.signals import Terminated
 
     _check(options, run_dir)
+    _refuse_other_frames(options, run_dir, frames or {})
     options = _as_begun(options, run_dir)
-    prepared = prepare(options)
+    prepared = prepare(options, frames)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
     judged = prepared.is_table and options.compare
@@ -61,9 +69,10 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
         with follower:
             fit(
                 prepared.net,
-                split.train,
-                split.select,
-                test_set=split.report,
+                (split.train.x, split.train.y),
+                (split.select.x, split.select.y),
+                test_set=(split.report.x, split.report.y),
+                sample_weight=split.weights,
                 **_length(options, prepared),
                 **{name: getattr(options, name) for name in AS_GIVEN},
                 reserve=after if options.time is not None else 0.0,
@@ -75,7 +84,7 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
                 extra=_judge(options, prepared, directory, began, follower) if judged else None,
                 new_model=prepared.another,
                 run_dir=directory,
-                facts=_facts(options, prepared),
+                facts=_facts(options, prepared, frames or {}),
                 listeners=[follower],
             )
         trace(directory, split)
@@ -83,11 +92,11 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
-        raise Stopped(kept, stop.status if isinstance(stop, Terminated) else 130) from None
+        raise Stopped(kept, stop.status if isinstance(stop, Terminated) else Stopped.INTERRUPTED) from None
     return directory
 
 
-def _facts(options: Options, prepared: "Prepared") -> Mapping[str, Any]:
+def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[str, Any]:
     """For the first line of the journal."""
     chosen = {"usual" if options.is_open else "epochs": prepared.epochs, "patience": prepared.patience or 0}
     return {
@@ -101,6 +110,7 @@ def _facts(options: Options, prepared: "Prepared") -> Mapping[str, Any]:
         "weight_decay": options.weight_decay,
         "said": list(prepared.said),
         "command": {**asdict(options), **chosen},
+        **({"frames": sorted(frames)} if frames else {}),
     }
 
 
@@ -125,10 +135,30 @@ def _check(options: Options, run_dir: str | None) -> None:
         raise InvalidArgument(f"--patience {options.patience}: give a number of epochs; 0 trains to the end")
 
 
+def _refuse_other_frames(options: Options, run_dir: str | None, frames: "Frames") -> None:
+    """A run that was begun with tables in memory is gone on with where the same are given again."""
+    if run_dir is None or not (Path(run_dir) / FILE).is_file():
+        return
+    facts = replay(run_dir).begin["facts"]
+    again = f"give that again to gammatune.fit in Python, with the same options and run_dir={run_dir!r}"
+    for name in facts.get("frames", ()):
+        was = facts["command"][name]
+        if name not in frames:
+            raise InvalidArgument(
+                f"{run_dir} was begun with {was} as {name}, which lay in memory and is not in the run; {again}"
+            )
+        if was != getattr(options, name):
+            raise AnotherRun(
+                f"{run_dir} was begun with {was} as {name}, and this is {getattr(options, name)}; {again}, or give "
+                "another run_dir for a new run"
+            )
+
+
 def _judge(
     options: Options, prepared: "Prepared", directory: str, began: float, follower: "Progressing"
 ) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
+    from gammatune.pipeline.refit import refit_of
     from gammatune.pipeline.table_diagnostics import Allowance, judge
 
     require("skops.io", "tables")  # in which the other models are kept: said before anything is trained
@@ -146,6 +176,12 @@ def _judge(
         directory=Path(directory),
         allowance=allowance,
         tell=follower,
+        refit=lambda: refit_of(
+            directory,
+            prepared.another,
+            {name: getattr(options, name) for name in TRAINED_WITH},
+            classify=prepared.split.task == "classification",
+        ),
     )
 
 

@@ -29,11 +29,18 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """metric: that they were compared by. examples: to select by."""
+    """metric: that they were compared by. examples: to select by. parts: of a cross-fitting in which each of them was
+    kept aside in turn; 0 where they were kept aside together."""
 
     metric: str
     examples: int
     beside: tuple[Beside, ...]
+    parts: int = 0
+
+    @property
+    def selected_on(self) -> str:
+        """For the head of a column."""
+        return f"on {self.examples} {'kept aside in turn' if self.parts else 'to select by'}"
 
 
 def models_of(report: Mapping[str, Any] | None) -> Models | None:
@@ -51,14 +58,14 @@ def models_of(report: Mapping[str, Any] | None) -> Models | None:
         )
         for each in extra["models"]
     )
-    return Models(extra["metric"], extra["examples"], found)
+    return Models(extra["metric"], extra["examples"], found, extra.get("parts", 0))
 
 
 def handed_over(report: Mapping[str, Any] | None) -> str | None:
     """What the model is called that a run hands over in the place of its network; None where that is the network."""
     extra = beside_of(report)
     kind = extra.get("model", NET)
-    return None if kind == NET else _name(kind, extra)
+    return None if kind == NET and _nets(extra) == 1 else _name(kind, extra)
 
 
 def handed_back_in_words(story: Story) -> list[tuple[str, str]]:
@@ -77,14 +84,22 @@ def beside_of(report: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) and found.get("model") in NAMES else {}
 
 
-def name_of(kind: str, members: Sequence[str]) -> str:
-    """members: the kinds that the average is of."""
-    names = [NAMES[each] for each in members]
-    return f"the average of {' and '.join(names)}" if kind == "average" and names else NAMES[kind]
+def name_of(kind: str, members: Sequence[str], nets: int = 1) -> str:
+    """members: the kinds that the average is of. nets: that answer together as the network."""
+    names = NAMES | ({NET: f"the average of {nets} networks"} if nets > 1 else {})
+    if kind != "average" or not members:
+        return names[kind]
+    of = [f"{nets} networks" if each == NET and nets > 1 else names[each] for each in members]
+    return f"the average of {' and '.join(of)}"
 
 
 def _name(kind: str, extra: Mapping[str, Any]) -> str:
-    return name_of(kind, extra.get("members", ()))
+    return name_of(kind, extra.get("members", ()), _nets(extra))
+
+
+def _nets(extra: Mapping[str, Any]) -> int:
+    count: int = extra.get("nets", 1)
+    return count
 
 
 def _ends(measure: Mapping[str, Any] | None) -> tuple[float, float, float] | None:

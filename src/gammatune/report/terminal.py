@@ -185,7 +185,7 @@ def _beside(models: Models) -> RenderableType:
     """The models of a table, each with its value on both parts; a mark at the one that is handed over."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("")
-    table.add_column(Text(f"{models.metric} on {models.examples} to select by"), justify="right")
+    table.add_column(Text(f"{models.metric} {models.selected_on}"), justify="right")
     table.add_column("on those reported on", justify="right")
     table.add_column("95 % interval", justify="right")
     for each in models.beside:

@@ -19,6 +19,7 @@ from gammatune.space import Space
 from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.optimizers import OptimizerName
+from gammatune.supervised.sample_weights import SampleWeight
 from gammatune.tuning.arguments import as_space, refuse_two_places
 from gammatune.tuning.options import Options, Running, Search
 
@@ -38,6 +39,12 @@ class Training:
     class_weights: "balanced" (examples / (classes x examples of the class)), or one positive number a class: weighs
     the cross entropy that is trained with. The selection and the report stay unweighted; where a metric is asked
     for, the loss it is selected with is weighted too.
+    sample_weight: what each example counts for, 0 or more, in loss, selection, measures and intervals: numbers (n,)
+    for train_set, or a mapping from "train_set", "val_set", "test_set" to such; or True, where sets and loaders give
+    (input, target, weight). Examples of a set without weights count alike. Those trained on are divided by their
+    mean; weights that come in the batches of a loader are taken as they are, and are best given so that their mean
+    is 1. A loss_fn takes (output, target, weight=None) then, and gives the mean of weight times loss; collate gets
+    (input, target, weight) too.
     target_scale: (mean, standard deviation), one number or one for each of a target's: of a regression whose
     targets were standardised, so that metric and measures are told in the original unit.
     pretrained: the weights the model comes with are worth something. Only three decades are searched around the
@@ -62,6 +69,7 @@ class Training:
     batch_size: int | None = None
     collate: Callable[[list[Any]], Any] | None = None
     class_weights: Literal["balanced"] | Sequence[float] | None = None
+    sample_weight: SampleWeight | None = None
     target_scale: Scale | None = None
     pretrained: bool | None = None
     state: Sequence[Any] = ()
@@ -80,6 +88,7 @@ class FitOptions(Options, total=False):
     batch_size: int | None
     collate: Callable[[list[Any]], Any] | None
     class_weights: Literal["balanced"] | Sequence[float] | None
+    sample_weight: SampleWeight | None
     target_scale: Scale | None
     pretrained: bool | None
     state: Sequence[Any]

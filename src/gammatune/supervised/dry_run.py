@@ -1,7 +1,7 @@
 """Do model, loss and data fit together? One batch of each part is tried before any training."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
 from gammatune.supervised.evaluation import are_probabilities
 from gammatune.supervised.losses import default_loss
+from gammatune.supervised.sample_weights import refuse_no_weights
 
 # The kinds torch's layers and losses raise for a wrong shape, type or class; anything else goes through.
 MISFIT = (RuntimeError, ValueError, IndexError)
@@ -39,12 +40,18 @@ class Task:
 
 
 def rehearse(
-    model: nn.Module, parts: Mapping[str, Loader], loss_fn: LossFunction | None, device: torch.device
+    model: nn.Module,
+    parts: Mapping[str, Loader],
+    loss_fn: LossFunction | None,
+    device: torch.device,
+    *,
+    weighted: bool = False,
 ) -> Task:
     """Pass the first batch of each part through model and loss; look at all targets where they are a tensor.
 
     parts: loaders by the names of `fit`'s arguments. Training data that can be read only once must not lose
-    a batch, and are left out. Modes and random streams are left as they were.
+    a batch, and are left out. Modes and random streams are left as they were. weighted: examples may have a weight as
+    their third part, and those trained on must.
     Raises InvalidData, InvalidArgument or ModelMismatch, naming the part.
     """
     tasks: dict[str, Task] = {}
@@ -56,7 +63,7 @@ def rehearse(
                 f"{name} can be read only once; give a set, a list or a DataLoader of a set"
             )
         with _undisturbed(model, loss_fn, loader):
-            tasks[name] = _task(model, name, loader, loss_fn, device)
+            tasks[name] = _task(model, name, loader, loss_fn, device, weighted=weighted)
     whole = [name for name, task in tasks.items() if task.classify]
     real = [name for name in tasks if name not in whole]
     if whole and real:
@@ -92,11 +99,15 @@ def _undisturbed(model: nn.Module, loss_fn: Any, loader: Loader) -> Iterator[Non
 
 
 def _task(
-    model: nn.Module, name: str, loader: Loader, loss_fn: LossFunction | None, device: torch.device
+    model: nn.Module,
+    name: str,
+    loader: Loader,
+    loss_fn: LossFunction | None,
+    device: torch.device,
+    *,
+    weighted: bool,
 ) -> Task:
-    inputs, targets = _first_batch(name, loader)
-    inputs = to_device(inputs, device)
-    targets = targets.to(device)
+    inputs, targets, *weights = to_device(_first_batch(name, loader, weighted=weighted), device)
     _check_forward(model, inputs)
     try:
         output = model(inputs)
@@ -118,7 +129,7 @@ def _task(
             bad = int((~torch.isfinite(every)).sum())
             raise InvalidData(f"{name}: {bad} targets are NaN or infinite; drop or fill those examples")
         obstacle = "some targets are not finite"  # a loss that masks them
-    _check_loss(name, loss_fn or default_loss(classify), output, targets)
+    _check_loss(name, loss_fn or default_loss(classify), output, targets, weights, weighted=weighted)
     single = classify and targets.ndim == 1
     if not classify or obstacle is not None:
         return Task(classify, obstacle is None, 0, single)
@@ -145,11 +156,13 @@ def _declared(signature: inspect.Signature) -> str:
     return "forward(" + ", ".join(map(str, signature.parameters.values())) + ")"
 
 
-def _first_batch(name: str, loader: Loader) -> tuple[Any, Tensor]:
+def _first_batch(name: str, loader: Loader, *, weighted: bool) -> tuple[Any, ...]:
+    """Inputs and targets, and weights where there are some."""
     batch = next(iter(loader), None)
     if batch is None:
         raise InvalidData(f"{name} gave no batch: give at least one example")
-    if not isinstance(batch, (list, tuple)) or len(batch) != 2 or not isinstance(batch[1], Tensor):
+    lengths = (2, 3) if weighted else (2,)
+    if not isinstance(batch, (list, tuple)) or len(batch) not in lengths or not isinstance(batch[1], Tensor):
         raise InvalidArgument(
             f"{name}: a batch must be a pair (inputs, targets) of tensors, not {_words(batch)}; give collate=, or "
             "use gammatune.Tuner with a loop of your own"
@@ -158,13 +171,20 @@ def _first_batch(name: str, loader: Loader) -> tuple[Any, Tensor]:
         raise InvalidData(
             f"{name}: the targets of a batch have shape {tuple(batch[1].shape)}; give one row an example"
         )
-    return batch[0], batch[1]
+    if len(batch) == 3:
+        refuse_no_weights(batch[2], batch[1], name)
+    elif weighted and name == "train_set":
+        raise InvalidArgument(
+            "sample_weight=True, and train_set gives pairs; let it give (input, target, weight), or hand the weights "
+            "over as an array"
+        )
+    return tuple(batch)
 
 
 def _all_targets(loader: Loader, known: Tensor) -> Tensor:
     """All the targets there are, where they can be had without reading the data through."""
     data = getattr(loader, "dataset", None)
-    return data.tensors[1] if type(data) is TensorDataset and len(data.tensors) == 2 else known
+    return data.tensors[1] if type(data) is TensorDataset and len(data.tensors) in (2, 3) else known
 
 
 def _obstacle(output: Any, targets: Tensor, classify: bool) -> str | None:
@@ -207,11 +227,26 @@ def _check_classes(name: str, targets: Tensor, columns: int) -> None:
         )
 
 
-def _check_loss(name: str, loss_fn: LossFunction, output: Any, targets: Tensor) -> None:
+def _check_loss(
+    name: str,
+    loss_fn: LossFunction,
+    output: Any,
+    targets: Tensor,
+    weights: Sequence[Tensor],
+    *,
+    weighted: bool,
+) -> None:
     try:
-        loss = loss_fn(output, targets)
+        loss = loss_fn(output, targets, *weights)
     except torch.OutOfMemoryError:
         raise
+    except TypeError as error:
+        if not weighted:
+            raise
+        raise InvalidArgument(
+            "with sample_weight= loss_fn takes (output, target, weight=None) and gives the mean of weight times "
+            f"loss; this one does not take them ({_line(error)})"
+        ) from error
     except MISFIT as error:
         raise ModelMismatch(
             f"the loss cannot take the outputs {_words(output)} and targets {_words(targets)} of {name}: "

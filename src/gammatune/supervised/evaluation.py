@@ -45,11 +45,13 @@ class Evaluation:
             return heard.answers
         told = self.ranks.each("evaluates", lambda: heard.answers)
         kept = [each.probabilities for each in told if each.probabilities is not None]
+        weights = [each.weights for each in told if each.weights is not None]
         return Answers(
             np.concatenate([each.targets for each in told]),
             np.concatenate([each.said for each in told]),
             told[0].classes,
             np.concatenate(kept) if len(kept) == len(told) else None,
+            weights=np.concatenate(weights) if len(weights) == len(told) else None,
         )
 
     def measured(self, name: str, answers: Answers) -> float:
@@ -74,24 +76,32 @@ class Tally:
         self._heard = heard
         self._losses: list[Tensor] = []  # the mean of each batch
         self._sizes: list[int] = []
+        self._weights: list[Tensor] = []  # what each batch weighs, of those that have weights
         self._right: list[Tensor] = []
-        self._answers = 0  # one an example, or one a pixel
+        self._answers: list[int] = []  # one an example, or one a pixel
         self._errors = Errors()
 
-    def add(self, output: Tensor, targets: Tensor) -> None:
+    def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
+        """weights: of the examples, (n,); all batches have them, or none."""
         of = self._of
+        told = [] if weights is None else [weights]
         # clones: a captured graph writes its outputs again and again into the same place
-        self._losses.append(of.loss(output, targets).detach().reshape(()).clone())
+        self._losses.append(of.loss(output, targets, *told).detach().reshape(()).clone())
         self._sizes.append(len(targets))
+        if weights is not None:
+            self._weights.append(_precise(weights).sum())
         if not of.comparable:
             return
         if self._heard is not None:
-            self._heard.add(output, targets)
+            self._heard.add(output, targets, weights)
         if of.classify:
-            self._right.append((output.argmax(dim=1) == targets).sum())
-            self._answers += targets.numel()
+            right = output.argmax(dim=1) == targets
+            if weights is not None:
+                right = right.reshape(len(right), -1).sum(dim=1) * _precise(weights)
+            self._right.append(right.sum())
+            self._answers.append(targets.numel() // len(targets))
         else:
-            self._errors.add(*columns(output, targets))
+            self._errors.add(*columns(output, targets), weights)
 
     @property
     def metrics(self) -> Metrics:
@@ -102,10 +112,15 @@ class Tally:
             sums = Sums.of(of.ranks.each("evaluates", lambda: sums))
         if not sums.examples:
             raise InvalidData("there is nothing to select by: the validation set is empty")
-        metrics = {"loss": sums.loss / sums.examples}
+        if not sums.weight:
+            raise InvalidData(
+                "there is nothing to select by: the examples of the validation set weigh nothing"
+            )
+        metrics = {"loss": sums.loss / sums.weight}
         if not of.comparable:
             return metrics
-        metrics |= {"accuracy": sums.right / sums.answers} if of.classify else sums.errors.metrics
+        # sums of weights round
+        metrics |= {"accuracy": min(1.0, sums.right / sums.answers)} if of.classify else sums.errors.metrics
         if self._heard is not None:
             assert of.metric is not None
             metrics[of.metric] = of.measured(of.metric, of.of_all_ranks(self._heard))
@@ -113,9 +128,12 @@ class Tally:
 
     @property
     def sums(self) -> "Sums":
-        sums = Sums(examples=sum(self._sizes), answers=self._answers, errors=self._errors)
+        sums = Sums(examples=sum(self._sizes), errors=self._errors)
         for mean, size in zip(_read(self._losses), self._sizes, strict=True):
             sums.loss += mean * size
+        weights = _read(self._weights) if self._weights else self._sizes
+        sums.weight = sum(weights)
+        sums.answers = sum(weight * each for weight, each in zip(weights, self._answers, strict=False))
         sums.right = sum(_read(self._right))
         return sums
 
@@ -126,8 +144,9 @@ class Sums:
 
     loss: float = 0.0
     examples: int = 0
-    right: int = 0
-    answers: int = 0
+    weight: float = 0  # of the examples; so many where they have none
+    right: float = 0
+    answers: float = 0
     errors: "Errors" = field(default_factory=lambda: Errors())
 
     @classmethod
@@ -137,6 +156,7 @@ class Sums:
         for each in ranks:
             joined.loss += each.loss
             joined.examples += each.examples
+            joined.weight += each.weight
             joined.right += each.right
             joined.answers += each.answers
             joined.errors.join(each.errors)
@@ -154,10 +174,14 @@ class Heard:
         self._targets: list[Tensor] = []
         self._said: list[Tensor] = []
         self._scores: list[Tensor] = []  # (n, k) each
+        self._weights: list[Tensor] = []
         self._waited_for: set[torch.device] = set()
 
-    def add(self, output: Tensor, targets: Tensor) -> None:
+    def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
         output = output.detach()
+        if weights is not None:
+            each = 1 if self._numbers else targets.numel() // len(targets)  # of a class a pixel
+            self._weights.append(self._brought(weights.repeat_interleave(each)))
         if self._numbers:
             self._said.append(self._brought(output))
             self._targets.append(self._brought(targets))
@@ -191,6 +215,7 @@ class Heard:
             said=torch.cat(said).numpy(),
             classes=self._classes,
             probabilities=torch.cat(scores).numpy() if scores else None,
+            weights=torch.cat(self._weights).double().numpy() if self._weights else None,
         )
 
 
@@ -202,12 +227,12 @@ class Errors:
     """
 
     def __init__(self) -> None:
-        self.n = 0
+        self.n: float | Tensor = 0  # of examples, or what they weigh
         self.origin: Tensor | None = None  # (m,), as are the three sums
         self.residual = self.sum = self.square = torch.zeros(())
 
-    def add(self, output: Tensor, target: Tensor) -> None:
-        """output, target: (n, m), in double precision."""
+    def add(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> None:
+        """output, target: (n, m), in double precision. weights: (n,)."""
         if self.origin is None:
             self.origin = target[0]
             self.residual = self.sum = self.square = torch.zeros_like(target[0])
@@ -216,11 +241,17 @@ class Errors:
                 f"a batch has targets of {target.shape[1]} numbers and an earlier one of {len(self.origin)}; give "
                 "all examples targets of one shape"
             )
-        centred = target - self.origin
-        self.n += len(target)
-        self.residual = self.residual + (output - target).square().sum(dim=0)
+        centred, residual = target - self.origin, (output - target).square()
+        square = centred.square()
+        if weights is None:
+            self.n = self.n + len(target)
+        else:
+            w = _precise(weights)[:, None]
+            self.n = self.n + w.sum()
+            centred, residual, square = w * centred, w * residual, w * square
+        self.residual = self.residual + residual.sum(dim=0)
         self.sum = self.sum + centred.sum(dim=0)
-        self.square = self.square + centred.square().sum(dim=0)
+        self.square = self.square + square.sum(dim=0)
 
     def join(self, other: "Errors") -> None:
         """Those of other examples too, whose targets were counted from another row."""
@@ -230,18 +261,18 @@ class Errors:
             part.cpu() for part in (other.residual, other.sum, other.square, other.origin)
         )
         self.origin = origin if self.origin is None else self.origin
-        apart = origin - self.origin
-        self.n += other.n
+        apart, n = origin - self.origin, float(other.n)
+        self.n = float(self.n) + n
         self.residual = self.residual + residual
-        self.square = self.square + square + 2 * apart * total + other.n * apart.square()
-        self.sum = self.sum + total + other.n * apart
+        self.square = self.square + square + 2 * apart * total + n * apart.square()
+        self.sum = self.sum + total + n * apart
 
     @property
     def metrics(self) -> dict[str, float]:
         total = self.square - self.sum**2 / self.n
         constant = (self.residual == 0).to(total.dtype)
         r2 = torch.where(total > 0, 1 - self.residual / total, constant)
-        return {"mse": float(self.residual.mean()) / self.n, "r2": float(r2.mean())}
+        return {"mse": float(self.residual.mean()) / float(self.n), "r2": float(r2.mean())}
 
 
 def probabilities(output: Tensor) -> Tensor:
@@ -264,5 +295,8 @@ def _read(numbers: Sequence[Tensor]) -> list[Any]:
 def columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both as (n, m) in double precision, which MPS has not: m numbers an example, whatever shape they come in."""
     rows = len(target)
-    precise = torch.float32 if output.device.type == "mps" else torch.float64
-    return output.reshape(rows, -1).to(precise), target.reshape(rows, -1).to(precise)
+    return _precise(output.reshape(rows, -1)), _precise(target.reshape(rows, -1))
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)

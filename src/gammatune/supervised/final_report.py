@@ -62,6 +62,8 @@ class FinalReport:
         instead = added.pop("answers", None)
         answers = answers if instead is None else instead
         measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
+        if answers.counted is not None:
+            lacking.insert(0, _weighed(answers))
         if len(answers) < FEW:
             one = len(answers) == 1
             lacking.insert(
@@ -107,8 +109,15 @@ def _figures_told(known: Event, kind: type[Any]) -> Any:
 
 def _figures(answers: Answers, task: Task) -> Classification | Regression:
     if task.classify:
-        return classification(answers.targets, answers.said, task.classes)
-    return regression(answers.targets, answers.said)
+        return classification(answers.targets, answers.said, task.classes, answers.weights)
+    return regression(answers.targets, answers.said, answers.weights)
+
+
+def _weighed(answers: Answers) -> str:
+    return (
+        f"Each example that is reported on counts for its weight: these {len(answers):,} tell about as much as "
+        f"{answers.effective:,.0f} that weigh the same."
+    )
 
 
 def _measures(
@@ -128,7 +137,7 @@ def _measures(
 
 def save_predictions(answers: Answers, path: Path) -> None:
     """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64. Of an ensemble
-    spread too, (n,) or (n, t), as `Answers` has it."""
+    spread too, (n,) or (n, t), and of weighted examples weights, (n,), as `Answers` has them."""
     if answers.classes and answers.probabilities is None:  # too many to be kept
         return
     said = (
@@ -138,6 +147,8 @@ def save_predictions(answers: Answers, path: Path) -> None:
     )
     if answers.spread is not None:
         said["spread"] = answers.spread
+    if answers.weights is not None:
+        said["weights"] = answers.weights
     whole_file_of_run(path, lambda file: np.savez(file, **said), "the predictions")
 
 

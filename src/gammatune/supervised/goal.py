@@ -103,11 +103,14 @@ def _metric(name: MetricName, task: Task, val_set: Any, scale: Scale | None) -> 
             "without; leave metric= out"
         )
     found = recipe(name, "classification" if task.classify else "regression")
-    if type(val_set) is TensorDataset and len(val_set.tensors) == 2:  # elsewhere the first evaluation says so
-        targets = val_set.tensors[1].detach().cpu().numpy()
+    if type(val_set) is TensorDataset and len(val_set.tensors) in (
+        2,
+        3,
+    ):  # elsewhere the first evaluation says so
+        targets, *held = (part.detach().cpu().numpy() for part in val_set.tensors[1:])
         targets = targets.ravel() if task.classify else targets.reshape(len(targets), -1)
         room = np.broadcast_to(np.float32(0), (len(targets), task.classes)) if task.classify else None
-        known = Answers(targets, targets, task.classes, room)
+        known = Answers(targets, targets, task.classes, room, weights=held[0] if held else None)
         reason = undefined(name, known if scale is None else known.scaled(*scale))
         if reason is not None:
             raise InvalidData(
@@ -142,7 +145,7 @@ def _class_weights(
     if isinstance(given, str):
         if given != "balanced":
             raise InvalidArgument(f"class_weights={given!r}: write 'balanced', or give {k} positive numbers")
-        counts = class_counts(train_set, k)
+        counts = class_counts(train_set, k, weighed=True)
         if counts is None:
             raise InvalidArgument(
                 "class_weights='balanced' must know how many examples each class has, and the targets of this "

@@ -27,6 +27,7 @@ from gammatune.engine.batches import Loader
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.seeds import stream
+from gammatune.supervised.sample_weights import Weighted, attached
 
 Examples: TypeAlias = Dataset[Any] | Loader | tuple[Any, Any]  # a set, a loader, or a pair of arrays
 Collate: TypeAlias = Callable[[list[Any]], Any] | None
@@ -35,19 +36,24 @@ VALIDATION = 0.2  # of the training set, where no validation set is given; the t
 FORWARD = 256  # examples of a set that are passed forward at once, at least (guess)
 
 
-def as_set(given: Any, name: str, dtype: torch.dtype) -> Any:
+def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> Any:
     """A Dataset or a loader. A pair of arrays becomes a TensorDataset.
 
     dtype: what floats become, the model's own. Whole-number targets become int64, and (n, 1) of them (n,).
+    weights: see `sample_weights.by_set`.
     """
+    if weights is True and isinstance(given, tuple) and len(given) == 3:
+        raise InvalidArgument(
+            f"{name} is three arrays; give a pair of them, and the weights as sample_weight={{{name!r}: weights}}"
+        )
     if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], tuple):
         x, y = _tensor(given[0], f"the inputs of {name}"), _tensor(given[1], f"the targets of {name}")
         if len(x) != len(y):
             raise InvalidData(f"{name}: {len(x)} inputs and {len(y)} targets; give one target for each input")
         given = TensorDataset(x, y)
-    if type(given) is TensorDataset and len(given.tensors) == 2:
-        x, y = given.tensors
-        given = TensorDataset(x.to(dtype) if x.is_floating_point() else x, _targets(y, dtype))
+    if type(given) is TensorDataset and len(given.tensors) in ((2, 3) if weights is True else (2,)):
+        x, y, *others = given.tensors
+        given = TensorDataset(x.to(dtype) if x.is_floating_point() else x, _targets(y, dtype), *others)
     if count(given) == 0:
         raise InvalidData(f"{name} is empty: give at least one example")
     if name != "train_set" and not isinstance(given, Dataset) and hasattr(given, "__next__"):
@@ -58,6 +64,8 @@ def as_set(given: Any, name: str, dtype: torch.dtype) -> Any:
         raise InvalidArgument(
             f"{name}={type(given).__name__}: give a torch Dataset, a DataLoader, or a pair of arrays (x, y)"
         )
+    if weights is not None and weights is not True:
+        given = attached(given, weights, name, dtype)
     return given
 
 
@@ -174,15 +182,23 @@ def count(data: Any) -> int | None:
     return len(data)
 
 
-def class_counts(data: Any, classes: int) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    """How many targets each class has, (classes,), where that can be had without reading the examples; else None."""
+def class_counts(data: Any, classes: int, *, weighed: bool = False) -> np.ndarray[Any, Any] | None:
+    """How many targets each class has, (classes,), where that can be had without reading the examples; else None.
+    weighed: what they weigh together, where they have weights."""
     data = data if isinstance(data, Dataset) else getattr(data, "dataset", None)
     places: Any = None
-    while isinstance(data, Subset):
-        indices = torch.as_tensor(data.indices)
-        places = indices if places is None else indices[places]
+    weights: Any = None
+    while isinstance(data, (Subset, Weighted)):
+        if isinstance(data, Weighted):
+            weights = data.weights if places is None else data.weights[places]
+        else:
+            indices = torch.as_tensor(data.indices)
+            places = indices if places is None else indices[places]
         data = data.dataset
-    targets = data.tensors[1] if type(data) is TensorDataset and len(data.tensors) == 2 else None
+    targets = None
+    if type(data) is TensorDataset and len(data.tensors) in (2, 3):
+        targets, *held = data.tensors[1:]
+        weights = held[0] if held and places is None else held[0][places] if held else weights
     if targets is None:  # as the sets of torchvision have them
         targets = getattr(data, "targets", None)
         if not isinstance(targets, (Tensor, list, np.ndarray)) or len(targets) != count(data):
@@ -193,6 +209,8 @@ def class_counts(data: Any, classes: int) -> np.ndarray[Any, np.dtype[np.int64]]
         return None
     if codes.is_floating_point() or not len(codes) or int(codes.min()) < 0 or int(codes.max()) >= classes:
         return None
+    if weighed and weights is not None:
+        return torch.bincount(codes, weights.double(), minlength=classes).numpy()
     return torch.bincount(codes, minlength=classes).numpy()
 
 
@@ -203,6 +221,7 @@ def digest(sets: Sequence[Any]) -> str | None:
     seen = False
     for held in sets:
         tensors = held.tensors if isinstance(held, TensorDataset) else ()
+        tensors = (held.weights,) if isinstance(held, Weighted) else tensors
         for tensor in tensors:
             seen = True
             found = zlib.crc32(str((tensor.dtype, tuple(tensor.shape))).encode(), found)

@@ -23,13 +23,15 @@ from gammatune.supervised.loaders import (
     leaves_one,
     training_loader,
 )
+from gammatune.supervised.sample_weights import by_set
 from gammatune.tuning.arguments import total_of
 
 
 @dataclass(frozen=True, slots=True)
 class Sets:
     """train, val: sets, or loaders. select: batches of those to select by; reported: of those to report on, the same
-    where no others were given. size: examples of a batch. dtype: what floats are, the model's own."""
+    where no others were given. size: examples of a batch. dtype: what floats are, the model's own. weighted: some
+    examples come with weights, as a third part."""
 
     train: Any
     val: Any
@@ -37,21 +39,27 @@ class Sets:
     reported: Loader
     size: int
     dtype: torch.dtype
+    weighted: bool
 
     @classmethod
     def of(cls, given: Arguments, said: list[str]) -> "Sets":
         parameters = given.model.parameters()
         dtype = next((p.dtype for p in parameters if p.is_floating_point()), torch.get_default_dtype())
-        train, val = as_set(given.train_set, "train_set", dtype), given.val_set
+        there = {"train_set": given.train_set, "val_set": given.val_set, "test_set": given.test_set}
+        names = [name for name, held in there.items() if held is not None]
+        weights = by_set(given.training.sample_weight, names, said)
+        train, val, test = (
+            None if held is None else as_set(held, name, dtype, weights.get(name))
+            for name, held in there.items()
+        )
         if val is None:
             train, val = hold_out(train, given.seed, said)
-        val = as_set(val, "val_set", dtype)
-        test = None if given.test_set is None else as_set(given.test_set, "test_set", dtype)
+            val = as_set(val, "val_set", dtype, bool(weights) or None)
         told = [] if _is_size_searched(given) else said
         size = batch_size_for(train, given.training.batch_size, told, given.ranks.world)
         select = forward_loader(val, size, given.training.collate, given.ranks)
         reported = select if test is None else forward_loader(test, size, given.training.collate, given.ranks)
-        return cls(train, val, select, reported, size, dtype)
+        return cls(train, val, select, reported, size, dtype, bool(weights))
 
     def parts(self, given: Arguments) -> Mapping[str, Loader]:
         """Each once, by the name of its argument."""

@@ -52,7 +52,7 @@ class Setup:
         device = device_of(given.training.device)
         sets = Sets.of(given, said)
         _move(given.model, given.loss_fn, device)
-        task = rehearse(given.model, sets.parts(given), given.loss_fn, device)
+        task = rehearse(given.model, sets.parts(given), given.loss_fn, device, weighted=sets.weighted)
         goal = Goal.of(given, sets, task, device, said)
         if given.training.pretrained is None and has_frozen(given.model):
             given = given.with_training(pretrained=True)
@@ -89,6 +89,7 @@ class Setup:
             ranks=given.ranks,
             rate_is_own=given.training.lr is not None or not isinstance(given.optimizer, str),
             single=task.single,
+            weighted=self.sets.weighted,
         )
 
     def facts(

@@ -54,7 +54,8 @@ def at_rates(optimizer: Optimizer, rates: Sequence[float]) -> list[list[dict[str
 class Stack:
     """K members, begun from a network and an optimizer as they stand, which are not moved before `put`.
 
-    loss: (output, target) -> mean loss, a scalar. members: the options of each, group by group (`at_rates`).
+    loss: (output, target) -> mean loss, a scalar; or with weights too. members: the options of each, group by group
+    (`at_rates`).
 
     Raises InvalidArgument where the members cannot be trained in one pass: another optimizer than SGD, Adam or AdamW
     of torch.optim, options that have no rule here, parameters of no module or of several kinds; and at the first step
@@ -96,10 +97,11 @@ class Stack:
 
     # -- training and looking
 
-    def step(self, inputs: Any, targets: Any, multiplier: float = 1.0) -> None:
-        """One step of all members on one batch, every rate times `multiplier`; modes are the model's."""
+    def step(self, inputs: Any, targets: Any, multiplier: float = 1.0, *weights: Tensor) -> None:
+        """One step of all members on one batch, every rate times `multiplier`; modes are the model's. weights: of the
+        examples, where they have some."""
         with _told(self._model):
-            losses = self._mapped(self._one_loss, inputs, targets)
+            losses = self._mapped(self._one_loss, inputs, targets, *weights)
             gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()), allow_unused=True)
         unused = [name for name, g in zip(self._leaves, gradients, strict=True) if g is None]
         if unused:
@@ -152,14 +154,14 @@ class Stack:
         said: Tensor = functional_call(self._model, ({**weights, **self._still}, buffers), (inputs,))
         return said
 
-    def _one_loss(self, weights: Any, buffers: Any, inputs: Any, targets: Any) -> Tensor:
+    def _one_loss(self, weights: Any, buffers: Any, inputs: Any, *told: Any) -> Tensor:
         # while the members' tensors are still in the network
         looking = self._model.register_forward_hook(lambda model, *_: _refuse_what_stays(model, buffers))
         try:
             output = self._one_output(weights, buffers, inputs)
         finally:
             looking.remove()
-        return self._loss(output, targets)
+        return self._loss(output, *told)
 
     def _mapped(self, function: Callable[..., Tensor], *batch: Any) -> Tensor:
         """The function of every member's weights and buffers, and of the batch that they share."""

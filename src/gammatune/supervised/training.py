@@ -36,7 +36,8 @@ TIMED = 5  # passes over one batch, the fastest of which tells how long an answe
 
 
 class Supervised(TorchLoop):
-    """A `Trainable`: batches of (inputs, targets), a model, a loss, an optimizer or, by name, several to choose from.
+    """A `Trainable`: batches of (inputs, targets) or (inputs, targets, weights), a model, a loss, an optimizer or, by
+    name, several to choose from.
 
     train: a loader, or a function of the batch size that makes one. select: a loader to score on.
     select_loss: what is scored, where that is another loss than the one trained with. metric: a measure of
@@ -45,7 +46,7 @@ class Supervised(TorchLoop):
     `metric` is told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    single: there is one class an example.
+    single: there is one class an example. weighted: batches may hold weights, and the loss takes them.
     rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, tape_bytes, ranks: see `TorchLoop`; of several ranks each scores its own
     examples, and what is told is of all of them.
@@ -72,6 +73,7 @@ class Supervised(TorchLoop):
         ranks: Ranks = SINGLE,
         rate_is_own: bool = True,
         single: bool = False,
+        weighted: bool = False,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
         super().__init__(
@@ -91,6 +93,7 @@ class Supervised(TorchLoop):
         self.rate_is_own = rate_is_own
         self.averages_probabilities = classify
         self._single = single
+        self._lengths = (2, 3) if weighted else (2,)
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
@@ -99,9 +102,9 @@ class Supervised(TorchLoop):
             self._optimizer.train()  # type: ignore[attr-defined]
         with self.attempting(meter):
             for batch in self.batches(self._train, epoch, meter):
-                inputs, targets = self._pair(batch)
+                inputs, *told = self._told(batch)
                 self._optimizer.zero_grad()
-                self._loss(self._model(inputs), targets).backward()
+                self._loss(self._model(inputs), *told).backward()
                 self._optimizer.step()
             self._optimizer.zero_grad()
 
@@ -116,8 +119,8 @@ class Supervised(TorchLoop):
         self._share_buffers()
         tally = self._evaluation.tally()
         for batch in loader:
-            inputs, targets = self._pair(batch)
-            tally.add(self._forward(inputs), targets)
+            inputs, *told = self._told(batch)
+            tally.add(self._forward(inputs), *told)
         return tally.metrics
 
     def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
@@ -138,8 +141,8 @@ class Supervised(TorchLoop):
 
         def listen() -> Metrics:
             for batch in drawn(self._select, meter):
-                inputs, targets = self._pair(batch)
-                tell(self._forward(inputs), targets)
+                inputs, *told = self._told(batch)
+                tell(self._forward(inputs), *told)
             return {}
 
         try:
@@ -155,8 +158,8 @@ class Supervised(TorchLoop):
         """See `Joinable`."""
         tally = self._evaluation.tally()
         with torch.no_grad():
-            for output, target in self.kept.together(nets, classify=self._evaluation.classify):
-                tally.add(output.to(self._device), to_device(target, self._device))
+            for output, *told in self.kept.together(nets, classify=self._evaluation.classify):
+                tally.add(output.to(self._device), *to_device(told, self._device))
         return tally.metrics
 
     def price(self, ensemble: Ensemble, loader: Loader) -> Price:
@@ -164,11 +167,11 @@ class Supervised(TorchLoop):
         before = StreamStates(streams_of(loader), cuda=True)
         try:
             with evaluating(self._model, optimizers=self._optimizers):
-                inputs, _ = batch = self._pair(next(iter(loader)))
+                inputs, targets, *_ = self._told(next(iter(loader)))
                 one, all_ = (self._seconds(net, inputs) for net in (self._forward, ensemble))
         finally:
             before.restore()
-        count = len(batch[1])
+        count = len(targets)
         return Price((_bytes(self._forward), _bytes(ensemble)), (one / count, all_ / count))
 
     def _seconds(self, net: nn.Module, inputs: Any) -> float:
@@ -200,8 +203,8 @@ class Supervised(TorchLoop):
         stack = Stack(self._model, self._optimizer, self._loss, members)
         passed = []  # examples and batches after each step
         for batch in self.batches(self._train, epoch, lead):
-            inputs, targets = self._pair(batch)
-            stack.step(inputs, targets, self._hyperparameters.bent)
+            inputs, targets, *weights = self._told(batch)
+            stack.step(inputs, targets, self._hyperparameters.bent, *weights)
             passed.append((lead.trained, lead.batches))
             lead.diverged = stack.is_due and all(stack.diverged())
         for meter, step in zip(meters, stack.diverged(), strict=True):
@@ -219,10 +222,10 @@ class Supervised(TorchLoop):
 
         def first() -> Metrics:
             for batch in drawn(self._select, alive[0]):
-                inputs, targets = self._pair(batch)
+                inputs, *told = self._told(batch)
                 for meter, output in zip(meters, stack.outputs(inputs), strict=True):
                     if id(meter) in tallies:
-                        tallies[id(meter)].add(output, targets)
+                        tallies[id(meter)].add(output, *told)
             return tallies[id(alive[0])].metrics
 
         if alive:
@@ -254,23 +257,24 @@ class Supervised(TorchLoop):
         spreads: list[Tensor] = []  # of an ensemble, which nobody has in several processes
         with evaluating(self._model, optimizers=self._optimizers):
             for batch in loader:
-                inputs, targets = self._pair(batch)
+                inputs, *told = self._told(batch)
                 if ensemble is None:
                     output = self._forward(inputs)
                 else:
                     output, spread = ensemble.with_spread(inputs)
-                    spreads.append(spread.flatten().cpu() if classify else columns(spread, targets)[0].cpu())
-                heard.add(output, targets)
+                    spreads.append(spread.flatten().cpu() if classify else columns(spread, told[0])[0].cpu())
+                heard.add(output, *told)
         answers = self._evaluation.of_all_ranks(heard)
         return answers if ensemble is None else replace(answers, spread=torch.cat(spreads).numpy())
 
-    def _pair(self, batch: Any) -> tuple[Any, Any]:
-        if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+    def _told(self, batch: Any) -> list[Any]:
+        """Inputs and targets, and weights where there are some."""
+        if not isinstance(batch, (list, tuple)) or len(batch) not in self._lengths:
             raise InvalidArgument(
                 f"a batch must be a pair (inputs, targets), not {type(batch).__name__}; give collate=, or use "
                 "gammatune.Tuner with a loop of your own"
             )
-        return to_device(batch[0], self._device), to_device(batch[1], self._device)
+        return [to_device(part, self._device) for part in batch]
 
 
 def _bytes(net: nn.Module) -> int:

@@ -51,14 +51,18 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "") -> Read:
         raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
     is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
     read = Read(_parquet(path), "") if is_parquet else _text(path, said, learned)
-    frame = read.frame
+    called_by_text(read.frame, path)
+    return replace(read, source=Source(str(path), read.dialect, tuple(read.frame.columns), len(read.frame)))
+
+
+def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
+    """Call its columns by text, without blanks around it. Raises InvalidData: names twice, no rows."""
     frame.columns = [str(name).strip() for name in frame.columns]
-    _refuse_twice(path, frame.columns)
+    _refuse_twice(what, frame.columns)
     if frame.empty:
         raise InvalidData(
-            f"{path} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
+            f"{what} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
         )
-    return replace(read, source=Source(str(path), read.dialect, tuple(frame.columns), len(frame)))
 
 
 def as_written(
@@ -90,7 +94,7 @@ def _rows(source: Source) -> Iterator[list[str]]:
     return ([*line, *[""] * width][:width] for line in lines)
 
 
-def _refuse_twice(path: Path, names: Iterable[str]) -> None:
+def _refuse_twice(path: str | Path, names: Iterable[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InvalidData(
@@ -116,6 +120,11 @@ def _parquet(path: Path) -> "pd.DataFrame":
         raise InvalidData(
             f"{path} is no Parquet file that can be read ({first_line(error)}); write it anew"
         ) from error
+    return as_columns(frame)
+
+
+def as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """With an index that has a name among the columns, and decimals as floats."""
     named = [name for name in frame.index.names if name is not None]
     if named and not set(named) & set(frame.columns):  # else the columns are what is meant
         frame = frame.reset_index()

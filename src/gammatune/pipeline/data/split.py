@@ -32,19 +32,23 @@ Indices: TypeAlias = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """Examples x float32 (n, C, H, W) or (n, F), and y int64 (n,) or float32 (n, t)."""
+    """Examples x float32 (n, C, H, W) or (n, F), and y int64 (n,) or float32 (n, t). w: what each counts for, float64
+    (n,), above 0, in the unit of the file; None: all the same."""
 
     x: torch.Tensor
     y: torch.Tensor
+    w: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """The three parts, standardised with the statistics of `train` alone.
 
-    said: sentences on what was done, for the user to read. origins: where the examples of `report` come from: the
-    numbers of their rows in their file, from 1, or the names of their files; None where that is not known. source: of
-    a table the file that has these rows, where there is one.
+    said: sentences on what was done, for the user to read. groups: of the examples that train and, after them, of
+    those that select; whoever parts these otherwise keeps them together. in_order: the parts follow each other in
+    time, and are not to be mixed. origins: where the examples of `report` come from: the numbers of their rows in
+    their file, from 1, or the names of their files; None where that is not known. source: of a table the file that has
+    these rows, where there is one.
     """
 
     name: str
@@ -53,12 +57,20 @@ class Split:
     report: Part
     preprocessing: Preprocessing | TablePreprocessing
     said: tuple[str, ...]
+    groups: NDArray[Any] | None = None
+    in_order: bool = False
     origins: NDArray[Any] | None = None
     source: Source | None = None
 
     @property
     def task(self) -> Task:
         return self.preprocessing.task
+
+    @property
+    def weights(self) -> dict[str, NDArray[np.float64]] | None:
+        """What the examples count for, as `fit` takes it."""
+        sets = {"train_set": self.train, "val_set": self.select, "test_set": self.report}
+        return {name: part.w.numpy() for name, part in sets.items() if part.w is not None} or None
 
     @property
     def shape(self) -> Shape:
@@ -246,8 +258,9 @@ def _why_not_stratified(labels: NDArray[Any], count: int) -> str | None:
     return None
 
 
-def with_targets(preprocessing: Any, x: torch.Tensor, y: NDArray[Any]) -> Part:
-    """y: codes of classes, or numbers, which `preprocessing` scales."""
+def with_targets(preprocessing: Any, x: torch.Tensor, y: NDArray[Any], w: NDArray[Any] | None = None) -> Part:
+    """y: codes of classes, or numbers, which `preprocessing` scales. w: what each example counts for, (n,)."""
+    weights = None if w is None else torch.from_numpy(w.astype(np.float64))
     if preprocessing.task == "classification":
-        return Part(x, torch.from_numpy(y.astype(np.int64)))
-    return Part(x, preprocessing.targets(y))
+        return Part(x, torch.from_numpy(y.astype(np.int64)), weights)
+    return Part(x, preprocessing.targets(y), weights)

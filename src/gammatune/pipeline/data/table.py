@@ -16,6 +16,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.reading import read_table
+from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.spelling import plain
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
@@ -36,9 +37,10 @@ class Table:
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
     classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
-    groups (n,), times (n,): by which the parts are to be made. said: what was found out, in sentences. read: the rows
-    of the file. left_out: why rows of it are not among these, in sentences, which are in `said` too.
-    source: the file, where they are of one.
+    groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
+    all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
+    sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
+    `said` too. source: the file, where they are of one.
     header, decimal, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -53,6 +55,8 @@ class Table:
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
     ordered_by: str | None = None
+    weights: NDArray[np.float64] | None = None
+    weighed_by: str | None = None
     said: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     decimal: Mark = ""
@@ -79,6 +83,7 @@ def make_table(
     kinds: Mapping[str, Kind] | None = None,
     group: str | None = None,
     time: str | None = None,
+    sample_weight: str | None = None,
     positive: str | None = None,
     exact_labels: bool = False,
 ) -> Table:
@@ -86,30 +91,37 @@ def make_table(
 
     target: the column to predict. task: None tells it from the target. kinds: what columns are, where that is not to
     be told from their values. group: the column whose equal values stay in one part. time: the column whose later
-    values select and report. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels: labels
+    values select and report. sample_weight: the column that says what each row counts for; rows without, or of 0, are
+    left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels: labels
     that differ in blanks, Unicode's forms or case are classes of their own (see `gammatune.pipeline.data.spelling`).
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     said: list[str] = []
-    _refuse_unclear(frame, target, group, time)
+    _refuse_unclear(frame, target, group, time, sample_weight)
     assert target is not None
     read = len(frame)
     left_out: list[str] = []
     frame = frame.reset_index(drop=True)
     frame = _with_target(frame, target, left_out)
+    weights = None
+    if sample_weight is not None:
+        frame, weights = weighing(frame, sample_weight, left_out)
     said += left_out
     kinds = dict(kinds or {})
     task = task_of(target, task, kinds.pop(target, None))
     found, y, classes, told = read_target(target, frame[target], task, positive, exact=exact_labels)
     said += told
     order = None if time is None else _order(frame[time], time)
-    leave = [target, *([group] if group is not None else [])]
+    leave = [name for name in (target, group, sample_weight) if name is not None]
     columns = look_at(frame, kinds, said, leave=leave)
     said += _in_words(columns)
     dropped = tuple(
         c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)
     )
     said += _parts_in_words(frame, group, time)
+    if weights is not None and sample_weight is not None:
+        said.append(in_words(weights, sample_weight))
+        weights = None if (weights == weights[0]).all() else weights
     return Table(
         name,
         found,
@@ -122,6 +134,8 @@ def make_table(
         None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()]),
         order,
         time,
+        weights,
+        sample_weight,
         tuple(said),
         tuple(frame.columns),
         exact_labels=exact_labels,
@@ -130,9 +144,11 @@ def make_table(
     )
 
 
-def _refuse_unclear(frame: "pd.DataFrame", target: str | None, group: str | None, time: str | None) -> None:
+def _refuse_unclear(
+    frame: "pd.DataFrame", target: str | None, group: str | None, time: str | None, sample_weight: str | None
+) -> None:
     _require(frame, target, "--target", guess=True)
-    for option, column in (("--group", group), ("--time-column", time)):
+    for option, column in (("--group", group), ("--time-column", time), ("--sample-weight", sample_weight)):
         if column is not None:
             _require(frame, column, option)
             if column == target:
@@ -174,9 +190,12 @@ def split_table(
     rows = {"train": train, "select": select}
     frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
     ys = {part: table.y[taken] for part, taken in rows.items()}
-    frames["report"], ys["report"] = (
-        (table.frame.iloc[report], table.y[report]) if test is None else (test.frame, test.y)
-    )
+    ws = {part: None if table.weights is None else table.weights[taken] for part, taken in rows.items()}
+    if test is None:
+        frames["report"], ys["report"] = table.frame.iloc[report], table.y[report]
+        ws["report"] = None if table.weights is None else table.weights[report]
+    else:
+        frames["report"], ys["report"], ws["report"] = test.frame, test.y, test.weights
     said.append(sizes(*(len(frame) for frame in frames.values())))
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
@@ -184,7 +203,7 @@ def split_table(
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
     parts = {
-        part: with_targets(preprocessing, preprocessing.encode(frame, strange), ys[part])
+        part: with_targets(preprocessing, preprocessing.encode(frame, strange), ys[part], ws[part])
         for part, frame in frames.items()
     }
     return Split(
@@ -192,6 +211,8 @@ def split_table(
         **parts,
         preprocessing=preprocessing,
         said=tuple(dict.fromkeys([*said, *strange])),
+        groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
+        in_order=table.times is not None,
         origins=frames["report"].index.to_numpy() + 1,
         source=(test or table).source,
     )
@@ -209,6 +230,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         header=table.header,
         decimal=table.decimal,
         exact_labels=table.exact_labels,
+        sample_weight=table.weighed_by,
     )
     frame, y = table.frame.iloc[train], table.y[train]
     preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)
@@ -231,8 +253,8 @@ def load_test(path: str | Path, table: Table) -> Table:
 def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     """Rows to report on, with the codes of `table`'s classes. They may be few, and all of one class.
 
-    Raises InvalidArgument: no column of targets. InvalidData: no target of the kind, or a label that the training
-    rows never show.
+    Raises InvalidArgument: no column of targets, or of weights where the table has one. InvalidData: no target of the
+    kind, or a label that the training rows never show.
     """
     said: list[str] = []
     there = frame.columns
@@ -243,7 +265,13 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         raise InvalidArgument(
             f"--test {name}: there is no column {table.target}, the target; it has {listed(there)}"
         )
-    frame = _with_target(frame, table.target, said)
+    if table.weighed_by is not None and table.weighed_by not in frame.columns:
+        raise InvalidArgument(
+            f"--test {name}: there is no column {table.weighed_by}, the weight; it has {listed(there)}"
+        )
+    frame, weights = _with_target(frame, table.target, said), None
+    if table.weighed_by is not None:
+        frame, weights = weighing(frame, table.weighed_by, said)
     values = frame[table.target]
     y: NDArray[Any]
     if table.task == "regression":
@@ -261,6 +289,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         y=y,
         groups=None,
         times=None,
+        weights=weights,
         said=tuple(f"{name}: {line}" for line in said),
         read=read,
         left_out=tuple(f"{name}: {line}" for line in said),

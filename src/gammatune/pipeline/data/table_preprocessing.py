@@ -101,7 +101,8 @@ class TablePreprocessing:
     module. identifiers: columns that are no inputs and are handed through to the predictions.
     classes, target_mean, target_std: as in `Preprocessing`.
     header: every column of the table trained on, in its order. decimal: how that writes decimals. Both are empty in
-    runs of earlier versions. exact_labels: classes are met only as they are spelled.
+    runs of earlier versions. exact_labels: classes are met only as they are spelled. sample_weight: the column that
+    says what a row counts for, no input.
     """
 
     task: Task
@@ -115,6 +116,7 @@ class TablePreprocessing:
     header: tuple[str, ...] = ()
     decimal: Mark = ""
     exact_labels: bool = False
+    sample_weight: str | None = None
 
     @property
     def outputs(self) -> int:
@@ -259,6 +261,7 @@ class TablePreprocessing:
             and all(isinstance(name, str) for name in self.header)
             and self.decimal in ("", ",", ".")
             and isinstance(self.exact_labels, bool)
+            and isinstance(self.sample_weight, str | None)
         ):
             raise InvalidData("its fields do not fit each other")
         if min([*self.target_std, 1]) <= 0:

@@ -1,7 +1,6 @@
-"""The linear model of a table: logistic or ridge regression by scikit-learn, on rows as a network gets them.
+"""The linear model of a table: logistic or ridge regression by scikit-learn, a column for each level of a category.
 
-Rows x (n, F), the last columns codes of categories, of which each level becomes a column. The strength of the
-penalty is that at which the examples to select by are met best.
+The strength of the penalty is that at which rows that were kept aside are met best.
 """
 
 import warnings
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.pipeline.models.trees import of_every_class, some_rows
+from gammatune.pipeline.models.rows import Curves, Known, Rows, of_every_class, some_rows
 
 STRENGTHS = (1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3)  # of the penalty, the strongest first
 ROWS = 100_000  # that it is fitted to at most (guess: half a minute for 50 columns)
@@ -37,32 +36,28 @@ class Linear:
         return of_every_class(self.model.predict_proba(x), self.model.classes_, self.classes)
 
 
-def fit_linear(
-    train: tuple[NDArray[Any], NDArray[Any]],
-    select: tuple[NDArray[Any], NDArray[Any]],
-    *,
-    classes: int,
-    codes: Sequence[int] = (),
-    class_weights: str | dict[int, float] | None = None,
-    seed: int = 0,
-    strengths: int = len(STRENGTHS),
-) -> Linear:
-    """As `trees.grow`; one model for all targets. strengths: how many of the penalties are tried."""
-    from sklearn.exceptions import ConvergenceWarning
+def losses_by_strength(train: Rows, held: Rows, known: Known, strengths: int = len(STRENGTHS)) -> Curves:
+    """The loss on `held` at so many of STRENGTHS, of all targets together."""
+    columns, inputs, rows = _prepared(train, known)
+    kept = columns.transform(np.asarray(held.x, dtype=np.float64))
+    models = [_fitted(strength, inputs, rows, known) for strength in STRENGTHS[:strengths]]
+    return (np.array([_loss(model, kept, held, known.classes) for model in models]),)
+
+
+def fit_linear(train: Rows, setting: tuple[float], known: Known) -> Linear:
+    """One model for all targets. setting: the strength of its penalty."""
     from sklearn.pipeline import make_pipeline
 
-    x, y = np.asarray(train[0], dtype=np.float64), np.asarray(train[1])
-    x, y = some_rows((x, y), ROWS, classes, seed)
-    columns = _columns(x.shape[1], codes).fit(x)
-    inputs, held = columns.transform(x), columns.transform(np.asarray(select[0], dtype=np.float64))
-    tried = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # see STEPS
-        for strength in STRENGTHS[:strengths]:
-            model = _regression(strength, classes, class_weights).fit(inputs, y)
-            tried.append((_loss(model, held, np.asarray(select[1]), classes), strength, model))
-    _, penalty, model = min(tried, key=lambda each: each[0])  # of equal ones the strongest
-    return Linear(make_pipeline(columns, model), classes, penalty)
+    (penalty,) = setting
+    columns, inputs, rows = _prepared(train, known)
+    return Linear(make_pipeline(columns, _fitted(penalty, inputs, rows, known)), known.classes, penalty)
+
+
+def _prepared(train: Rows, known: Known) -> tuple[Any, Any, Rows]:
+    train = some_rows(train, ROWS, known)
+    x = np.asarray(train.x, dtype=np.float64)
+    columns = _columns(x.shape[1], known.codes).fit(x)
+    return columns, columns.transform(x), train
 
 
 def _columns(width: int, codes: Sequence[int]) -> Any:
@@ -74,17 +69,24 @@ def _columns(width: int, codes: Sequence[int]) -> Any:
     return ColumnTransformer([("numbers", StandardScaler(), numbers), ("levels", levels, list(codes))])
 
 
-def _regression(strength: float, classes: int, class_weights: Any) -> Any:
+def _fitted(strength: float, inputs: Any, rows: Rows, known: Known) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    if classes:
-        return LogisticRegression(C=1 / strength, class_weight=class_weights, max_iter=STEPS)
-    return Ridge(alpha=strength)
+    if not known.classes:
+        return Ridge(alpha=strength).fit(inputs, rows.y, rows.weights)
+    model = LogisticRegression(C=1 / strength, class_weight=known.class_weights, max_iter=STEPS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # see STEPS
+        return model.fit(inputs, rows.y, rows.weights)
 
 
-def _loss(model: Any, x: Any, y: NDArray[Any], classes: int) -> float:
+def _loss(model: Any, x: Any, rows: Rows, classes: int) -> float:
     """The mean over the examples: minus the logarithm of the probability of the class, or the squared error."""
+    y, n = rows.y, len(rows.y)
     if not classes:
-        return float(np.mean((model.predict(x).reshape(len(y), -1) - y.reshape(len(y), -1)) ** 2))
+        squares = (model.predict(x).reshape(n, -1) - y.reshape(n, -1)) ** 2
+        return float(np.average(squares.mean(axis=1), weights=rows.w))
     said = of_every_class(model.predict_proba(x), model.classes_, classes)
-    return float(np.mean(-np.log(said[np.arange(len(y)), y].clip(min=np.finfo(np.float64).eps))))
+    losses = -np.log(said[np.arange(n), y].clip(min=np.finfo(np.float64).eps))
+    return float(np.average(losses, weights=rows.w))

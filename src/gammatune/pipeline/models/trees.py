@@ -1,10 +1,9 @@
-"""Gradient-boosted trees for a table: scikit-learn's HistGradientBoosting on rows as a network gets them.
+"""Gradient-boosted trees for a table: scikit-learn's HistGradientBoosting.
 
-Rows x (n, F), the last columns codes of categories. The number of rounds is that at which the examples to select by
-are met best; the trees that are kept are grown with so many, and no clock has a say in them.
+The number of rounds is that at which rows that were kept aside are met best; the trees that are kept are grown with
+so many, and no clock has a say in them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,11 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.pipeline.models.rows import Curves, Known, Rows, of_every_class, some_rows
 from gammatune.seeds import stream
 
 ROUNDS = 1_000  # of boosting at most
+USUAL = 100  # where nothing tells how many (scikit-learn's)
 ROWS = 200_000  # that they are grown on at most (guess: a minute for 50 columns)
 CATEGORIES = 255  # what HistGradientBoosting can tell apart in a column
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bag:
+    """Trees grown on several parts of the rows, and averaged (Breiman 1996)."""
+
+    members: tuple["Trees", ...]
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """As one of them."""
+        said: NDArray[np.float64] = np.mean([member(x) for member in self.members], axis=0)
+        return said
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,70 +49,54 @@ class Trees:
         return of_every_class(booster.predict_proba(x), booster.classes_, self.classes)
 
 
-def grow(
-    train: tuple[NDArray[Any], NDArray[Any]],
-    select: tuple[NDArray[Any], NDArray[Any]],
-    *,
-    classes: int,
-    codes: Sequence[int] = (),
-    class_weights: str | dict[int, float] | None = None,
-    seed: int = 0,
-    most: int = ROUNDS,
-) -> Trees:
-    """train, select: x (n, F), and y: codes (n,) of `classes` classes, or standardised targets (n, t). codes: the
-    columns that are codes. most: rounds of each booster."""
-    x, y = (np.asarray(part) for part in train)
-    x, y = some_rows((x, y), ROWS, classes, seed)
-    told_apart = [column for column in codes if len(np.unique(x[:, column])) <= CATEGORIES]
-    targets = [y] if classes else list(y.reshape(len(y), -1).T)
-    chosen = [select[1]] if classes else list(np.asarray(select[1]).reshape(len(select[1]), -1).T)
-    boosters, rounds = [], []
-    for place, (target, held) in enumerate(zip(targets, chosen, strict=True)):
-        options = {
-            "categorical_features": told_apart or None,
-            "random_state": int(stream(seed, "trees", place).integers(2**31)),
-        }
-        kind = _kind(options | ({"class_weight": class_weights} if classes else {}), classify=bool(classes))
-        is_known = np.isin(held, target) if classes else np.ones(len(held), dtype=bool)
-        count = _rounds(kind, x, target, (select[0][is_known], held[is_known]), most)
-        boosters.append(kind(max_iter=count, early_stopping=False).fit(x, target))
-        rounds.append(count)
-    return Trees(tuple(boosters), classes, tuple(rounds))
+def losses_by_round(train: Rows, held: Rows, known: Known, most: int = ROUNDS) -> Curves:
+    """For each target the loss on `held` after 0, 1, 2, ... rounds, as far as it was worth going; nothing where
+    `held` has no row of a class that is known."""
+    train = some_rows(train, ROWS, known)
+    curves = []
+    for booster, target, kept in _each(train, held, known):
+        is_known = np.isin(kept, target) if known.classes else np.ones(len(kept), dtype=bool)
+        if not is_known.any():
+            curves.append(np.empty(0))
+            continue
+        grown = booster(max_iter=most, early_stopping=True)
+        aside = held.some(is_known)
+        grown.fit(
+            train.x,
+            target,
+            sample_weight=train.weights,
+            X_val=aside.x,
+            y_val=kept[is_known],
+            sample_weight_val=aside.weights,
+        )
+        curves.append(-np.asarray(grown.validation_score_, dtype=np.float64))
+    return tuple(curves)
 
 
-def some_rows(
-    part: tuple[NDArray[Any], NDArray[Any]], most: int, classes: int, seed: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """About so many of the rows at most, drawn at random; of each class one at least."""
-    x, y = part
-    if len(x) <= most:
-        return x, y
-    kept = stream(seed, "models", "rows").choice(len(x), most, replace=False)
-    if classes:
-        kept = np.union1d(kept, np.unique(y, return_index=True)[1])
-    kept = np.sort(kept)
-    return x[kept], y[kept]
+def grow(train: Rows, rounds: tuple[int, ...], known: Known) -> Trees:
+    """rounds: for each target."""
+    train = some_rows(train, ROWS, known)
+    boosters = [
+        booster(max_iter=count, early_stopping=False).fit(train.x, target, train.weights)
+        for (booster, target, _), count in zip(_each(train, train, known), rounds, strict=True)
+    ]
+    return Trees(tuple(boosters), known.classes, rounds)
 
 
-def _kind(options: dict[str, Any], *, classify: bool) -> Any:
-    """scikit-learn's, with these options, that takes the rounds beside them."""
+def _each(train: Rows, held: Rows, known: Known) -> list[tuple[Any, NDArray[Any], NDArray[Any]]]:
+    """For each target scikit-learn's kind, that takes the rounds beside its options, and the targets."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    return partial(HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor, **options)
-
-
-def _rounds(
-    kind: Any, x: NDArray[Any], y: NDArray[Any], select: tuple[NDArray[Any], NDArray[Any]], most: int
-) -> int:
-    """At which the examples to select by are met best; all of them where there is none of a class that is known."""
-    if not len(select[1]):
-        return most
-    grown = kind(max_iter=most, early_stopping=True).fit(x, y, X_val=select[0], y_val=select[1])
-    return max(1, int(np.argmax(grown.validation_score_)))  # the first of which is without a tree
-
-
-def of_every_class(probabilities: NDArray[Any], known: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """(n, classes) of (n, those that were met): 0 for the others."""
-    every = np.zeros((len(probabilities), classes))
-    every[:, np.asarray(known, dtype=np.int64)] = probabilities
-    return every
+    told_apart = [column for column in known.codes if len(np.unique(train.x[:, column])) <= CATEGORIES]
+    found = []
+    for place, (y, kept) in enumerate(zip(known.targets(train.y), known.targets(held.y), strict=True)):
+        options: dict[str, Any] = {
+            "categorical_features": told_apart or None,
+            "random_state": int(stream(known.seed, "trees", place).integers(2**31)),
+        }
+        if known.classes:
+            booster = partial(HistGradientBoostingClassifier, class_weight=known.class_weights, **options)
+        else:
+            booster = partial(HistGradientBoostingRegressor, **options)
+        found.append((booster, y, kept))
+    return found

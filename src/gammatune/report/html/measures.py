@@ -85,4 +85,4 @@ def models_beside(story: Story) -> dict[str, Any] | None:
                 f"{ends[0]} to {ends[1]}" if value else "",
             )
         )
-    return {"metric": words.title, "examples": found.examples, "rows": rows}
+    return {"metric": words.title, "selected_on": found.selected_on, "parts": found.parts, "rows": rows}

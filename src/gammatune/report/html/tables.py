@@ -68,9 +68,10 @@ def made(story: Story) -> list[tuple[str, str]]:
 
 
 def command(facts: Mapping[str, Any]) -> str | None:
-    """The command line that makes the run again, every option written out; None where it was no command."""
+    """The command line that makes the run again, every option written out; None where it was no command, or began
+    with a table in memory."""
     asked = facts.get("command")
-    if not isinstance(asked, Mapping) or not isinstance(asked.get("data"), str):
+    if not isinstance(asked, Mapping) or not isinstance(asked.get("data"), str) or facts.get("frames"):
         return None
     words = ["gammatune", "train", asked["data"]]
     for name, value in asked.items():
