@@ -47,8 +47,8 @@ class Split:
     said: sentences on what was done, for the user to read. groups: of the examples that train and, after them, of
     those that select; whoever parts these otherwise keeps them together. in_order: the parts follow each other in
     time, and are not to be mixed. origins: where the examples of `report` come from: the numbers of their rows in
-    their file, from 1, or the names of their files; None where that is not known. source: of a table the file that has
-    these rows, where there is one.
+    their file, from 1, or the names of their files; None where that is not known. source: of a table the file that
+    has these rows, where there is one.
     """
 
     name: str
