@@ -93,7 +93,7 @@ def train(
                     facts=facts,
                     listeners=[follower],
                 )
-        trace(directory, split, options.test or options.data)
+        trace(directory, split)
         write_pictures(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:

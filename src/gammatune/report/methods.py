@@ -12,12 +12,13 @@ from typing import Any, Final
 from gammatune.journal.history import Story
 from gammatune.journal.wording import number
 from gammatune.metrics.catalogue import FIRST, METRICS, words_of
+from gammatune.metrics.objectives import described
 from gammatune.report.citation import citations
 from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import by_labels, whether_of
 from gammatune.report.models import beside_of, handed_over, models_of
 from gammatune.report.several import nets_of
-from gammatune.report.wording import in_sentence
+from gammatune.report.wording import compares, in_sentence
 
 SHOWN = 4  # measures (guess: what a sentence holds)
 
@@ -38,13 +39,6 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
         "trees": "gradient-boosted trees",
     },
     "regression": {"linear": "a ridge regression", "trees": "gradient-boosted trees"},
-}
-SCORES: Final[Mapping[str, str]] = {
-    "kappa": "the squared accuracy minus {weight:g} times the logarithm of the cross-entropy",
-    "accuracy": "accuracy",
-    "loss": "the loss",
-    "log-loss": "the loss",
-    "r2": "R²",
 }
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "number": ("numeric column", "numeric columns"),
@@ -93,7 +87,8 @@ def _data(story: Story) -> list[str]:
     preparing, command = _preparing(story), _command(story)
     target, classes = preparing.get("target"), [str(label) for label in listed(preparing.get("classes"))]
     name = Path(str(_facts(story).get("data") or "")).name
-    what = "Models were trained" + (f" on {name}" if name else "")
+    what = "A neural network was trained" if models_of(story.report) is None else "Models were trained"
+    what += f" on {name}" if name else ""
     if target is not None:
         what += f" to predict {target}"
     if classes:
@@ -207,15 +202,18 @@ def _network(story: Story) -> list[str]:
         else f" {trained}"
     )
     what += f" in batches of {batch}" if batch is not None else ""
+    if _command(story) and story.report is not None:
+        what += f" to make the {'cross-entropy' if 'accuracy' in story.report else 'squared error'} small"
     said = [f"{what}."]
     looks = [o for o in story.rollouts if o.role == "miniature" and not o.nets]
     if looks:
-        score = SCORES.get(story.objective, story.objective)
-        score = score.format(weight=1 / float(story.begin.get("lam", 1)))
+        score = described(story.objective, float(story.begin.get("lam", 1)))
         said.append(
             f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
             "set aside for choosing."
         )
+    if back is not None and compares(story) == "looks" and story.begin.get("schedule") in (None, "linear"):
+        said.append("Along the training the rate rose briefly, then fell in a straight line to zero.")
     if back is not None and back.epoch:
         rates = _and([f"{number(rate)}" for rate in back.rates.values()])
         highest = f" at a learning rate of at most {rates}" if rates else ""
