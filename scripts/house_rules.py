@@ -330,7 +330,7 @@ def _is_record(node: ast.AST, names: set[str]) -> bool:
 
 def _is_literal(node: ast.expr) -> bool:
     try:
-        return ast.literal_eval(node) is not None
+        return ast.literal_eval(node) not in (None, ...)  # of an overload, which says that there is one
     except ValueError:
         return False
 

@@ -163,7 +163,7 @@ def test_of_one_class_in_training_nothing_is_fitted_and_nothing_breaks(tmp_path:
 def test_a_class_that_is_rare_is_not_lost_where_rows_are_drawn() -> None:
     y = np.zeros(1_000, dtype=int)
     y[7] = 1
-    x, drawn = some_rows(Rows(np.arange(1_000.0)[:, None], y), 20, Known(2))
+    x, drawn, _ = some_rows(Rows(np.arange(1_000.0)[:, None], y), 20, Known(2))
     assert len(x) == len(drawn) <= 22  # one more for each class
     assert set(drawn) == {0, 1}
 
@@ -257,6 +257,24 @@ def test_weighed_classes_are_weighed_in_both() -> None:
         assert found[1] > found[0] + 0.1
 
 
+def test_rows_that_count_for_more_are_met_better() -> None:
+    """Labels that nothing tells: what is said of all is how often each occurs, by weight."""
+    y = (RNG.random(900) < 0.3).astype(int)
+    w = np.where(y == 1, 6.0, 2.0)
+    expected = w[y == 1].sum() / w.sum()
+    for fit in (grow, fit_linear):
+        said: Any = [
+            fit(*(Rows(X[part], y[part], scale * w[part]) for part in (TRAIN, SELECT)), classes=2)(X[REPORT])  # type: ignore[operator]
+            for scale in (1.0, 10.0)
+        ]
+        np.testing.assert_allclose(said[0], said[1], rtol=1e-6)  # the unit of weights says nothing
+        assert said[0][:, 1].mean() == pytest.approx(expected, abs=0.06)
+        plain: Any = fit(*sets(T), classes=0)  # type: ignore[operator]
+        alike = [Rows(X[part], T[part], np.full(len(X[part]), 3.0)) for part in (TRAIN, SELECT)]
+        same: Any = fit(*alike, classes=0)  # type: ignore[operator]
+        np.testing.assert_allclose(plain(X[REPORT]), same(X[REPORT]), rtol=1e-6)
+
+
 def test_the_penalty_is_chosen_where_it_matters() -> None:
     x = np.column_stack([X, RNG.normal(size=(900, 400))])
     strong = fit_linear(Rows(x[:60], STRAIGHT[:60]), Rows(x[SELECT], STRAIGHT[SELECT]), classes=2)
@@ -312,7 +330,10 @@ def network(right: float, seed: int = 1) -> Answers:
 
 
 def told(metric: str, y: NDArray[Any], answers: Answers) -> str | None:
-    return whether_learnt(metric, y, answers, np.random.default_rng(0), "the network")
+    found = whether_learnt(metric, y, answers, np.random.default_rng(0), "the network")
+    assert found is not None
+    assert (found.whether == "something") is (found.sentence == "")
+    return found.sentence or None
 
 
 def test_a_model_that_learned_nothing_is_told_so() -> None:

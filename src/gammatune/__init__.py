@@ -1,9 +1,10 @@
 """Train once; the learning rate finds itself.
 
-    fit     a model and data in, the trained model and what was found out
+    fit     a model and data in, the trained model and what was found out; or a table in, the best model for it out
+    read_table  how a table is understood, column by column
     Tuner   the same inside a training loop of your own
     Search, Running, Training   their options, in records
-    load    the trained network of a run that `gammatune train` made
+    load    what a run of `gammatune train`, or of `fit` with a table, hands over
     freeze, load_weights   for a network that was trained before
     replay  what one of them found, followed again without a search
     doctor  whether a training of your own comes back from a fork as it was
@@ -36,7 +37,11 @@ if TYPE_CHECKING:
     from gammatune.metrics.bootstrap import Measure as Measure
     from gammatune.metrics.permutation_importance import Importance as Importance
     from gammatune.metrics.permutation_importance import importance as importance
-    from gammatune.pipeline.load import load as load
+    from gammatune.pipeline.front_door import fit as fit
+    from gammatune.pipeline.predictor import Predictor as Predictor
+    from gammatune.pipeline.predictor import load as load
+    from gammatune.pipeline.table_reading import TableReading as TableReading
+    from gammatune.pipeline.table_reading import read_table as read_table
     from gammatune.plugins import plugin as plugin
     from gammatune.report.html.page import write_report as write_report
     from gammatune.report.progress import progress as progress
@@ -45,7 +50,6 @@ if TYPE_CHECKING:
     from gammatune.space import Int as Int
     from gammatune.space import Space as Space
     from gammatune.supervised.arguments import Training as Training
-    from gammatune.supervised.fit import fit as fit
     from gammatune.supervised.pretrained import freeze as freeze
     from gammatune.supervised.result import FitResult as FitResult
     from gammatune.supervised.weights import load_weights as load_weights
@@ -57,7 +61,10 @@ if TYPE_CHECKING:
     from gammatune.tuning.tuner import Tuner as Tuner
 
 _HOMES = {
-    "fit": "gammatune.supervised.fit",
+    "fit": "gammatune.pipeline.front_door",
+    "Predictor": "gammatune.pipeline.predictor",
+    "read_table": "gammatune.pipeline.table_reading",
+    "TableReading": "gammatune.pipeline.table_reading",
     "FitResult": "gammatune.supervised.result",
     "Tuner": "gammatune.tuning.tuner",
     "Tracker": "gammatune.journal.tracker",
@@ -68,7 +75,7 @@ _HOMES = {
     "Result": "gammatune.tuning.result",
     "Schedule": "gammatune.course",
     "freeze": "gammatune.supervised.pretrained",
-    "load": "gammatune.pipeline.load",
+    "load": "gammatune.pipeline.predictor",
     "load_weights": "gammatune.supervised.weights",
     "plugin": "gammatune.plugins",
     "progress": "gammatune.report.progress",

@@ -130,3 +130,7 @@ class WorkerWarning(UserWarning):
 
 class JournalWarning(UserWarning):
     """The journal of a run cannot be written for now; the training goes on."""
+
+
+class DataWarning(UserWarning):
+    """Something unusual in rows that are predicted: it was read all the same, and how is said."""

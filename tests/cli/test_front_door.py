@@ -68,7 +68,8 @@ def test_a_table_from_training_to_predictions(gammatune: Any) -> None:
     said = gammatune("predict", "runs/survey-1", "new.csv")
     assert said.out.startswith("40 predictions written to new.predictions.csv")
     rows = list(csv.DictReader(Path("new.predictions.csv").read_text().splitlines()))
-    assert [name for name in rows[0] if name != "spread"] == ["person", "prediction", "p(no)", "p(yes)"]
+    own = [name for name in new if name != "answer"]
+    assert [name for name in rows[0] if name != "spread"] == [*own, "prediction", "p(no)", "p(yes)"]
     assert [row["person"] for row in rows] == new.person.tolist()
     right = np.mean([row["prediction"] == answer for row, answer in zip(rows, new.answer, strict=True)])
     assert right > 0.8
@@ -297,8 +298,10 @@ def test_labels_that_are_numbers_are_known_from_folders(gammatune: Any) -> None:
 QUICK = ("--epochs", "1", "--budget", "1", "--no-compare", "--quiet")
 
 
-def predicted(path: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(Path(path).read_text().splitlines()))
+def predicted(path: str, delimiter: str = ",") -> list[dict[str, str]]:
+    """What was said of the rows, without their own columns."""
+    rows = csv.DictReader(Path(path).read_text().splitlines(), delimiter=delimiter)
+    return [{n: held for n, held in row.items() if n.startswith(("prediction", "p("))} for row in rows]
 
 
 def test_columns_without_a_name_are_told_by_their_place_or_refused(gammatune: Any) -> None:
@@ -330,7 +333,7 @@ def test_a_new_row_is_read_as_the_table_trained_on(gammatune: Any) -> None:
     said = gammatune("predict", "runs/homes-1", "dotted.csv").out
     assert "dotted.csv groups digits with a dot (8.619), as the table trained on does." in said
     gammatune("predict", "runs/homes-1", "bare.csv")
-    assert predicted("dotted.predictions.csv") == predicted("bare.predictions.csv")
+    assert predicted("dotted.predictions.csv", ";") == predicted("bare.predictions.csv", ";")
 
 
 def test_labels_are_one_or_exact(gammatune: Any) -> None:

@@ -53,7 +53,7 @@ def test_it_is_told_predicted_with_and_exported(gammatune: Any, kind: str, chose
     said = gammatune("predict", "runs/t-1", "new.csv")
     assert f"300 predictions written to new.predictions.csv by {name}; accuracy 9" in said.out
     rows = list(csv.DictReader(Path("new.predictions.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["prediction", "p(no)", "p(yes)"]
+    assert list(rows[0]) == ["a", "b", "c", "answer", "prediction", "p(no)", "p(yes)"]
     with np.load("runs/t-1/predictions.npz") as held_out:
         right = (held_out["probabilities"].argmax(axis=1) == held_out["targets"]).mean()
     assert right == pytest.approx(held[chosen])

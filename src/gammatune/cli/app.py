@@ -25,6 +25,14 @@ Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Print nothing b
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
 ]
+Strict: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit with status 3 where the result is not shown to be better than a constant answer.",
+    ),
+]
+NOTHING_LEARNT = 3  # the status of --strict
 RUNS = "runs"  # as gammatune.pipeline.train has it
 
 
@@ -65,6 +73,7 @@ def train(
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    strict: Strict = False,
 ) -> None:
     """Train a network on DATA while finding its learning rate.
 
@@ -78,7 +87,7 @@ def train(
         for line in plan_lines(said, expected):
             _console().print(line, highlight=False, markup=False)
         return
-    _train(options, run_dir, quiet=quiet, as_json=as_json)
+    _train(options, run_dir, quiet=quiet, as_json=as_json, strict=strict)
 
 
 @app.command()
@@ -86,9 +95,10 @@ def resume(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     quiet: Quiet = False,
     as_json: AsJson = False,
+    strict: Strict = False,
 ) -> None:
     """Go on with a run that was interrupted, from its last event, with what it was begun with."""
-    _train(Options.of_run(run), run, quiet=quiet, as_json=as_json)
+    _train(Options.of_run(run), run, quiet=quiet, as_json=as_json, strict=strict)
 
 
 @app.command()
@@ -107,6 +117,17 @@ def show(
     from gammatune.report import terminal
 
     terminal.show(_console(), story, run, rollouts=rollouts)
+
+
+@app.command()
+def methods(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+) -> None:
+    """Print a paragraph for a methods section, and what to cite."""
+    from gammatune.journal.history import replay
+    from gammatune.report.methods import methods_of
+
+    print(methods_of(replay(run)))
 
 
 @app.command()
@@ -171,10 +192,11 @@ def predict(
     print(predict_file(run, file, out if out is not None else default_out(file), single=single))
 
 
-def _train(options: Options, run_dir: str | None, *, quiet: bool, as_json: bool) -> None:
+def _train(options: Options, run_dir: str | None, *, quiet: bool, as_json: bool, strict: bool) -> None:
     from gammatune.journal.history import replay
     from gammatune.pipeline.train import Stopped
     from gammatune.pipeline.train import train as train_with
+    from gammatune.report.learnt import headline
     from gammatune.report.terminal import final_screen
 
     try:
@@ -182,10 +204,15 @@ def _train(options: Options, run_dir: str | None, *, quiet: bool, as_json: bool)
     except Stopped as stop:  # caught here, since typer swallows a KeyboardInterrupt
         print(_stopped(stop.directory), file=sys.stderr)
         raise typer.Exit(stop.status) from None
+    story = replay(directory)
     if as_json:
-        print(json.dumps(_as_json(replay(directory), directory)))
+        print(json.dumps(_as_json(story, directory)))
     elif not quiet:
-        _console().print(final_screen(replay(directory), directory))
+        _console().print(final_screen(story, directory))
+    doubt = headline(story.report)
+    if strict and doubt is not None:
+        print(f"--strict: {doubt}", file=sys.stderr)
+        raise typer.Exit(NOTHING_LEARNT)
 
 
 app.command()(doctor)
@@ -332,9 +359,13 @@ def _stopped(directory: str | None) -> str:
 def _as_json(story: Any, run: str) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from gammatune.report.learnt import whether_of
+    from gammatune.report.models import NET, beside_of
+
     return {
         "run": run,
         "begin": story.begin,
+        "handed_over": None if story.report is None else beside_of(story.report).get("model", NET),
         "handed_back": None if story.handed_back is None else asdict(story.handed_back),
         "schedule": [dict(outcome.values) for outcome in story.course],
         "course": [asdict(outcome) for outcome in story.course],
@@ -343,5 +374,6 @@ def _as_json(story: Any, run: str) -> dict[str, Any]:
         "failed": sum(not outcome.ok for outcome in story.rollouts),
         "end": story.end,
         "report": story.report,
+        "learnt": whether_of(story.report),
         "nets": list(story.nets),
     }

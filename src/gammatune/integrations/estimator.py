@@ -2,40 +2,49 @@
 
 import copy
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from gammatune.engine.modes import evaluating
-from gammatune.errors import InvalidArgument
+from gammatune.errors import DataWarning, InvalidArgument
+from gammatune.integrations.estimator_inputs import encoded, learned, with_cells_of_all_kinds
 from gammatune.metrics.objectives import Objective, ObjectiveName
+from gammatune.pipeline.data.frames import is_frame
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.models import MODELS, make_model
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.models import MODELS, embeds_categories, make_model
 from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.mlp import mlp_as_torch_begins
 from gammatune.pipeline.models.seeded import seeded
-from gammatune.pipeline.threads import suitable_threads
+from gammatune.pipeline.threads import suitable_threads, threads_kept
 from gammatune.policy import DEFAULT
 from gammatune.policy.registry import AnyPolicy
 from gammatune.seeds import stream
+from gammatune.supervised.defaults import model_for
 from gammatune.supervised.fit import FitResult, fit
 from gammatune.supervised.loaders import VALIDATION, batch_size_for
 from gammatune.supervised.training import LossFunction
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Factory = Callable[[tuple[int, ...], int], nn.Module]  # (shape of an example, outputs) -> net
 
+FOR_FRAMES = model_for((1,), table=True)  # the net for a frame with cells of all kinds, by name
 FORWARD = 1024  # examples a prediction passes forward at once; bounds memory, changes nothing else
 SEEDS = np.iinfo(np.int32).max  # as scikit-learn draws them
 # Making a net and training it seed the process's random streams and put them back: threads wait for each other.
@@ -113,9 +122,20 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 state["result_"] = replace(state["result_"], ensemble=state["ensemble_"])
         return state
 
+    def _checked(self, X: Any, y: Any, **checks: Any) -> tuple[Any, NDArray[Any]]:
+        """Examples (n, f) as numbers, or as a frame of pandas where cells are of other kinds or missing; targets."""
+        checks |= {"dtype": [np.float64, np.float32], "ensure_min_samples": 2}
+        frame = with_cells_of_all_kinds(X)
+        if frame is None:
+            x, targets = validate_data(self, X, y, **checks)
+            return x, targets
+        validate_data(self, X, skip_check_array=True)  # takes the names of the columns
+        _, targets = check_X_y(np.zeros((len(frame), 1)), y, **checks)
+        return frame, targets
+
     def _fit(
         self,
-        x: NDArray[Any],
+        x: "NDArray[Any] | pd.DataFrame",
         y: NDArray[Any],
         outputs: int,
         seed: int,
@@ -123,19 +143,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         objective: Any,
         facts: Callable[[], dict[str, Any]],
     ) -> None:
-        """x (n, f) as they came. y: codes (n,), or targets (n, t), which are standardised here.
+        """x (n, f) as `_checked` gives them. y: codes (n,), or targets (n, t), which are standardised here.
 
         facts: for the journal, asked for once the scalers are there.
         """
         said: list[str] = []
         classify = y.ndim == 1
         train, select = hold_out(len(x), y if classify else None, self.validation_fraction, seed, said)
-        self.scaler_ = StandardScaler().fit(x[train])
         if not classify:
             self.target_scaler_ = StandardScaler().fit(y[train])
+        inputs, cardinalities = self._prepared(x, y, train, said)
+        shape = tuple(inputs.shape[1:])
+        if not classify:
             y = self.target_scaler_.transform(y)
-        net = self._make(x.shape[1:], outputs, seed)
-        inputs = torch.from_numpy(np.asarray(self.scaler_.transform(x))).to(dtype_of(net))
+        net = self._make(shape, outputs, seed, cardinalities)
+        inputs = inputs.to(dtype_of(net))
         targets = torch.from_numpy(y)
         # of the examples that train: `fit` would choose the same
         size = batch_size_for(TensorDataset(inputs[train]), self.batch_size, [])
@@ -144,7 +166,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             epochs = epochs_for(len(train), size)
             said.append(f"{epochs} epochs, by the number of training examples.")
         given = isinstance(self.module, nn.Module)
-        with _threads(net, x.shape[1:], size), self._follower() as listeners:
+        with threads_kept(), self._follower() as listeners:
+            torch.set_num_threads(suitable_threads(net, shape, size))
             result = fit(
                 net,
                 (inputs[train], targets[train]),
@@ -165,7 +188,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 listeners=listeners,
                 progress=False,  # `verbose` says it
                 ensemble=self.ensemble,
-                new_model=None if given else partial(self._another, x.shape[1:], outputs),
+                new_model=None if given else partial(self._another, shape, outputs, cardinalities),
             )
         self.module_ = net.eval()
         self.ensemble_ = result.ensemble
@@ -173,11 +196,34 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.schedule_ = result.schedule
         self.n_iter_ = len(result.course)
 
-    def _make(self, shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
-        given: Any = net_for if self.module is None else self.module
+    def _prepared(
+        self, x: Any, y: NDArray[Any], train: NDArray[np.int64], said: list[str]
+    ) -> tuple[Tensor, tuple[int, ...]]:
+        """Inputs (n, F) by what the examples `train` teach, and how many codes each of the last columns has."""
+        self.scaler_: StandardScaler | None = None
+        self.preprocessing_: TablePreprocessing | None = None
+        if isinstance(x, np.ndarray):
+            self.scaler_ = StandardScaler().fit(x[train])
+            return torch.from_numpy(np.asarray(self.scaler_.transform(x))), ()
+        classify = y.ndim == 1
+        knows_codes = self.module is None or (isinstance(self.module, str) and embeds_categories(self.module))
+        self.preprocessing_ = learned(
+            *(x, train, y),
+            task="classification" if classify else "regression",
+            classes=self.classes_.tolist() if classify else (),
+            one_hot=not knows_codes,
+            said=said,
+        )
+        return self.preprocessing_.encode(x, said), self.preprocessing_.cardinalities
+
+    def _make(
+        self, shape: tuple[int, ...], outputs: int, seed: int, cardinalities: tuple[int, ...] = ()
+    ) -> nn.Module:
+        default = net_for if self.preprocessing_ is None else FOR_FRAMES
+        given: Any = default if self.module is None else self.module
         net: Any = given
         if isinstance(given, str):
-            net = make_model(given, shape, outputs, seed)
+            net = make_model(given, shape, outputs, seed, cardinalities)
         elif isinstance(given, nn.Module):
             net = copy.deepcopy(given)
         elif callable(given):
@@ -194,9 +240,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self._widens = given is net_for or (isinstance(given, str) and (given == "auto" or given in MODELS))
         return net
 
-    def _another(self, shape: tuple[int, ...], outputs: int) -> nn.Module:
+    def _another(self, shape: tuple[int, ...], outputs: int, cardinalities: tuple[int, ...]) -> nn.Module:
         """A net like the first, its initial weights drawn from torch's random stream."""
-        return self._make(shape, outputs, int(torch.randint(SEEDS, ())))
+        return self._make(shape, outputs, int(torch.randint(SEEDS, ())), cardinalities)
 
     def _outputs(self, x: ArrayLike) -> Tensor:
         """What the network, or several of them together, say of examples (n, f): (n, outputs), in double precision
@@ -205,15 +251,33 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         In single precision, what is said of an example would depend in its last digits on the others beside it.
         """
         check_is_fitted(self, "module_")
-        x = validate_data(self, x, reset=False, dtype=[np.float64, np.float32])
+        inputs = self._inputs(x)
         net: nn.Module = self.module_ if self.ensemble_ is None else self.ensemble_
         place = next(net.parameters()).device
         if self._widens and place.type != "mps":  # which has no double precision
             net = copy.deepcopy(net).double()
-        inputs = torch.from_numpy(np.asarray(self.scaler_.transform(x)))
         with evaluating(net):
             parts = [net(part.to(place, dtype_of(net))) for part in inputs.split(FORWARD)]
         return torch.cat(parts).cpu().double()
+
+    def _inputs(self, x: Any) -> Tensor:
+        """As the net was trained on them. Of numbers in a frame one may be missing here, which is then the mean."""
+        if self.preprocessing_ is not None:
+            if is_frame(x):
+                validate_data(self, x, reset=False, skip_check_array=True)
+            return encoded(self.preprocessing_, x)
+        assert self.scaler_ is not None
+        finite: Any = "allow-nan" if is_frame(x) else True
+        x = validate_data(self, x, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=finite)
+        scaled = np.asarray(self.scaler_.transform(x))
+        if missing := int(np.isnan(x).sum()):
+            scaled = np.where(np.isnan(x), 0.0, scaled)
+            warnings.warn(
+                f"{missing} cells are missing, as none was in fit: each is taken for the mean of its column.",
+                DataWarning,
+                stacklevel=4,
+            )
+        return torch.from_numpy(scaled)
 
     @contextmanager
     def _follower(self) -> Iterator[list[Any]]:
@@ -229,8 +293,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _facts(self, classes: tuple[Any, ...] = ()) -> dict[str, Any]:
         """What `gammatune predict` and the reports want to know of a run that is kept."""
-        # as journals have it, whose readers find it there
-        model = f"gammatune.integrations.sklearn:{net_for.__name__}" if self.module is None else self.module
+        model = self.module
+        if model is None:  # as journals have it, whose readers find it there
+            own = f"gammatune.integrations.sklearn:{net_for.__name__}"
+            model = own if self.preprocessing_ is None else FOR_FRAMES
         if (
             self.run_dir is None
             or not isinstance(model, str)
@@ -239,22 +305,26 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             return {}
         target = () if classes else tuple(self.target_scaler_.mean_.tolist())
         target_std = () if classes else tuple(self.target_scaler_.scale_.tolist())
-        shape = (self.n_features_in_,)
-        preprocessing = Preprocessing(
-            "classification" if classes else "regression",
-            shape,
-            False,
-            tuple(self.scaler_.mean_.tolist()),
-            tuple(self.scaler_.scale_.tolist()),
-            classes,
-            target,
-            target_std,
-        )
+        preparing: Preprocessing | TablePreprocessing
+        if self.preprocessing_ is not None:
+            preparing = replace(self.preprocessing_, target_mean=target, target_std=target_std)
+        else:
+            assert self.scaler_ is not None
+            preparing = Preprocessing(
+                "classification" if classes else "regression",
+                (self.n_features_in_,),
+                False,
+                tuple(self.scaler_.mean_.tolist()),
+                tuple(self.scaler_.scale_.tolist()),
+                classes,
+                target,
+                target_std,
+            )
         return {
             "data": type(self).__name__,
             "model": model,
-            "shape": list(shape),
-            "preprocessing": preprocessing.to_dict(),
+            "shape": list(preparing.shape),
+            "preprocessing": preparing.to_dict(),
         }
 
 
@@ -301,14 +371,3 @@ def hold_out(
 def dtype_of(net: nn.Module) -> torch.dtype:
     """The kind of float a net computes in."""
     return next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.get_default_dtype())
-
-
-@contextmanager
-def _threads(net: nn.Module, shape: tuple[int, ...], batch_size: int) -> Iterator[None]:
-    """As many threads as the steps are worth, and afterwards as many as before."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(suitable_threads(net, shape, batch_size))
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -15,7 +15,6 @@ from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
 from gammatune.integrations.estimator import (
@@ -39,12 +38,15 @@ __all__ = ["GammaTunedClassifier", "GammaTunedRegressor", "dtype_of", "epochs_fo
 class GammaTunedClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """A neural network that finds its learning rate while it trains, as a scikit-learn classifier.
 
-    Inputs are standardised. Sparse and missing ones are refused, as scikit-learn does. There are no sample weights:
-    rollouts, batches and the part that selects are counted in examples; `class_weight` is there.
+    Inputs are standardised. Of an array sparse and missing ones are refused, as scikit-learn does. A frame of pandas,
+    polars or Arrow may hold text, dates and missing cells: its columns are read as `gammatune.fit` reads those of a
+    table. There are no sample weights: rollouts, batches and the part that selects are counted in examples;
+    `class_weight` is there.
 
     Parameters, all of them kept as they are given and looked at by `fit`:
 
-    module: the net. None: two hidden layers of 256 units (`net_for`). A name (`gammatune.pipeline.models.MODELS`, or
+    module: the net. None: two hidden layers of 256 units (`net_for`); for a frame with other cells than numbers the
+    model "tabular". A name (`gammatune.pipeline.models.MODELS`, or
     "package.module:factory"); a function (shape, outputs) -> nn.Module, shape being (f,); or a module, which is
     copied for each fit with the weights it has. It gives one number a class, or one a target.
     epochs: the length of the training. None: as many as make 1000 steps of the optimizer, but 20 at least and 100
@@ -71,9 +73,10 @@ class GammaTunedClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     the layers draw their weights anew, where that is plainly how they were drawn; else all begin with its own.
 
     After fit: module_ (the net, in eval mode; of several the best alone), ensemble_ (the several as one module, which
-    predicts, or None), scaler_ (`StandardScaler` of the inputs), result_ (`FitResult`),
-    schedule_ (the learning rates, a `gammatune.Schedule`), n_iter_ (epochs), classes_ (k,), n_features_in_,
-    feature_names_in_ where X had names. What result_ reports was selected by, and flatters.
+    predicts, or None), scaler_ (`StandardScaler` of the inputs; None where a frame was read, of which preprocessing_
+    says how), preprocessing_ (else None), result_ (`FitResult`), schedule_ (the learning rates, a
+    `gammatune.Schedule`), n_iter_ (epochs), classes_ (k,), n_features_in_, feature_names_in_ where X had names. What
+    result_ reports was selected by, and flatters.
 
     fit raises ValueError (of scikit-learn or `gammatune.errors`) at data and parameters it cannot use, AllDiverged
     where nothing trains.
@@ -104,7 +107,7 @@ class GammaTunedClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on examples X (n, f) with labels y (n,) of any type, two classes at least; n of 2 or more."""
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        x, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        x, labels = self._checked(X, y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -143,13 +146,7 @@ class GammaTunedRegressor(RegressorMixin, MultiOutputMixin, Estimator):  # type:
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on examples X (n, f) with targets y (n,) or (n, t); n of 2 or more."""
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        x, given = validate_data(
-            *(self, X, y),
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            y_numeric=True,
-            ensure_min_samples=2,
-        )
+        x, given = self._checked(X, y, multi_output=True, y_numeric=True)
         self._flat = given.ndim == 1
         targets = np.asarray(given, dtype=np.float64).reshape(len(given), -1)
         with one_at_a_time:

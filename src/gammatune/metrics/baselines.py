@@ -3,13 +3,13 @@
 Differences are paired: every resample holds the same examples for both.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.metrics.bootstrap import lead, learnt, measured
+from gammatune.metrics.bootstrap import Learnt, lead, learnt, measured
 from gammatune.metrics.catalogue import undefined, value
 from gammatune.metrics.predictions import Answers
 
@@ -30,6 +30,15 @@ def knowing_nothing(train: NDArray[Any], answers: Answers, weights: NDArray[Any]
     return replace(answers, said=said, probabilities=probabilities, spread=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Knowing:
+    """whether: a model has learnt anything, by a measure, as far as the examples can tell. sentence: where it has
+    not, or that is not plain; else empty."""
+
+    whether: Learnt
+    sentence: str = ""
+
+
 def whether_learnt(
     metric: str,
     train: NDArray[Any],
@@ -37,8 +46,8 @@ def whether_learnt(
     rng: np.random.Generator,
     subject: str,
     weights: NDArray[Any] | None = None,
-) -> str | None:
-    """A sentence where a model may know no more than nothing; None where it does. subject: what it is called.
+) -> Knowing | None:
+    """Whether a model knows more than nothing; None where the measure has no value. subject: what it is called.
     weights: see `knowing_nothing`."""
     constant = knowing_nothing(train, answers, weights)
     mine, its = value(metric, answers), value(metric, constant)
@@ -46,9 +55,10 @@ def whether_learnt(
     if mine is None or its is None or ahead is None:
         return None
     name, n = ("the most frequent class" if answers.classes else "the mean"), len(answers)
-    match learnt(metric, its, ahead, answers.effective):
+    whether = learnt(metric, its, ahead, answers.effective)
+    match whether:
         case "something":
-            return None
+            return Knowing(whether)
         case "nothing":
             said = (
                 f"{_capital(subject)} is no better than always saying {name} ({metric} {its:.3g}, its own "
@@ -60,7 +70,7 @@ def whether_learnt(
                 f"Whether {subject} has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
                 f"saying {name} {its:.3g}; 95 % interval of the lead {ahead.low:z.3g} to {ahead.high:z.3g})."
             )
-    return said + _but_it_ranks(metric, answers, rng)
+    return Knowing(whether, said + _but_it_ranks(metric, answers, rng))
 
 
 def _but_it_ranks(metric: str, answers: Answers, rng: np.random.Generator) -> str:

@@ -189,13 +189,13 @@ def compare(
         seconds[family.kind] = clock.perf_counter() - started
     fitted[NET] = net
     said[NET] = net(select_by.x) if crossed is None else crossed.aside
-    targets = select_by.y if crossed is None else every.y
-    selected = {kind: answers_of(each, targets, split) for kind, each in said.items()}
-    reported = {kind: answers_of(model(report.x), report.y, split) for kind, model in fitted.items()}
+    aside = select_by if crossed is None else every
+    selected = {kind: answers_of(each, aside, split) for kind, each in said.items()}
+    reported = {kind: answers_of(model(report.x), report, split) for kind, model in fitted.items()}
     members = _best_two(metric, {kind: in_unit(each, split) for kind, each in selected.items()})
     if members:
-        selected[AVERAGE] = _averaged(selected, members, targets, split)
-        reported[AVERAGE] = _averaged(reported, members, report.y, split)
+        selected[AVERAGE] = _averaged(selected, members, aside, split)
+        reported[AVERAGE] = _averaged(reported, members, report, split)
     return _chosen(fitted, selected, reported, members, metric, split, seed, seconds, crossed)
 
 
@@ -256,14 +256,12 @@ def _best_two(metric: str, answers: Mapping[str, Answers]) -> tuple[str, ...]:
     return tuple(ranked[:2]) if len(ranked) > 1 else ()
 
 
-def _averaged(
-    answers: Mapping[str, Answers], members: Sequence[str], targets: NDArray[Any], split: Split
-) -> Answers:
+def _averaged(answers: Mapping[str, Answers], members: Sequence[str], rows: Rows, split: Split) -> Answers:
     apart = [answers[kind] for kind in members]
     mean = np.mean(
         [each.said if each.probabilities is None else each.probabilities for each in apart], axis=0
     )
-    return answers_of(mean, targets, split)
+    return answers_of(mean, rows, split)
 
 
 def _measured(metric: str, answers: Answers, kind: str, seed: int) -> Measure | None:
@@ -272,11 +270,12 @@ def _measured(metric: str, answers: Answers, kind: str, seed: int) -> Measure | 
     return measured([metric], answers, stream(seed, "models", "report", kind))[0].get(metric)
 
 
-def answers_of(said: NDArray[Any], targets: NDArray[Any], split: Split) -> Answers:
-    """As a network's: of a regression standardised."""
+def answers_of(said: NDArray[Any], rows: Rows, split: Split) -> Answers:
+    """To these rows, as a network's: of a regression standardised."""
+    n = len(rows.y)
     if split.task == "classification":
-        return Answers(targets, said.argmax(axis=1), split.outputs, said)
-    return Answers(targets.reshape(len(targets), -1), said.reshape(len(targets), -1))
+        return Answers(rows.y, said.argmax(axis=1), split.outputs, said, weights=rows.w)
+    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w)
 
 
 def in_unit(answers: Answers, split: Split) -> Answers:

@@ -80,12 +80,12 @@ def known_of(split: Split, class_weights: str | None, seed: int) -> Known:
 
 
 def rows_of(part: Part) -> Rows:
-    return Rows(part.x.numpy(), part.y.numpy())
+    return Rows(part.x.numpy(), part.y.numpy(), None if part.w is None else part.w.numpy())
 
 
 def _by_size(split: Split) -> Limits:
     """Whatever the machine: of work that is known before."""
-    x, y = rows_of(split.train)
+    x, y, _ = rows_of(split.train)
     classes = known_of(split, None, 0).classes
     if classes and len(np.unique(y)) < 2:  # nothing to tell apart
         return Limits(0, 0)
@@ -102,7 +102,7 @@ def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
     few, whole = some_rows(train, TIMED, known), len(train.y)
     linear, trees = families(TRIAL, 1)
     for rows in (min(WARM, len(few.y)), len(few.y)):  # the first time for what is loaded
-        part = Rows(few.x[:rows], few.y[:rows])
+        part = few.some(slice(rows))
         if known.classes and len(np.unique(part.y)) < 2:
             continue
         started = clock.perf_counter()

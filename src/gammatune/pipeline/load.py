@@ -1,9 +1,10 @@
-"""The trained network of a run that `gammatune train` made, or several of them, as a torch module."""
+"""What a run of the pipeline holds: the trained network, or several of them, as a torch module, and the models that
+were fitted beside it."""
 
 import hashlib
 import io
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gammatune.files import net_file
 from gammatune.journal.history import WEIGHTS, replay
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
+from gammatune.pipeline.families import Answering
 from gammatune.pipeline.kept import NETS, kept, kept_nets
 from gammatune.pipeline.kinds import AVERAGE, answer
 from gammatune.pipeline.models import make_model
@@ -96,9 +98,9 @@ def network(plan: Plan, *, single: bool = False) -> nn.Module:
     return Ensemble(members, classify=plan.preprocessing.task == "classification").eval()
 
 
-def fitted(plan: Plan) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-    """The model that the run hands over, where that is not the network alone: from rows, as the network takes them,
-    to probabilities (n, k) or standardised targets (n, t).
+def parts(plan: Plan) -> dict[str, Answering]:
+    """By kind what the model is made of that the run hands over, where that is not the network alone: each from rows,
+    as the network takes them, to probabilities (n, k) or standardised targets (n, t).
 
     Raises JournalError where what was fitted is not there or cannot be read, MissingExtra.
     """
@@ -111,7 +113,13 @@ def fitted(plan: Plan) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
         raise JournalError(
             f"the journal of {plan.run} speaks of {', '.join(missing)}, which it does not hold"
         )
-    return lambda x: answer(found, plan.kind, members, x)
+    return {kind: found[kind] for kind in members}
+
+
+def fitted(plan: Plan) -> Answering:
+    """The model that the run hands over, as `parts` has each of its kinds; raises what they do."""
+    found = parts(plan)
+    return lambda x: answer(found, plan.kind, tuple(found), x)
 
 
 def answered(net: nn.Module, x: torch.Tensor, task: str) -> NDArray[np.float64]:
@@ -152,19 +160,6 @@ def _weights_of_net(plan: Plan, net: int, checksum: str) -> Mapping[str, Any]:
         raise JournalError(f"{path} is not what the run wrote{instead}")
     state: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
-
-
-def load(run: str, *, single: bool = False) -> nn.Module:
-    """The trained network of a run directory that `gammatune train` made, on the CPU, in eval mode.
-
-    It takes inputs as it was trained on them, (n, C, H, W) or (n, F), standardised, and returns (n, outputs): logits,
-    or standardised targets. `gammatune export` writes one that takes the raw inputs.
-    Where the run averages several nets, it is a `gammatune.engine.ensemble.Ensemble` of them, whose `members` they
-    are and whose `spread` says how far they are apart. single: the best of them alone.
-    Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of the
-    command line.
-    """
-    return network(plan_of(run), single=single)
 
 
 def weights_of(plan: Plan) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
 """Predictions of a trained run for new examples."""
 
-import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from gammatune.engine.ensemble import Ensemble
-from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.engine.modes import evaluating
+from gammatune.errors import InvalidData
 from gammatune.metrics.thesis import classification, regression
+from gammatune.pipeline.answer_columns import answer_columns
+from gammatune.pipeline.data.dialect import PLAIN, Dialect, without_clash, write_rows
 from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
+from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.reading import is_table, read_table
+from gammatune.pipeline.data.reading import as_written, is_table, read_table
 from gammatune.pipeline.data.row_weights import weights_in
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
+from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
 from gammatune.report.models import NET
 
@@ -35,12 +40,15 @@ class New:
     """New examples. x: as the network takes them. y: their targets as they came, where they are known; weights: what
     each counts for in how well these are met, (n,); None: all the same.
 
-    names: columns that say which example a row is about. said: what was unusual, in sentences.
+    header, rows: the columns that say which example a row is about, of a table all of it. dialect: of the table.
+    said: what was unusual, in sentences.
     """
 
     x: torch.Tensor
     y: NDArray[Any] | None = None
-    names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    header: Sequence[str] = ()
+    rows: Iterable[Sequence[str]] = field(default_factory=lambda: repeat(()))
+    dialect: Dialect = PLAIN
     said: Sequence[str] = ()
     weights: NDArray[np.float64] | None = None
 
@@ -49,94 +57,112 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
 
     file: what the run was trained on: an .npz, a table, or an image or a folder of them.
-    Classification: a column `prediction` with the original labels and one column of probability a class.
-    Regression: a column a target, in its original unit. In front of them, what tells the examples apart: the columns
-    of a table that were left out as identifiers, the names of images. Where the run averages several nets, a last
-    column `spread` says how far they are apart (`Ensemble.spread`), of a regression one a target, in its original
-    unit. single: ask the best of them alone. Where the file has targets too, it says how well they are met.
+    What tells the examples apart comes first: all columns of a table, as its file has them, or the names of images.
+    Behind them stands what `answer_columns` makes of the answers; a name that the table has already gets a number.
+    A table is answered in its own dialect (`Dialect`), a Parquet file as CSV with commas.
+    single: ask the best of several nets alone. Where the file has targets too, it says how well they are met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
     plan = plan_of(run)
     preparing = plan.preprocessing
-    new = _new(file, preparing)
+    new = new_examples(file, preparing)
     is_net = single or plan.kind == NET
     net = network(plan, single=single) if is_net else None
-    said, spread = (
-        _forward(net, new.x, preparing.task) if net is not None else (fitted(plan)(new.x.numpy()), None)
-    )
+    said, spread = answers(fitted(plan) if net is None else net, new.x, preparing.task)
+    columns = answer_columns(said, spread, preparing, new.dialect)
+    names = without_clash(columns, new.header)
     quality = "" if is_net else f" by {plan.name}"
+    if new.y is not None:
+        quality += f"; {_met(new.y, said, preparing, new.weights)}"
+    if isinstance(net, Ensemble):
+        apart = [name for name, column in zip(names, columns, strict=True) if column.startswith("spread")]
+        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {apart[0]!r}"
+        quality += f" to {apart[-1]!r}" if len(apart) > 1 else ""
+    noticed = list(new.said)
+    told = zip(*columns.values(), strict=True)
+    rows = (list(chain(*both)) for both in zip(new.rows, told, strict=False))
+    write_rows(out, new.dialect, [*new.header, *names], rows, noticed)
+    count = f"{len(said)} prediction{'s' if len(said) != 1 else ''}"
+    return "\n".join([*noticed, f"{count} written to {out}{quality}"])
+
+
+def _met(
+    y: NDArray[Any],
+    said: NDArray[Any],
+    preparing: Preprocessing | TablePreprocessing,
+    weights: NDArray[np.float64] | None,
+) -> str:
+    """How well the targets y are met, as they came."""
     if preparing.task == "classification":
-        probabilities = said
-        labels = preparing.labels(probabilities.argmax(axis=1))
-        header = ["prediction", *(f"p({label})" for label in preparing.classes)]
-        rows = [[label, *map(repr, row.tolist())] for label, row in zip(labels, probabilities, strict=True)]
-        apart = spread
-        if new.y is not None:
-            codes = preparing.targets(new.y).numpy()
-            measured = classification(codes, said.argmax(axis=1), preparing.outputs, new.weights)
-            quality += f"; accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
-    else:
-        values = preparing.original_targets(said)
-        table = isinstance(preparing, TablePreprocessing)
-        header = ["prediction"] if table else [f"target {i + 1}" for i in range(values.shape[1])]
-        rows = [list(map(repr, row.tolist())) for row in values]
-        apart = None if spread is None else spread.astype(np.float64) * preparing.target_std
-        if new.y is not None:
-            preparing.targets(new.y)  # refuses what is no target
-            true = np.asarray(new.y, dtype=np.float64).reshape(len(values), -1)
-            quality += f"; R2 {regression(true, values, new.weights).r2:.4f}"
-    if apart is not None:
-        apart = apart.reshape(len(rows), -1)
-        names = ["spread"] if apart.shape[1] == 1 else [f"spread {i + 1}" for i in range(apart.shape[1])]
-        header += names
-        rows = [[*row, *map(repr, far.tolist())] for row, far in zip(rows, apart, strict=True)]
-        assert isinstance(net, Ensemble)
-        quality += f"; each the average of {len(net.members)} nets, how far these are apart in {names[0]!r}"
-        quality += f" to {names[-1]!r}" if len(names) > 1 else ""
-    named = [[str(column[i]) for column in new.names.values()] for i in range(len(rows))]
-    _write(out, [*new.names, *header], [[*name, *row] for name, row in zip(named, rows, strict=True)])
-    count = f"{len(rows)} prediction{'s' if len(rows) != 1 else ''}"
-    return "\n".join([*new.said, f"{count} written to {out}{quality}"])
+        codes = preparing.targets(y).numpy()
+        measured = classification(codes, said.argmax(axis=1), preparing.outputs, weights)
+        return f"accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
+    preparing.targets(y)  # refuses what is no target
+    true = np.asarray(y, dtype=np.float64).reshape(len(said), -1)
+    return f"R2 {regression(true, preparing.original_targets(said), weights).r2:.4f}"
 
 
 def default_out(file: str) -> str:
-    """Where predictions for `file` go: beside it, with the ending .predictions.csv."""
+    """Where predictions for `file` go: beside it, with the ending .predictions.csv, or .tsv as it has."""
     path = Path(file).resolve() if Path(file).is_dir() else Path(file)
     name = path.name.removesuffix(".gz")
-    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions.csv"))
+    ending = ".tsv" if name.lower().endswith(".tsv") else ".csv"
+    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions{ending}"))
 
 
 # What is to be predicted ----------------------------------------------------------------------------------
 
 
-def _new(file: str, preparing: Preprocessing | TablePreprocessing) -> New:
+def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, targets: bool = True) -> New:
+    """New examples as the network takes them.
+
+    given: the path of what the run was trained on, a table, an .npz, an image or a folder of them; or, in memory, a
+    frame, or examples (n, ...). targets: of a table, whether those that are known are looked at too.
+    Raises InvalidData where it does not fit.
+    """
     if isinstance(preparing, TablePreprocessing):
-        return _rows(file, preparing)
-    if is_table(file):
+        return _rows(given, preparing, targets)
+    is_path = isinstance(given, (str, os.PathLike))
+    if is_frame(given) or (is_path and is_table(given)):
+        what = given if is_path else f"a {type(given).__name__}"
         raise InvalidData(
-            f"{file} is a table, and the network was trained on examples of shape {preparing.shape}"
+            f"{what} is a table, and the network was trained on examples of shape {preparing.shape}"
         )
-    path = Path(file)
+    if not is_path:
+        return New(preparing.inputs(given))
+    path = Path(given)
     if path.is_dir() or path.suffix.lower() in ENDINGS:
         return _images(path, preparing)
-    x, y = load_new(file)
+    x, y = load_new(path)
     inputs = preparing.inputs(x)  # looked at before a net is made for what the journal says of them
     if y is not None and (y.ndim == 0 or len(y) != len(x)):
-        raise InvalidData(f"{file} holds {len(x)} examples and {y.size} targets; give one target for each")
+        raise InvalidData(f"{path} holds {len(x)} examples and {y.size} targets; give one target for each")
     return New(inputs, y)
 
 
-def _rows(file: str, preparing: TablePreprocessing) -> New:
-    if not is_table(file):
-        raise InvalidData(f"{file} is no table, and the network was trained on one; give a .csv or .parquet")
+def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
-    frame = preparing.matched(read_table(file, said, preparing.decimal).frame, said)
+    name, header, dialect = "the frame", list[str](), PLAIN
+    rows: Iterable[Sequence[str]] = repeat(())
+    path = Path(given) if isinstance(given, (str, os.PathLike)) else None
+    if is_frame(given):
+        frame = as_pandas(given)
+    elif path is not None and is_table(path):
+        read, name = read_table(path, said, preparing.decimal), path.name
+        frame, dialect = read.frame, read.dialect
+        header, rows = as_written(path, read)
+    else:
+        what = f"a {type(given).__name__}" if path is None else path
+        raise InvalidData(
+            f"{what} is no table, and the network was trained on one; give a .csv or .parquet, in Python a frame too"
+        )
+    frame = preparing.matched(frame, said)
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
-    names = {name: frame[name].tolist() for name in preparing.identifiers if name in frame.columns}
-    y = _targets(Path(file).name, frame, preparing, said)
-    return New(x, y, names, said, None if y is None else _weights(frame, preparing, said))
+    y = _targets(name, frame, preparing, said) if targets else None
+    weights = None if y is None else _weights(frame, preparing, said)
+    return New(x, y, header, rows, dialect, said, weights)
 
 
 def _weights(
@@ -166,7 +192,7 @@ def _targets(
         said.append(f"{preparing.target} is missing in some rows, so how well they are met is not said.")
         return None
     if preparing.task == "regression":
-        numbers: NDArray[Any] = values.to_numpy()
+        numbers: NDArray[Any] = values.to_numpy(dtype=None if values.dtype == object else np.float64)
         return numbers
     codes = codes_of(name, preparing.target, values, preparing.classes, said, exact=preparing.exact_labels)
     return np.asarray(preparing.labels(codes))
@@ -183,36 +209,31 @@ def _images(path: Path, preparing: Preprocessing) -> New:
     channels, height, width = preparing.shape
     pixels = read_images(files, (height, width), "L" if channels == 1 else "RGB")
     root = path if path.is_dir() else path.parent
-    names = [os.fspath(file.relative_to(root)) for file in files]
+    names = [[os.fspath(file.relative_to(root))] for file in files]
     # in folders called after the classes the truth is known
     folders = [file.parent.name for file in files]
     labels = {str(label): label for label in preparing.classes}
     known = path.is_dir() and set(folders) <= set(labels)
     y = np.asarray([labels[folder] for folder in folders]) if known else None
-    return New(preparing.inputs(pixels), y, {"file": names})
+    return New(preparing.inputs(pixels), y, ["file"], names)
 
 
-# Forward, and out -----------------------------------------------------------------------------------------
+# Forward ---------------------------------------------------------------------------------------------
 
 
-def _forward(net: torch.nn.Module, x: torch.Tensor, task: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def answers(
+    model: torch.nn.Module | Answering, x: torch.Tensor, task: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Probabilities or standardised targets, and of an ensemble how far its nets are apart."""
-    with torch.no_grad():
-        if not isinstance(net, Ensemble):
-            said, spread = torch.cat([net(part) for part in x.split(BATCH)]), None
+    if not isinstance(model, torch.nn.Module):
+        return model(x.numpy()), None
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with evaluating(model):
+        if not isinstance(model, Ensemble):
+            said, spread = torch.cat([model(part.to(device)) for part in x.split(BATCH)]), None
         else:
-            parts, spreads = zip(*(net.with_spread(part) for part in x.split(BATCH)), strict=True)
-            said, spread = torch.cat(parts), torch.cat(spreads).numpy()
-    return (said.softmax(dim=1) if task == "classification" else said).numpy(), spread
-
-
-def _write(out: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    try:
-        with open(out, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(header)
-            writer.writerows(rows)
-    except OSError as error:
-        raise InvalidArgument(
-            f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"
-        ) from error
+            parts, spreads = zip(
+                *(model.with_spread(part.to(device)) for part in x.split(BATCH)), strict=True
+            )
+            said, spread = torch.cat(parts), torch.cat(spreads).cpu().numpy()
+    return (said.softmax(dim=1) if task == "classification" else said).cpu().numpy(), spread

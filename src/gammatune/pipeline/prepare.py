@@ -9,7 +9,7 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -19,9 +19,10 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data import SPREADSHEETS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
+from gammatune.pipeline.data.frames import NAME as FRAME
 from gammatune.pipeline.data.reading import is_table
 from gammatune.pipeline.data.split import Split, split_data
-from gammatune.pipeline.data.table import load_table, load_test, split_table
+from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.models import embeds_categories
 from gammatune.pipeline.options import Options
@@ -32,6 +33,9 @@ from gammatune.seeds import stream
 from gammatune.supervised.defaults import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
 from gammatune.supervised.loaders import batch_size_for
 from gammatune.supervised.pretrained import freeze
+
+# Tables in memory, as pandas has them, by the option that they are given as.
+Frames: TypeAlias = Mapping[str, Any]
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]
@@ -68,15 +72,19 @@ class Prepared:
     said: tuple[str, ...]
 
 
-def prepare(options: Options) -> Prepared:
-    """Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training."""
+def prepare(options: Options, frames: Frames | None = None) -> Prepared:
+    """frames: where data or test are tables in memory.
+
+    Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training.
+    """
     said: list[str] = []
-    table = is_table(options.data)
+    frames = {} if frames is None else frames
+    table = "data" in frames or is_table(options.data)
     _refuse_of_another_kind(options, table=table)
     model = options.model
     begun = None if table and model == "auto" else beginning(model, options.weights)
     if table:
-        split = _split_table(options, begun, said)
+        split = _split_table(options, frames, begun, said)
     else:
         like = begun.like if begun is not None else None
         if isinstance(like, TablePreprocessing):
@@ -103,7 +111,7 @@ def prepare(options: Options) -> Prepared:
         epochs = epochs_for(split.shape, len(split.train.x), size, table=table)
         said.append(_length_in_words(options, epochs))
         if options.time is not None:
-            epochs = _within(options, epochs, net, split, size, said)
+            epochs = _within(options, epochs, net, split, size, said, judged=table and options.compare)
     patience = options.patience
     if patience is None and options.is_open:
         patience = patience_for(epochs)
@@ -171,7 +179,7 @@ def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
     )
 
 
-def _split_table(options: Options, begun: Any, said: list[str]) -> Split:
+def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) -> Split:
     if begun is not None and begun.like is not None:
         raise InvalidArgument(
             f"--model {options.model}: going on from an earlier run is for images and arrays; train on a table from "
@@ -182,9 +190,14 @@ def _split_table(options: Options, begun: Any, said: list[str]) -> Split:
         "task": options.task, "kinds": kinds, "group": options.group, "time": options.time_column,
         "positive": options.positive, "exact_labels": options.exact_labels, "sample_weight": options.sample_weight,
     }  # fmt: skip
-    table = load_table(options.data, options.target, **reading)
+    if "data" in frames:
+        table = make_table(FRAME, frames["data"], options.target, **reading)
+    else:
+        table = load_table(options.data, options.target, **reading)
     test = None
-    if options.test is not None:
+    if "test" in frames:
+        test = as_test(table, "test", frames["test"])
+    elif options.test is not None:
         if not is_table(options.test):
             raise InvalidArgument(f"--test {options.test}: give a table, as the data is")
         test = load_test(options.test, table)
@@ -236,12 +249,13 @@ def _budget(options: Options) -> float:
     return default_budget(options.policy) if options.budget is None else options.budget
 
 
-def _within(options: Options, epochs: int, net: nn.Module, split: Split, size: int, said: list[str]) -> int:
-    """As many epochs as the time allows."""
+def _within(
+    options: Options, epochs: int, net: nn.Module, split: Split, size: int, said: list[str], *, judged: bool
+) -> int:
+    """As many epochs as the time allows. judged: other models stand beside the net."""
     assert options.time is not None
     per_epoch = _seconds_per_epoch(net, split, size, options.device)
     budget = _budget(options)
-    judged = options.compare and is_table(options.data)
     learning = options.time - kept_for_after(options.time, judged=judged)
     possible = math.floor(SLACK * learning / (per_epoch * budget))
     if possible < 1:

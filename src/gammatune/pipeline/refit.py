@@ -33,8 +33,8 @@ class Refit:
             net = self.make()
         fit(
             net,
-            train,
-            held,
+            (train.x, train.y),
+            (held.x, held.y),
             seed=seed,
             policy=Replay(self.course),
             keep="last",

@@ -17,13 +17,14 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.journal.events import Event
-from gammatune.metrics.baselines import whether_learnt
+from gammatune.metrics.baselines import Knowing, whether_learnt
 from gammatune.metrics.catalogue import recipe
 from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.folds import folds_of
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.dependence import dependences
 from gammatune.pipeline.families import aside
 from gammatune.pipeline.kept import keep, keep_nets
 from gammatune.pipeline.kinds import Crossed, Models, compare, in_unit
@@ -118,12 +119,17 @@ def judge(
         subject = subject_of(handed) if is_net else models.name
         if not is_net or handed is not net:
             told["answers"] = answers = models.reported[models.chosen]
-        said = [*models.in_words(split, seed), *_whether_learnt(name, split, answers, seed, subject)]
+        knows = _whether_learnt(name, split, answers, seed, subject)
+        told["learnt"] = None if knows is None else knows.whether
+        doubt = [knows.sentence] if knows is not None and knows.sentence else []
+        said = [*doubt, *models.in_words(split, seed)]
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
             needed = _importance(models, handed, split, metric, seed, seconds, tell)
             told["importance"] = needed.to_dict()
+            left = allowed.columns(clock.perf_counter() - started)
+            told["dependence"] = dependences(models, split, needed, seed, left)
             said += _in_words(needed, subject)
         return told | {"said": said}
 
@@ -154,7 +160,8 @@ def cross_fitted_nets(
 
 
 def _part(rows: Rows) -> Part:
-    return Part(torch.from_numpy(rows.x), torch.from_numpy(rows.y))
+    w = None if rows.w is None else torch.from_numpy(rows.w)
+    return Part(torch.from_numpy(rows.x), torch.from_numpy(rows.y), w)
 
 
 def _answered(net: nn.Module, task: str, x: NDArray[Any]) -> NDArray[np.float64]:
@@ -177,11 +184,13 @@ def _importance(
     seconds: float,
     tell: Callable[[Event], None],
 ) -> Importance:
-    preparing = split.preprocessing
+    preparing, rows = split.preprocessing, rows_of(split.report)
     scale = None if preparing.task == "classification" else (preparing.target_mean, preparing.target_std)
     return importance(
         models,
-        *rows_of(split.report),
+        rows.x,
+        rows.y,
+        sample_weight=rows.w,
         metric=metric,
         seed=seed,
         groups=screened(net, split),
@@ -192,14 +201,11 @@ def _importance(
     )
 
 
-def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> list[str]:
-    train = split.train.y.numpy()
-    if split.task == "regression":
-        train = split.preprocessing.original_targets(train)
-    sentence = whether_learnt(
-        metric, train, in_unit(answers, split), stream(seed, "rivals", "nothing"), subject
-    )
-    return [sentence] if sentence else []
+def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subject: str) -> Knowing | None:
+    rows = rows_of(split.train)
+    train = rows.y if split.task == "classification" else split.preprocessing.original_targets(rows.y)
+    chance = stream(seed, "rivals", "nothing")
+    return whether_learnt(metric, train, in_unit(answers, split), chance, subject, rows.w)
 
 
 def subject_of(net: nn.Module) -> str:

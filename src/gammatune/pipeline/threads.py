@@ -1,5 +1,8 @@
 """How many CPU threads a training step is worth."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,3 +28,13 @@ def suitable_threads(model: nn.Module, shape: tuple[int, ...], batch_size: int) 
     ):
         model(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     return 1 if counter.get_total_flops() * batch_size < WORTH_THREADS else torch.get_num_threads()
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Afterwards torch has as many threads as before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

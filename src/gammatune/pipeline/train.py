@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gammatune.errors import InvalidArgument, require
+from gammatune.errors import AnotherRun, InvalidArgument, require
 from gammatune.journal.history import FILE, replay
 from gammatune.pipeline.options import Options
 from gammatune.supervised.defaults import kept_for_after
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gammatune.metrics.objectives import Objective
     from gammatune.metrics.predictions import Answers
-    from gammatune.pipeline.prepare import Prepared
+    from gammatune.pipeline.prepare import Frames, Prepared
     from gammatune.report.live import Progressing
 
 RUNS = "runs"
@@ -34,25 +34,32 @@ class Stopped(BaseException):
     """The user, or the system, ended the run. status: for the shell. directory: what was trained is kept there;
     None where nothing was."""
 
+    INTERRUPTED = 130  # by Ctrl-C
+
     def __init__(self, directory: str | None, status: int) -> None:
         self.directory = directory
         self.status = status
 
 
-def train(options: Options, run_dir: str | None, follower: "Progressing") -> str:
+def train(
+    options: Options, run_dir: str | None, follower: "Progressing", frames: "Frames | None" = None
+) -> str:
     """Train; the run directory, a new one in RUNS where none was given.
 
+    frames: where data or test are tables in memory, whom the options call as `pipeline.data.frames.called` does.
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
+    from gammatune.pipeline.held_out import trace
     from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import prepare
     from gammatune.supervised.fit import fit
     from gammatune.tuning.signals import Terminated
 
     _check(options, run_dir)
+    _refuse_other_frames(options, run_dir, frames or {})
     options = _as_begun(options, run_dir)
-    prepared = prepare(options)
+    prepared = prepare(options, frames)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
     judged = prepared.is_table and options.compare
@@ -77,18 +84,19 @@ def train(options: Options, run_dir: str | None, follower: "Progressing") -> str
                 extra=_judge(options, prepared, directory, began, follower) if judged else None,
                 new_model=prepared.another,
                 run_dir=directory,
-                facts=_facts(options, prepared),
+                facts=_facts(options, prepared, frames or {}),
                 listeners=[follower],
             )
+        trace(directory, split, options.test or options.data)
         write_pictures(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
-        raise Stopped(kept, stop.status if isinstance(stop, Terminated) else 130) from None
+        raise Stopped(kept, stop.status if isinstance(stop, Terminated) else Stopped.INTERRUPTED) from None
     return directory
 
 
-def _facts(options: Options, prepared: "Prepared") -> Mapping[str, Any]:
+def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[str, Any]:
     """For the first line of the journal."""
     chosen = {"usual" if options.is_open else "epochs": prepared.epochs, "patience": prepared.patience or 0}
     return {
@@ -102,6 +110,7 @@ def _facts(options: Options, prepared: "Prepared") -> Mapping[str, Any]:
         "weight_decay": options.weight_decay,
         "said": list(prepared.said),
         "command": {**asdict(options), **chosen},
+        **({"frames": sorted(frames)} if frames else {}),
     }
 
 
@@ -124,6 +133,25 @@ def _check(options: Options, run_dir: str | None) -> None:
         )
     if options.patience is not None and options.patience < 0:
         raise InvalidArgument(f"--patience {options.patience}: give a number of epochs; 0 trains to the end")
+
+
+def _refuse_other_frames(options: Options, run_dir: str | None, frames: "Frames") -> None:
+    """A run that was begun with tables in memory is gone on with where the same are given again."""
+    if run_dir is None or not (Path(run_dir) / FILE).is_file():
+        return
+    facts = replay(run_dir).begin["facts"]
+    again = f"give that again to gammatune.fit in Python, with the same options and run_dir={run_dir!r}"
+    for name in facts.get("frames", ()):
+        was = facts["command"][name]
+        if name not in frames:
+            raise InvalidArgument(
+                f"{run_dir} was begun with {was} as {name}, which lay in memory and is not in the run; {again}"
+            )
+        if was != getattr(options, name):
+            raise AnotherRun(
+                f"{run_dir} was begun with {was} as {name}, and this is {getattr(options, name)}; {again}, or give "
+                "another run_dir for a new run"
+            )
 
 
 def _judge(

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gammatune.journal.history import Story
+
 NET = "net"
 NAMES = {
     "linear": "the linear model",
@@ -15,13 +17,14 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """One of them. selected: its value on the examples to select by. value, low, high: on those that are reported on,
-    with a 95 % interval; None where the measure has no value there."""
+    """One of them. kind: one of NAMES. selected: its value on the examples to select by. value, low, high: on those
+    that are reported on, with a 95 % interval; None where the measure has no value there."""
 
     name: str
     selected: float | None
     reported: tuple[float, float, float] | None
     is_chosen: bool
+    kind: str = NET
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def models_of(report: Mapping[str, Any] | None) -> Models | None:
             None if each["selected"] is None else float(each["selected"]),
             _ends(each["value"]),
             each["kind"] == extra["model"],
+            each["kind"],
         )
         for each in extra["models"]
     )
@@ -62,6 +66,15 @@ def handed_over(report: Mapping[str, Any] | None) -> str | None:
     extra = beside_of(report)
     kind = extra.get("model", NET)
     return None if kind == NET and _nets(extra) == 1 else _name(kind, extra)
+
+
+def handed_back_in_words(story: Story) -> list[tuple[str, str]]:
+    """What the run hands over, and which state of its training the network is of; each with what it is called."""
+    if story.handed_back is None:
+        return []
+    several = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
+    state, other = f"{several}{story.handed_back}", handed_over(story.report)
+    return [("handed back", state)] if other is None else [("handed over", other), ("the network", state)]
 
 
 def beside_of(report: Mapping[str, Any] | None) -> Mapping[str, Any]:

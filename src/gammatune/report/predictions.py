@@ -1,7 +1,8 @@
 """What a network said of the report part, as its run directory keeps it: predictions, pictures of its mistakes.
 
     predictions.npz  probabilities (n, k) and targets (n,) codes, or predictions (n, t) and targets (n, t); of several
-                     nets whose predictions are averaged spread (n,) or (n, t), how far they are apart
+                     nets whose predictions are averaged spread (n,) or (n, t), how far they are apart; origins (n,)
+                     where they are known, the rows of the file, from 1, or the names of files
     pictures.npz     index (m,) into the report part, pictures uint8 (m, H, W) or (m, H, W, 3)
 
 A file that is missing leaves its part of a page out; one that cannot be used is said.
@@ -9,6 +10,7 @@ A file that is missing leaves its part of a page out; one that cannot be used is
 
 import base64
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -20,9 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.journal.history import FILE, PREDICTIONS, Story
 from gammatune.metrics.bootstrap import Measure
+from gammatune.report.held import listed, mapping, reals
 
-PREDICTIONS, PICTURES = "predictions.npz", "pictures.npz"
+PICTURES = "pictures.npz"
 MOST_PICTURES = 24
 LARGEST = 96  # pixels a side, of a picture on a page
 WORST = 10  # rows where there are no pictures
@@ -33,7 +37,8 @@ Z95 = 1.959964  # of the standard normal
 class Findings:
     """probabilities (n, k), or predictions (n, t), beside targets (n,) or (n, t); None where the run kept none.
 
-    spread: (n,) or (n, t), of several nets (`engine.ensemble.Ensemble.spread`); else None.
+    spread: (n,) or (n, t), of several nets (`engine.ensemble.Ensemble.spread`); else None. origins: (n,), where each
+    example comes from; see the module.
     pictures: by the place of the example in the report part. problems: files that could not be used, in sentences.
     """
 
@@ -41,8 +46,26 @@ class Findings:
     predictions: NDArray[Any] | None = None
     targets: NDArray[Any] | None = None
     spread: NDArray[Any] | None = None
+    origins: NDArray[Any] | None = None
     pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def told_by(self) -> str:
+        """What `origin` gives: 'row', 'file' or, where that is not known, 'example'."""
+        if self.origins is None:
+            return "example"
+        return "row" if self.origins.dtype.kind in "iu" else "file"
+
+    def origin(self, index: int) -> str:
+        """By which people find an example. index: its place in the report part, where no more is known."""
+        return str(index if self.origins is None else self.origins[index])
+
+
+def run_path(run: str | os.PathLike[str]) -> Path:
+    """Where a run lies, as people call it. Raises nothing."""
+    path = Path(run)
+    return path.parent if path.name == FILE else path
 
 
 def load_findings(run: Path | None) -> Findings:
@@ -91,6 +114,9 @@ def _take_predictions(held: Mapping[str, NDArray[Any]], found: Findings) -> None
     else:
         found.problems.append(f"{PREDICTIONS} does not hold what it should, and is left out.")
         return
+    origins = held.get("origins")
+    if origins is not None and origins.dtype.kind in "iuU" and origins.shape == found.targets.shape[:1]:
+        found.origins = origins
     spread = held.get("spread")
     if spread is not None and spread.dtype.kind == "f" and np.isfinite(spread).all() and (spread >= 0).all():
         spread = (
@@ -137,6 +163,26 @@ def _take_pictures(held: Mapping[str, NDArray[Any]], found: Findings) -> None:
     assert pictures is not None
     for place, picture in list(zip(index.tolist(), pictures, strict=True))[:MOST_PICTURES]:
         found.pictures[int(place)] = picture
+
+
+def labels_of(story: Story, found: Findings) -> list[str]:
+    """What the classes are called, by code."""
+    held = mapping(story.begin["facts"].get("preprocessing")).get("classes")
+    labels = [str(label) for label in listed(held)]
+    confusion = square((story.report or {}).get("confusion"))
+    count = len(confusion) if confusion else 0
+    if found.probabilities is not None:
+        count = max(count, found.probabilities.shape[1])
+    return labels if len(labels) >= count else [str(i) for i in range(count)]
+
+
+def scale_of(story: Story, found: Findings) -> tuple[Any, Any] | None:
+    """Mean and standard deviation of a regression's targets, where they were standardised."""
+    if found.predictions is None or found.targets is None:
+        return None
+    held, t = mapping(story.begin["facts"].get("preprocessing")), found.targets.shape[1]
+    mean, std = reals(held.get("target_mean"), t), reals(held.get("target_std"), t)
+    return None if mean is None or std is None else (mean, std)
 
 
 # Mistakes -------------------------------------------------------------------------------------------------

@@ -59,8 +59,18 @@ def listeners_for(progress: bool | None, listeners: Sequence[Listener]) -> list[
     progress: None shows it where somebody watches (a notebook, a terminal), unless a listener does already.
     """
     shows = any(isinstance(listener, (Progress, Progressing)) for listener in listeners)
-    wanted = progress if progress is not None else not shows and (_in_notebook() or sys.stdout.isatty())
+    wanted = progress if progress is not None else not shows and _is_watched()
     return [*listeners, Progress()] if wanted else list(listeners)
+
+
+def display_for(progress: bool | None) -> Progressing:
+    """What shows how far a run is, as a context manager; nothing where that is not wanted. progress: see
+    `listeners_for`."""
+    return _display() if (_is_watched() if progress is None else progress) else Progressing()
+
+
+def _is_watched() -> bool:
+    return _in_notebook() or sys.stdout.isatty()
 
 
 def _in_notebook() -> bool:

@@ -16,8 +16,11 @@ from gammatune.journal.wording import number, reasons_shown, values_in_words
 from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
-from gammatune.report.models import Models, handed_over, models_of
+from gammatune.report.learnt import headline
+from gammatune.report.models import Models, handed_back_in_words, models_of
+from gammatune.report.predictions import load_findings, run_path
 from gammatune.report.several import several
+from gammatune.report.what_now import what_now
 from gammatune.report.wording import (
     TORN,
     UNENDED,
@@ -38,8 +41,10 @@ from gammatune.report.wording import (
     state_of,
     way,
 )
+from gammatune.report.worst import worst
 from gammatune.space import parse
 
+WORST = 3  # mistakes
 SHOWN = 4  # measures with their intervals, which fit beside each other
 RUN_COLUMNS = (
     "run", "begun", "data", "model", "params", "policy", "sampler", "epochs", "measured", "cost", "state",
@@ -52,14 +57,28 @@ BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
 def final_screen(story: Story, run_dir: str | None) -> RenderableType:
-    """Schedule found and why, measures, learning time, cost, where the run lies."""
-    parts: list[RenderableType] = [Text("schedule found", style="italic"), schedule_table(story)]
+    """Schedule found and why, measures, the worst mistakes, learning time, cost, where the run lies, and what to do
+    with it. Where nothing was learnt, that first."""
+    doubt = headline(story.report)
+    parts: list[RenderableType] = [] if doubt is None else [Text(doubt, style="bold"), Text()]
+    parts += [Text("schedule found", style="italic"), schedule_table(story)]
     parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
     parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
     if story.report is not None:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
+        parts += _worst(story, run_dir)
     parts += [Text(line) for line in ending(story, run_dir)]
+    if following := what_now(story, run_dir):
+        parts += [Text("what now", style="italic"), *(Text(f"- {line}") for line in following)]
     return Group(*parts)
+
+
+def _worst(story: Story, run_dir: str | None) -> list[RenderableType]:
+    """The worst mistakes on the examples that are reported on, of a run that kept what it said of them."""
+    found = None if run_dir is None else worst(story, load_findings(run_path(run_dir)), WORST)
+    if found is None:
+        return []
+    return [Text("the worst mistakes", style="italic"), _grid(found.heads, found.rows, found.heads[:3])]
 
 
 def reasons(story: Story) -> list[str]:
@@ -193,11 +212,7 @@ def _interval(name: str, measure: Sequence[float]) -> str:
 def ending(story: Story, run_dir: str | None) -> list[str]:
     """Learning time, cost, seed, where the run lies, and what was not well."""
     lines = []
-    if story.handed_back is not None:
-        several_ = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
-        other = handed_over(story.report)
-        lines += [] if other is None else [f"handed over    {other}"]
-        lines.append(f"{'handed back' if other is None else 'the network'}    {several_}{story.handed_back}")
+    lines += [f"{name}    {what}" for name, what in handed_back_in_words(story)]
     if story.end is None:
         lines.append(f"the run {UNENDED}")
     else:

@@ -8,6 +8,7 @@ from gammatune.cost import units
 from gammatune.course import Stretch
 from gammatune.journal.history import Story
 from gammatune.journal.wording import number, values_in_words
+from gammatune.metrics.catalogue import METRICS, words_of
 from gammatune.policy.registry import Compares, called
 from gammatune.records import FLAT, Metrics, Outcome, Values
 from gammatune.schedules import STILL
@@ -31,6 +32,12 @@ def metrics_in_words(metrics: Metrics) -> str:
 def objective_in_words(name: str) -> str:
     """'-log loss' for log-loss, which is higher for a better network; other objectives as they are called."""
     return f"-log {name.removeprefix('log-')}" if name.startswith("log-") else name
+
+
+def in_sentence(metric: str) -> str:
+    """'accuracy', 'AUC': the title of a measure as it stands within a sentence."""
+    title = words_of(metric).title
+    return title if metric not in METRICS or title[:2].isupper() or title[1:2].isdigit() else title.lower()
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -227,7 +227,7 @@ class Errors:
     """
 
     def __init__(self) -> None:
-        self.n: int | Tensor = 0  # of examples, or what they weigh
+        self.n: float | Tensor = 0  # of examples, or what they weigh
         self.origin: Tensor | None = None  # (m,), as are the three sums
         self.residual = self.sum = self.square = torch.zeros(())
 

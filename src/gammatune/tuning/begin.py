@@ -31,7 +31,8 @@ def begin(
     Raises InvalidArgument at what a journal cannot hold.
     """
     policy, sampler = search.policy, search.sampler
-    versions = {name: metadata.version(name) for name in ("numpy", "torch")} | registry.version_of(policy)
+    versions = {name: metadata.version(name) for name in ("numpy", "torch", "scikit-learn")}
+    versions |= registry.version_of(policy)
     if isinstance(sampler, str) and sampler not in SAMPLERS:
         versions |= plugins.version_of("sampler", sampler)
     event = begin_event(

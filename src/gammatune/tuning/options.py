@@ -186,10 +186,15 @@ def with_options(call: str, given: Mapping[str, Any], *records: Any) -> tuple[An
         for record in records
     ]
     for name in left:
-        near = difflib.get_close_matches(name, [one.name for record in records for one in fields(record)], 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{meant}")
+        raise unexpected(call, name, [one.name for record in records for one in fields(record)])
     return tuple(completed)
+
+
+def unexpected(call: str, name: str, known: Sequence[str]) -> TypeError:
+    """As Python says it of a keyword argument that is none of those known, with the nearest of these."""
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return TypeError(f"{call}() got an unexpected keyword argument {name!r}{meant}")
 
 
 def positive(value: Any, name: str) -> float:

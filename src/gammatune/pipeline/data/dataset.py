@@ -25,7 +25,8 @@ class Data:
     y_train, y_test: for a classification (n,) int64 codes 0 .. k-1, indices into `classes`; for a regression
     (n, t) float64, t targets an example.
     x_test and y_test are both None where the set has no test part of its own; x_select and y_select where it has no
-    part to select by.
+    part to select by. files: of the examples of the test part, or, where there is none, of those to train on, the
+    names of their files; None where they have none.
     classes: the k labels as the source has them, in the order of their codes; empty for a regression.
     Raises InvalidData, in one line: what was received and what to write instead.
     """
@@ -39,6 +40,7 @@ class Data:
     classes: tuple[Label, ...]
     x_select: NDArray[Any] | None = None
     y_select: NDArray[Any] | None = None
+    files: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if self.task == "classification" and len(self.classes) < 2:

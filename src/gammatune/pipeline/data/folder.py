@@ -69,7 +69,10 @@ def load_folder(path: str | Path, *, size: int | None = None, said: list[str]) -
     said.append(
         f"{len(every)} images of {shape[0]} x {shape[1]} pixels, {tail}, {len(classes)} classes by folder."
     )
-    return Data(name=path.resolve().name, task="classification", classes=classes, **arrays)
+    reported = [str(file.relative_to(path)) for _, file in found.get("test", found["train"])]
+    return Data(
+        name=path.resolve().name, task="classification", classes=classes, files=np.array(reported), **arrays
+    )
 
 
 def image_files(path: Path) -> list[Path]:

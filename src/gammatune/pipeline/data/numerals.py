@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from gammatune.pipeline.data.dialect import PLAIN, Dialect
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -52,10 +54,12 @@ _EITHER = f"{_NUMBER[',']}|{_NUMBER['.']}"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """frame: with numbers where a column holds nothing else. decimal: as the file writes it."""
+    """frame: with numbers where a column holds nothing else. decimal: as the file writes it. dialect: how it is
+    written otherwise."""
 
     frame: "pd.DataFrame"
     decimal: Mark
+    dialect: Dialect = PLAIN
 
 
 def read_numbers(

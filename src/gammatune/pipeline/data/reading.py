@@ -5,14 +5,17 @@ CSV files differ in what parts the columns (`,` `;` tab `|`), in how they write 
 to be unusual is said.
 """
 
+import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line, require
+from gammatune.pipeline.data.dialect import Dialect, cells_of, lines_of
 from gammatune.pipeline.data.numerals import Mark, Read, read_numbers
 
 if TYPE_CHECKING:
@@ -48,17 +51,42 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "") -> Read:
         raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
     is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
     read = Read(_parquet(path), "") if is_parquet else _text(path, said, learned)
-    frame = read.frame
-    frame.columns = [str(name).strip() for name in frame.columns]
-    _refuse_twice(path, frame.columns)
-    if frame.empty:
-        raise InvalidData(
-            f"{path} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
-        )
+    called_by_text(read.frame, path)
     return read
 
 
-def _refuse_twice(path: Path, names: Iterable[str]) -> None:
+def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
+    """Call its columns by text, without blanks around it. Raises InvalidData: names twice, no rows."""
+    frame.columns = [str(name).strip() for name in frame.columns]
+    _refuse_twice(what, frame.columns)
+    if frame.empty:
+        raise InvalidData(
+            f"{what} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
+        )
+
+
+def as_written(path: str | Path, read: Read) -> tuple[list[str], Iterator[list[str]]]:
+    """The names of the columns, and the rows by cell: as the file has them, and as they were `read` where it is no
+    text, or its lines are not its rows.
+
+    read: what `read_table` gave.
+    """
+    names, width, path = list(map(str, read.frame.columns)), read.frame.shape[1], Path(path)
+    if path.name.lower().endswith(TEXT_ENDINGS):
+        try:
+            lines = lines_of(path, read.dialect)
+            head = next(lines)
+            if sum(1 for _ in lines) == len(read.frame):
+                rows = lines_of(path, read.dialect)
+                next(rows)
+                names = [name.strip() for name in head] if len(head) == width else names
+                return names, ([*row, *[""] * width][:width] for row in rows)
+        except (OSError, UnicodeError, csv.Error, StopIteration):  # pandas was more forgiving
+            pass
+    return names, cells_of(read.frame, read.dialect)
+
+
+def _refuse_twice(path: str | Path, names: Iterable[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InvalidData(
@@ -84,6 +112,11 @@ def _parquet(path: Path) -> "pd.DataFrame":
         raise InvalidData(
             f"{path} is no Parquet file that can be read ({first_line(error)}); write it anew"
         ) from error
+    return as_columns(frame)
+
+
+def as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """With an index that has a name among the columns, and decimals as floats."""
     named = [name for name in frame.index.names if name is not None]
     if named and not set(named) & set(frame.columns):  # else the columns are what is meant
         frame = frame.reset_index()
@@ -150,7 +183,8 @@ def _text(path: Path, said: list[str], learned: Mark) -> Read:
         exclude="number"
     ).columns:  # in quotes, which pandas does not look into
         read.frame[name] = read.frame[name].mask(read.frame[name].str.isspace().eq(True))
-    return read
+    decimal = read.decimal or learned or ("," if separator == ";" else ".")
+    return replace(read, dialect=Dialect(separator, decimal, encoding))
 
 
 def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
@@ -175,7 +209,8 @@ def _encoding(path: Path, said: list[str]) -> tuple[str, str]:
             f"{path.name} is not in UTF-8 and was read as Windows-1252: check its special letters below."
         )
         return "cp1252", content[:_SAMPLE].decode("cp1252", errors="replace")
-    return "utf-8-sig", content[:_SAMPLE].decode("utf-8-sig", errors="ignore")
+    encoding = "utf-8-sig" if content.startswith(codecs.BOM_UTF8) else "utf-8"
+    return encoding, content[:_SAMPLE].decode(encoding, errors="ignore")
 
 
 def _separator(head: str) -> str:

@@ -45,7 +45,8 @@ class Split:
 
     said: sentences on what was done, for the user to read. groups: of the examples that train and, after them, of
     those that select; whoever parts these otherwise keeps them together. in_order: the parts follow each other in
-    time, and are not to be mixed.
+    time, and are not to be mixed. origins: where the examples of `report` come from: the numbers of their rows in
+    their file, from 1, or the names of their files; None where that is not known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Split:
     said: tuple[str, ...]
     groups: NDArray[Any] | None = None
     in_order: bool = False
+    origins: NDArray[Any] | None = None
 
     @property
     def task(self) -> Task:
@@ -121,6 +123,7 @@ def split_data(
         **{part: with_targets(preprocessing, preprocessing.inputs(x), y) for part, (x, y) in parts.items()},  # type: ignore[arg-type]
         preprocessing=preprocessing,
         said=tuple(said),
+        origins=None if data.files is None else data.files if has_report else data.files[report],
     )
 
 

@@ -33,7 +33,8 @@ USUAL_TARGETS = ("target", "label", "class", "y", "outcome", "answer")
 class Table:
     """Rows with a target each.
 
-    frame: every column but the target. y: codes (n,) for a classification, (n, 1) float64 for a regression.
+    frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
+    classification, (n, 1) float64 for a regression.
     classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
@@ -98,6 +99,7 @@ def make_table(
     assert target is not None
     read = len(frame)
     left_out: list[str] = []
+    frame = frame.reset_index(drop=True)
     frame = _with_target(frame, target, left_out)
     frame, weights = weighing(frame, sample_weight, left_out)
     said += left_out
@@ -208,6 +210,7 @@ def split_table(
         said=tuple(dict.fromkeys([*said, *strange])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,
+        origins=frames["report"].index.to_numpy() + 1,
     )
 
 
@@ -250,6 +253,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     """
     said: list[str] = []
     there = frame.columns
+    frame = frame.reset_index(drop=True)
     frame = matched(frame, table.header, [column.name for column in table.columns], said)
     read = len(frame)
     if table.target not in frame.columns:
@@ -293,7 +297,7 @@ def _with_target(frame: "pd.DataFrame", target: str, said: list[str]) -> "pd.Dat
     if empty.all():
         raise InvalidData(f"the target {target} holds no value in any row; name another column with --target")
     said.append(f"{int(empty.sum())} of {len(frame)} rows have no {target} and are left out.")
-    rest = frame[~empty].reset_index(drop=True)
+    rest = frame[~empty]
     # truth values beside which one was missing
     return rest.assign(**{target: rest[target].infer_objects()})
 

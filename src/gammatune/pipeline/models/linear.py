@@ -38,10 +38,10 @@ class Linear:
 
 def losses_by_strength(train: Rows, held: Rows, known: Known, strengths: int = len(STRENGTHS)) -> Curves:
     """The loss on `held` at so many of STRENGTHS, of all targets together."""
-    columns, inputs, y = _prepared(train, known)
+    columns, inputs, rows = _prepared(train, known)
     kept = columns.transform(np.asarray(held.x, dtype=np.float64))
-    models = [_fitted(strength, inputs, y, known) for strength in STRENGTHS[:strengths]]
-    return (np.array([_loss(model, kept, np.asarray(held.y), known.classes) for model in models]),)
+    models = [_fitted(strength, inputs, rows, known) for strength in STRENGTHS[:strengths]]
+    return (np.array([_loss(model, kept, held, known.classes) for model in models]),)
 
 
 def fit_linear(train: Rows, setting: tuple[float], known: Known) -> Linear:
@@ -49,15 +49,15 @@ def fit_linear(train: Rows, setting: tuple[float], known: Known) -> Linear:
     from sklearn.pipeline import make_pipeline
 
     (penalty,) = setting
-    columns, inputs, y = _prepared(train, known)
-    return Linear(make_pipeline(columns, _fitted(penalty, inputs, y, known)), known.classes, penalty)
+    columns, inputs, rows = _prepared(train, known)
+    return Linear(make_pipeline(columns, _fitted(penalty, inputs, rows, known)), known.classes, penalty)
 
 
-def _prepared(train: Rows, known: Known) -> tuple[Any, Any, NDArray[Any]]:
+def _prepared(train: Rows, known: Known) -> tuple[Any, Any, Rows]:
     train = some_rows(train, ROWS, known)
     x = np.asarray(train.x, dtype=np.float64)
     columns = _columns(x.shape[1], known.codes).fit(x)
-    return columns, columns.transform(x), np.asarray(train.y)
+    return columns, columns.transform(x), train
 
 
 def _columns(width: int, codes: Sequence[int]) -> Any:
@@ -69,21 +69,24 @@ def _columns(width: int, codes: Sequence[int]) -> Any:
     return ColumnTransformer([("numbers", StandardScaler(), numbers), ("levels", levels, list(codes))])
 
 
-def _fitted(strength: float, inputs: Any, y: NDArray[Any], known: Known) -> Any:
+def _fitted(strength: float, inputs: Any, rows: Rows, known: Known) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if not known.classes:
-        return Ridge(alpha=strength).fit(inputs, y)
+        return Ridge(alpha=strength).fit(inputs, rows.y, rows.weights)
     model = LogisticRegression(C=1 / strength, class_weight=known.class_weights, max_iter=STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # see STEPS
-        return model.fit(inputs, y)
+        return model.fit(inputs, rows.y, rows.weights)
 
 
-def _loss(model: Any, x: Any, y: NDArray[Any], classes: int) -> float:
+def _loss(model: Any, x: Any, rows: Rows, classes: int) -> float:
     """The mean over the examples: minus the logarithm of the probability of the class, or the squared error."""
+    y, n = rows.y, len(rows.y)
     if not classes:
-        return float(np.mean((model.predict(x).reshape(len(y), -1) - y.reshape(len(y), -1)) ** 2))
+        squares = (model.predict(x).reshape(n, -1) - y.reshape(n, -1)) ** 2
+        return float(np.average(squares.mean(axis=1), weights=rows.w))
     said = of_every_class(model.predict_proba(x), model.classes_, classes)
-    return float(np.mean(-np.log(said[np.arange(len(y)), y].clip(min=np.finfo(np.float64).eps))))
+    losses = -np.log(said[np.arange(n), y].clip(min=np.finfo(np.float64).eps))
+    return float(np.average(losses, weights=rows.w))

@@ -13,16 +13,24 @@ Curves: TypeAlias = tuple[NDArray[np.float64], ...]  # of each target, the loss 
 
 
 class Rows(NamedTuple):
-    """x (n, F), y: codes of classes (n,), or standardised targets (n, t)."""
+    """x (n, F), y: codes of classes (n,), or standardised targets (n, t). w: what each counts for, (n,), above 0;
+    None: all the same."""
 
     x: NDArray[Any]
     y: NDArray[Any]
+    w: NDArray[Any] | None = None
 
-    def some(self, places: NDArray[Any]) -> "Rows":
-        return Rows(self.x[places], self.y[places])
+    def some(self, places: Any) -> "Rows":
+        return Rows(self.x[places], self.y[places], None if self.w is None else self.w[places])
 
     def and_(self, others: "Rows") -> "Rows":
-        return Rows(np.concatenate([self.x, others.x]), np.concatenate([self.y, others.y]))
+        w = None if self.w is None or others.w is None else np.concatenate([self.w, others.w])
+        return Rows(np.concatenate([self.x, others.x]), np.concatenate([self.y, others.y]), w)
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """With a mean of 1, so that a penalty means what it does without them."""
+        return None if self.w is None else self.w / self.w.mean()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,15 @@ def losses_by_round(train: Rows, held: Rows, known: Known, most: int = ROUNDS) -
             curves.append(np.empty(0))
             continue
         grown = booster(max_iter=most, early_stopping=True)
-        grown.fit(train.x, target, X_val=held.x[is_known], y_val=kept[is_known])
+        aside = held.some(is_known)
+        grown.fit(
+            train.x,
+            target,
+            sample_weight=train.weights,
+            X_val=aside.x,
+            y_val=kept[is_known],
+            sample_weight_val=aside.weights,
+        )
         curves.append(-np.asarray(grown.validation_score_, dtype=np.float64))
     return tuple(curves)
 
@@ -69,7 +77,7 @@ def grow(train: Rows, rounds: tuple[int, ...], known: Known) -> Trees:
     """rounds: for each target."""
     train = some_rows(train, ROWS, known)
     boosters = [
-        booster(max_iter=count, early_stopping=False).fit(train.x, target)
+        booster(max_iter=count, early_stopping=False).fit(train.x, target, train.weights)
         for (booster, target, _), count in zip(_each(train, train, known), rounds, strict=True)
     ]
     return Trees(tuple(boosters), known.classes, rounds)

@@ -8,12 +8,17 @@ import numpy as np
 from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import words_of
 from gammatune.report.html import answer_figures as figures
-from gammatune.report.html.held import listed, mapping, reals
 from gammatune.report.html.measures import in_words
 from gammatune.report.html.svg import number
-from gammatune.report.predictions import Findings, farthest, mistakes, square, sureness
+from gammatune.report.predictions import WORST, Findings, labels_of, mistakes, scale_of, square, sureness
 from gammatune.report.several import EDGES, Group, disagreement, several
+from gammatune.report.worst import percent, worst
 
+CAPTIONS = {
+    "row": "The row in the file, from 1 below the names; the truth, and what was said",
+    "file": "The file, the truth, and what was said",
+    "example": "Place in the data reported on (from 0); the truth, and what was said",
+}
 TABLE_CLASSES = 15  # more of them make a confusion matrix a picture
 MOST_CONFUSED = 12  # pairs listed beside that
 MOST_TARGETS = 3  # scatters of a regression
@@ -27,21 +32,12 @@ def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
     return {
         "confusion": _confusion(square((story.report or {}).get("confusion")), labels),
         "mistakes": _mistakes(found, labels),
+        "worst": worst(story, found, WORST),
+        "worst_caption": CAPTIONS[found.told_by],
         "several": _several(story, found),
         "calibration": _calibration(found, it),
         "regression": _regression(story, found),
     }
-
-
-def labels_of(story: Story, found: Findings) -> list[str]:
-    """What the classes are called, by code."""
-    held = mapping(story.begin["facts"].get("preprocessing")).get("classes")
-    labels = [str(label) for label in listed(held)]
-    confusion = square((story.report or {}).get("confusion"))
-    count = len(confusion) if confusion else 0
-    if found.probabilities is not None:
-        count = max(count, found.probabilities.shape[1])
-    return labels if len(labels) >= count else [str(i) for i in range(count)]
 
 
 def _confusion(confusion: list[list[int]] | None, labels: Sequence[str]) -> dict[str, Any] | None:
@@ -79,12 +75,10 @@ def _mistakes(found: Findings, labels: Sequence[str]) -> dict[str, Any] | None:
         "pictures": any(m.picture for m in worst),
         "worst": worst,
         "labels": labels,
-        "percent": _percent,
+        "percent": percent,
+        "told_by": found.told_by,
+        "origin": found.origin,
     }
-
-
-def _percent(share: float) -> str:
-    return "> 99 %" if share > 0.995 else "< 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 def _several(story: Story, found: Findings) -> dict[str, Any] | None:
@@ -96,7 +90,7 @@ def _several(story: Story, found: Findings) -> dict[str, Any] | None:
         (_heading(story, name), *(in_words(each, words_of(name).in_percent) for each in pair))
         for name, pair in held.figures.items()
     ]
-    scale = _scale(story, found)
+    scale = scale_of(story, found)
     groups = disagreement(found, None if scale is None else scale[1])
     return {
         "count": held.count,
@@ -159,7 +153,7 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
     if found.predictions is None or found.targets is None:
         return None
     t = found.targets.shape[1]
-    scale = _scale(story, found)
+    scale = scale_of(story, found)
     true, said = found.targets, found.predictions
     if scale is not None:
         true, said = true * scale[1] + scale[0], said * scale[1] + scale[0]
@@ -175,17 +169,4 @@ def _regression(story: Story, found: Findings) -> dict[str, Any] | None:
         "more": max(0, t - MOST_TARGETS),
         "points": min(len(true), figures.MOST_POINTS),
         "count": len(true),
-        "worst": [
-            (i, ", ".join(number(float(v)) for v in true[i]), ", ".join(number(float(v)) for v in said[i]))
-            for i in farthest(found)
-        ],
     }
-
-
-def _scale(story: Story, found: Findings) -> tuple[Any, Any] | None:
-    """Mean and standard deviation of a regression's targets, where they were standardised."""
-    if found.predictions is None or found.targets is None:
-        return None
-    held, t = mapping(story.begin["facts"].get("preprocessing")), found.targets.shape[1]
-    mean, std = reals(held.get("target_mean"), t), reals(held.get("target_std"), t)
-    return None if mean is None or std is None else (mean, std)

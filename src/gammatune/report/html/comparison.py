@@ -14,7 +14,8 @@ from gammatune.report.html.costs import LETTERS, PARTS, shares
 from gammatune.report.html.measures import in_words, measures
 from gammatune.report.html.paired import paired, same_examples
 from gammatune.report.html.svg import KINDS, MARKS, RIGHT, Axis, Picture, number
-from gammatune.report.predictions import Findings, load_findings, square
+from gammatune.report.models import handed_back_in_words
+from gammatune.report.predictions import Findings, load_findings, run_path, square
 from gammatune.report.several import nets_of
 from gammatune.report.wording import cost_in_short, duration, is_open, seconds_of, state_of
 
@@ -62,13 +63,13 @@ def _read(runs: Sequence[str | os.PathLike[str]]) -> list[One]:
         raise InvalidArgument(
             f"{len(runs)} run{'s' if len(runs) != 1 else ''} given; compare 2 to {MOST} of them"
         )
-    places = [page.run_path(run).resolve() for run in runs]
+    places = [run_path(run).resolve() for run in runs]
     for i, place in enumerate(places):
         if place in places[:i]:
             raise InvalidArgument(f"{runs[i]} is given twice; compare it with another run")
     names = _names(places)
     done = [
-        One(name, i, replay(run), load_findings(page.run_path(run)))
+        One(name, i, replay(run), load_findings(run_path(run)))
         for i, (name, run) in enumerate(zip(names, runs, strict=True))
     ]
     tasks = {one.task: one.name for one in done if one.task}
@@ -213,7 +214,9 @@ def _table(runs: Sequence[One]) -> list[list[str]]:
     measured = [{m.name: m for m in measures(story)} for story in stories]
     for name in dict.fromkeys(name for held in measured for name in held):
         row(name, [_with_interval(held.get(name)) for held in measured])
-    row("handed back", [str(story.handed_back or "") for story in stories])
+    told = [dict(handed_back_in_words(story)) for story in stories]
+    for name in dict.fromkeys(name for held in told for name in held):
+        row(name, [held.get(name, "") for held in told])
     nets = [nets_of(story) for story in stories]
     row("nets averaged", [str(count) if max(nets) > 1 else "" for count in nets])
     row("rollouts", [str(len(story.rollouts)) for story in stories])

@@ -6,7 +6,7 @@ from typing import Any
 
 from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import FIRST, REPORTED, SAME, words_of
-from gammatune.report.html.held import real
+from gammatune.report.held import real
 from gammatune.report.html.svg import number
 from gammatune.report.models import models_of
 from gammatune.report.predictions import square, wilson

@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument, require
 from gammatune.journal.events import text_of
-from gammatune.journal.history import FILE, Story, replay
+from gammatune.journal.history import Story, replay
+from gammatune.report.held import listed
 from gammatune.report.html import answers, figures, sentences, tables
 from gammatune.report.html.bands import bands
+from gammatune.report.html.columns import columns
 from gammatune.report.html.costs import cost_picture
-from gammatune.report.html.held import listed
 from gammatune.report.html.looks import has_looks
 from gammatune.report.html.measures import measures, models_beside
 from gammatune.report.html.posterior import MOST_VIEWS, Surfaces, surfaces
 from gammatune.report.html.slices import view_pictures
 from gammatune.report.html.timeline import lanes
 from gammatune.report.html.tree import tree_picture
+from gammatune.report.learnt import headline
+from gammatune.report.methods import methods_of
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
+from gammatune.report.what_now import what_now
 from gammatune.report.wording import compares, cost_in_words, objective_in_words, settings_in_words, state_of
 
 if TYPE_CHECKING:
@@ -97,17 +101,14 @@ def _story(run: "str | os.PathLike[str] | Result") -> tuple[Story, Path | None]:
     return story, None if directory is None else Path(directory)
 
 
-def run_path(run: str | os.PathLike[str]) -> Path:
-    """Where a run lies, as people call it. Raises nothing."""
-    path = Path(run)
-    return path.parent if path.name == FILE else path
-
-
 def page(story: Story, run: Path | None) -> dict[str, Any]:
     """What the template shows."""
     facts = story.begin["facts"]
     return {
         "title": sentences.title(story),
+        "doubt": headline(story.report),
+        "now": what_now(story, None if run is None else str(run)),
+        "methods": methods_of(story),
         "status": state_of(story),
         **_quality(story, run),
         **_rate(story),
@@ -140,6 +141,7 @@ def _quality(story: Story, run: Path | None) -> dict[str, Any]:
         "unseen": story.report is not None and story.report["on"] == "test",
         "nets": nets_of(story),
         "models": models_beside(story),
+        "columns": columns(story, found),
         **answers.shown(story, found, sentences.subject(story)),
     }
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from gammatune.journal.history import Story
-from gammatune.metrics.bootstrap import Measure, learnt
 from gammatune.records import Verdict
-from gammatune.report.html.held import listed, whole
+from gammatune.report.held import listed, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
+from gammatune.report.learnt import by_labels, by_numbers
 from gammatune.report.models import handed_over
-from gammatune.report.predictions import Findings, lead_of, square, wilson
+from gammatune.report.predictions import Findings, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
     TORN,
@@ -95,15 +95,12 @@ def subject(story: Story) -> str:
 
 
 def _quality_of_numbers(report: Mapping[str, Any], where: str, it: str) -> str:
-    r2, ends = float(report["r2"]), interval_of(report, "r2")
-    n = whole(report.get("extra", {}).get("examples"))
+    r2, n = float(report["r2"]), whole(report.get("extra", {}).get("examples"))
     if not math.isfinite(r2) or r2 <= 0:
         said = f"On {where} {it.lower()} is no better than always saying the mean (R² {number(r2)})"
     else:
         said = f"On {where} {it.lower()} explains {100 * r2:.0f} % of what makes the targets differ (R² {r2:.3f})"
-    if ends is None or n is None or n < 1:
-        return f"{said}."
-    match learnt("r2", 0.0, Measure(r2, *ends), n):
+    match by_numbers(report):
         case "nothing":
             return f"{said}: on {n:,} examples it has learnt nothing that shows."
         case "untold":
@@ -125,13 +122,13 @@ def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
         f"{it} is right for {right:,} of {count:,} {where}: {100 * accuracy:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
     )
-    if count < 2:
+    beside = by_labels(report)
+    if beside is None:
         return said
-    most, lead = lead_of(confusion)
-    naming = f"Always naming the most frequent class would be right for {100 * most:.1f} %"
-    match learnt("accuracy", most, lead, count):
+    naming = f"Always naming the most frequent class would be right for {100 * beside.share:.1f} %"
+    match beside.whether:
         case "nothing":
-            more = "which is more" if lead.high < 0 else "which is as good"
+            more = "which is more" if beside.lead.high < 0 else "which is as good"
             return f"{said} {naming}, {more}: by this measure it has learnt nothing."
         case "untold":
             return f"{said} {naming}: whether it has learnt anything cannot be told from {count:,} examples."
@@ -184,7 +181,8 @@ def tiles(story: Story) -> list[tuple[str, str]]:
     if back is not None and not back.epoch:
         done.append(("0", "epochs: handed back as it came"))
     elif back is not None:
-        whose = "epoch of the best net alone" if story.nets else "epoch handed back"
+        whose = "epoch handed back" if handed_over(report) is None else "epoch of the network"
+        whose = "epoch of the best net alone" if story.nets else whose
         done.append((f"{back.epoch} of {back.trained}", whose))
     if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))

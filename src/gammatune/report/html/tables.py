@@ -6,8 +6,8 @@ from typing import Any
 
 from gammatune.journal.history import Story
 from gammatune.journal.wording import values_in_words
+from gammatune.report.held import mapping
 from gammatune.report.html import figures
-from gammatune.report.html.held import mapping
 from gammatune.report.html.timeline import joined
 from gammatune.report.wording import objective_in_words, stretch_in_words
 from gammatune.space import OPTIMIZER
@@ -68,9 +68,10 @@ def made(story: Story) -> list[tuple[str, str]]:
 
 
 def command(facts: Mapping[str, Any]) -> str | None:
-    """The command line that makes the run again, every option written out; None where it was no command."""
+    """The command line that makes the run again, every option written out; None where it was no command, or began
+    with a table in memory."""
     asked = facts.get("command")
-    if not isinstance(asked, Mapping) or not isinstance(asked.get("data"), str):
+    if not isinstance(asked, Mapping) or not isinstance(asked.get("data"), str) or facts.get("frames"):
         return None
     words = ["gammatune", "train", asked["data"]]
     for name, value in asked.items():

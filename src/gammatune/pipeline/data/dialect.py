@@ -1,0 +1,98 @@
+"""How a file of a table is written, and other rows written alike."""
+
+import csv
+import gzip
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from gammatune.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """separator: between columns. decimal: between a number and its decimals. encoding: by Python's names;
+    "utf-8-sig" begins with a mark."""
+
+    separator: str = ","
+    decimal: Literal[",", "."] = "."
+    encoding: str = "utf-8"
+
+    def number(self, value: float) -> str:
+        """The shortest text that is read back as it."""
+        return repr(value).replace(".", self.decimal)
+
+
+PLAIN = Dialect()
+
+
+def without_clash(names: Iterable[str], taken: Container[str]) -> list[str]:
+    """The names, those that are taken with a number behind them: 'prediction 2'."""
+    return [
+        name if name not in taken else next(n for i in count(2) if (n := f"{name} {i}") not in taken)
+        for name in names
+    ]
+
+
+def lines_of(path: Path, dialect: Dialect) -> Iterator[list[str]]:
+    """The lines of a file of text as it has them, by cell, that of names first; empty ones are none.
+
+    Raises OSError, UnicodeError, csv.Error."""
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rt", encoding=dialect.encoding, newline="") as stream:
+        for line in csv.reader(stream, delimiter=dialect.separator, skipinitialspace=True):
+            if any(cell.strip() for cell in line[:1]) or len(line) > 1:
+                yield line
+
+
+def cells_of(frame: "pd.DataFrame", dialect: Dialect) -> Iterator[list[str]]:
+    """The rows of a frame, by cell; what is missing is empty."""
+    columns = [_texts(frame.iloc[:, place], dialect) for place in range(frame.shape[1])]
+    return map(list, zip(*columns, strict=True))
+
+
+def _texts(values: "pd.Series[Any]", dialect: Dialect) -> list[str]:
+    there = values.notna().tolist()
+    if values.dtype.kind == "f":
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        known = numbers[there]
+        is_whole = (known == np.round(known)).all() and (
+            np.abs(known) < 2**53
+        ).all()  # but that some are missing
+        texts = list(map("{:.0f}".format if is_whole else dialect.number, numbers.tolist()))
+    else:
+        texts = [str(value) for value in values.tolist()]
+    return [text if is_there else "" for text, is_there in zip(texts, there, strict=True)]
+
+
+def write_rows(
+    out: str, dialect: Dialect, header: Sequence[str], rows: Iterable[Sequence[str]], said: list[str]
+) -> None:
+    """Write them; in UTF-8 where the encoding has no sign for one of them, which is said.
+
+    Raises InvalidArgument where the file cannot be written."""
+    rows = list(rows)
+    try:
+        for line in (header, *rows):
+            "".join(line).encode(dialect.encoding)
+    except UnicodeEncodeError as error:
+        said.append(
+            f"{error.object[error.start]!r} cannot be written in {dialect.encoding}: {out} is in UTF-8."
+        )
+        dialect = replace(dialect, encoding="utf-8-sig")
+    try:
+        with open(out, "w", newline="", encoding=dialect.encoding) as stream:
+            writer = csv.writer(stream, delimiter=dialect.separator)
+            writer.writerow(header)
+            writer.writerows(rows)
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"
+        ) from error

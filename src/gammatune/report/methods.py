@@ -1,0 +1,305 @@
+"""A paragraph for a methods section, and what to cite: made of what the journal holds, and true to the run.
+
+What a journal does not say, as those of earlier versions may not, is left out.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gammatune.journal.history import Story
+from gammatune.journal.wording import number
+from gammatune.metrics.catalogue import FIRST, METRICS, words_of
+from gammatune.report.citation import citations
+from gammatune.report.held import listed, mapping, whole
+from gammatune.report.learnt import by_labels, whether_of
+from gammatune.report.models import beside_of, handed_over, models_of
+from gammatune.report.several import nets_of
+from gammatune.report.wording import in_sentence
+
+SHOWN = 4  # measures (guess: what a sentence holds)
+
+NETS: Final[Mapping[str, str]] = {
+    "tabular": "a feed-forward network of three hidden layers with embeddings of numbers and categories",
+    "mlp": "a feed-forward network",
+    "cnn": "a convolutional network",
+    "resnet": "a residual convolutional network",
+    "lstm": "a recurrent network (LSTM)",
+}
+OPTIMIZERS: Final[Mapping[str, str]] = {
+    "adamw": "AdamW", "adam": "Adam", "sgd": "stochastic gradient descent", "momentum": "SGD with momentum",
+    "nesterov": "SGD with Nesterov momentum", "rmsprop": "RMSprop", "adagrad": "Adagrad", "muon": "Muon",
+}  # fmt: skip
+OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "classification": {
+        "linear": "a logistic regression with an L2 penalty",
+        "trees": "gradient-boosted trees",
+    },
+    "regression": {"linear": "a ridge regression", "trees": "gradient-boosted trees"},
+}
+SCORES: Final[Mapping[str, str]] = {
+    "kappa": "the squared accuracy minus {weight:g} times the logarithm of the cross-entropy",
+    "accuracy": "accuracy",
+    "loss": "the loss",
+    "log-loss": "the loss",
+    "r2": "R²",
+}
+KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "number": ("numeric column", "numeric columns"),
+    "category": ("categorical column", "categorical columns"),
+    "date": ("date", "dates"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """paragraph: in sentences. citations: of what it used, one a line."""
+
+    paragraph: str
+    citations: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([self.paragraph, "", *self.citations])
+
+
+def methods_of(story: Story) -> Methods:
+    """Of any run, as far as its journal tells."""
+    parts = [_data(story), _columns(story), _compared(story), _network(story), _results(story), _made(story)]
+    version = story.begin.get("gammatune")
+    return Methods(
+        " ".join(sentence for part in parts for sentence in part),
+        citations(version if isinstance(version, str) else None),
+    )
+
+
+def _facts(story: Story) -> Mapping[str, Any]:
+    return mapping(story.begin["facts"])
+
+
+def _preparing(story: Story) -> Mapping[str, Any]:
+    return mapping(_facts(story).get("preprocessing"))
+
+
+def _command(story: Story) -> Mapping[str, Any]:
+    return mapping(_facts(story).get("command"))
+
+
+# The data -------------------------------------------------------------------------------------------------
+
+
+def _data(story: Story) -> list[str]:
+    preparing, command = _preparing(story), _command(story)
+    target, classes = preparing.get("target"), [str(label) for label in listed(preparing.get("classes"))]
+    name = Path(str(_facts(story).get("data") or "")).name
+    what = "Models were trained" + (f" on {name}" if name else "")
+    if target is not None:
+        what += f" to predict {target}"
+    if classes:
+        shown = f": {', '.join(classes)}" if len(classes) <= 10 else ""
+        what += f" ({len(classes)} classes{shown})"
+    return [f"{what}.", *_parts(story, command), *_weights(command)]
+
+
+def _parts(story: Story, command: Mapping[str, Any]) -> list[str]:
+    """How the examples were shared out."""
+    report, told = story.report or {}, beside_of(story.report)
+    shares = []
+    if (train := whole(_facts(story).get("train"))) is not None:
+        shares.append(f"{train:,} examples were used for training")
+    selecting = whole(told.get("examples"))
+    if selecting is not None and told.get("parts"):
+        shares = [f"{selecting:,} examples were used for training and for choosing among models and settings"]
+    elif selecting is not None:
+        shares.append(f"{selecting:,} for choosing among models and settings")
+    held = whole(mapping(report.get("extra")).get("examples"))
+    if held is not None and report.get("on") == "test":
+        shares.append(f"{held:,} were held out and took no part in either")
+    if not shares:
+        return []
+    said = _capital(_and(shares))
+    if command.get("test") is not None:
+        return [f"{said}; the held-out examples are those of {Path(str(command['test'])).name}."]
+    if command.get("time_column") is not None:
+        return [f"{said}; the latest by {command['time_column']} were held out."]
+    if command.get("group") is not None:
+        return [f"{said}; examples of the same {command['group']} were kept in one part."]
+    drawn = "drawn at random" + (", in the proportions of the classes" if "accuracy" in report else "")
+    return [f"{said}; the parts were {drawn}." if command.get("target") is not None else f"{said}."]
+
+
+def _weights(command: Mapping[str, Any]) -> list[str]:
+    said = []
+    if command.get("sample_weight") is not None:
+        said.append(f"Examples were weighted by {command['sample_weight']}.")
+    if command.get("class_weights") == "balanced":
+        said.append("Classes were weighted inversely to their frequency in training.")
+    return said
+
+
+def _columns(story: Story) -> list[str]:
+    """How a table entered the models."""
+    columns = [mapping(column) for column in listed(_preparing(story).get("columns"))]
+    counts = Counter(str(column.get("kind")) for column in columns)
+    named = [
+        f"{counts[kind]} {many if counts[kind] > 1 else one}"
+        for kind, (one, many) in KINDS.items()
+        if counts[kind]
+    ]
+    if not named:
+        return []
+    said = [f"Predictors were {_and(named)}."]
+    if counts["number"]:
+        said.append(
+            "Numbers were centred on the median of the training examples, divided by their interquartile range, and "
+            "bounded smoothly at three times that on either side."
+        )
+    if flagged := [str(column.get("name")) for column in columns if column.get("flagged")]:
+        where = f" ({', '.join(flagged)})" if len(flagged) <= 5 else f" (in {len(flagged)} columns)"
+        said.append(
+            f"Missing values of numbers and dates{where} were replaced by the median, with an indicator beside it."
+        )
+    if counts["category"]:
+        said.append("A missing category counted as a category of its own.")
+    return said
+
+
+# The models -----------------------------------------------------------------------------------------------
+
+
+def _compared(story: Story) -> list[str]:
+    """Which models, how they were compared, and which was taken."""
+    told, models = beside_of(story.report), models_of(story.report)
+    if models is None:
+        return []
+    others = OTHERS["classification" if "accuracy" in (story.report or {}) else "regression"]
+    kinds = [str(mapping(each).get("kind")) for each in listed(told.get("models"))]
+    named = [*(others[kind] for kind in kinds if kind in others), "a neural network"]
+    average = ", and the average of the best two was added" if "average" in kinds else ""
+    metric = in_sentence(models.metric)
+    parts, repeats = whole(told.get("parts")) or 0, whole(told.get("repeats")) or 0
+    if parts:
+        times = f", repeated {repeats} times" if repeats > 1 else ""
+        how = f"by {metric} in a cross-validation of {parts} parts{times}, on {models.examples:,} examples"
+    else:
+        how = f"by {metric} on the {models.examples:,} examples set aside for choosing"
+    taken = handed_over(story.report) or "the network"
+    return [
+        f"{_capital(_and(named))} were fitted to the same examples{average}; they were compared {how}.",
+        "Of the models within half a standard error (of the paired difference) of the best one the simplest was "
+        f"taken: {taken}.",
+    ]
+
+
+def _network(story: Story) -> list[str]:
+    """How the network was trained, and how its learning rate was found."""
+    facts, back = _facts(story), story.handed_back
+    optimizer = str(facts.get("optimizer"))
+    nets, model = nets_of(story), str(facts.get("model"))
+    size, batch = whole(facts.get("parameters")), whole(facts.get("batch_size"))
+    what = f"The neural network was {NETS.get(model, model)}" if facts.get("model") else "A neural network"
+    what += f" ({size:,} weights)" if size is not None else ""
+    trained = "trained" if facts.get("model") else "was trained"
+    what += (
+        f", {trained} with {OPTIMIZERS.get(optimizer, optimizer)}"
+        if facts.get("optimizer")
+        else f" {trained}"
+    )
+    what += f" in batches of {batch}" if batch is not None else ""
+    said = [f"{what}."]
+    looks = [o for o in story.rollouts if o.role == "miniature" and not o.nets]
+    if looks:
+        score = SCORES.get(story.objective, story.objective)
+        score = score.format(weight=1 / float(story.begin.get("lam", 1)))
+        said.append(
+            f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
+            "set aside for choosing."
+        )
+    if back is not None and back.epoch:
+        rates = _and([f"{number(rate)}" for rate in back.rates.values()])
+        highest = f" at a learning rate of at most {rates}" if rates else ""
+        said.append(
+            f"The weights are those after epoch {back.epoch} of {back.trained}{highest}."
+            if nets == 1
+            else f"The predictions of {nets} such networks, trained alike from different initial weights{highest}, "
+            "were averaged."
+        )
+    return said
+
+
+# The results ----------------------------------------------------------------------------------------------
+
+
+def _results(story: Story) -> list[str]:
+    report = story.report
+    if report is None or not report.get("measures"):
+        return []
+    measures, asked = report["measures"], report.get("metric")
+    names = [name for name in dict.fromkeys([asked or FIRST[0], *FIRST]) if name in measures][:SHOWN]
+    told = [
+        f"{in_sentence(name)}{_of_class(story, name)} was {figure(name, measures[name])}" for name in names
+    ]
+    count = whole(mapping(report.get("extra")).get("examples"))
+    many = f"{count:,} " if count is not None else ""
+    on = f"{many}held-out examples" if report.get("on") == "test" else f"{many}examples it was also chosen by"
+    said = [f"On the {on}, {_and(told)} (95 % intervals by a bootstrap of these examples)."]
+    beside = by_labels(report) if "accuracy" in report else None
+    if beside is not None:
+        said.append(
+            f"Always predicting the most frequent class would have had an accuracy of {100 * beside.share:.1f} %."
+        )
+    models = models_of(report)
+    for each in () if models is None else models.beside:
+        if each.kind == "linear" and not each.is_chosen and each.reported is not None and models is not None:
+            said.append(
+                f"The linear model had {_with_article(models.metric)} of {figure(models.metric, each.reported)}."
+            )
+    if whether_of(report) in ("nothing", "untold"):
+        said.append("These data do not show that the model predicts better than a constant answer.")
+    return said
+
+
+def _made(story: Story) -> list[str]:
+    begin = story.begin
+    versions = mapping(begin.get("versions"))
+    named = {"gammatune": begin.get("gammatune"), "PyTorch": versions.get("torch")}
+    named |= {"scikit-learn": versions.get("scikit-learn"), "Python": begin.get("python")}
+    used = [
+        f"{name} {str(version).partition('+')[0]}" for name, version in named.items() if version is not None
+    ]
+    with_ = f" with {_and(used)}" if used else ""
+    return [f"Analyses were run{with_}; the random seed was {begin['seed']}."]
+
+
+# Words ----------------------------------------------------------------------------------------------------
+
+
+def figure(name: str, measure: Sequence[float]) -> str:
+    """'75.0 % [66.7, 82.5]'."""
+    value, low, high = measure
+    if words_of(name).in_percent:
+        return f"{100 * value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    places = ".3f" if abs(value) < 10 else ".4g"
+    return f"{value:{places}} [{low:{places}}, {high:{places}}]"
+
+
+def _of_class(story: Story, name: str) -> str:
+    """Of which of two classes a measure is, where it is of one."""
+    classes = listed(_preparing(story).get("classes"))
+    of_one = len(classes) == 2 and name in METRICS and METRICS[name].of_a_class
+    return f" (of {classes[1]})" if of_one else ""
+
+
+def _with_article(name: str) -> str:
+    title = in_sentence(name)
+    return f"{'an' if title[0] in 'aeioAFMR' else 'a'} {title}"
+
+
+def _and(parts: Sequence[str]) -> str:
+    """'a, b and c'."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,130 @@
+"""What to do next with a run, in three lines that fit its result."""
+
+import math
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from gammatune.journal.history import Story
+from gammatune.metrics.catalogue import FIRST, METRICS, words_of
+from gammatune.report.held import mapping, whole
+from gammatune.report.learnt import whether_of
+from gammatune.report.models import NET, beside_of
+from gammatune.report.predictions import square
+from gammatune.report.wording import in_sentence
+
+WIDE = 0.1  # of a measure between 0 and 1: an interval that leaves much open (guess)
+HALF = 4  # times the rows, for an interval of half the width: it shrinks with their square root
+
+Next: TypeAlias = Literal["nothing", "untold", "rare", "time", "wide", "seed"]
+STEPS: Final[Mapping[Next, str]] = {
+    "nothing": (
+        "What would help: columns that have to do with {target}; more rows of the same columns hardly will. That "
+        "these do not tell it is a result too."
+    ),
+    "untold": "What would help: more rows. {count} held-out ones cannot tell this result from a constant answer.",
+    "rare": (
+        "One class is never predicted, since it is rare: --class-weights balanced makes its mistakes cost more, "
+        "--metric balanced-accuracy chooses by them."
+    ),
+    "time": "The time left out what stands beside the network: a longer --time tries that too.",
+    "wide": ("The interval of the {measure} is wide, {ends}: about {factor} times the rows would halve it."),
+    "seed": "How much of it is luck: the same with --seed 1 divides the rows otherwise; compare the two.",
+}
+
+
+def what_now(story: Story, run: str | None) -> list[str]:
+    """Three lines, the most useful first; none of a run that was not measured, or has no directory, or was started
+    from Python."""
+    command = mapping(mapping(story.begin["facts"]).get("command"))
+    if story.report is None or run is None or not command:
+        return []
+    step = next_step(story)
+    said = STEPS[step].format(**_told(story))
+    if step in ("nothing", "untold"):
+        return [
+            said,
+            "What to check before: whether {target} and the other columns were read as they are meant.".format(
+                **_told(story)
+            ),
+            f"To look at it, mistakes and all: gammatune report {shlex.quote(run)}",
+        ]
+    return [
+        f"To predict new rows: gammatune predict {shlex.quote(run)} {_new(command)}",
+        f"To take the model elsewhere: gammatune export {shlex.quote(run)} --out {_file(story)}",
+        said,
+    ]
+
+
+def next_step(story: Story) -> Next:
+    """The honest one for this result."""
+    report = story.report or {}
+    whether = whether_of(report)
+    if whether == "nothing":
+        return "nothing"
+    if whether == "untold":
+        return "untold"
+    if _never_said(report):
+        return "rare"
+    command = mapping(mapping(story.begin["facts"]).get("command"))
+    kinds = {mapping(each).get("kind") for each in beside_of(report).get("models", ())}
+    if command.get("time") is not None and kinds and not {"linear", "trees"} <= kinds:
+        return "time"
+    measure = _measure(report)
+    if measure is not None and measure[2] - measure[1] > WIDE and _is_of_shares(_name(report)):
+        return "wide"
+    return "seed"
+
+
+def _never_said(report: Mapping[str, Any]) -> bool:
+    """Whether a class that is there is never answered."""
+    confusion = square(report.get("confusion"))
+    if confusion is None:
+        return False
+    return any(sum(confusion[k]) and not sum(row[k] for row in confusion) for k in range(len(confusion)))
+
+
+def _name(report: Mapping[str, Any]) -> str:
+    """Of the measure that counts: the one asked for, or the first."""
+    measures = report.get("measures", {})
+    asked = report.get("metric")
+    return str(next((name for name in (asked, *FIRST) if name in measures), ""))
+
+
+def _measure(report: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    found: tuple[float, float, float] | None = report.get("measures", {}).get(_name(report))
+    return found if found is not None and all(map(math.isfinite, found)) else None
+
+
+def _is_of_shares(name: str) -> bool:
+    return name in METRICS and math.isfinite(METRICS[name].range[1])
+
+
+def _told(story: Story) -> dict[str, Any]:
+    """What the sentences speak of."""
+    report = story.report or {}
+    preparing = mapping(mapping(story.begin["facts"]).get("preprocessing"))
+    name, measure = _name(report), _measure(report)
+    ends = ""
+    if measure is not None:
+        percent = words_of(name).in_percent
+        low, high = measure[1:]
+        ends = f"{100 * low:.0f} to {100 * high:.0f} %" if percent else f"{low:.2g} to {high:.2g}"
+    return {
+        "target": preparing.get("target", "the target"),
+        "count": whole(mapping(report.get("extra")).get("examples")) or "so few",
+        "measure": in_sentence(name) if name else "",
+        "ends": ends,
+        "factor": HALF,
+    }
+
+
+def _new(command: Mapping[str, Any]) -> str:
+    """What new examples are called in a command, by what the run was trained on."""
+    suffix = "".join(Path(str(command.get("data"))).suffixes[-1:])
+    return f"NEW{suffix}" if suffix in (".csv", ".tsv", ".parquet", ".npz", ".txt") else "NEW"
+
+
+def _file(story: Story) -> str:
+    return "model.onnx" if beside_of(story.report).get("model", NET) == NET else "model.skops"
