@@ -15,6 +15,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.reading import read_table
+from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.spelling import plain
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
@@ -113,6 +114,9 @@ def make_table(
     said += _in_words(columns)
     said += _parts_in_words(frame, group, time)
     said += in_words(weights, sample_weight)
+    is_parted = group is not None or time is not None
+    said += hints(frame, y, columns, target=target, task=found, given=kinds, is_parted=is_parted)
+    said += rare_classes(y, classes)
     return Table(
         name,
         found,
