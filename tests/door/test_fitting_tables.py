@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import gammatune
 from gammatune.cli.app import app
 from gammatune.errors import AnotherRun, DataWarning, InvalidArgument, InvalidData
 from gammatune.journal.history import replay
+from gammatune.pipeline.keywords import TableOptions, TrainOptions, names_of
+from gammatune.pipeline.options import Options
 from gammatune.pipeline.predict import predict_file
 from gammatune.report.html.tables import command
 from gammatune.report.live import Progressing
@@ -316,3 +319,13 @@ def test_another_frame_is_another_run(run: gammatune.Predictor) -> None:
     ):
         app(["resume", "run"], standalone_mode=False)
     assert command(replay("run").begin["facts"]) is None  # no command line makes it again
+
+
+# One declaration ------------------------------------------------------------------------------------------
+
+
+def test_what_type_checkers_know_of_is_what_the_command_has() -> None:
+    declared = {each.name for each in fields(Options) if "help" in each.metadata}
+    assert set(names_of(TrainOptions)) | {"data"} == declared
+    of_tables = {each.name for each in fields(Options) if each.metadata.get("panel") == "Tables"}
+    assert set(names_of(TableOptions)) == (of_tables | {"task"}) - {"test", "compare"}

@@ -1,5 +1,6 @@
 """`gammatune.read_table` shows how a table is understood, takes corrections, and what it gives can be trained on."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,12 @@ def test_refusals(tmp_path: Path) -> None:
         gammatune.read_table(tmp_path / "none.csv")
     with pytest.raises(InvalidData, match="no column is left to learn from"):
         gammatune.read_table(WINE[["bottle", "grape"]], "grape")
+
+
+def test_the_page_shows_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "site" / "tables-in-python.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:2]:
+        exec(block, names)
+    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert capsys.readouterr().out == shown
