@@ -75,11 +75,12 @@ def test_what_was_asked_for_is_told(table_run: Path, tmp_path: Path) -> None:
 
 def test_a_cross_validation_is_told(table_run: Path, tmp_path: Path) -> None:
     def crossed(event: dict[str, Any]) -> None:
-        event["extra"]["beside"] |= {"parts": 5, "repeats": 2, "examples": 320}
+        event["extra"]["beside"] |= {"parts": 5, "repeats": 2, "examples": 320, "nets": 11}
 
     text = methods_of(changed(table_run, tmp_path / "run", crossed)).paragraph
     assert "320 examples were used for training and for choosing among models and settings" in text
     assert "in a cross-validation of 5 parts, repeated 2 times, on 320 examples" in text
+    assert "all 11 answer together, by their average" in text
 
 
 @pytest.mark.parametrize("journal", sorted((ASSETS / "journals").glob("*.jsonl")), ids=lambda path: path.stem)

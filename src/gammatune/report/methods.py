@@ -40,6 +40,10 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "regression": {"linear": "a ridge regression", "trees": "gradient-boosted trees"},
 }
+SETTINGS: Final[Mapping[str, str]] = {
+    "linear": "the strength of the penalty",
+    "trees": "the number of boosting rounds",
+}
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "number": ("numeric column", "numeric columns"),
     "category": ("categorical column", "categorical columns"),
@@ -180,8 +184,11 @@ def _compared(story: Story) -> list[str]:
     else:
         how = f"by {metric} on the {models.examples:,} examples set aside for choosing"
     taken = handed_over(story.report) or "the network"
+    chosen = [SETTINGS[kind] for kind in kinds if kind in SETTINGS]
+    settings = f"{_capital(_and(chosen))} {'were' if len(chosen) > 1 else 'was'} chosen by the loss on"
     return [
         f"{_capital(_and(named))} were fitted to the same examples{average}; they were compared {how}.",
+        *([f"{settings} {'the parts kept aside' if parts else 'those examples'}."] if chosen else []),
         "Of the models within half a standard error (of the paired difference) of the best one the simplest was "
         f"taken: {taken}.",
     ]
@@ -222,6 +229,13 @@ def _network(story: Story) -> list[str]:
             if nets == 1
             else f"The predictions of {nets} such networks, trained alike from different initial weights{highest}, "
             "were averaged."
+        )
+    told = beside_of(story.report)
+    together = whole(told.get("nets")) or 0
+    if told.get("parts") and together > nets:
+        said.append(
+            f"Further such networks followed the same course without one part of the cross-validation each; all "
+            f"{together} answer together, by their average."
         )
     return said
 
