@@ -156,6 +156,7 @@ def ranks(rows: list[dict[str, Any]], way: str) -> dict[str, float]:
 if __name__ == "__main__":
     parser = harness.arguments(__doc__, HERE / "results" / "cross_fitting.json", seeds=2, minutes=10)
     parser.add_argument("tables", type=Path)
+    parser.add_argument("--most", type=int, default=2_000, help="tables of so many rows at most")
     args = parser.parse_args()
     cells = harness.Cells.beside(args.out, "name", "target", "seed")
     listed = json.loads(LIST.read_text())
@@ -163,6 +164,7 @@ if __name__ == "__main__":
         {"name": each["name"], "target": each["target"], "seed": seed}
         for seed in range(args.seeds)
         for each in listed
+        if each["rows"] <= args.most
     ]
 
     def compute(name: str, target: str, seed: int) -> dict[str, Any]:

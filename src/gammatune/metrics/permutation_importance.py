@@ -93,15 +93,11 @@ def importance(
     Raises InvalidArgument, InvalidData where the measure has no value on the examples.
     """
     x, y = np.asarray(inputs), np.asarray(targets)
-    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if x.ndim != 2 or len(x) != len(y) or not len(x):
         raise InvalidArgument(
             f"inputs of shape {x.shape} and targets of {y.shape}: give a table (n, d), and a target for each row"
         )
-    if weights is not None and weights.shape != (len(x),):
-        raise InvalidArgument(
-            f"sample_weight of shape {weights.shape}: give a number for each of {len(x)} examples"
-        )
+    weights = _weights(sample_weight, len(x))
     repeats = whole(repeats, "repeats", least=1)
     named = _groups(groups, x.shape[1])
     if len(x) > most:
@@ -187,6 +183,15 @@ def _value(name: str, answers: Answers) -> float:
     if held is None:
         raise InvalidData(f"{undefined(name, answers)}; give other examples, or another metric")
     return held
+
+
+def _weights(given: ArrayLike | None, n: int) -> np.ndarray[Any, Any] | None:
+    weights = None if given is None else np.asarray(given, dtype=np.float64)
+    if weights is not None and weights.shape != (n,):
+        raise InvalidArgument(
+            f"sample_weight of shape {weights.shape}: give a number for each of {n} examples"
+        )
+    return weights
 
 
 def _groups(given: Any, columns: int) -> dict[str, list[int]]:

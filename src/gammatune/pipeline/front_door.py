@@ -76,7 +76,7 @@ def fit(*given: Any, **options: Any) -> Any:
     complete, is gone on with: call the same again; of a frame a checksum tells whether it is the same.
     progress: whether to show how far it is; None: where somebody watches, on a terminal or in a notebook.
     options: those of the command by name (`gammatune train --help`): metric, time (seconds or "5m"), epochs, budget,
-    test (another table), group, drop, column (such as {"zip": "category"}), seed, compare and so on. Sentences call
+    test (another table), group, drop, column (such as {"zip": "category"}), seed, only and so on. Sentences call
     them as the command does: --time-column is time_column=.
 
     Ctrl-C leaves there what was trained.

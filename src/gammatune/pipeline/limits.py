@@ -48,8 +48,8 @@ def limits_within(
 ) -> Limits:
     """As they were when they were first asked for in this run.
 
-    seconds: that the models may take; None: any. refit: seconds of the training of one more network; None where
-    there cannot be one.
+    seconds: that the models may take; None: any. refit: seconds of the training of one more network, 0 where none is
+    trained; None where there cannot be one.
     """
     path, most = directory / LIMITS, _by_size(split)
     crossed = refit is not None and most.rounds > 0 and can_be_crossed(split)
@@ -60,7 +60,7 @@ def limits_within(
     repeats = 0
     if crossed and refit is not None:
         for_nets = MOST_SECONDS if seconds is None else OF_NETS * seconds
-        repeats = min(REPEATS, int(for_nets / (FOLDS * refit)))
+        repeats = min(REPEATS, int(for_nets / (FOLDS * refit))) if refit else REPEATS
     limits = replace(most, repeats=repeats)
     if seconds is not None:
         limits = Limits(0, 0) if seconds <= 0 else _by_time(seconds, split, seed, limits)

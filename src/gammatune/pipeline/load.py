@@ -23,9 +23,9 @@ from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
 from gammatune.pipeline.families import Answering
 from gammatune.pipeline.kept import NETS, kept, kept_nets
-from gammatune.pipeline.kinds import AVERAGE, answer
+from gammatune.pipeline.kinds import answer
 from gammatune.pipeline.models import make_model
-from gammatune.report.models import NET, beside_of, name_of
+from gammatune.report.models import AVERAGE, NET, beside_of, name_of
 from gammatune.supervised.weights import check_sums
 
 BATCH = 4096  # examples at a time
@@ -52,6 +52,11 @@ class Plan:
         """Of the model that the run hands over, one of `kinds.KINDS`."""
         kind: str = self.report.get("model", NET)
         return kind
+
+    @property
+    def has_net(self) -> bool:
+        """Whether a network was trained: not where another kind alone was asked for."""
+        return self.facts.get("command", {}).get("only") in (None, NET)
 
     @property
     def name(self) -> str:

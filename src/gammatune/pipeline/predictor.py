@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from gammatune.course import Schedule
-from gammatune.errors import DataWarning, InvalidArgument
+from gammatune.errors import DataWarning, InvalidArgument, JournalError
 from gammatune.journal.history import Story, replay
 from gammatune.journal.lock import LOCK, OWNER
 from gammatune.metrics.bootstrap import Measure
@@ -57,7 +57,17 @@ class Predictor:
     def __init__(self, plan: Plan, *, single: bool = False) -> None:
         self._plan = plan
         self._single = single
-        self.module: nn.Module = network(plan, single=single)
+        if plan.has_net or single:
+            _ = self.module  # so that a run without its weights is refused here
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """Raises JournalError of a run that trained none."""
+        if not self._plan.has_net:
+            raise JournalError(
+                f"{self.run_dir} trained no network; it hands over {self._plan.name}, which predict() asks"
+            )
+        return network(self._plan, single=self._single)
 
     # -- rows
 

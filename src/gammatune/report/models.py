@@ -6,12 +6,12 @@ from typing import Any
 
 from gammatune.journal.history import Story
 
-NET = "net"
+LINEAR, TREES, NET, AVERAGE = "linear", "trees", "net", "average"
 NAMES = {
-    "linear": "the linear model",
-    "trees": "the boosted trees",
+    LINEAR: "the linear model",
+    TREES: "the boosted trees",
     NET: "the network",
-    "average": "the average of the best two",
+    AVERAGE: "the average of the best two",
 }
 
 
@@ -70,10 +70,11 @@ def handed_over(report: Mapping[str, Any] | None) -> str | None:
 
 def handed_back_in_words(story: Story) -> list[tuple[str, str]]:
     """What the run hands over, and which state of its training the network is of; each with what it is called."""
+    other = handed_over(story.report)
     if story.handed_back is None:
-        return []
+        return [] if other is None else [("handed over", other)]
     several = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
-    state, other = f"{several}{story.handed_back}", handed_over(story.report)
+    state = f"{several}{story.handed_back}"
     return [("handed back", state)] if other is None else [("handed over", other), ("the network", state)]
 
 
@@ -87,7 +88,7 @@ def beside_of(report: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def name_of(kind: str, members: Sequence[str], nets: int = 1) -> str:
     """members: the kinds that the average is of. nets: that answer together as the network."""
     names = NAMES | ({NET: f"the average of {nets} networks"} if nets > 1 else {})
-    if kind != "average" or not members:
+    if kind != AVERAGE or not members:
         return names[kind]
     of = [f"{nets} networks" if each == NET and nets > 1 else names[each] for each in members]
     return f"the average of {' and '.join(of)}"

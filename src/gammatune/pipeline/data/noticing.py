@@ -45,7 +45,7 @@ def leaks(
     if classify and 2 * len(np.unique(learned)) > half:
         return []  # too few of each, of which scikit-learn warns
     tree: Any = DecisionTreeClassifier if classify else DecisionTreeRegressor
-    measure, score = ("balanced accuracy", _balanced_accuracy) if classify else ("R2", _r2)
+    measure, score = ("balanced accuracy", _balanced_accuracy) if classify else ("R2", r2)
     said = []
     for name, span in preprocessing.spans:
         column = np.ascontiguousarray(x[:, span.start : span.stop])
@@ -68,7 +68,7 @@ def _balanced_accuracy(true: NDArray[Any], said: NDArray[Any]) -> float:
     return float(np.mean(right[members > 0] / members[members > 0]))
 
 
-def _r2(true: NDArray[Any], said: NDArray[Any]) -> float:
+def r2(true: NDArray[Any], said: NDArray[Any]) -> float:
     with np.errstate(over="ignore", invalid="ignore"):  # targets beyond what can be squared are refused later
         return 1 - float(np.sum((true - said) ** 2) / np.sum((true - true.mean()) ** 2))
 

@@ -30,11 +30,16 @@ def weights_in(values: "pd.Series[Any]", name: str) -> NDArray[np.float64]:
     return weights
 
 
-def weighing(frame: "pd.DataFrame", name: str, said: list[str]) -> tuple["pd.DataFrame", NDArray[np.float64]]:
-    """The rows that count for something, and what they count for. said: takes how many others there were.
+def weighing(
+    frame: "pd.DataFrame", name: str | None, said: list[str]
+) -> tuple["pd.DataFrame", NDArray[np.float64] | None]:
+    """The rows that count for something, and what they count for by this column; all and None where there is none.
+    said: takes how many others there were.
 
     Raises InvalidData: see `weights_in`; and where no row counts.
     """
+    if name is None:
+        return frame, None
     weights = weights_in(frame[name], name)
     missing, nothing = np.isnan(weights), weights == 0
     if (missing | nothing).all():
@@ -53,8 +58,10 @@ def weighing(frame: "pd.DataFrame", name: str, said: list[str]) -> tuple["pd.Dat
     return (frame if kept.all() else frame[kept].reset_index(drop=True)), weights[kept]
 
 
-def in_words(weights: NDArray[np.float64], name: str) -> str:
-    return (
+def in_words(weights: NDArray[np.float64] | None, name: str | None) -> list[str]:
+    if weights is None:
+        return []
+    return [
         f"Each row counts for its {name}, {weights.min():.3g} to {weights.max():.3g}, which is no input: a weight "
         "says for how many a row stands."
-    )
+    ]

@@ -22,6 +22,7 @@ from gammatune.pipeline.data.dataset import Data, Task
 from gammatune.pipeline.data.dialect import Source
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.preprocessing import Preprocessing, learn
+from gammatune.pipeline.data.row_hints import rare_classes
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.seeds import stream
 
@@ -112,6 +113,7 @@ def split_data(
         validation=None if has_select else validation,
         report=not has_report,
     )
+    said += [] if has_report else rare_classes(y, data.classes)
     preprocessing = learn(data.task, data.x_train[train], y[train], data.classes)
     if like is not None:
         preprocessing = preprocessing.following(like)

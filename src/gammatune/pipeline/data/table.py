@@ -16,6 +16,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.reading import read_table
+from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.spelling import plain
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
@@ -92,8 +93,8 @@ def make_table(
     target: the column to predict. task: None tells it from the target. kinds: what columns are, where that is not to
     be told from their values. group: the column whose equal values stay in one part. time: the column whose later
     values select and report. sample_weight: the column that says what each row counts for; rows without, or of 0, are
-    left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels: labels
-    that differ in blanks, Unicode's forms or case are classes of their own (see `gammatune.pipeline.data.spelling`).
+    left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels: labels that differ in
+    blanks, Unicode's forms or case are classes of their own (see `gammatune.pipeline.data.spelling`).
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     said: list[str] = []
@@ -103,9 +104,7 @@ def make_table(
     left_out: list[str] = []
     frame = frame.reset_index(drop=True)
     frame = _with_target(frame, target, left_out)
-    weights = None
-    if sample_weight is not None:
-        frame, weights = weighing(frame, sample_weight, left_out)
+    frame, weights = weighing(frame, sample_weight, left_out)
     said += left_out
     kinds = dict(kinds or {})
     task = task_of(target, task, kinds.pop(target, None))
@@ -115,13 +114,11 @@ def make_table(
     leave = [name for name in (target, group, sample_weight) if name is not None]
     columns = look_at(frame, kinds, said, leave=leave)
     said += _in_words(columns)
-    dropped = tuple(
-        c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)
-    )
     said += _parts_in_words(frame, group, time)
-    if weights is not None and sample_weight is not None:
-        said.append(in_words(weights, sample_weight))
-        weights = None if (weights == weights[0]).all() else weights
+    said += in_words(weights, sample_weight)
+    is_parted = group is not None or time is not None
+    said += hints(frame, y, columns, target=target, task=found, given=kinds, is_parted=is_parted)
+    said += rare_classes(y, classes)
     return Table(
         name,
         found,
@@ -130,11 +127,11 @@ def make_table(
         target,
         classes,
         tuple(c for c in columns if c.kind != "drop"),
-        (*dropped, *([group] if group is not None else [])),
+        _identifiers(columns, group),
         None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()]),
         order,
         time,
-        weights,
+        None if weights is None or (weights == weights[0]).all() else weights,
         sample_weight,
         tuple(said),
         tuple(frame.columns),
@@ -142,6 +139,12 @@ def make_table(
         read=read,
         left_out=tuple(left_out),
     )
+
+
+def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...]:
+    """The columns that are no inputs and name a row."""
+    dropped = [c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)]
+    return (*dropped, *([group] if group is not None else []))
 
 
 def _refuse_unclear(
@@ -269,9 +272,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         raise InvalidArgument(
             f"--test {name}: there is no column {table.weighed_by}, the weight; it has {listed(there)}"
         )
-    frame, weights = _with_target(frame, table.target, said), None
-    if table.weighed_by is not None:
-        frame, weights = weighing(frame, table.weighed_by, said)
+    frame, weights = weighing(_with_target(frame, table.target, said), table.weighed_by, said)
     values = frame[table.target]
     y: NDArray[Any]
     if table.task == "regression":
