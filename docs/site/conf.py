@@ -50,7 +50,7 @@ nitpick_ignore_regex = [
     (r"py:class", r"gammatune\..*"),
     (
         r"py:.*",
-        r"(torch|numpy|np|npt|nn|scipy|typing|collections|contextlib|importlib|os|pathlib|datetime|types)\..*",
+        r"(torch|numpy|np|npt|nn|scipy|typing|collections|contextlib|importlib|pd|os|pathlib|datetime|types)\..*",
     ),
     (
         r"py:.*",

@@ -114,9 +114,8 @@ class Predictor:
         """What is asked. Raises JournalError where what was fitted is gone, MissingExtra."""
         if self._is_net:
             return HandedOver(NET, self._name, {NET: self.module})
-        found = parts(self._plan)
-        held = {kind: self.module if kind == NET else each for kind, each in found.items()}
-        return HandedOver(self._plan.kind, self._name, held)
+        net = self.module if self._plan.has_net else None
+        return HandedOver(self._plan.kind, self._name, parts(self._plan, net))
 
     @cached_property
     def story(self) -> Story:
@@ -193,6 +192,11 @@ class Predictor:
             told = f", {name} {held.value:.4g} [{held.low:.4g}, {held.high:.4g}] on {self._examples} examples"
         return f"<Predictor: {self._name}{told}, in {self.run_dir}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with all that it needs, so that the run directory may be gone."""
+        _ = self.model, self.story
+        return {name: value for name, value in self.__dict__.items() if name != "_asked"}
+
     # -- inside
 
     @property
@@ -213,7 +217,7 @@ class Predictor:
 
     @cached_property
     def _asked(self) -> nn.Module | Answering:
-        return self.module if self._is_net else fitted(self._plan)
+        return self.module if self._is_net else fitted(self._plan, self.model.parts)
 
     def _answers(self, rows: Rows) -> NDArray[Any]:
         new = new_examples(rows, self._plan.preprocessing, targets=False)
