@@ -75,11 +75,12 @@ def test_what_was_asked_for_is_told(table_run: Path, tmp_path: Path) -> None:
 
 def test_a_cross_validation_is_told(table_run: Path, tmp_path: Path) -> None:
     def crossed(event: dict[str, Any]) -> None:
-        event["extra"]["beside"] |= {"parts": 5, "repeats": 2, "examples": 320}
+        event["extra"]["beside"] |= {"parts": 5, "repeats": 2, "examples": 320, "nets": 11}
 
     text = methods_of(changed(table_run, tmp_path / "run", crossed)).paragraph
     assert "320 examples were used for training and for choosing among models and settings" in text
     assert "in a cross-validation of 5 parts, repeated 2 times, on 320 examples" in text
+    assert "all 11 answer together, by their average" in text
 
 
 @pytest.mark.parametrize("journal", sorted((ASSETS / "journals").glob("*.jsonl")), ids=lambda path: path.stem)
@@ -260,3 +261,25 @@ def test_other_columns_than_expected_do_no_harm(table_run: Path, tmp_path: Path)
     text = write_report(tmp_path / "s", tmp_path / "s.html").read_text()
     assert "&lt;i&gt;" in text
     assert "<i>" not in text.split("What the columns do")[1].split("</section>")[0]
+
+
+def test_a_run_without_a_network_speaks_of_none(table_run: Path, tmp_path: Path) -> None:
+    def alone(event: dict[str, Any]) -> dict[str, Any] | None:
+        if event["event"] not in ("begin", "end", "report"):
+            return None
+        if event["event"] == "report":
+            beside = event["extra"]["beside"]
+            beside["models"] = [each for each in beside["models"] if each["kind"] == "trees"]
+            beside["model"] = "trees"
+        return event
+
+    run = rewrite(table_run, tmp_path / "run", alone)
+    text = methods_of(replay(run)).paragraph
+    assert text.startswith("Gradient-boosted trees were trained on people.csv to predict answer")
+    assert "network" not in text
+    page = page_of(run, tmp_path).text
+    assert "The boosted trees were trained on 320 examples of people.csv, and no network." in page
+    assert "The model of boosted trees is right for" in page
+    for left_out in ("The learning rate it found", "How the training went", "What these words mean"):
+        assert left_out not in page
+    assert not page_of(run, tmp_path).open

@@ -61,6 +61,13 @@ def models_of(report: Mapping[str, Any] | None) -> Models | None:
     return Models(extra["metric"], extra["examples"], found, extra.get("parts", 0))
 
 
+def kinds_of(report: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Which were trained; the network alone where nobody says."""
+    held = beside_of(report).get("models")
+    told = [each.get("kind") for each in held if isinstance(each, Mapping)] if isinstance(held, list) else []
+    return tuple(kind for kind in told if kind in NAMES) or (NET,)
+
+
 def handed_over(report: Mapping[str, Any] | None) -> str | None:
     """What the model is called that a run hands over in the place of its network; None where that is the network."""
     extra = beside_of(report)
