@@ -44,10 +44,15 @@ class Goal:
         """Raises InvalidArgument and InvalidData for what cannot be weighed or measured here."""
         weights = _class_weights(given.training.class_weights, task, given.loss_fn, sets.train)
         scale = _target_scale(given.training.target_scale, task)
-        loss = given.loss_fn
+        loss, ordinal = given.loss_fn, given.training.ordinal
+        if ordinal and (not task.comparable or task.classes < 3):
+            raise InvalidArgument(
+                "ordinal=True orders classes, three at least, and the targets are not that; leave it out"
+            )
         if loss is None:
-            loss = default_loss(task.classify)
+            loss = default_loss(task.classify, ordinal)
             name = "cross entropy" if task.classify else "the mean squared error"
+            name += ", of every step between two classes" if ordinal else ""
             said.append(f"The loss is {name}, by the targets.")
         names = _class_names(given.running.facts, task.classes) if task.classify else []
         said += _about_targets(given, sets.train, task, names)
@@ -59,7 +64,7 @@ class Goal:
                 said.append(_selecting(objective, task, names))
         select_loss = loss
         if weights is not None:
-            loss = WeightedCrossEntropy(weights.to(device, sets.dtype))
+            loss = WeightedCrossEntropy(weights.to(device, sets.dtype), ordinal)
             select_loss = select_loss if metric is None else loss
             said.append(_weighing(weights, names, metric))
         if objective is None:

@@ -5,14 +5,15 @@ examples of what each lost, times its weight. Not over the sum of the weights: t
 else is in its batch, and one of a rare class nothing more than others in a batch of its own.
 """
 
+import torch
 from torch import Tensor, nn
 
 from gammatune.engine.batches import LossFunction
 
 
-def default_loss(classify: bool) -> LossFunction:
-    """Cross entropy, or the mean squared error."""
-    return _cross_entropy if classify else _mean_squared_error
+def default_loss(classify: bool, ordinal: bool = False) -> LossFunction:
+    """Cross entropy, of ordered classes that of every step, or the mean squared error."""
+    return _cumulative_mean if ordinal else _cross_entropy if classify else _mean_squared_error
 
 
 def _cross_entropy(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -28,14 +29,38 @@ def _mean_squared_error(output: Tensor, target: Tensor, weight: Tensor | None = 
     return _mean(nn.functional.mse_loss(output, target, reduction="none"), weight)
 
 
-class WeightedCrossEntropy:
-    """Cross entropy, each example's times the weight of its class too."""
+def _cumulative_mean(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    each = cumulative_cross_entropy(output, target)
+    return each.mean() if weight is None else _mean(each, weight)
 
-    def __init__(self, weights: Tensor) -> None:
-        self.weights = weights
+
+def cumulative_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Of scores (n, k, ...) and codes (n, ...) of ordered classes, (n, ...): minus the logarithms of the probability
+    on the right side of each of the k - 1 steps between classes, added up.
+
+    The probabilities are the softmax's; of all distributions the true one has the least mean of it. An answer two
+    steps off is on the wrong side of two. (Of cumulative models, McCullagh 1980, it is the sum of their k - 1 binary
+    likelihoods.)
+    """
+    k = output.shape[1]
+    steps = torch.arange(k - 1, device=output.device)
+    low = torch.arange(k, device=output.device) <= steps[:, None]  # (k - 1, k): the classes below each step
+    p = output.log_softmax(dim=1).movedim(1, -1).unsqueeze(-2)  # (n, ..., 1, k)
+    below, above = (p.masked_fill(~side, float("-inf")).logsumexp(dim=-1) for side in (low, ~low))
+    return -torch.where(target.unsqueeze(-1) <= steps, below, above).sum(dim=-1)
+
+
+class WeightedCrossEntropy:
+    """Cross entropy, each example's times the weight of its class too. ordinal: that of every step."""
+
+    def __init__(self, weights: Tensor, ordinal: bool = False) -> None:
+        self.weights, self.ordinal = weights, ordinal
 
     def __call__(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         weights = self.weights.to(output)
+        if self.ordinal:
+            each = cumulative_cross_entropy(output, target) * weights[target]
+            return each.mean() if weight is None else _mean(each, weight)
         if weight is not None:
             return _mean(nn.functional.cross_entropy(output, target, weights, reduction="none"), weight)
         return nn.functional.cross_entropy(output, target, weight=weights, reduction="sum") / target.numel()
