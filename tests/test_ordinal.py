@@ -15,7 +15,7 @@ import gammatune
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers
-from gammatune.supervised.losses import WeightedCrossEntropy, cumulative_cross_entropy, default_loss
+from gammatune.supervised.losses import WeightedCrossEntropy, default_loss, ranked_probability_score
 
 GENERATOR = torch.Generator().manual_seed(2)
 X = torch.randn(300, 3, generator=GENERATOR)
@@ -29,8 +29,8 @@ def naive(output: Tensor, target: Tensor) -> Tensor:
     p = output.double().softmax(dim=1)
     each = []
     for row, y in zip(p, target.tolist(), strict=True):
-        sides = [row[: j + 1].sum() if y <= j else row[j + 1 :].sum() for j in range(len(row) - 1)]
-        each.append(-torch.stack(sides).log().sum())
+        wrong = [row[j + 1 :].sum() if y <= j else row[: j + 1].sum() for j in range(len(row) - 1)]
+        each.append((torch.stack(wrong) ** 2).sum())
     return torch.stack(each)
 
 
@@ -40,13 +40,8 @@ def test_the_loss_is_that_of_every_step(k: int, n: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     output = 3 * torch.randn((n, k), generator=generator)
     target = torch.randint(k, (n,), generator=generator)
-    torch.testing.assert_close(
-        cumulative_cross_entropy(output, target).double(), naive(output, target), rtol=1e-4, atol=1e-5
-    )
-    if k == 2:
-        torch.testing.assert_close(
-            default_loss(True, ordinal=True)(output, target), default_loss(True)(output, target)
-        )
+    found = ranked_probability_score(output, target)
+    torch.testing.assert_close(found.double(), naive(output, target), rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_least_at_the_true_distribution_and_finite_far_out() -> None:
@@ -54,14 +49,14 @@ def test_it_is_least_at_the_true_distribution_and_finite_far_out() -> None:
     targets = torch.arange(4)
 
     def expected(q: Tensor) -> float:
-        return float((p * cumulative_cross_entropy(q.log().expand(4, 4), targets)).sum())
+        return float((p * ranked_probability_score(q.log().expand(4, 4), targets)).sum())
 
     generator = torch.Generator().manual_seed(0)
     for _ in range(50):
         q = torch.rand(4, generator=generator) + 1e-3
         assert expected(q / q.sum()) >= expected(p) - 1e-6
     far = torch.tensor([[200.0, -200.0, 0.0]], requires_grad=True)
-    loss = cumulative_cross_entropy(far, torch.tensor([1])).sum()
+    loss = ranked_probability_score(far, torch.tensor([1])).sum()
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(far.grad).all()  # type: ignore[arg-type]
@@ -70,9 +65,9 @@ def test_it_is_least_at_the_true_distribution_and_finite_far_out() -> None:
 def test_a_miss_costs_by_its_steps() -> None:
     sure = torch.full((1, 5), -6.0)
     sure[0, 0] = 6.0
-    losses = [cumulative_cross_entropy(sure, torch.tensor([y])).item() for y in range(5)]
+    losses = [ranked_probability_score(sure, torch.tensor([y])).item() for y in range(5)]
     assert losses == sorted(losses)
-    assert losses[4] > 1.5 * losses[1]
+    assert losses[4] > 3 * losses[1]
 
 
 def test_pixels_and_weights() -> None:
@@ -80,9 +75,9 @@ def test_pixels_and_weights() -> None:
         torch.randn(4, 3, 2, 2, generator=GENERATOR),
         torch.randint(3, (4, 2, 2), generator=GENERATOR),
     )
-    each = cumulative_cross_entropy(output, target)
+    each = ranked_probability_score(output, target)
     assert each.shape == (4, 2, 2)
-    flat = cumulative_cross_entropy(output.movedim(1, -1).reshape(-1, 3), target.flatten())
+    flat = ranked_probability_score(output.movedim(1, -1).reshape(-1, 3), target.flatten())
     torch.testing.assert_close(each.flatten(), flat)
     one = WeightedCrossEntropy(torch.ones(3), ordinal=True)
     torch.testing.assert_close(one(output, target), default_loss(True, ordinal=True)(output, target))
@@ -119,11 +114,15 @@ def fit(**options: Any) -> gammatune.FitResult:
 
 def test_fit_is_told_that_classes_are_ordered() -> None:
     result = fit(ordinal=True, metric="steps")
-    assert "The loss is cross entropy, of every step between two classes, by the targets." in result.said
+    assert "The loss is the ranked probability score of classes in order, by the targets." in result.said
     assert result.measures["steps"].value < 0.5
     assert result.measures["weighted-kappa"].value > 0.6
     assert "steps" not in fit().measures
-    assert fit(ordinal=True, class_weights="balanced").measures["steps"].value < 0.6
+    balanced = fit(ordinal=True, class_weights="balanced")
+    assert any("The loss weighs class 0" in line for line in balanced.said)
+    assert balanced.measures["steps"].value < 1
+    with pytest.raises(InvalidArgument, match="metric='steps' needs classes in order"):
+        fit(metric="steps")
 
 
 def test_several_at_a_time_too() -> None:

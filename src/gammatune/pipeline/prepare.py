@@ -42,6 +42,7 @@ SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a st
 FOR_TABLES = (
     "target",
     "positive",
+    "order",
     "exact_labels",
     "group",
     "time_column",
@@ -138,6 +139,10 @@ def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
             f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), and "
             f"{options.data} is none"
         )
+    if options.task == "ordinal" and not table:
+        raise InvalidArgument(
+            f"--task ordinal goes with a table, and {options.data} is none; say classification or regression"
+        )
     if table and options.image_size is not None:
         raise InvalidArgument("--image-size goes with images, and this is a table; leave it out")
 
@@ -187,8 +192,9 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
         )
     kinds = kinds_given(options.column or (), options.drop or ())
     reading: dict[str, Any] = {
-        "task": options.task, "kinds": kinds, "group": options.group, "time": options.time_column,
-        "positive": options.positive, "exact_labels": options.exact_labels, "sample_weight": options.sample_weight,
+        "task": options.task, "order": options.order, "kinds": kinds, "group": options.group,
+        "time": options.time_column, "sample_weight": options.sample_weight, "positive": options.positive,
+        "exact_labels": options.exact_labels,
     }  # fmt: skip
     if "data" in frames:
         table = make_table(FRAME, frames["data"], options.target, **reading)

@@ -73,6 +73,7 @@ def train(
                 (split.select.x, split.select.y),
                 test_set=(split.report.x, split.report.y),
                 sample_weight=split.weights,
+                ordinal=split.ordered,
                 **_length(options, prepared),
                 **{name: getattr(options, name) for name in AS_GIVEN},
                 reserve=after if options.time is not None else 0.0,
@@ -115,8 +116,8 @@ def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[
 
 
 def _check(options: Options, run_dir: str | None) -> None:
-    if options.task not in (None, "classification", "regression"):
-        raise InvalidArgument(f"--task {options.task}: write classification or regression")
+    if options.task not in (None, "classification", "ordinal", "regression"):
+        raise InvalidArgument(f"--task {options.task}: write classification, ordinal or regression")
     if options.threads is not None and options.threads < 1:
         raise InvalidArgument(f"--threads {options.threads}: give 1 or more")
     if not 0 <= options.seed < SEEDS:
@@ -179,7 +180,7 @@ def _judge(
         refit=lambda: refit_of(
             directory,
             prepared.another,
-            {name: getattr(options, name) for name in TRAINED_WITH},
+            {name: getattr(options, name) for name in TRAINED_WITH} | {"ordinal": prepared.split.ordered},
             classify=prepared.split.task == "classification",
         ),
     )

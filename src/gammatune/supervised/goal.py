@@ -52,12 +52,16 @@ class Goal:
         if loss is None:
             loss = default_loss(task.classify, ordinal)
             name = "cross entropy" if task.classify else "the mean squared error"
-            name += ", of every step between two classes" if ordinal else ""
+            name = "the ranked probability score of classes in order" if ordinal else name
             said.append(f"The loss is {name}, by the targets.")
         names = _class_names(given.running.facts, task.classes) if task.classify else []
         said += _about_targets(given, sets.train, task, names)
         metric, objective = given.metric, given.search.objective
         if metric is not None:
+            if METRICS[metric].of_order and not ordinal:
+                raise InvalidArgument(
+                    f"metric={metric!r} needs classes in order: ordinal=True, or of a table --task ordinal or --order"
+                )
             metric = _metric(metric, task, sets.val, scale)
             if objective is None:
                 objective = for_metric(metric)

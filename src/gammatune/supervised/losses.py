@@ -12,8 +12,8 @@ from gammatune.engine.batches import LossFunction
 
 
 def default_loss(classify: bool, ordinal: bool = False) -> LossFunction:
-    """Cross entropy, of ordered classes that of every step, or the mean squared error."""
-    return _cumulative_mean if ordinal else _cross_entropy if classify else _mean_squared_error
+    """Cross entropy, of ordered classes the ranked probability score, or the mean squared error."""
+    return _ranked if ordinal else _cross_entropy if classify else _mean_squared_error
 
 
 def _cross_entropy(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -29,29 +29,26 @@ def _mean_squared_error(output: Tensor, target: Tensor, weight: Tensor | None = 
     return _mean(nn.functional.mse_loss(output, target, reduction="none"), weight)
 
 
-def _cumulative_mean(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    each = cumulative_cross_entropy(output, target)
+def _ranked(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    each = ranked_probability_score(output, target)
     return each.mean() if weight is None else _mean(each, weight)
 
 
-def cumulative_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """Of scores (n, k, ...) and codes (n, ...) of ordered classes, (n, ...): minus the logarithms of the probability
-    on the right side of each of the k - 1 steps between classes, added up.
+def ranked_probability_score(output: Tensor, target: Tensor) -> Tensor:
+    """Of scores (n, k, ...) and codes (n, ...) of ordered classes, (n, ...): over the k - 1 steps between classes,
+    the square of how much probability is on the wrong side of each, added up (Epstein 1969).
 
     The probabilities are the softmax's; of all distributions the true one has the least mean of it. An answer two
-    steps off is on the wrong side of two. (Of cumulative models, McCullagh 1980, it is the sum of their k - 1 binary
-    likelihoods.)
+    steps off is on the wrong side of two. Better than the cross entropy on eleven scales, in steps and in accuracy
+    (docs/diary.md, "Ordered classes").
     """
-    k = output.shape[1]
-    steps = torch.arange(k - 1, device=output.device)
-    low = torch.arange(k, device=output.device) <= steps[:, None]  # (k - 1, k): the classes below each step
-    p = output.log_softmax(dim=1).movedim(1, -1).unsqueeze(-2)  # (n, ..., 1, k)
-    below, above = (p.masked_fill(~side, float("-inf")).logsumexp(dim=-1) for side in (low, ~low))
-    return -torch.where(target.unsqueeze(-1) <= steps, below, above).sum(dim=-1)
+    steps = torch.arange(output.shape[1] - 1, device=output.device)
+    below = output.softmax(dim=1).movedim(1, -1).cumsum(dim=-1)[..., :-1]
+    return (below - (target.unsqueeze(-1) <= steps).to(below)).square().sum(dim=-1)
 
 
 class WeightedCrossEntropy:
-    """Cross entropy, each example's times the weight of its class too. ordinal: that of every step."""
+    """Cross entropy, each example's times the weight of its class too. ordinal: the ranked probability score."""
 
     def __init__(self, weights: Tensor, ordinal: bool = False) -> None:
         self.weights, self.ordinal = weights, ordinal
@@ -59,7 +56,7 @@ class WeightedCrossEntropy:
     def __call__(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         weights = self.weights.to(output)
         if self.ordinal:
-            each = cumulative_cross_entropy(output, target) * weights[target]
+            each = ranked_probability_score(output, target) * weights[target]
             return each.mean() if weight is None else _mean(each, weight)
         if weight is not None:
             return _mean(nn.functional.cross_entropy(output, target, weights, reduction="none"), weight)
