@@ -12,18 +12,16 @@ A fifth of the rows is held out, the same for all methods; of the rest a fifth s
     boosting     scikit-learn's HistGradientBoosting as the command grows it
     linear       logistic or ridge regression as the command fits it
     realmlp      pytabkit's RealMLP-TD, one thread, its own fifth to stop by
-    realmlp-auc  the same without smoothed labels (val_metric_name cross_entropy), classes only
+    realmlp-ce   the same without smoothed labels, stopped by the log-loss; of numbers the same
     catboost     CatBoost's defaults, stopped by the rows to select by (100 rounds)
 
-The last two in a virtual environment with pytabkit and catboost: run the same command with its Python. Error: the
-share of wrong answers, or the root mean squared error in the target's unit; loss: log-loss, or the mean squared error.
+The last three in a virtual environment with pytabkit and catboost: run the same command with its Python. Error: the
+share of wrong answers, or the root mean squared error in the target's unit; loss: log-loss, or the mean square.
 Seconds are the processor's, of the fitting. One thread.
 """
 
 import argparse
 import re
-import statistics
-import sys
 import tempfile
 import warnings
 from functools import lru_cache, partial
@@ -45,16 +43,22 @@ def main() -> None:
     parser.add_argument("--part", choices=["choose", "report"], default="choose")
     parser.add_argument("--methods", default="", help="parted by commas; none: only the results are written")
     args = parser.parse_args()
-    cells = harness.Cells.beside(args.out, "table", "method", "seed")
-    for method in filter(None, args.methods.split(",")):
-        for table in tables_apart.listed(args.part):
-            keys = [{"table": table["name"], "seed": s, "method": method} for s in range(args.seeds)]
-            harness.sweep(cells, keys, partial(compute, args.tables, table), **harness.bounds(args))
+    cells = harness.Cells.beside(args.out, "table", "method", "seed", held="cells")
+    known = {table["name"]: table for table in tables_apart.listed(args.part)}
+    methods = list(filter(None, args.methods.split(",")))
+    keys = [
+        {"table": name, "seed": seed, "method": method}
+        for seed in range(args.seeds)
+        for method in methods
+        for name in known
+        if "+ls" not in method or known[name]["task"] == "classification"
+    ]
+    harness.sweep(cells, keys, partial(compute, args.tables, known), **harness.bounds(args))
     print(write(args, cells))
 
 
-def compute(folder: Path, known: dict[str, Any], table: str, seed: int, method: str) -> harness.Row:
-    file = folder / f"{table.replace('/', '-')}.csv"
+def compute(folder: Path, listed: dict[str, Any], table: str, seed: int, method: str) -> harness.Row:
+    known, file = listed[table], folder / f"{table.replace('/', '-')}.csv"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return other(file, known, seed, method) if method in OTHERS else ours(file, known, seed, method)
@@ -66,6 +70,7 @@ def compute(folder: Path, known: dict[str, Any], table: str, seed: int, method: 
 def ours(file: Path, known: dict[str, Any], seed: int, method: str) -> harness.Row:
     import table_nets
     import torch
+
     from gammatune.pipeline.options import Options
     from gammatune.pipeline.prepare import prepare
     from gammatune.policy.registry import default_budget
@@ -84,12 +89,12 @@ def ours(file: Path, known: dict[str, Any], seed: int, method: str) -> harness.R
     budget = set_to["x"] / 100 if "x" in set_to else default_budget(options.policy)
     smooth = partial(torch.nn.functional.cross_entropy, label_smoothing=set_to.get("ls", 0) / 100)
     followed = follow_progress(table_nets.PROGRESS)
-    with tempfile.TemporaryDirectory() as folder, harness.timed() as took, followed:
+    with harness.timed() as took, followed:
         result = fit(
             prepared.net, split.train, split.select, test_set=split.report,
             total_epochs=total_of(budget, epochs), guide=epochs,
             seed=seed, patience=prepared.patience, new_model=prepared.another, batch_size=options.batch_size,
-            weight_decay=set_to["wd"] / 100 if "wd" in set_to else None, run_dir=f"{folder}/run",
+            weight_decay=set_to["wd"] / 100 if "wd" in set_to else None,
             loss_fn=smooth if "ls" in set_to and split.task == "classification" else None,
             target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std), progress=False,
         )  # fmt: skip
@@ -103,7 +108,7 @@ def ours(file: Path, known: dict[str, Any], seed: int, method: str) -> harness.R
         std = np.asarray(split.preprocessing.target_std)
         row = of_numbers(outputs.double().numpy() * std, split.report.y.double().numpy() * std)
     epoch = 0 if result.handed_back is None else result.handed_back.epoch
-    rate = 0.0 if result.handed_back is None else result.handed_back.peak
+    rate = 0.0 if result.handed_back is None else result.handed_back.rates.get("lr", 0.0)
     more = {"nets": max(1, len(result.nets)), "usual": prepared.epochs, "best_epoch": epoch, "rate": rate}
     return {**row, "seconds": round(took.processor, 2), **more}
 
@@ -182,7 +187,9 @@ def other(file: Path, known: dict[str, Any], seed: int, method: str) -> harness.
         places = range(split.shape[0] - len(codes), split.shape[0])
         fitted = grow if method == "boosting" else fit_linear
         with harness.timed() as took:
-            model = fitted(train, select, classes=split.outputs if classify else 0, codes=list(places), seed=seed)
+            model = fitted(
+                train, select, classes=split.outputs if classify else 0, codes=list(places), seed=seed
+            )
         told, y = model(split.report.x.numpy()), split.report.y.numpy()
         if classify:
             return {**of_classes(told, y), "seconds": round(took.processor, 2)}
@@ -243,12 +250,15 @@ def of_numbers(told: Any, y: Any) -> harness.Row:
     return {"error": squared**0.5, "loss": squared, "report": len(y)}
 
 
-def ratios(cells: harness.Cells, tables: list[dict[str, Any]], method: str, to: str, what: str) -> list[float]:
+def ratios(
+    cells: harness.Cells, tables: list[dict[str, Any]], method: str, to: str, what: str
+) -> list[float]:
     """A table each: the mean over the seeds that both have, over that of the other."""
     found = []
     for table in tables:
         of = [
-            {row["seed"]: row[what] for row in cells.good(table=table["name"], method=m)} for m in (method, to)
+            {row["seed"]: row[what] for row in cells.good(table=table["name"], method=m)}
+            for m in (method, to)
         ]
         seeds = of[0].keys() & of[1].keys()
         if seeds:
@@ -258,33 +268,33 @@ def ratios(cells: harness.Cells, tables: list[dict[str, Any]], method: str, to: 
 
 def write(args: argparse.Namespace, cells: harness.Cells) -> str:
     """The result file, and what it says in lines."""
-    lines, told = [], {}
-    methods = list(dict.fromkeys(row["method"] for row in cells))
+    found = {}
     for part in ("choose", "report"):
-        every = tables_apart.listed(part)
         for to in ("present", "realmlp"):
-            for method in methods:
-                row: dict[str, Any] = {}
-                for task in ("all", "classification", "regression"):
-                    tables = [t for t in every if task in ("all", t["task"])]
-                    for what in ("error", "loss") if task == "classification" else ("error",):
-                        each = ratios(cells, tables, method, to, what)
-                        if len(each) == len(tables):
-                            mean = harness.Ratio.mean(each)
-                            row[f"{task} {what}"] = [mean.value, mean.low, mean.high]
-                each = ratios(cells, every, method, to, "seconds")
-                if row:
-                    row["seconds"] = harness.geometric_mean(each)
-                    told[f"{part}: {method} to {to}"] = harness.rounded(row)
-                    words = "; ".join(
-                        f"{name} {v[0]:.3f} [{v[1]:.3f}, {v[2]:.3f}]" for name, v in row.items() if isinstance(v, list)
-                    )
-                    lines.append(f"{part}: {method} to {to}: {words}; seconds {row['seconds']:.2f}")
+            for method in dict.fromkeys(row["method"] for row in cells):
+                if row := compared(cells, tables_apart.listed(part), method, to):
+                    found[f"{part}: {method} to {to}"] = harness.rounded(row)
     about = harness.about("torch", "numpy", "scikit-learn", "pandas", "pytabkit", "catboost")
-    if args.methods:
-        past = {}
-        harness.save(args.out, {**about, **past, "ratios": told})
-    return "\n".join(lines)
+    harness.save(args.out, {**about, "ratios": found, "cells": list(cells)}, by_line=True)
+    return "\n".join(f"{name}: {ratio}" for name, ratio in found.items())
+
+
+def compared(
+    cells: harness.Cells, every: list[dict[str, Any]], method: str, to: str
+) -> dict[str, list[float] | float]:
+    """By task and measure the geometric mean over the tables and its interval, where all of them are there; of the
+    seconds the mean alone."""
+    row: dict[str, list[float] | float] = {}
+    for task in ("all", "classification", "regression"):
+        tables = [table for table in every if task in ("all", table["task"])]
+        for what in ("error", "loss") if task == "classification" else ("error",):
+            each = ratios(cells, tables, method, to, what)
+            if len(each) == len(tables):
+                mean = harness.Ratio.mean(each)
+                row[f"{task} {what}"] = [mean.value, mean.low, mean.high]
+    if row:
+        row["seconds"] = harness.geometric_mean(ratios(cells, every, method, to, "seconds"))
+    return row
 
 
 if __name__ == "__main__":

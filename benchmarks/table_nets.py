@@ -123,9 +123,7 @@ def make(
         last = i == present.DEPTH
         wide = outputs if last else present.WIDTH
         unit = "unit" in devices
-        layers.append(
-            Linear(size, wide, unit=unit, last=last) if "ntk" in devices else nn.Linear(size, wide)
-        )
+        layers.append(Linear(size, wide, unit=unit, last=last) if "ntk" in devices else nn.Linear(size, wide))
         if not last:
             activation = activation_of(devices, outputs)
             layers.append(Mixed(activation, wide) if "own" in devices else activation)

