@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, help="the folder with their files")
     parser.add_argument("--part", choices=["choose", "report"], default="choose")
     parser.add_argument("--methods", default="", help="parted by commas; none: only the results are written")
+    parser.add_argument("--only", default="", help="tables of it, parted by commas")
     args = parser.parse_args()
     cells = harness.Cells.beside(args.out, "table", "method", "seed", held="cells")
     known = {table["name"]: table for table in tables_apart.listed(args.part)}
@@ -51,7 +52,8 @@ def main() -> None:
         for seed in range(args.seeds)
         for method in methods
         for name in known
-        if "+ls" not in method or known[name]["task"] == "classification"
+        if name in (args.only.split(",") if args.only else known)
+        and ("+ls" not in method or known[name]["task"] == "classification")
     ]
     harness.sweep(cells, keys, partial(compute, args.tables, known), **harness.bounds(args))
     print(write(args, cells))

@@ -101,3 +101,14 @@ def test_ratios_are_of_seeds_that_both_have() -> None:
         cells.put({"table": "t", "method": method, "seed": seed, "error": error})
     (ratio,) = net_on_tables.ratios(cells, [{"name": "t"}, {"name": "absent"}], "a", "b", "error")
     assert ratio == pytest.approx(2, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["scale6+wd10+ls10+e5+b16+x150", "boosting", "linear"])
+def test_a_cell(method: str, tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'abc'[i % 3]},{'yes' if i % 7 > 3 else 'no'}" for i in range(80)]
+    (tmp_path / "keel-made.csv").write_text("\n".join(["x,c,target", *rows]))
+    listed = {"keel/made": {"target": "target", "drop": [], "task": "classification"}}
+    row = net_on_tables.compute(tmp_path, listed, "keel/made", 0, method)
+    assert row["report"] == 16
+    assert 0 <= row["error"] <= 1
+    assert row["loss"] > 0
