@@ -284,16 +284,16 @@ def write(args: argparse.Namespace, cells: harness.Cells) -> str:
 def compared(
     cells: harness.Cells, every: list[dict[str, Any]], method: str, to: str
 ) -> dict[str, list[float] | float]:
-    """By task and measure the geometric mean over the tables and its interval, where all of them are there; of the
-    seconds the mean alone."""
+    """By task and measure: over how many tables, the geometric mean over them, and its interval where they are three
+    or more; of the seconds the mean alone. Empty where no table has both methods."""
     row: dict[str, list[float] | float] = {}
     for task in ("all", "classification", "regression"):
         tables = [table for table in every if task in ("all", table["task"])]
         for what in ("error", "loss") if task == "classification" else ("error",):
-            each = ratios(cells, tables, method, to, what)
-            if len(each) == len(tables):
+            if each := ratios(cells, tables, method, to, what):
                 mean = harness.Ratio.mean(each)
-                row[f"{task} {what}"] = [mean.value, mean.low, mean.high]
+                interval = [mean.low, mean.high] if len(each) > 2 else []
+                row[f"{task} {what}"] = [float(len(each)), mean.value, *interval]
     if row:
         row["seconds"] = harness.geometric_mean(ratios(cells, every, method, to, "seconds"))
     return row

@@ -103,6 +103,20 @@ def test_ratios_are_of_seeds_that_both_have() -> None:
     assert ratio == pytest.approx(2, rel=1e-4)
 
 
+def test_an_interval_takes_three_tables() -> None:
+    cells = harness.Cells(None, "table", "method", "seed")
+    tables = [{"name": name, "task": "regression"} for name in "tuv"]
+    for table in tables:
+        for method, error in (("a", 0.2), ("b", 0.1)):
+            key = {"table": table["name"], "method": method, "seed": 0}
+            cells.put(key | {"error": error, "seconds": 1.0})
+    row = net_on_tables.compared(cells, tables, "a", "b")
+    assert row["all error"] == pytest.approx([3, 2, 2, 2], rel=1e-4)
+    assert len(net_on_tables.compared(cells, tables[:2], "a", "b")["all error"]) == 2
+    assert row["seconds"] == 1
+    assert net_on_tables.compared(cells, tables, "a", "absent") == {}
+
+
 @pytest.mark.parametrize("method", ["scale6+wd10+ls10+e5+b16+x150", "boosting", "linear"])
 def test_a_cell(method: str, tmp_path: Path) -> None:
     rows = [f"{i % 7},{'abc'[i % 3]},{'yes' if i % 7 > 3 else 'no'}" for i in range(80)]
