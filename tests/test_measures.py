@@ -52,6 +52,10 @@ def naive(name: str, a: Answers) -> float:
             return float(getattr(sk, f"{name}_score")(y, said, average=average, zero_division=0))
         case "mcc":
             return float(sk.matthews_corrcoef(y, said))
+        case "steps":
+            return float(np.abs(y - said).mean())
+        case "weighted-kappa":
+            return float(sk.cohen_kappa_score(y, said, weights="quadratic"))
         case "auc":
             return float(sk.roc_auc_score(y, p[:, 1] if two else _exact(p), multi_class="ovr"))  # type: ignore[index]
         case "average-precision":

@@ -163,4 +163,6 @@ def test_figures_refuse_what_is_no_weight(wrong: list) -> None:
 
 def test_relevant_is_not_changed_by_weights() -> None:
     answers = said_of("accuracy", 20, 2, 0)
-    assert relevant(replace(answers, weights=np.arange(20.0))) == relevant(answers) == CLASSES
+    assert relevant(replace(answers, weights=np.arange(20.0))) == relevant(answers)
+    assert relevant(replace(answers, ordered=True)) == CLASSES
+    assert relevant(answers) == [name for name in CLASSES if name not in ("steps", "weighted-kappa")]

@@ -54,7 +54,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike|Ensemble)",
+        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike|Ensemble|PathOrText|Frame)",
     ),
     (r"py:.*", r"(dict|list|tuple)\[.*"),  # cut out of an annotation at its comma
 ]

@@ -289,7 +289,7 @@ def test_a_run_that_was_interrupted_is_gone_on_with(monkeypatch: pytest.MonkeyPa
     whole = gammatune.fit(WINE, "grape", run_dir="whole", **ALONE)
     threads = torch.get_num_threads()
     with monkeypatch.context() as patched:
-        patched.setattr("gammatune.report.progress.display_for", lambda progress: Interrupting())
+        patched.setattr("gammatune.pipeline.fitting.display_for", lambda progress: Interrupting())
         with pytest.raises(
             KeyboardInterrupt, match=r"kept in half: the same call with run_dir='half' goes on"
         ):

@@ -23,7 +23,7 @@ IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (
 
 MetricName: TypeAlias = Literal[
     "accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc", "auc", "average-precision", "log-loss",
-    "brier", "r2", "mae", "rmse", "mse", "medae", "mape",
+    "brier", "steps", "weighted-kappa", "r2", "mae", "rmse", "mse", "medae", "mape",
 ]  # fmt: skip
 
 
@@ -43,6 +43,7 @@ class MetricSpec:
     higher_is_better: else lower. range: what it can be. formula: of the cells of a confusion matrix where it needs
     labels, else of the answers (see `formulas`). gap: why it has no value on some answers. sorts: it takes a pass for
     each class, or number a target. of_a_class: it is that of one of two classes, and of more of them the mean.
+    of_order: it says something where the classes are ordered only.
     """
 
     name: MetricName
@@ -54,6 +55,7 @@ class MetricSpec:
     gap: Callable[[Answers], str | None] = lambda answers: None
     sorts: bool = False
     of_a_class: bool = False
+    of_order: bool = False
 
     @property
     def task(self) -> str:
@@ -130,6 +132,16 @@ METRICS: Mapping[str, MetricSpec] = {
             Words("MCC", "Matthews correlation: 1 perfect, 0 no better than guessing"),
         ),
         MetricSpec(
+            *("steps", "labels", False, _ERROR, formulas.steps),
+            Words("Error in steps", "by how many classes an answer is off, on average; of classes in order"),
+            of_order=True,
+        ),
+        MetricSpec(
+            *("weighted-kappa", "labels", True, (-1.0, 1.0), formulas.weighted_kappa),
+            Words("Weighted kappa", "agreement, a miss counting by its steps squared: 1 perfect, 0 chance"),
+            of_order=True,
+        ),
+        MetricSpec(
             *("auc", "probabilities", True, _SHARE, formulas.auc),
             Words("AUC", "probability that a case of the class is ranked above one that is not"),
             gap=_lacks_a_class,
@@ -176,7 +188,17 @@ METRICS: Mapping[str, MetricSpec] = {
         ),
     )
 }
-FIRST = ("accuracy", "auc", "f1", "balanced-accuracy", "mcc", "rmse", "r2", "mae")  # shown before all others
+FIRST = (
+    "accuracy",
+    "auc",
+    "f1",
+    "balanced-accuracy",
+    "mcc",
+    "steps",
+    "rmse",
+    "r2",
+    "mae",
+)  # shown before all others
 # What a report holds whether it was asked for or not (`thesis`), by name, in the order in which it is shown.
 REPORTED: Mapping[str, Words] = {
     "accuracy": METRICS["accuracy"].words,
@@ -192,6 +214,7 @@ SAME = {"sensitivity": "balanced-accuracy"}  # by another name
 ALIASES = {
     "roc-auc": "auc", "auroc": "auc", "ap": "average-precision", "pr-auc": "average-precision", "acc": "accuracy",
     "balanced": "balanced-accuracy", "bacc": "balanced-accuracy", "f1-macro": "f1", "f1-score": "f1",
+    "qwk": "weighted-kappa", "quadratic-weighted-kappa": "weighted-kappa", "quadratic-kappa": "weighted-kappa",
     "logloss": "log-loss", "cross-entropy": "log-loss", "brier-score": "brier", "sensitivity": "recall",
     "mean-absolute-error": "mae", "mean-squared-error": "mse", "root-mean-squared-error": "rmse",
     "median-absolute-error": "medae", "mean-absolute-percentage-error": "mape", "r-squared": "r2", "r²": "r2",
@@ -251,7 +274,11 @@ def relevant(answers: Answers) -> list[str]:
     """The measures that a report on these examples holds."""
     task = "classification" if answers.classes else "regression"
     is_wide = answers.columns > MANY
-    return [name for name, spec in METRICS.items() if spec.task == task and not (is_wide and spec.sorts)]
+    return [
+        name
+        for name, spec in METRICS.items()
+        if spec.task == task and not (is_wide and spec.sorts) and (answers.ordered or not spec.of_order)
+    ]
 
 
 def imbalance(counts: Sequence[int], names: Sequence[Any] | None = None) -> str | None:

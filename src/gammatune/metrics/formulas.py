@@ -68,6 +68,25 @@ def mcc(cells: Cells, w: Counts) -> Floats:
     return _ratio(over, np.sqrt(apart[0] * apart[1]))
 
 
+def steps(cells: Cells, w: Counts) -> Floats:
+    apart = np.abs(cells.true - cells.said)
+    return np.asarray((w * apart).sum(axis=1) / w.sum(axis=1))
+
+
+def weighted_kappa(cells: Cells, w: Counts) -> Floats:
+    """1 - what squared steps come to, over what they would if answers had nothing to do with the truth (Cohen 1968);
+    0 where neither varies.
+
+    The mean of (i - j)^2 over independent i and j is E i^2 - 2 E i E j + E j^2."""
+    n = w.sum(axis=1).astype(float)
+    i, j = cells.true.astype(float), cells.said.astype(float)
+    found = (w * (i - j) ** 2).sum(axis=1) / n
+    means, squares = ([(w * each**power).sum(axis=1) / n for each in (i, j)] for power in (1, 2))
+    by_chance = squares[0] + squares[1] - 2 * means[0] * means[1]
+    by_chance[by_chance < ROUNDING * (squares[0] + squares[1])] = 0  # one class, met exactly
+    return _ratio(by_chance - found, by_chance)
+
+
 # Of probabilities -----------------------------------------------------------------------------------------
 
 

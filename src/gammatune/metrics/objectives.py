@@ -100,8 +100,8 @@ ObjectiveName: TypeAlias = Literal[
     "accuracy", "loss", "r2", "mse", "log-loss",
     "kappa", "kappa11", "kappa12", "kappa12-ratio", "kappa-cut", "kappa11-cut", "kappa12-cut", "kappa12-ratio-cut",
     "kappa-accuracy", "kappa-balanced-accuracy", "kappa-f1", "kappa-precision", "kappa-recall", "kappa-mcc",
-    "kappa-auc", "kappa-average-precision", "log-log-loss", "log-brier", "log-mae", "log-rmse", "log-mse",
-    "log-medae", "log-mape",
+    "kappa-weighted-kappa", "kappa-auc", "kappa-average-precision", "log-log-loss", "log-brier", "log-steps",
+    "log-mae", "log-rmse", "log-mse", "log-medae", "log-mape",
 ]  # fmt: skip
 OVERFITTED = 1.5  # times the loss [guess]
 DEFAULT_CLASSIFICATION: ObjectiveName = "kappa"

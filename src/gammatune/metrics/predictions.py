@@ -24,7 +24,8 @@ class Answers:
     regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them. spread: how far the nets of
     an ensemble are apart, (n,) of classes, (n, t) of numbers (`engine.ensemble.Ensemble.spread`); None of one net.
     weights: what each example counts for, (n,), finite and 0 or more, in any unit; None: all the same. A measure of
-    whole numbers is that of the examples repeated so often.
+    whole numbers is that of the examples repeated so often. ordered: the classes follow each other in the order of
+    their codes, as "never, sometimes, often" do.
     """
 
     targets: NDArray[Any]
@@ -33,6 +34,7 @@ class Answers:
     probabilities: NDArray[Any] | None = None
     spread: NDArray[Any] | None = None
     weights: NDArray[Any] | None = None
+    ordered: bool = False
 
     def __len__(self) -> int:
         return len(self.targets)

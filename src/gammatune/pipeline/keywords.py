@@ -17,7 +17,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import ObjectiveName
 from gammatune.pipeline.data.columns import Kind
-from gammatune.pipeline.data.dataset import Label, Task
+from gammatune.pipeline.data.dataset import AskedTask, Label
 from gammatune.pipeline.options import Options, seconds_in
 from gammatune.policy.registry import PolicyName
 from gammatune.samplers import SamplerName
@@ -25,6 +25,7 @@ from gammatune.schedules import ScheduleName
 from gammatune.supervised.optimizers import OptimizerName
 from gammatune.tuning.options import Keep, positive, unexpected
 
+OF_COLUMNS = ("target", "group", "time_column", "sample_weight")
 PathOrText: TypeAlias = str | os.PathLike[str]
 
 
@@ -35,12 +36,14 @@ class TableOptions(TypedDict, total=False):
     """
 
     positive: Label | None
+    order: str | None
     exact_labels: bool
     group: str | None
     time_column: str | None
+    sample_weight: str | None
     drop: str | Sequence[str] | None
     column: Mapping[str, Kind] | Sequence[str] | None
-    task: Task | None
+    task: AskedTask | None
 
 
 class TrainOptions(TableOptions, total=False):
@@ -138,7 +141,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _instead(name: str) -> str:
-    return ", the name of a column of the same table" if name in ("target", "group", "time_column") else ""
+    return ", the name of a column of the same table" if name in OF_COLUMNS else ""
 
 
 def _number(name: str, value: Any, *, whole: bool) -> int | float:

@@ -126,10 +126,10 @@ def fitted(plan: Plan, found: Mapping[str, nn.Module | Answering] | None = None)
     found = parts(plan) if found is None else found
     task = plan.preprocessing.task
 
-    def asked(part: nn.Module | Answering) -> Answering:
+    def answering_of(part: nn.Module | Answering) -> Answering:
         return (lambda x: answered(part, torch.from_numpy(x), task)) if isinstance(part, nn.Module) else part
 
-    answering = {kind: asked(part) for kind, part in found.items()}
+    answering = {kind: answering_of(part) for kind, part in found.items()}
     return lambda x: answer(answering, plan.kind, tuple(answering), x)
 
 

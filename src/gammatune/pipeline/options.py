@@ -64,6 +64,9 @@ class Options:
         "Of two labels the one whose finding counts in f1, precision, recall. Default: yes, true, 1, "
         "..., or the rarer one."
     )
+    order: str | None = in_tables(
+        "The labels from low to high, with commas between, where they are a scale whose order is not known."
+    )
     exact_labels: bool = in_tables(
         "Keep labels apart that differ in blanks, accents' encoding or rare case only.",
         False,
@@ -84,7 +87,10 @@ class Options:
         "the best two, is handed over."
     )
 
-    task: str | None = of_data("classification or regression. Default: told from the targets.")
+    task: str | None = of_data(
+        "classification, regression, or ordinal: classes in order, such as never, sometimes, often. Default: told "
+        "from the targets."
+    )
     validation: float = of_data("Share of the training examples to select by.", 0.2)
     limit: int | None = of_data("Use this many training examples, those to select by included.")
     image_size: int | None = of_data("Side of the squares that images in a folder become.")

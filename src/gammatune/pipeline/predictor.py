@@ -195,7 +195,7 @@ class Predictor:
     def __getstate__(self) -> dict[str, Any]:
         """Pickled with all that it needs, so that the run directory may be gone."""
         _ = self.model, self.story
-        return {name: value for name, value in self.__dict__.items() if name != "_asked"}
+        return {name: value for name, value in self.__dict__.items() if name != "_answering"}
 
     # -- inside
 
@@ -216,14 +216,14 @@ class Predictor:
         return f"{self._report.get('extra', {}).get('examples', '?')}"
 
     @cached_property
-    def _asked(self) -> nn.Module | Answering:
+    def _answering(self) -> nn.Module | Answering:
         return self.module if self._is_net else fitted(self._plan, self.model.parts)
 
     def _answers(self, rows: Rows) -> NDArray[Any]:
         new = new_examples(rows, self._plan.preprocessing, targets=False)
         for sentence in new.said:
             warnings.warn(sentence, DataWarning, stacklevel=3)
-        said, _ = answers(self._asked, new.x, self.task)
+        said, _ = answers(self._answering, new.x, self.task)
         return said
 
 

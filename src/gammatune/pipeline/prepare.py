@@ -43,6 +43,7 @@ FOR_TABLES = (
     "only",
     "target",
     "positive",
+    "order",
     "exact_labels",
     "group",
     "time_column",
@@ -141,6 +142,10 @@ def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
             f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), and "
             f"{options.data} is none"
         )
+    if options.task == "ordinal" and not table:
+        raise InvalidArgument(
+            f"--task ordinal goes with a table, and {options.data} is none; say classification or regression"
+        )
     if table and options.image_size is not None:
         raise InvalidArgument("--image-size goes with images, and this is a table; leave it out")
 
@@ -190,8 +195,9 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
         )
     kinds = kinds_given(options.column or (), options.drop or ())
     reading: dict[str, Any] = {
-        "task": options.task, "kinds": kinds, "group": options.group, "time": options.time_column,
-        "positive": options.positive, "exact_labels": options.exact_labels, "sample_weight": options.sample_weight,
+        "task": options.task, "order": options.order, "kinds": kinds, "group": options.group,
+        "time": options.time_column, "sample_weight": options.sample_weight, "positive": options.positive,
+        "exact_labels": options.exact_labels,
     }  # fmt: skip
     if "data" in frames:
         table = make_table(FRAME, frames["data"], options.target, **reading)

@@ -22,7 +22,7 @@ from gammatune.pipeline.options import Options
 if TYPE_CHECKING:
     import pandas as pd
 
-Use: TypeAlias = Kind | Literal["target", "group"]
+Use: TypeAlias = Kind | Literal["target", "group", "weight"]
 
 SHOWN = 60  # columns in a repr
 WIDE = 40  # letters of a cell there
@@ -31,8 +31,9 @@ FEW = 4  # levels that are named
 
 @dataclass(frozen=True, slots=True)
 class ColumnReading:
-    """name: as in the table. kind: "number", "category", "date", "drop", or "target" or "group". holds: its range, or
-    its commonest values. missing: rows without a value. note: why it is left out, or what becomes of its values."""
+    """name: as in the table. kind: "number", "category", "date", "drop", or "target", "group" or "weight". holds: its
+    range, or its commonest values. missing: rows without a value. note: why it is left out, or what becomes of its
+    values."""
 
     name: str
     kind: Use
@@ -93,8 +94,9 @@ def read_table(
 
     data: the path of a .csv or .parquet, or a frame of pandas, polars or Arrow. target: the column to predict;
     without it every column is looked at as an input. corrections: the options by which `gammatune.fit` reads tables
-    (column, drop, task, positive, exact_labels, group, time_column). Nothing is changed in `data`, and nothing is
-    trained. What it gives can be handed to `gammatune.fit`, which reads the same table in the same way.
+    (column, drop, task, order, positive, exact_labels, group, time_column, sample_weight). Nothing is changed in
+    `data`, and nothing is trained. What it gives can be handed to `gammatune.fit`, which reads the same table in the
+    same way.
     Raises InvalidData: no table, or nothing to learn from. InvalidArgument: a column that is not there. MissingExtra.
     """
     given = {**corrections, **({} if target is None else {"target": target})}
@@ -113,7 +115,8 @@ def read_table(
     table = None if options.target is None else _made(name, read.frame, options, kinds)
     frame = read.frame if table is None else table.frame
     inputs = {key: kind for key, kind in kinds.items() if key != options.target}
-    found = look_at(frame, inputs, said, leave=[] if options.group is None else [options.group])
+    leave = [name for name in (options.group, options.sample_weight) if name is not None]
+    found = look_at(frame, inputs, said, leave=leave)
     known = {column.name: column for column in found}
     readings = [
         _reading(column, read.frame[column], known.get(column), table, options)
@@ -136,9 +139,11 @@ def _made(name: str, frame: "pd.DataFrame", options: Options, kinds: Mapping[str
         frame,
         options.target,
         task=options.task,  # type: ignore[arg-type]
+        order=options.order,
         kinds=kinds,
         group=options.group,
         time=options.time_column,
+        sample_weight=options.sample_weight,
         positive=options.positive,
         exact_labels=options.exact_labels,
     )
@@ -150,7 +155,8 @@ def _reading(
     """column: None of one that is no input."""
     missing = int(values.isna().sum())
     if column is None:
-        kind: Use = "target" if name == options.target else "group"
+        others: dict[str | None, Use] = {options.target: "target", options.sample_weight: "weight"}
+        kind = others.get(name, "group")
         return ColumnReading(name, kind, _levels(values), missing, _role(kind, table))
     holds, note = _levels(values), column.why
     if column.kind == "number":
@@ -167,11 +173,13 @@ def _reading(
 def _role(kind: Use, table: Table | None) -> str:
     if kind == "group":
         return "rows of one value stay together; no input"
+    if kind == "weight":
+        return "what a row counts for; no input"
     assert table is not None
     if table.task == "regression":
         return "a number to predict"
     positive = f"; {table.classes[1]} is the positive one" if len(table.classes) == 2 else ""
-    return f"one of {len(table.classes)} classes{positive}"
+    return f"one of {len(table.classes)} classes{' in order' if table.ordered else ''}{positive}"
 
 
 def _range(values: "pd.Series[Any]") -> str:

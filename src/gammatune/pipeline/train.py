@@ -79,6 +79,7 @@ def train(
                     (split.select.x, split.select.y),
                     test_set=(split.report.x, split.report.y),
                     sample_weight=split.weights,
+                    ordinal=split.ordered,
                     **_length(options, prepared),
                     **{name: getattr(options, name) for name in AS_GIVEN},
                     reserve=after if options.time is not None else 0.0,
@@ -121,8 +122,8 @@ def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[
 
 
 def _check(options: Options, run_dir: str | None) -> None:
-    if options.task not in (None, "classification", "regression"):
-        raise InvalidArgument(f"--task {options.task}: write classification or regression")
+    if options.task not in (None, "classification", "ordinal", "regression"):
+        raise InvalidArgument(f"--task {options.task}: write classification, ordinal or regression")
     if options.only not in (None, *ONLY):
         raise InvalidArgument(
             f"--only {options.only}: write {', '.join(ONLY[:-1])} or {ONLY[-1]}, or leave it out"
@@ -190,7 +191,7 @@ def _judge(
         refit=lambda: refit_of(
             directory,
             prepared.another,
-            {name: getattr(options, name) for name in TRAINED_WITH},
+            {name: getattr(options, name) for name in TRAINED_WITH} | {"ordinal": prepared.split.ordered},
             classify=prepared.split.task == "classification",
         ),
     )

@@ -45,6 +45,9 @@ class Training:
     mean; weights that come in the batches of a loader are taken as they are, and are best given so that their mean
     is 1. A loss_fn takes (output, target, weight=None) then, and gives the mean of weight times loss; collate gets
     (input, target, weight) too.
+    ordinal: the classes follow each other in the order of their codes. The default loss is then the ranked
+    probability score (`losses.ranked_probability_score`), and the report holds the error in steps and the weighted
+    kappa.
     target_scale: (mean, standard deviation), one number or one for each of a target's: of a regression whose
     targets were standardised, so that metric and measures are told in the original unit.
     pretrained: the weights the model comes with are worth something. Only three decades are searched around the
@@ -70,6 +73,7 @@ class Training:
     collate: Callable[[list[Any]], Any] | None = None
     class_weights: Literal["balanced"] | Sequence[float] | None = None
     sample_weight: SampleWeight | None = None
+    ordinal: bool = False
     target_scale: Scale | None = None
     pretrained: bool | None = None
     state: Sequence[Any] = ()
@@ -89,6 +93,7 @@ class FitOptions(Options, total=False):
     collate: Callable[[list[Any]], Any] | None
     class_weights: Literal["balanced"] | Sequence[float] | None
     sample_weight: SampleWeight | None
+    ordinal: bool
     target_scale: Scale | None
     pretrained: bool | None
     state: Sequence[Any]

@@ -1,7 +1,7 @@
 """What is said of the weights handed back, once the search has ended, and what of it is written."""
 
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class FinalReport:
             net = given.model if several is None else several.together
             added = dict(given.training.extra(answers, net))
         instead = added.pop("answers", None)
-        answers = answers if instead is None else instead
+        answers = replace(answers if instead is None else instead, ordered=given.training.ordinal)
         measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
         lacking = _beforehand(answers) + lacking
         said += lacking

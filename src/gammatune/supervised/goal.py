@@ -44,22 +44,31 @@ class Goal:
         """Raises InvalidArgument and InvalidData for what cannot be weighed or measured here."""
         weights = _class_weights(given.training.class_weights, task, given.loss_fn, sets.train)
         scale = _target_scale(given.training.target_scale, task)
-        loss = given.loss_fn
+        loss, ordinal = given.loss_fn, given.training.ordinal
+        if ordinal and (not task.comparable or task.classes < 3):
+            raise InvalidArgument(
+                "ordinal=True orders classes, three at least, and the targets are not that; leave it out"
+            )
         if loss is None:
-            loss = default_loss(task.classify)
+            loss = default_loss(task.classify, ordinal)
             name = "cross entropy" if task.classify else "the mean squared error"
+            name = "the ranked probability score of classes in order" if ordinal else name
             said.append(f"The loss is {name}, by the targets.")
         names = _class_names(given.running.facts, task.classes) if task.classify else []
         said += _about_targets(given, sets.train, task, names)
         metric, objective = given.metric, given.search.objective
         if metric is not None:
+            if METRICS[metric].of_order and not ordinal:
+                raise InvalidArgument(
+                    f"metric={metric!r} needs classes in order: ordinal=True, or of a table --task ordinal or --order"
+                )
             metric = _metric(metric, task, sets.val, scale)
             if objective is None:
                 objective = for_metric(metric)
                 said.append(_selecting(objective, task, names))
         select_loss = loss
         if weights is not None:
-            loss = WeightedCrossEntropy(weights.to(device, sets.dtype))
+            loss = WeightedCrossEntropy(weights.to(device, sets.dtype), ordinal)
             select_loss = select_loss if metric is None else loss
             said.append(_weighing(weights, names, metric))
         if objective is None:

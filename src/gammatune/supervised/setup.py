@@ -114,6 +114,7 @@ class Setup:
             "class_weights": weights
             if weights is None or isinstance(weights, str)
             else np.asarray(weights).tolist(),
+            "ordinal": given.training.ordinal,
             **(given.running.facts or {}),
             "said": [*(given.running.facts or {}).get("said", ()), *said],
         }

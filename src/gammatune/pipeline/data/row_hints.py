@@ -70,19 +70,19 @@ def hints(
     target: str,
     task: Task,
     given: Collection[str],
-    is_parted: bool,
+    parted_by: str | None,
 ) -> list[str]:
     """Sentences on columns that look like weights, ids that repeat, or time.
 
-    columns: what each input, or column left out, is. given: those whose kind or use the user said. is_parted: how the
-    parts are made was said.
+    columns: what each input, or column left out, is. given: those whose kind or use the user said. parted_by: the
+    column by which the parts are made, where one was named.
     """
     if len(y) < FEWEST:
         return []
     classify = task == "classification"
     told = [column for column in columns if column.name not in given]
     said = _weights(frame, told)
-    if not is_parted:
+    if parted_by is None:
         repeated = _repeated(frame, y, columns, told, target=target, classify=classify)
         said += repeated or _in_time(frame, y, told, target=target, classify=classify)
     return said
@@ -223,7 +223,7 @@ def _two_splits(
     inputs = [column for column in columns if column.kind != "drop" and column.name != name]
     inputs = [inputs[place] for place in sorted(rng.permutation(len(inputs))[:COLUMNS])]
     rows = frame.iloc[taken]
-    others = np.stack([_as_numbers(column, rows) for column in inputs] or [np.zeros(len(y))], axis=1)
+    others = np.stack([as_numbers(column, rows) for column in inputs] or [np.zeros(len(y))], axis=1)
     by_chance, by_group = KFold(FOLDS, shuffle=True, random_state=0), GroupKFold(FOLDS)
     ways = (
         (by_chance.split(others), np.column_stack([others, groups])),
@@ -239,7 +239,7 @@ def _two_splits(
     return reached[0], reached[1]
 
 
-def _as_numbers(column: Column, frame: "pd.DataFrame") -> NDArray[np.float64]:
+def as_numbers(column: Column, frame: "pd.DataFrame") -> NDArray[np.float64]:
     """Good enough for trees: missing as -1e9, categories by their place."""
     values = frame[column.name]
     if column.kind == "number":

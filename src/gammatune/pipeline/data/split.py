@@ -68,6 +68,11 @@ class Split:
         return self.preprocessing.task
 
     @property
+    def ordered(self) -> bool:
+        """The classes are a scale, from low to high."""
+        return isinstance(self.preprocessing, TablePreprocessing) and self.preprocessing.ordered
+
+    @property
     def weights(self) -> dict[str, NDArray[np.float64]] | None:
         """What the examples count for, as `fit` takes it."""
         sets = {"train_set": self.train, "val_set": self.select, "test_set": self.report}

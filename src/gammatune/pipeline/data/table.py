@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, look_at
-from gammatune.pipeline.data.dataset import Label, Task
+from gammatune.pipeline.data.dataset import AskedTask, Label, Task
 from gammatune.pipeline.data.dialect import Source
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
@@ -18,6 +18,7 @@ from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.reading import read_table
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
+from gammatune.pipeline.data.scales import Scale, has_order, unordered
 from gammatune.pipeline.data.spelling import plain
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
@@ -37,7 +38,8 @@ class Table:
 
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
-    classes: the labels by code. columns: what each input is. identifiers: columns that are no inputs and name a row.
+    classes: the labels by code; ordered: from low to high, of a scale. columns: what each input is. identifiers:
+    columns that are no inputs and name a row.
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
@@ -58,6 +60,7 @@ class Table:
     ordered_by: str | None = None
     weights: NDArray[np.float64] | None = None
     weighed_by: str | None = None
+    ordered: bool = False
     said: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     decimal: Mark = ""
@@ -80,7 +83,8 @@ def make_table(
     frame: "pd.DataFrame",
     target: str | None,
     *,
-    task: Task | None = None,
+    task: AskedTask | None = None,
+    order: str | None = None,
     kinds: Mapping[str, Kind] | None = None,
     group: str | None = None,
     time: str | None = None,
@@ -90,49 +94,44 @@ def make_table(
 ) -> Table:
     """A table from a frame.
 
-    target: the column to predict. task: None tells it from the target. kinds: what columns are, where that is not to
-    be told from their values. group: the column whose equal values stay in one part. time: the column whose later
-    values select and report. sample_weight: the column that says what each row counts for; rows without, or of 0, are
-    left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels: labels that differ in
-    blanks, Unicode's forms or case are classes of their own (see `gammatune.pipeline.data.spelling`).
+    target: the column to predict. task: None tells it from the target. order: labels from low to high, with commas.
+    kinds: what columns are, where that is not to be told from their values. group: the column whose equal values stay
+    in one part. time: the column whose later values select and report. sample_weight: what each row counts for; rows
+    without, or of 0, are left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels:
+    labels that differ in blanks, Unicode's forms or case are classes of their own (`data.spelling`).
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
-    said: list[str] = []
-    _refuse_unclear(frame, target, group, time, sample_weight)
-    assert target is not None
-    read = len(frame)
-    left_out: list[str] = []
-    frame = frame.reset_index(drop=True)
-    frame = _with_target(frame, target, left_out)
+    target = _clear(frame, target, group, time, sample_weight)
+    said, left_out, read = list[str](), list[str](), len(frame)
+    frame = _with_target(frame.reset_index(drop=True), target, left_out)
     frame, weights = weighing(frame, sample_weight, left_out)
-    said += left_out
     kinds = dict(kinds or {})
     task = task_of(target, task, kinds.pop(target, None))
-    found, y, classes, told = read_target(target, frame[target], task, positive, exact=exact_labels)
-    said += told
-    order = None if time is None else _order(frame[time], time)
-    leave = [name for name in (target, group, sample_weight) if name is not None]
-    columns = look_at(frame, kinds, said, leave=leave)
-    said += _in_words(columns)
-    said += _parts_in_words(frame, group, time)
-    said += in_words(weights, sample_weight)
-    is_parted = group is not None or time is not None
-    said += hints(frame, y, columns, target=target, task=found, given=kinds, is_parted=is_parted)
-    said += rare_classes(y, classes)
+    found, y, classes, told = read_target(
+        target, frame[target], unordered(task, order), positive, exact=exact_labels
+    )
+    said += [*left_out, *told]
+    columns = look_at(frame, kinds, said, leave=[n for n in (target, group, sample_weight) if n is not None])
+    scale = Scale.of(target, classes, task, order, said, look=lambda: has_order(frame, y, columns))
+    y = scale.codes[y] if classes else y
+    said += [*_in_words(columns), *_parts_in_words(frame, group, time), *in_words(weights, sample_weight)]
+    said += hints(frame, y, columns, target=target, task=found, given=kinds, parted_by=group or time)
+    said += rare_classes(y, scale.classes)
     return Table(
         name,
         found,
         frame.drop(columns=[target]),
         y,
         target,
-        classes,
+        scale.classes,
         tuple(c for c in columns if c.kind != "drop"),
         _identifiers(columns, group),
         None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()]),
-        order,
+        None if time is None else _order(frame[time], time),
         time,
         None if weights is None or (weights == weights[0]).all() else weights,
         sample_weight,
+        scale.is_known,
         tuple(said),
         tuple(frame.columns),
         exact_labels=exact_labels,
@@ -147,9 +146,10 @@ def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...
     return (*dropped, *([group] if group is not None else []))
 
 
-def _refuse_unclear(
+def _clear(
     frame: "pd.DataFrame", target: str | None, group: str | None, time: str | None, sample_weight: str | None
-) -> None:
+) -> str:
+    """The target, where all that is named is there. Raises InvalidArgument."""
     _require(frame, target, "--target", guess=True)
     for option, column in (("--group", group), ("--time-column", time), ("--sample-weight", sample_weight)):
         if column is not None:
@@ -161,6 +161,8 @@ def _refuse_unclear(
             "--group and --time-column each say how the parts are made; give one of them, or the latest rows as a "
             "file of their own with --test"
         )
+    assert target is not None
+    return target
 
 
 def split_table(
@@ -234,6 +236,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         decimal=table.decimal,
         exact_labels=table.exact_labels,
         sample_weight=table.weighed_by,
+        ordered=table.ordered,
     )
     frame, y = table.frame.iloc[train], table.y[train]
     preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)

@@ -102,7 +102,7 @@ class TablePreprocessing:
     classes, target_mean, target_std: as in `Preprocessing`.
     header: every column of the table trained on, in its order. decimal: how that writes decimals. Both are empty in
     runs of earlier versions. exact_labels: classes are met only as they are spelled. sample_weight: the column that
-    says what a row counts for, no input.
+    says what a row counts for, no input. ordered: the classes are a scale, from low to high.
     """
 
     task: Task
@@ -117,6 +117,7 @@ class TablePreprocessing:
     decimal: Mark = ""
     exact_labels: bool = False
     sample_weight: str | None = None
+    ordered: bool = False
 
     @property
     def outputs(self) -> int:
@@ -262,6 +263,7 @@ class TablePreprocessing:
             and self.decimal in ("", ",", ".")
             and isinstance(self.exact_labels, bool)
             and isinstance(self.sample_weight, str | None)
+            and isinstance(self.ordered, bool)
         ):
             raise InvalidData("its fields do not fit each other")
         if min([*self.target_std, 1]) <= 0:

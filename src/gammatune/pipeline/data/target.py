@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.columns import Kind, date_format, listed
-from gammatune.pipeline.data.dataset import Label, Task
+from gammatune.pipeline.data.dataset import AskedTask, Label, Task
 from gammatune.pipeline.data.spelling import find, spellings, written
 from gammatune.pipeline.data.values import counts_of
 
@@ -145,7 +145,7 @@ def _in_order(name: str, values: "pd.Series[Any]", positive: str | None, *, exac
     return (*(label for label in classes if label != chosen[0]), chosen[0])
 
 
-def task_of(target: str, task: Task | None, kind: Kind | None) -> Task | None:
+def task_of(target: str, task: AskedTask | None, kind: Kind | None) -> AskedTask | None:
     """--column TARGET=KIND says of the target what --task says."""
     if kind is None:
         return task
@@ -156,6 +156,8 @@ def task_of(target: str, task: Task | None, kind: Kind | None) -> Task | None:
         raise InvalidArgument(
             f"--column {target}={kind}: that is the target, and is a number or a category; say one of these"
         )
+    if task == "ordinal" and kind == "category":
+        return task
     if task not in (None, meant[kind]):
         raise InvalidArgument(f"--task {task} and --column {target}={kind} contradict each other; give one")
     return meant[kind]

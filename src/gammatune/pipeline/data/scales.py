@@ -1,0 +1,201 @@
+"""Scales: classes that follow each other, such as "never, sometimes, often" or an agreement from 1 to 7.
+
+Words are known by a list; whole numbers that count up are a scale where the mistakes of a quick look fall beside the
+truth more often than they would if the numbers were only names.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gammatune.errors import InvalidArgument
+from gammatune.pipeline.data.columns import Column, listed
+from gammatune.pipeline.data.dataset import AskedTask, Label, Task
+from gammatune.pipeline.data.row_hints import as_numbers
+from gammatune.pipeline.data.spelling import find, written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST, MOST = 3, 11  # levels; two are never a scale, and of more a number says as much
+NUMBERS = 5  # whole numbers that are one by themselves, at least; three or four are as often names
+ENOUGH = 100  # rows by which their order is told
+ROWS, COLUMNS, TREES, FOLDS = 2_000, 50, 30, 3  # of the quick look
+ORDERS, CHANCE = 500, 0.01  # other orders of the same classes, of which so many may fit better
+ROUNDING = 1e-9
+
+# From low to high; words of one level stand in one string.
+_SCALES = (
+    ("never", "almost never|hardly ever|very rarely", "rarely|seldom", "sometimes|occasionally", "often|frequently",
+     "usually|very often|very frequently|almost always", "always"),
+    ("none|not at all|no", "very little|slightly|a little|minimal", "some|somewhat|mild|moderately",
+     "moderate|fairly", "much|very|quite a bit|a lot|severe|marked", "very much|extremely|very severe|completely"),
+    ("none", "mild|slight", "moderate|some", "severe|marked", "very severe|extreme|critical"),
+    ("very low", "low", "medium|moderate|middle|average|normal", "high", "very high"),
+    ("very small", "small", "medium", "large", "very large|extra large"),
+    ("very bad|very poor|terrible", "bad|poor", "fair|average|ok|acceptable", "good", "very good", "excellent|ideal"),
+    ("strongly disagree|disagree strongly|completely disagree|totally disagree", "disagree|mostly disagree",
+     "somewhat disagree|slightly disagree|disagree somewhat",
+     "neutral|neither|neither agree nor disagree|undecided|neither disagree nor agree",
+     "somewhat agree|slightly agree|agree somewhat", "agree|mostly agree",
+     "strongly agree|agree strongly|completely agree|totally agree"),
+    ("very dissatisfied", "dissatisfied|unsatisfied", "neutral|neither|neither satisfied nor dissatisfied",
+     "satisfied", "very satisfied"),
+    ("very unlikely", "unlikely", "neutral|possible|neither likely nor unlikely", "likely", "very likely"),
+    ("very unimportant|not important|not at all important", "unimportant|slightly important",
+     "neutral|somewhat important|moderately important", "important", "very important|extremely important"),
+    ("too little", "about right", "too much"),
+    ("worse", "same|about the same|unchanged|no change", "better"),
+    ("much worse", "worse", "same|about the same|unchanged|no change", "better", "much better"),
+)  # fmt: skip
+
+
+def unordered(task: AskedTask | None, order: str | None) -> Task | None:
+    """What a target is read as before its classes are put in order."""
+    if task == "ordinal" or (task is None and order is not None):
+        return "classification"
+    return task
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """classes: from low to high, where their order is_known. codes (k,): the places in it of the classes as they
+    were."""
+
+    classes: tuple[Label, ...]
+    codes: NDArray[np.int64]
+    is_known: bool
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        classes: tuple[Label, ...],
+        task: AskedTask | None,
+        order: str | None,
+        said: list[str],
+        *,
+        look: Callable[[], bool],
+    ) -> "Scale":
+        """Of a target. task, order: as asked for. look: whether a quick look says that whole numbers are in order.
+        said: takes what was found.
+
+        Raises InvalidArgument: an order of what is no classes, or one that is asked for and not known.
+        """
+        ordered, why = _ordered(name, classes, task, order, look)
+        if not ordered:
+            return cls(classes, np.arange(len(classes)), False)
+        number = all(type(label) is int for label in classes)
+        said.append(
+            f"The classes of {name} are in order, {' < '.join(map(str, ordered))} ({why}): ordinal, where a mistake "
+            "counts by its steps. --task classification forgets the order"
+            + ("; --task regression reads it as a number, which may fall between two." if number else ".")
+        )
+        places = {label: place for place, label in enumerate(ordered)}
+        return cls(ordered, np.array([places[label] for label in classes]), True)
+
+
+def _ordered(
+    name: str,
+    classes: tuple[Label, ...],
+    task: AskedTask | None,
+    order: str | None,
+    look: Callable[[], bool],
+) -> tuple[tuple[Label, ...], str]:
+    """The classes from low to high, and how that is known; empty where it is not."""
+    if task != "ordinal" and order is None:
+        if task is not None or not classes:
+            return (), ""
+        known = scale_of_words(classes)
+        if known is not None:
+            return known, "by their words"
+        why = "they count up, and what a quick look says of one it says of its neighbours"
+        return (classes if counts_up(classes) and look() else ()), why
+    option = f"--order {order}" if order is not None else "--task ordinal"
+    if task not in (None, "ordinal"):
+        raise InvalidArgument(f"{option} and --task {task} contradict each other; give one")
+    if len(classes) < LEAST:
+        raise InvalidArgument(
+            f"{option} orders {LEAST} classes or more, and {name} has {len(classes)}; leave it out"
+        )
+    if order is not None:
+        return scale_asked(name, classes, order), "as asked"
+    if not isinstance(classes[0], str):
+        return classes, "as asked"
+    known = scale_of_words(classes)
+    if known is None:
+        raise InvalidArgument(
+            f"--task ordinal: the order of {listed(map(str, classes))} is not known; say --order "
+            f'"{", ".join(map(str, classes))}", from low to high'
+        )
+    return known, "by their words"
+
+
+def scale_of_words(labels: Sequence[Label]) -> tuple[Label, ...] | None:
+    """The labels from low to high, where each is a level of its own of one known scale."""
+    if not LEAST <= len(labels) <= MOST:
+        return None
+    plain = {label: re.sub(r"[\W_]+", " ", str(label)).strip().lower() for label in labels}
+    for scale in _SCALES:
+        levels = {word: place for place, words in enumerate(scale) for word in words.split("|")}
+        places = {label: levels[word] for label, word in plain.items() if word in levels}
+        if len(labels) == len(places) == len(set(places.values())):
+            return tuple(sorted(labels, key=places.__getitem__))
+    return None
+
+
+def scale_asked(name: str, labels: Sequence[Label], order: str) -> tuple[Label, ...]:
+    """The labels as `--order` has them, "low, medium, high". Raises InvalidArgument where it leaves one out, or names
+    another."""
+    asked = [part.strip() for part in order.split(",")]
+    places = find(asked, [written(label) for label in labels], exact=False)
+    if None in places or len(asked) != len(labels) or len(set(places)) != len(labels):
+        raise InvalidArgument(
+            f"--order {order}: {name} has the labels {listed(map(str, labels))}; name each of them once, from low to "
+            "high, with commas between"
+        )
+    return tuple(labels[place] for place in places if place is not None)
+
+
+def counts_up(labels: Sequence[Label]) -> bool:
+    """Whether they are whole numbers from 0 or 1 on, without a gap, enough for a scale and not too many."""
+    if not NUMBERS <= len(labels) <= MOST or not all(type(label) is int for label in labels):
+        return False
+    return labels[0] in (0, 1) and list(labels) == list(range(int(labels[0]), int(labels[0]) + len(labels)))
+
+
+def has_order(frame: "pd.DataFrame", y: NDArray[np.int64], columns: Sequence[Column]) -> bool:
+    """Whether what a quick look at some rows says of a class is said of its neighbours too: nearer to the truth, in
+    squared steps, than under nearly any other order of the same classes."""
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.model_selection import KFold
+
+    if len(y) < ENOUGH:
+        return False
+    rng = np.random.default_rng(0)
+    taken = rng.permutation(len(y))[:ROWS]
+    inputs = [column for column in columns if column.kind != "drop"]
+    inputs = [inputs[place] for place in sorted(rng.permutation(len(inputs))[:COLUMNS])]
+    x = np.stack([as_numbers(column, frame.iloc[taken]) for column in inputs], axis=1)
+    y, k = y[taken], int(y.max()) + 1
+    said = np.zeros((len(y), k))
+    for train, held in KFold(FOLDS).split(x):
+        forest: Any = ExtraTreesClassifier(TREES, min_samples_leaf=3, class_weight="balanced", random_state=0)
+        forest.fit(x[train], y[train])
+        said[np.ix_(held, forest.classes_)] = forest.predict_proba(x[held])
+    # what is said of each class, beyond what is said of all
+    confusion = np.stack(
+        [said[y == c].mean(axis=0) if (y == c).any() else said.mean(axis=0) for c in range(k)]
+    )
+    confusion -= confusion.mean(axis=0)
+
+    def off(order: NDArray[Any]) -> float:
+        return float((confusion * (order[:, None] - order) ** 2).sum())
+
+    own = off(np.arange(k))
+    others = [off(rng.permutation(k)) for _ in range(ORDERS)]
+    return float(np.mean([other < own - ROUNDING for other in others])) <= CHANCE
