@@ -1,5 +1,6 @@
 """Runs that an older version of the policy began: what is finished is read, what found its rate goes on."""
 
+import csv
 import json
 import re
 import shutil
@@ -222,7 +223,7 @@ def test_a_finished_run_is_shown_reported_loaded_and_predicts(
     weights = torch.load("finished/weights.pt")
     assert_same_weights(gammatune.load("finished").state_dict(), weights)
     assert command(monkeypatch, "predict", "finished", "table.csv", "--out", "said.csv") == 0
-    said = [line.split(",")[0] for line in Path("said.csv").read_text().splitlines()[1:]]
+    said = [row["prediction"] for row in csv.DictReader(Path("said.csv").read_text().splitlines())]
     right = [word == ("no", "yes")[label] for word, label in zip(said, older_runs.labels(), strict=True)]
     assert sum(right) > 0.9 * len(right)
 

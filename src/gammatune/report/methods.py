@@ -97,7 +97,8 @@ def _data(story: Story) -> list[str]:
         what += f" to predict {target}"
     if classes:
         shown = f": {', '.join(classes)}" if len(classes) <= 10 else ""
-        what += f" ({len(classes)} classes{shown})"
+        order = " in their order" if preparing.get("ordered") else ""
+        what += f" ({len(classes)} classes{order}{shown})"
     return [f"{what}.", *_parts(story, command), *_weights(command)]
 
 
@@ -226,7 +227,7 @@ def _network(story: Story) -> list[str]:
         else f" {trained}"
     )
     what += f" in batches of {batch}" if batch is not None else ""
-    if _command(story) and story.report is not None:
+    if _command(story) and story.report is not None and not _preparing(story).get("ordered"):
         what += f" to make the {'cross-entropy' if 'accuracy' in story.report else 'squared error'} small"
     said = [f"{what}."]
     looks = [o for o in story.rollouts if o.role == "miniature" and not o.nets]

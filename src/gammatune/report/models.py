@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gammatune.journal.history import Story
+if TYPE_CHECKING:  # the command line asks for names alone
+    from gammatune.journal.history import Story
 
 LINEAR, TREES, NET, AVERAGE = "linear", "trees", "net", "average"
 NAMES = {
@@ -75,7 +76,7 @@ def handed_over(report: Mapping[str, Any] | None) -> str | None:
     return None if kind == NET and _nets(extra) == 1 else _name(kind, extra)
 
 
-def handed_back_in_words(story: Story) -> list[tuple[str, str]]:
+def handed_back_in_words(story: "Story") -> list[tuple[str, str]]:
     """What the run hands over, and which state of its training the network is of; each with what it is called."""
     other = handed_over(story.report)
     if story.handed_back is None:
