@@ -124,7 +124,7 @@ def ours(name: str, file: Path, seed: int) -> harness.Row:
     limit = [] if name in TABLES else ["--limit", str(LIMIT)]
     target = ["--target", TABLES[name][1]] if name in TABLES else []
     with tempfile.TemporaryDirectory() as folder, harness.timed() as took:
-        end = ("--seed", str(seed), "--no-compare", "--json", "--run-dir", f"{folder}/run")
+        end = ("--seed", str(seed), "--only", "net", "--json", "--run-dir", f"{folder}/run")
         story = harness.in_a_process("-m", "gammatune.cli", "train", str(file), *target, *limit, *end)
     report = story["report"]
     return {

@@ -34,7 +34,7 @@ def accuracy(split: Split, dropped: int, lr: float, seed: int, epochs: int) -> f
     with seeded(seed):
         model = thesis(split.shape, split.outputs, dropped=dropped)
         optimizer = torch.optim.SGD(model.parameters(), lr=lr, weight_decay=0.001)
-        x, y = split.train
+        x, y, _ = split.train
         for _ in range(epochs):
             for batch in torch.randperm(len(x)).split(50):
                 optimizer.zero_grad()

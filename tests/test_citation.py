@@ -7,6 +7,8 @@ from typing import Any
 import needs
 import pytest
 
+from gammatune.report.citation import AUTHORS, TITLE, citations
+
 ROOT = Path(__file__).resolve().parent.parent
 yaml = needs.package("yaml")
 # What the schema of CFF 1.2.0 lets stand there, as far as we use it.
@@ -69,3 +71,14 @@ def test_it_cites_what_the_readme_names(cited: dict[str, Any]) -> None:
         f"{article['journal']} {article['year']}, {article['volume']}({article['issue']}), {article['start']}"
         in readme
     )
+
+
+def test_it_is_what_a_run_says_to_cite(cited: dict[str, Any]) -> None:
+    software, thesis = citations("1.2.3")
+    assert software == f"{cited['authors'][0]['name']}. {cited['title']}, version 1.2.3. Computer software."
+    work = cited["preferred-citation"]
+    author = work["authors"][0]
+    name = f"{author['given-names']} {author['family-names']}"
+    where = f"{work['department']}, {work['institution']['name']}"
+    assert thesis == f"{name}. {work['title']}. Thesis, {where}."
+    assert citations(None)[0] == f"{AUTHORS}. {TITLE}. Computer software."

@@ -13,7 +13,7 @@ from gammatune.pipeline import kept, kinds
 from gammatune.pipeline.data.folds import FOLDS, folds_of
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.families import aside, cross_fitted, families
-from gammatune.pipeline.limits import REPEATS, Limits, limits_within
+from gammatune.pipeline.limits import FEWER_ROUNDS, REPEATS, Limits, limits_within
 from gammatune.pipeline.models.rows import Known, Rows
 from gammatune.pipeline.models.trees import Bag
 
@@ -145,10 +145,10 @@ def test_few_rows_are_crossed_as_far_as_the_time_goes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         return limits_within(seconds, split_of(CURVED) if split is None else split, tmp_path / name, 0, refit)
 
-    assert limits(None, 1.0, "any") == Limits(repeats=REPEATS)
+    assert limits(None, 1.0, "any") == Limits(FEWER_ROUNDS, repeats=REPEATS)
     assert limits(None, None, "no network") == Limits()
     assert limits(None, 1e3, "slow") == Limits()
-    assert limits(1e6, 1.0, "long") == Limits(repeats=REPEATS)
+    assert limits(1e6, 1.0, "long") == Limits(FEWER_ROUNDS, repeats=REPEATS)
     assert limits(60.0, 6.0, "enough for one").repeats == 1
     assert limits(1.0, 6.0, "short").repeats == 0
     assert limits_within(1e9, split_of(CURVED), tmp_path / "short", 0, 1e-3).repeats == 0  # asked once

@@ -46,6 +46,10 @@ gammatune.fit(nn.Linear(1, 2), [], policy="greedy", sampler="tpe", schedule="con
     metric="f1", optimizer="sgd", keep="last", forks="host")
 gammatune.Tuner(policy=gammatune.plugin("patient"), sampler=gammatune.plugin("halving"))
 gammatune.Tuner(policy=gammatune.replay("found.json"))
+result: gammatune.FitResult = gammatune.fit(model=nn.Linear(1, 2), train_set=[], lr=1e-3)
+found: gammatune.Predictor = gammatune.fit("survey.csv", "churn", metric="auc", time="5m", column={"zip": "category"})
+again: gammatune.Predictor = gammatune.fit(gammatune.read_table("survey.csv"), target="churn", test="later.csv")
+gammatune.load("runs/survey-1").predict("new.csv")
 version: str = gammatune.__version__
 """
 WRONG = {
@@ -58,6 +62,9 @@ WRONG = {
 }
 
 
+DATA = {"metric": "acuracy", "keep": "first", "epoch": 3, "column": {"zip": "text"}}
+
+
 def test_a_type_checker_finds_what_is_misspelt(tmp_path: Path) -> None:
     needs.package("mypy")
     (tmp_path / "right.py").write_text(RIGHT)
@@ -65,20 +72,26 @@ def test_a_type_checker_finds_what_is_misspelt(tmp_path: Path) -> None:
         "import gammatune\n\n"
         + "".join(f"gammatune.Tuner({name}={word!r})\n" for name, word in WRONG.items())
     )
+    (tmp_path / "data.py").write_text(
+        "import gammatune\n\n"
+        + "".join(f"gammatune.fit('survey.csv', {name}={word!r})\n" for name, word in DATA.items())
+    )
     # what the names have nothing to do with is not read, which takes most of the time
     others = ", ".join(f"mypy-{name}.*" for name in ("torch", "numpy", "scipy", "sklearn", "rich", "typer"))
     (tmp_path / "mypy.ini").write_text(
         f"[mypy]\nfollow_imports = silent\nignore_missing_imports = true\n[{others}]\nfollow_imports = skip\n"
     )
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary", "right.py", "wrong.py"],
+        [sys.executable, "-m", "mypy", "--no-error-summary", "right.py", "wrong.py", "data.py"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     lines = checked.stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines if ": error:" in line] == ["wrong.py"] * len(WRONG), (
-        checked.stdout
-    )
-    for name, line in zip(WRONG, (line for line in lines if ": error:" in line), strict=True):
+    errors = [line for line in lines if ": error:" in line]
+    of_tuner = [line for line in errors if line.startswith("wrong.py")]
+    assert not [line for line in errors if line.startswith("right.py")], checked.stdout
+    of_fit = {line.split(":")[1] for line in errors if line.startswith("data.py")}
+    assert of_fit == {str(3 + place) for place in range(len(DATA))}, checked.stdout
+    for name, line in zip(WRONG, of_tuner, strict=True):
         assert f'Argument "{name}" to "Tuner" has incompatible type' in line
 
 

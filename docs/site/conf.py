@@ -50,11 +50,11 @@ nitpick_ignore_regex = [
     (r"py:class", r"gammatune\..*"),
     (
         r"py:.*",
-        r"(torch|numpy|np|npt|nn|scipy|typing|collections|contextlib|importlib|os|pathlib|datetime|types)\..*",
+        r"(torch|numpy|np|npt|nn|scipy|typing|collections|contextlib|importlib|pd|os|pathlib|datetime|types)\..*",
     ),
     (
         r"py:.*",
-        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike|Ensemble)",
+        r"(optional|Any|Self|Path|NDArray|Tensor|Module|Optimizer|LambdaLR|Generator|ellipsis|Array|ArrayLike|Ensemble|PathOrText|Frame)",
     ),
     (r"py:.*", r"(dict|list|tuple)\[.*"),  # cut out of an annotation at its comma
 ]

@@ -79,7 +79,7 @@ def test_going_on_from_a_run_on_other_classes(gammatune: Any) -> None:
     assert "Of the model, 771 of 67,843 parameters are trained." in flat
     assert "searched from 0.00032 to 0.32, 3 decades around 0.01 since the model is pretrained" in flat
 
-    before, after = package.load("runs/low-1"), package.load("runs/high-1")
+    before, after = package.load("runs/low-1").module, package.load("runs/high-1").module
     assert torch.equal(before[1].weight, after[1].weight)  # type: ignore[index]
     assert not torch.equal(before[5].weight, after[5].weight)  # type: ignore[index]
     assert not after.training

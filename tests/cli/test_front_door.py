@@ -126,7 +126,7 @@ def test_rows_too_few_to_be_shared_out_are_refused(gammatune: Any) -> None:
     assert "few.csv: 19 rows were read and all can be used, too few" in said.err
     assert "missing" not in said.err
     survey(20).to_csv("few.csv", index=False)
-    assert gammatune("train", "few.csv", "--target", "answer", *FAST, "--no-compare").code == 0
+    assert gammatune("train", "few.csv", "--target", "answer", *FAST, "--only", "net").code == 0
     np.savez("few.npz", x_train=np.eye(8), y_train=np.arange(8) % 2)
     said = gammatune("train", "few.npz")
     assert "few.npz: 8 examples were read and all can be used, too few" in said.err
@@ -137,7 +137,7 @@ def test_a_regression_in_the_unit_of_its_target(gammatune: Any) -> None:
     frame = pd.DataFrame({"x": r.normal(size=300), "z": r.choice(["a", "b"], 300)})
     frame["price"] = 1000 + 200 * frame.x + np.where(frame.z == "a", 50, 0)
     frame.to_parquet("t.parquet")
-    said = gammatune("train", "t.parquet", "--target", "price", "--metric", "mae", "--json", "--no-compare")
+    said = gammatune("train", "t.parquet", "--target", "price", "--metric", "mae", "--json", "--only", "net")
     event = json.loads(said.out)["report"]
     assert event["metric"] == "mae"
     assert event["measures"]["mae"][0] < 60  # of prices that differ by 200
@@ -191,7 +191,7 @@ def test_other_nets_and_options_for_tables(gammatune: Any, model: str) -> None:
     frame.to_csv("survey.csv", index=False)
     survey(50, seed=2).assign(house=0).to_csv("later.csv", index=False)
     said = gammatune(
-        *("train", "survey.csv", "--target", "answer", "--model", model, *FAST, "--no-compare"),
+        *("train", "survey.csv", "--target", "answer", "--model", model, *FAST, "--only", "net"),
         *("--class-weights", "balanced", "--metric", "auc", "--drop", "income", "--column", "age=category"),
         *("--test", "later.csv", "--group", "house"),
     )
@@ -204,14 +204,14 @@ def test_other_nets_and_options_for_tables(gammatune: Any, model: str) -> None:
 def test_the_order_of_time(gammatune: Any) -> None:
     survey().sample(frac=1, random_state=0).to_csv("survey.csv", index=False)
     said = gammatune(
-        "train", "survey.csv", "--target", "answer", "--time-column", "asked", *FAST, "--no-compare"
+        "train", "survey.csv", "--target", "answer", "--time-column", "asked", *FAST, "--only", "net"
     )
     assert "held out to report on, the latest ones" in said.out
 
 
 def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     survey().to_csv("survey.csv", index=False)
-    common = ("train", "survey.csv", "--target", "answer", "--no-compare")
+    common = ("train", "survey.csv", "--target", "answer", "--only", "net")
     assert gammatune(*common, "--time", "1m", "--dry-run").code == 0  # measured for real
     monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 1.0)
     said = gammatune(*common, "--time", "1m")
@@ -227,7 +227,7 @@ def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pyte
 def test_a_table_is_gone_on_with(gammatune: Any) -> None:
     """Resuming a complete run trains nothing, and tells the same."""
     survey().to_csv("survey.csv", index=False)
-    gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    gammatune("train", "survey.csv", "--target", "answer", *FAST, "--only", "net")
     before = torch.load("runs/survey-1/weights.pt", weights_only=True)
     rollouts = len(replay("runs/survey-1").rollouts)
     assert gammatune("resume", "runs/survey-1").code == 0
@@ -239,13 +239,13 @@ def test_a_table_is_gone_on_with(gammatune: Any) -> None:
 def test_checkpoints_hold_nets_for_tables(gammatune: Any, recwarn: pytest.WarningsRecorder) -> None:
     frame = survey()[["age", "income", "answer"]]  # no categories: an empty list of embeddings
     frame.to_csv("survey.csv", index=False)
-    assert gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare").code == 0
+    assert gammatune("train", "survey.csv", "--target", "answer", *FAST, "--only", "net").code == 0
     assert any(Path("runs/survey-1").glob("state-*.pt"))
 
 
 def test_few_members_of_a_class_are_said(gammatune: Any) -> None:
     survey().assign(answer=["rare"] * 8 + ["often"] * 152).to_csv("survey.csv", index=False)
-    said = gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    said = gammatune("train", "survey.csv", "--target", "answer", *FAST, "--only", "net")
     assert "rare" in said.out
     assert "often" in said.out
     assert "balanced-accuracy" in said.out
@@ -277,7 +277,7 @@ def test_a_small_file_to_report_on(gammatune: Any) -> None:
 
 def test_new_values_that_are_none_are_said(gammatune: Any) -> None:
     survey().to_csv("survey.csv", index=False)
-    gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    gammatune("train", "survey.csv", "--target", "answer", *FAST, "--only", "net")
     survey(3).astype({"income": object}).assign(income=["10", "much", None]).to_csv("new.csv", index=False)
     said = gammatune("predict", "runs/survey-1", "new.csv")
     assert "1 of 2 values of income are no numbers, such as 'much': they count as missing." in said.out
@@ -295,7 +295,7 @@ def test_labels_that_are_numbers_are_known_from_folders(gammatune: Any) -> None:
     assert "accuracy" in said.out
 
 
-QUICK = ("--epochs", "1", "--budget", "1", "--no-compare", "--quiet")
+QUICK = ("--epochs", "1", "--budget", "1", "--only", "net", "--quiet")
 
 
 def predicted(path: str, delimiter: str = ",") -> list[dict[str, str]]:
@@ -340,7 +340,7 @@ def test_labels_are_one_or_exact(gammatune: Any) -> None:
     frame = survey()
     frame["answer"] = np.where(np.arange(160) % 8 == 0, frame.answer + " ", frame.answer)
     frame.to_csv("survey.csv", index=False)
-    said = gammatune("train", "survey.csv", "--target", "answer", *FAST, "--no-compare")
+    said = gammatune("train", "survey.csv", "--target", "answer", *FAST, "--only", "net")
     assert "counts as 'no'; 'yes ' (" in said.out
     assert "--exact-labels keeps them apart." in said.out
     said = gammatune("predict", "runs/survey-1", "survey.csv")

@@ -103,10 +103,11 @@ def test_killed_while_they_are_compared_it_hands_over_the_same(
 
 def test_without_others_the_net_is_handed_over(gammatune: Any) -> None:
     table("curved").to_csv("t.csv", index=False)
-    assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--no-compare").code == 0
+    assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--only", "net").code == 0
     event = replay("runs/t-1").report
     assert event is not None
-    assert "beside" not in event["extra"]
+    assert [each["kind"] for each in event["extra"]["beside"]["models"]] == ["net"]
+    assert not any("Handed over" in line for line in event["extra"]["said"])
     assert not Path("runs/t-1/models.skops").exists()
     said = gammatune("export", "runs/t-1", "--out", "t.skops")
     assert "the run hands over its network, which that cannot hold" in said.err
@@ -140,7 +141,7 @@ def test_the_networks_of_a_run_answer_together_wherever_they_are_asked(gammatune
     assert (beside["parts"], beside["repeats"], beside["nets"]) == (FOLDS, REPEATS, count)
     assert beside["examples"] == 192
     net = load("runs/t-1")
-    assert isinstance(net, Ensemble)
+    assert isinstance(net.module, Ensemble)
     assert len(net.members) == count
     first, second = (member(torch.ones(1, 2)) for member in list(net.members)[-2:])
     assert not torch.equal(first, second)
@@ -159,3 +160,47 @@ def test_the_networks_of_a_run_answer_together_wherever_they_are_asked(gammatune
         load("runs/t-1")
     assert gammatune("predict", "runs/t-1", "t.csv", "--single").code == 0
     assert pd.read_csv("t.predictions.csv").prediction.equals(alone)
+
+
+@pytest.mark.parametrize(("only", "name"), [("trees", "the boosted trees"), ("linear", "the linear model")])
+def test_one_kind_alone_needs_no_network(
+    gammatune: Any, only: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table("curved" if only == "trees" else "straight", 300).to_csv("t.csv", index=False)
+    asked = ("train", "t.csv", "--target", "answer", "--only", only)
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("gammatune.pipeline.model_choice.keep", killed)
+        assert gammatune(*asked, "--run-dir", "runs/t-1").code == 130
+    said = gammatune("resume", "runs/t-1")
+    assert said.code == 0
+    assert f"handed over    {name}" in said.out
+    assert "schedule" not in said.out
+    story = replay("runs/t-1")
+    assert (story.has_net, story.rollouts, story.course) == (False, [], [])
+    assert story.report is not None
+    assert [each["kind"] for each in story.report["extra"]["beside"]["models"]] == [only]
+    assert story.report["accuracy"] > 0.85
+    for words in (("show", "runs/t-1"), ("methods", "runs/t-1"), ("report", "runs/t-1"), ("runs", "runs")):
+        assert gammatune(*words).code == 0
+    assert f"by {name}; accuracy 9" in gammatune("predict", "runs/t-1", "t.csv").out
+    assert gammatune("export", "runs/t-1", "--out", "t.skops").code == 0
+    assert "end it in .skops" in gammatune("export", "runs/t-1", "--out", "t.onnx").err
+    found = load("runs/t-1")
+    assert found.predict(table("straight", 9))[0] in ("yes", "no")
+    with pytest.raises(JournalError, match="trained no network"):
+        _ = found.module
+    again = gammatune(*asked, "--run-dir", "runs/t-1")  # complete
+    assert (again.code, replay("runs/t-1").report) == (0, story.report)
+    other = gammatune(*asked, "--run-dir", "runs/t-1", "--seed", "3")
+    assert "holds another run" in other.err
+
+
+def test_a_kind_that_is_none_is_refused(gammatune: Any) -> None:
+    table("curved").to_csv("t.csv", index=False)
+    said = gammatune("train", "t.csv", "--target", "answer", "--only", "forest")
+    assert said.err.strip() == "error: --only forest: write net, trees or linear, or leave it out"
+    assert not Path("runs").exists()

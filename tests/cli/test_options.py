@@ -9,10 +9,14 @@ import typer
 from typer.testing import CliRunner
 
 from gammatune.cli.app import app, train
-from gammatune.cli.options import options_of
+from gammatune.cli.options import Printing, options_of
 from gammatune.pipeline.options import Options, option
 
-ITS_OWN = ["dry_run", "run_dir", "quiet", "as_json"]  # what the command is asked beside them
+ITS_OWN = [
+    "dry_run",
+    "run_dir",
+    *(each.name for each in fields(Printing)),
+]  # what the command is asked beside them
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,20 @@ def test_a_command_takes_what_a_record_has() -> None:
     shown = call("--help").output
     assert "Sizes" in shown
     assert "Runs." in shown
+
+
+def test_a_command_takes_what_several_records_have() -> None:
+    seen: list[Any] = []
+    both = typer.Typer()
+
+    @both.command()
+    @options_of(Few, Printing)
+    def run(given: Few, printing: Printing, loud: bool = False) -> None:
+        """Runs."""
+        seen.append((given, printing, loud))
+
+    assert CliRunner().invoke(both, ["x", "--json", "--strict", "--size", "2"]).exit_code == 0
+    assert seen == [(Few("x", 2), Printing(as_json=True, strict=True), False)]
 
 
 def test_every_option_of_the_command_is_a_field_and_the_other_way_round() -> None:

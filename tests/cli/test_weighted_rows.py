@@ -9,7 +9,7 @@ import pytest
 
 from gammatune.journal.history import replay
 
-SHORT = ("--epochs", "6", "--budget", "2.5", "--no-compare")
+SHORT = ("--epochs", "6", "--budget", "2.5", "--only", "net")
 
 
 def survey(n: int = 400, seed: int = 0) -> pd.DataFrame:

@@ -1,9 +1,11 @@
 """What a run leaves for people: predictions that can be traced, in the dialect of the file they came of."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +81,42 @@ def test_new_rows_come_back_whole_and_in_their_dialect(gammatune: Any) -> None:
     assert lines[2].startswith("y;1;-1,5;;;no;0,")
     Path("n.tsv").write_text("a\tb\n1\t1\n")
     assert "n.predictions.tsv" in gammatune("predict", "runs/t-1", "n.tsv").out
+
+
+def test_strict_ends_with_3_where_nothing_is_shown(gammatune: Any) -> None:
+    r = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": r.normal(size=200).round(2), "y": r.choice(["u", "v"], 200, p=[0.6, 0.4])})
+    frame.to_csv("noise.csv", index=False)
+    asked = ("train", "noise.csv", "--target", "y", *SHORT)
+    said = gammatune(*asked, "--strict")
+    assert said.code == 3
+    first = "Not shown to have learnt anything"
+    assert f"\n{first}" in said.out
+    assert said.err.startswith(f"--strict: {first}")
+    assert gammatune("resume", "runs/noise-1").code == 0
+    quiet = gammatune("resume", "runs/noise-1", "--strict", "--quiet")
+    assert (quiet.code, quiet.out) == (3, "")
+    told = gammatune("resume", "runs/noise-1", "--strict", "--json")
+    assert told.code == 3
+    assert json.loads(told.out)["learnt"] == json.loads(told.out)["report"]["extra"]["learnt"] == "untold"
+    survey().to_csv("t.csv", index=False)
+    assert gammatune("train", "t.csv", "--target", "answer", *SHORT, "--strict").code == 0
+
+
+def test_images_are_traced_to_their_files(gammatune: Any) -> None:
+    image = needs.package("PIL.Image")
+    chance = np.random.default_rng(0)
+    for name, bright in {"dark": 60, "light": 180}.items():
+        for part, count in {"train": 20, "test": 5}.items():
+            folder = Path("zoo", part, name)
+            folder.mkdir(parents=True)
+            for number in range(count):
+                grey = chance.normal(bright, 60, (12, 12)).clip(0, 255).astype("uint8")
+                image.fromarray(grey).save(folder / f"{number}.png")
+    assert gammatune("train", "zoo", *SHORT).code == 0
+    found = rows_of("runs/zoo-1/predictions.csv")
+    assert list(found[0]) == ["file", "truth", "prediction", "p(dark)", "p(light)"]
+    assert sorted(row["file"] for row in found) == sorted(
+        f"test/{name}/{i}.png" for name in ("dark", "light") for i in range(5)
+    )
+    assert all(row["truth"] == row["file"].split("/")[1] for row in found)

@@ -63,6 +63,34 @@ def number_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 400 people, of whom some say no income; its trees or its linear model are handed over."""
+    import pandas as pd
+
+    home = tmp_path_factory.mktemp("people")
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "who": [f"r{i:03}" for i in range(400)],
+            "age": r.integers(18, 85, 400),
+            "region": r.choice(["north", "south", "east"], 400),
+            "income": r.normal(2000, 500, 400).round(),
+            "asked": [f"2024-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(400)],
+        }
+    )
+    frame["answer"] = np.where(
+        frame.age / 20 + (frame.region == "north") + r.normal(size=400) > 3, "yes", "no"
+    )
+    frame.loc[::9, "income"] = None
+    frame.to_csv(home / "people.csv", index=False)
+    torch.set_num_threads(1)
+    run = home / "run"
+    with Progressing() as follower:
+        train(asked(data=str(home / "people.csv"), target="answer", lr=1e-6, epochs=4), str(run), follower)
+    return run
+
+
+@pytest.fixture(scope="session")
 def fitted() -> Any:
     x, y = flowers(90)
     torch.manual_seed(0)

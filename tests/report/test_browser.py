@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,13 +52,18 @@ def long_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(
-    flower_run: Path, number_run: Path, long_page: Path, tmp_path_factory: pytest.TempPathFactory
+    flower_run: Path,
+    number_run: Path,
+    table_run: Path,
+    long_page: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     home = tmp_path_factory.mktemp("pages")
     tuned(home / "other", epochs=4)
     return {
         "classification": write_report(flower_run, home / "labels.html"),
         "regression": write_report(number_run, home / "numbers.html"),
+        "table": write_report(table_run, home / "table.html"),
         "long": long_page,
         "comparison": write_comparison([flower_run, home / "other"], home / "both.html"),
     }
@@ -85,7 +91,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-ALL = ["classification", "regression", "long", "comparison"]
+ALL = ["classification", "regression", "table", "long", "comparison"]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -215,22 +221,40 @@ def test_every_control_is_named_and_can_be_reached(name: str, browser: Any, page
     )
 
 
-@pytest.mark.parametrize("name", ["classification", "comparison"])
-def test_on_paper_all_is_open_and_light(name: str, browser: Any, pages: dict[str, Path]) -> None:
+def printed(browser: Any) -> bytes:
+    asked = {"printBackground": True, "preferCSSPageSize": True}
+    return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", asked)["data"])
+
+
+@pytest.mark.parametrize("name", ["table", "classification", "regression"])
+def test_on_paper_a_run_is_four_sheets(name: str, browser: Any, pages: dict[str, Path]) -> None:
     from selenium.webdriver.common.by import By
 
     show(browser, pages[name], dark=True, media="print", width=720)
     assert luminance(browser.execute_script("return getComputedStyle(document.body).backgroundColor")) > 0.9
-    assert all(view.is_displayed() for view in browser.find_elements(By.CSS_SELECTOR, ".view"))
+    hidden = browser.find_elements(By.CSS_SELECTOR, ".slider, nav, .view, .summary details")
+    assert hidden
+    assert not any(one.is_displayed() for one in hidden)
+    assert browser.find_element(By.CSS_SELECTOR, ".paper").is_displayed()
+    for heading in ("#quality", "#methods", "#again"):
+        assert browser.find_element(By.CSS_SELECTOR, heading).is_displayed()
+    sheets = len(re.findall(rb"/Type */Page\b", printed(browser)))
+    assert 1 <= sheets <= 4
+
+
+def test_on_paper_a_comparison_is_open_and_light(browser: Any, pages: dict[str, Path]) -> None:
+    from selenium.webdriver.common.by import By
+
+    show(browser, pages["comparison"], dark=True, media="print", width=720)
+    assert luminance(browser.execute_script("return getComputedStyle(document.body).backgroundColor")) > 0.9
     assert not any(bar.is_displayed() for bar in browser.find_elements(By.CSS_SELECTOR, ".slider, nav"))
     # the driver takes what lies in a closed <details> for hidden, whatever the style sheet makes of it
     heights = browser.execute_script(
         "return Array.from(document.querySelectorAll('table')).map(t => t.getBoundingClientRect().height)"
     )
     assert min(heights) > 20
-    printed = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
-    assert printed.startswith(b"%PDF")
-    assert len(printed) > 30_000
+    assert printed(browser).startswith(b"%PDF")
+    assert len(printed(browser)) > 30_000
 
 
 def test_without_script_everything_is_on_the_page(browser: Any, pages: dict[str, Path]) -> None:

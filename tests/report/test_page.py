@@ -118,7 +118,7 @@ def test_mistakes_are_shown_as_pictures_where_there_are_some(flower_run: Path, t
     run = rewrite(flower_run, tmp_path / "run", lambda event: event)
     (run / "predictions.npz").write_bytes((flower_run / "predictions.npz").read_bytes())
     rows = page_of(run, tmp_path)
-    assert "probability of the answer" in rows.text
+    assert "example true predicted sure of it of the truth" in rows.text
     with np.load(run / "predictions.npz") as held:
         p, targets = held["probabilities"], held["targets"]
     wrong = np.flatnonzero(p.argmax(axis=1) != targets)

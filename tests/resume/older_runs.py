@@ -106,7 +106,7 @@ KINDS_INTERRUPTED = {
     "in-the-second-run": Cut("once-whole", "run 2", 2, True, (0, -1)),
 }
 TRAINED = (  # `gammatune train ...`, where the table lies
-    *("train", "table.csv", "--target", "label", "--model", "older_runs:net", "--no-compare", "--quiet"),
+    *("train", "table.csv", "--target", "label", "--model", "older_runs:net", "--only", "net", "--quiet"),
     *("--epochs", "6", "--batch-size", "8", "--threads", "1", "--run-dir", "finished"),
 )
 

@@ -5,12 +5,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 
 from gammatune.cli.doctor import doctor
-from gammatune.cli.options import options_of
+from gammatune.cli.options import Printing, options_of
 from gammatune.pipeline.options import Options
 
 app = typer.Typer(
@@ -21,17 +21,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-AsJson: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
-]
-Strict: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help="Exit with status 3 where the result is not shown to be better than a constant answer.",
-    ),
-]
 NOTHING_LEARNT = 3  # the status of --strict
 RUNS = "runs"  # as gammatune.pipeline.train has it
 
@@ -57,9 +46,10 @@ def options(
 
 
 @app.command()
-@options_of(Options)
+@options_of(Options, Printing)
 def train(
     options: Options,
+    printing: Printing,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -71,9 +61,6 @@ def train(
     run_dir: Annotated[
         str | None, typer.Option(help="Where to keep the run. Default: runs/DATA-NUMBER.")
     ] = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-    strict: Strict = False,
 ) -> None:
     """Train a network on DATA while finding its learning rate.
 
@@ -87,18 +74,17 @@ def train(
         for line in plan_lines(said, expected):
             _console().print(line, highlight=False, markup=False)
         return
-    _train(options, run_dir, quiet=quiet, as_json=as_json, strict=strict)
+    _train(options, run_dir, printing)
 
 
 @app.command()
+@options_of(Printing)
 def resume(
+    printing: Printing,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-    strict: Strict = False,
 ) -> None:
     """Go on with a run that was interrupted, from its last event, with what it was begun with."""
-    _train(Options.of_run(run), run, quiet=quiet, as_json=as_json, strict=strict)
+    _train(Options.of_run(run), run, printing)
 
 
 @app.command()
@@ -192,7 +178,7 @@ def predict(
     print(predict_file(run, file, out if out is not None else default_out(file), single=single))
 
 
-def _train(options: Options, run_dir: str | None, *, quiet: bool, as_json: bool, strict: bool) -> None:
+def _train(options: Options, run_dir: str | None, printing: Printing) -> None:
     from gammatune.journal.history import replay
     from gammatune.pipeline.train import Stopped
     from gammatune.pipeline.train import train as train_with
@@ -200,17 +186,17 @@ def _train(options: Options, run_dir: str | None, *, quiet: bool, as_json: bool,
     from gammatune.report.terminal import final_screen
 
     try:
-        directory = train_with(options, run_dir, _follower(quiet=quiet or as_json))
+        directory = train_with(options, run_dir, _follower(quiet=printing.quiet or printing.as_json))
     except Stopped as stop:  # caught here, since typer swallows a KeyboardInterrupt
         print(_stopped(stop.directory), file=sys.stderr)
         raise typer.Exit(stop.status) from None
     story = replay(directory)
-    if as_json:
+    if printing.as_json:
         print(json.dumps(_as_json(story, directory)))
-    elif not quiet:
+    elif not printing.quiet:
         _console().print(final_screen(story, directory))
     doubt = headline(story.report)
-    if strict and doubt is not None:
+    if printing.strict and doubt is not None:
         print(f"--strict: {doubt}", file=sys.stderr)
         raise typer.Exit(NOTHING_LEARNT)
 

@@ -1,28 +1,48 @@
-"""A command line made from a record: an option for each of its fields."""
+"""A command line made from records: an option for each of their fields."""
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
 
+from gammatune.pipeline.options import option
 
-def options_of(record: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Of `command(record, **others)` a function that typer reads: it takes the fields of the dataclass `record` that
-    have a help (`pipeline.options.option`), and what else the command takes, one by one. A field without a default is
-    an argument."""
-    declared = [each for each in fields(record) if "help" in each.metadata]
+
+@dataclass(frozen=True, slots=True)
+class Printing:
+    """What a command that trains prints at the end, and its status."""
+
+    quiet: bool = option(None, "Print nothing but errors.", False, flag="--quiet")
+    as_json: bool = option(None, "Print one JSON object at the end, nothing else.", False, flag="--json")
+    strict: bool = option(
+        None,
+        "Exit with status 3 where the result is not shown to be better than a constant answer.",
+        False,
+        flag="--strict",
+    )
+
+
+def options_of(*records: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Of `command(*records, **others)` a function that typer reads: it takes the fields of the dataclasses `records`
+    that have a help (`pipeline.options.option`), and what else the command takes, one by one. A field without a
+    default is an argument."""
+    declared = [[each for each in fields(record) if "help" in each.metadata] for record in records]
 
     def taking(command: Callable[..., None]) -> Callable[..., None]:
-        _, *others = inspect.signature(command).parameters.values()
+        others = list(inspect.signature(command).parameters.values())[len(records) :]
 
         def by_field(**given: Any) -> None:
-            values = {each.name: _read(each, given.pop(each.name)) for each in declared}
-            command(record(**values), **given)
+            made = [
+                record(**{each.name: _read(each, given.pop(each.name)) for each in its})
+                for record, its in zip(records, declared, strict=True)
+            ]
+            command(*made, **given)
 
         named = (each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others)
-        parameters = [*map(_parameter, declared), *named]
+        parameters = [*map(_parameter, chain(*declared)), *named]
         by_field.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         by_field.__annotations__ = {each.name: each.annotation for each in parameters}
         by_field.__name__, by_field.__doc__ = command.__name__, command.__doc__

@@ -150,15 +150,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         said: list[str] = []
         classify = y.ndim == 1
         train, select = hold_out(len(x), y if classify else None, self.validation_fraction, seed, said)
+        inputs, cardinalities = self._prepared(x, y, train, said)
         if not classify:
             self.target_scaler_ = StandardScaler().fit(y[train])
-        inputs, cardinalities = self._prepared(x, y, train, said)
-        shape = tuple(inputs.shape[1:])
-        if not classify:
             y = self.target_scaler_.transform(y)
+        shape = tuple(inputs.shape[1:])
         net = self._make(shape, outputs, seed, cardinalities)
-        inputs = inputs.to(dtype_of(net))
-        targets = torch.from_numpy(y)
+        inputs, targets = inputs.to(dtype_of(net)), torch.from_numpy(y)
         # of the examples that train: `fit` would choose the same
         size = batch_size_for(TensorDataset(inputs[train]), self.batch_size, [])
         epochs = self.epochs

@@ -25,12 +25,12 @@ def with_cells_of_all_kinds(X: Any) -> "pd.DataFrame | None":
         return None
     import pandas as pd
 
-    frame = as_pandas(X)
+    frame = X if isinstance(X, pd.DataFrame) else as_pandas(X)
     are_numbers = all(
         pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_complex_dtype(values)
         for _, values in frame.items()
     )
-    return None if are_numbers and not frame.isna().any(axis=None) else frame
+    return None if are_numbers and not frame.isna().any(axis=None) else as_pandas(X)
 
 
 def learned(

@@ -74,6 +74,9 @@ class Repeat:
 # Made -----------------------------------------------------------------------------------------------------
 
 
+NO_POLICY = "none"  # of a run without a network, in which nothing was searched
+
+
 def begin_event(**facts: Any) -> dict[str, Any]:
     return {"event": "begin", "format": FORMAT, "time": _now(), **facts}
 

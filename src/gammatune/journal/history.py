@@ -13,7 +13,7 @@ from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import JournalError
-from gammatune.journal.events import FORMAT, Event, EventVisitor, Repeat, State
+from gammatune.journal.events import FORMAT, NO_POLICY, Event, EventVisitor, Repeat, State
 from gammatune.journal.fields import (
     BEGIN,
     END,
@@ -78,6 +78,11 @@ class Story(RunState, EventVisitor):
     spent: float = 0.0
     is_start: bool = False
     kept: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def has_net(self) -> bool:
+        """Whether a network was trained, or was to be."""
+        return bool(self.begin["policy"] != NO_POLICY)
 
     @property
     def schedule(self) -> Schedule:

@@ -232,6 +232,16 @@ def rank(score: float, metrics: Metrics) -> tuple[float, float, float]:
     )
 
 
+def described(name: str, lam: float) -> str:
+    """What an objective is, for people who do not know its name: 'the squared accuracy minus 2 times the logarithm of
+    the loss'. One that is not ours is told by its name."""
+    of = _SQUARED.get(name, "accuracy" if name in (DEFAULT_CLASSIFICATION, "kappa12") else "")
+    if of:
+        return f"the squared {of} minus {1 / lam:g} times the logarithm of the loss"
+    error = name.removeprefix("log-")
+    return "the loss" if error == "loss" else error
+
+
 def plain_number(name: str, value: Any) -> float:
     """A metric as a float: a number, or an array or tensor that holds one, with its graph or without.
 

@@ -32,10 +32,9 @@ from gammatune.errors import InvalidArgument, ModelMismatch, first_line, require
 from gammatune.files import whole_file
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.kept import MODELS
-from gammatune.pipeline.kinds import AVERAGE
 from gammatune.pipeline.load import Plan, fitted, network, plan_of
 from gammatune.pipeline.models.seeded import seeded
-from gammatune.report.models import NET
+from gammatune.report.models import AVERAGE, NET
 
 DETAILS = "gammatune.json"  # in a .pt2, among its extra files
 KEY = "gammatune"  # in an .onnx, among its metadata
@@ -183,9 +182,8 @@ def _another_ending(plan: Plan, out: str) -> str:
         return (
             f"{out}: the run hands over its network, which that cannot hold; end it in {' or '.join(WRITERS)}"
         )
-    return (
-        f"{out}: the run hands over {plan.name}; end it in {SKOPS}, or write the network alone with --single"
-    )
+    alone = ", or write the network alone with --single" if plan.has_net else ""
+    return f"{out}: the run hands over {plan.name}; end it in {SKOPS}{alone}"
 
 
 def _path(out: str) -> Path:

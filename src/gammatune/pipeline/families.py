@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from gammatune.pipeline.models.linear import STRENGTHS, fit_linear, losses_by_strength
 from gammatune.pipeline.models.rows import Curves, Known, Rows
 from gammatune.pipeline.models.trees import USUAL, Bag, grow, losses_by_round
-
-LINEAR, TREES = "linear", "trees"
+from gammatune.report.models import LINEAR, TREES
 
 # rows -> probabilities (n, k), or standardised targets (n, t)
 Answering: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float64]]

@@ -16,9 +16,10 @@ import torch
 from gammatune.engine.forks import archive
 from gammatune.errors import JournalError, JournalWarning, require
 from gammatune.files import whole_file
-from gammatune.pipeline.families import LINEAR, TREES, Answering
+from gammatune.pipeline.families import Answering
 from gammatune.pipeline.models.linear import Linear
 from gammatune.pipeline.models.trees import Bag, Trees
+from gammatune.report.models import LINEAR, TREES
 
 MODELS, NETS = "models.skops", "folds.pt"
 # What scikit-learn's boosting is made of, beside what skops knows to be harmless.

@@ -53,7 +53,7 @@ class TrainOptions(TableOptions, total=False):
     """
 
     test: Any
-    compare: bool
+    only: str | None
     validation: float
     limit: int | None
     image_size: int | None

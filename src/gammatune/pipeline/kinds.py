@@ -19,8 +19,6 @@ from gammatune.metrics.predictions import Answers
 from gammatune.metrics.selection import Selection, select
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.families import (
-    LINEAR,
-    TREES,
     Answering,
     Family,
     Fitted,
@@ -31,22 +29,22 @@ from gammatune.pipeline.families import (
 )
 from gammatune.pipeline.limits import Limits, known_of, rows_of
 from gammatune.pipeline.models.rows import Known, Rows
-from gammatune.report.models import NAMES, NET, name_of
+from gammatune.report.models import AVERAGE, LINEAR, NAMES, NET, TREES, name_of
 from gammatune.seeds import stream
 
-AVERAGE = "average"
 KINDS = (LINEAR, TREES, NET, AVERAGE)  # the simplest first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crossed:
     """The rows that train and select, each kept aside in turn. folds: places among them. repeats: of all of it.
-    aside: what networks trained without them say of them. nets: how many answer together in the end."""
+    aside: what networks trained without them say of them. nets: how many answer together in the end; both where there
+    are any."""
 
     folds: Folds
     repeats: int
-    aside: NDArray[np.float64]
-    nets: int
+    aside: NDArray[np.float64] | None = None
+    nets: int = 1
 
     @property
     def parts(self) -> int:
@@ -163,7 +161,7 @@ def answer(
 
 
 def compare(
-    net: Answering,
+    net: Answering | None,
     split: Split,
     *,
     metric: str,
@@ -174,7 +172,7 @@ def compare(
 ) -> Models:
     """Fit the others, and hold all of them against each other; the network where the measure has no value.
 
-    net: what is handed over of it. crossed: how rows were kept aside, where not once.
+    net: what is handed over of it; None where none was trained. crossed: how rows were kept aside, where not once.
     """
     known = known_of(split, class_weights, seed)
     train, select_by, report = (rows_of(part) for part in (split.train, split.select, split.report))
@@ -187,8 +185,9 @@ def compare(
         found = _fitted(family, train, select_by, every, known, crossed)
         fitted[family.kind], said[family.kind] = found.whole, found.aside
         seconds[family.kind] = clock.perf_counter() - started
-    fitted[NET] = net
-    said[NET] = net(select_by.x) if crossed is None else crossed.aside
+    if net is not None:
+        fitted[NET] = net
+        said[NET] = net(select_by.x) if crossed is None or crossed.aside is None else crossed.aside
     aside = select_by if crossed is None else every
     selected = {kind: answers_of(each, aside, split) for kind, each in said.items()}
     reported = {kind: answers_of(model(report.x), report, split) for kind, model in fitted.items()}
@@ -222,8 +221,8 @@ def _chosen(
     answers = [in_unit(each, split) for each in selected.values()]
     found = select(metric, answers, stream(seed, "models", "selection"))
     if found is None:
-        net_at, unknown = there.index(NET), (None,) * len(there)
-        found = Selection(metric, net_at, net_at, unknown, unknown)
+        instead, unknown = there.index(NET) if NET in there else 0, (None,) * len(there)
+        found = Selection(metric, instead, instead, unknown, unknown)
     kinds = tuple(
         Kind(
             kind,
@@ -275,7 +274,7 @@ def answers_of(said: NDArray[Any], rows: Rows, split: Split) -> Answers:
     n = len(rows.y)
     if split.task == "classification":
         return Answers(rows.y, said.argmax(axis=1), split.outputs, said, weights=rows.w)
-    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w)
+    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w, ordered=split.ordered)
 
 
 def in_unit(answers: Answers, split: Split) -> Answers:

@@ -24,6 +24,7 @@ from gammatune.pipeline.models.trees import ROWS as TREE_ROWS
 LIMITS = "limits.json"
 FEW_ROWS = 2_000  # that train and select: of fewer a single part to select by is mostly noise
 REPEATS = 2  # of the cross-fitting (guess)
+FEWER_ROUNDS = 300  # of boosting, in each of its parts: twenty times as many are grown (guess)
 MOST_SECONDS = 600.0  # that the networks of it may take where any time is allowed (guess)
 OF_NETS = 0.6  # of the time for the models, the share of those networks (guess)
 LEAST_ROUNDS, LEAST_STRENGTHS = 50, 3  # with fewer of them in each part one part is looked at better (guess)
@@ -48,8 +49,8 @@ def limits_within(
 ) -> Limits:
     """As they were when they were first asked for in this run.
 
-    seconds: that the models may take; None: any. refit: seconds of the training of one more network; None where
-    there cannot be one.
+    seconds: that the models may take; None: any. refit: seconds of the training of one more network, 0 where none is
+    trained; None where there cannot be one.
     """
     path, most = directory / LIMITS, _by_size(split)
     crossed = refit is not None and most.rounds > 0 and can_be_crossed(split)
@@ -60,8 +61,8 @@ def limits_within(
     repeats = 0
     if crossed and refit is not None:
         for_nets = MOST_SECONDS if seconds is None else OF_NETS * seconds
-        repeats = min(REPEATS, int(for_nets / (FOLDS * refit)))
-    limits = replace(most, repeats=repeats)
+        repeats = min(REPEATS, int(for_nets / (FOLDS * refit))) if refit else REPEATS
+    limits = replace(most, repeats=repeats, rounds=min(most.rounds, FEWER_ROUNDS) if repeats else most.rounds)
     if seconds is not None:
         limits = Limits(0, 0) if seconds <= 0 else _by_time(seconds, split, seed, limits)
     whole_file_of_run(path, lambda file: file.write(json.dumps(asdict(limits)).encode()), "what time allows")

@@ -23,9 +23,9 @@ from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
 from gammatune.pipeline.families import Answering
 from gammatune.pipeline.kept import NETS, kept, kept_nets
-from gammatune.pipeline.kinds import AVERAGE, answer
+from gammatune.pipeline.kinds import answer
 from gammatune.pipeline.models import make_model
-from gammatune.report.models import NET, beside_of, name_of
+from gammatune.report.models import AVERAGE, NET, beside_of, name_of
 from gammatune.supervised.weights import check_sums
 
 BATCH = 4096  # examples at a time
@@ -52,6 +52,11 @@ class Plan:
         """Of the model that the run hands over, one of `kinds.KINDS`."""
         kind: str = self.report.get("model", NET)
         return kind
+
+    @property
+    def has_net(self) -> bool:
+        """Whether a network was trained: not where another kind alone was asked for."""
+        return self.facts.get("command", {}).get("only") in (None, NET)
 
     @property
     def name(self) -> str:
@@ -98,17 +103,16 @@ def network(plan: Plan, *, single: bool = False) -> nn.Module:
     return Ensemble(members, classify=plan.preprocessing.task == "classification").eval()
 
 
-def parts(plan: Plan) -> dict[str, Answering]:
-    """By kind what the model is made of that the run hands over, where that is not the network alone: each from rows,
-    as the network takes them, to probabilities (n, k) or standardised targets (n, t).
+def parts(plan: Plan, net: nn.Module | None = None) -> dict[str, nn.Module | Answering]:
+    """By kind what the model is made of that the run hands over, where that is not the network alone.
 
-    Raises JournalError where what was fitted is not there or cannot be read, MissingExtra.
+    net: the network, where it has been read already. Raises JournalError where what was fitted is not there or cannot
+    be read, MissingExtra.
     """
     members = plan.report.get("members", ()) if plan.kind == AVERAGE else (plan.kind,)
-    found = kept(Path(plan.run), plan.report.get("sha256"))
+    found: dict[str, nn.Module | Answering] = dict(kept(Path(plan.run), plan.report.get("sha256")))
     if NET in members:
-        net = network(plan)
-        found[NET] = lambda x: answered(net, torch.from_numpy(x), plan.preprocessing.task)
+        found[NET] = network(plan) if net is None else net
     if missing := [kind for kind in members if kind not in found]:
         raise JournalError(
             f"the journal of {plan.run} speaks of {', '.join(missing)}, which it does not hold"
@@ -116,10 +120,17 @@ def parts(plan: Plan) -> dict[str, Answering]:
     return {kind: found[kind] for kind in members}
 
 
-def fitted(plan: Plan) -> Answering:
-    """The model that the run hands over, as `parts` has each of its kinds; raises what they do."""
-    found = parts(plan)
-    return lambda x: answer(found, plan.kind, tuple(found), x)
+def fitted(plan: Plan, found: Mapping[str, nn.Module | Answering] | None = None) -> Answering:
+    """The model that the run hands over: from rows, as the network takes them, to probabilities (n, k), or to
+    standardised targets (n, t). found: its `parts`, whose errors it raises where they are still to be read."""
+    found = parts(plan) if found is None else found
+    task = plan.preprocessing.task
+
+    def answering_of(part: nn.Module | Answering) -> Answering:
+        return (lambda x: answered(part, torch.from_numpy(x), task)) if isinstance(part, nn.Module) else part
+
+    answering = {kind: answering_of(part) for kind, part in found.items()}
+    return lambda x: answer(answering, plan.kind, tuple(answering), x)
 
 
 def answered(net: nn.Module, x: torch.Tensor, task: str) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.policy import DEFAULT
+from gammatune.report.models import LINEAR, NET, TREES
 
 
 def option(
@@ -39,6 +40,7 @@ def seconds_in(text: str | None) -> float | None:
     return seconds
 
 
+ONLY = (NET, TREES, LINEAR)
 in_tables, of_data, of_goal = (partial(option, panel) for panel in ("Tables", "Data", "Goal"))
 of_length, of_network = partial(option, "Length and cost"), partial(option, "Network")
 of_search, of_processes, plain = (partial(option, panel) for panel in ("Search", "Several processes", None))
@@ -80,8 +82,9 @@ class Options:
     column: list[str] | None = in_tables(
         "NAME=number, NAME=category, NAME=date: what a column is. Default: told from its values."
     )
-    compare: bool = in_tables(
-        "Fit a linear model and boosted trees to the same rows, and hand over what is best.", True
+    only: str | None = in_tables(
+        "net, trees or linear: fit that kind of model alone. Default: all of them, and the best, or the average of "
+        "the best two, is handed over."
     )
 
     task: str | None = of_data(
@@ -183,6 +186,10 @@ class Options:
     usual: int | None = None  # no option: nobody is asked for it
 
     @property
+    def without_net(self) -> bool:
+        return self.only not in (None, NET)
+
+    @property
     def is_open(self) -> bool:
         """The length of the training is the policy's to choose."""
         from gammatune.policy.registry import called
@@ -195,6 +202,11 @@ class Options:
         from gammatune.journal.history import replay
 
         command = replay(run).begin["facts"].get("command")
+        if (
+            isinstance(command, dict) and "compare" in command
+        ):  # earlier versions had it in the place of `only`
+            only = None if command["compare"] else NET
+            command = {name: held for name, held in command.items() if name != "compare"} | {"only": only}
         known = {each.name for each in fields(cls)}
         if not isinstance(command, Mapping) or "data" not in command or not set(command) <= known:
             raise JournalError(

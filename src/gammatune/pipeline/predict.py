@@ -1,8 +1,9 @@
 """Predictions of a trained run for new examples."""
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from gammatune.report.models import NET
 if TYPE_CHECKING:
     import pandas as pd
 
+NOTHING = partial(repeat, ())  # is known of each row
 BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
 
@@ -40,14 +42,14 @@ class New:
     """New examples. x: as the network takes them. y: their targets as they came, where they are known; weights: what
     each counts for in how well these are met, (n,); None: all the same.
 
-    header, rows: the columns that say which example a row is about, of a table all of it. dialect: of the table.
-    said: what was unusual, in sentences.
+    header: of the columns that say which example is meant, of a table all of them; rows: gives these. dialect: of the
+    table. said: what was unusual, in sentences.
     """
 
     x: torch.Tensor
     y: NDArray[Any] | None = None
     header: Sequence[str] = ()
-    rows: Iterable[Sequence[str]] = field(default_factory=lambda: repeat(()))
+    rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
     dialect: Dialect = PLAIN
     said: Sequence[str] = ()
     weights: NDArray[np.float64] | None = None
@@ -80,8 +82,11 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
         quality += f"; each the average of {len(net.members)} nets, how far these are apart in {apart[0]!r}"
         quality += f" to {apart[-1]!r}" if len(apart) > 1 else ""
     noticed = list(new.said)
-    told = zip(*columns.values(), strict=True)
-    rows = (list(chain(*both)) for both in zip(new.rows, told, strict=False))
+
+    def rows() -> Iterator[list[str]]:
+        told = zip(*columns.values(), strict=True)
+        return (list(chain(*both)) for both in zip(new.rows(), told, strict=False))
+
     write_rows(out, new.dialect, [*new.header, *names], rows, noticed)
     count = f"{len(said)} prediction{'s' if len(said) != 1 else ''}"
     return "\n".join([*noticed, f"{count} written to {out}{quality}"])
@@ -144,14 +149,15 @@ def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, t
 def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
     name, header, dialect = "the frame", list[str](), PLAIN
-    rows: Iterable[Sequence[str]] = repeat(())
+    rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
     path = Path(given) if isinstance(given, (str, os.PathLike)) else None
     if is_frame(given):
         frame = as_pandas(given)
     elif path is not None and is_table(path):
         read, name = read_table(path, said, preparing.decimal), path.name
         frame, dialect = read.frame, read.dialect
-        header, rows = as_written(path, read)
+        assert read.source is not None
+        header, rows = as_written(read.source, frame)
     else:
         what = f"a {type(given).__name__}" if path is None else path
         raise InvalidData(
@@ -215,7 +221,7 @@ def _images(path: Path, preparing: Preprocessing) -> New:
     labels = {str(label): label for label in preparing.classes}
     known = path.is_dir() and set(folders) <= set(labels)
     y = np.asarray([labels[folder] for folder in folders]) if known else None
-    return New(preparing.inputs(pixels), y, ["file"], names)
+    return New(preparing.inputs(pixels), y, ["file"], lambda: names)
 
 
 # Forward ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from gammatune.course import Schedule
-from gammatune.errors import DataWarning, InvalidArgument
+from gammatune.errors import DataWarning, InvalidArgument, JournalError
 from gammatune.journal.history import Story, replay
 from gammatune.journal.lock import LOCK, OWNER
 from gammatune.metrics.bootstrap import Measure
@@ -57,7 +57,17 @@ class Predictor:
     def __init__(self, plan: Plan, *, single: bool = False) -> None:
         self._plan = plan
         self._single = single
-        self.module: nn.Module = network(plan, single=single)
+        if plan.has_net or single:
+            _ = self.module  # so that a run without its weights is refused here
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """Raises JournalError of a run that trained none."""
+        if not self._plan.has_net:
+            raise JournalError(
+                f"{self.run_dir} trained no network; it hands over {self._plan.name}, which predict() asks"
+            )
+        return network(self._plan, single=self._single)
 
     # -- rows
 
@@ -104,9 +114,8 @@ class Predictor:
         """What is asked. Raises JournalError where what was fitted is gone, MissingExtra."""
         if self._is_net:
             return HandedOver(NET, self._name, {NET: self.module})
-        found = parts(self._plan)
-        held = {kind: self.module if kind == NET else each for kind, each in found.items()}
-        return HandedOver(self._plan.kind, self._name, held)
+        net = self.module if self._plan.has_net else None
+        return HandedOver(self._plan.kind, self._name, parts(self._plan, net))
 
     @cached_property
     def story(self) -> Story:
@@ -183,6 +192,11 @@ class Predictor:
             told = f", {name} {held.value:.4g} [{held.low:.4g}, {held.high:.4g}] on {self._examples} examples"
         return f"<Predictor: {self._name}{told}, in {self.run_dir}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with all that it needs, so that the run directory may be gone."""
+        _ = self.model, self.story
+        return {name: value for name, value in self.__dict__.items() if name != "_answering"}
+
     # -- inside
 
     @property
@@ -202,14 +216,14 @@ class Predictor:
         return f"{self._report.get('extra', {}).get('examples', '?')}"
 
     @cached_property
-    def _asked(self) -> nn.Module | Answering:
-        return self.module if self._is_net else fitted(self._plan)
+    def _answering(self) -> nn.Module | Answering:
+        return self.module if self._is_net else fitted(self._plan, self.model.parts)
 
     def _answers(self, rows: Rows) -> NDArray[Any]:
         new = new_examples(rows, self._plan.preprocessing, targets=False)
         for sentence in new.said:
             warnings.warn(sentence, DataWarning, stacklevel=3)
-        said, _ = answers(self._asked, new.x, self.task)
+        said, _ = answers(self._answering, new.x, self.task)
         return said
 
 

@@ -40,6 +40,7 @@ Frames: TypeAlias = Mapping[str, Any]
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]
 FOR_TABLES = (
+    "only",
     "target",
     "positive",
     "order",
@@ -106,13 +107,15 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
     if options.freeze:
         freeze(net, *options.freeze)
     size = batch_size_for(TensorDataset(split.train.x, split.train.y), options.batch_size, [])
+    if options.without_net:
+        return Prepared(split, net, another, begun.model, None, table, size, 0, None, split.said)
     torch.set_num_threads(options.threads or suitable_threads(net, split.shape, options.batch_size or 32))
     epochs = options.usual if options.epochs is None else options.epochs
     if epochs is None:
         epochs = epochs_for(split.shape, len(split.train.x), size, table=table)
         said.append(_length_in_words(options, epochs))
         if options.time is not None:
-            epochs = _within(options, epochs, net, split, size, said, judged=table and options.compare)
+            epochs = _within(options, epochs, net, split, size, said, judged=table)
     patience = options.patience
     if patience is None and options.is_open:
         patience = patience_for(epochs)

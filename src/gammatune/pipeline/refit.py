@@ -29,12 +29,15 @@ class Refit:
         """A network, in eval mode. held: is asked after every epoch, and decides nothing."""
         from gammatune.supervised.fit import fit
 
+        parts = {"train_set": train, "val_set": held}
+        weights = {name: part.w.numpy() for name, part in parts.items() if part.w is not None}
         with seeded(seed):
             net = self.make()
         fit(
             net,
             (train.x, train.y),
             (held.x, held.y),
+            sample_weight=weights or None,
             seed=seed,
             policy=Replay(self.course),
             keep="last",

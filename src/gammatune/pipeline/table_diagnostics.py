@@ -3,8 +3,7 @@
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,23 @@ from gammatune.metrics.baselines import Knowing, whether_learnt
 from gammatune.metrics.catalogue import recipe
 from gammatune.metrics.permutation_importance import Importance, importance
 from gammatune.metrics.predictions import Answers
-from gammatune.pipeline.data.folds import folds_of
-from gammatune.pipeline.data.split import Part, Split
+from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.dependence import dependences
-from gammatune.pipeline.families import aside
-from gammatune.pipeline.kept import keep, keep_nets
-from gammatune.pipeline.kinds import Crossed, Models, compare, in_unit
-from gammatune.pipeline.limits import Limits, limits_within, rows_of
-from gammatune.pipeline.load import answered
-from gammatune.pipeline.models.rows import Rows
+from gammatune.pipeline.families import Answering
+from gammatune.pipeline.kinds import Models, in_unit
+from gammatune.pipeline.limits import rows_of
+from gammatune.pipeline.model_choice import choose
 from gammatune.pipeline.refit import Refit
-from gammatune.report.models import NET
+from gammatune.report.models import AVERAGE, NET
 from gammatune.seeds import stream
 
 SHOWN = 5  # columns named
 RANKED = 100  # columns that are permuted; of more than that, those that a gradient says matter most (guess)
 LEAST = 1.0  # seconds the columns may take, however short the learning was (guess)
 ENOUGH = 1_000  # examples that columns are screened by (guess)
+FEW = 32  # where a network's gradient cannot tell (guess)
+CELLS = 20_000_000  # numbers that are looked at together there, some 160 MB
 BESIDE, COLUMNS = "a linear model and boosted trees beside the net", "what each column is worth"
 
 
@@ -75,7 +73,8 @@ def judge(
     allowance: Callable[[], Allowance],
     tell: Callable[[Event], None],
     refit: Callable[[], Refit | None] = lambda: None,
-) -> Callable[[Answers, nn.Module], Mapping[str, Any]]:
+    only: str | None = None,
+) -> Callable[[Answers | None, nn.Module | None], Mapping[str, Any]]:
     """For `fit(extra=...)`: the answers of the model that is handed over, what the report event keeps of all of them
     and of the columns, and the sentences under "said".
 
@@ -89,44 +88,34 @@ def judge(
         metric or ("accuracy" if preparing.task == "classification" else "rmse"), preparing.task
     ).name
 
-    def look(answers: Answers, net: nn.Module) -> Mapping[str, Any]:
-        started, allowed, again = clock.perf_counter(), allowance(), refit()
+    def look(answers: Answers | None, net: nn.Module | None) -> Mapping[str, Any]:
+        started, allowed = clock.perf_counter(), allowance()
         tell(judging_event(BESIDE, 0.0, allowed.models))
-        within = None if allowed.left is None else allowed.models
-        limits = limits_within(within, split, directory, seed, None if again is None else again.seconds)
-        handed, crossed, nets = net, None, None
-        if again is not None and limits.repeats:
-            others, crossed = cross_fitted_nets(again, split, net, limits, seed, tell)
-            nets = keep_nets([each.state_dict() for each in others], directory) if others else None
-            if nets is None:
-                crossed = None
-            else:
-                handed = together(net, others, classify=preparing.task == "classification")
-        models = compare(
-            lambda x: answered(handed, torch.from_numpy(x), preparing.task),
+        choice = choose(
+            net,
             split,
             metric=name,
             class_weights=class_weights,
             seed=seed,
-            limits=limits,
-            crossed=crossed,
+            directory=directory,
+            seconds=None if allowed.left is None else allowed.models,
+            refit=refit(),
+            only=only,
+            tell=lambda share, whole: tell(judging_event(BESIDE, share, whole)),
         )
-        checksum = keep(models.fitted, directory)
-        if checksum is None:
-            models = replace(models, chosen=NET)
-        told: dict[str, Any] = models.in_event(checksum, nets)
-        is_net = models.chosen == NET
-        subject = subject_of(handed) if is_net else models.name
-        if not is_net or handed is not net:
+        models, told = choice.found, choice.event
+        subject = models.name if models.chosen != NET or choice.net is None else subject_of(choice.net)
+        if models.chosen != NET or choice.net is not net:
             told["answers"] = answers = models.reported[models.chosen]
+        assert answers is not None
         knows = _whether_learnt(name, split, answers, seed, subject)
         told["learnt"] = None if knows is None else knows.whether
         doubt = [knows.sentence] if knows is not None and knows.sentence else []
-        said = [*doubt, *models.in_words(split, seed)]
+        said = [*doubt, *(models.in_words(split, seed) if only is None else ())]
         seconds = allowed.columns(clock.perf_counter() - started)
         tell(judging_event(COLUMNS, 0.0, seconds))
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
-            needed = _importance(models, handed, split, metric, seed, seconds, tell)
+            needed = _importance(models, choice.net, split, metric, seed, seconds, tell)
             told["importance"] = needed.to_dict()
             left = allowed.columns(clock.perf_counter() - started)
             told["dependence"] = dependences(models, split, needed, seed, left)
@@ -136,48 +125,9 @@ def judge(
     return look
 
 
-def cross_fitted_nets(
-    refit: Refit, split: Split, net: nn.Module, limits: Limits, seed: int, tell: Callable[[Event], None]
-) -> tuple[list[nn.Module], Crossed | None]:
-    """Networks that were each trained without a part of the rows that train and select, and what they say of those;
-    none where the rows cannot be parted so. net: that of the run, which answers with them in the end."""
-    train, select = rows_of(split.train), rows_of(split.select)
-    rows = train.and_(select)
-    classify = split.task == "classification"
-    folds = folds_of(
-        rows.y if classify else None, len(rows.y), groups=split.groups, repeats=limits.repeats, seed=seed
-    )
-    nets: list[nn.Module] = []
-    for place, (taught, held) in enumerate(folds):
-        chance = int(stream(seed, "folds", "net", place).integers(2**31))
-        nets.append(refit(_part(rows.some(taught)), _part(rows.some(held)), chance))
-        tell(judging_event(BESIDE, (place + 1) / len(folds), refit.seconds * len(folds)))
-    if not folds:
-        return [], None
-    answering = [partial(_answered, each, split.task) for each in nets]
-    count = len(nets) + (len(net.members) if isinstance(net, Ensemble) else 1)
-    return nets, Crossed(folds, limits.repeats, aside(answering, rows.x, folds), count)
-
-
-def _part(rows: Rows) -> Part:
-    w = None if rows.w is None else torch.from_numpy(rows.w)
-    return Part(torch.from_numpy(rows.x), torch.from_numpy(rows.y), w)
-
-
-def _answered(net: nn.Module, task: str, x: NDArray[Any]) -> NDArray[np.float64]:
-    return answered(net, torch.from_numpy(x), task)
-
-
-def together(net: nn.Module, others: Sequence[nn.Module], *, classify: bool) -> Ensemble:
-    """The network of a run, or its networks, and those of the cross-fitting."""
-    device = next(net.parameters()).device
-    own = list(net.members) if isinstance(net, Ensemble) else [net]
-    return Ensemble([*own, *(other.to(device) for other in others)], classify=classify).eval()
-
-
 def _importance(
     models: Models,
-    net: nn.Module,
+    net: nn.Module | None,
     split: Split,
     metric: str | None,
     seed: int,
@@ -193,7 +143,7 @@ def _importance(
         sample_weight=rows.w,
         metric=metric,
         seed=seed,
-        groups=screened(net, split),
+        groups=screened(models, net, split),
         first=RANKED,
         seconds=seconds,
         tell=lambda share, whole: tell(judging_event(COLUMNS, share, whole)),
@@ -213,21 +163,45 @@ def subject_of(net: nn.Module) -> str:
     return f"the average of {len(net.members)} networks" if isinstance(net, Ensemble) else "the network"
 
 
-def screened(net: nn.Module, split: Split) -> dict[str, Sequence[int]]:
-    """The columns of the table by name, as `importance` takes them; more than RANKED in the order in which a gradient
-    says that the network's outputs depend on them.
+def screened(models: Models, net: nn.Module | None, split: Split) -> dict[str, Sequence[int]]:
+    """The columns of the table by name, as `importance` takes them; more than RANKED in the order in which the
+    answers of the model that is handed over move where a column is permuted, of an average in the better of two.
 
-    How far the outputs would move, to first order, if a column were permuted: |d output / d x| |x' - x|, the mean
-    over the examples. One pass forward and back for all columns. Chosen by a throw-away comparison with F tests and
-    the weights of the first layer, a lead and no proof (docs/diary.md, "Screening columns").
+    Of a network to first order, |d output / d x| |x' - x|, the mean over examples: one pass forward and back for all
+    columns. Chosen by a throw-away comparison with F tests and the weights of the first layer, a lead and no proof
+    (docs/diary.md, "Screening columns"). Of others by permuting each for a few examples (FEW).
     """
     preparing = split.preprocessing
     assert isinstance(preparing, TablePreprocessing)
     spans: dict[str, Sequence[int]] = dict(preparing.spans)
     if len(spans) <= RANKED:
         return spans
-    moved = _moved(net, split.report.x[:ENOUGH], len(preparing.cardinalities))
-    return dict(sorted(spans.items(), key=lambda item: -float(moved[list(item[1])].sum())))
+    orders = []
+    for kind in models.members if models.chosen == AVERAGE else (models.chosen,):
+        if kind == NET and net is not None:
+            moved = _moved(net, split.report.x[:ENOUGH], len(preparing.cardinalities))
+            by_column = [float(moved[list(span)].sum()) for span in spans.values()]
+        else:
+            by_column = _moved_apart(models.fitted[kind], split.report.x[:FEW].numpy(), list(spans.values()))
+        orders.append(np.argsort(np.argsort(-np.asarray(by_column), kind="stable")))
+    first = np.min(orders, axis=0)
+    names = list(spans)
+    return {names[place]: spans[names[place]] for place in np.argsort(first, kind="stable")}
+
+
+def _moved_apart(model: Answering, x: NDArray[Any], spans: Sequence[Sequence[int]]) -> list[float]:
+    """How far the answers to x (n, F) move where each span of columns is permuted by itself; many at a time."""
+    order = stream(0, "importance", "screen").permutation(len(x))
+    before, at_once = model(x), max(1, CELLS // x.size)
+    found: list[float] = []
+    for first in range(0, len(spans), at_once):
+        some = spans[first : first + at_once]
+        moved = np.tile(x, (len(some), 1, 1))
+        for copy, span in zip(moved, some, strict=True):
+            copy[:, list(span)] = x[order][:, list(span)]
+        after = model(moved.reshape(-1, x.shape[1])).reshape(len(some), *before.shape)
+        found += np.abs(after - before).mean(axis=(1, 2)).tolist()
+    return found
 
 
 def _moved(net: nn.Module, x: torch.Tensor, codes: int) -> NDArray[np.float64]:
@@ -276,8 +250,8 @@ def _in_words(found: Importance, subject: str) -> list[str]:
     if found.unranked:
         all_ = count + found.unranked
         said.append(
-            f"Of {all_:,} columns {count} were ranked, those on which the outputs of the network depend most by "
-            f"their gradient; the other {found.unranked:,} are unranked."
+            f"Of {all_:,} columns {count} were ranked, those on which the answers depend most by a first look; "
+            f"the other {found.unranked:,} are unranked."
         )
     needed = [feature for feature in found.features if feature.is_needed]
     if not needed:

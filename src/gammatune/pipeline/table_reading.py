@@ -166,7 +166,7 @@ def _reading(
     elif column.kind == "category":
         note = _of_category(values, missing)
     if name == options.time_column:
-        note = f"orders the parts; {note}"
+        note = "; ".join(["orders the parts", *([note] if note else [])])
     return ColumnReading(name, column.kind, holds, missing, note)
 
 

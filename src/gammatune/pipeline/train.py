@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import AnotherRun, InvalidArgument, require
 from gammatune.journal.history import FILE, replay
-from gammatune.pipeline.options import Options
+from gammatune.pipeline.options import ONLY, Options
 from gammatune.supervised.defaults import kept_for_after
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def train(
     from gammatune.pipeline.held_out import trace
     from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import prepare
+    from gammatune.pipeline.without_net import without_net
     from gammatune.supervised.fit import fit
     from gammatune.tuning.signals import Terminated
 
@@ -62,33 +63,38 @@ def train(
     prepared = prepare(options, frames)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
-    judged = prepared.is_table and options.compare
+    judged = prepared.is_table
     after = 0.0 if options.time is None else kept_for_after(options.time, judged=judged)
     began = clock.perf_counter()
+    extra = _judge(options, prepared, directory, began, follower) if judged else None
+    facts = _facts(options, prepared, frames or {})
     try:
         with follower:
-            fit(
-                prepared.net,
-                (split.train.x, split.train.y),
-                (split.select.x, split.select.y),
-                test_set=(split.report.x, split.report.y),
-                sample_weight=split.weights,
-                ordinal=split.ordered,
-                **_length(options, prepared),
-                **{name: getattr(options, name) for name in AS_GIVEN},
-                reserve=after if options.time is not None else 0.0,
-                objective=_objective(options, split.task),
-                target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
-                space=options.search or None,
-                pretrained=True if prepared.weights is not None else None,
-                patience=prepared.patience,
-                extra=_judge(options, prepared, directory, began, follower) if judged else None,
-                new_model=prepared.another,
-                run_dir=directory,
-                facts=_facts(options, prepared, frames or {}),
-                listeners=[follower],
-            )
-        trace(directory, split, options.test or options.data)
+            if options.without_net and extra is not None:
+                without_net(split, directory, options.metric, options.seed, facts, extra, follower)
+            else:
+                fit(
+                    prepared.net,
+                    (split.train.x, split.train.y),
+                    (split.select.x, split.select.y),
+                    test_set=(split.report.x, split.report.y),
+                    sample_weight=split.weights,
+                    ordinal=split.ordered,
+                    **_length(options, prepared),
+                    **{name: getattr(options, name) for name in AS_GIVEN},
+                    reserve=after if options.time is not None else 0.0,
+                    objective=_objective(options, split.task),
+                    target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
+                    space=options.search or None,
+                    pretrained=True if prepared.weights is not None else None,
+                    patience=prepared.patience,
+                    extra=extra,
+                    new_model=prepared.another,
+                    run_dir=directory,
+                    facts=facts,
+                    listeners=[follower],
+                )
+        trace(directory, split)
         write_pictures(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
@@ -102,7 +108,7 @@ def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[
     chosen = {"usual" if options.is_open else "epochs": prepared.epochs, "patience": prepared.patience or 0}
     return {
         "data": options.data,
-        "model": prepared.model,
+        "model": options.only if options.without_net else prepared.model,
         **({} if prepared.weights is None else {"weights": prepared.weights}),
         "shape": list(prepared.split.shape),
         "preprocessing": prepared.split.preprocessing.to_dict(),
@@ -118,6 +124,10 @@ def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[
 def _check(options: Options, run_dir: str | None) -> None:
     if options.task not in (None, "classification", "ordinal", "regression"):
         raise InvalidArgument(f"--task {options.task}: write classification, ordinal or regression")
+    if options.only not in (None, *ONLY):
+        raise InvalidArgument(
+            f"--only {options.only}: write {', '.join(ONLY[:-1])} or {ONLY[-1]}, or leave it out"
+        )
     if options.threads is not None and options.threads < 1:
         raise InvalidArgument(f"--threads {options.threads}: give 1 or more")
     if not 0 <= options.seed < SEEDS:
@@ -157,7 +167,7 @@ def _refuse_other_frames(options: Options, run_dir: str | None, frames: "Frames"
 
 def _judge(
     options: Options, prepared: "Prepared", directory: str, began: float, follower: "Progressing"
-) -> "Callable[[Answers, nn.Module], Mapping[str, Any]]":
+) -> "Callable[[Answers | None, nn.Module | None], Mapping[str, Any]]":
     """began: when the training did, by the clock of this process."""
     from gammatune.pipeline.refit import refit_of
     from gammatune.pipeline.table_diagnostics import Allowance, judge
@@ -176,6 +186,7 @@ def _judge(
         seed=options.seed,
         directory=Path(directory),
         allowance=allowance,
+        only=options.only,
         tell=follower,
         refit=lambda: refit_of(
             directory,

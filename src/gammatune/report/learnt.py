@@ -1,8 +1,8 @@
-"""Whether what a run hands over has learnt anything, as far as its held-out examples can tell."""
+"""Whether what a run hands over has learnt anything, as far as the examples reported on can tell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from gammatune.metrics.bootstrap import Learnt, Measure, learnt
 from gammatune.report.held import mapping, whole
@@ -11,11 +11,11 @@ from gammatune.report.predictions import lead_of, square
 # Said before anything else.
 HEADLINES: Final[Mapping[Learnt, str]] = {
     "nothing": (
-        "Nothing was learnt that shows: on the held-out examples, what is handed over is no better than giving the "
-        "same answer every time."
+        "Nothing was learnt that shows: on the examples reported on, what is handed over is no better than giving "
+        "the same answer every time."
     ),
     "untold": (
-        "Not shown to have learnt anything: on so few held-out examples, what is handed over cannot be told from "
+        "Not shown to have learnt anything: on so few examples reported on, what is handed over cannot be told from "
         "giving the same answer every time."
     ),
 }
@@ -37,8 +37,7 @@ def whether_of(report: Mapping[str, Any] | None) -> Learnt | None:
         return None
     told = mapping(report.get("extra")).get("learnt")
     if told in get_args(Learnt):
-        judged: Learnt = told
-        return judged
+        return cast("Learnt", told)
     if "accuracy" in report:
         beside = by_labels(report)
         return None if beside is None else beside.whether

@@ -64,6 +64,10 @@ class Progressing(EventVisitor):
     def visit_begin(self, event: Event) -> None:
         self.story.tell(event)
         self._started = time.perf_counter()
+        if not self.story.has_net:
+            for sentence in event["facts"].get("said", ()):
+                self.say(sentence)
+            return
         self.space = parse(*event["space"])
         self._scale = objective_in_words(str(event["objective"]))
         self.epochs = int(event["epochs"])

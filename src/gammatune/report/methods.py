@@ -12,12 +12,13 @@ from typing import Any, Final
 from gammatune.journal.history import Story
 from gammatune.journal.wording import number
 from gammatune.metrics.catalogue import FIRST, METRICS, words_of
+from gammatune.metrics.objectives import described
 from gammatune.report.citation import citations
 from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import by_labels, whether_of
-from gammatune.report.models import beside_of, handed_over, models_of
+from gammatune.report.models import NET, beside_of, handed_over, kinds_of, models_of
 from gammatune.report.several import nets_of
-from gammatune.report.wording import in_sentence
+from gammatune.report.wording import compares, in_sentence
 
 SHOWN = 4  # measures (guess: what a sentence holds)
 
@@ -39,12 +40,9 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "regression": {"linear": "a ridge regression", "trees": "gradient-boosted trees"},
 }
-SCORES: Final[Mapping[str, str]] = {
-    "kappa": "the squared accuracy minus {weight:g} times the logarithm of the cross-entropy",
-    "accuracy": "accuracy",
-    "loss": "the loss",
-    "log-loss": "the loss",
-    "r2": "R²",
+SETTINGS: Final[Mapping[str, str]] = {
+    "linear": "the strength of the penalty",
+    "trees": "the number of boosting rounds",
 }
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "number": ("numeric column", "numeric columns"),
@@ -93,13 +91,27 @@ def _data(story: Story) -> list[str]:
     preparing, command = _preparing(story), _command(story)
     target, classes = preparing.get("target"), [str(label) for label in listed(preparing.get("classes"))]
     name = Path(str(_facts(story).get("data") or "")).name
-    what = "Models were trained" + (f" on {name}" if name else "")
+    what = f"{_trained(story)} trained"
+    what += f" on {name}" if name else ""
     if target is not None:
         what += f" to predict {target}"
     if classes:
         shown = f": {', '.join(classes)}" if len(classes) <= 10 else ""
         what += f" ({len(classes)} classes{shown})"
     return [f"{what}.", *_parts(story, command), *_weights(command)]
+
+
+def _trained(story: Story) -> str:
+    """'Gradient-boosted trees were', 'A neural network was'."""
+    kinds = kinds_of(story.report)
+    if len(kinds) > 1:
+        return "Models were"
+    name = _others(story).get(kinds[0], "a neural network")
+    return f"{_capital(name)} {'was' if name.startswith('a ') else 'were'}"
+
+
+def _others(story: Story) -> Mapping[str, str]:
+    return OTHERS["classification" if "accuracy" in (story.report or {}) else "regression"]
 
 
 def _parts(story: Story, command: Mapping[str, Any]) -> list[str]:
@@ -170,12 +182,16 @@ def _columns(story: Story) -> list[str]:
 
 def _compared(story: Story) -> list[str]:
     """Which models, how they were compared, and which was taken."""
-    told, models = beside_of(story.report), models_of(story.report)
+    told, models, kinds = beside_of(story.report), models_of(story.report), kinds_of(story.report)
+    chosen = [SETTINGS[kind] for kind in kinds if kind in SETTINGS]
+    settings = (
+        f"{_capital(_and(chosen))} {'were' if len(chosen) > 1 else 'was'} chosen by the loss on examples"
+    )
+    said = [f"{settings} that were set aside for that."] if chosen else []
     if models is None:
-        return []
-    others = OTHERS["classification" if "accuracy" in (story.report or {}) else "regression"]
-    kinds = [str(mapping(each).get("kind")) for each in listed(told.get("models"))]
-    named = [*(others[kind] for kind in kinds if kind in others), "a neural network"]
+        return said
+    others = {**_others(story), NET: "a neural network"}
+    named = [others[kind] for kind in kinds if kind in others]
     average = ", and the average of the best two was added" if "average" in kinds else ""
     metric = in_sentence(models.metric)
     parts, repeats = whole(told.get("parts")) or 0, whole(told.get("repeats")) or 0
@@ -187,6 +203,7 @@ def _compared(story: Story) -> list[str]:
     taken = handed_over(story.report) or "the network"
     return [
         f"{_capital(_and(named))} were fitted to the same examples{average}; they were compared {how}.",
+        *said,
         "Of the models within half a standard error (of the paired difference) of the best one the simplest was "
         f"taken: {taken}.",
     ]
@@ -194,6 +211,8 @@ def _compared(story: Story) -> list[str]:
 
 def _network(story: Story) -> list[str]:
     """How the network was trained, and how its learning rate was found."""
+    if NET not in kinds_of(story.report):
+        return []
     facts, back = _facts(story), story.handed_back
     optimizer = str(facts.get("optimizer"))
     nets, model = nets_of(story), str(facts.get("model"))
@@ -207,15 +226,18 @@ def _network(story: Story) -> list[str]:
         else f" {trained}"
     )
     what += f" in batches of {batch}" if batch is not None else ""
+    if _command(story) and story.report is not None:
+        what += f" to make the {'cross-entropy' if 'accuracy' in story.report else 'squared error'} small"
     said = [f"{what}."]
     looks = [o for o in story.rollouts if o.role == "miniature" and not o.nets]
     if looks:
-        score = SCORES.get(story.objective, story.objective)
-        score = score.format(weight=1 / float(story.begin.get("lam", 1)))
+        score = described(story.objective, float(story.begin.get("lam", 1)))
         said.append(
             f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
             "set aside for choosing."
         )
+    if back is not None and compares(story) == "looks" and story.begin.get("schedule") in (None, "linear"):
+        said.append("Along the training the rate rose briefly, then fell in a straight line to zero.")
     if back is not None and back.epoch:
         rates = _and([f"{number(rate)}" for rate in back.rates.values()])
         highest = f" at a learning rate of at most {rates}" if rates else ""
@@ -224,6 +246,13 @@ def _network(story: Story) -> list[str]:
             if nets == 1
             else f"The predictions of {nets} such networks, trained alike from different initial weights{highest}, "
             "were averaged."
+        )
+    told = beside_of(story.report)
+    together = whole(told.get("nets")) or 0
+    if told.get("parts") and together > nets:
+        said.append(
+            f"Further such networks followed the same course without one part of the cross-validation each; all "
+            f"{together} answer together, by their average."
         )
     return said
 

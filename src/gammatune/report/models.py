@@ -6,12 +6,12 @@ from typing import Any
 
 from gammatune.journal.history import Story
 
-NET = "net"
+LINEAR, TREES, NET, AVERAGE = "linear", "trees", "net", "average"
 NAMES = {
-    "linear": "the linear model",
-    "trees": "the boosted trees",
+    LINEAR: "the linear model",
+    TREES: "the boosted trees",
     NET: "the network",
-    "average": "the average of the best two",
+    AVERAGE: "the average of the best two",
 }
 
 
@@ -61,6 +61,13 @@ def models_of(report: Mapping[str, Any] | None) -> Models | None:
     return Models(extra["metric"], extra["examples"], found, extra.get("parts", 0))
 
 
+def kinds_of(report: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Which were trained; the network alone where nobody says."""
+    held = beside_of(report).get("models")
+    told = [each.get("kind") for each in held if isinstance(each, Mapping)] if isinstance(held, list) else []
+    return tuple(kind for kind in told if kind in NAMES) or (NET,)
+
+
 def handed_over(report: Mapping[str, Any] | None) -> str | None:
     """What the model is called that a run hands over in the place of its network; None where that is the network."""
     extra = beside_of(report)
@@ -70,10 +77,11 @@ def handed_over(report: Mapping[str, Any] | None) -> str | None:
 
 def handed_back_in_words(story: Story) -> list[tuple[str, str]]:
     """What the run hands over, and which state of its training the network is of; each with what it is called."""
+    other = handed_over(story.report)
     if story.handed_back is None:
-        return []
+        return [] if other is None else [("handed over", other)]
     several = f"the average of {len(story.nets)} nets; the best alone: " if story.nets else ""
-    state, other = f"{several}{story.handed_back}", handed_over(story.report)
+    state = f"{several}{story.handed_back}"
     return [("handed back", state)] if other is None else [("handed over", other), ("the network", state)]
 
 
@@ -87,7 +95,7 @@ def beside_of(report: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def name_of(kind: str, members: Sequence[str], nets: int = 1) -> str:
     """members: the kinds that the average is of. nets: that answer together as the network."""
     names = NAMES | ({NET: f"the average of {nets} networks"} if nets > 1 else {})
-    if kind != "average" or not members:
+    if kind != AVERAGE or not members:
         return names[kind]
     of = [f"{nets} networks" if each == NET and nets > 1 else names[each] for each in members]
     return f"the average of {' and '.join(of)}"

@@ -61,9 +61,10 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
     with it. Where nothing was learnt, that first."""
     doubt = headline(story.report)
     parts: list[RenderableType] = [] if doubt is None else [Text(doubt, style="bold"), Text()]
-    parts += [Text("schedule found", style="italic"), schedule_table(story)]
-    parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
-    parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
+    if story.has_net:
+        parts += [Text("schedule found", style="italic"), schedule_table(story)]
+        parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
+        parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
     if story.report is not None:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
         parts += _worst(story, run_dir)
@@ -217,7 +218,8 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
         lines.append(f"the run {UNENDED}")
     else:
         lines.append(f"learning time  {duration(story.end['seconds'])}")
-        lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
+        if story.has_net:
+            lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
         if story.end["how"] != "complete":
             lines.append(f"ended          {story.end['how']}")
     lines.append(f"seed           {story.begin['seed']}")

@@ -23,7 +23,7 @@ STEPS: Final[Mapping[Next, str]] = {
         "What would help: columns that have to do with {target}; more rows of the same columns hardly will. That "
         "these do not tell it is a result too."
     ),
-    "untold": "What would help: more rows. {count} held-out ones cannot tell this result from a constant answer.",
+    "untold": "What would help: more rows. {count} to report on cannot tell this result from a constant answer.",
     "rare": (
         "One class is never predicted, since it is rare: --class-weights balanced makes its mistakes cost more, "
         "--metric balanced-accuracy chooses by them."

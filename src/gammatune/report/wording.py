@@ -6,6 +6,7 @@ from typing import Any
 
 from gammatune.cost import units
 from gammatune.course import Stretch
+from gammatune.journal.events import NO_POLICY
 from gammatune.journal.history import Story
 from gammatune.journal.wording import number, values_in_words
 from gammatune.metrics.catalogue import METRICS, words_of
@@ -230,6 +231,8 @@ def epoch_in_words(begin: Mapping[str, Any], epoch: int) -> str:
 
 def settings_in_words(begin: Mapping[str, Any]) -> str:
     """'policy lookahead, sampler gamma, objective kappa, epochs 20, budget 1.5'."""
+    if begin["policy"] == NO_POLICY:
+        return "without a network"
     names = ["policy", "sampler", "objective", *([] if is_open(begin) else ["epochs", "budget"])]
     said = [f"{name} {begin[name]}" for name in names]
     if begin.get("total_epochs") is not None:

@@ -17,7 +17,6 @@ from gammatune.metrics.catalogue import relevant
 from gammatune.metrics.predictions import Answers
 from gammatune.metrics.thesis import Classification, Regression, classification, regression
 from gammatune.seeds import stream
-from gammatune.supervised.dry_run import Task
 from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.nets import Several
 from gammatune.supervised.setup import Setup
@@ -52,7 +51,7 @@ class FinalReport:
             return None
         answers, several = training.answers(loader), None
         if nets:
-            together, single = training.ensemble(nets), _figures(answers, task)
+            together, single = training.ensemble(nets), _figures(answers)
             answers = training.answers(loader, together)
             several = Several(nets, together, training.price(together, loader), single)
         added: dict[str, Any] = {}
@@ -62,27 +61,30 @@ class FinalReport:
         instead = added.pop("answers", None)
         answers = replace(answers if instead is None else instead, ordered=given.training.ordinal)
         measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
-        if answers.counted is not None:
-            lacking.insert(0, _weighed(answers))
-        if len(answers) < FEW:
-            one = len(answers) == 1
-            lacking.insert(
-                0,
-                f"Only {len(answers)} example{'' if one else 's'} report{'s' if one else ''}: these figures say next "
-                "to nothing.",
-            )
+        lacking = _beforehand(answers) + lacking
         said += lacking
         extra: dict[str, Any] = {"level": LEVEL, "examples": len(answers), "said": lacking}
         extra |= added | {"said": [*lacking, *added.get("said", ())]}
         if known is not None:
             extra = dict(known.get("extra", extra))
         on = "selection" if given.test_set is None else "test"
-        figures, is_of_another = _figures(answers, task), instead is not None
+        figures, is_of_another = _figures(answers), instead is not None
         if known is not None and known.get("of_another"):  # that model is not here, and what it said is known
             figures, is_of_another = _figures_told(known, type(figures)), True
             measures = {name: Measure(*map(float, told)) for name, told in known["measures"].items()}
         several = None if is_of_another else several
         return cls(on, figures, answers, measures, ready.goal.metric, extra, several, is_of_another)
+
+    @classmethod
+    def of_another_alone(
+        cls, answers: Answers, scale: Scale | None, metric: str | None, seed: int, added: dict[str, Any]
+    ) -> "FinalReport":
+        """Where no network was trained. scale, metric: as in `fit`. added: what is said of the answers."""
+        measures, lacking = _measures(answers, scale, metric, seed)
+        lacking = _beforehand(answers) + lacking
+        extra = {"level": LEVEL, "examples": len(answers), **added}
+        extra["said"] = [*lacking, *added.get("said", ())]
+        return cls("test", _figures(answers), answers, measures, metric, extra, None, True)
 
     def event(self, seconds: float) -> Event:
         return {
@@ -107,17 +109,24 @@ def _figures_told(known: Event, kind: type[Any]) -> Any:
     return kind(**{each.name: held(known[each.name]) for each in fields(kind)})
 
 
-def _figures(answers: Answers, task: Task) -> Classification | Regression:
-    if task.classify:
-        return classification(answers.targets, answers.said, task.classes, answers.weights)
+def _figures(answers: Answers) -> Classification | Regression:
+    if answers.classes:
+        return classification(answers.targets, answers.said, answers.classes, answers.weights)
     return regression(answers.targets, answers.said, answers.weights)
 
 
-def _weighed(answers: Answers) -> str:
-    return (
-        f"Each example that is reported on counts for its weight: these {len(answers):,} tell about as much as "
-        f"{answers.effective:,.0f} that weigh the same."
-    )
+def _beforehand(answers: Answers) -> list[str]:
+    """What whoever reads figures of these examples should know before."""
+    said, n = [], len(answers)
+    if n < FEW:
+        those = "example reports" if n == 1 else "examples report"
+        said.append(f"Only {n} {those}: these figures say next to nothing.")
+    if answers.counted is not None:
+        said.append(
+            f"Each example that is reported on counts for its weight: these {n:,} tell about as much as "
+            f"{answers.effective:,.0f} that weigh the same."
+        )
+    return said
 
 
 def _measures(

@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -31,6 +31,16 @@ class Dialect:
 
 
 PLAIN = Dialect()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of a table as it was read. names: of the columns. rows: how many."""
+
+    path: str
+    dialect: Dialect
+    names: tuple[str, ...]
+    rows: int
 
 
 def without_clash(names: Iterable[str], taken: Container[str]) -> list[str]:
@@ -73,25 +83,25 @@ def _texts(values: "pd.Series[Any]", dialect: Dialect) -> list[str]:
 
 
 def write_rows(
-    out: str, dialect: Dialect, header: Sequence[str], rows: Iterable[Sequence[str]], said: list[str]
+    out: str,
+    dialect: Dialect,
+    header: Sequence[str],
+    rows: Callable[[], Iterable[Sequence[str]]],
+    said: list[str],
 ) -> None:
     """Write them; in UTF-8 where the encoding has no sign for one of them, which is said.
 
+    rows: gives them, from the first; asked twice where they have to be written in UTF-8.
     Raises InvalidArgument where the file cannot be written."""
-    rows = list(rows)
-    try:
-        for line in (header, *rows):
-            "".join(line).encode(dialect.encoding)
-    except UnicodeEncodeError as error:
-        said.append(
-            f"{error.object[error.start]!r} cannot be written in {dialect.encoding}: {out} is in UTF-8."
-        )
-        dialect = replace(dialect, encoding="utf-8-sig")
     try:
         with open(out, "w", newline="", encoding=dialect.encoding) as stream:
             writer = csv.writer(stream, delimiter=dialect.separator)
             writer.writerow(header)
-            writer.writerows(rows)
+            writer.writerows(rows())
+    except UnicodeEncodeError as error:
+        sign = error.object[error.start]
+        said.append(f"{sign!r} cannot be written in {dialect.encoding}: {out} is in UTF-8.")
+        write_rows(out, replace(dialect, encoding="utf-8-sig"), header, rows, said)
     except OSError as error:
         raise InvalidArgument(
             f"cannot write {out or 'to an empty name'} ({error.strerror or error}); choose another place with --out"

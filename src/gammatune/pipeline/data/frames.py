@@ -6,7 +6,7 @@ What a frame holds is read as a Parquet file is: text stays text, and an index t
 import hashlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gammatune.errors import InvalidArgument, require
+from gammatune.errors import InvalidArgument, InvalidData, require
 from gammatune.pipeline.data.reading import as_columns, called_by_text
 
 if TYPE_CHECKING:
@@ -34,15 +34,19 @@ def as_pandas(data: Any, target: str | None = None) -> "pd.DataFrame":
     Raises MissingExtra, InvalidArgument: no frame, or a lazy one. InvalidData: no rows, columns of one name.
     """
     narwhals = require("narwhals", "tables", "frames are read by")
+    require("pandas", "tables", "tables are read by")
     try:
-        known = narwhals.from_native(data, eager_only=True)
+        if narwhals.dependencies.is_pandas_dataframe(data):
+            frame = _usual(data.copy(deep=False))
+        else:
+            frame = _of_arrow(narwhals.from_native(data, eager_only=True).to_arrow())
+    except narwhals.exceptions.NarwhalsError as error:  # of names that are there twice
+        raise InvalidData(f"the frame cannot be read: {' '.join(str(error).split())}") from error
     except TypeError as error:
         hint = "compute it first, with its collect()" if hasattr(data, "collect") else "give a frame"
         raise InvalidArgument(
             f"a {type(data).__name__} is no frame of pandas, polars or Arrow; {hint}"
         ) from error
-    is_pandas = known.implementation.is_pandas()
-    frame = _usual(known.to_native().copy(deep=False)) if is_pandas else _of_arrow(known.to_arrow())
     frame = as_columns(frame)
     called_by_text(frame, "the frame")
     return _with_plain_labels(frame, target).reset_index(drop=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from gammatune.pipeline.data.dialect import PLAIN, Dialect
+from gammatune.pipeline.data.dialect import PLAIN, Dialect, Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +55,12 @@ _EITHER = f"{_NUMBER[',']}|{_NUMBER['.']}"
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
     """frame: with numbers where a column holds nothing else. decimal: as the file writes it. dialect: how it is
-    written otherwise."""
+    written otherwise. source: the file, once it is read."""
 
     frame: "pd.DataFrame"
     decimal: Mark
     dialect: Dialect = PLAIN
+    source: Source | None = None
 
 
 def read_numbers(

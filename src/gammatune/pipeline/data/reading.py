@@ -9,13 +9,13 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line, require
-from gammatune.pipeline.data.dialect import Dialect, cells_of, lines_of
+from gammatune.pipeline.data.dialect import Dialect, Source, cells_of, lines_of
 from gammatune.pipeline.data.numerals import Mark, Read, read_numbers
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "") -> Read:
     is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
     read = Read(_parquet(path), "") if is_parquet else _text(path, said, learned)
     called_by_text(read.frame, path)
-    return read
+    return replace(read, source=Source(str(path), read.dialect, tuple(read.frame.columns), len(read.frame)))
 
 
 def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
@@ -65,25 +65,33 @@ def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
         )
 
 
-def as_written(path: str | Path, read: Read) -> tuple[list[str], Iterator[list[str]]]:
-    """The names of the columns, and the rows by cell: as the file has them, and as they were `read` where it is no
-    text, or its lines are not its rows.
+def as_written(
+    source: Source, frame: "pd.DataFrame | None" = None
+) -> tuple[list[str], Callable[[], Iterator[list[str]]]]:
+    """The names of the columns, and what gives the rows, by cell: as the file has them, and as they are read where it
+    is no text, or its lines are not its rows.
 
-    read: what `read_table` gave.
+    frame: what was read, which is read again without it. Raises InvalidData where it cannot be.
     """
-    names, width, path = list(map(str, read.frame.columns)), read.frame.shape[1], Path(path)
+    path, width = Path(source.path), len(source.names)
     if path.name.lower().endswith(TEXT_ENDINGS):
         try:
-            lines = lines_of(path, read.dialect)
+            lines = lines_of(path, source.dialect)
             head = next(lines)
-            if sum(1 for _ in lines) == len(read.frame):
-                rows = lines_of(path, read.dialect)
-                next(rows)
-                names = [name.strip() for name in head] if len(head) == width else names
-                return names, ([*row, *[""] * width][:width] for row in rows)
+            if sum(1 for _ in lines) == source.rows:
+                names = [name.strip() for name in head] if len(head) == width else list(source.names)
+                return names, lambda: _rows(source)
         except (OSError, UnicodeError, csv.Error, StopIteration):  # pandas was more forgiving
             pass
-    return names, cells_of(read.frame, read.dialect)
+    held = read_table(path, [], source.dialect.decimal).frame if frame is None else frame
+    return list(source.names), lambda: cells_of(held, source.dialect)
+
+
+def _rows(source: Source) -> Iterator[list[str]]:
+    width = len(source.names)
+    lines = lines_of(Path(source.path), source.dialect)
+    next(lines)
+    return ([*line, *[""] * width][:width] for line in lines)
 
 
 def _refuse_twice(path: str | Path, names: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.dataset import Data, Task
+from gammatune.pipeline.data.dialect import Source
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.preprocessing import Preprocessing, learn
 from gammatune.pipeline.data.row_hints import rare_classes
@@ -47,7 +48,8 @@ class Split:
     said: sentences on what was done, for the user to read. groups: of the examples that train and, after them, of
     those that select; whoever parts these otherwise keeps them together. in_order: the parts follow each other in
     time, and are not to be mixed. origins: where the examples of `report` come from: the numbers of their rows in
-    their file, from 1, or the names of their files; None where that is not known.
+    their file, from 1, or the names of their files; None where that is not known. source: of a table the file that
+    has these rows, where there is one.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Split:
     groups: NDArray[Any] | None = None
     in_order: bool = False
     origins: NDArray[Any] | None = None
+    source: Source | None = None
 
     @property
     def task(self) -> Task:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, look_at
 from gammatune.pipeline.data.dataset import AskedTask, Label, Task
+from gammatune.pipeline.data.dialect import Source
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.numerals import Mark
@@ -42,7 +43,7 @@ class Table:
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
-    `said` too.
+    `said` too. source: the file, where they are of one.
     header, decimal, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -66,6 +67,7 @@ class Table:
     exact_labels: bool = False
     read: int = 0
     left_out: tuple[str, ...] = ()
+    source: Source | None = None
 
 
 def load_table(path: str | Path, target: str | None, **reading: Any) -> Table:
@@ -73,7 +75,7 @@ def load_table(path: str | Path, target: str | None, **reading: Any) -> Table:
     said: list[str] = []
     read = read_table(path, said)
     table = make_table(Path(path).name.partition(".")[0], read.frame, target, **reading)
-    return replace(table, said=(*said, *table.said), decimal=read.decimal)
+    return replace(table, said=(*said, *table.said), decimal=read.decimal, source=read.source)
 
 
 def make_table(
@@ -217,6 +219,7 @@ def split_table(
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,
         origins=frames["report"].index.to_numpy() + 1,
+        source=(test or table).source,
     )
 
 
@@ -248,8 +251,9 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
 def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
-    test = as_test(table, Path(path).name, read_table(path, said, table.decimal).frame)
-    return replace(test, said=(*said, *test.said))
+    read = read_table(path, said, table.decimal)
+    test = as_test(table, Path(path).name, read.frame)
+    return replace(test, said=(*said, *test.said), source=read.source)
 
 
 def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
@@ -293,6 +297,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         said=tuple(f"{name}: {line}" for line in said),
         read=read,
         left_out=tuple(f"{name}: {line}" for line in said),
+        source=None,
     )
 
 

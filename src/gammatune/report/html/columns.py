@@ -49,11 +49,11 @@ def columns(story: Story, found: Findings) -> dict[str, Any] | None:
 
 def _importance(held: Mapping[str, Any]) -> str | None:
     """A bar a column, with its interval."""
-    found = []
+    found: list[tuple[str, float, float, float]] = []
     for each in map(mapping, listed(held.get("features"))):
-        ends = [real(each.get(name)) for name in ("mean", "low", "high")]
-        if None not in ends and np.isfinite(ends).all():  # type: ignore[arg-type]
-            found.append((str(each.get("name")), *(end or 0.0 for end in ends)))
+        mean, low, high = (real(each.get(name)) for name in ("mean", "low", "high"))
+        if mean is not None and low is not None and high is not None and np.isfinite([mean, low, high]).all():
+            found.append((str(each.get("name")), mean, low, high))
     found = found[:MOST]
     if not found:
         return None

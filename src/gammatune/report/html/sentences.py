@@ -12,7 +12,7 @@ from gammatune.report.held import listed, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
 from gammatune.report.learnt import by_labels, by_numbers
-from gammatune.report.models import handed_over
+from gammatune.report.models import NAMES, NET, beside_of, handed_over, kinds_of
 from gammatune.report.predictions import Findings, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
@@ -48,7 +48,14 @@ def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
 
 
 def _what(story: Story) -> str:
-    facts = story.begin["facts"]
+    facts, kinds = story.begin["facts"], kinds_of(story.report)
+    if NET not in kinds:
+        names = " and ".join(NAMES[kind] for kind in kinds)
+        learnt = beside_of(story.report).get("examples") if beside_of(story.report).get("parts") else None
+        count = whole(learnt) or whole(facts.get("train"))
+        done = "was trained" if kinds == ("linear",) else "were trained"
+        done += f" on {count:,} examples of {data_name(story)}" if count is not None else ""
+        return f"{names[0].upper()}{names[1:]} {done}, and no network."
     size, data, model = whole(facts.get("parameters")), data_name(story), facts.get("model")
     nets = nets_of(story)
     named = "A neural network" if nets == 1 else f"{nets} neural networks"
@@ -89,6 +96,8 @@ def _quality(story: Story) -> str:
 
 def subject(story: Story) -> str:
     other = handed_over(story.report)
+    if other == NAMES["trees"]:
+        return "The model of boosted trees"
     if other is not None:
         return other[0].upper() + other[1:]
     return "It" if nets_of(story) == 1 else "Their average"
