@@ -39,8 +39,8 @@ def ranked_probability_score(output: Tensor, target: Tensor) -> Tensor:
     the square of how much probability is on the wrong side of each, added up (Epstein 1969).
 
     The probabilities are the softmax's; of all distributions the true one has the least mean of it. An answer two
-    steps off is on the wrong side of two. Better than the cross entropy on eleven scales, in steps and in accuracy
-    (docs/diary.md, "Ordered classes").
+    steps off is on the wrong side of two. On eleven scales no worse than the cross entropy, in steps or in accuracy,
+    and no better beyond chance (docs/diary.md, "Ordered classes").
     """
     steps = torch.arange(output.shape[1] - 1, device=output.device)
     below = output.softmax(dim=1).movedim(1, -1).cumsum(dim=-1)[..., :-1]
