@@ -20,6 +20,7 @@ the others are handed both parts.
 
 Quality is accuracy, or R2 for a regression. Seconds are those of the training; gammatune's are those of the whole
 command too, imports and all. One thread each. Results are written as they come.
+The net for tables alone, on more of them: `net_on_tables.py`.
 """
 
 import importlib.util
