@@ -79,9 +79,9 @@ def test_pixels_and_weights() -> None:
     assert each.shape == (4, 2, 2)
     flat = ranked_probability_score(output.movedim(1, -1).reshape(-1, 3), target.flatten())
     torch.testing.assert_close(each.flatten(), flat)
-    one = WeightedCrossEntropy(torch.ones(3), ordinal=True)
-    torch.testing.assert_close(one(output, target), default_loss(True, ordinal=True)(output, target))
-    two = WeightedCrossEntropy(torch.tensor([1.0, 2.0, 2.0]), ordinal=True)
+    one = WeightedCrossEntropy(torch.ones(3), in_order=True)
+    torch.testing.assert_close(one(output, target), default_loss(True, in_order=True)(output, target))
+    two = WeightedCrossEntropy(torch.tensor([1.0, 2.0, 2.0]), in_order=True)
     weighted = two(output, target, torch.tensor([1.0, 0.0, 0.0, 0.0]))
     expected = (each[0] * torch.tensor([1.0, 2.0, 2.0])[target[0]]).mean() / 4
     torch.testing.assert_close(weighted, expected)

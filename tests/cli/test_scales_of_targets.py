@@ -46,11 +46,11 @@ def test_it_is_said_otherwise(gammatune: Any) -> None:
     frame = survey()
     frame["size"] = frame.pop("how often").map(dict(zip(SCALE, ("XS", "S", "M", "L", "XL"), strict=True)))
     frame.to_csv("t.csv", index=False)
-    order = ("--order", "XS, S, M, L, XL", "--no-compare")
+    order = ("--order", "XS, S, M, L, XL", "--only", "net")
     said = gammatune("train", "t.csv", "--target", "size", *order, "--metric", "steps", *SHORT)
     assert said.code == 0
     assert "XS < S < M < L < XL (as asked): ordinal" in " ".join(said.out.split())
-    said = gammatune("train", "t.csv", "--target", "size", "--metric", "steps", "--no-compare", *SHORT)
+    said = gammatune("train", "t.csv", "--target", "size", "--metric", "steps", "--only", "net", *SHORT)
     assert said.code == 1
     assert "needs classes in order" in said.err
     said = gammatune("train", "digits", "--task", "ordinal")

@@ -17,7 +17,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import ObjectiveName
 from gammatune.pipeline.data.columns import Kind
-from gammatune.pipeline.data.dataset import AskedTask, Label
+from gammatune.pipeline.data.dataset import Label, TargetTask
 from gammatune.pipeline.options import Options, seconds_in
 from gammatune.policy.registry import PolicyName
 from gammatune.samplers import SamplerName
@@ -43,7 +43,7 @@ class TableOptions(TypedDict, total=False):
     sample_weight: str | None
     drop: str | Sequence[str] | None
     column: Mapping[str, Kind] | Sequence[str] | None
-    task: AskedTask | None
+    task: TargetTask | None
 
 
 class TrainOptions(TableOptions, total=False):

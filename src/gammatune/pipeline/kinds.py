@@ -274,7 +274,7 @@ def answers_of(said: NDArray[Any], rows: Rows, split: Split) -> Answers:
     n = len(rows.y)
     if split.task == "classification":
         return Answers(rows.y, said.argmax(axis=1), split.outputs, said, weights=rows.w)
-    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w)
+    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w, ordered=split.ordered)
 
 
 def in_unit(answers: Answers, split: Split) -> Answers:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from gammatune.engine.batches import LossFunction
 
 
-def default_loss(classify: bool, ordinal: bool = False) -> LossFunction:
+def default_loss(classify: bool, in_order: bool = False) -> LossFunction:
     """Cross entropy, of ordered classes the ranked probability score, or the mean squared error."""
-    return _ranked if ordinal else _cross_entropy if classify else _mean_squared_error
+    return _ranked if in_order else _cross_entropy if classify else _mean_squared_error
 
 
 def _cross_entropy(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -39,8 +39,8 @@ def ranked_probability_score(output: Tensor, target: Tensor) -> Tensor:
     the square of how much probability is on the wrong side of each, added up (Epstein 1969).
 
     The probabilities are the softmax's; of all distributions the true one has the least mean of it. An answer two
-    steps off is on the wrong side of two. Better than the cross entropy on eleven scales, in steps and in accuracy
-    (docs/diary.md, "Ordered classes").
+    steps off is on the wrong side of two. On eleven scales no worse than the cross entropy, in steps or in accuracy,
+    and no better beyond chance (docs/diary.md, "Ordered classes").
     """
     steps = torch.arange(output.shape[1] - 1, device=output.device)
     below = output.softmax(dim=1).movedim(1, -1).cumsum(dim=-1)[..., :-1]
@@ -48,14 +48,14 @@ def ranked_probability_score(output: Tensor, target: Tensor) -> Tensor:
 
 
 class WeightedCrossEntropy:
-    """Cross entropy, each example's times the weight of its class too. ordinal: the ranked probability score."""
+    """Cross entropy, each example's times the weight of its class too. in_order: the ranked probability score."""
 
-    def __init__(self, weights: Tensor, ordinal: bool = False) -> None:
-        self.weights, self.ordinal = weights, ordinal
+    def __init__(self, weights: Tensor, in_order: bool = False) -> None:
+        self.weights, self.in_order = weights, in_order
 
     def __call__(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         weights = self.weights.to(output)
-        if self.ordinal:
+        if self.in_order:
             each = ranked_probability_score(output, target) * weights[target]
             return each.mean() if weight is None else _mean(each, weight)
         if weight is not None:

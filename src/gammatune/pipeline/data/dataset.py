@@ -10,7 +10,7 @@ from gammatune.errors import InvalidData
 from gammatune.pipeline.data.layout import Shape, torch_shape
 
 Task: TypeAlias = Literal["classification", "regression"]
-AskedTask: TypeAlias = Literal["classification", "regression", "ordinal"]  # ordinal: of classes in order
+TargetTask: TypeAlias = Literal["classification", "regression", "ordinal"]  # ordinal: of classes in order
 Label: TypeAlias = int | str | bool
 
 # More distinct integers than this, and more than half as many as examples, are no labels [guess].

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument
 from gammatune.pipeline.data.columns import Column, listed
-from gammatune.pipeline.data.dataset import AskedTask, Label, Task
+from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.row_hints import as_numbers
 from gammatune.pipeline.data.spelling import find, written
 
@@ -54,7 +54,7 @@ _SCALES = (
 )  # fmt: skip
 
 
-def unordered(task: AskedTask | None, order: str | None) -> Task | None:
+def unordered(task: TargetTask | None, order: str | None) -> Task | None:
     """What a target is read as before its classes are put in order."""
     if task == "ordinal" or (task is None and order is not None):
         return "classification"
@@ -75,7 +75,7 @@ class Scale:
         cls,
         name: str,
         classes: tuple[Label, ...],
-        task: AskedTask | None,
+        task: TargetTask | None,
         order: str | None,
         said: list[str],
         *,
@@ -102,7 +102,7 @@ class Scale:
 def _ordered(
     name: str,
     classes: tuple[Label, ...],
-    task: AskedTask | None,
+    task: TargetTask | None,
     order: str | None,
     look: Callable[[], bool],
 ) -> tuple[tuple[Label, ...], str]:
@@ -123,7 +123,7 @@ def _ordered(
             f"{option} orders {LEAST} classes or more, and {name} has {len(classes)}; leave it out"
         )
     if order is not None:
-        return scale_asked(name, classes, order), "as asked"
+        return scale_given(name, classes, order), "as asked"
     if not isinstance(classes[0], str):
         return classes, "as asked"
     known = scale_of_words(classes)
@@ -148,7 +148,7 @@ def scale_of_words(labels: Sequence[Label]) -> tuple[Label, ...] | None:
     return None
 
 
-def scale_asked(name: str, labels: Sequence[Label], order: str) -> tuple[Label, ...]:
+def scale_given(name: str, labels: Sequence[Label], order: str) -> tuple[Label, ...]:
     """The labels as `--order` has them, "low, medium, high". Raises InvalidArgument where it leaves one out, or names
     another."""
     asked = [part.strip() for part in order.split(",")]

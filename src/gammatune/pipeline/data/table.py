@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, look_at
-from gammatune.pipeline.data.dataset import AskedTask, Label, Task
+from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.dialect import Source
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
@@ -83,7 +83,7 @@ def make_table(
     frame: "pd.DataFrame",
     target: str | None,
     *,
-    task: AskedTask | None = None,
+    task: TargetTask | None = None,
     order: str | None = None,
     kinds: Mapping[str, Kind] | None = None,
     group: str | None = None,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.columns import Kind, date_format, listed
-from gammatune.pipeline.data.dataset import AskedTask, Label, Task
+from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.spelling import find, spellings, written
 from gammatune.pipeline.data.values import counts_of
 
@@ -145,7 +145,7 @@ def _in_order(name: str, values: "pd.Series[Any]", positive: str | None, *, exac
     return (*(label for label in classes if label != chosen[0]), chosen[0])
 
 
-def task_of(target: str, task: AskedTask | None, kind: Kind | None) -> AskedTask | None:
+def task_of(target: str, task: TargetTask | None, kind: Kind | None) -> TargetTask | None:
     """--column TARGET=KIND says of the target what --task says."""
     if kind is None:
         return task
