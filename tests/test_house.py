@@ -107,6 +107,11 @@ CASES: list[tuple[str, dict[str, str], int]] = [
         },
         0,
     ),
+    (  # an overload says that there is a default, and not which
+        "defaults of options written again",
+        FRONT | {"a.py": "@overload\ndef fit(model, *, seed=..., lr=..., keep=...): ..."},
+        0,
+    ),
     (
         "defaults of options written again",
         FRONT
