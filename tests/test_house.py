@@ -109,7 +109,11 @@ CASES: list[tuple[str, dict[str, str], int]] = [
     ),
     (  # an overload says that there is a default, and not which
         "defaults of options written again",
-        FRONT | {"a.py": "@overload\ndef fit(model, *, seed=..., lr=..., keep=...): ..."},
+        FRONT
+        | {
+            "fitting.py": "def fit(model, *, seed=0, keep='best', lr=1): ...",
+            "a.py": "@overload\ndef fit(model, *, seed=..., lr=..., keep=...): ...",
+        },
         0,
     ),
     (
