@@ -107,6 +107,15 @@ CASES: list[tuple[str, dict[str, str], int]] = [
         },
         0,
     ),
+    (  # an overload says that there is a default, and not which
+        "defaults of options written again",
+        FRONT
+        | {
+            "fitting.py": "def fit(model, *, seed=0, keep='best', lr=1): ...",
+            "a.py": "@overload\ndef fit(model, *, seed=..., lr=..., keep=...): ...",
+        },
+        0,
+    ),
     (
         "defaults of options written again",
         FRONT

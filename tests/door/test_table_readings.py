@@ -8,9 +8,11 @@ import mixed
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import gammatune
-from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.errors import GammatuneError, InvalidArgument, InvalidData
 from gammatune.journal.history import replay
 
 WINE = mixed.wine()
@@ -110,7 +112,7 @@ def test_a_regression_and_an_order_in_time() -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    for given, kind, message in (
+    for options, kind, message in (
         ({"target": "grap"}, InvalidArgument, "there is no such column"),
         (
             {"target": "grape", "columns": {}},
@@ -121,11 +123,43 @@ def test_refusals(tmp_path: Path) -> None:
         ({"column": {"nothing": "number"}}, InvalidArgument, "there is no column 'nothing'"),
     ):
         with pytest.raises(kind, match=message):  # type: ignore[call-overload]
-            gammatune.read_table(WINE, **given)  # type: ignore[arg-type]
+            gammatune.read_table(WINE, **options)  # type: ignore[arg-type]
     with pytest.raises(InvalidData, match="is not there"):
         gammatune.read_table(tmp_path / "none.csv")
     with pytest.raises(InvalidData, match="no column is left to learn from"):
         gammatune.read_table(WINE[["bottle", "grape"]], "grape")
+
+
+KINDS = (
+    st.integers(-(10**20), 10**20), st.floats(), st.text(max_size=6), st.booleans(), st.none(),
+    st.datetimes(), st.dates(), st.decimals(allow_nan=False), st.lists(st.integers(), max_size=2),
+    st.sampled_from(["2020-01-01", "3,5", "1.234", "", "?", "yes", "12%"]),
+)  # fmt: skip
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pd.DataFrame:
+    rows = draw(st.integers(1, 30))
+    columns = draw(
+        st.lists(st.text("ab =", min_size=1, max_size=3), min_size=1, max_size=4, unique_by=str.strip)
+    )
+    held = {}
+    for name in columns:
+        kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=2))
+        held[name] = draw(st.lists(st.one_of(*kinds), min_size=rows, max_size=rows))
+    return pd.DataFrame(held)
+
+
+@settings(max_examples=60)
+@given(frame=frames())
+def test_any_frame_is_read_or_refused_with_a_reason(frame: pd.DataFrame) -> None:
+    try:
+        reading = gammatune.read_table(frame)
+    except GammatuneError:  # nothing is left to learn from
+        return
+    assert [column.name for column in reading.columns] == [name.strip() for name in frame.columns]
+    assert [column.missing for column in reading.columns] == frame.isna().sum().tolist()
+    assert len(repr(reading).splitlines()) >= 2 + len(frame.columns)
 
 
 def test_the_page_shows_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

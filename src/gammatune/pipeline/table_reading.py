@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, assert_never
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gammatune.pipeline.data.columns import Column, Kind, kinds_given, look_at
 from gammatune.pipeline.data.frames import NAME, Frame, as_pandas, is_frame
 from gammatune.pipeline.data.numerals import Read
 from gammatune.pipeline.data.reading import read_table as read_file
+from gammatune.pipeline.data.spelling import written
 from gammatune.pipeline.data.table import Table, make_table
 from gammatune.pipeline.data.table_learning import LEVELS
 from gammatune.pipeline.data.values import counts_of, dates_in, numbers_in
@@ -157,14 +158,20 @@ def _reading(
     if column is None:
         others: dict[str | None, Use] = {options.target: "target", options.sample_weight: "weight"}
         kind = others.get(name, "group")
-        return ColumnReading(name, kind, _levels(values), missing, _role(kind, table))
-    holds, note = _levels(values), column.why
-    if column.kind == "number":
-        holds, note = _range(values), _of_number(values, missing)
-    elif column.kind == "date":
-        holds, note = _span(values, column.format)
-    elif column.kind == "category":
-        note = _of_category(values, missing)
+        is_number = kind == "target" and table is not None and table.task == "regression"
+        holds = _range(values) if is_number else _levels(values)
+        return ColumnReading(name, kind, holds, missing, _role(kind, table))
+    match column.kind:
+        case "number":
+            holds, note = _range(values), _of_number(values, missing)
+        case "date":
+            holds, note = _span(values, column.format)
+        case "category":
+            holds, note = _levels(values), _of_category(values, missing)
+        case "drop":
+            holds, note = _levels(values), column.why
+        case _:
+            assert_never(column.kind)
     if name == options.time_column:
         note = "; ".join(["orders the parts", *([note] if note else [])])
     return ColumnReading(name, column.kind, holds, missing, note)
@@ -213,8 +220,12 @@ def _of_category(values: "pd.Series[Any]", missing: int) -> str:
 
 
 def _levels(values: "pd.Series[Any]") -> str:
-    found = counts_of(values).most_common()
-    shown = ", ".join(f"{level} ({count})" for level, count in found[:FEW])
+    try:
+        found = values.value_counts()
+    except TypeError:  # lists, mappings
+        found = values.map(str, na_action="ignore").value_counts()
+    found = found[found > 0]  # a categorical may have levels that no row has
+    shown = ", ".join(f"{written(level)} ({count})" for level, count in found.iloc[:FEW].items())
     return shown + (f", ... ({len(found)} in all)" if len(found) > FEW else "")
 
 

@@ -87,8 +87,11 @@ def tell(name: str, values: "pd.Series[Any]", said: list[str]) -> Column:
     if not len(present):
         return Column(name, "drop", "holds nothing")
     is_plain = all(isinstance(value, str | int | float | bool) for value in present.iloc[:3].tolist())
-    if is_plain and present.nunique() == 1 and len(present) < len(values):
-        return Column(name, "category")  # there or not there is what it says
+    try:
+        if is_plain and len(present) < len(values) and present.nunique() == 1:
+            return Column(name, "category")  # there or not there is what it says
+    except TypeError:  # lists, mappings
+        return Column(name, "drop", "holds neither numbers nor text nor dates")
     if pd.api.types.is_datetime64_any_dtype(values):
         return Column(name, "date")
     if pd.api.types.is_bool_dtype(values):

@@ -130,7 +130,8 @@ def as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":
         frame = frame.reset_index()
     objects = [name for name, kind in frame.dtypes.items() if kind == "object"]
     decimals = [name for name in objects if _holds_decimals(frame[name])]
-    return frame.astype(dict.fromkeys(decimals, "float64"))
+    there = {name: frame[name].where(frame[name].notna(), float("nan")) for name in decimals}
+    return frame.assign(**{name: values.astype("float64") for name, values in there.items()})
 
 
 def _holds_decimals(values: Any) -> bool:
