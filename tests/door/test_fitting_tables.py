@@ -191,7 +191,7 @@ def test_options_are_those_of_the_command() -> None:
     found = gammatune.fit(
         data=WINE.drop(columns="bottle"), target="grape", run_dir="run", column={"proline": "category"},
         drop="tasted", metric="f1", time="10m", epochs=np.int64(2), seed=3, search="lr=1e-4:1e-1:log",
-        compare=False, test=WINE.head(30), progress=False,
+        only="net", test=WINE.head(30), progress=False,
     )  # fmt: skip
     begin = replay("run").begin
     assert begin["space"] == ["lr=0.0001:0.1:log"]
@@ -212,7 +212,7 @@ def test_options_are_those_of_the_command() -> None:
         ({"epochs": "ten"}, InvalidArgument, "epochs='ten': give a whole number"),
         ({"epochs": True}, InvalidArgument, "epochs=True: give a whole number"),
         ({"budget": "much"}, InvalidArgument, "budget='much': give a number"),
-        ({"compare": "no"}, InvalidArgument, "compare='no': give True or False"),
+        ({"exact_labels": "no"}, InvalidArgument, "exact_labels='no': give True or False"),
         ({"time": -1}, InvalidArgument, "time=-1: give a finite number above 0"),
         ({"time": "soon"}, InvalidArgument, "write a time such as 90s, 5m or 1h30m"),
         ({"drop": 3}, InvalidArgument, "drop=3: give text, or a list of it"),

@@ -71,12 +71,12 @@ def test_corrections_are_kept_for_fit(tmp_path: Path, monkeypatch: pytest.Monkey
     found = by_name(reading)
     assert [found[name].kind for name in ("proline", "tasted", "hue")] == ["category", "drop", "group"]
     assert found["tasted"].note == "as asked"
-    gammatune.fit(reading, run_dir="read", epochs=1, compare=False, seed=2)
-    gammatune.fit(WINE, "grape", run_dir="told", epochs=1, compare=False, seed=2, **corrections)
+    gammatune.fit(reading, run_dir="read", epochs=1, only="net", seed=2)
+    gammatune.fit(WINE, "grape", run_dir="told", epochs=1, only="net", seed=2, **corrections)
     read, told = (replay(run).begin["facts"] for run in ("read", "told"))
     assert read["command"] == told["command"]
     assert read["preprocessing"] == told["preprocessing"]
-    gammatune.fit(reading, run_dir="more", epochs=1, compare=False, drop=["alcohol"])  # the later word counts
+    gammatune.fit(reading, run_dir="more", epochs=1, only="net", drop=["alcohol"])  # the later word counts
     assert replay("more").begin["facts"]["command"]["drop"] == ["alcohol"]
 
 

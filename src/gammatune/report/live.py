@@ -64,9 +64,9 @@ class Progressing(EventVisitor):
     def visit_begin(self, event: Event) -> None:
         self.story.tell(event)
         self._started = time.perf_counter()
+        for sentence in event["facts"].get("said", ()):
+            self.say(sentence)
         if not self.story.has_net:
-            for sentence in event["facts"].get("said", ()):
-                self.say(sentence)
             return
         self.space = parse(*event["space"])
         self._scale = objective_in_words(str(event["objective"]))
@@ -74,8 +74,6 @@ class Progressing(EventVisitor):
         self.compared = called(str(event["policy"])).compares
         self.expected = expected(self.compared, float(event["budget"]), self.space)
         self._ledger = Ledger(self.epochs)
-        for sentence in event["facts"].get("said", ()):
-            self.say(sentence)
 
     def visit_start(self, event: Event) -> None:
         self.run = event["run"]
@@ -95,9 +93,9 @@ class Progressing(EventVisitor):
         self.run = None
         if outcome.nets:
             self.show_together(outcome)
-            return
-        self.show_rollout(outcome)
-        self._joined = self._joined + 1 if _is_member(outcome) else 0
+        else:
+            self.show_rollout(outcome)
+            self._joined = self._joined + 1 if _is_member(outcome) else 0
 
     def visit_commit(self, event: Event) -> None:
         self.story.tell(event)
@@ -148,8 +146,7 @@ class Progressing(EventVisitor):
         cost = self._ledger.cost()
         if not cost.plain_runs:
             return 0.0
-        run = self.run  # another thread draws
-        under_way = run.seen / cost.units if run is not None else 0.0
+        under_way = run.seen / cost.units if (run := self.run) is not None else 0.0  # another thread draws
         of_compute = cost.plain_runs * (1 + under_way) / self.expected
         seconds = self.story.begin.get("seconds")
         return min(1.0, of_compute if seconds is None else max(of_compute, self.elapsed / seconds))
@@ -167,8 +164,9 @@ class Progressing(EventVisitor):
     def compute(self) -> str:
         cost = self._ledger.cost()
         spent = "?" if cost.plain_epochs is None else f"{cost.plain_epochs:.1f}"
-        begin = self.story.begin
-        if is_open(begin) and begin.get("total_epochs") is None:  # the time is the only limit
+        if (
+            is_open(begin := self.story.begin) and begin.get("total_epochs") is None
+        ):  # only the time is limited
             return f"{spent} plain epochs"
         return f"{spent} of at most {float(begin['budget']) * self.epochs:.4g} plain epochs"
 

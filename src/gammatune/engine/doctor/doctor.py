@@ -35,6 +35,8 @@ __all__ = ["Diagnosis", "Finding", "doctor"]
 
 OTHER = 0.3  # times the training's own rate, in the rollout: another one, and as stable
 
+STEPS = 5  # trained each time
+
 
 def doctor(
     model: nn.Module | Sequence[nn.Module],
@@ -45,7 +47,7 @@ def doctor(
     *,
     loss_fn: LossFunction | None = None,
     evaluate: Callable[[], Any] | None = None,
-    steps: int = 5,
+    steps: int = STEPS,
 ) -> Diagnosis:
     """Try on the user's own objects whether a rollout leaves their training as it was, and a checkpoint too.
 
