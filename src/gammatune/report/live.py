@@ -1,7 +1,6 @@
 """The progress of a run while it runs: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ from gammatune.report.wording import (
     duration,
     epoch_in_words,
     is_open,
+    mean_of,
     metrics_in_words,
     nets_in_words,
     objective_in_words,
@@ -213,7 +213,7 @@ class Progressing(EventVisitor):
             part
             for part in (
                 epoch_in_words(story.begin, last.epoch),
-                stretch_in_words(story.schedule.stretches[-1]) + _mean_of(story.members.get(last.number, ())),
+                stretch_in_words(story.schedule.stretches[-1]) + mean_of(story.members.get(last.number, ())),
                 self.measured(last),
                 reason + (f" ({failed})" if failed else ""),
             )
@@ -233,7 +233,7 @@ class Progressing(EventVisitor):
         epoch = epoch_in_words(self.story.begin, outcome.epoch)
         joined = self.recent[-1 - self._joined : -1]
         stretch = Schedule.of([outcome], self.story.rollouts, {outcome.number: joined}).stretches[0]
-        return f"{epoch}  {stretch_in_words(stretch)}{_mean_of(joined)}  {self.measured(outcome)}"
+        return f"{epoch}  {stretch_in_words(stretch)}{mean_of(joined)}  {self.measured(outcome)}"
 
     def measured(self, outcome: Outcome) -> str:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
@@ -391,10 +391,6 @@ def expected(compared: Compares, budget: float, space: Space) -> float:
     if compared == "nothing":
         return budget / 2  # which is twice what it needs
     return min(float(int(budget)), float(space.size)) if compared in ("epochs", "runs") else budget
-
-
-def _mean_of(members: Sequence[Outcome]) -> str:
-    return f" (mean of {len(members)})" if members else ""
 
 
 def _is_member(outcome: Outcome) -> bool:

@@ -262,3 +262,8 @@ def cost_in_words(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:
     spent, plain = end.get("spent"), end.get("plain_processor")
     beside = f"; {spent / plain:.2f} x in processor time" if spent and plain else ""
     return f"{end['plain_runs']:.2f} x a plain run ({epochs}, {worth}{beside})"
+
+
+def mean_of(members: Sequence[Outcome]) -> str:
+    """' (mean of 3)', behind what was averaged."""
+    return f" (mean of {len(members)})" if members else ""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.pipeline.models.rows import Curves, Known, Rows, of_every_class, some_rows
+from gammatune.pipeline.models.rows import Curves, Known, Rows, of_every_class, some_rows, threads_for
 
 STRENGTHS = (1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3)  # of the penalty, the strongest first
 ROWS = 100_000  # that it is fitted to at most (guess: half a minute for 50 columns)
@@ -38,10 +38,11 @@ class Linear:
 
 def losses_by_strength(train: Rows, held: Rows, known: Known, strengths: int = len(STRENGTHS)) -> Curves:
     """The loss on `held` at so many of STRENGTHS, of all targets together."""
-    columns, inputs, rows = _prepared(train, known)
-    kept = columns.transform(np.asarray(held.x, dtype=np.float64))
-    models = [_fitted(strength, inputs, rows, known) for strength in STRENGTHS[:strengths]]
-    return (np.array([_loss(model, kept, held, known.classes) for model in models]),)
+    with threads_for(len(train.y)):
+        columns, inputs, rows = _prepared(train, known)
+        kept = columns.transform(np.asarray(held.x, dtype=np.float64))
+        models = [_fitted(strength, inputs, rows, known) for strength in STRENGTHS[:strengths]]
+        return (np.array([_loss(model, kept, held, known.classes) for model in models]),)
 
 
 def fit_linear(train: Rows, setting: tuple[float], known: Known) -> Linear:
@@ -49,8 +50,10 @@ def fit_linear(train: Rows, setting: tuple[float], known: Known) -> Linear:
     from sklearn.pipeline import make_pipeline
 
     (penalty,) = setting
-    columns, inputs, rows = _prepared(train, known)
-    return Linear(make_pipeline(columns, _fitted(penalty, inputs, rows, known)), known.classes, penalty)
+    with threads_for(len(train.y)):
+        columns, inputs, rows = _prepared(train, known)
+        model = _fitted(penalty, inputs, rows, known)
+    return Linear(make_pipeline(columns, model), known.classes, penalty)
 
 
 def _prepared(train: Rows, known: Known) -> tuple[Any, Any, Rows]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.pipeline.models.rows import Curves, Known, Rows, of_every_class, some_rows
+from gammatune.pipeline.models.rows import Curves, Known, Rows, of_every_class, some_rows, threads_for
 from gammatune.seeds import stream
 
 ROUNDS = 1_000  # of boosting at most
@@ -43,10 +43,11 @@ class Trees:
     def __call__(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """Probabilities (n, k), or standardised targets (n, t)."""
         x = np.asarray(x, dtype=np.float64)
-        if not self.classes:
-            return np.stack([booster.predict(x) for booster in self.boosters], axis=1)
-        (booster,) = self.boosters
-        return of_every_class(booster.predict_proba(x), booster.classes_, self.classes)
+        with threads_for(len(x)):
+            if not self.classes:
+                return np.stack([booster.predict(x) for booster in self.boosters], axis=1)
+            (booster,) = self.boosters
+            return of_every_class(booster.predict_proba(x), booster.classes_, self.classes)
 
 
 def losses_by_round(train: Rows, held: Rows, known: Known, most: int = ROUNDS) -> Curves:
@@ -59,16 +60,16 @@ def losses_by_round(train: Rows, held: Rows, known: Known, most: int = ROUNDS) -
         if not is_known.any():
             curves.append(np.empty(0))
             continue
-        grown = booster(max_iter=most, early_stopping=True)
-        aside = held.some(is_known)
-        grown.fit(
-            train.x,
-            target,
-            sample_weight=train.weights,
-            X_val=aside.x,
-            y_val=kept[is_known],
-            sample_weight_val=aside.weights,
-        )
+        grown, aside = booster(max_iter=most, early_stopping=True), held.some(is_known)
+        with threads_for(len(train.x)):
+            grown.fit(
+                train.x,
+                target,
+                sample_weight=train.weights,
+                X_val=aside.x,
+                y_val=kept[is_known],
+                sample_weight_val=aside.weights,
+            )
         curves.append(-np.asarray(grown.validation_score_, dtype=np.float64))
     return tuple(curves)
 
@@ -76,10 +77,11 @@ def losses_by_round(train: Rows, held: Rows, known: Known, most: int = ROUNDS) -
 def grow(train: Rows, rounds: tuple[int, ...], known: Known) -> Trees:
     """rounds: for each target."""
     train = some_rows(train, ROWS, known)
-    boosters = [
-        booster(max_iter=count, early_stopping=False).fit(train.x, target, train.weights)
-        for (booster, target, _), count in zip(_each(train, train, known), rounds, strict=True)
-    ]
+    with threads_for(len(train.x)):
+        boosters = [
+            booster(max_iter=count, early_stopping=False).fit(train.x, target, train.weights)
+            for (booster, target, _), count in zip(_each(train, train, known), rounds, strict=True)
+        ]
     return Trees(tuple(boosters), known.classes, rounds)
 
 
