@@ -93,7 +93,7 @@ def ours(file: Path, known: dict[str, Any], seed: int, method: str) -> harness.R
     followed = follow_progress(table_nets.PROGRESS)
     with harness.timed() as took, followed:
         result = fit(
-            prepared.net, split.train, split.select, test_set=split.report,
+            prepared.net, split.train.pair, split.select.pair, test_set=split.report.pair,
             total_epochs=total_of(budget, epochs), guide=epochs,
             seed=seed, patience=prepared.patience, new_model=prepared.another, batch_size=options.batch_size,
             weight_decay=set_to["wd"] / 100 if "wd" in set_to else None,
@@ -180,18 +180,15 @@ def other(file: Path, known: dict[str, Any], seed: int, method: str) -> harness.
     what = (file, known["target"], tuple(known["drop"]), known["task"], seed)
     classify = known["task"] == "classification"
     if method in ("boosting", "linear"):
-        from gammatune.pipeline.models.linear import fit_linear
-        from gammatune.pipeline.models.trees import grow
+        from gammatune.pipeline.families import families, setting_of
+        from gammatune.pipeline.limits import Limits, known_of, rows_of
 
-        split = split_of(*what)
-        train, select = ((part.x.numpy(), part.y.numpy()) for part in (split.train, split.select))
-        codes = split.preprocessing.cardinalities
-        places = range(split.shape[0] - len(codes), split.shape[0])
-        fitted = grow if method == "boosting" else fit_linear
+        split, most = split_of(*what), Limits()
+        linear, trees = families(most.rounds, most.strengths)
+        family = trees if method == "boosting" else linear
+        train, select, about = rows_of(split.train), rows_of(split.select), known_of(split, None, seed)
         with harness.timed() as took:
-            model = fitted(
-                train, select, classes=split.outputs if classify else 0, codes=list(places), seed=seed
-            )
+            model = family.fit(train, setting_of(family, [(train, select)], about), about)
         told, y = model(split.report.x.numpy()), split.report.y.numpy()
         if classify:
             return {**of_classes(told, y), "seconds": round(took.processor, 2)}

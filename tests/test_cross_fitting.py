@@ -156,3 +156,12 @@ def test_few_rows_are_crossed_as_far_as_the_time_goes(tmp_path: Path) -> None:
     part = split_of(CURVED).train
     many = Part(part.x.repeat(4, 1), part.y.repeat(4))
     assert limits(None, 1.0, "many", replace(split_of(CURVED), train=many)) == Limits()
+
+
+def test_work_is_shared_out_among_the_parts(tmp_path: Path) -> None:
+    """Of a table so wide that little could be done in each, one part is looked at better."""
+    y = np.arange(900) % 100
+    wide = split_of(y, np.zeros((900, 3_000), dtype=np.float32))
+    found = limits_within(None, wide, tmp_path, 0, 1e-3)
+    assert found.repeats == 0
+    assert found.rounds > FEWER_ROUNDS / FOLDS

@@ -135,8 +135,8 @@ class Small:
         watch.model = setup.net()
         gammatune.fit(
             watch.model,
-            tuple(setup.train),
-            tuple(setup.select),
+            setup.train.pair,
+            setup.select.pair,
             epochs=epochs,
             budget=trials,
             policy="once",

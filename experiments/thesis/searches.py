@@ -118,7 +118,9 @@ def _cifar(data: Path | None, first: int | None) -> Any:
 
 def _halved(options: Asked, *parts: Part) -> tuple[Part, ...]:
     """Images of half the side, but at full scale as they are."""
-    return parts if options.scale == "full" else tuple(Part(functional.avg_pool2d(x, 2), y) for x, y in parts)
+    if options.scale == "full":
+        return parts
+    return tuple(Part(functional.avg_pool2d(part.x, 2), part.y) for part in parts)
 
 
 # One search -----------------------------------------------------------------------------------------------

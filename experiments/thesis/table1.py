@@ -140,7 +140,9 @@ def trimmed(options: Asked, default: Default, seed: int) -> Setup:
     share = options.pick(smoke=3, small=1, full=1)
     if default.model == "googlenet":
         share *= options.pick(smoke=2, small=2, full=1)
-    train, select, report = (Part(x[: len(y) // share], y[: len(y) // share]) for x, y in parts(setup))
+    train, select, report = (
+        Part(x[: len(y) // share], y[: len(y) // share]) for x, y in (part.pair for part in parts(setup))
+    )
     arguments = {"optimizer": default.optimizer, "batch_size": default.batch}
     return Setup(default.net, seed, train, select, report, default.model, arguments)
 
@@ -196,7 +198,7 @@ def tuned(setup: Setup, epochs: int) -> dict[str, Any]:
     """The default policy: short rollouts over twelve decades of learning rates, then the course."""
     net = setup.net()
     result = gammatune.fit(
-        net, tuple(setup.train), tuple(setup.select), epochs=epochs, keep="last", seed=setup.seed, device=DEVICE,
+        net, setup.train.pair, setup.select.pair, epochs=epochs, keep="last", seed=setup.seed, device=DEVICE,
         **setup.arguments,
     )  # fmt: skip
     return {

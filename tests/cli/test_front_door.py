@@ -141,7 +141,7 @@ def test_a_regression_in_the_unit_of_its_target(gammatune: Any) -> None:
     event = json.loads(said.out)["report"]
     assert event["metric"] == "mae"
     assert event["measures"]["mae"][0] < 60  # of prices that differ by 200
-    assert "beside" not in event["extra"]
+    assert [each["kind"] for each in event["extra"]["beside"]["models"]] == ["net"]
     gammatune("predict", "runs/t-1", "t.parquet", "--out", "said.csv")
     told = pd.read_csv("said.csv")["prediction"]
     assert np.abs(told - frame.price).mean() < 60
@@ -216,7 +216,7 @@ def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pyte
     monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 1.0)
     said = gammatune(*common, "--time", "1m")
     assert said.code == 0
-    assert "The time allows 30 of these epochs, at 1 s each." in said.out  # 0.8 x 57 s / 1.5
+    assert "The time allows 25 of these epochs, at 1 s each." in said.out  # 0.8 x 48 s / 1.5
     assert replay("runs/survey-1").begin["facts"]["command"]["usual"] == 30
     # the same call goes on with it, though the clock would choose another length today
     monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 2.0)

@@ -82,7 +82,7 @@ def test_killed_while_they_are_compared_it_hands_over_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as during:
-        during.setattr("gammatune.pipeline.table_diagnostics.keep", killed)
+        during.setattr("gammatune.pipeline.model_choice.keep", killed)
         assert gammatune(*asked, "--run-dir", "cut").code == 130
     assert replay("cut").report is None
     assert gammatune("resume", "cut").code == 0
@@ -204,3 +204,70 @@ def test_a_kind_that_is_none_is_refused(gammatune: Any) -> None:
     said = gammatune("train", "t.csv", "--target", "answer", "--only", "forest")
     assert said.err.strip() == "error: --only forest: write net, trees or linear, or leave it out"
     assert not Path("runs").exists()
+
+
+def test_one_kind_alone_is_fitted_however_little_time_there_is(gammatune: Any) -> None:
+    table("curved", 200).to_csv("t.csv", index=False)
+    said = gammatune("train", "t.csv", "--target", "answer", "--only", "trees", "--time", "0.001s")
+    assert said.code == 0
+    assert "handed over    the boosted trees" in said.out
+
+
+def test_rows_of_one_class_are_refused_before_anything_is_kept(gammatune: Any) -> None:
+    pd.DataFrame({"a": range(40), "answer": ["u"] * 38 + ["v", "w"]}).to_csv("t.csv", index=False)
+    said = gammatune("train", "t.csv", "--target", "answer", "--only", "trees", "--column", "a=number")
+    assert (said.code, "all of one class" in said.err) == (1, True)
+    assert not Path("runs").exists()
+
+
+def test_killed_between_its_end_and_its_report_a_run_without_a_network_ends(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table("straight", 200).to_csv("t.csv", index=False)
+    asked = ("train", "t.csv", "--target", "answer", "--only", "linear", "--run-dir", "run")
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("gammatune.pipeline.without_net.save_predictions", killed)
+        assert gammatune(*asked).code == 130
+    assert gammatune("resume", "run").code == 0
+    story = replay("run")
+    assert story.end is not None
+    assert story.report is not None
+
+
+def test_a_full_disk_is_said_and_the_same_call_goes_on(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table("straight", 200).to_csv("t.csv", index=False)
+    asked = ("train", "t.csv", "--target", "answer", "--only", "linear", "--run-dir", "run")
+
+    def full(*given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as during, pytest.warns(UserWarning, match="cannot write"):
+        during.setattr("gammatune.pipeline.kept.whole_file", full)
+        said = gammatune(*asked)
+    assert "does not take the model that was fitted; free the disk" in said.err
+    assert replay("run").report is None
+    assert gammatune(*asked).code == 0
+
+
+def test_where_a_network_of_the_cross_fitting_diverges_one_part_selects(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gammatune.errors import AllDiverged
+    from gammatune.pipeline.refit import Refit
+
+    def diverged(*given: Any) -> None:
+        raise AllDiverged("epoch 1 of the course that is repeated failed", [0])
+
+    monkeypatch.setattr(Refit, "__call__", diverged)
+    table("straight", 200).to_csv("t.csv", index=False)
+    with pytest.warns(UserWarning, match="did not train"):
+        said = gammatune("train", "t.csv", "--target", "answer", *SHORT)
+    assert said.code == 0
+    assert "examples to select by." in said.out
+    assert not Path("runs/t-1/folds.pt").exists()

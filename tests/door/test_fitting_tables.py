@@ -26,7 +26,7 @@ from gammatune.report.live import Progressing
 
 WINE = mixed.wine()
 QUICK: dict[str, Any] = {"epochs": 4, "seed": 1, "device": "cpu"}
-ALONE: dict[str, Any] = QUICK | {"compare": False}
+ALONE: dict[str, Any] = QUICK | {"only": "net"}
 
 
 @pytest.fixture(scope="module")
@@ -328,4 +328,4 @@ def test_what_type_checkers_know_of_is_what_the_command_has() -> None:
     declared = {each.name for each in fields(Options) if "help" in each.metadata}
     assert set(names_of(TrainOptions)) | {"data"} == declared
     of_tables = {each.name for each in fields(Options) if each.metadata.get("panel") == "Tables"}
-    assert set(names_of(TableOptions)) == (of_tables | {"task"}) - {"test", "compare"}
+    assert set(names_of(TableOptions)) == (of_tables | {"task"}) - {"test", "only"}

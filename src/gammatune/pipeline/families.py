@@ -30,7 +30,7 @@ Folds: TypeAlias = Sequence[
 class Family:
     kind: str
     curves: Callable[[Rows, Rows, Known], Curves]
-    setting: Callable[[Sequence[NDArray[Any]], Sequence[int]], Any]
+    setting: Callable[[Sequence[NDArray[Any]], Sequence[float]], Any]
     fit: Callable[[Rows, Any, Known], Answering]
     together: Callable[[Sequence[Answering], Rows, Any, Known], Answering]
 
@@ -58,14 +58,14 @@ def families(rounds: int, strengths: int) -> tuple[Family, ...]:
 
 def on_parts(family: Family, train: Rows, select: Rows, known: Known) -> Fitted:
     """`select` kept aside once, and taken in for what is handed over."""
-    setting = _setting(family, [(train, select)], known)
+    setting = setting_of(family, [(train, select)], known)
     return Fitted(family.fit(train, setting, known)(select.x), family.fit(train.and_(select), setting, known))
 
 
 def cross_fitted(family: Family, rows: Rows, folds: Folds, known: Known) -> Fitted:
     """Each row kept aside once in every repetition; what is said of it is averaged over those."""
     parts = [(rows.some(train), rows.some(held)) for train, held in folds]
-    setting = _setting(family, parts, known)
+    setting = setting_of(family, parts, known)
     models = [family.fit(train, setting, known) for train, _ in parts]
     return Fitted(aside(models, rows.x, folds), family.together(models, rows, setting, known))
 
@@ -81,13 +81,14 @@ def aside(models: Sequence[Answering], x: NDArray[Any], folds: Folds) -> NDArray
     return found
 
 
-def _setting(family: Family, parts: Sequence[tuple[Rows, Rows]], known: Known) -> Any:
+def setting_of(family: Family, parts: Sequence[tuple[Rows, Rows]], known: Known) -> tuple[Any, ...]:
+    """Where the loss is lowest over all parts (rows that train, rows that were kept aside), for each target."""
     curves = [family.curves(train, held, known) for train, held in parts]
-    sizes = [len(held.y) for _, held in parts]
+    sizes = [len(held.y) if held.w is None else float(held.w.sum()) for _, held in parts]
     return tuple(family.setting(of_one, sizes) for of_one in zip(*curves, strict=True))
 
 
-def _mean(curves: Sequence[NDArray[Any]], sizes: Sequence[int]) -> NDArray[np.float64]:
+def _mean(curves: Sequence[NDArray[Any]], sizes: Sequence[float]) -> NDArray[np.float64]:
     """Over all rows that were kept aside; one that ended earlier goes on as it ended."""
     known = [(curve, size) for curve, size in zip(curves, sizes, strict=True) if len(curve)]
     if not known:
@@ -101,11 +102,11 @@ def _mean(curves: Sequence[NDArray[Any]], sizes: Sequence[int]) -> NDArray[np.fl
 # Linear, trees --------------------------------------------------------------------------------------------
 
 
-def _penalty(curves: Sequence[NDArray[Any]], sizes: Sequence[int]) -> float:
+def _penalty(curves: Sequence[NDArray[Any]], sizes: Sequence[float]) -> float:
     return STRENGTHS[int(np.argmin(_mean(curves, sizes)))]  # of equal ones the strongest
 
 
-def _rounds(curves: Sequence[NDArray[Any]], sizes: Sequence[int], *, most: int) -> int:
+def _rounds(curves: Sequence[NDArray[Any]], sizes: Sequence[float], *, most: int) -> int:
     mean = _mean(curves, sizes)
     return max(1, int(np.argmin(mean))) if len(mean) else min(most, USUAL)  # the first is of no round
 

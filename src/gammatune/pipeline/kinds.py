@@ -28,10 +28,13 @@ from gammatune.pipeline.families import (
     on_parts,
 )
 from gammatune.pipeline.limits import Limits, known_of, rows_of
+from gammatune.pipeline.models.linear import ROWS as LINEAR_ROWS
 from gammatune.pipeline.models.rows import Known, Rows
+from gammatune.pipeline.models.trees import ROWS as TREE_ROWS
 from gammatune.report.models import AVERAGE, LINEAR, NAMES, NET, TREES, name_of
 from gammatune.seeds import stream
 
+MOST_ROWS = {LINEAR: LINEAR_ROWS, TREES: TREE_ROWS}
 KINDS = (LINEAR, TREES, NET, AVERAGE)  # the simplest first
 
 
@@ -106,7 +109,7 @@ class Models:
             return [
                 f"{self.metric} has no value on the examples to select by, so the network is handed over."
             ]
-        said = [self._why()]
+        said = [self._why(), *self._sampled(len(split.train.y) + len(split.select.y))]
         if missing:
             said.append(
                 f"{missing[0][0].upper()}{missing[0][1:]} would have taken too long, and is not among them."
@@ -135,6 +138,14 @@ class Models:
             f"Handed over: {self.name}, {why} by cross-fitting: each of {self.examples} examples answered by models "
             f"that were fitted without it, {self.parts} parts{times}."
         )
+
+    def _sampled(self, rows: int) -> list[str]:
+        """Of very many rows a kind is fitted to some."""
+        most = {kind: count for kind, count in MOST_ROWS.items() if kind in self.fitted and count < rows}
+        return [
+            f"{NAMES[kind][0].upper()}{NAMES[kind][1:]} learnt from {count:,} of the {rows:,} rows, drawn at random."
+            for kind, count in most.items()
+        ]
 
     def in_event(self, models: str | None, nets: str | None = None) -> dict[str, Any]:
         """What the report event keeps. models, nets: the SHA-256 of the files that `kept` writes."""
@@ -273,8 +284,9 @@ def answers_of(said: NDArray[Any], rows: Rows, split: Split) -> Answers:
     """To these rows, as a network's: of a regression standardised."""
     n = len(rows.y)
     if split.task == "classification":
-        return Answers(rows.y, said.argmax(axis=1), split.outputs, said, weights=rows.w)
-    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w, ordered=split.ordered)
+        codes = said.argmax(axis=1)
+        return Answers(rows.y, codes, split.outputs, said, weights=rows.w, ordered=split.ordered)
+    return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w)
 
 
 def in_unit(answers: Answers, split: Split) -> Answers:

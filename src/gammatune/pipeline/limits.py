@@ -6,7 +6,7 @@ whoever goes on with a run that was killed fits the same models.
 
 import json
 import time as clock
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,7 @@ def limits_within(
     if crossed and refit is not None:
         for_nets = MOST_SECONDS if seconds is None else OF_NETS * seconds
         repeats = min(REPEATS, int(for_nets / (FOLDS * refit))) if refit else REPEATS
-    limits = replace(most, repeats=repeats, rounds=min(most.rounds, FEWER_ROUNDS) if repeats else most.rounds)
+    limits = _by_size(split, repeats)
     if seconds is not None:
         limits = Limits(0, 0) if seconds <= 0 else _by_time(seconds, split, seed, limits)
     whole_file_of_run(path, lambda file: file.write(json.dumps(asdict(limits)).encode()), "what time allows")
@@ -84,16 +84,21 @@ def rows_of(part: Part) -> Rows:
     return Rows(part.x.numpy(), part.y.numpy(), None if part.w is None else part.w.numpy())
 
 
-def _by_size(split: Split) -> Limits:
-    """Whatever the machine: of work that is known before."""
+def _by_size(split: Split, repeats: int = 0) -> Limits:
+    """Whatever the machine: of work that is known before. In every part of a cross-fitting it is done twice, to find
+    the setting and with that; not at all where little of it could be done."""
+    share = WORK / (2 * FOLDS * repeats or 1)
     x, y, _ = rows_of(split.train)
     classes = known_of(split, None, 0).classes
     if classes and len(np.unique(y)) < 2:  # nothing to tell apart
         return Limits(0, 0)
     cells = x.shape[1] * (classes if classes > 2 else 1 if classes else split.outputs)
-    rounds = int(WORK / (min(len(x), TREE_ROWS) * cells))
-    strengths = int(WORK / (min(len(x), LINEAR_ROWS) * cells * STEPS)) if classes else len(STRENGTHS)
-    return Limits(min(ROUNDS, max(TRIAL, rounds)), min(len(STRENGTHS), strengths))
+    rounds = int(share / (min(len(x), TREE_ROWS) * cells))
+    strengths = int(share / (min(len(x), LINEAR_ROWS) * cells * STEPS)) if classes else len(STRENGTHS)
+    if repeats and (rounds < LEAST_ROUNDS or strengths < LEAST_STRENGTHS):
+        return _by_size(split)
+    most = FEWER_ROUNDS if repeats else ROUNDS
+    return Limits(min(most, max(TRIAL, rounds)), min(len(STRENGTHS), strengths), repeats)
 
 
 def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
@@ -119,4 +124,5 @@ def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
         )
         if limits.rounds >= LEAST_ROUNDS and limits.strengths >= LEAST_STRENGTHS:
             return limits
+    most = _by_size(split)
     return Limits(min(most.rounds, int(seconds / 2 / pace)), min(most.strengths, int(seconds / 2 / one)))

@@ -1,5 +1,6 @@
 """The model that a run hands over: every kind fitted as far as the table and the time allow, compared, and kept."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gammatune.engine.ensemble import Ensemble
+from gammatune.errors import AllDiverged, DataWarning, JournalError
 from gammatune.pipeline.data.folds import folds_of
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.families import aside
 from gammatune.pipeline.kept import keep, keep_nets
 from gammatune.pipeline.kinds import Crossed, Models, compare
-from gammatune.pipeline.limits import Limits, limits_within, rows_of
+from gammatune.pipeline.limits import TRIAL, Limits, limits_within, rows_of
 from gammatune.pipeline.load import answered
 from gammatune.pipeline.models.rows import Rows
 from gammatune.pipeline.refit import Refit
@@ -75,8 +77,12 @@ def choose(
         crossed=crossed,
     )
     models = keep(found.fitted, directory)
-    if models is None and net is not None:
-        found = replace(found, chosen=NET)
+    if models is None and net is None:
+        raise JournalError(
+            f"{directory} does not take the model that was fitted; free the disk, and run the same again"
+        )
+    if models is None:
+        found = replace(found, chosen=NET, best=NET)
     return Choice(found, net, models, folds)
 
 
@@ -90,7 +96,9 @@ def _price(only: str | None, refit: Refit | None) -> float | None:
 def _asked(only: str | None, limits: Limits) -> Limits:
     if only is None:
         return limits
-    rounds, strengths = (limits.rounds * (only == TREES), limits.strengths * (only == LINEAR))
+    # nothing else is there to hand over, so that it is fitted however little size or time allow
+    rounds = max(limits.rounds, TRIAL) if only == TREES else 0
+    strengths = max(limits.strengths, 1) if only == LINEAR else 0
     return replace(limits, rounds=rounds, strengths=strengths)
 
 
@@ -114,7 +122,16 @@ def _crossed(
     nets: list[nn.Module] = []
     for place, (taught, held) in enumerate(folds):
         chance = int(stream(seed, "folds", "net", place).integers(2**31))
-        nets.append(refit(_part(rows.some(taught)), _part(rows.some(held)), chance))
+        try:
+            nets.append(refit(_part(rows.some(taught)), _part(rows.some(held)), chance))
+        except AllDiverged as error:  # at the rate that was found for other initial weights
+            warnings.warn(
+                f"a network of the cross-fitting did not train ({error}); the models are compared on the rows to "
+                "select by alone",
+                DataWarning,
+                stacklevel=2,
+            )
+            return None, []
         tell((place + 1) / len(folds), refit.seconds * len(folds))
     said = aside([partial(_answered, each, split.task) for each in nets], rows.x, folds)
     own = len(net.members) if isinstance(net, Ensemble) else 1

@@ -201,12 +201,10 @@ class Options:
         """What a run was begun with. Raises JournalError where it was not begun by this command."""
         from gammatune.journal.history import replay
 
-        command = replay(run).begin["facts"].get("command")
-        if (
-            isinstance(command, dict) and "compare" in command
-        ):  # earlier versions had it in the place of `only`
-            only = None if command["compare"] else NET
-            command = {name: held for name, held in command.items() if name != "compare"} | {"only": only}
+        facts = replay(run).begin["facts"]
+        command = facts.get("command")
+        if isinstance(command, dict):
+            command = _of_today(command, facts)
         known = {each.name for each in fields(cls)}
         if not isinstance(command, Mapping) or "data" not in command or not set(command) <= known:
             raise JournalError(
@@ -214,3 +212,15 @@ class Options:
                 "with the same run directory"
             )
         return cls(**command)
+
+
+def _of_today(command: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of an earlier version was begun with, so that it is gone on with as it was begun."""
+    preparing = facts.get("preprocessing", {})
+    is_table = preparing.get("kind") == "table"
+    found = {name: held for name, held in command.items() if name != "compare"}
+    if not command.get("compare", True) and is_table:
+        found["only"] = NET
+    if "ordered" not in preparing and is_table and preparing.get("task") == "classification":
+        found["task"] = "classification"  # whose classes nobody knew to be in order
+    return found

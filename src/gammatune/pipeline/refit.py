@@ -35,8 +35,8 @@ class Refit:
             net = self.make()
         fit(
             net,
-            (train.x, train.y),
-            (held.x, held.y),
+            train.pair,
+            held.pair,
             sample_weight=weights or None,
             seed=seed,
             policy=Replay(self.course),

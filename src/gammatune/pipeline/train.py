@@ -75,9 +75,9 @@ def train(
             else:
                 fit(
                     prepared.net,
-                    (split.train.x, split.train.y),
-                    (split.select.x, split.select.y),
-                    test_set=(split.report.x, split.report.y),
+                    split.train.pair,
+                    split.select.pair,
+                    test_set=split.report.pair,
                     sample_weight=split.weights,
                     ordinal=split.ordered,
                     **_length(options, prepared),
@@ -202,7 +202,11 @@ def _as_begun(options: Options, run_dir: str | None) -> Options:
     if run_dir is None or options.epochs is not None or not (Path(run_dir) / FILE).is_file():
         return options
     begun = Options.of_run(run_dir)
-    same = replace(begun, epochs=None, usual=None, patience=options.patience) == options
+    task = (
+        begun.task if options.task is None else options.task
+    )  # which `of_run` knows of an earlier version's
+    asked = replace(options, task=task)
+    same = replace(begun, epochs=None, usual=None, patience=options.patience) == asked
     return begun if same else options
 
 

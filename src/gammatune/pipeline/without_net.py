@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gammatune.cost import Cost
-from gammatune.errors import AnotherRun
+from gammatune.errors import AnotherRun, InvalidData
 from gammatune.journal.events import NO_POLICY, Event, begin_event, end_event, resume_event
 from gammatune.journal.history import PREDICTIONS
 from gammatune.journal.writer import Journal
@@ -34,6 +34,11 @@ def without_net(
     A directory that holds this very run is gone on with. Raises AnotherRun where it holds another one.
     """
     metric = None if metric is None else recipe(metric, split.task).name
+    if split.task == "classification" and len(split.train.y.unique()) < 2:
+        raise InvalidData(
+            "the rows to train on are all of one class, so that there is nothing to tell apart; give more rows, or "
+            "leave out the classes that hardly occur"
+        )
     with Journal(directory, resume=True) as journal:
 
         def append(event: Event) -> None:
@@ -59,8 +64,7 @@ def without_net(
         report = FinalReport.of_another_alone(added.pop("answers"), scale, metric, seed, added)
         seconds = clock.perf_counter() - started
         times = {"elapsed": seconds, "spent": clock.process_time() - spent}
-        if past is None or past.end is None:
-            append(end_event("complete", Cost(0, 0, seconds, None, None), times))
+        append(end_event("complete", Cost(0, 0, seconds, None, None), times))
         save_predictions(report.answers, Path(directory) / PREDICTIONS)
         append(report.event(seconds))
 

@@ -40,6 +40,11 @@ class Part(NamedTuple):
     y: torch.Tensor
     w: torch.Tensor | None = None
 
+    @property
+    def pair(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `fit` takes examples."""
+        return self.x, self.y
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
