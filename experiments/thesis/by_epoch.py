@@ -72,8 +72,8 @@ def run_search(setup: Setup, searched: Searched, epochs: Sequence[int]) -> dict[
     thesis = {"space": [RANGE], "keep": "last"} if searched.policy == "greedy" else {}
     result = gammatune.fit(
         model,
-        tuple(setup.train),
-        tuple(setup.select),
+        setup.train.pair,
+        setup.select.pair,
         epochs=max(epochs),
         budget=searched.budget,
         policy=searched.policy,

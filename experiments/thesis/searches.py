@@ -148,8 +148,8 @@ def search(
     model = setup.net()
     result = gammatune.fit(
         model,
-        tuple(setup.train),
-        tuple(setup.select),
+        setup.train.pair,
+        setup.select.pair,
         epochs=epochs,
         budget=budget,
         policy=policy,

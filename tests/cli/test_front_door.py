@@ -217,7 +217,7 @@ def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pyte
     said = gammatune(*common, "--time", "1m")
     assert said.code == 0
     assert "The time allows 25 of these epochs, at 1 s each." in said.out  # 0.8 x 48 s / 1.5
-    assert replay("runs/survey-1").begin["facts"]["command"]["usual"] == 30
+    assert replay("runs/survey-1").begin["facts"]["command"]["usual"] == 25
     # the same call goes on with it, though the clock would choose another length today
     monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 2.0)
     assert gammatune(*common, "--time", "1m", "--run-dir", "runs/survey-1").code == 0
