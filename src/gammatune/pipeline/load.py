@@ -89,8 +89,8 @@ def network(plan: Plan, *, single: bool = False) -> nn.Module:
     """The network with the run's weights, on the CPU, in eval mode; an `Ensemble` where the run averages several, of
     its own or of the cross-fitting.
 
-    single: the best of those alone. Raises JournalError: no network was trained, no weights yet, or weights that cannot be
-    read or do not fit; every error of `make_model`.
+    single: the best of those alone. Raises JournalError: no network was trained, no weights yet, or weights that
+    cannot be read or do not fit; every error of `make_model`.
     """
     if not plan.has_net:
         gives = (
