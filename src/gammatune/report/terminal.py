@@ -281,16 +281,12 @@ def _of_run(path: Path) -> dict[str, str]:
     except JournalError as error:
         return {"run": path.parent.name, "state": str(error)}
     begin, facts = story.begin, story.begin["facts"]
-    of_search = (
-        {}
-        if not story.has_net
-        else {
-            "policy": begin["policy"],
-            "sampler": begin["sampler"],
-            "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
-            "cost": "" if story.end is None else cost_in_short(story.end, begin),
-        }
-    )
+    of_search = {
+        "policy": begin["policy"],
+        "sampler": begin["sampler"],
+        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
+        "cost": "" if story.end is None else cost_in_short(story.end, begin),
+    }
     return {
         "run": path.parent.name,
         "begun": day_in_words(begin.get("time")),
@@ -299,7 +295,7 @@ def _of_run(path: Path) -> dict[str, str]:
         "params": size_in_words(facts.get("parameters")),
         "measured": _measured(story),
         "state": state_of(story),
-        **of_search,
+        **(of_search if story.has_net else {}),
     }
 
 
