@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,16 @@ def test_the_networks_of_a_run_answer_together_wherever_they_are_asked(gammatune
     first, second = (member(torch.ones(1, 2)) for member in list(net.members)[-2:])
     assert not torch.equal(first, second)
 
+    # an average of them with another model: what is exported beside that is their average
+    lines = [json.loads(line) for line in Path("runs/t-1/journal.jsonl").read_text().splitlines()]
+    lines[-1]["extra"]["beside"] |= {"model": "average", "members": ["linear", "net"]}
+    shutil.copytree("runs/t-1", "runs/averaged")
+    Path("runs/averaged/journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    said = gammatune("export", "runs/averaged", "--out", "averaged.onnx")
+    assert "or write the average of the networks alone with --raw" in said.err
+    said = gammatune("export", "runs/averaged", "--out", "averaged.skops")
+    assert "The networks are among those averaged: export their average too, with --raw." in said.out
+
     # on the rows that are reported on they say what the report says of them
     said = gammatune("predict", "runs/t-1", "t.csv", "--single")
     alone = pd.read_csv("t.predictions.csv").prediction
@@ -175,6 +186,8 @@ def test_one_kind_alone_needs_no_network(
     with monkeypatch.context() as during:
         during.setattr("gammatune.pipeline.model_choice.keep", killed)
         assert gammatune(*asked, "--run-dir", "runs/t-1").code == 130
+    with pytest.raises(JournalError, match="trained no network; and it has not ended"):
+        load("runs/t-1", single=True)
     said = gammatune("resume", "runs/t-1")
     assert said.code == 0
     assert f"handed over    {name}" in said.out
@@ -189,10 +202,18 @@ def test_one_kind_alone_needs_no_network(
     assert f"by {name}; accuracy 9" in gammatune("predict", "runs/t-1", "t.csv").out
     assert gammatune("export", "runs/t-1", "--out", "t.skops").code == 0
     assert "end it in .skops" in gammatune("export", "runs/t-1", "--out", "t.onnx").err
+    for option in ("--single", "--raw"):
+        assert "trained no network" in gammatune("export", "runs/t-1", "--out", "net.onnx", option).err
+    assert "trained no network" in gammatune("predict", "runs/t-1", "t.csv", "--single").err
+    assert not {"policy", "none", "0/0"} & set(gammatune("runs", "runs").out.split())
+    planned = gammatune(*asked, "--dry-run").out
+    assert f"{name[0].upper()}{name[1:]} would be fitted, and no network." in planned
+    assert "parameters" not in planned
     found = load("runs/t-1")
     assert found.predict(table("straight", 9))[0] in ("yes", "no")
     with pytest.raises(JournalError, match="trained no network"):
         _ = found.module
+    assert not hasattr(found, "anything")
     again = gammatune(*asked, "--run-dir", "runs/t-1")  # complete
     assert (again.code, replay("runs/t-1").report) == (0, story.report)
     other = gammatune(*asked, "--run-dir", "runs/t-1", "--seed", "3")

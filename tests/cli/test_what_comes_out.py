@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gammatune.errors import JournalWarning
+from gammatune.pipeline.held_out import trace
+
 SHORT = ("--epochs", "2", "--budget", "1.5")
 
 
@@ -56,6 +59,24 @@ def test_rows_of_another_file_are_traced_to_that(gammatune: Any) -> None:
     found = rows_of("runs/t-1/predictions.csv")
     assert [row["row"] for row in found] == [str(i + 1) for i in range(40)]
     assert [row["who"] for row in found] == [f"r{i}" for i in range(40)]
+
+
+@pytest.mark.parametrize("change", ["rows", "columns"])
+def test_a_file_that_was_changed_meanwhile_is_said(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    survey().to_csv("t.csv", index=False)
+
+    def changed(directory: str, split: Any) -> None:
+        (survey(20) if change == "rows" else survey()[["who", "answer"]].head(299)).to_csv(
+            "t.csv", index=False
+        )
+        with pytest.warns(JournalWarning, match="t.csv has been changed since it was read"):
+            trace(directory, split)
+
+    monkeypatch.setattr("gammatune.pipeline.held_out.trace", changed)
+    assert gammatune("train", "t.csv", "--target", "answer", "--only", "linear").code == 0
+    assert Path("runs/t-1/predictions.npz").is_file()
 
 
 def test_numbers_are_in_the_unit_of_the_file(gammatune: Any) -> None:

@@ -1,6 +1,7 @@
 """Rows are written as the file is that they came of, and are the same when they are read back."""
 
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,27 @@ def test_what_the_encoding_has_no_sign_for_is_written_in_utf_8(tmp_path: Path) -
     assert Path(out).read_text(encoding="utf-8-sig") == "a\nł\n"
     with pytest.raises(InvalidArgument, match="choose another place with --out"):
         write_rows(str(tmp_path), Dialect(), ["a"], list, [])
+
+
+def test_a_file_may_be_written_over_by_what_is_read_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    source = read_table(path, []).source
+    assert source is not None
+    header, rows = as_written(source)
+    write_rows(str(path), Dialect(), [*header, "c"], lambda: ([*row, "x"] for row in rows()), [])
+    assert path.read_text() == "a,b,c\n1,2,x\n3,4,x\n"
+
+    def full() -> Iterator[list[str]]:
+        yield ["5", "6"]
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InvalidArgument, match="No space left"):
+        write_rows(str(path), Dialect(), header, full, [])
+    assert path.read_text() == "a,b,c\n1,2,x\n3,4,x\n"
+    assert [*tmp_path.iterdir()] == [path]
+    with pytest.raises(InvalidArgument, match="an empty name"):
+        write_rows("", Dialect(), header, list, [])
 
 
 def test_names_that_are_taken_get_a_number() -> None:

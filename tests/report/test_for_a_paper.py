@@ -12,6 +12,7 @@ from test_page import ASSETS, Read, page_of
 from gammatune.journal.history import Story, replay
 from gammatune.report.html.page import write_report
 from gammatune.report.learnt import headline, whether_of
+from gammatune.report.live import LiveDisplay
 from gammatune.report.methods import methods_of
 from gammatune.report.terminal import final_screen
 from gammatune.report.what_now import next_step, what_now
@@ -81,6 +82,30 @@ def test_a_cross_validation_is_told(table_run: Path, tmp_path: Path) -> None:
     assert "320 examples were used for training and for choosing among models and settings" in text
     assert "in a cross-validation of 5 parts, repeated 2 times, on 320 examples" in text
     assert "all 11 answer together, by their average" in text
+    assert "The linear model was then fitted anew to all examples but those that are reported on." in text
+    assert "The boosted trees are the average of the 10 that were grown in the cross-validation" in text
+
+
+def test_the_choice_is_told_as_it_was_made(table_run: Path, tmp_path: Path) -> None:
+    def untold(event: dict[str, Any]) -> None:
+        for each in event["extra"]["beside"]["models"]:
+            each["selected"] = None
+
+    def lost(event: dict[str, Any]) -> None:
+        event["extra"]["beside"] |= {"model": "net", "sha256": None}
+
+    def text(change: Any, **command: Any) -> str:
+        return methods_of(changed(table_run, tmp_path / change.__name__, change, command)).paragraph
+
+    assert "half a standard error" in text(lambda event: None)
+    for change, said in (
+        (untold, "accuracy had no value on those to choose by"),
+        (lost, "could not be kept"),
+    ):
+        assert said in text(change)
+        assert "half a standard error" not in text(change)
+    assert "in the proportions" not in text(lost)
+    assert "models and settings" not in text(lost, only="trees")
 
 
 @pytest.mark.parametrize("journal", sorted((ASSETS / "journals").glob("*.jsonl")), ids=lambda path: path.stem)
@@ -175,6 +200,24 @@ def test_the_next_step_fits_the_result(table_run: Path, tmp_path: Path) -> None:
     assert what_now(found["narrow"], None) == []
 
 
+def test_the_next_step_is_none_that_was_taken(table_run: Path, tmp_path: Path) -> None:
+    def rare(event: dict[str, Any]) -> None:
+        event["confusion"] = [[60, 0], [20, 0]]
+
+    def alone(event: dict[str, Any]) -> None:
+        event["measures"]["accuracy"] = [0.75, 0.74, 0.76]
+        del event["extra"]["beside"]["models"][0]
+
+    weighted = changed(table_run, tmp_path / "w", rare, {"class_weights": "balanced"})
+    assert "--class-weights" not in what_now(weighted, "run")[2]
+    only = changed(table_run, tmp_path / "o", alone, {"time": 60.0, "only": "trees"})
+    assert next_step(only) == "seed"
+    assert "--seed 1 divides the rows otherwise" in what_now(only, "run")[2]
+    in_time = changed(table_run, tmp_path / "t", alone, {"time_column": "asked"})
+    in_time.begin["seed"] = 1
+    assert "--seed 2 draws anew what is drawn" in what_now(in_time, "run")[2]
+
+
 # -- one result, said alike everywhere ------------------------------------------------------------------------
 
 
@@ -267,6 +310,9 @@ def test_a_run_without_a_network_speaks_of_none(table_run: Path, tmp_path: Path)
     def alone(event: dict[str, Any]) -> dict[str, Any] | None:
         if event["event"] not in ("begin", "end", "report"):
             return None
+        if event["event"] == "begin":
+            event |= {"policy": "none", "sampler": "none"}
+            event["facts"]["model"] = "trees"
         if event["event"] == "report":
             beside = event["extra"]["beside"]
             beside["models"] = [each for each in beside["models"] if each["kind"] == "trees"]
@@ -283,3 +329,24 @@ def test_a_run_without_a_network_speaks_of_none(table_run: Path, tmp_path: Path)
     for left_out in ("The learning rate it found", "How the training went", "What these words mean"):
         assert left_out not in page
     assert not page_of(run, tmp_path).open
+
+
+def test_a_run_without_a_network_that_was_killed_speaks_of_none(table_run: Path, tmp_path: Path) -> None:
+    def begun(event: dict[str, Any]) -> dict[str, Any] | None:
+        if event["event"] != "begin":
+            return None
+        event |= {"policy": "none", "sampler": "none"}
+        event["facts"]["model"] = "trees"
+        return event
+
+    run = rewrite(table_run, tmp_path / "run", begun)
+    assert methods_of(replay(run)).paragraph.startswith("Gradient-boosted trees were trained on people.csv")
+    assert "network" not in methods_of(replay(run)).paragraph
+    page = page_of(run, tmp_path).text
+    assert "The boosted trees were trained on" in page
+    assert "The learning rate it found" not in page
+    display = LiveDisplay(Console(width=80))
+    display(events(run)[0])
+    with (console := Console(width=80)).capture() as shown:
+        console.print(display.render())
+    assert "epochs" not in shown.get()

@@ -161,7 +161,10 @@ def _of_fitted(plan: Plan, path: Path) -> str:
     """What was fitted beside the network, as it lies in the run directory, and how it is read beside it."""
     fitted(plan)  # refuses what is damaged
     members = plan.report.get("members", ()) if plan.kind == AVERAGE else (plan.kind,)
-    net = " The network is one of those averaged: export it too, with --single." if NET in members else ""
+    it, how = (
+        ("The networks are among", "their average") if _several(plan) else ("The network is one of", "it")
+    )
+    net = f" {it} those averaged: export {how} too, with {_alone(plan)}." if NET in members else ""
     # as they were fitted: of a classification a column for each class that was met in training (`classes_`)
     result = "probabilities" if plan.preprocessing.task == "classification" else "standardised targets"
     details = details_of(plan, raw=False) | {"model": plan.kind, "members": list(members), "layout": LAYOUT}
@@ -182,8 +185,19 @@ def _another_ending(plan: Plan, out: str) -> str:
         return (
             f"{out}: the run hands over its network, which that cannot hold; end it in {' or '.join(WRITERS)}"
         )
-    alone = ", or write the network alone with --single" if plan.has_net else ""
+    what = "the average of the networks" if _several(plan) else "the network"
+    alone = f", or write {what} alone with {_alone(plan)}" if plan.has_net else ""
     return f"{out}: the run hands over {plan.name}; end it in {SKOPS}{alone}"
+
+
+def _several(plan: Plan) -> bool:
+    """Whether several networks answer together, as the network."""
+    return len(plan.nets) > 1 or plan.report.get("nets", 1) > 1
+
+
+def _alone(plan: Plan) -> str:
+    """The option that exports what the run means by the network: of several --single writes one."""
+    return "--raw" if _several(plan) else "--single"
 
 
 def _path(out: str) -> Path:

@@ -52,7 +52,13 @@ def _origins(split: Split, wanted: Sequence[Any]) -> tuple[list[str], list[list[
     names, rows = as_written(source)
     kept = [place for place, name in enumerate(names) if name != preparing.target]
     among = set(wanted)
-    found = {n: [row[place] for place in kept] for n, row in enumerate(rows(), start=1) if n in among}
+    found = {
+        n: [row[place] for place in kept]
+        for n, row in enumerate(rows(), start=1)
+        if n in among and len(row) == len(names)
+    }
+    if len(found) < len(among):
+        raise InvalidData(f"{source.path} has been changed since it was read: rows of it are gone")
     header = [names[place] for place in kept]
     return [*without_clash(["row"], header), *header], [[str(n), *found[n]] for n in wanted]
 

@@ -89,9 +89,14 @@ def network(plan: Plan, *, single: bool = False) -> nn.Module:
     """The network with the run's weights, on the CPU, in eval mode; an `Ensemble` where the run averages several, of
     its own or of the cross-fitting.
 
-    single: the best of those alone. Raises JournalError: no weights yet, or weights that cannot be read or do not
-    fit; every error of `make_model`.
+    single: the best of those alone. Raises JournalError: no network was trained, no weights yet, or weights that
+    cannot be read or do not fit; every error of `make_model`.
     """
+    if not plan.has_net:
+        gives = (
+            f"it hands over {plan.name}, which predict() asks" if plan.report else "and it has not ended yet"
+        )
+        raise JournalError(f"{plan.run} trained no network; {gives}")
     checksum = plan.report.get("folds")
     if single or not (plan.nets or checksum):
         return _made(plan, weights_of(plan), WEIGHTS)

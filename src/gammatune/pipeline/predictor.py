@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from gammatune.course import Schedule
-from gammatune.errors import DataWarning, InvalidArgument, JournalError
+from gammatune.errors import DataWarning, InvalidArgument
 from gammatune.journal.history import Story, replay
 from gammatune.journal.lock import LOCK, OWNER
 from gammatune.metrics.bootstrap import Measure
@@ -63,10 +63,6 @@ class Predictor:
     @cached_property
     def module(self) -> nn.Module:
         """Raises JournalError of a run that trained none."""
-        if not self._plan.has_net:
-            raise JournalError(
-                f"{self.run_dir} trained no network; it hands over {self._plan.name}, which predict() asks"
-            )
         return network(self._plan, single=self._single)
 
     # -- rows
@@ -176,7 +172,7 @@ class Predictor:
         return self.module(x)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name == "module":
+        if name.startswith("_") or name == "module" or not self._plan.has_net:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             return getattr(self.module, name)

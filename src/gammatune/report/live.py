@@ -373,6 +373,8 @@ class LiveDisplay(Progressing):
         lines.append(self._bar)
         if self.after is not None:
             return Group(*lines, Text(self.judging_in_words()))
+        if not self.story.has_net:
+            return Group(*lines)
         lines.append(Text(f"compute {self.compute}   time {self.time}"))
         if run is not None:
             what = "chosen" if self._walk else "trying"

@@ -16,7 +16,7 @@ from gammatune.metrics.objectives import described
 from gammatune.report.citation import citations
 from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import by_labels, whether_of
-from gammatune.report.models import NET, beside_of, handed_over, kinds_of, models_of
+from gammatune.report.models import NET, beside_of, handed_over, kinds_in, models_of
 from gammatune.report.several import nets_of
 from gammatune.report.wording import compares, in_sentence
 
@@ -104,7 +104,7 @@ def _data(story: Story) -> list[str]:
 
 def _trained(story: Story) -> str:
     """'Gradient-boosted trees were', 'A neural network was'."""
-    kinds = kinds_of(story.report)
+    kinds = kinds_in(story)
     if len(kinds) > 1:
         return "Models were"
     name = _others(story).get(kinds[0], "a neural network")
@@ -122,10 +122,11 @@ def _parts(story: Story, command: Mapping[str, Any]) -> list[str]:
     if (train := whole(_facts(story).get("train"))) is not None:
         shares.append(f"{train:,} examples were used for training")
     selecting = whole(told.get("examples"))
+    chosen = "settings" if command.get("only") is not None else "models and settings"
     if selecting is not None and told.get("parts"):
-        shares = [f"{selecting:,} examples were used for training and for choosing among models and settings"]
+        shares = [f"{selecting:,} examples were used for training and for choosing among {chosen}"]
     elif selecting is not None:
-        shares.append(f"{selecting:,} for choosing among models and settings")
+        shares.append(f"{selecting:,} for choosing among {chosen}")
     held = whole(mapping(report.get("extra")).get("examples"))
     if held is not None and report.get("on") == "test":
         shares.append(f"{held:,} were held out and took no part in either")
@@ -138,8 +139,7 @@ def _parts(story: Story, command: Mapping[str, Any]) -> list[str]:
         return [f"{said}; the latest by {command['time_column']} were held out."]
     if command.get("group") is not None:
         return [f"{said}; examples of the same {command['group']} were kept in one part."]
-    drawn = "drawn at random" + (", in the proportions of the classes" if "accuracy" in report else "")
-    return [f"{said}; the parts were {drawn}." if command.get("target") is not None else f"{said}."]
+    return [f"{said}; the parts were drawn at random." if command.get("target") is not None else f"{said}."]
 
 
 def _weights(command: Mapping[str, Any]) -> list[str]:
@@ -183,12 +183,13 @@ def _columns(story: Story) -> list[str]:
 
 def _compared(story: Story) -> list[str]:
     """Which models, how they were compared, and which was taken."""
-    told, models, kinds = beside_of(story.report), models_of(story.report), kinds_of(story.report)
+    told, models, kinds = beside_of(story.report), models_of(story.report), kinds_in(story)
     chosen = [SETTINGS[kind] for kind in kinds if kind in SETTINGS]
     settings = (
         f"{_capital(_and(chosen))} {'were' if len(chosen) > 1 else 'was'} chosen by the loss on examples"
     )
     said = [f"{settings} that were set aside for that."] if chosen else []
+    said += _fitted_anew(told, kinds)
     if models is None:
         return said
     others = {**_others(story), NET: "a neural network"}
@@ -202,17 +203,46 @@ def _compared(story: Story) -> list[str]:
     else:
         how = f"by {metric} on the {models.examples:,} examples set aside for choosing"
     taken = handed_over(story.report) or "the network"
+    fitted = f"{_capital(_and(named))} were fitted to the same examples{average}"
+    if all(each.selected is None for each in models.beside):
+        return [
+            f"{fitted}; {metric} had no value on those to choose by, so what was taken is {taken}.",
+            *said,
+        ]
+    if "sha256" in told and told["sha256"] is None:
+        return [f"{fitted}; the others could not be kept, so what was taken is {taken}.", *said]
     return [
-        f"{_capital(_and(named))} were fitted to the same examples{average}; they were compared {how}.",
+        f"{fitted}; they were compared {how}.",
         *said,
         "Of the models within half a standard error (of the paired difference) of the best one the simplest was "
         f"taken: {taken}.",
     ]
 
 
+def _fitted_anew(told: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
+    """Which examples what is handed over has learnt from, beside the network (`pipeline.families`)."""
+    if not told:
+        return []
+    parts, repeats = whole(told.get("parts")) or 0, whole(told.get("repeats")) or 0
+    names = {"linear": "the linear model", "trees": "the boosted trees"}
+    anew = [name for kind, name in names.items() if kind in kinds and not (parts and kind == "trees")]
+    said = []
+    if anew:
+        were = "were" if "trees" in kinds and not parts else "was"
+        said.append(
+            f"{_capital(_and(anew))} {were} then fitted anew to all examples but those that are reported on."
+        )
+    if parts and "trees" in kinds:
+        said.append(
+            f"The boosted trees are the average of the {parts * max(1, repeats)} that were grown in the "
+            "cross-validation, each without one part of it."
+        )
+    return said
+
+
 def _network(story: Story) -> list[str]:
     """How the network was trained, and how its learning rate was found."""
-    if NET not in kinds_of(story.report):
+    if NET not in kinds_in(story):
         return []
     facts, back = _facts(story), story.handed_back
     optimizer = str(facts.get("optimizer"))

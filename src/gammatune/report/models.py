@@ -69,6 +69,14 @@ def kinds_of(report: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(kind for kind in told if kind in NAMES) or (NET,)
 
 
+def kinds_in(story: "Story") -> tuple[str, ...]:
+    """Which were trained, or were to be: of a run without a network that has no report yet, the one asked for."""
+    asked = str(story.begin["facts"].get("model"))
+    if story.report is None and not story.has_net and asked in NAMES:
+        return (asked,)
+    return kinds_of(story.report)
+
+
 def handed_over(report: Mapping[str, Any] | None) -> str | None:
     """What the model is called that a run hands over in the place of its network; None where that is the network."""
     extra = beside_of(report)

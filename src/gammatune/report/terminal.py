@@ -281,18 +281,21 @@ def _of_run(path: Path) -> dict[str, str]:
     except JournalError as error:
         return {"run": path.parent.name, "state": str(error)}
     begin, facts = story.begin, story.begin["facts"]
+    of_search = {
+        "policy": begin["policy"],
+        "sampler": begin["sampler"],
+        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
+        "cost": "" if story.end is None else cost_in_short(story.end, begin),
+    }
     return {
         "run": path.parent.name,
         "begun": day_in_words(begin.get("time")),
         "data": str(facts.get("data", "")),
         "model": str(facts.get("model", "")),
         "params": size_in_words(facts.get("parameters")),
-        "policy": begin["policy"],
-        "sampler": begin["sampler"],
-        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
         "measured": _measured(story),
-        "cost": "" if story.end is None else cost_in_short(story.end, begin),
         "state": state_of(story),
+        **(of_search if story.has_net else {}),
     }
 
 
@@ -326,7 +329,9 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
 
 
 def plan_lines(said: Sequence[str], expected: Mapping[str, float]) -> list[str]:
-    """What `gammatune train --dry-run` prints."""
+    """What `gammatune train --dry-run` prints. expected: nothing where no network would be trained."""
+    if not expected:
+        return [*said, "Nothing was trained."]
     seconds = duration(expected["seconds"])
     return [
         *said,

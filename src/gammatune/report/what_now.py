@@ -17,7 +17,7 @@ from gammatune.report.wording import in_sentence
 WIDE = 0.1  # of a measure between 0 and 1: an interval that leaves much open (guess)
 HALF = 4  # times the rows, for an interval of half the width: it shrinks with their square root
 
-Next: TypeAlias = Literal["nothing", "untold", "rare", "time", "wide", "seed"]
+Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "wide", "seed"]
 STEPS: Final[Mapping[Next, str]] = {
     "nothing": (
         "What would help: columns that have to do with {target}; more rows of the same columns hardly will. That "
@@ -28,9 +28,12 @@ STEPS: Final[Mapping[Next, str]] = {
         "One class is never predicted, since it is rare: --class-weights balanced makes its mistakes cost more, "
         "--metric balanced-accuracy chooses by them."
     ),
+    "rarer": (
+        "One class is never predicted, though its mistakes cost more already: more examples of it would help."
+    ),
     "time": "The time left out what stands beside the network: a longer --time tries that too.",
     "wide": ("The interval of the {measure} is wide, {ends}: about {factor} times the rows would halve it."),
-    "seed": "How much of it is luck: the same with --seed 1 divides the rows otherwise; compare the two.",
+    "seed": "How much of it is luck: the same with --seed {seed} {drawn}; compare the two.",
 }
 
 
@@ -65,11 +68,12 @@ def next_step(story: Story) -> Next:
         return "nothing"
     if whether == "untold":
         return "untold"
-    if _never_said(report):
-        return "rare"
     command = mapping(mapping(story.begin["facts"]).get("command"))
+    if _never_said(report):
+        return "rarer" if command.get("class_weights") == "balanced" else "rare"
     kinds = {mapping(each).get("kind") for each in beside_of(report).get("models", ())}
-    if command.get("time") is not None and kinds and not {"linear", "trees"} <= kinds:
+    is_short = command.get("time") is not None and command.get("only") is None
+    if is_short and kinds and not {"linear", "trees"} <= kinds:
         return "time"
     measure = _measure(report)
     if measure is not None and measure[2] - measure[1] > WIDE and _is_of_shares(_name(report)):
@@ -104,7 +108,8 @@ def _is_of_shares(name: str) -> bool:
 def _told(story: Story) -> dict[str, Any]:
     """What the sentences speak of."""
     report = story.report or {}
-    preparing = mapping(mapping(story.begin["facts"]).get("preprocessing"))
+    facts = mapping(story.begin["facts"])
+    preparing, command = mapping(facts.get("preprocessing")), mapping(facts.get("command"))
     name, measure = _name(report), _measure(report)
     ends = ""
     if measure is not None:
@@ -117,6 +122,10 @@ def _told(story: Story) -> dict[str, Any]:
         "measure": in_sentence(name) if name else "",
         "ends": ends,
         "factor": HALF,
+        "seed": int(story.begin["seed"]) + 1,
+        "drawn": (
+            "divides the rows otherwise" if command.get("time_column") is None else "draws anew what is drawn"
+        ),
     }
 
 

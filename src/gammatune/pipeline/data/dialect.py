@@ -1,16 +1,18 @@
 """How a file of a table is written, and other rows written alike."""
 
+import codecs
 import csv
 import gzip
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
 from gammatune.errors import InvalidArgument
+from gammatune.files import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,15 +91,24 @@ def write_rows(
     rows: Callable[[], Iterable[Sequence[str]]],
     said: list[str],
 ) -> None:
-    """Write them; in UTF-8 where the encoding has no sign for one of them, which is said.
+    """Write them, whole or not at all, so that `out` may be the file that they are read from; in UTF-8 where the
+    encoding has no sign for one of them, which is said.
 
     rows: gives them, from the first; asked twice where they have to be written in UTF-8.
     Raises InvalidArgument where the file cannot be written."""
+
+    def write(file: BinaryIO) -> None:
+        writer = csv.writer(codecs.getwriter(dialect.encoding)(file), delimiter=dialect.separator)
+        writer.writerow(header)
+        writer.writerows(rows())
+
     try:
-        with open(out, "w", newline="", encoding=dialect.encoding) as stream:
-            writer = csv.writer(stream, delimiter=dialect.separator)
-            writer.writerow(header)
-            writer.writerows(rows())
+        path = Path(out).resolve() if out else Path(out)
+        if path.is_file() or not path.exists():
+            whole_file(path, write)
+        else:  # a pipe
+            with path.open("wb") as file:
+                write(file)
     except UnicodeEncodeError as error:
         sign = error.object[error.start]
         said.append(f"{sign!r} cannot be written in {dialect.encoding}: {out} is in UTF-8.")

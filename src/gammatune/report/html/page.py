@@ -26,7 +26,6 @@ from gammatune.report.html.timeline import lanes
 from gammatune.report.html.tree import tree_picture
 from gammatune.report.learnt import headline
 from gammatune.report.methods import methods_of
-from gammatune.report.models import NET, kinds_of
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
 from gammatune.report.what_now import what_now
@@ -107,7 +106,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
     facts = story.begin["facts"]
     return {
         "title": sentences.title(story),
-        "has_net": NET in kinds_of(story.report),
+        "has_net": story.has_net,
         "doubt": headline(story.report),
         "now": what_now(story, None if run is None else str(run)),
         "methods": methods_of(story),

@@ -12,7 +12,7 @@ from gammatune.report.held import listed, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
 from gammatune.report.learnt import by_labels, by_numbers
-from gammatune.report.models import NAMES, NET, beside_of, handed_over, kinds_of
+from gammatune.report.models import NAMES, NET, beside_of, handed_over, kinds_in
 from gammatune.report.predictions import Findings, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
@@ -48,7 +48,7 @@ def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
 
 
 def _what(story: Story) -> str:
-    facts, kinds = story.begin["facts"], kinds_of(story.report)
+    facts, kinds = story.begin["facts"], kinds_in(story)
     if NET not in kinds:
         names = " and ".join(NAMES[kind] for kind in kinds)
         learnt = beside_of(story.report).get("examples") if beside_of(story.report).get("parts") else None
