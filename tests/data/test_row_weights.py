@@ -100,3 +100,15 @@ def test_another_table_to_report_on_has_weights_too() -> None:
     assert split.report.w.tolist() == test.weights.tolist()
     with pytest.raises(InvalidArgument, match=r"--test u.csv: there is no column w, the weight"):
         as_test(table, "u.csv", survey().drop(columns="w"))
+
+
+def test_rows_left_out_do_not_move_the_others_in_their_file() -> None:
+    """`origins` are by what people find a row: its place in the file, from 1."""
+    frame = survey()
+    frame["place"] = np.arange(60) + 0.5
+    frame.loc[[0, 20, 40], "w"] = [0, np.nan, 0]
+    table = make_table("t", frame, "y", sample_weight="w")
+    assert (table.frame.index + 0.5).tolist() == table.frame.place.tolist()
+    rows = survey(30).assign(place=np.arange(30) + 0.5, w=[0, *[2, 3, 4] * 9, 0, 2])
+    test = as_test(table, "u.csv", rows)
+    assert split_table(table, seed=0, test=test).origins.tolist() == [*range(2, 29), 30]
