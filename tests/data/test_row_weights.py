@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.metrics.permutation_importance import Feature, Importance
 from gammatune.pipeline.data.table import as_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.dependence import dependences
 
 
 def survey(n: int = 60) -> pd.DataFrame:
@@ -112,3 +114,14 @@ def test_rows_left_out_do_not_move_the_others_in_their_file() -> None:
     rows = survey(30).assign(place=np.arange(30) + 0.5, w=[0, *[2, 3, 4] * 9, 0, 2])
     test = as_test(table, "u.csv", rows)
     assert split_table(table, seed=0, test=test).origins.tolist() == [*range(2, 29), 30]
+
+
+def test_how_answers_move_is_told_by_weight() -> None:
+    split = split_table(make_table("t", survey(), "y", sample_weight="w"), seed=0)
+    needed = Importance("accuracy", 1.0, 12, 1, (Feature("row", 0.1, 0.0, 0.2),))
+    assert isinstance(split.preprocessing, TablePreprocessing)
+    (a,) = dict(split.preprocessing.spans)["a"]
+    (found,) = dependences(lambda x: x[:, [a]], split, needed, 0, 60.0)
+    assert split.report.w is not None
+    mean = np.average(split.report.x[:, a].numpy(), weights=split.report.w.numpy())
+    assert [out for (out,) in found["outputs"]] == pytest.approx([mean] * len(found["values"]), rel=1e-5)
