@@ -36,6 +36,19 @@ def test_it_averages_over_some_rows_and_leaves_the_inputs() -> None:
     np.testing.assert_array_equal(found, partial_dependence(predict, x, [0], [0, 1], rows=500, seed=3))
 
 
+def test_rows_average_by_their_weights() -> None:
+    x = RNG.normal(size=(50, 2))
+    often = RNG.integers(1, 5, 50)
+    found = partial_dependence(lambda held: held.sum(axis=1), x, [0], [3, 7], weights=often)
+    alike = partial_dependence(lambda held: held.sum(axis=1), x.repeat(often, axis=0), [0], [0])
+    assert found[0, 0] - x[3, 0] == pytest.approx(alike[0, 0] - x[0, 0])
+    assert found[1, 0] - found[0, 0] == pytest.approx(x[7, 0] - x[3, 0])
+    # of more rows than are averaged over each still has its own weight
+    many = np.column_stack([np.zeros(1_000), np.arange(1_000) % 2])
+    found = partial_dependence(lambda held: held[:, 1], many, [0], [0], weights=many[:, 1] + 1e-9)
+    assert found[0, 0] == pytest.approx(1)
+
+
 @given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan"))), max_size=60))
 def test_rows_of_quantiles_rise_and_are_there(values: list[float]) -> None:
     held = np.array(values, dtype=float)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 import gammatune
+from gammatune.engine.batches import streams_of
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.journal.history import PREDICTIONS
+from gammatune.journal.history import PREDICTIONS, replay
 from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers
 from gammatune.supervised.loaders import class_counts
@@ -105,6 +106,9 @@ def test_selection_and_report_are_weighted(tmp_path: Path) -> None:
     assert result.report is not None
     assert result.report.accuracy == pytest.approx(value("accuracy", report), rel=1e-6)  # type: ignore[union-attr]
     assert "these 60 tell about as much as 33 that weigh the same" in " ".join(result.said)
+    story = replay(tmp_path / "run")
+    assert story.report is not None
+    assert story.report["extra"]["weighted"] is True
     kept = np.load(tmp_path / "run" / PREDICTIONS)
     assert kept["weights"].tolist() == SETS["test_set"].tolist()
 
@@ -276,3 +280,39 @@ def test_loaders_hold_their_own_weights() -> None:
         gammatune.fit(net(), [(X, Y, torch.ones(240))], (X, Y), epochs=1)
     with pytest.raises(InvalidArgument, match=r"takes \(output, target, weight=None\)"):
         fit(loss_fn=nn.CrossEntropyLoss(), sample_weight=SETS)
+
+
+def test_batches_with_weights_and_without_are_not_mixed() -> None:
+    half = [Three(), Three()]
+    mixed = [batch for loader in half for batch in DataLoader(loader, batch_size=120)]
+    mixed[1] = mixed[1][:2]
+    for batches in (mixed, mixed[::-1]):
+        with pytest.raises(
+            InvalidArgument, match=r"a batch to evaluate holds .*weights, and those before it"
+        ):
+            gammatune.fit(net(), mixed[:1], batches, epochs=2, progress=False, sample_weight=True)
+
+
+class Noise:
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(0)
+
+
+class Compose:
+    def __init__(self, parts: list[Any]) -> None:
+        self.transforms = parts
+
+
+class Folder(Dataset[Any]):
+    def __init__(self, transform: Any) -> None:
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_generators_of_weighted_sets_are_found() -> None:
+    """Forks take up where each of them stood."""
+    noise = Noise()
+    weighted = Weighted(Folder(Compose([noise])), torch.ones(2))
+    assert any(found is noise.generator for found in streams_of(DataLoader(Subset(weighted, [0, 1]))))

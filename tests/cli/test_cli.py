@@ -357,7 +357,7 @@ def test_bad_data_is_one_line(gammatune: Any, arrays: dict[str, Any], message: s
         (("train", "digits", "--limit", "1"), "limit"),
         (("train", "digits", "--validation", "1.5"), "validation"),
         (("train", "digits", "--device", "toaster"), "device='toaster'"),
-        (("train", "digits", "--task", "guess"), "classification or regression"),
+        (("train", "digits", "--task", "guess"), "classification, ordinal or regression"),
         (("train", "digits", "--threads", "0"), "--threads 0"),
         (("train", "digits", "--seed", "-1"), "--seed -1"),
         (("train", "digits", "--seed", "4294967296"), "--seed 4294967296"),

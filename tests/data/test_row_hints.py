@@ -94,6 +94,46 @@ def test_what_changes_nothing_is_not_worth_a_word() -> None:
     assert hints(frame) == []
 
 
+@pytest.mark.parametrize(("rows", "groups"), [(100_000, 20), (12_000, 12)])
+def test_of_large_groups_some_rows_each_are_looked_at(rows: int, groups: int) -> None:
+    r = np.random.default_rng(0)
+    store = r.permutation(np.arange(rows) % groups)
+    known = r.permutation(groups)[store]
+    frame = pd.DataFrame({"store": store + 100, "x": r.normal(size=rows), "size": known})
+    assert hints(frame.assign(y=r.choice(["no", "yes"], rows))) == []
+    (line,) = hints(frame.assign(y=np.where(r.permutation(groups)[store] % 2 == 0, "no", "yes")))
+    assert line.startswith(f"store repeats: {groups} different ones in {rows:,} rows")
+
+
+def test_a_target_that_does_not_vary_where_it_is_looked_at_is_no_hint() -> None:
+    y = np.ones(12_000)
+    y[0] = 2
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame({"store": np.arange(12_000) % 12 + 100, "x": r.normal(size=12_000), "y": y})
+    assert hints(frame, task="regression") == []
+
+
+def test_two_models_of_noise_are_not_told_apart() -> None:
+    """Each is worse than the mean, and by how much says nothing."""
+    found = []
+    for seed in range(6):
+        r = np.random.default_rng(seed)
+        who = r.permutation(np.repeat(np.arange(60) + 100, 10))
+        noise = pd.DataFrame({"patient_id": who, "x": r.normal(size=600), "y": r.normal(size=600)})
+        found += hints(noise)
+    assert found == []
+
+
+def test_a_quick_look_at_what_goes_with_weights_is_at_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    ranked = pd.DataFrame.rank
+    monkeypatch.setattr(pd.DataFrame, "rank", lambda self: [seen.append(len(self)), ranked(self)][1])
+    frame = survey(5_000)
+    frame["weight"] = np.random.default_rng(1).lognormal(9, 0.6, len(frame)).round()
+    assert len(hints(frame)) == 1
+    assert seen == [2_000]
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.metrics.permutation_importance import Feature, Importance
 from gammatune.pipeline.data.table import as_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.dependence import dependences
 
 
 def survey(n: int = 60) -> pd.DataFrame:
@@ -100,3 +102,26 @@ def test_another_table_to_report_on_has_weights_too() -> None:
     assert split.report.w.tolist() == test.weights.tolist()
     with pytest.raises(InvalidArgument, match=r"--test u.csv: there is no column w, the weight"):
         as_test(table, "u.csv", survey().drop(columns="w"))
+
+
+def test_rows_left_out_do_not_move_the_others_in_their_file() -> None:
+    """`origins` are by what people find a row: its place in the file, from 1."""
+    frame = survey()
+    frame["place"] = np.arange(60) + 0.5
+    frame.loc[[0, 20, 40], "w"] = [0, np.nan, 0]
+    table = make_table("t", frame, "y", sample_weight="w")
+    assert (table.frame.index + 0.5).tolist() == table.frame.place.tolist()
+    rows = survey(30).assign(place=np.arange(30) + 0.5, w=[0, *[2, 3, 4] * 9, 0, 2])
+    test = as_test(table, "u.csv", rows)
+    assert split_table(table, seed=0, test=test).origins.tolist() == [*range(2, 29), 30]
+
+
+def test_how_answers_move_is_told_by_weight() -> None:
+    split = split_table(make_table("t", survey(), "y", sample_weight="w"), seed=0)
+    needed = Importance("accuracy", 1.0, 12, 1, (Feature("row", 0.1, 0.0, 0.2),))
+    assert isinstance(split.preprocessing, TablePreprocessing)
+    (a,) = dict(split.preprocessing.spans)["a"]
+    (found,) = dependences(lambda x: x[:, [a]], split, needed, 0, 60.0)
+    assert split.report.w is not None
+    mean = np.average(split.report.x[:, a].numpy(), weights=split.report.w.numpy())
+    assert [out for (out,) in found["outputs"]] == pytest.approx([mean] * len(found["values"]), rel=1e-5)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from small_runs import keep_predictions, rewrite
-from test_page import Read
+from test_page import Read, page_of
 
 from gammatune.errors import InvalidArgument, JournalError
 from gammatune.report.html.comparison import write_comparison
@@ -95,3 +95,16 @@ def test_the_command_names_its_file(flower_run: Path, tmp_path: Path, said: Any)
     code, out, _ = said("compare", str(flower_run), str(other), "--out", str(tmp_path / "c.html"))
     assert code == 0
     assert out.startswith(f"{tmp_path / 'c.html'}: ")
+
+
+def test_that_examples_are_counted_and_not_weighed_is_said(flower_run: Path, tmp_path: Path) -> None:
+    runs = [copy(flower_run, tmp_path / name) for name in ("one", "other")]
+    for run in runs:
+        keep_predictions(run, 60, 3)
+    assert "whatever its weight" not in text(runs, tmp_path)
+    held = dict(np.load(runs[0] / "predictions.npz"))
+    np.savez(runs[0] / "predictions.npz", **held, weights=np.ones(60))
+    assert "whatever its weight" not in page_of(runs[0], tmp_path).text
+    np.savez(runs[0] / "predictions.npz", **held, weights=1.0 + np.arange(60))
+    assert "example by example each counts once, whatever its weight" in text(runs, tmp_path)
+    assert "of their answers each counts once, whatever its weight" in page_of(runs[0], tmp_path).text

@@ -11,7 +11,7 @@ from test_page import ASSETS, Read, page_of
 
 from gammatune.journal.history import Story, replay
 from gammatune.report.html.page import write_report
-from gammatune.report.learnt import headline, whether_of
+from gammatune.report.learnt import by_labels, headline, whether_of
 from gammatune.report.live import LiveDisplay
 from gammatune.report.methods import methods_of
 from gammatune.report.terminal import final_screen
@@ -168,6 +168,26 @@ def test_runs_that_do_not_say_are_judged_by_their_figures(
     assert whether_of(replay(number_run).report) == "something"
     assert whether_of(None) is None
     assert whether_of({"accuracy": 0.5, "extra": {"learnt": "much"}}) is None
+
+
+def test_where_examples_weigh_differently_none_are_counted(table_run: Path, tmp_path: Path) -> None:
+    """The confusion matrix counts each once, and would say another accuracy beside the weighted one."""
+
+    def weighted(event: dict[str, Any]) -> None:
+        event |= {"confusion": [[60, 0], [20, 0]], "accuracy": 0.9}
+        event["extra"] |= {"weighted": True, "learnt": "untold"}
+
+    story = changed(table_run, tmp_path / "run", weighted)
+    assert whether_of(story.report) == "untold"
+    assert by_labels(story.report or {}) is None
+    assert "most frequent class" not in methods_of(story).paragraph
+    text = page_of(tmp_path / "run", tmp_path).text
+    assert (
+        "right for 90.0 % of examples that played no part in the training, by what they weigh (95 %" in text
+    )
+    assert "Whether it has learnt anything cannot be told from so few examples." in text
+    assert " of 80 examples" not in text
+    assert "Always naming" not in text
 
 
 def test_the_next_step_fits_the_result(table_run: Path, tmp_path: Path) -> None:

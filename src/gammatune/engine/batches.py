@@ -34,7 +34,9 @@ Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
 # (output, target) -> mean loss, a scalar; where examples have weights, (output, target, weight)
 LossFunction: TypeAlias = Callable[..., Tensor]
-DEPTH = 3  # how deep generators are looked for in a data set: set, transform, its parts (guess)
+DEPTH = (
+    4  # how deep generators are looked for in a data set: part, weights, set, transform, its parts (guess)
+)
 FAR = 10**6  # epochs; no course is as long
 ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day
 FEW = 64  # longer lists hold data, not parts (guess)
@@ -109,12 +111,12 @@ def streams_of(loader: Loader) -> list[Stream]:
         return []
     found: dict[int, Stream] = {}
     queue = [(owner, 0) for owner in (loader, loader.dataset, loader.collate_fn, *_samplers(loader))]
-    seen: set[int] = set()
+    seen: dict[int, int] = {}  # how deep: a set is met in its sampler too, a step deeper than in its loader
     while queue:
         owner, depth = queue.pop()
-        if id(owner) in seen or not hasattr(owner, "__dict__"):
+        if seen.get(id(owner), DEPTH + 1) <= depth or not hasattr(owner, "__dict__"):
             continue
-        seen.add(id(owner))
+        seen[id(owner)] = depth
         for value in vars(owner).values():
             if isinstance(value, Stream):
                 found[id(value)] = value

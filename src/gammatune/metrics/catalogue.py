@@ -22,8 +22,8 @@ MANY = 100  # columns; beyond it what needs a pass for each of them is measured 
 IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (guess)
 
 MetricName: TypeAlias = Literal[
-    "accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc", "auc", "average-precision", "log-loss",
-    "brier", "steps", "weighted-kappa", "r2", "mae", "rmse", "mse", "medae", "mape",
+    "accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc", "steps", "weighted-kappa", "auc",
+    "average-precision", "log-loss", "brier", "r2", "mae", "rmse", "mse", "medae", "mape",
 ]  # fmt: skip
 
 

@@ -100,7 +100,7 @@ ObjectiveName: TypeAlias = Literal[
     "accuracy", "loss", "r2", "mse", "log-loss",
     "kappa", "kappa11", "kappa12", "kappa12-ratio", "kappa-cut", "kappa11-cut", "kappa12-cut", "kappa12-ratio-cut",
     "kappa-accuracy", "kappa-balanced-accuracy", "kappa-f1", "kappa-precision", "kappa-recall", "kappa-mcc",
-    "kappa-weighted-kappa", "kappa-auc", "kappa-average-precision", "log-log-loss", "log-brier", "log-steps",
+    "kappa-weighted-kappa", "kappa-auc", "kappa-average-precision", "log-steps", "log-log-loss", "log-brier",
     "log-mae", "log-rmse", "log-mse", "log-medae", "log-mape",
 ]  # fmt: skip
 OVERFITTED = 1.5  # times the loss [guess]

@@ -1,7 +1,7 @@
 """Partial dependence: what a model says on average where one column has the same value in every row (Friedman 2001,
 Greedy Function Approximation, section 8.2).
 
-    pd(v) = mean over rows i of  f(x_i with the column set to v)
+    pd(v) = mean over rows i of  f(x_i with the column set to v), by their weights where they have some
 
 It tells how the answers move with a column, the others as they are. It is of the model, not a cause; and where
 columns go together, rows are made up that nobody has seen.
@@ -43,19 +43,22 @@ def partial_dependence(
     *,
     rows: int = ROWS,
     seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """(m, k): the mean answer where the columns `places` are those of each row of `picks`, m of them.
 
     predict: from inputs (n, d) to (n, k); it is called m times. inputs: (n, d), of which `rows` are averaged over,
-    drawn by the seed where there are more.
+    drawn by the seed where there are more. weights: (n,), above 0, what each row counts for in the mean; None: alike.
     """
-    x = np.asarray(inputs)
+    x, w = np.asarray(inputs), None if weights is None else np.asarray(weights, dtype=np.float64)
     taken = x
     if len(x) > rows:
-        taken = x[np.sort(stream(seed, "dependence").choice(len(x), rows, replace=False))]
+        drawn = np.sort(stream(seed, "dependence").choice(len(x), rows, replace=False))
+        taken, w = x[drawn], None if w is None else w[drawn]
     means = []
     for pick in picks:
         held = taken.copy()
         held[:, list(places)] = x[pick, list(places)]
-        means.append(np.asarray(predict(held), dtype=np.float64).reshape(len(held), -1).mean(axis=0))
+        said = np.asarray(predict(held), dtype=np.float64).reshape(len(held), -1)
+        means.append(np.average(said, axis=0, weights=w))
     return np.array(means)

@@ -51,6 +51,7 @@ def dependences(
     assert isinstance(preparing, TablePreprocessing)
     if len(preparing.classes) > MOST_CLASSES:
         return []
+    weights = None if split.report.w is None else split.report.w.numpy()
     columns = {column.name: column for column in preparing.columns}
     spans = dict(preparing.spans)
     found: list[dict[str, Any]] = []
@@ -62,7 +63,9 @@ def dependences(
         values, picks = _grid(columns[feature.name], x[:, spans[feature.name]], preparing.one_hot)
         if len(picks) < 2:  # nothing to move along
             continue
-        means = partial_dependence(predict, x, spans[feature.name], picks.tolist(), seed=seed)
+        means = partial_dependence(
+            predict, x, spans[feature.name], picks.tolist(), seed=seed, weights=weights
+        )
         if split.task == "regression":
             means = preparing.original_targets(means)
         kind: Any = type(columns[feature.name]).__name__.lower()

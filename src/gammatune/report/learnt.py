@@ -44,6 +44,11 @@ def whether_of(report: Mapping[str, Any] | None) -> Learnt | None:
     return by_numbers(report)
 
 
+def is_weighted(report: Mapping[str, Any]) -> bool:
+    """Whether some of the examples reported on count for more than others."""
+    return mapping(report.get("extra")).get("weighted") is True
+
+
 def headline(report: Mapping[str, Any] | None) -> str | None:
     """What is to be said first; None where something was learnt, or that is not known."""
     whether = whether_of(report)
@@ -51,7 +56,9 @@ def headline(report: Mapping[str, Any] | None) -> str | None:
 
 
 def by_labels(report: Mapping[str, Any]) -> BesideConstant | None:
-    """By the confusion matrix; None of fewer than two examples."""
+    """By the confusion matrix; None of fewer than two examples, and where they weigh differently: it counts them."""
+    if is_weighted(report):
+        return None
     confusion = square(report.get("confusion"))
     count = 0 if confusion is None else sum(map(sum, confusion))
     if confusion is None or count < 2:

@@ -2,7 +2,8 @@
 
     predictions.npz  probabilities (n, k) and targets (n,) codes, or predictions (n, t) and targets (n, t); of several
                      nets whose predictions are averaged spread (n,) or (n, t), how far they are apart; origins (n,)
-                     where they are known, the rows of the file, from 1, or the names of files
+                     where they are known, the rows of the file, from 1, or the names of files; weights (n,) of
+                     examples that have some
     pictures.npz     index (m,) into the report part, pictures uint8 (m, H, W) or (m, H, W, 3)
 
 A file that is missing leaves its part of a page out; one that cannot be used is said.
@@ -39,6 +40,7 @@ class Findings:
 
     spread: (n,) or (n, t), of several nets (`engine.ensemble.Ensemble.spread`); else None. origins: (n,), where each
     example comes from; see the module.
+    weighted: some count for more than others, which nothing here goes by: a page says so.
     pictures: by the place of the example in the report part. problems: files that could not be used, in sentences.
     """
 
@@ -47,6 +49,7 @@ class Findings:
     targets: NDArray[Any] | None = None
     spread: NDArray[Any] | None = None
     origins: NDArray[Any] | None = None
+    weighted: bool = False
     pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -117,6 +120,9 @@ def _take_predictions(held: Mapping[str, NDArray[Any]], found: Findings) -> None
     origins = held.get("origins")
     if origins is not None and origins.dtype.kind in "iuU" and origins.shape == found.targets.shape[:1]:
         found.origins = origins
+    weights = held.get("weights")
+    if weights is not None and weights.shape == found.targets.shape[:1]:
+        found.weighted = bool((weights != weights[0]).any())
     spread = held.get("spread")
     if spread is not None and spread.dtype.kind == "f" and np.isfinite(spread).all() and (spread >= 0).all():
         spread = (

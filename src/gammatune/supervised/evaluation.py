@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gammatune.engine.batches import LossFunction
 from gammatune.engine.ranks import Ranks
-from gammatune.errors import InvalidData
+from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.metrics.catalogue import METRICS, undefined, value
 from gammatune.metrics.predictions import Answers
 from gammatune.records import Metrics
@@ -82,7 +82,8 @@ class Tally:
         self._errors = Errors()
 
     def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
-        """weights: of the examples, (n,); all batches have them, or none."""
+        """weights: of the examples, (n,). Raises InvalidArgument where some batches have them, and some none."""
+        _refuse_mixed(self._sizes, self._weights, weights)
         of = self._of
         told = [] if weights is None else [weights]
         # clones: a captured graph writes its outputs again and again into the same place
@@ -178,6 +179,7 @@ class Heard:
         self._waited_for: set[torch.device] = set()
 
     def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
+        _refuse_mixed(self._targets, self._weights, weights)
         output = output.detach()
         if weights is not None:
             each = 1 if self._numbers else targets.numel() // len(targets)  # of a class a pixel
@@ -216,6 +218,16 @@ class Heard:
             classes=self._classes,
             probabilities=torch.cat(scores).numpy() if scores else None,
             weights=torch.cat(self._weights).double().numpy() if self._weights else None,
+        )
+
+
+def _refuse_mixed(before: Sequence[Any], weighed: Sequence[Any], weights: Tensor | None) -> None:
+    """before: batches so far, in any form; weighed: those of them with weights."""
+    if before and bool(weighed) != (weights is not None):
+        this, others = ("no weights", "some") if weights is None else ("weights", "none")
+        raise InvalidArgument(
+            f"a batch to evaluate holds {this}, and those before it {others}; let the loader give (inputs, targets, "
+            "weights) in every batch, or in none"
         )
 
 

@@ -63,8 +63,7 @@ class FinalReport:
         measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
         lacking = _beforehand(answers) + lacking
         said += lacking
-        extra: dict[str, Any] = {"level": LEVEL, "examples": len(answers), "said": lacking}
-        extra |= added | {"said": [*lacking, *added.get("said", ())]}
+        extra = _told(answers, added, lacking)
         if known is not None:
             extra = dict(known.get("extra", extra))
         on = "selection" if given.test_set is None else "test"
@@ -82,8 +81,7 @@ class FinalReport:
         """Where no network was trained. scale, metric: as in `fit`. added: what is said of the answers."""
         measures, lacking = _measures(answers, scale, metric, seed)
         lacking = _beforehand(answers) + lacking
-        extra = {"level": LEVEL, "examples": len(answers), **added}
-        extra["said"] = [*lacking, *added.get("said", ())]
+        extra = _told(answers, added, lacking)
         return cls("test", _figures(answers), answers, measures, metric, extra, None, True)
 
     def event(self, seconds: float) -> Event:
@@ -113,6 +111,13 @@ def _figures(answers: Answers) -> Classification | Regression:
     if answers.classes:
         return classification(answers.targets, answers.said, answers.classes, answers.weights)
     return regression(answers.targets, answers.said, answers.weights)
+
+
+def _told(answers: Answers, added: dict[str, Any], lacking: list[str]) -> dict[str, Any]:
+    """The event's "extra". weighted: there only where some examples count for more than others."""
+    weighted = {} if answers.counted is None else {"weighted": True}
+    said = [*lacking, *added.get("said", ())]
+    return {"level": LEVEL, "examples": len(answers), **weighted, **added, "said": said}
 
 
 def _beforehand(answers: Answers) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 60  # rows below which nothing is told [guess]
-ROWS = 2_000  # a quick look is taken at, whole groups of them [guess: a second or two]
+ROWS = 2_000  # a quick look is taken at, of few groups some of each [guess: a second or two]
 COLUMNS = 50  # it is taken with
 IDS = 3  # columns it is taken at
 TREES, FOLDS = 30, 3
@@ -137,6 +137,8 @@ def _largest_correlation(name: str, frame: "pd.DataFrame", numbers: Sequence[str
     """Spearman's, with any other number that varies; None where there is none to tell by."""
     import pandas as pd
 
+    taken = np.sort(np.random.default_rng(0).permutation(len(frame))[:ROWS])
+    frame = frame.iloc[taken]
     others = pd.DataFrame({other: numbers_in(frame[other]) for other in numbers if other != name})
     others = others.loc[:, others.nunique() > GROUPS]
     ranks = others.rank().corrwith(pd.Series(numbers_in(frame[name]), others.index).rank()).abs()
@@ -160,7 +162,8 @@ def _repeated(
     looked = []
     for name, groups in list(ids.items())[:IDS]:
         by_chance, by_group = _two_splits(frame, y, columns, name, groups, classify=classify)
-        looked.append((by_chance - by_group, name, len(np.unique(groups)), by_chance, by_group))
+        gained = max(0.0, by_chance) - max(0.0, by_group)  # below 0 an R2 tells of noise alone
+        looked.append((gained, name, len(np.unique(groups)), by_chance, by_group))
     if not looked or max(looked)[0] < max(FLATTERED, NOISE / min(len(y), ROWS) ** 0.5):
         return []
     _, name, count, by_chance, by_group = max(looked)
@@ -210,15 +213,16 @@ def _two_splits(
     *,
     classify: bool,
 ) -> tuple[float, float]:
-    """What a forest reaches on rows kept aside by chance, with the id as an input, and on groups kept aside."""
+    """What a forest reaches on rows kept aside by chance, with the id as an input, and on groups kept aside; nothing
+    on either where that cannot be told."""
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.model_selection import GroupKFold, KFold
 
     rng = np.random.default_rng(0)
-    order = rng.permutation(int(groups.max()) + 1)[groups]  # groups in another order
-    taken = np.argsort(order, kind="stable")[:ROWS]
+    taken = _some_of_each(groups, rng)
     y, groups = y[taken].reshape(-1), groups[taken]
-    if classify and 3 * len(np.unique(y)) > len(y):
+    kinds = len(np.unique(y))
+    if kinds < 2 or (classify and 3 * kinds > len(y)):
         return 0.0, 0.0  # too few of each, of which scikit-learn warns
     inputs = [column for column in columns if column.kind != "drop" and column.name != name]
     inputs = [inputs[place] for place in sorted(rng.permutation(len(inputs))[:COLUMNS])]
@@ -237,6 +241,15 @@ def _two_splits(
             said[held] = kind(TREES, random_state=0).fit(x[train], y[train]).predict(x[held])
         reached.append(float(np.mean(said == y)) if classify else r2(y, said))
     return reached[0], reached[1]
+
+
+def _some_of_each(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.intp]:
+    """ROWS rows at most: whole groups where they are small, and of `GROUPS` of them or more where they are large."""
+    rows = rng.permutation(len(groups))
+    order = rng.permutation(int(groups.max()) + 1)[groups[rows]]  # groups in another order
+    rows, order = rows[places := np.argsort(order, kind="stable")], order[places]
+    place = np.arange(len(order)) - np.searchsorted(order, order)  # of a row within its group
+    return rows[place < ROWS // GROUPS][:ROWS]
 
 
 def as_numbers(column: Column, frame: "pd.DataFrame") -> NDArray[np.float64]:

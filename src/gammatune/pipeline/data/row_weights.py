@@ -34,7 +34,7 @@ def weighing(
     frame: "pd.DataFrame", name: str | None, said: list[str]
 ) -> tuple["pd.DataFrame", NDArray[np.float64] | None]:
     """The rows that count for something, and what they count for by this column; all and None where there is none.
-    said: takes how many others there were.
+    said: takes how many others there were. The index stays: it is the place of a row in its file.
 
     Raises InvalidData: see `weights_in`; and where no row counts.
     """
@@ -55,7 +55,7 @@ def weighing(
             f"{int(nothing.sum())} of {len(frame)} rows have a weight ({name}) of 0, and are left out."
         )
     kept = ~(missing | nothing)
-    return (frame if kept.all() else frame[kept].reset_index(drop=True)), weights[kept]
+    return (frame if kept.all() else frame[kept]), weights[kept]
 
 
 def in_words(weights: NDArray[np.float64] | None, name: str | None) -> list[str]:

@@ -30,6 +30,7 @@ def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
     """What the template shows of them, None where nobody kept it. it: what the sentences call the network."""
     labels = labels_of(story, found)
     return {
+        "weighted": found.weighted,
         "confusion": _confusion(square((story.report or {}).get("confusion")), labels),
         "mistakes": _mistakes(found, labels),
         "worst": worst(story, found, WORST),

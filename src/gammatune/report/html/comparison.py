@@ -187,6 +187,11 @@ def _warnings(runs: Sequence[One]) -> list[str]:
         if one.story.end is None or one.story.end["how"] != "complete":
             said.append(f"{one.name} did not come to its end ({state_of(one.story)}).")
         said += [f"{one.name}: {problem}" for problem in one.found.problems]
+    if any(one.found.weighted for one in runs):
+        said.append(
+            "The measures weigh the examples; where runs are compared example by example each counts once, "
+            "whatever its weight."
+        )
     return said
 
 

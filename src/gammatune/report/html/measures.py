@@ -8,6 +8,7 @@ from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import FIRST, REPORTED, SAME, words_of
 from gammatune.report.held import real
 from gammatune.report.html.svg import number
+from gammatune.report.learnt import is_weighted
 from gammatune.report.models import models_of
 from gammatune.report.predictions import square, wilson
 
@@ -36,7 +37,8 @@ def measures(story: Story) -> list[Measure]:
         value = named[name][0] if name in named else real(report[name])
         if value is None:
             continue
-        if triple is None and name == "accuracy" and (confusion := square(report.get("confusion"))):
+        counted = None if is_weighted(report) else square(report.get("confusion"))
+        if triple is None and name == "accuracy" and (confusion := counted):
             count = sum(map(sum, confusion))
             triple = wilson(sum(row[i] for i, row in enumerate(confusion)), count) if count else None
         words = words_of(name)

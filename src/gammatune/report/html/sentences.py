@@ -11,7 +11,7 @@ from gammatune.records import Verdict
 from gammatune.report.held import listed, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
-from gammatune.report.learnt import by_labels, by_numbers
+from gammatune.report.learnt import by_labels, by_numbers, is_weighted, whether_of
 from gammatune.report.models import NAMES, NET, beside_of, handed_over, kinds_in
 from gammatune.report.predictions import Findings, square, wilson
 from gammatune.report.several import nets_of
@@ -119,6 +119,8 @@ def _quality_of_numbers(report: Mapping[str, Any], where: str, it: str) -> str:
 
 def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
     accuracy = float(report["accuracy"])
+    if is_weighted(report):
+        return _quality_of_weighted_labels(report, where, it)
     confusion = square(report.get("confusion"))
     if confusion is None:
         return f"{it} is right for {100 * accuracy:.1f} % of {where}."
@@ -142,6 +144,23 @@ def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
         case "untold":
             return f"{said} {naming}: whether it has learnt anything cannot be told from {count:,} examples."
     return f"{said} {naming}."
+
+
+def _quality_of_weighted_labels(report: Mapping[str, Any], where: str, it: str) -> str:
+    """Without what the confusion matrix counts: there each example counts once."""
+    interval = interval_of(report, "accuracy")
+    within = (
+        "" if interval is None else " (95 % interval {:.1f} to {:.1f} %)".format(*(100 * p for p in interval))
+    )
+    said = (
+        f"{it} is right for {100 * float(report['accuracy']):.1f} % of {where}, by what they weigh{within}."
+    )
+    match whether_of(report):
+        case "nothing":
+            return f"{said} It has learnt nothing that shows."
+        case "untold":
+            return f"{said} Whether it has learnt anything cannot be told from so few examples."
+    return said
 
 
 def _how(story: Story, run: Path | None) -> str:
