@@ -8,7 +8,6 @@ quoted as a multiple of that. Beside it stands what was measured: seconds, and t
 """
 
 import math
-import statistics
 from dataclasses import dataclass, field, replace
 
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape
@@ -218,6 +217,8 @@ class Ledger:
 
     def cost(self, processor: float = 0.0) -> Cost:
         """processor: seconds of it that the run has taken."""
+        from statistics import median  # here, since fractions and decimals come with it
+
         spent = units(self._trained, self._evaluated)
         epochs = spent / self._plain.units if self._plain.units else None
         runs = epochs / self._epochs if epochs is not None else None
@@ -230,5 +231,5 @@ class Ledger:
             self._repeated,
             self._repeated_seconds,
             processor,
-            statistics.median(self._whole) * self._epochs if self._whole else None,
+            median(self._whole) * self._epochs if self._whole else None,
         )

@@ -62,7 +62,7 @@ def test_it_is_told_predicted_with_and_exported(gammatune: Any, kind: str, chose
     assert " by the " not in alone.out
 
     said = gammatune("export", "runs/t-1", "--out", "t.onnx")
-    assert f"t.onnx: the run hands over {name}; end it in .skops, or write the network alone" in said.err
+    assert f"t.onnx: the run hands over {name}; end it in .skops, or write the average of the networks alone" in said.err
     said = gammatune("export", "runs/t-1", "--out", "t.skops")
     assert f"t.skops, its columns in t.json: {name}, for skops.io.load" in said.out
     details = json.loads(Path("t.json").read_text())
