@@ -19,6 +19,12 @@ from gammatune.pipeline.data.folds import FOLDS
 from gammatune.pipeline.kept import kept
 from gammatune.pipeline.limits import REPEATS
 
+
+def killed(*given: Any) -> None:
+    """In the place of what a run is cut off in."""
+    raise KeyboardInterrupt
+
+
 SHORT = ("--epochs", "2", "--budget", "1.5", "--lr", "1e-5")  # a net that has learnt nothing
 
 
@@ -62,7 +68,10 @@ def test_it_is_told_predicted_with_and_exported(gammatune: Any, kind: str, chose
     assert " by the " not in alone.out
 
     said = gammatune("export", "runs/t-1", "--out", "t.onnx")
-    assert f"t.onnx: the run hands over {name}; end it in .skops, or write the average of the networks alone" in said.err
+    assert (
+        f"t.onnx: the run hands over {name}; end it in .skops, or write the average of the networks alone"
+        in said.err
+    )
     said = gammatune("export", "runs/t-1", "--out", "t.skops")
     assert f"t.skops, its columns in t.json: {name}, for skops.io.load" in said.out
     details = json.loads(Path("t.json").read_text())
@@ -78,9 +87,6 @@ def test_killed_while_they_are_compared_it_hands_over_the_same(
     table("curved").to_csv("t.csv", index=False)
     asked = ("train", "t.csv", "--target", "answer", *SHORT)
     assert gammatune(*asked, "--run-dir", "whole").code == 0
-
-    def killed(*given: Any) -> None:
-        raise KeyboardInterrupt
 
     with monkeypatch.context() as during:
         during.setattr("gammatune.pipeline.model_choice.keep", killed)
@@ -180,9 +186,6 @@ def test_one_kind_alone_needs_no_network(
     table("curved" if only == "trees" else "straight", 300).to_csv("t.csv", index=False)
     asked = ("train", "t.csv", "--target", "answer", "--only", only)
 
-    def killed(*given: Any) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as during:
         during.setattr("gammatune.pipeline.model_choice.keep", killed)
         assert gammatune(*asked, "--run-dir", "runs/t-1").code == 130
@@ -246,9 +249,6 @@ def test_killed_between_its_end_and_its_report_a_run_without_a_network_ends(
 ) -> None:
     table("straight", 200).to_csv("t.csv", index=False)
     asked = ("train", "t.csv", "--target", "answer", "--only", "linear", "--run-dir", "run")
-
-    def killed(*given: Any) -> None:
-        raise KeyboardInterrupt
 
     with monkeypatch.context() as during:
         during.setattr("gammatune.pipeline.without_net.save_predictions", killed)

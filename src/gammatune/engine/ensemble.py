@@ -59,6 +59,11 @@ class Ensemble(nn.Module):
         return [member(*args, **kwargs) for member in self.members]
 
 
+def members_of(net: nn.Module) -> list[nn.Module]:
+    """The nets that answer together, or the one."""
+    return list(net.members) if isinstance(net, Ensemble) else [net]
+
+
 def average(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
     """Of what nets say of the same examples, (n, ...) each; see `Ensemble`."""
     if not classify:

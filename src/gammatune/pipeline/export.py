@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
-from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.ensemble import Ensemble, members_of
 from gammatune.errors import InvalidArgument, ModelMismatch, first_line, require
 from gammatune.files import whole_file
 from gammatune.pipeline.data.preprocessing import Preprocessing
@@ -118,7 +118,7 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     for package in ("onnx", "onnxscript") if path.suffix == ".onnx" else ():
         require(package, "onnx", "writing .onnx needs", instead="write .pt2")
     net = network(plan, single=single)
-    nets = len(net.members) if isinstance(net, Ensemble) else 1
+    nets = len(members_of(net))
     program: nn.Module = Prepared(plan, net, prepares=not is_table).eval()
     if raw:
         program = _OneInput(net).eval() if isinstance(net, Ensemble) else net

@@ -31,7 +31,7 @@ from gammatune.pipeline.limits import Limits, known_of, rows_of
 from gammatune.pipeline.models.linear import ROWS as LINEAR_ROWS
 from gammatune.pipeline.models.rows import Known, Rows
 from gammatune.pipeline.models.trees import ROWS as TREE_ROWS
-from gammatune.report.models import AVERAGE, LINEAR, NAMES, NET, TREES, name_of
+from gammatune.report.models import AVERAGE, LINEAR, NAMES, NET, TREES, capital, name_of
 from gammatune.seeds import stream
 
 MOST_ROWS = {LINEAR: LINEAR_ROWS, TREES: TREE_ROWS}
@@ -111,9 +111,7 @@ class Models:
             ]
         said = [self._why(), *self._sampled(len(split.train.y) + len(split.select.y))]
         if missing:
-            said.append(
-                f"{missing[0][0].upper()}{missing[0][1:]} would have taken too long, and is not among them."
-            )
+            said.append(f"{capital(missing[0])} would have taken too long, and is not among them.")
         if self.chosen == LINEAR or LINEAR not in self.fitted:
             return said
         mine, its = (in_unit(self.reported[kind], split) for kind in (self.chosen, LINEAR))
@@ -143,7 +141,7 @@ class Models:
         """Of very many rows a kind is fitted to some."""
         most = {kind: count for kind, count in MOST_ROWS.items() if kind in self.fitted and count < rows}
         return [
-            f"{NAMES[kind][0].upper()}{NAMES[kind][1:]} learnt from {count:,} of the {rows:,} rows, drawn at random."
+            f"{capital(NAMES[kind])} learnt from {count:,} of the {rows:,} rows, drawn at random."
             for kind, count in most.items()
         ]
 
@@ -198,7 +196,9 @@ def compare(
         seconds[family.kind] = clock.perf_counter() - started
     if net is not None:
         fitted[NET] = net
-        said[NET] = net(select_by.x) if crossed is None or crossed.aside is None else crossed.aside
+        held = None if crossed is None else crossed.aside
+        assert (held is None) == (crossed is None)  # where there is a network it has been kept from them too
+        said[NET] = net(select_by.x) if held is None else held
     aside = select_by if crossed is None else every
     selected = {kind: answers_of(each, aside, split) for kind, each in said.items()}
     reported = {kind: answers_of(model(report.x), report, split) for kind, model in fitted.items()}

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.ensemble import Ensemble, members_of
 from gammatune.errors import AllDiverged, DataWarning, JournalError
 from gammatune.pipeline.data.folds import folds_of
 from gammatune.pipeline.data.split import Part, Split
@@ -134,15 +134,13 @@ def _crossed(
             return None, []
         tell((place + 1) / len(folds), refit.seconds * len(folds))
     said = aside([partial(_answered, each, split.task) for each in nets], rows.x, folds)
-    own = len(net.members) if isinstance(net, Ensemble) else 1
-    return Crossed(folds, limits.repeats, said, own + len(nets)), nets
+    return Crossed(folds, limits.repeats, said, len(members_of(net)) + len(nets)), nets
 
 
 def together(net: nn.Module, others: Sequence[nn.Module], *, classify: bool) -> Ensemble:
     """The network of a run, or its networks, and others."""
     device = next(net.parameters()).device
-    own = list(net.members) if isinstance(net, Ensemble) else [net]
-    return Ensemble([*own, *(other.to(device) for other in others)], classify=classify).eval()
+    return Ensemble([*members_of(net), *(other.to(device) for other in others)], classify=classify).eval()
 
 
 def _part(rows: Rows) -> Part:

@@ -193,12 +193,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
             f"--model {options.model}: going on from an earlier run is for images and arrays; train on a table from "
             "scratch"
         )
-    kinds = kinds_given(options.column or (), options.drop or ())
-    reading: dict[str, Any] = {
-        "task": options.task, "order": options.order, "kinds": kinds, "group": options.group,
-        "time": options.time_column, "sample_weight": options.sample_weight, "positive": options.positive,
-        "exact_labels": options.exact_labels,
-    }  # fmt: skip
+    reading = reading_of(options)
     if "data" in frames:
         table = make_table(FRAME, frames["data"], options.target, **reading)
     else:
@@ -224,6 +219,15 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
         test=test,
         one_hot=not knows_codes,
     )
+
+
+def reading_of(options: Options) -> dict[str, Any]:
+    """How a table is read, as `make_table` takes it."""
+    return {
+        "task": options.task, "order": options.order, "group": options.group, "time": options.time_column,
+        "kinds": kinds_given(options.column or (), options.drop or ()), "sample_weight": options.sample_weight,
+        "positive": options.positive, "exact_labels": options.exact_labels,
+    }  # fmt: skip
 
 
 def _refuse_too_few(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gammatune.engine.ensemble import Ensemble
+from gammatune.engine.ensemble import members_of
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.journal.events import Event
@@ -28,7 +28,7 @@ from gammatune.pipeline.kinds import Models, in_unit
 from gammatune.pipeline.limits import rows_of
 from gammatune.pipeline.model_choice import choose
 from gammatune.pipeline.refit import Refit
-from gammatune.report.models import AVERAGE, NET
+from gammatune.report.models import AVERAGE, NET, name_of
 from gammatune.seeds import stream
 
 SHOWN = 5  # columns named
@@ -160,7 +160,7 @@ def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subj
 
 def subject_of(net: nn.Module) -> str:
     """What sentences call it."""
-    return f"the average of {len(net.members)} networks" if isinstance(net, Ensemble) else "the network"
+    return name_of(NET, (), len(members_of(net)))
 
 
 def screened(models: Models, net: nn.Module | None, split: Split) -> dict[str, Sequence[int]]:
@@ -236,7 +236,7 @@ def _moved(net: nn.Module, x: torch.Tensor, codes: int) -> NDArray[np.float64]:
         moved.append(torch.zeros_like(change) if gradient is None else gradient * change)
     found = moved[0].abs().mean(dim=0).double().cpu().numpy()
     if codes:
-        nets = len(net.members) if isinstance(net, Ensemble) else 1
+        nets = len(members_of(net))
         known = len(met) == nets * codes and all(len(out) == len(x) for out in met)
         embedded = [part.flatten(1).sum(dim=1) for part in moved[1:]]
         together = [sum(embedded[place::codes], torch.zeros(())) for place in range(codes)] if known else []

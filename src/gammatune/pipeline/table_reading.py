@@ -19,6 +19,7 @@ from gammatune.pipeline.data.table_learning import LEVELS
 from gammatune.pipeline.data.values import counts_of, dates_in, numbers_in
 from gammatune.pipeline.keywords import TableOptions, names_of, options_of
 from gammatune.pipeline.options import Options
+from gammatune.pipeline.prepare import reading_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,9 @@ def read_table(
     if isinstance(source, str):
         read = read_file(source, said)
     kinds = kinds_given(options.column or (), options.drop or ())
-    table = None if options.target is None else _made(name, read.frame, options, kinds)
+    table = None
+    if options.target is not None:
+        table = make_table(name, read.frame, options.target, **reading_of(options))
     frame = read.frame if table is None else table.frame
     inputs = {key: kind for key, kind in kinds.items() if key != options.target}
     leave = [name for name in (options.group, options.sample_weight) if name is not None]
@@ -131,22 +134,6 @@ def read_table(
         tuple(readings),
         (*said, *(() if table is None else table.left_out)),
         {key: value for key, value in corrections.items() if value is not None},
-    )
-
-
-def _made(name: str, frame: "pd.DataFrame", options: Options, kinds: Mapping[str, Kind]) -> Table:
-    return make_table(
-        name,
-        frame,
-        options.target,
-        task=options.task,  # type: ignore[arg-type]
-        order=options.order,
-        kinds=kinds,
-        group=options.group,
-        time=options.time_column,
-        sample_weight=options.sample_weight,
-        positive=options.positive,
-        exact_labels=options.exact_labels,
     )
 
 

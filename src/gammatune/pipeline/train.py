@@ -246,13 +246,13 @@ def _objective(options: Options, task: str) -> "Objective | None":
 def plan(options: Options) -> tuple[tuple[str, ...], Mapping[str, float]]:
     """What would be done, in sentences, and what a network would cost; nothing is trained."""
     from gammatune.pipeline.prepare import estimate, prepare
-    from gammatune.report.models import NAMES
+    from gammatune.report.models import NAMES, capital
 
     _check(options, None)
     prepared = prepare(options)
     if options.without_net:
         name = NAMES[str(options.only)]
-        return (*prepared.said, f"{name[0].upper()}{name[1:]} would be fitted, and no network."), {}
+        return (*prepared.said, f"{capital(name)} would be fitted, and no network."), {}
     return prepared.said, {"epochs": prepared.epochs, **estimate(prepared, options)}
 
 

@@ -16,7 +16,7 @@ from gammatune.metrics.objectives import described
 from gammatune.report.citation import citations
 from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import by_labels, whether_of
-from gammatune.report.models import NET, beside_of, handed_over, kinds_in, models_of
+from gammatune.report.models import NET, beside_of, capital, handed_over, kinds_in, models_of
 from gammatune.report.several import nets_of
 from gammatune.report.wording import compares, in_sentence
 
@@ -108,7 +108,7 @@ def _trained(story: Story) -> str:
     if len(kinds) > 1:
         return "Models were"
     name = _others(story).get(kinds[0], "a neural network")
-    return f"{_capital(name)} {'was' if name.startswith('a ') else 'were'}"
+    return f"{capital(name)} {'was' if name.startswith('a ') else 'were'}"
 
 
 def _others(story: Story) -> Mapping[str, str]:
@@ -132,7 +132,7 @@ def _parts(story: Story, command: Mapping[str, Any]) -> list[str]:
         shares.append(f"{held:,} were held out and took no part in either")
     if not shares:
         return []
-    said = _capital(_and(shares))
+    said = capital(_and(shares))
     if command.get("test") is not None:
         return [f"{said}; the held-out examples are those of {Path(str(command['test'])).name}."]
     if command.get("time_column") is not None:
@@ -186,7 +186,7 @@ def _compared(story: Story) -> list[str]:
     told, models, kinds = beside_of(story.report), models_of(story.report), kinds_in(story)
     chosen = [SETTINGS[kind] for kind in kinds if kind in SETTINGS]
     settings = (
-        f"{_capital(_and(chosen))} {'were' if len(chosen) > 1 else 'was'} chosen by the loss on examples"
+        f"{capital(_and(chosen))} {'were' if len(chosen) > 1 else 'was'} chosen by the loss on examples"
     )
     said = [f"{settings} that were set aside for that."] if chosen else []
     said += _fitted_anew(told, kinds)
@@ -203,7 +203,7 @@ def _compared(story: Story) -> list[str]:
     else:
         how = f"by {metric} on the {models.examples:,} examples set aside for choosing"
     taken = handed_over(story.report) or "the network"
-    fitted = f"{_capital(_and(named))} were fitted to the same examples{average}"
+    fitted = f"{capital(_and(named))} were fitted to the same examples{average}"
     if all(each.selected is None for each in models.beside):
         return [
             f"{fitted}; {metric} had no value on those to choose by, so what was taken is {taken}.",
@@ -230,7 +230,7 @@ def _fitted_anew(told: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
     if anew:
         were = "were" if "trees" in kinds and not parts else "was"
         said.append(
-            f"{_capital(_and(anew))} {were} then fitted anew to all examples but those that are reported on."
+            f"{capital(_and(anew))} {were} then fitted anew to all examples but those that are reported on."
         )
     if parts and "trees" in kinds:
         said.append(
@@ -359,7 +359,3 @@ def _with_article(name: str) -> str:
 def _and(parts: Sequence[str]) -> str:
     """'a, b and c'."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -101,6 +101,11 @@ def beside_of(report: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) and found.get("model") in NAMES else {}
 
 
+def capital(text: str) -> str:
+    """As it begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 def name_of(kind: str, members: Sequence[str], nets: int = 1) -> str:
     """members: the kinds that the average is of. nets: that answer together as the network."""
     names = NAMES | ({NET: f"the average of {nets} networks"} if nets > 1 else {})

@@ -12,7 +12,7 @@ from gammatune.report.held import listed, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
 from gammatune.report.learnt import by_labels, by_numbers, is_weighted, whether_of
-from gammatune.report.models import NAMES, NET, beside_of, handed_over, kinds_in
+from gammatune.report.models import NAMES, NET, beside_of, capital, handed_over, kinds_in
 from gammatune.report.predictions import Findings, square, wilson
 from gammatune.report.several import nets_of
 from gammatune.report.wording import (
@@ -55,7 +55,7 @@ def _what(story: Story) -> str:
         count = whole(learnt) or whole(facts.get("train"))
         done = "was trained" if kinds == ("linear",) else "were trained"
         done += f" on {count:,} examples of {data_name(story)}" if count is not None else ""
-        return f"{names[0].upper()}{names[1:]} {done}, and no network."
+        return f"{capital(names)} {done}, and no network."
     size, data, model = whole(facts.get("parameters")), data_name(story), facts.get("model")
     nets = nets_of(story)
     named = "A neural network" if nets == 1 else f"{nets} neural networks"
@@ -99,7 +99,7 @@ def subject(story: Story) -> str:
     if other == NAMES["trees"]:
         return "The model of boosted trees"
     if other is not None:
-        return other[0].upper() + other[1:]
+        return capital(other)
     return "It" if nets_of(story) == 1 else "Their average"
 
 
