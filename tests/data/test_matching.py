@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.columns import is_unnamed
+from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.matching import matched
-from gammatune.pipeline.data.reading import read_table
 from gammatune.pipeline.data.table import as_test, load_table, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 

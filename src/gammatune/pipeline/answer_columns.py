@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.pipeline.data.dialect import Dialect
+from gammatune.pipeline.data.files.dialect import Dialect
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 

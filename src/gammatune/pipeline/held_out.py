@@ -18,8 +18,8 @@ from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
 from gammatune.files import whole_file_of_run
 from gammatune.journal.history import PREDICTIONS
 from gammatune.pipeline.answer_columns import answer_columns
-from gammatune.pipeline.data.dialect import PLAIN, without_clash, write_rows
-from gammatune.pipeline.data.reading import as_written
+from gammatune.pipeline.data.files.dialect import PLAIN, without_clash, write_rows
+from gammatune.pipeline.data.files.reading import as_written
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 

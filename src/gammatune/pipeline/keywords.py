@@ -44,6 +44,13 @@ class TableOptions(TypedDict, total=False):
     drop: str | Sequence[str] | None
     column: Mapping[str, Kind] | Sequence[str] | None
     task: TargetTask | None
+    missing: str | None
+    sheet: str | None
+    header: int | None
+    encoding: str | None
+    delimiter: str | None
+    decimal: Literal[",", "."] | None
+    skip_last: int
 
 
 class TrainOptions(TableOptions, total=False):

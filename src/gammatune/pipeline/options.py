@@ -41,7 +41,8 @@ def seconds_in(text: str | None) -> float | None:
 
 
 ONLY = (NET, TREES, LINEAR)
-in_tables, of_data, of_goal = (partial(option, panel) for panel in ("Tables", "Data", "Goal"))
+in_tables, in_files = (partial(option, panel) for panel in ("Tables", "How a file is written"))
+of_data, of_goal = (partial(option, panel) for panel in ("Data", "Goal"))
 of_length, of_network = partial(option, "Length and cost"), partial(option, "Network")
 of_search, of_processes, plain = (partial(option, panel) for panel in ("Search", "Several processes", None))
 
@@ -82,6 +83,13 @@ class Options:
     column: list[str] | None = in_tables(
         "NAME=number, NAME=category, NAME=date: what a column is. Default: told from its values."
     )
+    missing: str | None = in_tables("What stands for a missing value, with commas between: -999,99.")
+    sheet: str | None = in_files("Of several sheets the one to read. Default: the largest table.")
+    header: int | None = in_files("The line that holds the names of the columns, from 1; 0: none does.")
+    encoding: str | None = in_files("utf-8, cp1252, utf-16, shift_jis, ... Default: told from the file.")
+    delimiter: str | None = in_files("What parts the columns; tab for a tabulator.")
+    decimal: str | None = in_files("What parts a number from its decimals: . or ,")
+    skip_last: int = in_files("Lines at the end that are no rows, such as totals and footnotes.", 0)
     only: str | None = in_tables(
         "net, trees or linear: fit that kind of model alone. Default: all of them, and the best, or the average of "
         "the best two, is handed over."

@@ -17,12 +17,12 @@ from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
-from gammatune.pipeline.data.dialect import PLAIN, Dialect, without_clash, write_rows
+from gammatune.pipeline.data.files.dialect import PLAIN, Dialect, without_clash, write_rows
+from gammatune.pipeline.data.files.reading import as_written, is_table, read_table
 from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
 from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.reading import as_written, is_table, read_table
 from gammatune.pipeline.data.row_weights import weights_in
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
@@ -154,7 +154,7 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     if is_frame(given):
         frame = as_pandas(given)
     elif path is not None and is_table(path):
-        read, name = read_table(path, said, preparing.decimal), path.name
+        read, name = read_table(path, said, preparing.decimal, preparing.how), path.name
         frame, dialect = read.frame, read.dialect
         assert read.source is not None
         header, rows = as_written(read.source, frame)

@@ -7,7 +7,7 @@ import copy
 import math
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -19,8 +19,9 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data import SPREADSHEETS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
+from gammatune.pipeline.data.files.dialect import HowToRead
+from gammatune.pipeline.data.files.reading import is_table
 from gammatune.pipeline.data.frames import NAME as FRAME
-from gammatune.pipeline.data.reading import is_table
 from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -51,6 +52,13 @@ FOR_TABLES = (
     "test",
     "drop",
     "column",
+    "missing",
+    "sheet",
+    "header",
+    "encoding",
+    "delimiter",
+    "decimal",
+    "skip_last",
 )
 
 
@@ -197,7 +205,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
     if "data" in frames:
         table = make_table(FRAME, frames["data"], options.target, **reading)
     else:
-        table = load_table(options.data, options.target, **reading)
+        table = load_table(options.data, options.target, how=how_of(options), **reading)
     test = None
     if "test" in frames:
         test = as_test(table, "test", frames["test"])
@@ -228,6 +236,13 @@ def reading_of(options: Options) -> dict[str, Any]:
         "kinds": kinds_given(options.column or (), options.drop or ()), "sample_weight": options.sample_weight,
         "positive": options.positive, "exact_labels": options.exact_labels,
     }  # fmt: skip
+
+
+def how_of(options: Options) -> HowToRead:
+    """What was asked of the reading of files."""
+    asked = {each.name: getattr(options, each.name) for each in fields(HowToRead)}
+    codes = (text.strip() for text in (options.missing or "").split(","))
+    return HowToRead(**asked | {"missing": tuple(code for code in codes if code)})
 
 
 def _refuse_too_few(

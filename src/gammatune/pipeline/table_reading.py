@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, assert_never
 
 import numpy as np
 
+from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.columns import Column, Kind, kinds_given, look_at
+from gammatune.pipeline.data.files.dialect import Read
+from gammatune.pipeline.data.files.reading import read_table as read_file
 from gammatune.pipeline.data.frames import NAME, Frame, as_pandas, is_frame
-from gammatune.pipeline.data.numerals import Read
-from gammatune.pipeline.data.reading import read_table as read_file
-from gammatune.pipeline.data.spelling import written
 from gammatune.pipeline.data.table import Table, make_table
 from gammatune.pipeline.data.table_learning import LEVELS
 from gammatune.pipeline.data.values import counts_of, dates_in, numbers_in
 from gammatune.pipeline.keywords import TableOptions, names_of, options_of
 from gammatune.pipeline.options import Options
-from gammatune.pipeline.prepare import reading_of
+from gammatune.pipeline.prepare import how_of, reading_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ def read_table(
         name = Path(source).name.partition(".")[0]
     said: list[str] = []
     if isinstance(source, str):
-        read = read_file(source, said)
+        read = read_file(source, said, how=how_of(options))
     kinds = kinds_given(options.column or (), options.drop or ())
     table = None
     if options.target is not None:

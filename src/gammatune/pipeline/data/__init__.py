@@ -9,12 +9,12 @@ from pathlib import Path
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Data, Task, make_data
 from gammatune.pipeline.data.digits import load_digits
+from gammatune.pipeline.data.files.reading import ENDINGS
 from gammatune.pipeline.data.folder import ENDINGS as IMAGES
 from gammatune.pipeline.data.folder import load_folder
 from gammatune.pipeline.data.idx import is_idx, load_idx
 from gammatune.pipeline.data.npz import LAYOUT, load_npz
 from gammatune.pipeline.data.openml import OPENML_SETS, load_openml
-from gammatune.pipeline.data.reading import ENDINGS
 
 DATA_SETS: tuple[str, ...] = ("digits", *OPENML_SETS)
 

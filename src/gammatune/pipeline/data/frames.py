@@ -7,7 +7,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gammatune.errors import InvalidArgument, InvalidData, require
-from gammatune.pipeline.data.reading import as_columns, called_by_text
+from gammatune.pipeline.data.files.columnar import as_columns
+from gammatune.pipeline.data.files.names import called_by_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,8 +14,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import is_unnamed, keep_their_names, listed
-from gammatune.pipeline.data.spelling import plain
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument
+from gammatune.pipeline.data.cells.spelling import find, written
 from gammatune.pipeline.data.columns import Column, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.row_hints import as_numbers
-from gammatune.pipeline.data.spelling import find, written
 
 if TYPE_CHECKING:
     import pandas as pd

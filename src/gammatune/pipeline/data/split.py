@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.dataset import Data, Task
-from gammatune.pipeline.data.dialect import Source
+from gammatune.pipeline.data.files.dialect import Source
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.preprocessing import Preprocessing, learn
 from gammatune.pipeline.data.row_hints import rare_classes

@@ -1,7 +1,7 @@
 """`Table`: a table to learn from, its target told from its inputs; and its three parts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, look_at
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
-from gammatune.pipeline.data.dialect import Source
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
+from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
-from gammatune.pipeline.data.numerals import Mark
-from gammatune.pipeline.data.reading import read_table
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.scales import Scale, has_order, unordered
-from gammatune.pipeline.data.spelling import plain
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -44,7 +44,7 @@ class Table:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
     `said` too. source: the file, where they are of one.
-    header, decimal, exact_labels: as in `TablePreprocessing`.
+    header, decimal, how, exact_labels: as in `TablePreprocessing`.
     """
 
     name: str
@@ -62,20 +62,23 @@ class Table:
     weighed_by: str | None = None
     ordered: bool = False
     said: tuple[str, ...] = ()
-    header: tuple[str, ...] = ()
-    decimal: Mark = ""
+    _: KW_ONLY
+    header: tuple[str, ...]
+    decimal: Mark
+    how: HowToRead = AS_IT_IS
     exact_labels: bool = False
     read: int = 0
     left_out: tuple[str, ...] = ()
     source: Source | None = None
 
 
-def load_table(path: str | Path, target: str | None, **reading: Any) -> Table:
-    """The table in a file. reading, and what is raised: as in `make_table`, and in `read_table`."""
+def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_IS, **reading: Any) -> Table:
+    """The table in a file. how: what was asked of its reading. reading, and what is raised: as in `make_table`, and
+    in `read_table`."""
     said: list[str] = []
-    read = read_table(path, said)
+    read = read_table(path, said, how=how)
     table = make_table(Path(path).name.partition(".")[0], read.frame, target, **reading)
-    return replace(table, said=(*said, *table.said), decimal=read.decimal, source=read.source)
+    return replace(table, said=(*said, *table.said), decimal=read.decimal, source=read.source, how=how)
 
 
 def make_table(
@@ -98,7 +101,7 @@ def make_table(
     kinds: what columns are, where that is not to be told from their values. group: the column whose equal values stay
     in one part. time: the column whose later values select and report. sample_weight: what each row counts for; rows
     without, or of 0, are left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels:
-    labels that differ in blanks, Unicode's forms or case are classes of their own (`data.spelling`).
+    labels that differ in blanks, Unicode's forms or case are classes of their own (`data.cells.spelling`).
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     target = _clear(frame, target, group, time, sample_weight)
@@ -133,7 +136,8 @@ def make_table(
         sample_weight,
         scale.is_known,
         tuple(said),
-        tuple(frame.columns),
+        header=tuple(frame.columns),
+        decimal="",
         exact_labels=exact_labels,
         read=read,
         left_out=tuple(left_out),
@@ -234,6 +238,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         table.classes,
         header=table.header,
         decimal=table.decimal,
+        how=table.how,
         exact_labels=table.exact_labels,
         sample_weight=table.weighed_by,
         ordered=table.ordered,
@@ -251,7 +256,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
 def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
-    read = read_table(path, said, table.decimal)
+    read = read_table(path, said, table.decimal, table.how)
     test = as_test(table, Path(path).name, read.frame)
     return replace(test, said=(*said, *test.said), source=read.source)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.pipeline.data.cells.spelling import spellings
 from gammatune.pipeline.data.columns import Column
-from gammatune.pipeline.data.spelling import spellings
 from gammatune.pipeline.data.table_preprocessing import (
     Category,
     Date,

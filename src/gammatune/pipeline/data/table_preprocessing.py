@@ -10,7 +10,7 @@ is, and what lies far out ends at 3 or -3. A missing number becomes the median, 
 put beside where the training rows lack some.
 
 Columns of other tables are met by `gammatune.pipeline.data.matching`, levels and labels by
-`gammatune.pipeline.data.spelling`.
+`gammatune.pipeline.data.cells.spelling`.
 
 x is one float32 array (n, F): first the numbers, then the categories' codes, so that it goes through every part of
 the library as rows of numbers do; `cardinalities` says how many codes each of the last columns has. For a network
@@ -19,7 +19,7 @@ that knows no codes they become one column a level (`one_hot`).
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -27,13 +27,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import is_unnamed, listed
 from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
-from gammatune.pipeline.data.numerals import Mark
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.spelling import find, otherwise, written
 from gammatune.pipeline.data.values import counts_of, dates_in, days_of, numbers_in, texts_in
 
 if TYPE_CHECKING:
@@ -100,9 +101,10 @@ class TablePreprocessing:
     columns: those that are read, numbers and dates first. target: the name of the column to predict. one_hot: see the
     module. identifiers: columns that are no inputs and are handed through to the predictions.
     classes, target_mean, target_std: as in `Preprocessing`.
-    header: every column of the table trained on, in its order. decimal: how that writes decimals. Both are empty in
-    runs of earlier versions. exact_labels: classes are met only as they are spelled. sample_weight: the column that
-    says what a row counts for, no input. ordered: the classes are a scale, from low to high.
+    header: every column of the table trained on, in its order. decimal: how that writes decimals. how: what was asked
+    of its reading, by which others are read. All are empty in runs of earlier versions. exact_labels: classes are met
+    only as they are spelled. sample_weight: the column that says what a row counts for, no input. ordered: the
+    classes are a scale, from low to high.
     """
 
     task: Task
@@ -115,6 +117,7 @@ class TablePreprocessing:
     target_std: tuple[float, ...] = ()
     header: tuple[str, ...] = ()
     decimal: Mark = ""
+    how: HowToRead = AS_IT_IS
     exact_labels: bool = False
     sample_weight: str | None = None
     ordered: bool = False
@@ -227,6 +230,8 @@ class TablePreprocessing:
             if fields.pop("kind") != "table":
                 raise InvalidData("it is of another kind")
             fields["columns"] = tuple(_column(column) for column in saved["columns"])
+            how = saved.get("how", {})
+            fields["how"] = replace(AS_IT_IS, **how | {"missing": tuple(how.get("missing", ()))})
             found = cls(**fields)
             found._check()
         except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:

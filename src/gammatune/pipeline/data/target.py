@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.cells.spelling import find, spellings, written
 from gammatune.pipeline.data.columns import Kind, date_format, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
-from gammatune.pipeline.data.spelling import find, spellings, written
 from gammatune.pipeline.data.values import counts_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _refuse_what_is_no_class(name: str, values: "pd.Series[Any]", distinct: int,
 
 
 def _one_spelling(name: str, values: "pd.Series[Any]", said: list[str]) -> "pd.Series[Any]":
-    """Labels with one spelling for those that differ in what nobody meant: see `gammatune.pipeline.data.spelling`."""
+    """Labels with one spelling for those that differ in what nobody meant: see `data.cells.spelling`."""
     texts = values[values.map(lambda label: isinstance(label, str)).astype(bool)]
     found = spellings(counts_of(texts))
     said += found.said(name, " --exact-labels keeps them apart.")

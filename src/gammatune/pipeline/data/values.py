@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import listed
 from gammatune.pipeline.data.dataset import Label
-from gammatune.pipeline.data.spelling import find, otherwise, written
 
 if TYPE_CHECKING:
     import pandas as pd

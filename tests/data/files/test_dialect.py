@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
-from gammatune.pipeline.data.dialect import Dialect, without_clash, write_rows
-from gammatune.pipeline.data.numerals import Read
-from gammatune.pipeline.data.reading import as_written, read_table
+from gammatune.pipeline.data.files.dialect import Dialect, Read, without_clash, write_rows
+from gammatune.pipeline.data.files.reading import as_written, read_table
 
 
 def written(read: Read) -> tuple[list[str], list[list[str]]]:

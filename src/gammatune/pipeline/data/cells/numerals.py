@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from gammatune.pipeline.data.dialect import PLAIN, Dialect, Source
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -52,21 +50,10 @@ _OPEN = r"\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*"
 _EITHER = f"{_NUMBER[',']}|{_NUMBER['.']}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Read:
-    """frame: with numbers where a column holds nothing else. decimal: as the file writes it. dialect: how it is
-    written otherwise. source: the file, once it is read."""
-
-    frame: "pd.DataFrame"
-    decimal: Mark
-    dialect: Dialect = PLAIN
-    source: Source | None = None
-
-
 def read_numbers(
     frame: "pd.DataFrame", name: str, said: list[str], *, semicolons: bool, learned: Mark = ""
-) -> Read:
-    """Columns of text as numbers, where they hold them.
+) -> "tuple[pd.DataFrame, Mark]":
+    """Columns of text as numbers, where they hold them, and what parts decimals.
 
     name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on.
     """
@@ -77,7 +64,7 @@ def read_numbers(
     marks = frozenset[Mark]().union(*(column.marks for column in columns))
     decimal = _decide(proved, marks, semicolons, learned)
     if not decimal:
-        return Read(frame.apply(_number_where_all_are), "")
+        return frame.apply(_number_where_all_are), ""
     told = len(proved) == 1
     as_trained = ", as the table trained on does" if learned == decimal and not told else ""
     decimals, grouped = False, None
@@ -105,7 +92,7 @@ def read_numbers(
         said.append(f"{name} groups digits with a {mark} ({grouped}){as_trained}.")
     if decimal == "." and not told and not learned:
         said += _assumed(name, columns)
-    return Read(frame.apply(_number_where_all_are), decimal)
+    return frame.apply(_number_where_all_are), decimal
 
 
 def _decide(proved: set[Mark], marks: frozenset[Mark], semicolons: bool, learned: Mark) -> Mark:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.pipeline.data.numerals import Mark
-from gammatune.pipeline.data.reading import read_table
+from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.table import load_table, load_test, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 

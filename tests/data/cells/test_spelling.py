@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data.spelling import find, plain, spellings
+from gammatune.pipeline.data.cells.spelling import find, plain, spellings
 from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import UNKNOWN, TablePreprocessing
 

@@ -36,6 +36,27 @@ PLAIN = Dialect()
 
 
 @dataclass(frozen=True, slots=True)
+class HowToRead:
+    """What was asked of the reading of a file; None, 0 and nothing: told from the file.
+
+    sheet: of several in a file. header: the line, from 1, that holds the names of the columns; 0: no line does.
+    encoding: by Python's names. delimiter: between columns. decimal: between a number and its decimals. skip_last:
+    lines at the end that are no rows. missing: what stands for a missing value, beside what is known.
+    """
+
+    sheet: str | None
+    header: int | None
+    encoding: str | None
+    delimiter: str | None
+    decimal: Literal[",", "."] | None
+    skip_last: int
+    missing: tuple[str, ...]
+
+
+AS_IT_IS = HowToRead(None, None, None, None, None, skip_last=0, missing=())
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file of a table as it was read. names: of the columns. rows: how many."""
 
@@ -43,6 +64,17 @@ class Source:
     dialect: Dialect
     names: tuple[str, ...]
     rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """frame: with numbers where a column holds nothing else. decimal: as the file writes it; "" where nothing tells.
+    dialect: how it is written otherwise. source: the file, once it is read."""
+
+    frame: "pd.DataFrame"
+    decimal: Literal[",", ".", ""]
+    dialect: Dialect = PLAIN
+    source: Source | None = None
 
 
 def without_clash(names: Iterable[str], taken: Container[str]) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidData
-from gammatune.pipeline.data.reading import is_table, read_table
+from gammatune.pipeline.data.files.reading import is_table, read_table
 
 TEXT = "name,age,city\nAda,36,London\nBo,,Århus\n"
 FRAME = pd.DataFrame({"name": ["Ada", "Bo"], "age": [36.0, None], "city": ["London", "Århus"]})

@@ -1,0 +1,1 @@
+"""Tables from files: found, opened, and given their shape; nothing is known here of targets or learning."""

@@ -1,0 +1,75 @@
+"""A table from a file of any kind that is read, and the rows of that file as it has them."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gammatune.errors import InvalidData, require
+from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.files.columnar import read_parquet
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of, lines_of
+from gammatune.pipeline.data.files.names import called_by_text
+from gammatune.pipeline.data.files.text import read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+PARQUET_ENDINGS = (".parquet", ".pq")
+ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS)
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether the file's name says that it holds a table."""
+    return str(path).lower().endswith(ENDINGS)
+
+
+def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowToRead = AS_IT_IS) -> Read:
+    """The table in the file, one column a name, as it is; what was unusual goes into `said`.
+
+    learned: how the table trained on writes decimals, by which a file is read that does not tell. how: what was
+    asked.
+    Raises InvalidData: no such file, no table, no rows, names twice. MissingExtra: pandas is not installed.
+    """
+    require("pandas", "tables", "tables are read by")  # said before the file is looked at
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise InvalidData(f"{path} {what}; name a file that ends in {', '.join(ENDINGS)}")
+    if path.stat().st_size == 0:
+        raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
+    is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
+    read = Read(read_parquet(path), "") if is_parquet else read_text(path, said, learned, how)
+    called_by_text(read.frame, path)
+    return replace(read, source=Source(str(path), read.dialect, tuple(read.frame.columns), len(read.frame)))
+
+
+def as_written(
+    source: Source, frame: "pd.DataFrame | None" = None
+) -> tuple[list[str], Callable[[], Iterator[list[str]]]]:
+    """The names of the columns, and what gives the rows, by cell: as the file has them, and as they are read where it
+    is no text, or its lines are not its rows.
+
+    frame: what was read, which is read again without it. Raises InvalidData where it cannot be.
+    """
+    path, width = Path(source.path), len(source.names)
+    if path.name.lower().endswith(TEXT_ENDINGS):
+        try:
+            lines = lines_of(path, source.dialect)
+            head = next(lines)
+            if sum(1 for _ in lines) == source.rows:
+                names = [name.strip() for name in head] if len(head) == width else list(source.names)
+                return names, lambda: _rows(source)
+        except (OSError, UnicodeError, csv.Error, StopIteration):  # pandas was more forgiving
+            pass
+    held = read_table(path, [], source.dialect.decimal).frame if frame is None else frame
+    return list(source.names), lambda: cells_of(held, source.dialect)
+
+
+def _rows(source: Source) -> Iterator[list[str]]:
+    width = len(source.names)
+    lines = lines_of(Path(source.path), source.dialect)
+    next(lines)
+    return ([*line, *[""] * width][:width] for line in lines)
