@@ -66,7 +66,7 @@ class Table:
     header: tuple[str, ...]
     decimal: Mark
     how: HowToRead = AS_IT_IS
-    exact_labels: bool = False
+    exact_labels: bool
     read: int = 0
     left_out: tuple[str, ...] = ()
     source: Source | None = None
