@@ -1,4 +1,4 @@
-"""Kinds of file that hold tables, told by how their names end, and, where the name is of another, by their first bytes."""
+"""Kinds of file that hold tables: by how their names end, and by their first bytes, where the two disagree."""
 
 import re
 from collections.abc import Mapping

@@ -4,8 +4,8 @@
     survey.csv.gz            unpacked
     survey.zip               the table in it; of several the largest, or the one that `--sheet` names
 
-The first bytes say whether a file is compressed, since names may say it of one that a program has unpacked on its way.
-Names say it of R's files, which are compressed within.
+The first bytes say whether a file is compressed, since a program may have unpacked it on its way and left the name.
+R's files are compressed within, and left so.
 """
 
 import bz2
@@ -86,7 +86,7 @@ def open_table(path: Path, sheet: str | None = None, said: list[str] | None = No
         raise
     except PermissionError as error:
         raise InvalidData(
-            f"{path} cannot be read ({error.strerror}); close the program that holds it, allow it to be read, or name "
+            f"{path} cannot be read ({error.strerror}); close the program that holds it, allow reading, or name "
             "another file"
         ) from error
     except (
