@@ -47,8 +47,8 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """mode: "L" or "RGB". fit: of `layout.FITS`. levels: what becomes 0 and 255 in images that are no bytes; empty where
-    none was among those trained on, and where an older version trained: then each image tells by itself."""
+    """mode: "L" or "RGB". fit: of `layout.FITS`. levels: what becomes 0 and 255 in images that are no bytes; empty
+    where none was among those trained on, and where an older version trained: then each image tells by itself."""
 
     height: int
     width: int
