@@ -1,10 +1,12 @@
 """Small steps get one thread, large ones what torch is set to; asking changes nothing."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
 
-from gammatune.pipeline.threads import suitable_threads
+from gammatune.pipeline.threads import busy, suitable_threads
 
 
 @pytest.fixture
@@ -26,3 +28,15 @@ def test_by_the_work_in_a_batch() -> None:
     assert torch.equal(model[2].running_mean, mean)
     assert model.training
     assert model[2].training
+
+
+def test_a_busy_machine_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gammatune.pipeline.threads.cores", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.9, 9.0, 9.0), raising=False)
+    assert busy() == []
+    monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 0.0, 0.0), raising=False)
+    assert busy() == [
+        "The machine is busy: a load of 3.0 on 2 cores; this will take longer than it would alone."
+    ]
+    monkeypatch.delattr(os, "getloadavg")
+    assert busy() == []

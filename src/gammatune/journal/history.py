@@ -46,6 +46,7 @@ from gammatune.records import Outcome, Verdict
 FILE = "journal.jsonl"
 WEIGHTS = "weights.pt"  # lies beside it once the run has ended: the state_dict handed back
 PREDICTIONS = "predictions.npz"  # and what those weights say of the data that was reported on
+SHEET = "contact-sheet.png"  # some images of each class as the network sees them
 
 DEEPEST = 100  # brackets within brackets; deeper ones exhaust the stack of whoever looks at them
 

@@ -18,6 +18,7 @@ from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import ObjectiveName
 from gammatune.pipeline.data.columns import Kind
 from gammatune.pipeline.data.dataset import Label, TargetTask
+from gammatune.pipeline.data.layout import Fit
 from gammatune.pipeline.options import Options, seconds_in
 from gammatune.policy.registry import PolicyName
 from gammatune.samplers import SamplerName
@@ -64,6 +65,8 @@ class TrainOptions(TableOptions, total=False):
     validation: float
     limit: int | None
     image_size: int | None
+    fit: Fit | None
+    labels: PathOrText | None
     metric: MetricName | None
     class_weights: Literal["balanced"] | None
     objective: ObjectiveName | None

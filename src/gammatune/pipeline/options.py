@@ -104,6 +104,13 @@ class Options:
     validation: float = of_data("Share of the training examples to select by.", 0.2)
     limit: int | None = of_data("Use this many training examples, those to select by included.")
     image_size: int | None = of_data("Side of the squares that images in a folder become.")
+    fit: str | None = of_data(
+        "crop, pad or stretch: how images of other shapes become squares. Default: crop, or pad where too much would "
+        "be cut away."
+    )
+    labels: str | None = of_data(
+        "A table with the file names of the images in the folder, and their labels (--target says in which column)."
+    )
 
     metric: str | None = of_goal(
         "What counts: accuracy, auc, f1, balanced-accuracy, mcc, ...; mae, rmse, r2, mape, ... for a regression."
@@ -231,6 +238,8 @@ def _of_today(command: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, An
     found = {name: held for name, held in command.items() if name != "compare"}
     if not command.get("compare", True) and is_table:
         found["only"] = NET
+    if "fit" not in preparing and not is_table:
+        found["fit"] = "crop"
     if "ordered" not in preparing and is_table and preparing.get("task") == "classification":
         found["task"] = "classification"  # whose classes nobody knew to be in order
     return found

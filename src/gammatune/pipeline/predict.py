@@ -19,8 +19,11 @@ from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
 from gammatune.pipeline.data.files.dialect import PLAIN, Dialect, without_clash, write_rows
 from gammatune.pipeline.data.files.reading import as_written, is_table, read_table
-from gammatune.pipeline.data.folder import ENDINGS, image_files, read_images
 from gammatune.pipeline.data.frames import as_pandas, is_frame
+from gammatune.pipeline.data.images.files import ENDINGS, composed, image_files, is_image
+from gammatune.pipeline.data.images.framing import Framing
+from gammatune.pipeline.data.images.labels import label_in_name
+from gammatune.pipeline.data.images.loading import named, read_images, skipped_in_words
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.row_weights import weights_in
@@ -137,7 +140,7 @@ def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, t
     if not is_path:
         return New(preparing.inputs(given))
     path = Path(given)
-    if path.is_dir() or path.suffix.lower() in ENDINGS:
+    if path.is_dir() or is_image(path):
         return _images(path, preparing)
     x, y = load_new(path)
     inputs = preparing.inputs(x)  # looked at before a net is made for what the journal says of them
@@ -205,23 +208,30 @@ def _targets(
 
 
 def _images(path: Path, preparing: Preprocessing) -> New:
-    if len(preparing.shape) != 3:
-        raise InvalidData(
-            f"{path} holds images, and the network was trained on rows of {preparing.shape[0]} numbers"
-        )
+    """Those that can be read, and what is said of the others."""
     files = image_files(path) if path.is_dir() else [path]
     if not files:
         raise InvalidData(f"{path} holds no image ({', '.join(ENDINGS[:4])}, ...)")
-    channels, height, width = preparing.shape
-    pixels = read_images(files, (height, width), "L" if channels == 1 else "RGB")
     root = path if path.is_dir() else path.parent
-    names = [[os.fspath(file.relative_to(root))] for file in files]
-    # in folders called after the classes the truth is known
-    folders = [file.parent.name for file in files]
-    labels = {str(label): label for label in preparing.classes}
-    known = path.is_dir() and set(folders) <= set(labels)
-    y = np.asarray([labels[folder] for folder in folders]) if known else None
-    return New(preparing.inputs(pixels), y, ["file"], lambda: names)
+    images = read_images(files, Framing.of(preparing))
+    if len(images.skipped) == len(files):
+        what = "it cannot" if len(files) == 1 else f"none of {len(files)} images can"
+        raise InvalidData(f"{path}: {what} be read: {named(images.skipped, root)}; replace it")
+    said = [skipped_in_words(images.skipped, len(files), root)] if images.skipped else []
+    read = [files[place] for place in images.kept]
+    names = [[os.fspath(file.relative_to(root))] for file in read]
+    y = _truth(read, preparing) if path.is_dir() else None
+    return New(preparing.inputs(images.pixels), y, ["file"], lambda: names, said=said)
+
+
+def _truth(files: Sequence[Path], preparing: Preprocessing) -> NDArray[Any] | None:
+    """What images are, where they lie in folders called after the classes, or are called so themselves."""
+    labels = {composed(str(label)): label for label in preparing.classes}
+    for label_of in (lambda file: composed(file.parent.name), label_in_name):
+        told = [label_of(file) for file in files]
+        if set(told) <= set(labels):
+            return np.asarray([labels[label] for label in told])
+    return None
 
 
 # Forward ---------------------------------------------------------------------------------------------

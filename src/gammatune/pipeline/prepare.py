@@ -9,6 +9,7 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -16,19 +17,21 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data import SPREADSHEETS, load
+from gammatune.pipeline.data import DATA_SETS, SPREADSHEETS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
 from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.reading import is_table
 from gammatune.pipeline.data.frames import NAME as FRAME
+from gammatune.pipeline.data.images.folder import ImageOptions
+from gammatune.pipeline.data.images.framing import Framing
 from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.models import embeds_categories
 from gammatune.pipeline.options import Options
 from gammatune.pipeline.start import Beginning, beginning
-from gammatune.pipeline.threads import suitable_threads
+from gammatune.pipeline.threads import busy, suitable_threads
 from gammatune.policy.registry import default_budget
 from gammatune.seeds import stream
 from gammatune.supervised.defaults import LEAST_EXAMPLES, epochs_for, kept_for_after, model_for, patience_for
@@ -62,6 +65,9 @@ FOR_TABLES = (
 )
 
 
+FOR_IMAGES = ("image_size", "fit", "labels")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """net: for the examples of split. model: its name, as `make_model` takes it. weights: what it began with, for the
@@ -87,7 +93,7 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
 
     Raises InvalidArgument, InvalidData, ModelMismatch and MissingExtra, all before any training.
     """
-    said: list[str] = []
+    said = busy()
     frames = {} if frames is None else frames
     table = "data" in frames or is_table(options.data)
     _refuse_of_another_kind(options, table=table)
@@ -145,17 +151,26 @@ def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     """Options that go with other data than these."""
     has_advice_of_its_own = options.data.lower().endswith(SPREADSHEETS)
     wrong = [name for name in FOR_TABLES if getattr(options, name)]
+    if wrong == ["target"] and options.labels is not None:
+        wrong = []  # the column of the labels
     if wrong and not table and not has_advice_of_its_own:
         raise InvalidArgument(
-            f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), and "
+            f"{flag(wrong[0])} goes with a table (a file ending in .csv or .parquet), and "
             f"{options.data} is none"
         )
     if options.task == "ordinal" and not table:
         raise InvalidArgument(
             f"--task ordinal goes with a table, and {options.data} is none; say classification or regression"
         )
-    if table and options.image_size is not None:
-        raise InvalidArgument("--image-size goes with images, and this is a table; leave it out")
+    of_images = [name for name in FOR_IMAGES if getattr(options, name) is not None]
+    is_there = table or Path(options.data).exists() or options.data in DATA_SETS
+    if of_images and is_there and not Path(options.data).is_dir():
+        it_is = "this is a table" if table else f"{options.data} is none"
+        raise InvalidArgument(f"{flag(of_images[0])} goes with a folder of images, and {it_is}; leave it out")
+
+
+def flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _another(begun: Beginning, split: Split) -> nn.Module:
@@ -181,7 +196,9 @@ def estimate(prepared: Prepared, options: Options) -> Mapping[str, float]:
 
 
 def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
-    loaded = load(options.data, task=options.task, size=options.image_size, said=said)  # type: ignore[arg-type]
+    framing = Framing.of(like) if like is not None and len(like.shape) == 3 else None
+    images = ImageOptions(options.image_size, options.fit, options.labels, options.target, framing)
+    loaded = load(options.data, task=options.task, images=images, said=said)  # type: ignore[arg-type]
     if options.task is None and look_like_labels(loaded):
         said.append(
             "The targets are a few whole numbers written as decimals, and are read as a regression; --task "

@@ -51,7 +51,7 @@ def train(
     """
     from gammatune.pipeline.artifacts import leave
     from gammatune.pipeline.held_out import trace
-    from gammatune.pipeline.pictures import write_pictures
+    from gammatune.pipeline.pictures import write_pictures, write_sheet
     from gammatune.pipeline.prepare import prepare
     from gammatune.pipeline.without_net import without_net
     from gammatune.supervised.fit import fit
@@ -96,6 +96,7 @@ def train(
                 )
         trace(directory, split)
         write_pictures(directory, split)
+        write_sheet(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
@@ -202,10 +203,9 @@ def _as_begun(options: Options, run_dir: str | None) -> Options:
     if run_dir is None or options.epochs is not None or not (Path(run_dir) / FILE).is_file():
         return options
     begun = Options.of_run(run_dir)
-    task = (
-        begun.task if options.task is None else options.task
-    )  # which `of_run` knows of an earlier version's
-    asked = replace(options, task=task)
+    # which `of_run` knows of an earlier version's
+    by_rule = {name: getattr(begun, name) for name in ("task", "fit") if getattr(options, name) is None}
+    asked = replace(options, **by_rule)
     same = replace(begun, epochs=None, usual=None, patience=options.patience) == asked
     return begun if same else options
 

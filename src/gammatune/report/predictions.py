@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.journal.history import FILE, PREDICTIONS, Story
+from gammatune.journal.history import FILE, PREDICTIONS, SHEET, Story
 from gammatune.metrics.bootstrap import Measure
 from gammatune.report.held import listed, mapping, reals
 
@@ -41,7 +41,8 @@ class Findings:
     spread: (n,) or (n, t), of several nets (`engine.ensemble.Ensemble.spread`); else None. origins: (n,), where each
     example comes from; see the module.
     weighted: some count for more than others, which nothing here goes by: a page says so.
-    pictures: by the place of the example in the report part. problems: files that could not be used, in sentences.
+    pictures: by the place of the example in the report part. sheet: the contact sheet, for a page.
+    problems: files that could not be used, in sentences.
     """
 
     probabilities: NDArray[Any] | None = None
@@ -51,6 +52,7 @@ class Findings:
     origins: NDArray[Any] | None = None
     weighted: bool = False
     pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    sheet: str | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -82,6 +84,8 @@ def load_findings(run: Path | None) -> Findings:
     held = _arrays(run / PICTURES, found.problems)
     if held is not None:
         _take_pictures(held, found)
+    if (run / SHEET).is_file():
+        found.sheet = _uri((run / SHEET).read_bytes())
     return found
 
 
@@ -247,7 +251,11 @@ def as_uri(picture: NDArray[np.uint8]) -> str:
         whole = np.pad(picture, [*short, *[(0, 0)] * (picture.ndim - 2)], mode="edge")[: h * step, : w * step]
         small = whole.reshape(h, step, w, step, -1).mean(axis=(1, 3)).astype(np.uint8)
         picture = small if picture.ndim == 3 else small[..., 0]
-    return "data:image/png;base64," + base64.b64encode(_png(picture)).decode()
+    return _uri(_png(picture))
+
+
+def _uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:

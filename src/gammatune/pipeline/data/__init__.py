@@ -10,9 +10,9 @@ from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Data, Task, make_data
 from gammatune.pipeline.data.digits import load_digits
 from gammatune.pipeline.data.files.reading import ENDINGS
-from gammatune.pipeline.data.folder import ENDINGS as IMAGES
-from gammatune.pipeline.data.folder import load_folder
 from gammatune.pipeline.data.idx import is_idx, load_idx
+from gammatune.pipeline.data.images.files import is_image
+from gammatune.pipeline.data.images.folder import BY_RULE, ImageOptions, load_folder
 from gammatune.pipeline.data.npz import LAYOUT, load_npz
 from gammatune.pipeline.data.openml import OPENML_SETS, load_openml
 
@@ -24,12 +24,16 @@ __all__ = ["DATA_SETS", "Data", "load", "make_data"]
 
 
 def load(
-    spec: str | Path, *, task: Task | None = None, size: int | None = None, said: list[str] | None = None
+    spec: str | Path,
+    *,
+    task: Task | None = None,
+    images: ImageOptions = BY_RULE,
+    said: list[str] | None = None,
 ) -> Data:
     """The data set that `spec` means: a name in DATA_SETS, the path of an .npz file, or a folder of images.
 
-    task: for a file, whether its y are labels or targets; None tells it from their type. size: of images in folders.
-    said: takes what was found out on the way.
+    task: for a file, whether its y are labels or targets; None tells it from their type. images: how those of a
+    folder are read. said: takes what was found out on the way.
     Raises InvalidData: neither a known name nor a file or folder of that kind, or whatever is wrong with it.
     """
     said = [] if said is None else said
@@ -41,7 +45,7 @@ def load(
     if path.suffix == ".npz":
         return load_npz(spec, task=task)
     if path.is_dir():
-        return load_idx(path) if is_idx(path) else load_folder(path, size=size, said=said)
+        return load_idx(path) if is_idx(path) else load_folder(path, images, task=task, said=said)
     raise InvalidData(_neither(path))
 
 
@@ -51,7 +55,7 @@ def _neither(path: Path) -> str:
         return (
             f"{path} is a spreadsheet; save it as CSV ('save as' in the spreadsheet program), and give that"
         )
-    if path.suffix.lower() in IMAGES and path.is_file():
+    if is_image(path) and path.is_file():
         return f"{path} is a single image; give the folder that holds one folder of images for each class"
     if path.is_file():
         return f"{path} ends in {path.suffix or 'nothing'}, which says no kind of data that is read; {known}"

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Label, Task, check_inputs, encode, make_targets
-from gammatune.pipeline.data.layout import Shape, to_torch_layout, torch_shape
+from gammatune.pipeline.data.layout import FITS, Shape, to_torch_layout, torch_shape
 
 _PIECE = 1024  # examples a piece; bounds the float64 copy, nothing depends on it
 
@@ -33,6 +33,7 @@ class Preprocessing:
     mean, std: C or F numbers, in units of the scaled input; std > 0.
     classes: the original labels by code; empty for a regression.
     target_mean, target_std: t numbers in the target's unit; empty for a classification.
+    fit, levels: how image files become examples (`images.framing.Framing`); older runs cut the middle out.
     """
 
     cardinalities: ClassVar[tuple[int, ...]] = ()  # no column of x holds codes: see `TablePreprocessing`
@@ -45,6 +46,8 @@ class Preprocessing:
     classes: tuple[Label, ...] = ()
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
+    fit: str = "crop"
+    levels: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -131,7 +134,7 @@ class Preprocessing:
     def _check(self) -> None:
         """Raises InvalidData, TypeError, ... where the fields have other types or do not fit each other."""
         sizes_known = len(self.shape) in (1, 3) and all(type(size) is int and size > 0 for size in self.shape)
-        moments = (self.mean, self.std, self.target_mean, self.target_std)
+        moments = (self.mean, self.std, self.target_mean, self.target_std, self.levels)
         numbers_known = all(type(n) in (int, float) and math.isfinite(n) for part in moments for n in part)
         fit = len(self.mean) == len(self.std) == self.shape[0] and len(self.target_mean) == len(
             self.target_std
@@ -142,7 +145,12 @@ class Preprocessing:
             )
         else:
             task_known = self.task == "regression" and len(self.target_mean) >= 1
-        if not (sizes_known and numbers_known and fit and task_known and isinstance(self.pixels, bool)):
+        framing_known = self.fit in FITS and (
+            not self.levels or (len(self.levels) == 2 and self.levels[0] < self.levels[1])
+        )
+        if not (sizes_known and numbers_known and fit and task_known and framing_known) or not isinstance(
+            self.pixels, bool
+        ):
             raise InvalidData("its fields do not fit each other")
         if min(*self.std, *self.target_std, 1) <= 0:
             raise InvalidData("a std is above 0")

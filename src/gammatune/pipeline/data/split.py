@@ -10,7 +10,7 @@ examples train, later ones select, the last ones report.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -124,7 +124,9 @@ def split_data(
         report=not has_report,
     )
     said += [] if has_report else rare_classes(y, data.classes)
-    preprocessing = learn(data.task, data.x_train[train], y[train], data.classes)
+    preprocessing = replace(
+        learn(data.task, data.x_train[train], y[train], data.classes), fit=data.fit, levels=data.levels
+    )
     if like is not None:
         preprocessing = preprocessing.following(like)
     parts = {

@@ -33,6 +33,7 @@ def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
         "weighted": found.weighted,
         "confusion": _confusion(square((story.report or {}).get("confusion")), labels),
         "mistakes": _mistakes(found, labels),
+        "sheet": found.sheet,
         "worst": worst(story, found, WORST),
         "worst_caption": CAPTIONS[found.told_by],
         "several": _several(story, found),

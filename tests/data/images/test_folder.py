@@ -5,25 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import draw, zoo
 from PIL import Image
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data import load
-from gammatune.pipeline.data.folder import load_folder
+from gammatune.pipeline.data.images.folder import ImageOptions, load_folder
 from gammatune.pipeline.data.split import split_data
-
-
-def draw(path: Path, size: tuple[int, int] = (12, 10), mode: str = "RGB", value: int = 100) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (value, value, value)).convert(mode).save(path)
-
-
-def zoo(root: Path, parts: tuple[str, ...] = ("",), count: int = 4) -> Path:
-    for part in parts:
-        for value, name in enumerate(("cat", "dog")):
-            for i in range(count):
-                draw(root / part / name / f"{i}.png", value=100 * value + i)
-    return root
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
@@ -59,9 +47,10 @@ def test_sizes_and_modes_are_brought_together(tmp_path: Path) -> None:
     said: list[str] = []
     data = load_folder(root, said=said)
     assert data.x_train.shape == (13, 16, 16, 3)
-    assert "10 x 12 to 80 x 90 pixels" in said[0]
-    assert "--image-size says otherwise" in said[0]
-    assert load_folder(root, size=20, said=[]).x_train.shape[1:] == (20, 20, 3)
+    assert said[0].startswith("More than 8 bits a pixel have 2 images: 0 becomes black and 255 white")
+    assert "10 x 12 to 80 x 90 pixels" in said[1]
+    assert "--fit and --image-size say otherwise" in said[1]
+    assert load_folder(root, ImageOptions(size=20), said=[]).x_train.shape[1:] == (20, 20, 3)
     clear = data.x_train[[*sorted(p.name for p in (root / "dog").iterdir())].index("clear.png") + 6]
     assert (clear == 255).all()  # what is transparent is white
 
@@ -93,14 +82,45 @@ def test_what_lies_about_is_left_out(tmp_path: Path) -> None:
     draw(root / "loose.png")
     said: list[str] = []
     assert len(load_folder(root, said=said).x_train) == 8
-    assert said[0].startswith("1 images beside the folders")
+    assert said[0].startswith("1 image beside the folders")
 
 
-def test_damaged_images_are_all_named(tmp_path: Path) -> None:
+def test_damaged_images_are_left_out_counted_and_named(tmp_path: Path) -> None:
     root = zoo(tmp_path)
     (root / "cat" / "bad.png").write_bytes(b"no image")
-    (root / "dog" / "cut.png").write_bytes((root / "dog" / "1.png").read_bytes()[:30])
-    with pytest.raises(InvalidData, match=r"2 of 10 images cannot be read: .*bad\.png.*cut\.png"):
+    (root / "dog" / "cut.png").write_bytes((root / "dog" / "1.png").read_bytes()[:45])
+    (root / "dog" / "0.jpg").touch()
+    said: list[str] = []
+    data = load_folder(root, said=said)
+    assert data.x_train[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103]
+    assert data.y_train.tolist() == [0] * 4 + [1] * 4
+    assert data.files is not None
+    assert data.files.tolist() == [f"{name}/{i}.png" for name in ("cat", "dog") for i in range(4)]
+    assert said[0].startswith("3 of 11 images left out that cannot be read: ")
+    for part in (
+        "cat/bad.png (no image that Pillow knows)",
+        "dog/0.jpg (empty)",
+        "dog/cut.png (image file is trunc",
+    ):
+        assert part in said[0]
+
+
+def test_where_most_or_all_of_a_class_are_damaged_the_data_is_refused(tmp_path: Path) -> None:
+    root = zoo(tmp_path)
+    for i in range(4):
+        (root / "dog" / f"{i}.png").write_bytes(b"no image")
+    with pytest.raises(
+        InvalidData, match=r"no image of 'dog' can be read, such as dog/0\.png; replace its images"
+    ):
+        load_folder(root, said=[])
+    (root / "cat" / "0.png").write_bytes(b"no image")
+    with pytest.raises(
+        InvalidData, match=r"5 of 8 images cannot be read, more than half: .* and 2 more; is this the"
+    ):
+        load_folder(root, said=[])
+    for i in range(4):
+        (root / "cat" / f"{i}.png").write_bytes(b"no image")
+    with pytest.raises(InvalidData, match="none of 8 images can be read"):
         load_folder(root, said=[])
 
 
@@ -108,7 +128,10 @@ def test_folders_that_hold_no_classes(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="no folders of images"):
         load_folder(tmp_path, said=[])
     draw(tmp_path / "1.png")
-    with pytest.raises(InvalidData, match="1 images and no folders; put the images of each class"):
+    with pytest.raises(
+        InvalidData,
+        match=r"1 image and no folders, and their names \(1\.png\) do not begin .*; put the images",
+    ):
         load_folder(tmp_path, said=[])
     draw(tmp_path / "cat" / "1.png")
     with pytest.raises(InvalidData, match="the one class 'cat'"):
@@ -117,13 +140,13 @@ def test_folders_that_hold_no_classes(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="dog holds no image"):
         load_folder(tmp_path, said=[])
     with pytest.raises(InvalidArgument, match="--image-size 2"):
-        load_folder(tmp_path, size=2, said=[])
+        load_folder(tmp_path, ImageOptions(size=2), said=[])
 
 
 def test_parts_that_do_not_agree(tmp_path: Path) -> None:
     root = zoo(tmp_path, ("train", "test"))
     draw(root / "test" / "owl" / "1.png")
-    with pytest.raises(InvalidData, match="no image of 'owl' in train"):
+    with pytest.raises(InvalidData, match="no image of 'owl' to train on, and there is in test"):
         load_folder(root, said=[])
     draw(root / "more" / "cat" / "1.png")
     with pytest.raises(InvalidData, match="holds train and more"):
