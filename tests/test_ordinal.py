@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import gammatune
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import value
-from gammatune.metrics.predictions import Answers
+from gammatune.metrics.predictions import Answers, decided
+from gammatune.supervised.evaluation import said_by
 from gammatune.supervised.losses import WeightedCrossEntropy, default_loss, ranked_probability_score
 
 GENERATOR = torch.Generator().manual_seed(2)
@@ -99,6 +100,30 @@ def test_measures_of_order() -> None:
     one = np.zeros(3, dtype=int)
     assert value("weighted-kappa", Answers(one, one, 5)) == 0  # nothing varies
     assert value("weighted-kappa", Answers(one, one + 2, 5)) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 7), st.integers(1, 9), st.integers(0, 10**6))
+def test_an_answer_in_order_is_the_median_and_off_by_the_fewest_steps(k: int, n: int, seed: int) -> None:
+    p = np.random.default_rng(seed).dirichlet(np.full(k, 0.5), n)
+    said = decided(p, ordered=True)
+    levels = np.arange(k)
+    expected = (p[:, None, :] * np.abs(levels[:, None] - levels)).sum(axis=2)  # steps, of each answer
+    rows = np.arange(n)
+    assert (expected[rows, said] <= expected.min(axis=1) + 1e-4).all()
+    assert (decided(p) == p.argmax(axis=1)).all()
+    # the same of 32 bits, and on a device
+    assert (decided(torch.as_tensor(p), ordered=True).numpy() == said).all()
+    even = np.array([[0.5, 0.5], [0.25, 0.75]], dtype=np.float32)
+    assert decided(even, ordered=True).tolist() == [0, 1]
+
+
+def test_scores_probabilities_and_pixels_are_decided_alike() -> None:
+    scores = torch.randn((3, 5, 2), generator=GENERATOR)
+    said = said_by(scores, ordered=True)
+    assert said.shape == (3, 2)
+    assert torch.equal(said, said_by(scores.softmax(dim=1), ordered=True))
+    assert torch.equal(said_by(scores, ordered=False), scores.argmax(dim=1))
 
 
 def net(outputs: int = 4) -> nn.Module:

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from gammatune import load
 from gammatune.journal.history import replay
+from gammatune.report.methods import methods_of
+from gammatune.report.predictions import load_findings
 
 SCALE = ("never", "rarely", "sometimes", "often", "always")
 SHORT = ("--epochs", "8", "--budget", "1.5")
@@ -20,6 +24,11 @@ def survey(n: int = 300, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         {"mood": mood.round(2), "age": r.integers(18, 80, n), "how often": np.array(SCALE)[place]}
     )
+
+
+def median(row: dict[str, str]) -> str:
+    below = np.cumsum([float(row[f"p({level})"]) for level in SCALE])
+    return SCALE[int(np.argmax(below >= 0.5 - 1e-6))]
 
 
 def test_a_scale_is_told_and_judged_in_steps(gammatune: Any) -> None:
@@ -39,7 +48,27 @@ def test_a_scale_is_told_and_judged_in_steps(gammatune: Any) -> None:
     assert said.code == 0
     rows = list(csv.DictReader(Path("new.predictions.csv").read_text().splitlines()))
     assert [name for name in rows[0] if name.startswith("p(")] == [f"p({level})" for level in SCALE]
+    assert [row["prediction"] for row in rows] == [median(row) for row in rows]
+    assert "steps off on average, accuracy" in said.out
+    told = story.report["extra"]["beside"]
+    assert told["metric"] == "steps"
+    values = {each["kind"]: each["selected"] for each in told["models"]}
+    assert values[told["model"]] <= min(values.values()) + 0.1
+    # figures, kept answers and the table of them are all of that answer
+    kept = dict(np.load("runs/t-1/predictions.npz"))
+    off = np.abs(kept["said"] - kept["targets"])
+    assert story.report["measures"]["steps"][0] == pytest.approx(off.mean())
+    assert story.report["accuracy"] == pytest.approx((off == 0).mean())
+    held = list(csv.DictReader(Path("runs/t-1/predictions.csv").read_text().splitlines()))
+    assert [row["prediction"] for row in held] == [SCALE[code] for code in kept["said"]]
+    found = load_findings(Path("runs/t-1"))
+    assert (found.said == kept["said"]).all()
+    assert found.right.mean() == pytest.approx((off == 0).mean())
+    assert "an answer is the median of the predicted probabilities" in str(methods_of(story))
     assert gammatune("report", "runs/t-1").code == 0
+    assert "an answer is the median of its probabilities" in Path("runs/t-1/report.html").read_text()
+    labels = load("runs/t-1").predict("new.csv")
+    assert labels.tolist() == [row["prediction"] for row in rows]
 
 
 def test_it_is_said_otherwise(gammatune: Any) -> None:

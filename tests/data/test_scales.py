@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
-from gammatune.pipeline.data.scales import counts_up, scale_of_words
+from gammatune.pipeline.data import table as table_module
+from gammatune.pipeline.data.scales import counts_up, order_of, scale_given, scale_of_words
+from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table import as_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
@@ -69,18 +73,39 @@ def test_other_words_are_no_scale(labels: tuple[str, ...]) -> None:
     assert table.classes == tuple(sorted(table.classes)) or len(labels) == 2
 
 
+def split(frame: pd.DataFrame) -> Split:
+    return split_table(make_table("t", frame, "y"), seed=0)
+
+
 @pytest.mark.parametrize("levels", [range(1, 6), range(11), range(1, 8)])
 def test_numbers_that_count_up_are_a_scale_where_neighbours_are_alike(levels: range) -> None:
-    table = make_table("t", asked(levels, 800), "y")
-    assert table.ordered
-    assert table.classes == tuple(levels)
-    assert any("count up" in line and "--task regression reads it as a number" in line for line in table.said)
+    found = split(asked(levels, 800))
+    assert found.ordered
+    assert found.preprocessing.classes == tuple(levels)
+    assert any("count up" in line and "--task regression reads it as a number" in line for line in found.said)
     frame = asked(levels, 800)
     names = np.random.default_rng(1).permutation(len(levels))  # the same classes, called otherwise
     mixed = frame.assign(y=[levels[names[levels.index(value)]] for value in frame.y])
-    assert not make_table("t", mixed, "y").ordered
+    assert not split(mixed).ordered
     chance = frame.assign(y=np.random.default_rng(2).permutation(frame.y))
-    assert not make_table("t", chance, "y").ordered
+    assert not split(chance).ordered
+
+
+def test_rows_that_report_or_select_have_no_say_in_whether_classes_are_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[int] = []
+
+    def has_order(frame: pd.DataFrame, y: Any, columns: Any) -> bool:
+        looked_at.extend(frame.index)
+        return len(frame) == len(y)
+
+    monkeypatch.setattr(table_module, "has_order", has_order)
+    found = split(asked(range(1, 6), 200))
+    assert found.ordered
+    assert found.origins is not None
+    assert len(looked_at) == len(found.train.y)
+    assert not set(looked_at) & set(found.origins - 1)
 
 
 def test_numbers_that_do_not_count_up_are_not() -> None:
@@ -115,12 +140,36 @@ def test_it_can_be_said_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (("up to 1,000", "1,000 to 5,000", "more"), "up to 1,000; 1,000 to 5,000; more"),
+        (("up to 1,000", "1,000 to 5,000", "more"), "up to 1,000|1,000 to 5,000|more"),
+        (("up to 1,000", "1,000 to 5,000", "more"), r"up to 1\,000, 1\,000 to 5\,000, more"),
+        (("a;", "b|", "c,"), r"a;, b|, c\,"),
+        (("a;", "b", "c"), "a;, b, c"),
+        ((r"a\b", "c", "d"), r"a\b, c, d"),
+    ],
+)
+def test_labels_that_hold_commas_are_ordered_too(labels: tuple[str, ...], order: str) -> None:
+    assert make_table("t", asked(labels), "y", order=order).classes == labels
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("ab ,;|", min_size=1, max_size=5), min_size=3, max_size=5))
+def test_what_is_proposed_is_understood(texts: list[str]) -> None:
+    labels = [text for text in dict.fromkeys(" ".join(text.split()) for text in texts) if text]
+    assert scale_given("y", labels, order_of(labels)) == tuple(labels)
+
+
+@pytest.mark.parametrize(
     ("labels", "options", "message"),
     [
         (("S", "M", "XL"), {"task": "ordinal"}, 'the order of M, S, XL is not known; say --order "M, S, XL"'),
         (("S", "M", "XL"), {"order": "S, M"}, "name each of them once"),
         (("S", "M", "XL"), {"order": "S, M, L"}, "name each of them once"),
         (("S", "M", "XL"), {"order": "S, M, M"}, "name each of them once"),
+        (("a, b", "c", "d"), {"order": "a, b, c, d"}, r"where a label holds a comma: a, b; c; d"),
+        (("a, b", "c;", "|d"), {"task": "ordinal"}, r'say --order "a\\\\, b, c;, \\|d"'),
         (("S", "M"), {"order": "S, M"}, "orders 3 classes or more, and y has 2"),
         (("low", "high"), {"task": "ordinal"}, "orders 3 classes or more, and y has 2"),
         (

@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.metrics.bootstrap import Learnt, lead, learnt, measured
-from gammatune.metrics.catalogue import undefined, value
-from gammatune.metrics.predictions import Answers
+from gammatune.metrics.catalogue import METRICS, undefined, value
+from gammatune.metrics.predictions import Answers, decided
 
 RANKS = 0.7  # of the auc, from which on a model has plainly learnt something [guess]
 
 
-def knowing_nothing(train: NDArray[Any], answers: Answers, weights: NDArray[Any] | None = None) -> Answers:
+def knowing_nothing(
+    train: NDArray[Any], answers: Answers, weights: NDArray[Any] | None = None, *, median: bool = False
+) -> Answers:
     """The same examples, answered by the frequencies of the classes among the training targets (n,), or their mean
-    (n, t), in the unit of the answers. weights: of the training targets, (n,)."""
+    (n, t), in the unit of the answers. weights: of the training targets, (n,). median: of ordered classes that is the
+    answer, in the place of the most frequent one."""
     n = len(answers)
     if not answers.classes:
         numbers = np.asarray(train, dtype=np.float64).reshape(len(train), -1)
@@ -26,7 +29,8 @@ def knowing_nothing(train: NDArray[Any], answers: Answers, weights: NDArray[Any]
         return replace(answers, said=np.tile(mean, (n, 1)), spread=None)
     counts = np.bincount(train, weights, minlength=answers.classes)
     share = counts / counts.sum()
-    said, probabilities = np.full(n, share.argmax()), np.tile(share, (n, 1))
+    probabilities = np.tile(share, (n, 1))
+    said = decided(probabilities, ordered=median)
     return replace(answers, said=said, probabilities=probabilities, spread=None)
 
 
@@ -49,12 +53,14 @@ def whether_learnt(
 ) -> Knowing | None:
     """Whether a model knows more than nothing; None where the measure has no value. subject: what it is called.
     weights: see `knowing_nothing`."""
-    constant = knowing_nothing(train, answers, weights)
+    in_steps = METRICS[metric].of_order
+    constant = knowing_nothing(train, answers, weights, median=in_steps)
     mine, its = value(metric, answers), value(metric, constant)
     ahead = lead(metric, answers, constant, rng)
     if mine is None or its is None or ahead is None:
         return None
-    name, n = ("the most frequent class" if answers.classes else "the mean"), len(answers)
+    constantly = "the median class" if in_steps else "the most frequent class"
+    name, n = (constantly if answers.classes else "the mean"), len(answers)
     whether = learnt(metric, its, ahead, answers.effective)
     match whether:
         case "something":

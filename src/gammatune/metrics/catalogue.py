@@ -188,17 +188,8 @@ METRICS: Mapping[str, MetricSpec] = {
         ),
     )
 }
-FIRST = (
-    "accuracy",
-    "auc",
-    "f1",
-    "balanced-accuracy",
-    "mcc",
-    "steps",
-    "rmse",
-    "r2",
-    "mae",
-)  # shown before all others
+# Shown before all others.
+FIRST = ("steps", "accuracy", "auc", "f1", "balanced-accuracy", "mcc", "rmse", "r2", "mae")
 # What a report holds whether it was asked for or not (`thesis`), by name, in the order in which it is shown.
 REPORTED: Mapping[str, Words] = {
     "accuracy": METRICS["accuracy"].words,

@@ -71,6 +71,7 @@ def importance(
     seed: int = 0,
     target_scale: tuple[ArrayLike, ArrayLike] | None = None,
     sample_weight: ArrayLike | None = None,
+    ordered: bool = False,
     first: int | None = None,
     seconds: float | None = None,
     tell: Callable[[float, float], None] | None = None,
@@ -83,8 +84,9 @@ def importance(
     the model was not trained on.
     groups: the columns of inputs by the name of what they say, each permuted as one (the columns of a category or of
     a date); or a name for each column; without it "column 1", "column 2", ...
-    metric: of `gammatune.metrics.catalogue`; accuracy or r2 where none is given, by what predict gives. most: of more
-    examples than that a sample is looked at. target_scale: (mean, std) of standardised targets, as in `fit`.
+    metric: of `gammatune.metrics.catalogue`; accuracy, steps where ordered, or r2, by what predict gives, where none
+    is given. ordered: the classes follow each other. most: of more examples than that a sample is looked at.
+    target_scale: (mean, std) of standardised targets, as in `fit`.
     sample_weight: what each example counts for, (n,), 0 or more; None: all the same.
     first: look at so many of the groups, in their order. seconds: at no more of them than fit into this, measured on
     one of them before the others; one is always looked at. tell: handed (the share that is done, the seconds that all
@@ -107,10 +109,10 @@ def importance(
     undisturbed = np.asarray(predict(x))
     classify = y.ndim == 1 and y.dtype.kind in "iub" and undisturbed.ndim == 2
     task = "classification" if classify else "regression"
-    found = recipe(metric or ("accuracy" if classify else "r2"), task)
+    found = recipe(metric or ("r2" if not classify else "steps" if ordered else "accuracy"), task)
 
     def answers_of(said: ArrayLike) -> Answers:
-        return replace(_answers(np.asarray(said), y, classify, target_scale), weights=weights)
+        return replace(_answers(np.asarray(said), y, classify, target_scale, ordered), weights=weights)
 
     look = _Look(
         found.name, lambda held: answers_of(predict(held)), x, answers_of(undisturbed), repeats, seed
@@ -213,7 +215,7 @@ def _groups(given: Any, columns: int) -> dict[str, list[int]]:
     return named
 
 
-def _answers(said: ArrayLike, y: Any, classify: bool, scale: Any) -> Answers:
+def _answers(said: ArrayLike, y: Any, classify: bool, scale: Any, ordered: bool) -> Answers:
     given = np.asarray(said)
     if len(given) != len(y):
         raise InvalidArgument(f"predict gave {len(given)} rows for {len(y)} examples; give one for each")
@@ -223,7 +225,7 @@ def _answers(said: ArrayLike, y: Any, classify: bool, scale: Any) -> Answers:
                 f"predict gave {given.shape} for classes from {y.min()} to {y.max()}; give probabilities, one column "
                 "a class"
             )
-        return Answers(y.astype(np.int64), given.argmax(axis=1), given.shape[1], given)
+        return Answers.of_classes(y.astype(np.int64), given, ordered=ordered)
     numbers = given.reshape(len(y), -1).astype(np.float64)
     true = y.reshape(len(y), -1).astype(np.float64)
     if numbers.shape != true.shape:

@@ -12,8 +12,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+HALF = 0.5 - 1e-6  # of the probability, less what sums in 32 bits round by
 Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[Any]  # int64, or float64 where examples weigh differently
+
+
+def decided(probabilities: Any, *, ordered: bool = False) -> Any:
+    """The codes (n, ...) that are the answers, of probabilities (n, k, ...), an array or a tensor: everything that
+    gives or judges an answer asks here.
+
+    The likeliest class. ordered: of classes that follow each other the median, the lowest that half of the
+    probability lies at or below, which is the fewest steps off on average (docs/diary.md, "Ordered classes").
+    """
+    return (probabilities.cumsum(1) < HALF).sum(1) if ordered else probabilities.argmax(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,19 @@ class Answers:
     spread: NDArray[Any] | None = None
     weights: NDArray[Any] | None = None
     ordered: bool = False
+
+    @classmethod
+    def of_classes(
+        cls,
+        targets: NDArray[Any],
+        probabilities: NDArray[Any],
+        weights: NDArray[Any] | None = None,
+        *,
+        ordered: bool = False,
+    ) -> "Answers":
+        """Those that follow from probabilities (n, k): see `decided`."""
+        said = decided(probabilities, ordered=ordered)
+        return cls(targets, said, probabilities.shape[1], probabilities, weights=weights, ordered=ordered)
 
     def __len__(self) -> int:
         return len(self.targets)

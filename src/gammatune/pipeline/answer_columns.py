@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.metrics.predictions import decided
+from gammatune.pipeline.data.dataset import Label
 from gammatune.pipeline.data.files.dialect import Dialect
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -22,7 +24,7 @@ def answer_columns(
     said: probabilities (n, k), or standardised targets (n, t). spread: (n,) or (n, t); None of one net.
     """
     if preparing.task == "classification":
-        columns = {"prediction": [str(label) for label in preparing.labels(said.argmax(axis=1))]}
+        columns = {"prediction": [str(label) for label in labels_of(said, preparing)]}
         columns |= _numbers([f"p({label})" for label in preparing.classes], said, dialect)
     else:
         values = preparing.original_targets(said)
@@ -37,6 +39,11 @@ def answer_columns(
     count = apart.shape[1]
     names = ["spread"] if count == 1 else [f"spread {i + 1}" for i in range(count)]
     return columns | _numbers(names, apart, dialect)
+
+
+def labels_of(said: NDArray[Any], preparing: Preprocessing | TablePreprocessing) -> list[Label]:
+    """Of probabilities (n, k), the label that each row of them is answered with."""
+    return preparing.labels(decided(said, ordered=preparing.ordered))
 
 
 def _numbers(names: list[str], values: NDArray[Any], dialect: Dialect) -> dict[str, list[str]]:

@@ -284,8 +284,7 @@ def answers_of(said: NDArray[Any], rows: Rows, split: Split) -> Answers:
     """To these rows, as a network's: of a regression standardised."""
     n = len(rows.y)
     if split.task == "classification":
-        codes = said.argmax(axis=1)
-        return Answers(rows.y, codes, split.outputs, said, weights=rows.w, ordered=split.ordered)
+        return Answers.of_classes(rows.y, said, rows.w, ordered=split.ordered)
     return Answers(rows.y.reshape(n, -1), said.reshape(n, -1), weights=rows.w)
 
 

@@ -66,7 +66,8 @@ class Options:
         "..., or the rarer one."
     )
     order: str | None = in_tables(
-        "The labels from low to high, with commas between, where they are a scale whose order is not known."
+        "The labels from low to high, with commas between, where they are a scale whose order is not known; "
+        "with ; or | where a label holds a comma."
     )
     exact_labels: bool = in_tables(
         "Keep labels apart that differ in blanks, accents' encoding or rare case only.",

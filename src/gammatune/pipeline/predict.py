@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidData
+from gammatune.metrics.catalogue import value
+from gammatune.metrics.predictions import Answers, decided
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
 from gammatune.pipeline.data.files.dialect import PLAIN, Dialect, without_clash, write_rows
@@ -104,8 +106,15 @@ def _met(
     """How well the targets y are met, as they came."""
     if preparing.task == "classification":
         codes = preparing.targets(y).numpy()
-        measured = classification(codes, said.argmax(axis=1), preparing.outputs, weights)
-        return f"accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
+        given = decided(said, ordered=preparing.ordered)
+        measured = classification(codes, given, preparing.outputs, weights)
+        off = (
+            value("steps", Answers.of_classes(codes, said, weights, ordered=True))
+            if preparing.ordered
+            else None
+        )
+        steps = "" if off is None else f"{off:.3g} steps off on average, "
+        return f"{steps}accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
     preparing.targets(y)  # refuses what is no target
     true = np.asarray(y, dtype=np.float64).reshape(len(said), -1)
     return f"R2 {regression(true, preparing.original_targets(said), weights).r2:.4f}"

@@ -18,6 +18,7 @@ from gammatune.errors import DataWarning, InvalidArgument
 from gammatune.journal.history import Story, replay
 from gammatune.journal.lock import LOCK, OWNER
 from gammatune.metrics.bootstrap import Measure
+from gammatune.pipeline.answer_columns import labels_of
 from gammatune.pipeline.data.dataset import Label, Task
 from gammatune.pipeline.data.frames import Frame
 from gammatune.pipeline.families import Answering
@@ -68,7 +69,8 @@ class Predictor:
     # -- rows
 
     def predict(self, rows: Rows) -> NDArray[Any]:
-        """Labels (n,) as they were in the data, or numbers in the unit of the target, (n,), of several (n, t).
+        """Labels (n,) as they were in the data, the likeliest, of a scale the median of the probabilities; or numbers
+        in the unit of the target, (n,), of several (n, t).
 
         rows: what the run was trained on: a frame or the path of a table, whose columns are found by their names, in
         any order and with others beside them; an .npz, an image or a folder of them; an array of examples (n, ...).
@@ -78,7 +80,7 @@ class Predictor:
         said = self._answers(rows)
         preparing = self._plan.preprocessing
         if self.task == "classification":
-            return np.asarray(preparing.labels(said.argmax(axis=1)))
+            return np.asarray(labels_of(said, preparing))
         numbers = preparing.original_targets(said)
         return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 

@@ -84,9 +84,7 @@ def judge(
     """
     preparing = split.preprocessing
     assert isinstance(preparing, TablePreprocessing)
-    name = recipe(
-        metric or ("accuracy" if preparing.task == "classification" else "rmse"), preparing.task
-    ).name
+    name = _measure(metric, split)
 
     def look(answers: Answers | None, net: nn.Module | None) -> Mapping[str, Any]:
         started, allowed = clock.perf_counter(), allowance()
@@ -125,6 +123,12 @@ def judge(
     return look
 
 
+def _measure(metric: str | None, split: Split) -> str:
+    """By which models are compared: the one asked for, else what a mistake costs."""
+    usual = "rmse" if split.task == "regression" else "steps" if split.ordered else "accuracy"
+    return recipe(metric or usual, split.task).name
+
+
 def _importance(
     models: Models,
     net: nn.Module | None,
@@ -141,6 +145,7 @@ def _importance(
         rows.x,
         rows.y,
         sample_weight=rows.w,
+        ordered=split.ordered,
         metric=metric,
         seed=seed,
         groups=screened(models, net, split),

@@ -173,7 +173,10 @@ def _role(kind: Use, table: Table | None) -> str:
     if table.task == "regression":
         return "a number to predict"
     positive = f"; {table.classes[1]} is the positive one" if len(table.classes) == 2 else ""
-    return f"one of {len(table.classes)} classes{' in order' if table.ordered else ''}{positive}"
+    order = " in order" if table.ordered else ""
+    if table.may_be_ordered:
+        order = ", in order where the rows that train say so"
+    return f"one of {len(table.classes)} classes{order}{positive}"
 
 
 def _range(values: "pd.Series[Any]") -> str:

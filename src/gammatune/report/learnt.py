@@ -49,6 +49,11 @@ def is_weighted(report: Mapping[str, Any]) -> bool:
     return mapping(report.get("extra")).get("weighted") is True
 
 
+def gives_median(report: Mapping[str, Any] | None) -> bool:
+    """Whether the answers were the medians of ordered classes, not the likeliest."""
+    return mapping((report or {}).get("extra")).get("median") is True
+
+
 def headline(report: Mapping[str, Any] | None) -> str | None:
     """What is to be said first; None where something was learnt, or that is not known."""
     whether = whether_of(report)

@@ -15,7 +15,7 @@ from gammatune.metrics.catalogue import FIRST, METRICS, words_of
 from gammatune.metrics.objectives import described
 from gammatune.report.citation import citations
 from gammatune.report.held import listed, mapping, whole
-from gammatune.report.learnt import by_labels, whether_of
+from gammatune.report.learnt import by_labels, gives_median, whether_of
 from gammatune.report.models import NET, beside_of, capital, handed_over, kinds_in, models_of
 from gammatune.report.several import nets_of
 from gammatune.report.wording import compares, in_sentence
@@ -99,6 +99,7 @@ def _data(story: Story) -> list[str]:
         shown = f": {', '.join(classes)}" if len(classes) <= 10 else ""
         order = " in their order" if preparing.get("ordered") else ""
         what += f" ({len(classes)} classes{order}{shown})"
+    what += "; an answer is the median of the predicted probabilities" if gives_median(story.report) else ""
     return [f"{what}.", *_parts(story, command), *_weights(command)]
 
 

@@ -3,7 +3,7 @@
     predictions.npz  probabilities (n, k) and targets (n,) codes, or predictions (n, t) and targets (n, t); of several
                      nets whose predictions are averaged spread (n,) or (n, t), how far they are apart; origins (n,)
                      where they are known, the rows of the file, from 1, or the names of files; weights (n,) of
-                     examples that have some
+                     examples that have some; said (n,), codes of answers that need not be the likeliest
     pictures.npz     index (m,) into the report part, pictures uint8 (m, H, W) or (m, H, W, 3)
 
 A file that is missing leaves its part of a page out; one that cannot be used is said.
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from gammatune.journal.history import FILE, PREDICTIONS, SHEET, Story
 from gammatune.metrics.bootstrap import Measure
+from gammatune.metrics.predictions import decided
 from gammatune.report.held import listed, mapping, reals
 
 PICTURES = "pictures.npz"
@@ -38,6 +39,7 @@ Z95 = 1.959964  # of the standard normal
 class Findings:
     """probabilities (n, k), or predictions (n, t), beside targets (n,) or (n, t); None where the run kept none.
 
+    answered: (n,) codes, where a run says so; else None, and it is the likeliest.
     spread: (n,) or (n, t), of several nets (`engine.ensemble.Ensemble.spread`); else None. origins: (n,), where each
     example comes from; see the module.
     weighted: some count for more than others, which nothing here goes by: a page says so.
@@ -48,12 +50,30 @@ class Findings:
     probabilities: NDArray[Any] | None = None
     predictions: NDArray[Any] | None = None
     targets: NDArray[Any] | None = None
+    answered: NDArray[Any] | None = None
     spread: NDArray[Any] | None = None
     origins: NDArray[Any] | None = None
     weighted: bool = False
     pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     sheet: str | None = None
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def said(self) -> NDArray[Any]:
+        """(n,) codes of the answers, where there are probabilities."""
+        assert self.probabilities is not None
+        return np.asarray(decided(self.probabilities) if self.answered is None else self.answered)
+
+    @property
+    def sure(self) -> NDArray[Any]:
+        """(n,): the probability that was given to each answer."""
+        assert self.probabilities is not None
+        return np.asarray(self.probabilities[np.arange(len(self.probabilities)), self.said])
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,)"""
+        return np.asarray(self.said == self.targets)
 
     @property
     def told_by(self) -> str:
@@ -115,6 +135,9 @@ def _take_predictions(held: Mapping[str, NDArray[Any]], found: Findings) -> None
     p, y = held.get("probabilities"), held.get("predictions")
     if p is not None and targets is not None and _fits_labels(p, targets):
         found.probabilities, found.targets = p.astype(np.float64), targets.astype(np.int64)
+        said = held.get("said")
+        if said is not None and _fits_labels(p, said):
+            found.answered = said.astype(np.int64)
     elif y is not None and targets is not None and _fits_numbers(y, targets):
         found.predictions = y.astype(np.float64).reshape(len(y), -1)
         found.targets = targets.astype(np.float64).reshape(len(targets), -1)
@@ -215,9 +238,8 @@ def mistakes(found: Findings) -> tuple[list[Mistake], int]:
     p, targets = found.probabilities, found.targets
     if p is None or targets is None:
         return [], 0
-    said = p.argmax(axis=1)
-    wrong = np.flatnonzero(said != targets)
-    order = wrong[np.argsort(-p[wrong, said[wrong]], kind="stable")]
+    said, wrong = found.said, np.flatnonzero(~found.right)
+    order = wrong[np.argsort(-found.sure[wrong], kind="stable")]
     if found.pictures:
         order = np.array([i for i in order if int(i) in found.pictures], dtype=int)[:MOST_PICTURES]
     done = []
@@ -305,17 +327,18 @@ class Sureness:
     surer: Measure
 
 
-def sureness(probabilities: NDArray[Any], targets: NDArray[Any]) -> Sureness | None:
+def sureness(p: NDArray[Any], is_right: NDArray[np.bool_]) -> Sureness | None:
     """Whether it is as sure as it is right, by the difference of each example; None of fewer than two.
+
+    p: what was given to each answer, (n,).
 
     The standard error is the larger of that of the differences and of what answers as sure as these would have if
     they were right as often as they say, which a few examples, all of them right, do not show.
     """
-    n = len(targets)
+    n = len(p)
     if n < 2:
         return None
-    p = probabilities.max(axis=1)
-    right = (probabilities.argmax(axis=1) == targets).astype(float)
+    right = is_right.astype(float)
     mean = float(np.mean(p - right))
     square = max(float(np.mean((p - right) ** 2)), mean**2 + float(np.mean(p * (1 - p))))
     return Sureness(float(p.mean()), float(right.mean()), of_mean(mean, square, n))

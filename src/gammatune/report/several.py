@@ -81,7 +81,7 @@ def disagreement(found: Findings, scale: Sequence[float] | None = None) -> list[
     if spread is None or found.targets is None:
         return []
     if found.probabilities is not None:
-        right = found.probabilities.argmax(axis=1) == found.targets
+        right = found.right
         places = np.searchsorted(EDGES, spread, side="right") - 1
         ends = (*EDGES[1:], 1.0)
         return [

@@ -12,7 +12,7 @@ from gammatune.engine.batches import LossFunction
 from gammatune.engine.ranks import Ranks
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.metrics.catalogue import METRICS, undefined, value
-from gammatune.metrics.predictions import Answers
+from gammatune.metrics.predictions import Answers, decided
 from gammatune.records import Metrics
 
 Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
@@ -24,7 +24,8 @@ MOST = 2**28
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is scored, as `Supervised` was told it. loss: the one scored, maybe another than is trained with."""
+    """What is scored, as `Supervised` was told it. loss: the one scored, maybe another than is trained with. ordered:
+    the classes follow each other."""
 
     loss: LossFunction
     classify: bool
@@ -32,13 +33,15 @@ class Evaluation:
     metric: str | None
     scale: Scale | None
     ranks: Ranks
+    ordered: bool = False
 
     def tally(self) -> "Tally":
         heard = None if self.metric is None else self.listening(METRICS[self.metric].needs)
         return Tally(self, heard)
 
     def listening(self, needs: str) -> "Heard":
-        return Heard(needs == "probabilities") if self.classify else Heard(False, numbers=True)
+        wanted = needs == "probabilities"
+        return Heard(wanted, ordered=self.ordered) if self.classify else Heard(False, numbers=True)
 
     def of_all_ranks(self, heard: "Heard") -> Answers:
         if self.ranks.world == 1:
@@ -52,6 +55,7 @@ class Evaluation:
             told[0].classes,
             np.concatenate(kept) if len(kept) == len(told) else None,
             weights=np.concatenate(weights) if len(weights) == len(told) else None,
+            ordered=told[0].ordered,
         )
 
     def measured(self, name: str, answers: Answers) -> float:
@@ -96,7 +100,7 @@ class Tally:
         if self._heard is not None:
             self._heard.add(output, targets, weights)
         if of.classify:
-            right = output.argmax(dim=1) == targets
+            right = said_by(output, ordered=of.ordered) == targets
             if weights is not None:
                 right = right.reshape(len(right), -1).sum(dim=1) * _precise(weights)
             self._right.append(right.sum())
@@ -167,8 +171,9 @@ class Sums:
 class Heard:
     """What a model said, batch after batch, on the CPU, or on its way there from a GPU."""
 
-    def __init__(self, probabilities: bool, *, numbers: bool = False) -> None:
+    def __init__(self, probabilities: bool, *, numbers: bool = False, ordered: bool = False) -> None:
         self._numbers = numbers
+        self._ordered = ordered
         self._wanted = probabilities
         self._classes = 0
         self._held = 0  # numbers in the probabilities
@@ -195,7 +200,7 @@ class Heard:
             self._scores.clear()
         if self._wanted:
             self._scores.append(self._brought(output.movedim(1, -1).reshape(-1, self._classes)))
-        self._said.append(self._brought(output.argmax(dim=1).flatten()))
+        self._said.append(self._brought(said_by(output, ordered=self._ordered).flatten()))
         self._targets.append(self._brought(targets.flatten()))
 
     def _brought(self, tensor: Tensor) -> Tensor:
@@ -218,6 +223,7 @@ class Heard:
             classes=self._classes,
             probabilities=torch.cat(scores).numpy() if scores else None,
             weights=torch.cat(self._weights).double().numpy() if self._weights else None,
+            ordered=self._ordered,
         )
 
 
@@ -288,14 +294,25 @@ class Errors:
 
 
 def probabilities(output: Tensor) -> Tensor:
-    """(n, k), float32: the softmax of scores; as they are where they are probabilities already."""
-    output = output.double()
-    return (output if are_probabilities(output) else output.softmax(dim=1)).float()
+    """(n, k, ...), float32: the softmax of scores; as they are where they are probabilities already. No GPU is waited
+    for."""
+    output = _precise(output)
+    return torch.where(_are_probabilities(output), output, output.softmax(dim=1)).float()
+
+
+def said_by(output: Tensor, *, ordered: bool) -> Tensor:
+    """The codes (n, ...) that scores or probabilities (n, k, ...) come to: see `decided`."""
+    codes: Tensor = decided(probabilities(output) if ordered else output, ordered=ordered)
+    return codes
 
 
 def are_probabilities(output: Tensor) -> bool:
     """Whether each row of them, (n, k, ...), is a distribution, as a softmax gives it, and no scores."""
-    return bool((output >= 0).all()) and bool(((output.sum(dim=1) - 1).abs() < 1e-4).all())
+    return bool(_are_probabilities(output))
+
+
+def _are_probabilities(output: Tensor) -> Tensor:
+    return (output >= 0).all() & ((output.sum(dim=1) - 1).abs() < 1e-4).all()
 
 
 def _read(numbers: Sequence[Tensor]) -> list[Any]:

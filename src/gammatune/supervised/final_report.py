@@ -1,7 +1,7 @@
 """What is said of the weights handed back, once the search has ended, and what of it is written."""
 
 import warnings
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class FinalReport:
             net = given.model if several is None else several.together
             added = dict(given.training.extra(answers, net))
         instead = added.pop("answers", None)
-        answers = replace(answers if instead is None else instead, ordered=given.training.ordinal)
+        answers = answers if instead is None else instead
         measures, lacking = _measures(answers, ready.goal.scale, ready.goal.metric, given.seed)
         lacking = _beforehand(answers) + lacking
         said += lacking
@@ -114,10 +114,12 @@ def _figures(answers: Answers) -> Classification | Regression:
 
 
 def _told(answers: Answers, added: dict[str, Any], lacking: list[str]) -> dict[str, Any]:
-    """The event's "extra". weighted: there only where some examples count for more than others."""
-    weighted = {} if answers.counted is None else {"weighted": True}
+    """The event's "extra". weighted, median: there only where some examples count for more than others, and where
+    answers are the median of ordered classes."""
+    only = {} if answers.counted is None else {"weighted": True}
+    only |= {"median": True} if answers.ordered else {}
     said = [*lacking, *added.get("said", ())]
-    return {"level": LEVEL, "examples": len(answers), **weighted, **added, "said": said}
+    return {"level": LEVEL, "examples": len(answers), **only, **added, "said": said}
 
 
 def _beforehand(answers: Answers) -> list[str]:
@@ -151,7 +153,8 @@ def _measures(
 
 def save_predictions(answers: Answers, path: Path) -> None:
     """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64. Of an ensemble
-    spread too, (n,) or (n, t), and of weighted examples weights, (n,), as `Answers` has them."""
+    spread too, (n,) or (n, t), of weighted examples weights, (n,), as `Answers` has them, and of ordered classes
+    said, (n,) codes, which need not be the likeliest."""
     if answers.classes and answers.probabilities is None:  # too many to be kept
         return
     said = (
@@ -159,6 +162,8 @@ def save_predictions(answers: Answers, path: Path) -> None:
         if answers.classes
         else {"predictions": answers.said, "targets": answers.targets}
     )
+    if answers.ordered:
+        said["said"] = answers.said.astype(np.int64)
     if answers.spread is not None:
         said["spread"] = answers.spread
     if answers.weights is not None:

@@ -90,6 +90,7 @@ class Setup:
             rate_is_own=given.training.lr is not None or not isinstance(given.optimizer, str),
             single=task.single,
             weighted=self.sets.weighted,
+            ordered=given.training.ordinal,
         )
 
     def facts(

@@ -46,7 +46,8 @@ class Supervised(TorchLoop):
     `metric` is told in their original unit.
     classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    single: there is one class an example. weighted: batches may hold weights, and the loss takes them.
+    single: there is one class an example. ordered: the classes follow each other.
+    weighted: batches may hold weights, and the loss takes them.
     rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, tape_bytes, ranks: see `TorchLoop`; of several ranks each scores its own
     examples, and what is told is of all of them.
@@ -74,6 +75,7 @@ class Supervised(TorchLoop):
         rate_is_own: bool = True,
         single: bool = False,
         weighted: bool = False,
+        ordered: bool = False,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
         super().__init__(
@@ -89,7 +91,9 @@ class Supervised(TorchLoop):
         self._select = select
         self._loss = loss
         self._device = device
-        self._evaluation = Evaluation(select_loss or loss, classify, comparable, metric, scale, ranks)
+        self._evaluation = Evaluation(
+            select_loss or loss, classify, comparable, metric, scale, ranks, ordered
+        )
         self.rate_is_own = rate_is_own
         self.averages_probabilities = classify
         self._single = single

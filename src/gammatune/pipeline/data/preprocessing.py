@@ -37,6 +37,7 @@ class Preprocessing:
     """
 
     cardinalities: ClassVar[tuple[int, ...]] = ()  # no column of x holds codes: see `TablePreprocessing`
+    ordered: ClassVar[bool] = False  # nor are classes a scale
 
     task: Task
     shape: Shape
@@ -90,7 +91,7 @@ class Preprocessing:
         return torch.from_numpy(((values - self.target_mean) / self.target_std).astype(np.float32))
 
     def labels(self, codes: ArrayLike) -> list[Label]:
-        """The original labels of codes (n,), such as the argmax of a model's output."""
+        """The original labels of codes (n,), such as the likeliest by a model's output."""
         return [self.classes[code] for code in np.asarray(codes).tolist()]
 
     def original_targets(self, outputs: ArrayLike) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ truth more often than they would if the numbers were only names.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ ENOUGH = 100  # rows by which their order is told
 ROWS, COLUMNS, TREES, FOLDS = 2_000, 50, 30, 3  # of the quick look
 ORDERS, CHANCE = 500, 0.01  # other orders of the same classes, of which so many may fit better
 ROUNDING = 1e-9
+NEIGHBOURS = "they count up, and what a quick look at rows that train says of one it says of its neighbours"
+MARKS = ",;|"  # that may part the labels of --order
 
 # From low to high; words of one level stand in one string.
 _SCALES = (
@@ -64,11 +66,12 @@ def unordered(task: TargetTask | None, order: str | None) -> Task | None:
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
     """classes: from low to high, where their order is_known. codes (k,): the places in it of the classes as they
-    were."""
+    were. may_be: they are whole numbers that count up, and `has_order` tells the rest, of rows that train."""
 
     classes: tuple[Label, ...]
     codes: NDArray[np.int64]
     is_known: bool
+    may_be: bool = False
 
     @classmethod
     def of(
@@ -78,43 +81,38 @@ class Scale:
         task: TargetTask | None,
         order: str | None,
         said: list[str],
-        *,
-        look: Callable[[], bool],
     ) -> "Scale":
-        """Of a target. task, order: as asked for. look: whether a quick look says that whole numbers are in order.
-        said: takes what was found.
+        """Of a target. task, order: as asked for. said: takes what was found.
 
         Raises InvalidArgument: an order of what is no classes, or one that is asked for and not known.
         """
-        ordered, why = _ordered(name, classes, task, order, look)
+        ordered, why = _ordered(name, classes, task, order)
         if not ordered:
-            return cls(classes, np.arange(len(classes)), False)
-        number = all(type(label) is int for label in classes)
-        said.append(
-            f"The classes of {name} are in order, {' < '.join(map(str, ordered))} ({why}): ordinal, where a mistake "
-            "counts by its steps. --task classification forgets the order"
-            + ("; --task regression reads it as a number, which may fall between two." if number else ".")
-        )
+            may_be = task is None and counts_up(classes)
+            return cls(classes, np.arange(len(classes)), False, may_be)
+        said.append(scale_in_words(name, ordered, why))
         places = {label: place for place, label in enumerate(ordered)}
         return cls(ordered, np.array([places[label] for label in classes]), True)
 
 
+def scale_in_words(name: str, classes: Sequence[Label], why: str) -> str:
+    """What is said of classes in order. why: how that is known."""
+    number = all(type(label) is int for label in classes)
+    return (
+        f"The classes of {name} are in order, {' < '.join(map(str, classes))} ({why}): ordinal, where a mistake "
+        "counts by its steps, and an answer is the median of the probabilities. --task classification forgets the "
+        "order" + ("; --task regression reads it as a number, which may fall between two." if number else ".")
+    )
+
+
 def _ordered(
-    name: str,
-    classes: tuple[Label, ...],
-    task: TargetTask | None,
-    order: str | None,
-    look: Callable[[], bool],
+    name: str, classes: tuple[Label, ...], task: TargetTask | None, order: str | None
 ) -> tuple[tuple[Label, ...], str]:
     """The classes from low to high, and how that is known; empty where it is not."""
     if task != "ordinal" and order is None:
         if task is not None or not classes:
             return (), ""
-        known = scale_of_words(classes)
-        if known is not None:
-            return known, "by their words"
-        why = "they count up, and what a quick look says of one it says of its neighbours"
-        return (classes if counts_up(classes) and look() else ()), why
+        return scale_of_words(classes) or (), "by their words"
     option = f"--order {order}" if order is not None else "--task ordinal"
     if task not in (None, "ordinal"):
         raise InvalidArgument(f"{option} and --task {task} contradict each other; give one")
@@ -130,7 +128,7 @@ def _ordered(
     if known is None:
         raise InvalidArgument(
             f"--task ordinal: the order of {listed(map(str, classes))} is not known; say --order "
-            f'"{", ".join(map(str, classes))}", from low to high'
+            f'"{order_of(classes)}", from low to high'
         )
     return known, "by their words"
 
@@ -149,16 +147,30 @@ def scale_of_words(labels: Sequence[Label]) -> tuple[Label, ...] | None:
 
 
 def scale_given(name: str, labels: Sequence[Label], order: str) -> tuple[Label, ...]:
-    """The labels as `--order` has them, "low, medium, high". Raises InvalidArgument where it leaves one out, or names
-    another."""
-    asked = [part.strip() for part in order.split(",")]
-    places = find(asked, [written(label) for label in labels], exact=False)
-    if None in places or len(asked) != len(labels) or len(set(places)) != len(labels):
-        raise InvalidArgument(
-            f"--order {order}: {name} has the labels {listed(map(str, labels))}; name each of them once, from low to "
-            "high, with commas between"
-        )
-    return tuple(labels[place] for place in places if place is not None)
+    """The labels as `--order` has them, "low, medium, high"; where labels hold commas with one of the other MARKS
+    between, or a backslash before each of their own.
+
+    Raises InvalidArgument where it leaves one out, or names another.
+    """
+    for mark in MARKS:
+        parts = re.split(rf"(?<!\\){re.escape(mark)}", order)
+        asked = [part.replace(f"\\{mark}", mark).strip() for part in parts]
+        places = find(asked, [written(label) for label in labels], exact=False)
+        if None not in places and len(asked) == len(labels) == len(set(places)):
+            return tuple(labels[place] for place in places if place is not None)
+    raise InvalidArgument(
+        f"--order {order}: {name} has the labels {listed(map(str, labels))}; name each of them once, from low to "
+        f"high, with commas between, or with ; or | where a label holds a comma: {order_of(labels)}"
+    )
+
+
+def order_of(labels: Sequence[Label]) -> str:
+    """As `scale_given` reads them."""
+    texts = [str(label) for label in labels]
+    mark = next((mark for mark in MARKS if not any(mark in text for text in texts)), None)
+    if mark is None:
+        mark, texts = ",", [text.replace(",", "\\,") for text in texts]
+    return (" | " if mark == "|" else f"{mark} ").join(texts)
 
 
 def counts_up(labels: Sequence[Label]) -> bool:

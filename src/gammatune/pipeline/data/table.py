@@ -19,7 +19,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
-from gammatune.pipeline.data.scales import Scale, has_order, unordered
+from gammatune.pipeline.data.scales import NEIGHBOURS, Scale, has_order, scale_in_words, unordered
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -38,8 +38,8 @@ class Table:
 
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
-    classes: the labels by code; ordered: from low to high, of a scale. columns: what each input is. identifiers:
-    columns that are no inputs and name a row.
+    classes: the labels by code; ordered: from low to high, of a scale; may_be_ordered: `split_table` looks whether
+    they are. columns: what each input is. identifiers: columns that are no inputs and name a row.
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
@@ -67,6 +67,7 @@ class Table:
     decimal: Mark
     how: HowToRead = AS_IT_IS
     exact_labels: bool
+    may_be_ordered: bool = False
     read: int = 0
     left_out: tuple[str, ...] = ()
     source: Source | None = None
@@ -110,12 +111,11 @@ def make_table(
     frame, weights = weighing(frame, sample_weight, left_out)
     kinds = dict(kinds or {})
     task = task_of(target, task, kinds.pop(target, None))
-    found, y, classes, told = read_target(
-        target, frame[target], unordered(task, order), positive, exact=exact_labels
-    )
+    plain_task = unordered(task, order)
+    found, y, classes, told = read_target(target, frame[target], plain_task, positive, exact=exact_labels)
     said += [*left_out, *told]
     columns = look_at(frame, kinds, said, leave=[n for n in (target, group, sample_weight) if n is not None])
-    scale = Scale.of(target, classes, task, order, said, look=lambda: has_order(frame, y, columns))
+    scale = Scale.of(target, classes, task, order, said)
     y = scale.codes[y] if classes else y
     said += [*_in_words(columns), *_parts_in_words(frame, group, time), *in_words(weights, sample_weight)]
     said += hints(frame, y, columns, target=target, task=found, given=kinds, parted_by=group or time)
@@ -139,6 +139,7 @@ def make_table(
         header=tuple(frame.columns),
         decimal="",
         exact_labels=exact_labels,
+        may_be_ordered=scale.may_be,
         read=read,
         left_out=tuple(left_out),
     )
@@ -195,6 +196,7 @@ def split_table(
         validation=validation,
         report=test is None,
     )
+    table = _in_order(table, train, said)
     preprocessing = _learned(table, train, one_hot, said)
     rows = {"train": train, "select": select}
     frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
@@ -225,6 +227,14 @@ def split_table(
         origins=frames["report"].index.to_numpy() + 1,
         source=(test or table).source,
     )
+
+
+def _in_order(table: Table, train: NDArray[Any], said: list[str]) -> Table:
+    """Whether whole numbers are a scale, by the rows that train alone: those that report have no say in the task."""
+    if not table.may_be_ordered or not has_order(table.frame.iloc[train], table.y[train], table.columns):
+        return table
+    said.append(scale_in_words(table.target, table.classes, NEIGHBOURS))
+    return replace(table, ordered=True)
 
 
 def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:

@@ -15,7 +15,7 @@ MOST_POINTS = 1000  # of a scatter
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Examples whose best class has a probability in [low, high): how many, its mean, and the share of right ones."""
+    """Examples whose answer has a probability in [low, high): how many, its mean, and the share of right ones."""
 
     low: float
     high: float
@@ -24,12 +24,11 @@ class Bin:
     right: float
 
 
-def reliability(probabilities: NDArray[Any], targets: NDArray[Any]) -> tuple[list[Bin], float]:
+def reliability(confidence: NDArray[Any], right: NDArray[np.bool_]) -> tuple[list[Bin], float]:
     """The bins that hold any example, and the expected calibration error (Guo et al. 2017, arXiv 1706.04599).
 
-    probabilities: (n, k). targets: (n,) codes.
+    confidence: the probability given to each answer, (n,). right: whether it was right.
     """
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins, error = [], 0.0
     for i in range(BINS):

@@ -10,6 +10,7 @@ from gammatune.metrics.catalogue import words_of
 from gammatune.report.html import answer_figures as figures
 from gammatune.report.html.measures import in_words
 from gammatune.report.html.svg import number
+from gammatune.report.learnt import gives_median
 from gammatune.report.predictions import WORST, Findings, labels_of, mistakes, scale_of, square, sureness
 from gammatune.report.several import EDGES, Group, disagreement, several
 from gammatune.report.worst import percent, worst
@@ -31,6 +32,7 @@ def shown(story: Story, found: Findings, it: str) -> dict[str, Any]:
     labels = labels_of(story, found)
     return {
         "weighted": found.weighted,
+        "median": gives_median(story.report),
         "confusion": _confusion(square((story.report or {}).get("confusion")), labels),
         "mistakes": _mistakes(found, labels),
         "sheet": found.sheet,
@@ -132,11 +134,11 @@ def _of_least_spread(groups: Sequence[Group]) -> tuple[Group, int, float] | None
 def _calibration(found: Findings, it: str) -> dict[str, Any] | None:
     if found.probabilities is None or found.targets is None:
         return None
-    bins, error = figures.reliability(found.probabilities, found.targets)
+    bins, error = figures.reliability(found.sure, found.right)
     return {
         "picture": figures.reliability_picture(bins, error),
         "error": f"{100 * error:.1f} %",
-        "sureness": sureness(found.probabilities, found.targets),
+        "sureness": sureness(found.sure, found.right),
         "count": len(found.targets),
         "it": it,
         "bins": [

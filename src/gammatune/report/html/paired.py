@@ -79,7 +79,7 @@ def _gain(found: Findings) -> Any:
     if found.targets is None:
         return None
     if found.probabilities is not None:
-        return (found.probabilities.argmax(axis=1) == found.targets).astype(float)
+        return found.right.astype(float)
     if found.predictions is None:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
