@@ -50,7 +50,7 @@ class TableOptions(TypedDict, total=False):
     encoding: str | None
     delimiter: str | None
     decimal: Literal[",", "."] | None
-    skip_last: int
+    skip_last: int | None
 
 
 class TrainOptions(TableOptions, total=False):

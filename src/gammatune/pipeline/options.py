@@ -89,7 +89,9 @@ class Options:
     encoding: str | None = in_files("utf-8, cp1252, utf-16, shift_jis, ... Default: told from the file.")
     delimiter: str | None = in_files("What parts the columns; tab for a tabulator.")
     decimal: str | None = in_files("What parts a number from its decimals: . or ,")
-    skip_last: int = in_files("Lines at the end that are no rows, such as totals and footnotes.", 0)
+    skip_last: int | None = in_files(
+        "How many lines at the end are no rows, such as totals and footnotes. Default: told from the file."
+    )
     only: str | None = in_tables(
         "net, trees or linear: fit that kind of model alone. Default: all of them, and the best, or the average of "
         "the best two, is handed over."

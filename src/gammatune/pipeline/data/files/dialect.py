@@ -41,7 +41,8 @@ class HowToRead:
 
     sheet: of several in a file. header: the line, from 1, that holds the names of the columns; 0: no line does.
     encoding: by Python's names. delimiter: between columns. decimal: between a number and its decimals. skip_last:
-    lines at the end that are no rows. missing: what stands for a missing value, beside what is known.
+    lines at the end that are no rows, blank ones not counted; 0: none is. missing: what stands for a missing value,
+    beside what is known.
     """
 
     sheet: str | None
@@ -49,11 +50,11 @@ class HowToRead:
     encoding: str | None
     delimiter: str | None
     decimal: Literal[",", "."] | None
-    skip_last: int
+    skip_last: int | None
     missing: tuple[str, ...]
 
 
-AS_IT_IS = HowToRead(None, None, None, None, None, skip_last=0, missing=())
+AS_IT_IS = HowToRead(None, None, None, None, None, skip_last=None, missing=())
 
 
 @dataclass(frozen=True, slots=True)

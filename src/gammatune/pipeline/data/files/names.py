@@ -1,14 +1,17 @@
 """The names of the columns of a table."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.files.dialect import without_clash
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_BY_PLACE = "column {}"
 
 
 def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
@@ -22,8 +25,31 @@ def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
 
 
 def refuse_twice(path: str | Path, names: Iterable[str]) -> None:
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
+    if found := twice(names):
         raise InvalidData(
-            f"{path} has the column {twice[0]!r} more than once; give every column a name of its own"
+            f"{path} has the column {found[0]!r} more than once; give every column a name of its own"
         )
+
+
+def twice(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, times in Counter(names).items() if times > 1)
+
+
+def in_full(names: Sequence[str]) -> tuple[str, ...]:
+    """Every column with a name, and none with that of another: without one it is called as pandas does, by its place
+    from 0, and those that share a name are numbered from the second on."""
+    given = [name or f"Unnamed: {place}" for place, name in enumerate(names)]
+    found: list[str] = []
+    for name in given:
+        taken = {*given, *found} if name in found else ()
+        found += without_clash([name], taken)
+    return tuple(found)
+
+
+def by_place(width: int) -> tuple[str, ...]:
+    """The names of columns in a file that has none."""
+    return tuple(_BY_PLACE.format(place) for place in range(1, width + 1))
+
+
+def are_by_place(names: Sequence[str]) -> bool:
+    return bool(names) and tuple(names) == by_place(len(names))

@@ -14,10 +14,9 @@ from typing import Any
 from gammatune.errors import InvalidData, first_line
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.files.dialect import Dialect, HowToRead, Read
+from gammatune.pipeline.data.files.missing import MISSING
 from gammatune.pipeline.data.files.names import refuse_twice
 
-# What people write where a value is missing, beside what pandas knows ("", NA, N/A, NaN, null, None, ...).
-MISSING = ("?", "-", "--", ".", "n.a.", "N.A.", "k.A.", "k. A.", "keine Angabe", "no answer")  # guess
 _SAMPLE = 64 * 1024  # bytes looked at to tell the dialect
 _SEPARATORS = ",;\t|"
 

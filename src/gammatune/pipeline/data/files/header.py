@@ -1,0 +1,194 @@
+"""Which lines of a grid hold the names of its columns: told by what stands beneath them.
+
+names over figures       text, where the column holds numbers or dates
+a row like the others    figures over figures; words that occur again beneath
+counted names            2019, 2020, 2021 or 0, 1, 2, over rows that do not count up
+a second line            text again, where the columns hold figures: joined to the first (weight, kg), or left out
+                         where it explains (How old are you?)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gammatune.pipeline.data.files.grid import (
+    LOOKED_AT,
+    Kind,
+    Row,
+    columns_of,
+    extent,
+    filled,
+    kind_of,
+    text_of,
+    usual_extent,
+)
+
+_LEAST = 5  # rows beneath, before a second line is called one of names [guess]
+_QUESTION = (
+    25  # letters in the mean, above which a second line explains the names and is none of them [guess]
+)
+_IMPORTED = '{"ImportId"'  # in the third line of what Qualtrics exports
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Lines of a grid, from 0. names: those that hold them, joined; empty: none does. explain: those beneath, that
+    only explain them. first: the first row."""
+
+    names: tuple[int, ...]
+    explain: tuple[int, ...]
+    first: int
+
+
+def find_header(rows: Sequence[Row]) -> Header:
+    """rows: the first of a file, blank ones among them."""
+    there = [line for line, row in enumerate(rows) if filled(row)]
+    if not there:
+        return Header((), (), 0)
+    place = _top(rows, there)
+    beneath = [rows[line] for line in there[place + 1 :][:LOOKED_AT]]
+    has_second = len(beneath) > 1 and _is_second(rows[there[place]], beneath[0], beneath[1:])
+    if not has_second and not _holds_names(rows[there[place]], beneath):
+        return Header((), (), there[place])
+    explained = _imported(rows, there, place)
+    if explained:
+        return Header((there[place],), tuple(there[place + 1 : explained + 1]), there[explained] + 1)
+    names = [*_above(rows, there, place), there[place]]
+    explain: list[int] = []
+    for line in there[place + 1 : place + 3]:
+        under = [rows[other] for other in there if other > line][:LOOKED_AT]
+        if not _is_second(rows[names[-1]], rows[line], under):
+            break
+        texts = [text_of(cell) for cell in rows[line] if text_of(cell)]
+        asking = sum(text.endswith("?") for text in texts)
+        is_question = asking > len(texts) / 2 or sum(map(len, texts)) > _QUESTION * len(texts)
+        (explain if is_question or explain else names).append(line)
+    return Header(tuple(names), tuple(explain), max(*names, *explain, -1) + 1)
+
+
+def asked_header(rows: Sequence[Row], line: int) -> Header:
+    """line: that holds the names, from 1; 0: none does."""
+    if line:
+        return Header((line - 1,), (), line)
+    there = [n for n, row in enumerate(rows) if filled(row)]
+    return Header((), (), there[_top(rows, there)] if there else 0)
+
+
+def is_line(row: Row, width: int) -> bool:
+    """Whether it fills a table of that width, as titles and footnotes do not."""
+    cells = filled(row)
+    return len(cells) >= max(min(width, 2), width / 2) or (width == 2 and cells == [1])
+
+
+def _top(rows: Sequence[Row], there: Sequence[int]) -> int:
+    """The place in `there` of the first line that is no title."""
+    width = usual_extent([rows[line] for line in there])
+    full = next(place for place, line in enumerate(there) if extent(rows[line]) >= width)
+    found = next((p for p in range(full) if is_line(rows[there[p]], width)), full)
+    if found < full:  # less than full: names, but where the full line is one of names
+        beneath = [rows[line] for line in there[full + 1 :][:LOOKED_AT]]
+        text, figures = _over(rows[there[full]], columns_of(beneath, extent(rows[there[full]])))
+        if text > figures and not _merged(rows[there[found]], rows[there[full]]):
+            return full
+    return found
+
+
+def _over(row: Row, columns: Sequence[Kind]) -> tuple[int, int]:
+    """How many texts, and how many figures, stand over figures."""
+    kinds = [kind_of(cell) for cell, column in zip(row, columns, strict=False) if column == "figure"]
+    return kinds.count("text"), kinds.count("figure")
+
+
+def _holds_names(row: Row, beneath: Sequence[Row]) -> bool:
+    columns = columns_of(beneath, len(row))
+    text, figures = _over(row, columns)
+    if figures and _counts(row, beneath, alone=not text):
+        return True
+    if text or figures:
+        return text >= figures
+    repeating = again = 0
+    for place, cell in enumerate(row):
+        values = [text_of(other[place]) for other in beneath if place < len(other) and other != row]
+        values = [value for value in values if value]
+        if len(set(values)) < len(values):
+            repeating += 1
+            again += text_of(cell) in values
+    return again == 0 or again < repeating / 2
+
+
+def _counts(row: Row, beneath: Sequence[Row], *, alone: bool) -> bool:
+    """Whether its figures are names that count: years, or whole numbers that go up, as those beneath do not.
+
+    alone: no text stands beside them over figures."""
+    numbers = _whole(row)
+    if numbers is None or not _go_up(numbers):
+        return False
+    are_years = all(1900 <= number <= 2100 for number in numbers)
+    steps = {after - before for before, after in pairwise(numbers)}
+    if not (are_years or numbers == list(range(len(numbers))) or len(numbers) >= (4 if alone else 3)):
+        return False
+    if alone and not (are_years or len(steps) == 1):
+        return False
+    places = [place for place, cell in enumerate(row) if kind_of(cell) == "figure"]
+    under = [_whole([other[place] for place in places if place < len(other)]) for other in beneath]
+    return sum(values is not None and _go_up(values) for values in under) < len(under) / 2
+
+
+def _whole(row: Row) -> list[int] | None:
+    """The figures of a row; None where one is no whole number."""
+    texts = [text_of(cell) for cell in row if kind_of(cell) == "figure"]
+    return [int(text) for text in texts] if all(text.isdecimal() for text in texts) else None
+
+
+def _go_up(numbers: Sequence[int]) -> bool:
+    return len(numbers) > 1 and all(a < b for a, b in pairwise(numbers))
+
+
+def _imported(rows: Sequence[Row], there: Sequence[int], place: int) -> int:
+    """The place in `there` of Qualtrics' line of keys; 0: there is none."""
+    for other in range(place + 1, min(place + 4, len(there))):
+        texts = [text for cell in rows[there[other]] if (text := text_of(cell))]
+        if sum(text.startswith(_IMPORTED) for text in texts) > len(texts) / 2:
+            return other
+    return 0
+
+
+def _above(rows: Sequence[Row], there: Sequence[int], place: int) -> list[int]:
+    """The line over that of names, where it stands over several of them each."""
+    if not place or there[place - 1] != there[place] - 1:
+        return []
+    upper = rows[there[place - 1]]
+    return [there[place - 1]] if len(filled(upper)) > 1 and _merged(upper, rows[there[place]]) else []
+
+
+def _merged(upper: Row, names: Row) -> bool:
+    """Whether cells of the upper line stand over several columns, or over the whole height."""
+    texts = [text_of(cell) for cell in names]
+    known = [text for text in texts if text]
+    above = set(filled(upper))
+    return len(set(known)) < len(known) or any(
+        place in above and not texts[place] for place in range(len(texts))
+    )
+
+
+def _is_second(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
+    """Whether a line beneath the names holds no row but more of the names."""
+    if len(beneath) < _LEAST:
+        return False
+    columns = columns_of(beneath, len(row))
+    text, figures = _over(row, columns)
+    if figures or not text or extent(row) > max(extent(names), usual_extent(beneath)):
+        return False
+    recurs = any(
+        text_of(cell) == text_of(other[place])
+        for place, cell in enumerate(row)
+        for other in beneath
+        if kind_of(cell) == "text" and place < len(other)
+    )
+    if recurs:
+        return False
+    others = [
+        cell for cell, column in zip(row, columns, strict=False) if column != "figure" and text_of(cell)
+    ]
+    in_brackets = any(text_of(cell)[:1] in ("(", "[") for cell in row if text_of(cell))
+    return text > 1 or in_brackets or not others or _merged(names, row)

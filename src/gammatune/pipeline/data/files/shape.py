@@ -1,0 +1,228 @@
+"""The shape of a table: which lines of a file are names, which are rows, and which are neither.
+
+    titles      above the names, filling less than half of the table
+    names       one line, two that are joined, or none (`gammatune.pipeline.data.files.header`)
+    notes       at the end: "Source: ...", "* preliminary"
+    totals      at the end (`gammatune.pipeline.data.files.totals`)
+
+It is told from a grid of cells, of text or as a spreadsheet holds them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gammatune.errors import InvalidArgument
+from gammatune.pipeline.data.files.dialect import HowToRead
+from gammatune.pipeline.data.files.grid import (
+    LOOKED_AT,
+    Row,
+    columns_of,
+    extent,
+    filled,
+    text_of,
+    usual_extent,
+)
+from gammatune.pipeline.data.files.header import Header, asked_header, find_header, is_line
+from gammatune.pipeline.data.files.missing import ERRORS
+from gammatune.pipeline.data.files.names import by_place, in_full, twice
+from gammatune.pipeline.data.files.totals import without_totals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDS = 20  # lines at the end that may be no rows [guess]
+_SHOWN = 40  # letters of a line that is left out
+_LONG = 25  # letters from which a text at the end is a sentence [guess]
+_NOTE = re.compile(
+    r"\s*([*†‡§©¹²³]|\d\)|\(\d\)|(source|sources|note|notes|footnote|legend|quelle|quellen|anmerkung|anmerkungen|hinweis"
+    r"|fußnote|stand|legende|fuente|nota|notas|fonte|bron|généré|exported|generated|created|downloaded|copyright)\b)",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Lines of a grid, from 0.
+
+    above: what the filled ones above the names hold. header: which are names, and which explain them. notes: what
+    lines at the end hold that are no rows. last: how many lines there are from the first of these on. written: the
+    names of the columns as the file has them, "" where it has none; names: so that each has one of its own.
+    """
+
+    above: tuple[str, ...]
+    header: Header
+    notes: tuple[str, ...]
+    last: int
+    written: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def said(self, name: str) -> list[str]:
+        """What was done, in sentences. name: of the file."""
+        said = [*self._titles(name), *self._names(name)]
+        if again := twice(filter(None, self.written)):
+            here = [repr(new) for old, new in zip(self.written, self.names, strict=True) if old == again[0]]
+            said.append(
+                f"{len(here)} columns of {name} are called {again[0]!r}; they are {', '.join(here)} here."
+            )
+        if self.notes:
+            said.append(
+                f"The last lines of {name} are no rows and are left out ({_shown(self.notes)}); --skip-last 0 "
+                "keeps them."
+            )
+        return said
+
+    def _titles(self, name: str) -> list[str]:
+        if not self.above:
+            return []
+        where = f"The names of the columns stand in line {_lines(self.header.names)} of {name}; what is above them is"
+        what = where if self.header.names else f"The first lines of {name} are titles, and are"
+        return [f"{what} left out ({_shown(self.above)})."]
+
+    def _names(self, name: str) -> list[str]:
+        header, said = self.header, []
+        if not header.names and self.names:
+            called = self.names[0] + (f" to {self.names[-1]}" if len(self.names) > 1 else "")
+            said.append(
+                f"{name} has no line of names, so its columns are called {called}; --header 1 says that the first "
+                "line is one."
+            )
+        elif len(header.names) > 1:
+            said.append(
+                f"The names of {name} stand in lines {_lines(header.names)}, which are joined "
+                f"({_shown(self.written)}); --header {header.names[-1] + 1} takes one of them."
+            )
+        if header.explain:
+            said.append(f"Line {_lines(header.explain)} of {name} explains the names, and is no row.")
+        return said
+
+
+def find_shape(head: Sequence[Row], tail: Sequence[Row], how: HowToRead) -> Shape:
+    """head, tail: the first and the last lines, blank ones among them as empty rows; the same where they are all.
+
+    how: its header counts lines of `head`. Raises InvalidArgument: a header beyond them."""
+    if how.header is not None and not 0 <= how.header <= len(head):
+        raise InvalidArgument(
+            f"--header {how.header}: there are {len(head)} lines to look at; name one of them, or 0 for no line"
+        )
+    header = find_header(head) if how.header is None else asked_header(head, how.header)
+    rows = [row for row in head[header.first :] if filled(row)][:LOOKED_AT]
+    last = _notes(tail, rows) if how.skip_last is None else _asked(tail, how.skip_last)
+    lines = [head[line] for line in header.names]
+    written = _joined(lines) if lines else by_place(_width(rows))
+    skipped = {*header.names, *header.explain}
+    above = [
+        _text(row) for line, row in enumerate(head[: header.first]) if line not in skipped and filled(row)
+    ]
+    notes = [_text(row) for row in tail[len(tail) - last :] if filled(row)]
+    return Shape(tuple(above), header, tuple(notes), last, written, in_full(written))
+
+
+def shaped(rows: Sequence[Row], how: HowToRead, said: list[str], name: str) -> "pd.DataFrame":
+    """The table in a grid that holds all of it, values as they are there; blank rows and columns are none.
+
+    name: of the file. Raises InvalidArgument as `find_shape` does."""
+    import pandas as pd
+
+    first, width = _edges(rows)
+    grid = [[*row[first:width], *[None] * (width - max(first, len(row)))] for row in rows]
+    shape = find_shape(grid, grid, how)
+    said += shape.said(name)
+    body = grid[shape.header.first : len(grid) - shape.last]
+    cells = [
+        [None if text_of(cell) in ("", *ERRORS) else cell for cell in row] for row in body if filled(row)
+    ]
+    names = [*shape.names, *in_full([*shape.names, *[""] * width])[len(shape.names) :]][: width - first]
+    frame = pd.DataFrame(cells, columns=names, dtype=object)
+    empty = [
+        place for place, name in enumerate(shape.written) if not name and frame.iloc[:, place].isna().all()
+    ]
+    frame = frame.drop(columns=[names[place] for place in empty])
+    if how.skip_last is None:
+        frame = without_totals(frame, name, said)
+    return frame.infer_objects()
+
+
+def _edges(rows: Sequence[Row]) -> tuple[int, int]:
+    """The first column that is filled anywhere, and how many there are up to the last."""
+    places = [filled(row) for row in rows]
+    return min((there[0] for there in places if there), default=0), max(map(extent, rows), default=0)
+
+
+def _width(rows: Sequence[Row]) -> int:
+    """The commonest number of cells."""
+    return max(usual_extent(rows), *(sorted(map(len, rows))[len(rows) // 2 : len(rows) // 2 + 1] or [0]))
+
+
+def _joined(lines: Sequence[Row]) -> tuple[str, ...]:
+    """The names that stand in one line, or in several: what is above several columns counts for each of them."""
+    width = max(map(len, lines))
+    parts: list[list[str]] = [[] for _ in range(width)]
+    for number, line in enumerate(lines):
+        texts = [text_of(cell) for cell in line] + [""] * (width - len(line))
+        under = [text_of(cell) for cell in lines[-1]] + [""] * width
+        above = ""
+        for place, text in enumerate(texts):
+            above = text or above
+            part = above if number < len(lines) - 1 and under[place] else text
+            if part and part not in parts[place]:
+                parts[place].append(part)
+    return (
+        tuple(" ".join(" ".join(each).split()) for each in parts)
+        if len(lines) > 1
+        else tuple(" ".join(each) for each in parts)
+    )
+
+
+def _asked(tail: Sequence[Row], count: int) -> int:
+    """How many lines of the tail there are from the last `count` filled ones on."""
+    places = [line for line, row in enumerate(tail) if filled(row)]
+    return len(tail) - places[max(0, len(places) - count)] if count and places else 0
+
+
+def _notes(tail: Sequence[Row], rows: Sequence[Row]) -> int:
+    """How many lines of the tail there are from the first note at its end on."""
+    width = usual_extent(rows)
+    columns = columns_of(rows, width)
+    longest = max((len(text_of(cell)) for row in rows[:-ENDS] for cell in row), default=0)
+    last, line = 0, len(tail)
+    while line and last < ENDS:
+        line -= 1
+        row = tail[line]
+        cells = filled(row)
+        if not cells:
+            continue
+        after_blank = line > 0 and not filled(tail[line - 1])
+        if not _is_note(row, width, columns, longest, after_blank):
+            break
+        last = len(tail) - line
+    return last
+
+
+def _is_note(row: Row, width: int, columns: Sequence[str], longest: int, after_blank: bool) -> bool:
+    place = filled(row)[0]
+    text = text_of(row[place])
+    if width < 2 or (text[:1].isdecimal() and not _NOTE.match(text)):
+        return False
+    marked = _NOTE.match(text) is not None
+    if is_line(row, width) and len(row) == width and not (marked and after_blank):
+        return False  # a row like the others
+    over_figures = place < len(columns) and columns[place] == "figure"
+    is_sentence = len(text) > max(_LONG, longest)
+    alone = len(filled(row)) == 1
+    torn = len(row) < width > 2
+    return marked or (alone and (after_blank or over_figures or is_sentence or torn))
+
+
+def _lines(places: Sequence[int]) -> str:
+    return ", ".join(str(place + 1) for place in places)
+
+
+def _text(row: Row) -> str:
+    return " ".join(text_of(row[place]) for place in filled(row))
+
+
+def _shown(texts: Sequence[str]) -> str:
+    cut = [text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..." for text in texts if text]
+    return ", ".join(map(repr, cut[:3])) + (", ..." if len(cut) > 3 else "")

@@ -1,0 +1,185 @@
+"""Which lines of a file are names, which are rows, and which are neither."""
+
+import csv
+import re
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gammatune.errors import InvalidArgument
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.files.shape import shaped
+
+NAMES = "name;age;score;city"
+BODY = [f"n{i};{20 + i * 7 % 13};{1.5 * i};c{i % 3}" for i in range(8)]
+CLEAN = [line.split(";") for line in BODY]
+
+
+def grid(*lines: str) -> list[list[str]]:
+    return list(csv.reader(lines, delimiter=";"))
+
+
+def shape(*lines: str, how: HowToRead = AS_IT_IS) -> tuple[list[str], list[list[Any]], str]:
+    said: list[str] = []
+    frame = shaped(grid(*lines), how, said, "t.csv")
+    rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    return list(frame.columns), rows, " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("above", "names", "words"),
+    [
+        ([], NAMES.split(";"), ""),
+        (["Sales 2020", ""], NAMES.split(";"), r"in line 3 of t.csv; .* left out \('Sales 2020'\)"),
+        (["Sales 2020;;;", "by;office;;"], None, "in line 3"),
+        ([";only grown-ups;;"], None, "in line 2"),
+    ],
+)
+def test_titles_above_the_names(above: list[str], names: list[str] | None, words: str) -> None:
+    said = shape(*above, NAMES, *BODY)
+    assert said[:2] == (names or NAMES.split(";"), CLEAN)
+    assert re.search(words, said[2])
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        (["a;b", "1;2", "3;4"], ["a", "b"]),
+        (["a;2", "1;2", "3;4"], ["a", "2"]),
+        (["c;2019;2020;2021", "x;4;3;9", "y;7;1;5"], ["c", "2019", "2020", "2021"]),
+        (["2019;2020", "4;3", "7;1"], ["2019", "2020"]),
+        (["0;1;2", "4;3;9", "7;1;5"], ["0", "1", "2"]),
+        (["label;1;5;9;20", "4;3;9;1;2", "7;1;5;2;2"], ["label", "1", "5", "9", "20"]),
+        (["ripe;colour", "yes;red", "no;red", "no;green"], ["ripe", "colour"]),
+        ([";score", "x;1", "y;2"], ["Unnamed: 0", "score"]),
+        # a row like those beneath
+        (["5.1;3.5;setosa", "4.9;3;setosa", "7;3.2;virginica"], None),
+        (["6;148;72;35;0", "1;85;66;29;0", "8;183;64;0;0"], None),
+        (["1;2", "3;4"], None),
+        (["Ada;1971;1990", "Bo;1980;2001", "Cy;1985;2003"], None),
+        (["p;x;s", "e;x;s", "p;b;s", "e;x;t"], None),
+        (["2020-01-01;red", "2020-01-02;blue", "2020-01-03;red"], None),
+        (["?;36;1.5", "3;35;2.5", "4;36;3.5"], None),
+        (["12 kg;x", "13 kg;y", "9 kg;z"], None),
+    ],
+)
+def test_whether_a_line_holds_names(lines: list[str], names: list[str] | None) -> None:
+    found, rows, said = shape(*lines)
+    if names is None:
+        names, lines = [f"column {i + 1}" for i in range(len(lines[0].split(";")))], ["", *lines]
+        assert "no line of names" in said
+    assert (found, len(rows)) == (names, len(lines) - 1)
+
+
+MERGED = [f"r{i};{i};{i * 3 % 5};{9 - i};{i * 7 % 4}" for i in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ([NAMES, ";years;(kg);", *BODY], ["name", "age years", "score (kg)", "city"]),
+        ([";2020;;2021;", "who;men;women;men;women", *MERGED], None),
+        (["who;2020;;2021;", ";men;women;men;women", *MERGED], None),
+        ([NAMES, "Who?;How old?;Which score did you get?;Where?", *BODY], NAMES.split(";")),
+        (
+            [NAMES, "Who?;Years;Score;Where", ";".join(['{"ImportId":"x"}'] * 4), *BODY],
+            NAMES.split(";"),
+        ),
+        # a first row with a word among numbers
+        ([NAMES, "x;unknown;1;z", *BODY], NAMES.split(";")),
+        (["name;age", "Ada;unknown", *(f"n{i};{i}" for i in range(9))], ["name", "age"]),
+    ],
+)
+def test_two_lines_of_names(lines: list[str], names: list[str] | None) -> None:
+    found, rows, _ = shape(*lines)
+    assert found == (names or ["who", "2020 men", "2020 women", "2021 men", "2021 women"])
+    beneath = lines[lines.index(MERGED[0] if names is None else BODY[0] if BODY[0] in lines else "n0;0") :]
+    extra = [line for line in lines if "unknown" in line]
+    assert len(rows) == len(beneath) + len(extra)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        ["Total;;42;"],
+        ["Summe;208;42.0;c0"],
+        ["Mean;26;5.25;x"],
+        ["Mittelwert;26;5,25;"],
+        ["Average;;;"],
+        ["Total;;42;", "Mean;;5.25;"],
+        ["", "Source: the office, 2020"],
+        ["* preliminary;;;", "Quelle: Amt;;;"],
+        ["Total;;42;", "", "Note: of all; and more"],
+        ["a sentence that says what all of this is;;;"],
+    ],
+)
+def test_what_stands_at_the_end_and_is_no_row(after: list[str]) -> None:
+    assert shape(NAMES, *BODY, *after)[1] == CLEAN
+    assert "--skip-last 0" in shape(NAMES, *BODY, *after)[2]
+    count = sum(bool(line) for line in after)
+    asked = shape(NAMES, *BODY, *after, how=replace(AS_IT_IS, skip_last=count))
+    assert asked[1] == CLEAN
+    kept = shape(NAMES, *BODY, *after, how=replace(AS_IT_IS, skip_last=0))
+    assert len(kept[1]) == len(CLEAN) + count
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["Max;12;;", "Max;12;3;", "Bo;;;", "Total;12;3;x", "12;;;", "n1;;;", "Suma;12;3.5;c1", "x;1;2;Total"],
+)
+def test_a_last_row_like_the_others_is_kept(row: str) -> None:
+    lines = BODY if row[:5] != "Total" else ["Total;1;1;y", *BODY]
+    assert len(shape(NAMES, *lines, row)[1]) == len(lines) + 1
+
+
+def test_names_that_are_there_twice_or_not_at_all() -> None:
+    names, rows, said = shape("a;a 2;;a;", "1;2;3;4;", "5;6;7;8;")
+    assert names == ["a", "a 2", "Unnamed: 2", "a 3"]
+    assert rows == [["1", "2", "3", "4"], ["5", "6", "7", "8"]]
+    assert "2 columns of t.csv are called 'a'; they are 'a', 'a 3' here." in said
+
+
+def test_the_line_of_names_that_is_asked_for() -> None:
+    lines = ["x;y", NAMES, *BODY]
+    assert shape(*lines, how=replace(AS_IT_IS, header=2))[:2] == (NAMES.split(";"), CLEAN)
+    assert shape(*BODY, how=replace(AS_IT_IS, header=1))[0] == CLEAN[0]
+    assert shape("a;b", "1;2", how=replace(AS_IT_IS, header=0))[1] == [["a", "b"], ["1", "2"]]
+    with pytest.raises(InvalidArgument, match="--header 9: there are 2 lines"):
+        shape("a;b", "1;2", how=replace(AS_IT_IS, header=9))
+
+
+def test_a_grid_of_values_as_a_spreadsheet_holds_them() -> None:
+    when = pd.Timestamp("2020-01-02")
+    rows = [
+        [None, "Sales", None, None, None],
+        [None] * 5,
+        [None, "who", 2019.0, "when", None],
+        [None, "Ada", 1, when, None],
+        [None, "Bo", "#DIV/0!", when, None],
+    ]
+    said: list[str] = []
+    frame = shaped(rows, AS_IT_IS, said, "t.xlsx")
+    assert list(frame.columns) == ["who", "2019", "when"]
+    assert frame["2019"].isna().tolist() == [False, True]
+    assert frame["when"].tolist() == [when, when]
+
+
+CELL = st.one_of(
+    st.none(), st.integers(0, 99), st.sampled_from(["", "a", "Total", "b c", "1,5", "*", "2020"])
+)
+
+
+@given(st.lists(st.lists(CELL, max_size=5), max_size=12), st.sampled_from([None, 0, 1]))
+def test_any_grid_gives_rows_of_the_grid_with_a_name_for_each_column(
+    rows: list[list[Any]], skip: int | None
+) -> None:
+    frame = shaped(rows, replace(AS_IT_IS, skip_last=skip), [], "t.csv")
+    assert frame.columns.is_unique
+    assert len(frame) <= len(rows)
+    held = [[cell for cell in row if cell not in (None, "")] for row in rows]
+    for row in frame.astype(object).where(frame.notna(), None).to_numpy().tolist():
+        assert [cell for cell in row if cell is not None] in held
