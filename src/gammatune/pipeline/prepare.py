@@ -9,6 +9,7 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -16,11 +17,12 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data import SPREADSHEETS, load
+from gammatune.pipeline.data import DATA_SETS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
 from gammatune.pipeline.data.files.dialect import HowToRead
-from gammatune.pipeline.data.files.reading import is_table
+from gammatune.pipeline.data.files.finding import holds_table
+from gammatune.pipeline.data.files.kinds import SHOWN
 from gammatune.pipeline.data.frames import NAME as FRAME
 from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
@@ -89,7 +91,7 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
     """
     said: list[str] = []
     frames = {} if frames is None else frames
-    table = "data" in frames or is_table(options.data)
+    table = "data" in frames or holds_table(options.data)
     _refuse_of_another_kind(options, table=table)
     model = options.model
     begun = None if table and model == "auto" else beginning(model, options.weights)
@@ -143,12 +145,12 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
 
 def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     """Options that go with other data than these."""
-    has_advice_of_its_own = options.data.lower().endswith(SPREADSHEETS)
     wrong = [name for name in FOR_TABLES if getattr(options, name)]
-    if wrong and not table and not has_advice_of_its_own:
+    # of what is not there the nearest name is said instead, later
+    if wrong and not table and (options.data in DATA_SETS or Path(options.data).exists()):
         raise InvalidArgument(
-            f"--{wrong[0].replace('_', '-')} goes with a table (a file ending in .csv or .parquet), and "
-            f"{options.data} is none"
+            f"--{wrong[0].replace('_', '-')} goes with a table (a file that ends in {SHOWN}), and {options.data} is "
+            "none"
         )
     if options.task == "ordinal" and not table:
         raise InvalidArgument(
@@ -210,7 +212,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
     if "test" in frames:
         test = as_test(table, "test", frames["test"])
     elif options.test is not None:
-        if not is_table(options.test):
+        if not holds_table(options.test):
             raise InvalidArgument(f"--test {options.test}: give a table, as the data is")
         test = load_test(options.test, table)
     left_out = [*table.left_out, *(() if test is None else test.left_out)]
