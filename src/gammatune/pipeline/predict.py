@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from gammatune.metrics.predictions import Answers, decided
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
 from gammatune.pipeline.data.files.dialect import PLAIN, Dialect, without_clash, write_rows
-from gammatune.pipeline.data.files.reading import as_written, is_table, read_table
+from gammatune.pipeline.data.files.finding import holds_table, is_address, name_of
+from gammatune.pipeline.data.files.kinds import KINDS, SHOWN, unpacked_name
+from gammatune.pipeline.data.files.reading import as_written, read_table
 from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.images.files import ENDINGS, composed, image_files, is_image
 from gammatune.pipeline.data.images.framing import Framing
@@ -66,7 +68,7 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     file: what the run was trained on: an .npz, a table, or an image or a folder of them.
     What tells the examples apart comes first: all columns of a table, as its file has them, or the names of images.
     Behind them stands what `answer_columns` makes of the answers; a name that the table has already gets a number.
-    A table is answered in its own dialect (`Dialect`), a Parquet file as CSV with commas.
+    A table is answered in its own dialect (`Dialect`), what is no text as CSV with commas.
     single: ask the best of several nets alone. Where the file has targets too, it says how well they are met.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
@@ -121,11 +123,15 @@ def _met(
 
 
 def default_out(file: str) -> str:
-    """Where predictions for `file` go: beside it, with the ending .predictions.csv, or .tsv as it has."""
-    path = Path(file).resolve() if Path(file).is_dir() else Path(file)
-    name = path.name.removesuffix(".gz")
-    ending = ".tsv" if name.lower().endswith(".tsv") else ".csv"
-    return str(path.with_name(f"{name if path.is_dir() else Path(name).stem}.predictions{ending}"))
+    """Where predictions for `file` go: beside it, or here where it comes from elsewhere, with the ending
+    .predictions.csv, or .tsv as it has."""
+    if Path(file).is_dir():
+        path = Path(file).resolve()
+        return str(path.with_name(f"{path.name}.predictions.csv"))
+    name = unpacked_name(name_of(file))
+    stem = PurePath(name).stem if PurePath(name).suffix.lower() in (*KINDS, *ENDINGS, ".npz") else name
+    out = f"{stem}.predictions{'.tsv' if name.lower().endswith('.tsv') else '.csv'}"
+    return out if is_address(file) else str(Path(file).with_name(out))
 
 
 # What is to be predicted ----------------------------------------------------------------------------------
@@ -141,7 +147,7 @@ def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, t
     if isinstance(preparing, TablePreprocessing):
         return _rows(given, preparing, targets)
     is_path = isinstance(given, (str, os.PathLike))
-    if is_frame(given) or (is_path and is_table(given)):
+    if is_frame(given) or (is_path and holds_table(given)):
         what = given if is_path else f"a {type(given).__name__}"
         raise InvalidData(
             f"{what} is a table, and the network was trained on examples of shape {preparing.shape}"
@@ -162,18 +168,19 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
     said: list[str] = []
     name, header, dialect = "the frame", list[str](), PLAIN
     rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
-    path = Path(given) if isinstance(given, (str, os.PathLike)) else None
+    path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if is_frame(given):
         frame = as_pandas(given)
-    elif path is not None and is_table(path):
-        read, name = read_table(path, said, preparing.decimal, preparing.how), path.name
+    elif path is not None and holds_table(path):
+        read, name = read_table(path, said, preparing.decimal, preparing.how), name_of(path)
         frame, dialect = read.frame, read.dialect
         assert read.source is not None
         header, rows = as_written(read.source, frame)
     else:
         what = f"a {type(given).__name__}" if path is None else path
         raise InvalidData(
-            f"{what} is no table, and the network was trained on one; give a .csv or .parquet, in Python a frame too"
+            f"{what} is no table, and the network was trained on one; give a file that ends in "
+            f"{SHOWN}, in Python a frame too"
         )
     frame = preparing.matched(frame, said)
     x = preparing.encode(frame, said)

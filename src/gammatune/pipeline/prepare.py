@@ -17,11 +17,12 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data import DATA_SETS, SPREADSHEETS, load
+from gammatune.pipeline.data import DATA_SETS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
 from gammatune.pipeline.data.files.dialect import HowToRead
-from gammatune.pipeline.data.files.reading import is_table
+from gammatune.pipeline.data.files.finding import holds_table
+from gammatune.pipeline.data.files.kinds import SHOWN
 from gammatune.pipeline.data.frames import NAME as FRAME
 from gammatune.pipeline.data.images.folder import ImageOptions
 from gammatune.pipeline.data.images.framing import Framing
@@ -95,7 +96,7 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
     """
     said = busy()
     frames = {} if frames is None else frames
-    table = "data" in frames or is_table(options.data)
+    table = "data" in frames or holds_table(options.data)
     _refuse_of_another_kind(options, table=table)
     model = options.model
     begun = None if table and model == "auto" else beginning(model, options.weights)
@@ -149,14 +150,13 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
 
 def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     """Options that go with other data than these."""
-    has_advice_of_its_own = options.data.lower().endswith(SPREADSHEETS)
     wrong = [name for name in FOR_TABLES if getattr(options, name)]
     if wrong == ["target"] and options.labels is not None:
         wrong = []  # the column of the labels
-    if wrong and not table and not has_advice_of_its_own:
+    # of what is not there the nearest name is said instead, later
+    if wrong and not table and (options.data in DATA_SETS or Path(options.data).exists()):
         raise InvalidArgument(
-            f"{flag(wrong[0])} goes with a table (a file ending in .csv or .parquet), and "
-            f"{options.data} is none"
+            f"{flag(wrong[0])} goes with a table (a file that ends in {SHOWN}), and {options.data} is none"
         )
     if options.task == "ordinal" and not table:
         raise InvalidArgument(
@@ -227,7 +227,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
     if "test" in frames:
         test = as_test(table, "test", frames["test"])
     elif options.test is not None:
-        if not is_table(options.test):
+        if not holds_table(options.test):
             raise InvalidArgument(f"--test {options.test}: give a table, as the data is")
         test = load_test(options.test, table)
     left_out = [*table.left_out, *(() if test is None else test.left_out)]

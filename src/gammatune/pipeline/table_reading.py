@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, assert_never
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.columns import Column, Kind, kinds_given, look_at
 from gammatune.pipeline.data.files.dialect import Read
+from gammatune.pipeline.data.files.finding import name_of, title_of
 from gammatune.pipeline.data.files.reading import read_table as read_file
 from gammatune.pipeline.data.frames import NAME, Frame, as_pandas, is_frame
 from gammatune.pipeline.data.table import Table, make_table
@@ -84,7 +84,7 @@ class TableReading:
 
     @property
     def _head(self) -> str:
-        name = Path(self.source).name if isinstance(self.source, str) else NAME
+        name = name_of(self.source) if isinstance(self.source, str) else NAME
         goal = "no target named" if self.target is None else f"{self.target} to predict, a {self.task}"
         return f"{name}: {self.rows} rows, {len(self.columns)} columns, {goal}"
 
@@ -94,11 +94,11 @@ def read_table(
 ) -> TableReading:
     """How a table is understood: what each column is, what it holds, why one is left out.
 
-    data: the path of a .csv or .parquet, or a frame of pandas, polars or Arrow. target: the column to predict;
-    without it every column is looked at as an input. corrections: the options by which `gammatune.fit` reads tables
-    (column, drop, task, order, positive, exact_labels, group, time_column, sample_weight). Nothing is changed in
-    `data`, and nothing is trained. What it gives can be handed to `gammatune.fit`, which reads the same table in the
-    same way.
+    data: the path of a table (.csv, .xlsx, .sav, .parquet, ...), its address, or a frame of pandas, polars or Arrow.
+    target: the column to predict; without it every column is looked at as an input. corrections: the options by which
+    `gammatune.fit` reads tables (column, drop, task, order, positive, exact_labels, group, time_column,
+    sample_weight, sheet, ...). Nothing is changed in `data`, and nothing is trained. What it gives can be handed to
+    `gammatune.fit`, which reads the same table in the same way.
     Raises InvalidData: no table, or nothing to learn from. InvalidArgument: a column that is not there. MissingExtra.
     """
     given = {**corrections, **({} if target is None else {"target": target})}
@@ -109,7 +109,7 @@ def read_table(
     else:
         source = os.fspath(data)  # type: ignore[arg-type]
         options = options_of("read_table", source, given, names_of(TableOptions))
-        name = Path(source).name.partition(".")[0]
+        name = title_of(source)
     said: list[str] = []
     if isinstance(source, str):
         read = read_file(source, said, how=how_of(options))

@@ -1,9 +1,9 @@
 """What to do next with a run, in three lines that fit its result."""
 
 import math
+import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from gammatune.journal.history import Story
@@ -131,8 +131,8 @@ def _told(story: Story) -> dict[str, Any]:
 
 def _new(command: Mapping[str, Any]) -> str:
     """What new examples are called in a command, by what the run was trained on."""
-    suffix = "".join(Path(str(command.get("data"))).suffixes[-1:])
-    return f"NEW{suffix}" if suffix in (".csv", ".tsv", ".parquet", ".npz", ".txt") else "NEW"
+    ending = re.search(r"(\.[A-Za-z]\w{1,7})(\.(gz|bz2|xz|zip))?$", str(command.get("data")))
+    return f"NEW{ending[0]}" if ending else "NEW"
 
 
 def _file(story: Story) -> str:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidData
-from gammatune.pipeline.data.files.reading import is_table, read_table
+from gammatune.pipeline.data.files.kinds import is_table
+from gammatune.pipeline.data.files.reading import read_table
 
 TEXT = "name,age,city\nAda,36,London\nBo,,Århus\n"
 FRAME = pd.DataFrame({"name": ["Ada", "Bo"], "age": [36.0, None], "city": ["London", "Århus"]})
@@ -99,7 +100,7 @@ def test_what_pandas_writes_is_read_back(
         (b"a,b\n", "and no rows"),
         (b"a,b\n1,2\n1,2,3,4\n", "every row needs as many fields"),
         (b"1.5,2,3\n4,5,6\n", "must hold the names of the columns"),
-        (b"PK\x03\x04rest", "is a spreadsheet"),
+        (b"PK\x03\x04rest", "is cut or damaged"),
         (b"a,b\n1,2,3,4\n4,5,6,7\n", "2 fields more than the line of names"),
         (b"a,b\n\x00,2\n", "is no text"),
     ],
@@ -173,27 +174,14 @@ def test_endings() -> None:
     assert not is_table("a.npz")
 
 
-@pytest.mark.parametrize(
-    ("failure", "raised", "words"),
-    [
-        (PermissionError(13, "Permission denied"), InvalidData, r"cannot be read \(Permission denied\)"),
-        (MemoryError(), MemoryError, None),
-    ],
-)
-def test_what_is_no_damage_of_a_parquet_file(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    failure: Exception,
-    raised: type[Exception],
-    words: str | None,
-) -> None:
+def test_what_is_no_damage_of_a_parquet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FRAME.to_parquet(tmp_path / "t.parquet")
 
     def fail(_: object) -> None:
-        raise failure
+        raise MemoryError
 
     monkeypatch.setattr(pd, "read_parquet", fail)
-    with pytest.raises(raised, match=words):
+    with pytest.raises(MemoryError):
         read_table(tmp_path / "t.parquet", [])
 
 

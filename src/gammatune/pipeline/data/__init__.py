@@ -9,7 +9,8 @@ from pathlib import Path
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Data, Task, make_data
 from gammatune.pipeline.data.digits import load_digits
-from gammatune.pipeline.data.files.reading import ENDINGS
+from gammatune.pipeline.data.files.finding import nearest
+from gammatune.pipeline.data.files.kinds import SHOWN
 from gammatune.pipeline.data.idx import is_idx, load_idx
 from gammatune.pipeline.data.images.files import is_image
 from gammatune.pipeline.data.images.folder import BY_RULE, ImageOptions, load_folder
@@ -17,8 +18,6 @@ from gammatune.pipeline.data.npz import LAYOUT, load_npz
 from gammatune.pipeline.data.openml import OPENML_SETS, load_openml
 
 DATA_SETS: tuple[str, ...] = ("digits", *OPENML_SETS)
-
-SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 __all__ = ["DATA_SETS", "Data", "load", "make_data"]
 
@@ -50,15 +49,15 @@ def load(
 
 
 def _neither(path: Path) -> str:
-    known = f"give {', '.join(DATA_SETS)}, a table ({ENDINGS[0]}, .parquet), a folder of images, or {LAYOUT}"
-    if path.suffix.lower() in SPREADSHEETS:
+    known = f"give {', '.join(DATA_SETS)}, a table ({SHOWN}), a folder of images, or {LAYOUT}"
+    if path.suffix.lower() == ".numbers":
         return (
-            f"{path} is a spreadsheet; save it as CSV ('save as' in the spreadsheet program), and give that"
+            f"{path} is a spreadsheet of Numbers, which is not read; export it there as .xlsx, and give that"
         )
     if is_image(path) and path.is_file():
         return f"{path} is a single image; give the folder that holds one folder of images for each class"
     if path.is_file():
         return f"{path} ends in {path.suffix or 'nothing'}, which says no kind of data that is read; {known}"
     near = get_close_matches(str(path), DATA_SETS, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = f"; did you mean {near[0]}?" if near else nearest(path)
     return f"{str(path)!r} is no data set, no file and no folder here{hint}; {known}"

@@ -14,6 +14,7 @@ from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, look_at
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
+from gammatune.pipeline.data.files.finding import name_of, title_of
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
@@ -78,7 +79,7 @@ def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_I
     in `read_table`."""
     said: list[str] = []
     read = read_table(path, said, how=how)
-    table = make_table(Path(path).name.partition(".")[0], read.frame, target, **reading)
+    table = make_table(title_of(path), read.frame, target, **reading)
     return replace(table, said=(*said, *table.said), decimal=read.decimal, source=read.source, how=how)
 
 
@@ -267,7 +268,7 @@ def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
     read = read_table(path, said, table.decimal, table.how)
-    test = as_test(table, Path(path).name, read.frame)
+    test = as_test(table, name_of(path), read.frame)
     return replace(test, said=(*said, *test.said), source=read.source)
 
 

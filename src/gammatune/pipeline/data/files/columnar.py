@@ -1,33 +1,47 @@
-"""Tables from files that keep columns with their kinds: Parquet; and a frame's columns as all of them are read."""
+"""Tables from files that keep columns with their kinds, read by pyarrow; and a frame's columns as all are read."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line, require
+from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.opening import TableFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_parquet(path: Path) -> "pd.DataFrame":
+def read_parquet(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
     import pandas as pd
 
+    require("pyarrow", "tables", "Parquet files are read by")
     try:
-        frame = pd.read_parquet(path)
-    except ImportError:
-        require("pyarrow", "tables", "Parquet files are read by")
-        raise
+        with file.stream() as stream:
+            return Read(as_columns(pd.read_parquet(stream)), "")
     except MemoryError:  # no fault of the file
         raise
-    except PermissionError as error:
-        raise InvalidData(
-            f"{path} cannot be read ({error.strerror}); allow it, or name another file"
-        ) from error
     except Exception as error:  # pyarrow has its own kinds for a damaged file
-        raise InvalidData(
-            f"{path} is no Parquet file that can be read ({first_line(error)}); write it anew"
-        ) from error
-    return as_columns(frame)
+        raise InvalidData(_damaged(file, "Parquet file", error)) from error
+
+
+def read_arrow(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+    """Feather of either version, and Arrow's own files and streams."""
+    require("pyarrow", "tables", "Arrow files are read by")
+    from pyarrow import feather, ipc
+
+    try:
+        with file.stream() as stream:
+            is_file = file.head().startswith((b"ARROW1", b"FEA1"))
+            table = feather.read_table(stream) if is_file else ipc.open_stream(stream).read_all()
+            return Read(as_columns(table.to_pandas()), "")
+    except MemoryError:  # no fault of the file
+        raise
+    except Exception as error:  # pyarrow has its own kinds for a damaged file
+        raise InvalidData(_damaged(file, "Arrow file", error)) from error
+
+
+def _damaged(file: TableFile, what: str, error: Exception) -> str:
+    return f"{file.path} is no {what} that can be read ({first_line(error)}); it may be cut: write it anew"
 
 
 def as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -3,8 +3,8 @@
 import codecs
 import csv
 import gzip
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -70,12 +70,14 @@ class Source:
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
     """frame: with numbers where a column holds nothing else. decimal: as the file writes it; "" where nothing tells.
-    dialect: how it is written otherwise. source: the file, once it is read."""
+    dialect: how it is written otherwise. source: the file, once it is read. labels: what it says of columns beside
+    their names, by these."""
 
     frame: "pd.DataFrame"
     decimal: Literal[",", ".", ""]
     dialect: Dialect = PLAIN
     source: Source | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def without_clash(names: Iterable[str], taken: Container[str]) -> list[str]:

@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 from gammatune.errors import InvalidData, first_line
 from gammatune.pipeline.data.files.kinds import PACKED, kind_of
+from gammatune.pipeline.data.files.sheets import choose
 
 HEAD = 4096  # bytes, of which the kind of a file is told
 
@@ -117,11 +118,18 @@ def opened(path: Path, sheet: str | None = None) -> BinaryIO:
 def _packing(file: TableFile) -> "Callable[[TableFile, str | None, list[str]], TableFile] | None":
     head = file.head()
     if head.startswith(_ZIP):
+        if not _ends_as_zip(file) and kind_of(file.name) == "spreadsheet":
+            return None  # which says what it lacks
         with file.stream() as stream, zipfile.ZipFile(stream) as archive:
             return None if set(archive.namelist()) & set(_OF_DOCUMENTS) else _from_zip
     is_compressed = any(first.match(head) for first in _PACKINGS)
     within = kind_of(file.name) == "r" and not file.name.lower().endswith(PACKED)
     return _decompressed if is_compressed and not within else None
+
+
+def _ends_as_zip(file: TableFile) -> bool:
+    with file.stream() as stream:
+        return zipfile.is_zipfile(stream)
 
 
 def _decompressed(file: TableFile, _: str | None, said: list[str]) -> TableFile:
@@ -142,12 +150,9 @@ def _from_zip(file: TableFile, sheet: str | None, said: list[str]) -> TableFile:
         asked = [
             name for name in tables if sheet in (name, PurePosixPath(name).name, PurePosixPath(name).stem)
         ]
-        chosen = (asked or sorted(tables, key=lambda name: (-tables[name].file_size, name)))[0]
-        if len(tables) > 1 and not asked:
-            said.append(
-                f"{file.name} holds {len(tables)} tables ({', '.join(list(tables)[:5])}): {chosen} was read, the "
-                "largest. --sheet NAME reads another."
-            )
+        within = any(kind_of(name) in ("spreadsheet", "r") for name in tables)  # may be what is called so
+        sizes = {name: tables[name].file_size for name in tables}
+        chosen = choose(file.name, sizes, asked[0] if asked else None if within else sheet, said, "files")
         if tables[chosen].flag_bits & 1:
             raise InvalidData(f"{file.path} is locked with a password; unpack it, and name the table in it")
         return TableFile(file.path, chosen, archive.read(chosen))

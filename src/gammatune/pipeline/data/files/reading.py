@@ -1,49 +1,62 @@
 """A table from a file of any kind that is read, and the rows of that file as it has them."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from gammatune.errors import InvalidData, require
+from gammatune.errors import require
 from gammatune.pipeline.data.cells.numerals import Mark
-from gammatune.pipeline.data.files.columnar import read_parquet
+from gammatune.pipeline.data.files.arff import read_arff
+from gammatune.pipeline.data.files.columnar import read_arrow, read_parquet
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of, lines_of
+from gammatune.pipeline.data.files.finding import find
+from gammatune.pipeline.data.files.json_tables import read_json
+from gammatune.pipeline.data.files.kinds import Kind, kind_in, kind_of
 from gammatune.pipeline.data.files.names import called_by_text
+from gammatune.pipeline.data.files.opening import TableFile, open_table
+from gammatune.pipeline.data.files.r_data import read_r
+from gammatune.pipeline.data.files.spreadsheets import read_spreadsheet
+from gammatune.pipeline.data.files.statistics import read_statistics
 from gammatune.pipeline.data.files.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
-PARQUET_ENDINGS = (".parquet", ".pq")
-ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS)
+Reader: TypeAlias = Callable[[TableFile, HowToRead, list[str], Mark], Read]
 
-
-def is_table(path: str | Path) -> bool:
-    """Whether the file's name says that it holds a table."""
-    return str(path).lower().endswith(ENDINGS)
+READERS: Mapping[Kind, Reader] = {
+    "text": lambda file, how, said, learned: read_text(file.path, said, learned, how),
+    "spreadsheet": read_spreadsheet,
+    "stata": partial(read_statistics, "read_dta"),
+    "spss": partial(read_statistics, "read_sav"),
+    "spss portable": partial(read_statistics, "read_por"),
+    "sas": partial(read_statistics, "read_sas7bdat"),
+    "r": read_r,
+    "arff": read_arff,
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+    "json": read_json,
+}
 
 
 def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowToRead = AS_IT_IS) -> Read:
     """The table in the file, one column a name, as it is; what was unusual goes into `said`.
 
-    learned: how the table trained on writes decimals, by which a file is read that does not tell. how: what was
-    asked.
-    Raises InvalidData: no such file, no table, no rows, names twice. MissingExtra: pandas is not installed.
+    path: or the address from which it is fetched. learned: how the table trained on writes decimals, by which a file
+    is read that does not tell. how: what was asked.
+    Raises InvalidData: no such file, no table, no rows, names twice. InvalidArgument: what was asked cannot be had of
+    it. MissingExtra: what reads files of its kind is not installed.
     """
     require("pandas", "tables", "tables are read by")  # said before the file is looked at
-    path = Path(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not there"
-        raise InvalidData(f"{path} {what}; name a file that ends in {', '.join(ENDINGS)}")
-    if path.stat().st_size == 0:
-        raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
-    is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
-    read = Read(read_parquet(path), "") if is_parquet else read_text(path, said, learned, how)
-    called_by_text(read.frame, path)
-    return replace(read, source=Source(str(path), read.dialect, tuple(read.frame.columns), len(read.frame)))
+    place = find(path)
+    file = open_table(place, how.sheet, said)
+    kind = kind_in(file.name, file.head(), said)
+    read = READERS[kind](file, how, said, learned)
+    called_by_text(read.frame, place)
+    return replace(read, source=Source(str(place), read.dialect, tuple(read.frame.columns), len(read.frame)))
 
 
 def as_written(
@@ -55,7 +68,7 @@ def as_written(
     frame: what was read, which is read again without it. Raises InvalidData where it cannot be.
     """
     path, width = Path(source.path), len(source.names)
-    if path.name.lower().endswith(TEXT_ENDINGS):
+    if kind_of(path.name) == "text":
         try:
             lines = lines_of(path, source.dialect)
             head = next(lines)
