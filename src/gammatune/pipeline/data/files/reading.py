@@ -1,17 +1,18 @@
 """A table from a file of any kind that is read, and the rows of that file as it has them."""
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gammatune.errors import InvalidData, require
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.columnar import read_parquet
-from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of, lines_of
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of
 from gammatune.pipeline.data.files.names import called_by_text
-from gammatune.pipeline.data.files.text import read_text
+from gammatune.pipeline.data.files.opening import content_of
+from gammatune.pipeline.data.files.text import open_text, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,9 +42,15 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowTo
     if path.stat().st_size == 0:
         raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
     is_parquet = str(path).lower().endswith(PARQUET_ENDINGS)
-    read = Read(read_parquet(path), "") if is_parquet else read_text(path, said, learned, how)
+    if is_parquet:
+        read = Read(read_parquet(path), "")
+    else:
+        read = read_text(path, content_of(path, how.sheet), said, learned, how)
     called_by_text(read.frame, path)
-    return replace(read, source=Source(str(path), read.dialect, tuple(read.frame.columns), len(read.frame)))
+    if read.source is not None:
+        return read
+    names, rows = tuple(read.frame.columns), len(read.frame)
+    return replace(read, source=Source(str(path), read.dialect, names, rows, how=how))
 
 
 def as_written(
@@ -54,22 +61,11 @@ def as_written(
 
     frame: what was read, which is read again without it. Raises InvalidData where it cannot be.
     """
-    path, width = Path(source.path), len(source.names)
+    path = Path(source.path)
     if path.name.lower().endswith(TEXT_ENDINGS):
-        try:
-            lines = lines_of(path, source.dialect)
-            head = next(lines)
-            if sum(1 for _ in lines) == source.rows:
-                names = [name.strip() for name in head] if len(head) == width else list(source.names)
-                return names, lambda: _rows(source)
-        except (OSError, UnicodeError, csv.Error, StopIteration):  # pandas was more forgiving
-            pass
-    held = read_table(path, [], source.dialect.decimal).frame if frame is None else frame
+        text = open_text(path, content_of(path, source.how.sheet), source.how, [])
+        if text.names == source.names and sum(1 for _ in text.rows()) == source.rows + source.totals:
+            return list(text.written), lambda: islice(text.rows(), source.rows)
+        raise InvalidData(f"{path} has been changed since it was read")
+    held = read_table(path, [], source.dialect.decimal, source.how).frame if frame is None else frame
     return list(source.names), lambda: cells_of(held, source.dialect)
-
-
-def _rows(source: Source) -> Iterator[list[str]]:
-    width = len(source.names)
-    lines = lines_of(Path(source.path), source.dialect)
-    next(lines)
-    return ([*line, *[""] * width][:width] for line in lines)
