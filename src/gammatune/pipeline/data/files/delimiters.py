@@ -11,7 +11,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.pipeline.data.files.grid import filled, kind_of
 
 if TYPE_CHECKING:
-    from _csv import _reader as _Reader
+    from _csv import Reader as _Reader
 
 BLANKS = " "  # one or several, tabulators among them
 _SIGNS = ",;\t|"
@@ -44,7 +44,7 @@ def find_delimiter(lines: Sequence[str]) -> str:
     marks = {sign: mark for sign in _SIGNS if (mark := _mark(there, sign)) is not None}
     if marks:
         return max(marks, key=lambda sign: marks[sign])
-    if (mark := _mark(there, BLANKS)) is not None and mark[0] > 0.9 and mark[1] > 0:
+    if (mark := _mark(there, BLANKS)) is not None and mark[0] > 1:
         return BLANKS
     ragged = max(_SIGNS, key=lambda sign: there[0].count(sign)) if there else ","
     if there and ragged in there[0]:
@@ -52,9 +52,9 @@ def find_delimiter(lines: Sequence[str]) -> str:
     return next((sign for sign in _SIGNS if not any(sign in line for line in there)), ",")  # one column
 
 
-def _mark(lines: Sequence[str], sign: str) -> tuple[float, float, int] | None:
-    """How well it parts them: the share of lines of the commonest number of cells, the share of these cells that are
-    figures, and that number; None where it is one, or of few lines."""
+def _mark(lines: Sequence[str], sign: str) -> tuple[float, int] | None:
+    """How well it parts them: the share of lines of the commonest number of cells, and the share of these cells that
+    are figures, together; and that number. None where it is one, or of few lines."""
     try:
         rows = list(parted(lines, sign))
     except csv.Error:
@@ -65,7 +65,7 @@ def _mark(lines: Sequence[str], sign: str) -> tuple[float, float, int] | None:
         return None
     cells = [row[place] for row in rows if len(row) == width for place in filled(row)]
     figures = sum(kind_of(cell) == "figure" for cell in cells) / max(1, len(cells))
-    return round(counts[width] / len(rows), 2), round(figures, 1), width
+    return round(counts[width] / len(rows) + figures, 2), width
 
 
 def parted(lines: Iterable[str], sign: str) -> "_Reader":

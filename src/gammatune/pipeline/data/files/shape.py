@@ -156,8 +156,9 @@ def _edges(rows: Sequence[Row]) -> tuple[int, int]:
 
 
 def _width(rows: Sequence[Row]) -> int:
-    """The commonest number of cells."""
-    return max(usual_extent(rows), *(sorted(map(len, rows))[len(rows) // 2 : len(rows) // 2 + 1] or [0]))
+    """The commonest number of cells, without those that are blank in all rows."""
+    usual = sorted(map(len, rows))[(len(rows) - 1) // 2] if rows else 0
+    return max((extent(row) for row in rows if len(row) <= usual), default=0)
 
 
 def _joined(lines: Sequence[Row]) -> tuple[str, ...]:

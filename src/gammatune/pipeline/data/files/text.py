@@ -151,7 +151,7 @@ def _more(
     more = counts[(len(counts) - 1) // 2] - count if counts else 0
     if more <= 0:
         return ""
-    if not any(filled(row[count:]) for _, row in rows):
+    if sum(not filled(row[count:]) for _, row in rows) > len(rows) / 2:
         said.append(f"The rows of {text.file.name} end in a separator, which its line of names does not.")
         return "separator"
     if more > 1:
