@@ -11,8 +11,9 @@ from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.columnar import read_parquet
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of
 from gammatune.pipeline.data.files.names import called_by_text
-from gammatune.pipeline.data.files.opening import content_of
-from gammatune.pipeline.data.files.text import open_text, read_text
+from gammatune.pipeline.data.files.opening import open_table
+from gammatune.pipeline.data.files.text import read_text
+from gammatune.pipeline.data.files.text_body import open_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowTo
     if is_parquet:
         read = Read(read_parquet(path), "")
     else:
-        read = read_text(path, content_of(path, how.sheet), said, learned, how)
+        read = read_text(open_table(path, how.sheet, said), how, said, learned)
     called_by_text(read.frame, path)
     if read.source is not None:
         return read
@@ -63,7 +64,7 @@ def as_written(
     """
     path = Path(source.path)
     if path.name.lower().endswith(TEXT_ENDINGS):
-        text = open_text(path, content_of(path, source.how.sheet), source.how, [])
+        text = open_text(open_table(path, source.how.sheet), source.how, [])
         if text.names == source.names and sum(1 for _ in text.rows()) == source.rows + source.totals:
             return list(text.written), lambda: islice(text.rows(), source.rows)
         raise InvalidData(f"{path} has been changed since it was read")

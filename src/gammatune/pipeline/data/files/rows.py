@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gammatune.errors import InvalidData, require
 from gammatune.pipeline.data.files.delimiters import BLANKS, lines_in
 from gammatune.pipeline.data.files.missing import ERRORS, KNOWN, MISSING, said_of_errors
-from gammatune.pipeline.data.files.text import Text
+from gammatune.pipeline.data.files.text_body import Text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def read_rows(text: Text, missing: tuple[str, ...], said: list[str]) -> "pd.Data
     table = _plain(text, missing)
     if table is None:
         table = _arrow(_anew(text, said) or b"\n", ",", len(text.names), missing)
-    said += said_of_errors(text.body, text.separator, text.file.name)
+    said += said_of_errors(text.body, text.separator, text.file)
     frame: pd.DataFrame = table.select(range(len(text.names))).combine_chunks().to_pandas()
     if _BLANK.search(text.body):
         frame = frame.apply(lambda column: column.mask(column.str.isspace().eq(True)))
@@ -92,13 +92,13 @@ def _anew(text: Text, said: list[str]) -> bytes:
     last = islice(lines_in(text.body.decode()), line - text.line, None)
     if text.body.count(b'"') % 2 and sum(part.count('"') for part in last) % 2:
         raise InvalidData(
-            f"{text.file}, line {line}: a quote is opened here and never closed; close it, take the line out, or "
+            f"{text.path}, line {line}: a quote is opened here and never closed; close it, take the line out, or "
             "leave it out with --skip-last where it is the last"
         )
     if short:
         what = f"{len(short)} rows" if len(short) > 1 else "a row"
         said.append(
-            f"{text.file.name} has {what} of fewer cells than there are columns, the first in line {short[0]}: the "
+            f"{text.file} has {what} of fewer cells than there are columns, the first in line {short[0]}: the "
             "others count as missing."
         )
     return out.getvalue().encode()

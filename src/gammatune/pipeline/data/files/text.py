@@ -1,185 +1,32 @@
 """Tables from text: CSV in the dialects people have.
 
-Files differ in their encoding (`encodings`), in what parts the columns (`delimiters`), in which lines are rows
-(`shape`), in how they write numbers (`gammatune.pipeline.data.cells.numerals`) and in how they write that a value is
-missing (`missing`). What was found to be unusual is said.
+Which lines are rows is told first (`text_body`), then their cells are read (`rows`), and numbers as people write them
+(`gammatune.pipeline.data.cells.numerals`).
 """
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
-from typing import Literal
-
-from gammatune.errors import InvalidData, first_line
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
-from gammatune.pipeline.data.files.delimiters import (
-    asked_delimiter,
-    find_delimiter,
-    lines_in,
-    parted,
-    said_by,
-)
 from gammatune.pipeline.data.files.dialect import Dialect, HowToRead, Read, Source
-from gammatune.pipeline.data.files.encodings import decoded, read_encoding
-from gammatune.pipeline.data.files.grid import filled
-from gammatune.pipeline.data.files.lines import HEAD, Lines, ends_of
-from gammatune.pipeline.data.files.shape import Shape, find_shape
+from gammatune.pipeline.data.files.opening import TableFile
+from gammatune.pipeline.data.files.rows import read_rows
+from gammatune.pipeline.data.files.text_body import open_text
 from gammatune.pipeline.data.files.totals import without_totals
 
-_LOOKED_AT = 200  # lines, to tell what parts the columns [guess]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Text:
-    """A table in text, as it stands in its file.
-
-    file: its path. body: its rows alone, in UTF-8. line: on which the first of them begins, from 1. separator,
-    encoding: of the file. names: of the columns; written: as the file has them. width: cells of a row: one more than
-    there are names where rows end in a separator.
-    """
-
-    file: Path
-    body: bytes
-    line: int
-    separator: str
-    encoding: str
-    names: tuple[str, ...]
-    written: tuple[str, ...]
-    width: int
-
-    def lines(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows as the file has them, with the line on which each begins; those of nothing are none."""
-        reader = parted(lines_in(self.body.decode()), self.separator)
-        line = 0
-        try:
-            for row in reader:
-                if filled(row):
-                    yield self.line + line, row
-                line = reader.line_num
-        except csv.Error as error:
-            raise InvalidData(
-                f"{self.file}, line {self.line + line}: {first_line(error)}; close the quotes, or save it as CSV anew"
-            ) from error
-
-    def rows(self) -> Iterator[list[str]]:
-        """The rows as the file has them, a cell for each name. Raises InvalidData at one of too many cells."""
-        return (self.fitted(line, row) for line, row in self.lines())
-
-    def fitted(self, line: int, row: list[str]) -> list[str]:
-        count = len(self.names)
-        if len(row) > count and filled(row[count:]):
-            raise InvalidData(
-                f"{self.file}, line {line}: there are {len(row)} cells ({' | '.join(row)[:60]}), and {count} "
-                f"columns; put quotes around a cell that holds {self.separator!r}, take the line out, or leave "
-                "lines at the end out with --skip-last"
-            )
-        return [*row[:count], *[""] * (count - len(row))]
-
-
-def read_text(path: Path, content: bytes, said: list[str], learned: Mark, how: HowToRead) -> Read:
-    """content: of the file. learned: as in `read_table`. Raises InvalidData, InvalidArgument, MissingExtra."""
-    from gammatune.pipeline.data.files.rows import read_rows
-
-    text = open_text(path, content, how, said)
+def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+    """learned: as in `read_table`. Raises InvalidData, InvalidArgument, MissingExtra."""
+    text = open_text(file, how, said)
     frame = read_rows(text, how.missing, said)
     rows = len(frame)
     if how.skip_last is None:
-        frame = without_totals(frame, path.name, said)
+        frame = without_totals(frame, file.name, said)
     totals = rows - len(frame)
     is_semicolon = text.separator == ";"
-    frame, told = read_numbers(frame, path.name, said, semicolons=is_semicolon, learned=learned)
+    frame, told = read_numbers(frame, file.name, said, semicolons=is_semicolon, learned=learned)
     decimal = told or learned or ("," if is_semicolon else ".")
     dialect = Dialect(text.separator, decimal, text.encoding)
     return Read(
-        frame, told, dialect, Source(str(path), dialect, text.names, rows - totals, text.written, totals, how)
+        frame,
+        told,
+        dialect,
+        Source(str(file.path), dialect, text.names, rows - totals, text.written, totals, how),
     )
-
-
-def open_text(path: Path, content: bytes, how: HowToRead, said: list[str]) -> Text:
-    """What is a table in a text. Raises InvalidData, InvalidArgument, MissingExtra."""
-    encoding, body = _in_utf_8(path, content, how.encoding, said)
-    first = next(lines_in(body[:HEAD].decode("utf-8", "ignore")), "")
-    says = said_by(first)
-    above = 1 if says else 0  # lines
-    body = body[len(first.encode()) * above :]
-    lines = list(islice(lines_in(body[:HEAD].decode("utf-8", "ignore")), _LOOKED_AT))
-    separator = says or find_delimiter(lines) if how.delimiter is None else asked_delimiter(how.delimiter)
-    try:
-        head, tail = ends_of(body, separator, how.skip_last or 0)
-    except csv.Error as error:
-        raise InvalidData(
-            f"{path} cannot be read as a table ({first_line(error)}); save it as CSV anew, or name what parts its "
-            "columns with --delimiter"
-        ) from error
-    header = None if how.header is None else head.row(max(how.header - above, min(how.header, 1)))
-    shape = find_shape(head.rows, tail.rows, replace(how, header=header))
-    said += shape.said(path.name, [line + above for line in head.lines])
-    return _cut(
-        Text(path, body, above + 1, separator, encoding, shape.names, shape.written, 0),
-        shape,
-        head,
-        tail,
-        said,
-    )
-
-
-def _cut(text: Text, shape: Shape, head: Lines, tail: Lines, said: list[str]) -> Text:
-    """With the rows alone."""
-    first = shape.header.first
-    last = len(head.rows) - (shape.last if head is tail else 0)
-    rows = [(text.line + head.lines[n], head.rows[n]) for n in range(first, last) if filled(head.rows[n])]
-    end = tail.starts[len(tail.rows) - shape.last]
-    names, written, width = text.names, text.written, len(text.names)
-    match _more(text, rows, said):
-        case "row names":
-            row = "row" if "row" not in names else "name of the row"
-            names, written, width = (row, *names), (row, *written), width + 1
-        case "separator":
-            width = len(rows[0][1])
-    body = text.body[head.starts[first] : end]
-    line = text.line + head.lines[first]
-    return replace(text, body=body, line=line, names=names, written=written, width=width)
-
-
-def _more(
-    text: Text, rows: Sequence[tuple[int, list[str]]], said: list[str]
-) -> Literal["", "separator", "row names"]:
-    """What a row holds beyond the names, as most rows do. rows: the first, with the line of each."""
-    count, counts = len(text.names), sorted(len(row) for _, row in rows)
-    more = counts[(len(counts) - 1) // 2] - count if counts else 0
-    if more <= 0:
-        return ""
-    if sum(not filled(row[count:]) for _, row in rows) > len(rows) / 2:
-        said.append(f"The rows of {text.file.name} end in a separator, which its line of names does not.")
-        return "separator"
-    if more > 1:
-        line, row = next((line, row) for line, row in rows if len(row) > count)
-        raise InvalidData(
-            f"{text.file}, line {line}: there are {len(row)} cells ({' | '.join(row)[:60]}), and {count} names "
-            f"({', '.join(text.names)[:60]}); name every column, or say which line holds the names with --header"
-        )
-    said.append(
-        f"The rows of {text.file.name} have one field more than its line of names: the first names the row."
-    )
-    return "row names"  # as R writes them
-
-
-def _in_utf_8(path: Path, content: bytes, asked: str | None, said: list[str]) -> tuple[str, bytes]:
-    """The encoding, and the text in UTF-8, without a mark."""
-    if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
-        raise InvalidData(
-            f"{path} is a spreadsheet, not text; save it as CSV ('save as' in the spreadsheet program)"
-        )
-    encoding = read_encoding(content, asked, path.name, said)
-    body = content if encoding == "utf-8" else decoded(content, encoding).encode()
-    if encoding == "utf-8" and said and "\ufffd" in said[-1]:
-        body = decoded(content, encoding).encode()
-    if (place := body.find(b"\0")) >= 0:
-        line = body.count(b"\n", 0, place) + 1
-        raise InvalidData(
-            f"{path} is no text: a byte of zero stands in line {line}; save the table as CSV (spreadsheets offer it "
-            "under 'save as'), or name its encoding with --encoding"
-        )
-    return encoding, body
