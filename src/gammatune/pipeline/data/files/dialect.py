@@ -52,6 +52,14 @@ class HowToRead:
     skip_last: int | None
     missing: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Raises InvalidArgument."""
+        if self.decimal not in (None, ",", "."):
+            raise InvalidArgument(f"--decimal {self.decimal}: give . or ,")
+        for option, number in (("--header", self.header), ("--skip-last", self.skip_last)):
+            if number is not None and number < 0:
+                raise InvalidArgument(f"{option} {number}: give a whole number of 0 or more")
+
 
 AS_IT_IS = HowToRead(None, None, None, None, None, skip_last=None, missing=())
 
