@@ -77,7 +77,7 @@ def test_names_that_were_places_once_are_names_where_the_columns_have_moved(tmp_
         (["", "", "", "rate each film"], [2, 3, 4, 1], "here 3 without a name, rate each film"),
         (["rate each film", "", "", "", ""], [1, 2, 3, 4, 4], "here rate each film, 4 without a name"),
         (["rate each film"], [1], "trained on rate each film, 3 without a name, and here rate each film;"),
-        (["", "", "", ""], [1, 2, 3, 4], "lacks the column rate each film"),
+        (["", "", ""], [1, 2, 3], "lacks the column rate each film"),
     ],
 )
 def test_a_table_whose_columns_cannot_be_told_is_refused(
@@ -107,11 +107,17 @@ def test_where_no_column_has_a_name_all_must_be_there(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = zip(*columns, strict=True)
     path.write_text(",,,,\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
-    made = learned(path, "Unnamed: 0")
+    made = learned(path, "column 1")
     frame = read_table(path, []).frame
-    assert made.inputs(frame)[:, 0].tolist() == made.encode(frame, [])[:, 0].tolist()
-    with pytest.raises(InvalidData, match="trained on 5 without a name, and here 4 without a name"):
-        made.inputs(frame.iloc[:, 1:].set_axis([f"Unnamed: {i}" for i in range(4)], axis=1))
+    expected = made.encode(frame, [])[:, 0].tolist()
+    assert made.inputs(frame)[:, 0].tolist() == expected
+    for names in ([f"Unnamed: {i}" for i in range(4)], [f"column {i + 1}" for i in range(4)], list("abcd")):
+        assert made.inputs(frame.iloc[:, 1:].set_axis(names, axis=1))[:, 0].tolist() == expected
+    with pytest.raises(InvalidData, match="lacks the columns"):
+        made.inputs(frame.iloc[:, 2:].set_axis(list("abc"), axis=1))
+    without = pd.DataFrame([[1, 2, 3]], columns=["column 1", "column 2", "column 3"])
+    for trained in (["a", "b", "c"], ["a", "y", "b", "c"]):
+        assert list(matched(without, trained, ["a", "b"], [], "y")) == ["a", "b", "c"]
 
 
 def test_columns_left_out_may_lack_and_names_need_no_place(tmp_path: Path) -> None:

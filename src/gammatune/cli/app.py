@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from gammatune.cli.doctor import doctor
 from gammatune.cli.options import Printing, options_of
-from gammatune.pipeline.options import Options
+from gammatune.pipeline.options import FileOptions, Options
 
 app = typer.Typer(
     name="gammatune",
@@ -153,7 +154,9 @@ def rollouts(
 
 
 @app.command()
+@options_of(FileOptions)
 def predict(
+    reading: Any,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     file: Annotated[
         str,
@@ -175,7 +178,8 @@ def predict(
     """
     from gammatune.pipeline.predict import default_out, predict_file
 
-    print(predict_file(run, file, out if out is not None else default_out(file), single=single))
+    out = default_out(file) if out is None else out
+    print(predict_file(run, file, out, single=single, reading=asdict(reading)))
 
 
 def _train(options: Options, run_dir: str | None, printing: Printing) -> None:

@@ -4,7 +4,7 @@ them, and a run that is gone on with is asked for the same.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, make_dataclass
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,8 @@ def seconds_in(text: str | None) -> float | None:
 
 
 ONLY = (NET, TREES, LINEAR)
-in_tables, in_files = (partial(option, panel) for panel in ("Tables", "How a file is written"))
+OF_FILES = "How a file is written"
+in_tables, in_files = (partial(option, panel) for panel in ("Tables", OF_FILES))
 of_data, of_goal = (partial(option, panel) for panel in ("Data", "Goal"))
 of_length, of_network = partial(option, "Length and cost"), partial(option, "Network")
 of_search, of_processes, plain = (partial(option, panel) for panel in ("Search", "Several processes", None))
@@ -230,6 +231,19 @@ class Options:
                 "with the same run directory"
             )
         return cls(**command)
+
+
+# What is asked of the reading of one file, as for `gammatune predict`: those fields of `Options`.
+FileOptions: Any = make_dataclass(
+    "FileOptions",
+    [
+        (each.name, each.type, field(default=each.default, metadata=each.metadata))
+        for each in fields(Options)
+        if each.metadata.get("panel") == OF_FILES
+    ],
+    frozen=True,
+    slots=True,
+)
 
 
 def _of_today(command: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Predictions of a trained run for new examples."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
-from gammatune.errors import InvalidData
+from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers, decided
 from gammatune.metrics.thesis import classification, regression
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOTHING = partial(repeat, ())  # is known of each row
+NOT_ASKED: Mapping[str, Any] = MappingProxyType({})
 BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
 
@@ -62,7 +64,9 @@ class New:
     weights: NDArray[np.float64] | None = None
 
 
-def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
+def predict_file(
+    run: str, file: str, out: str, *, single: bool = False, reading: Mapping[str, Any] = NOT_ASKED
+) -> str:
     """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
 
     file: what the run was trained on: an .npz, a table, or an image or a folder of them.
@@ -70,12 +74,13 @@ def predict_file(run: str, file: str, out: str, *, single: bool = False) -> str:
     Behind them stands what `answer_columns` makes of the answers; a name that the table has already gets a number.
     A table is answered in its own dialect (`Dialect`), what is no text as CSV with commas.
     single: ask the best of several nets alone. Where the file has targets too, it says how well they are met.
+    reading: what is asked of the reading of a table, by the names of `HowToRead`, in the place of what the run was.
     Raises JournalError: no finished run there, or weights that cannot be read. InvalidArgument: not a run of
     the command line, or `out` cannot be written. InvalidData: a file that does not fit. Nothing is written then.
     """
     plan = plan_of(run)
     preparing = plan.preprocessing
-    new = new_examples(file, preparing)
+    new = new_examples(file, preparing, reading=reading)
     is_net = single or plan.kind == NET
     net = network(plan, single=single) if is_net else None
     said, spread = answers(fitted(plan) if net is None else net, new.x, preparing.task)
@@ -137,15 +142,25 @@ def default_out(file: str) -> str:
 # What is to be predicted ----------------------------------------------------------------------------------
 
 
-def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, targets: bool = True) -> New:
+def new_examples(
+    given: Any,
+    preparing: Preprocessing | TablePreprocessing,
+    *,
+    targets: bool = True,
+    reading: Mapping[str, Any] = NOT_ASKED,
+) -> New:
     """New examples as the network takes them.
 
     given: the path of what the run was trained on, a table, an .npz, an image or a folder of them; or, in memory, a
-    frame, or examples (n, ...). targets: of a table, whether those that are known are looked at too.
+    frame, or examples (n, ...). targets: of a table, whether those that are known are looked at too. reading: as in
+    `predict_file`.
     Raises InvalidData where it does not fit.
     """
     if isinstance(preparing, TablePreprocessing):
-        return _rows(given, preparing, targets)
+        return _rows(given, preparing, targets, reading)
+    asked = [name for name, value in reading.items() if value is not None]
+    if asked:
+        raise InvalidArgument(f"--{asked[0].replace('_', '-')} goes with a table, and {given} is none")
     is_path = isinstance(given, (str, os.PathLike))
     if is_frame(given) or (is_path and holds_table(given)):
         what = given if is_path else f"a {type(given).__name__}"
@@ -164,15 +179,16 @@ def new_examples(given: Any, preparing: Preprocessing | TablePreprocessing, *, t
     return New(inputs, y)
 
 
-def _rows(given: Any, preparing: TablePreprocessing, targets: bool) -> New:
+def _rows(given: Any, preparing: TablePreprocessing, targets: bool, reading: Mapping[str, Any]) -> New:
     said: list[str] = []
+    how = replace(preparing.how, **{name: value for name, value in reading.items() if value is not None})
     name, header, dialect = "the frame", list[str](), PLAIN
     rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if is_frame(given):
         frame = as_pandas(given)
     elif path is not None and holds_table(path):
-        read, name = read_table(path, said, preparing.decimal, preparing.how), name_of(path)
+        read, name = read_table(path, said, preparing.decimal, how), name_of(path)
         frame, dialect = read.frame, read.dialect
         assert read.source is not None
         header, rows = as_written(read.source, frame)

@@ -6,6 +6,9 @@ name, between the same named columns, in the same order. Columns that only one o
 them, do not count. So columns that have names may come in any order, with others beside them; and where none has a
 name, all must be there. A name such as "Unnamed: 2", which a program once gave a column by its place, is no name
 where the column still stands there, and one where it does not.
+
+Where one of the two tables has no line of names at all, columns are told by their places, and there must be as many,
+or as many beside the target.
 """
 
 from collections import Counter
@@ -16,21 +19,25 @@ from typing import TYPE_CHECKING, Any
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import is_unnamed, keep_their_names, listed
+from gammatune.pipeline.data.files.names import are_by_place
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def matched(
-    frame: "pd.DataFrame", trained: Sequence[str], needed: Collection[str], said: list[str]
+    frame: "pd.DataFrame", trained: Sequence[str], needed: Collection[str], said: list[str], target: str = ""
 ) -> "pd.DataFrame":
     """The columns of `frame` that are among those trained on, called and ordered as these.
 
     trained: every column of the table trained on, in its order; of a run that does not keep them, some, without those
-    that have no name. needed: those that must be there. said: takes what was called otherwise.
+    that have no name. needed: those that must be there. said: takes what was called otherwise. target: may lack.
     Raises InvalidData: one of these is not there, there twice, or not to be told without guessing.
     """
     new = list(frame.columns)
+    if (called := _all_by_place(new, trained, target)) is not None:
+        said.append("The columns are told by their places, since one of the two tables has no line of names.")
+        return frame.set_axis(called, axis=1)
     kept = keep_their_names(new)
 
     def nameless(name: Any) -> bool:
@@ -52,6 +59,14 @@ def matched(
         found |= _by_place(new, trained, found, needed)
     places = {name: found[name] for name in trained if name in found}
     return frame.iloc[:, list(places.values())].set_axis(list(places), axis=1)
+
+
+def _all_by_place(new: Sequence[Any], trained: Sequence[str], target: str) -> list[str] | None:
+    """What the columns of `new` are called in the table trained on, where one of the two has no line of names."""
+    if new == list(trained) or not (are_by_place(new) or are_by_place(trained)):
+        return None
+    others = [name for name in trained if name != target]
+    return next((names for names in (list(trained), others) if len(names) == len(new)), None)
 
 
 def _by_name(

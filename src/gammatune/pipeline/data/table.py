@@ -15,6 +15,7 @@ from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, l
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
 from gammatune.pipeline.data.files.finding import name_of, title_of
+from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
@@ -79,6 +80,9 @@ def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_I
     in `read_table`."""
     said: list[str] = []
     read = read_table(path, said, how=how)
+    if read.source is not None:
+        named = [target, *(reading.get(role) for role in ("group", "time", "sample_weight"))]
+        refuse_named_twice(path, read.source.written, [name for name in named if name is not None])
     table = make_table(title_of(path), read.frame, target, **reading)
     return replace(table, said=(*said, *table.said), decimal=read.decimal, source=read.source, how=how)
 
@@ -281,7 +285,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     said: list[str] = []
     there = frame.columns
     frame = frame.reset_index(drop=True)
-    frame = matched(frame, table.header, [column.name for column in table.columns], said)
+    frame = matched(frame, table.header, [column.name for column in table.columns], said, table.target)
     read = len(frame)
     if table.target not in frame.columns:
         raise InvalidArgument(

@@ -174,7 +174,8 @@ class TablePreprocessing:
         """
         inputs = [column.name for column in self.columns]
         known = dict.fromkeys([*inputs, *self.identifiers, self.target])
-        return matched(frame, self.header or [n for n in known if not is_unnamed(n)], inputs, said)
+        trained = self.header or [n for n in known if not is_unnamed(n)]
+        return matched(frame, trained, inputs, said, self.target)
 
     def misread(self, frame: "pd.DataFrame") -> list[str]:
         """A sentence on every column of `matched` where numbers or dates are none, and count as missing, or levels

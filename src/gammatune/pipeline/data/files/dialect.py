@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import gzip
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -53,18 +52,33 @@ class HowToRead:
     skip_last: int | None
     missing: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Raises InvalidArgument."""
+        if self.decimal not in (None, ",", "."):
+            raise InvalidArgument(f"--decimal {self.decimal}: give . or ,")
+        for option, number in (("--header", self.header), ("--skip-last", self.skip_last)):
+            if number is not None and number < 0:
+                raise InvalidArgument(f"{option} {number}: give a whole number of 0 or more")
+
 
 AS_IT_IS = HowToRead(None, None, None, None, None, skip_last=None, missing=())
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of a table as it was read. names: of the columns. rows: how many."""
+    """A file of a table as it was read. names: of the columns. rows: how many.
+
+    Of text, written: the names as the file has them; totals: rows behind the others that sum them up. how: what was
+    asked.
+    """
 
     path: str
     dialect: Dialect
     names: tuple[str, ...]
     rows: int
+    written: tuple[str, ...] = ()
+    totals: int = 0
+    how: HowToRead = AS_IT_IS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,17 +100,6 @@ def without_clash(names: Iterable[str], taken: Container[str]) -> list[str]:
         name if name not in taken else next(n for i in count(2) if (n := f"{name} {i}") not in taken)
         for name in names
     ]
-
-
-def lines_of(path: Path, dialect: Dialect) -> Iterator[list[str]]:
-    """The lines of a file of text as it has them, by cell, that of names first; empty ones are none.
-
-    Raises OSError, UnicodeError, csv.Error."""
-    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rt", encoding=dialect.encoding, newline="") as stream:
-        for line in csv.reader(stream, delimiter=dialect.separator, skipinitialspace=True):
-            if any(cell.strip() for cell in line[:1]) or len(line) > 1:
-                yield line
 
 
 def cells_of(frame: "pd.DataFrame", dialect: Dialect) -> Iterator[list[str]]:

@@ -32,7 +32,10 @@ def kind_of(cell: Any) -> Kind:
         return ""
     bare = text.lstrip(_BEFORE)
     begins = bare[:1].isdecimal() or (bare[:1] in (".", ",") and bare[1:2].isdecimal())
-    return "figure" if begins and sum(map(str.isalpha, bare)) <= _UNIT else "text"
+    of_one = not any(
+        sign in bare for sign in ";|\t"
+    )  # what parts columns, if they are parted by another sign
+    return "figure" if begins and of_one and sum(map(str.isalpha, bare)) <= _UNIT else "text"
 
 
 def filled(row: Row) -> list[int]:

@@ -85,12 +85,21 @@ def _top(rows: Sequence[Row], there: Sequence[int]) -> int:
     width = usual_extent([rows[line] for line in there])
     full = next(place for place, line in enumerate(there) if extent(rows[line]) >= width)
     found = next((p for p in range(full) if is_line(rows[there[p]], width)), full)
+    beneath = [rows[line] for line in there[full + 1 :][:LOOKED_AT]]
+    has_names = _stands_over(rows[there[full]], beneath)
     if found < full:  # less than full: names, but where the full line is one of names
-        beneath = [rows[line] for line in there[full + 1 :][:LOOKED_AT]]
-        text, figures = _over(rows[there[full]], columns_of(beneath, extent(rows[there[full]])))
-        if text > figures and not _merged(rows[there[found]], rows[there[full]]):
-            return full
-    return found
+        return full if has_names and not _merged(rows[there[found]], rows[there[full]]) else found
+    if not has_names and full and there[full - 1] == there[full] - 1:  # names of a few columns only
+        above = rows[there[full - 1]]
+        if len(above) > 1 and _stands_over(above, [rows[there[full]], *beneath]):
+            return full - 1
+    return full
+
+
+def _stands_over(row: Row, beneath: Sequence[Row]) -> bool:
+    """Whether text stands over figures, more than figures do."""
+    text, figures = _over(row, columns_of(beneath, len(row)))
+    return text > figures
 
 
 def _over(row: Row, columns: Sequence[Kind]) -> tuple[int, int]:

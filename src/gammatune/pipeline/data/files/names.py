@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gammatune.errors import InvalidData
+from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.files.dialect import without_clash
 
 if TYPE_CHECKING:
@@ -29,6 +29,16 @@ def refuse_twice(path: str | Path, names: Iterable[str]) -> None:
         raise InvalidData(
             f"{path} has the column {found[0]!r} more than once; give every column a name of its own"
         )
+
+
+def refuse_named_twice(path: str | Path, written: Sequence[str], asked: Iterable[str]) -> None:
+    """Where one that was asked for is the name of several columns. written: names as the file has them."""
+    for name in asked:
+        if (count := list(written).count(name)) > 1:
+            raise InvalidArgument(
+                f"{path}: {count} columns are called {name!r}; give each a name of its own in the file, so that it "
+                "is clear which is meant"
+            )
 
 
 def twice(names: Iterable[str]) -> list[str]:

@@ -1,26 +1,27 @@
 """A table from a file of any kind that is read, and the rows of that file as it has them."""
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from gammatune.errors import require
+from gammatune.errors import InvalidData, require
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.arff import read_arff
 from gammatune.pipeline.data.files.columnar import read_arrow, read_parquet
-from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of, lines_of
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of
 from gammatune.pipeline.data.files.finding import find
 from gammatune.pipeline.data.files.json_tables import read_json
-from gammatune.pipeline.data.files.kinds import Kind, kind_in, kind_of
+from gammatune.pipeline.data.files.kinds import Kind, kind_in
 from gammatune.pipeline.data.files.names import called_by_text
 from gammatune.pipeline.data.files.opening import TableFile, open_table
 from gammatune.pipeline.data.files.r_data import read_r
 from gammatune.pipeline.data.files.spreadsheets import read_spreadsheet
 from gammatune.pipeline.data.files.statistics import read_statistics
 from gammatune.pipeline.data.files.text import read_text
+from gammatune.pipeline.data.files.text_body import open_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Reader: TypeAlias = Callable[[TableFile, HowToRead, list[str], Mark], Read]
 
 READERS: Mapping[Kind, Reader] = {
-    "text": lambda file, how, said, learned: read_text(file.path, said, learned, how),
+    "text": read_text,
     "spreadsheet": read_spreadsheet,
     "stata": partial(read_statistics, "read_dta"),
     "spss": partial(read_statistics, "read_sav"),
@@ -56,7 +57,10 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowTo
     kind = kind_in(file.name, file.head(), said)
     read = READERS[kind](file, how, said, learned)
     called_by_text(read.frame, place)
-    return replace(read, source=Source(str(place), read.dialect, tuple(read.frame.columns), len(read.frame)))
+    if read.source is not None:
+        return read
+    names, rows = tuple(read.frame.columns), len(read.frame)
+    return replace(read, source=Source(str(place), read.dialect, names, rows, how=how))
 
 
 def as_written(
@@ -67,22 +71,11 @@ def as_written(
 
     frame: what was read, which is read again without it. Raises InvalidData where it cannot be.
     """
-    path, width = Path(source.path), len(source.names)
-    if kind_of(path.name) == "text":
-        try:
-            lines = lines_of(path, source.dialect)
-            head = next(lines)
-            if sum(1 for _ in lines) == source.rows:
-                names = [name.strip() for name in head] if len(head) == width else list(source.names)
-                return names, lambda: _rows(source)
-        except (OSError, UnicodeError, csv.Error, StopIteration):  # pandas was more forgiving
-            pass
-    held = read_table(path, [], source.dialect.decimal).frame if frame is None else frame
+    path = Path(source.path)
+    if source.written:  # text
+        text = open_text(open_table(path, source.how.sheet), source.how, [])
+        if text.names == source.names and sum(1 for _ in text.rows()) == source.rows + source.totals:
+            return list(text.written), lambda: islice(text.rows(), source.rows)
+        raise InvalidData(f"{path} has been changed since it was read")
+    held = read_table(path, [], source.dialect.decimal, source.how).frame if frame is None else frame
     return list(source.names), lambda: cells_of(held, source.dialect)
-
-
-def _rows(source: Source) -> Iterator[list[str]]:
-    width = len(source.names)
-    lines = lines_of(Path(source.path), source.dialect)
-    next(lines)
-    return ([*line, *[""] * width][:width] for line in lines)

@@ -58,9 +58,10 @@ class Shape:
     written: tuple[str, ...]
     names: tuple[str, ...]
 
-    def said(self, name: str) -> list[str]:
-        """What was done, in sentences. name: of the file."""
-        said = [*self._titles(name), *self._names(name)]
+    def said(self, name: str, lines: Sequence[int] | None = None) -> list[str]:
+        """What was done, in sentences. name: of the file. lines: that those of the grid are in it, from 0."""
+        places = range(self.header.first + 1) if lines is None else lines
+        said = [*self._titles(name, places), *self._names(name, places)]
         if again := twice(filter(None, self.written)):
             here = [repr(new) for old, new in zip(self.written, self.names, strict=True) if old == again[0]]
             said.append(
@@ -73,14 +74,16 @@ class Shape:
             )
         return said
 
-    def _titles(self, name: str) -> list[str]:
+    def _titles(self, name: str, lines: Sequence[int]) -> list[str]:
         if not self.above:
             return []
-        where = f"The names of the columns stand in line {_lines(self.header.names)} of {name}; what is above them is"
-        what = where if self.header.names else f"The first lines of {name} are titles, and are"
+        what = f"The first lines of {name} are titles, and are"
+        if self.header.names:
+            line = _numbers(self.header.names, lines)
+            what = f"The names of the columns stand in line {line} of {name}; what is above them is"
         return [f"{what} left out ({_shown(self.above)})."]
 
-    def _names(self, name: str) -> list[str]:
+    def _names(self, name: str, lines: Sequence[int]) -> list[str]:
         header, said = self.header, []
         if not header.names and self.names:
             called = self.names[0] + (f" to {self.names[-1]}" if len(self.names) > 1 else "")
@@ -90,11 +93,13 @@ class Shape:
             )
         elif len(header.names) > 1:
             said.append(
-                f"The names of {name} stand in lines {_lines(header.names)}, which are joined "
-                f"({_shown(self.written)}); --header {header.names[-1] + 1} takes one of them."
+                f"The names of {name} stand in lines {_numbers(header.names, lines)}, which are joined "
+                f"({_shown(self.written)}); --header {lines[header.names[-1]] + 1} takes one of them."
             )
         if header.explain:
-            said.append(f"Line {_lines(header.explain)} of {name} explains the names, and is no row.")
+            said.append(
+                f"Line {_numbers(header.explain, lines)} of {name} explains the names, and is no row."
+            )
         return said
 
 
@@ -151,8 +156,9 @@ def _edges(rows: Sequence[Row]) -> tuple[int, int]:
 
 
 def _width(rows: Sequence[Row]) -> int:
-    """The commonest number of cells."""
-    return max(usual_extent(rows), *(sorted(map(len, rows))[len(rows) // 2 : len(rows) // 2 + 1] or [0]))
+    """The commonest number of cells, without those that are blank in all rows."""
+    usual = sorted(map(len, rows))[(len(rows) - 1) // 2] if rows else 0
+    return max((extent(row) for row in rows if len(row) <= usual), default=0)
 
 
 def _joined(lines: Sequence[Row]) -> tuple[str, ...]:
@@ -215,8 +221,8 @@ def _is_note(row: Row, width: int, columns: Sequence[str], longest: int, after_b
     return marked or (alone and (after_blank or over_figures or is_sentence or torn))
 
 
-def _lines(places: Sequence[int]) -> str:
-    return ", ".join(str(place + 1) for place in places)
+def _numbers(places: Sequence[int], lines: Sequence[int]) -> str:
+    return ", ".join(str(lines[place] + 1) for place in places)
 
 
 def _text(row: Row) -> str:

@@ -1,0 +1,84 @@
+"""What parts the columns of a text: the sign that parts the most lines into the same number of cells."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from gammatune.errors import InvalidArgument
+from gammatune.pipeline.data.files.grid import filled, kind_of
+
+if TYPE_CHECKING:
+    from _csv import Reader as _Reader
+
+BLANKS = " "  # one or several, tabulators among them
+_SIGNS = ",;\t|"
+_LOOKED_AT = 100  # lines [guess]
+_CALLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|"}
+_CALLED |= dict.fromkeys(("space", "spaces", "blank", "blanks", "whitespace", "\\s+"), BLANKS)
+_SAYS = re.compile(r'\s*"?sep=(.)"?[,;\t|]*\s*', re.I)
+_GAP = re.compile(r'("(?:[^"]|"")*")|[ \t]+')
+
+
+def asked_delimiter(asked: str) -> str:
+    """Of `--delimiter`. Raises InvalidArgument where it is more than one sign."""
+    found = _CALLED.get(asked.strip().lower(), asked) if asked.strip() else asked[:1]
+    if len(found) != 1 or found in '"\r\n\0':
+        raise InvalidArgument(
+            f"--delimiter {asked!r}: give one sign, or tab, or space for columns parted by any number of blanks"
+        )
+    return found
+
+
+def said_by(line: str) -> str:
+    """What a first line such as "sep=;" says; "" of any other."""
+    found = _SAYS.fullmatch(line)
+    return found[1] if found else ""
+
+
+def find_delimiter(lines: Sequence[str]) -> str:
+    """lines: the first of a file."""
+    there = [line for line in lines if line.strip()][:_LOOKED_AT]
+    marks = {sign: mark for sign in _SIGNS if (mark := _mark(there, sign)) is not None}
+    if marks:
+        return max(marks, key=lambda sign: marks[sign])
+    if (mark := _mark(there, BLANKS)) is not None and mark[0] > 1:
+        return BLANKS
+    ragged = max(_SIGNS, key=lambda sign: there[0].count(sign)) if there else ","
+    if there and ragged in there[0]:
+        return ragged
+    return next((sign for sign in _SIGNS if not any(sign in line for line in there)), ",")  # one column
+
+
+def _mark(lines: Sequence[str], sign: str) -> tuple[float, int] | None:
+    """How well it parts them: the share of lines of the commonest number of cells, and the share of these cells that
+    are figures, together; and that number. None where it is one, or of few lines."""
+    try:
+        rows = list(parted(lines, sign))
+    except csv.Error:
+        return None
+    counts = Counter(len(row) for row in rows)
+    width = max(counts, key=lambda cells: (counts[cells], cells), default=1)
+    if width < 2 or counts[width] < len(rows) / 2:
+        return None
+    cells = [row[place] for row in rows if len(row) == width for place in filled(row)]
+    figures = sum(kind_of(cell) == "figure" for cell in cells) / max(1, len(cells))
+    return round(counts[width] / len(rows) + figures, 2), width
+
+
+def parted(lines: Iterable[str], sign: str) -> "_Reader":
+    """The cells of each line, by Python's reader; a line of nothing has none. Raises csv.Error."""
+    if sign == BLANKS:
+        return csv.reader(map(_collapsed, lines), delimiter=BLANKS)
+    return csv.reader(lines, delimiter=sign, skipinitialspace=True)
+
+
+def _collapsed(line: str) -> str:
+    return _GAP.sub(lambda gap: gap[1] or BLANKS, line.strip()) + "\n"
+
+
+def lines_in(text: str) -> io.StringIO:
+    """Its lines, whichever way they end."""
+    return io.StringIO(text, newline="")
