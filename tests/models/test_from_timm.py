@@ -84,9 +84,9 @@ def test_weights_of_a_file_are_begun_with(tmp_path: Path) -> None:
     begun = beginning(NAME, str(tmp_path / "net.pth"))
     net = begun.network(prepared(), 0, said)
     assert torch.equal(net.conv1[0].weight, learned.conv1[0].weight)
+    file = tmp_path / "net.pth"
     assert said == [
-        f"The weights begin as {tmp_path / 'net.pth'} has them; the last layer (fc) begins anew, with 2 outputs, 7 in "
-        "the file.",
+        f"The weights begin as {file} has them; the last layer (fc) begins anew, with 2 outputs, 7 in the file.",
         "These weights were learned on images of 160 x 160 pixels: --image-size 160 takes longer, and often goes "
         "further.",
     ]
@@ -177,7 +177,13 @@ def test_a_run_is_read_back_gone_on_with_and_exported(
     x[::2] //= 2
     np.savez("shades.npz", x_train=x, y_train=np.arange(40) % 2)
     torch.save(make_model(NAME, (3, 32, 32), 9, 1).state_dict(), "net.pt")
-    asked: dict[str, Any] = {"model": NAME, "weights": "net.pt", "epochs": 1, "progress": False}
+    asked: dict[str, Any] = {
+        "model": NAME,
+        "weights": "net.pt",
+        "epochs": 1,
+        "budget": 1.0,
+        "progress": False,
+    }
     run = gammatune.fit("shades.npz", **asked)
     assert any("the last layer (fc) begins anew, with 2 outputs, 9 in the file" in line for line in run.said)
     answers = run.predict_proba(x)

@@ -1,5 +1,5 @@
-"""timm and torchvision for the tests: in a folder of their own, so that no other package finds a torchvision which does
-not go with this torch.
+"""timm and torchvision for the tests, in a folder of their own: so no other package finds a torchvision that does not
+go with this torch.
 
 The torchvision of the package index is built for CUDA. Beside a torch for the CPU alone it does not load its own
 operators, of which timm's nets need none, and stops because two of them are not known: here they are declared.
