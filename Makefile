@@ -47,6 +47,7 @@ benchmarks: .venv/installed-bench
 
 .venv/installed-dev: .venv/installed
 	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps --upgrade --target .venv/timm timm torchvision # tests/models/timm_beside.py says why there
 	@touch $@
 
 .venv/installed-bench: .venv/installed-dev

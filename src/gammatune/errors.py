@@ -91,14 +91,17 @@ def require(module: str, extra: str | None, use: str = "", *, instead: str = "")
     """The module, which the extra of that name brings; None: a package that no extra does.
 
     use: what it is for, up to its name ("images are read by"). instead: what else would do. Raises MissingExtra where
-    it is not installed.
+    it is not installed, or was built for another version of what it stands on.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         package = module.partition(".")[0]
         package = _PACKAGES.get(package, package)
-        said = f"{use} {package}, which is not installed" if use else f"{package} is not installed"
+        state = "is not installed"
+        if not isinstance(error, ImportError):
+            state = f"does not go with what else is installed ({first_line(error)})"
+        said = f"{use} {package}, which {state}" if use else f"{package} {state}"
         what = package if extra is None else f"'gammatune[{extra}]'"
         other = f", or {instead}" if instead else ""
         raise MissingExtra(f"{said}; install it with: pip install {what}{other}") from error

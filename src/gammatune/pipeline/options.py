@@ -143,12 +143,13 @@ class Options:
     )
 
     model: str = of_network(
-        "auto, tabular, mlp, cnn, resnet, thesis, keras-cnn, alexnet, googlenet, lstm, or "
+        "auto, tabular, mlp, cnn, resnet, thesis, keras-cnn, alexnet, googlenet, lstm; timm:NAME, a net of timm's; "
         "package.module:factory; or an earlier run's directory, whose network is gone on with.",
         "auto",
     )
     weights: str | None = of_network(
-        "Begin with the weights in this file: a state_dict (.pt, .pth) or .safetensors."
+        "Begin with the weights in this file: a state_dict (.pt, .pth) or .safetensors; hub: with those that timm "
+        "downloads for its nets."
     )
     freeze: list[str] | None = of_network(
         "Parameters that stay as they are, such as 'features.*'; once for each pattern."

@@ -13,12 +13,13 @@ from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.load import Plan, plan_of, weights_of
 from gammatune.pipeline.models import MODELS, make_model
 from gammatune.pipeline.models.check import check_output
+from gammatune.pipeline.models.from_timm import HUB, advice, hub_weights, is_timm
 from gammatune.supervised.weights import load_weights
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """model: as `make_model` takes it. weights: a file, or None where the network begins as it is made.
+    """model: as `make_model` takes it. weights: a file, of a net of timm's HUB too; None: as the network is made.
     run: what the journal of an earlier run says, where that is gone on from."""
 
     model: str
@@ -35,10 +36,14 @@ class Beginning:
         return self.weights is not None
 
     @property
+    def is_from_hub(self) -> bool:
+        return is_timm(self.model) and self.weights == HUB
+
+    @property
     def fact(self) -> str | None:
         """For the journal: the file, and the first digits of its checksum, by which another one is told."""
-        if self.weights is None:
-            return None
+        if self.weights is None or self.is_from_hub:
+            return None if self.weights is None else f"of {self.model}, from its hub"
         with open(self.weights, "rb") as file:
             return f"{self.weights} (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]})"
 
@@ -58,12 +63,19 @@ class Beginning:
             said += load_weights(net, weights_of(self.run), name=self.run.run, new_head=other)
             said.append(f"The inputs are standardised as in {self.run.run}.")
         elif self.weights is not None:
-            said += load_weights(net, self.weights)
+            name = f"timm's hub, {self.model}," if self.is_from_hub else self.weights
+            source = hub_weights(self.model, shape) if self.is_from_hub else self.weights
+            said += load_weights(net, source, name=name)
+            said += advice(net, shape) if is_timm(self.model) else []
         return net
 
 
 def beginning(model: str, weights: str | None) -> Beginning:
     """From `--model`, which may be a run directory, and `--weights`. Raises InvalidArgument, JournalError."""
+    if weights == HUB and not is_timm(model) and not Path(HUB).exists():
+        raise InvalidArgument(
+            f"--weights {HUB} is for nets of timm's, and --model {model} is none; name a file"
+        )
     if model == "auto" or model in MODELS or ":" in model or not Path(model).is_dir():
         return Beginning(model, weights)
     if not (Path(model) / FILE).is_file():

@@ -199,13 +199,17 @@ def _judge(
 
 
 def _as_begun(options: Options, run_dir: str | None) -> Options:
-    """With the length that was chosen when the run began, by the clock perhaps, where it is gone on with."""
-    if run_dir is None or options.epochs is not None or not (Path(run_dir) / FILE).is_file():
+    """With what was chosen when the run began, its length by the clock perhaps, where it is gone on with."""
+    if run_dir is None or not (Path(run_dir) / FILE).is_file():
         return options
+    if options.epochs is not None and not Path(options.data).is_dir():
+        return options  # only of images something else is chosen
     begun = Options.of_run(run_dir)
     # which `of_run` knows of an earlier version's
     by_rule = {name: getattr(begun, name) for name in ("task", "fit") if getattr(options, name) is None}
     asked = replace(options, **by_rule)
+    if options.epochs is not None:
+        return asked
     same = replace(begun, epochs=None, usual=None, patience=options.patience) == asked
     return begun if same else options
 

@@ -56,6 +56,7 @@ def load_weights(
                 f"{key} of the model has no shape yet; pass one batch through it before its weights are loaded"
             )
     state = _without_prefix(state, own)
+    grey = _sum_colours(state, own)
     fits = {key: value for key, value in state.items() if key in own and _shape(value) == _shape(own[key])}
     if not any(not key.endswith(COUNTERS) for key in fits):
         raise ModelMismatch(
@@ -75,11 +76,11 @@ def load_weights(
     _refuse_not_finite(name, taken)
     model.load_state_dict(taken, strict=False)
     if not fresh:
-        return [f"The weights begin as {name} has them."]
+        return [f"The weights begin as {name} has them.{grey}"]
     layer = head[0].rpartition(".")[0] or head[0]
     here, there = _outputs(head, own), _outputs(head, state)
     why = "for other targets" if here == there else f"with {here} outputs, {there or 'none'} in the file"
-    return [f"The weights begin as {name} has them; the last layer ({layer}) begins anew, {why}."]
+    return [f"The weights begin as {name} has them; the last layer ({layer}) begins anew, {why}.{grey}"]
 
 
 def read(path: Path) -> Mapping[str, object]:
@@ -162,6 +163,19 @@ def _without_prefix(state: dict[str, Tensor], own: Mapping[str, object]) -> dict
         else:
             break
     return state
+
+
+def _sum_colours(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """Let a first convolution that was learned on colour images take grey ones, as if they were RGB of three equal
+    parts; a sentence where it does."""
+    first = next((key for key, value in own.items() if value.ndim == 4), None)
+    if first is None or first not in state:
+        return ""
+    learned, wanted = _shape(state[first]), _shape(own[first])
+    if len(learned) != 4 or learned[1] != 3 or wanted != (learned[0], 1, *learned[2:]):
+        return ""
+    state[first] = state[first].sum(dim=1, keepdim=True)
+    return f" The images are grey: {first}, which was learned on colours, is summed over them."
 
 
 def _head(model: nn.Module) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument
+from gammatune.pipeline.models.from_timm import is_timm, timm_factory
 from gammatune.supervised.defaults import model_for
 
 if TYPE_CHECKING:
@@ -32,24 +33,24 @@ def make_model(
 ) -> "nn.Module":
     """A new net for examples of `shape`, (C, H, W) or (F,), with `outputs` numbers an example.
 
-    name: one of MODELS; "auto", which is cnn for images and mlp for vectors; or "package.module:factory",
-    your own. Your factory is called with those of the keywords shape, outputs and cardinalities that it takes, and
-    the current directory is on the import path.
+    name: one of MODELS; "auto", which is cnn for images and mlp for vectors; "timm:NAME", a net of timm's; or
+    "package.module:factory", your own. Your factory is called with those of the keywords shape, outputs and
+    cardinalities that it takes, and the current directory is on the import path.
     cardinalities: how many codes each of the last columns of a table has; only for a net that `embeds_categories`.
     seed: fixes the initial weights; torch's global random state stays as it was.
     Raises InvalidArgument: a name that is not known, a module or factory that cannot be found, a factory that
-    needs other arguments or returns no nn.Module, a shape the net cannot take. What your own code raises is
-    passed on as it is.
+    needs other arguments or returns no nn.Module, a shape the net cannot take. MissingExtra: timm, or what that
+    needs. What your own code raises is passed on as it is.
     """
     if name == "auto":
         name = model_for(shape)
     module_named = ":" in name and name[0] not in ":."
     if name not in MODELS and not module_named:
         raise InvalidArgument(
-            f"there is no model {name!r}; choose from auto, {', '.join(MODELS)}, "
+            f"there is no model {name!r}; choose from auto, {', '.join(MODELS)}, one of timm's as timm:NAME, "
             "or name your own as package.module:factory"
         )
-    factory = find_factory(MODELS.get(name, name))
+    factory = timm_factory(name) if is_timm(name) else find_factory(MODELS.get(name, name))
     offered = {"shape": shape, "outputs": outputs, "cardinalities": cardinalities}
     arguments = _arguments(name, factory, offered)
     if cardinalities and "cardinalities" not in arguments:
@@ -68,7 +69,7 @@ def make_model(
 
 def embeds_categories(name: str) -> bool:
     """Whether the net takes codes of categories, and learns what they mean. Raises what `find_factory` does."""
-    if name not in MODELS and not (":" in name and name[0] not in ":."):
+    if is_timm(name) or (name not in MODELS and not (":" in name and name[0] not in ":.")):
         return False
     return "cardinalities" in _arguments(
         name, find_factory(MODELS.get(name, name)), {"cardinalities": (), "shape": (), "outputs": 0}

@@ -23,7 +23,8 @@ def check_output(model: nn.Module, shape: tuple[int, ...], outputs: int) -> None
     try:
         with evaluating(model), seeded(0):
             y = model(x)
-    except (RuntimeError, ValueError, IndexError) as error:  # what torch's layers raise for a wrong shape
+    # what torch's layers raise for a wrong shape, and timm's
+    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         raise ModelMismatch(
             f"the model raises {type(error).__name__} at examples of shape {shape}: {first_line(error)}; where that "
             "is for their shape, make its first layer fit, or choose model 'auto'"

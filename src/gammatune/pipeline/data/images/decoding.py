@@ -130,7 +130,7 @@ def _framed(image: Any, framing: Framing) -> NDArray[np.uint8]:
     box = (0.0, 0.0, float(width), float(height))
     if framing.fit == "crop":
         scale = max(wide / width, high / height)
-        left, top = (width - wide / scale) / 2, (height - high / scale) / 2
+        left, top = max(0.0, (width - wide / scale) / 2), max(0.0, (height - high / scale) / 2)
         box = (left, top, width - left, height - top)
     return np.asarray(image.resize((wide, high), resample, box=box, reducing_gap=GAP))
 
