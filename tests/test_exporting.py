@@ -17,8 +17,10 @@ from torch import nn
 
 from gammatune.errors import InvalidArgument, JournalError, MissingExtra, ModelMismatch
 from gammatune.pipeline import export as exporting
+from gammatune.pipeline import export_formats
 from gammatune.pipeline.data.preprocessing import Preprocessing, learn
-from gammatune.pipeline.export import DETAILS, KEY, export
+from gammatune.pipeline.export import export
+from gammatune.pipeline.export_formats import DETAILS, KEY
 from gammatune.pipeline.load import Plan
 from gammatune.pipeline.models import MODELS, make_model
 
@@ -88,14 +90,14 @@ def test_every_net_of_the_library(
     shape = SHAPES.get(name, (3, 8, 8))
     x = np.random.default_rng(0).normal(3, 2, size=(7, *shape)).astype(np.float32)
     about = plan(name, x)
-    net, trace, traced = make_model(name, shape, 3, seed=0), exporting._exported, []
+    net, trace, traced = make_model(name, shape, 3, seed=0), export_formats._exported, []
 
     def once(program: nn.Module, example: torch.Tensor) -> Any:
         if not traced:  # it takes most of the time, and is the same for both
             traced.append(trace(program, example))
         return traced[0]
 
-    monkeypatch.setattr(exporting, "_exported", once)
+    monkeypatch.setattr(export_formats, "_exported", once)
     for ending in (".pt2", ".onnx"):
         path, net = exported(about, ending, net, lively=not traced)
         assert not recwarn.list  # torch's own affairs
@@ -191,6 +193,7 @@ class Codes:
 
     task, classes, shape, outputs = "classification", CLASSES, (4,), 3
     target_mean = target_std = ()
+    ordered = False
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "table", "columns": [{"name": "colour", "levels": ["red", "green"]}]}

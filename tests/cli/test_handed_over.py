@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -16,6 +17,7 @@ from gammatune.engine.ensemble import Ensemble
 from gammatune.errors import JournalError
 from gammatune.journal.history import replay
 from gammatune.pipeline.data.folds import FOLDS
+from gammatune.pipeline.data.table_preprocessing import preparing_from_dict
 from gammatune.pipeline.kept import kept
 from gammatune.pipeline.limits import REPEATS
 
@@ -36,6 +38,14 @@ def table(kind: str, n: int = 400, seed: int = 0) -> pd.DataFrame:
     known = frame.a + frame.b > 0 if kind == "straight" else (frame.a > 0) ^ (frame.b > 0.3)
     frame["answer"] = np.where(known ^ noise, "yes", "no")
     return frame
+
+
+def with_onnxruntime(name: str, file: str) -> np.ndarray:
+    """What an exported file says of a table whose columns are encoded as the listing beside it has them."""
+    preparing = preparing_from_dict(json.loads(Path(f"{name}.json").read_text())["preprocessing"])
+    session = onnxruntime.InferenceSession(f"{name}.onnx", providers=["CPUExecutionProvider"])
+    x = preparing.inputs(pd.read_csv(file)).numpy()
+    return np.asarray(session.run(None, {"x": x})[0])
 
 
 @pytest.mark.parametrize(
@@ -67,13 +77,23 @@ def test_it_is_told_predicted_with_and_exported(gammatune: Any, kind: str, chose
     alone = gammatune("predict", "runs/t-1", "new.csv", "--out", "net.csv", "--single")
     assert " by the " not in alone.out
 
-    said = gammatune("export", "runs/t-1", "--out", "t.onnx")
+    said = gammatune("export", "runs/t-1", "--out", "t.pt2")
     assert (
-        f"t.onnx: the run hands over {name}; end it in .skops, or write the average of the networks alone"
+        f"t.pt2: the run hands over {name}; end it in .onnx or .skops, or write the average of the networks alone"
         in said.err
     )
+    said = gammatune("export", "runs/t-1", "--out", "t.onnx")
+    assert (
+        f"t.onnx, its columns in t.json: {name}, encoded columns, float32 (n, 3), to probabilities"
+        in said.out
+    )
+    assert "tried on 100 inputs, " in said.out
+    expected = load("runs/t-1").predict_proba("new.csv")
+    assert np.abs(with_onnxruntime("t", "new.csv") - expected).max() < 1e-5
+    Path("t.json").unlink()
     said = gammatune("export", "runs/t-1", "--out", "t.skops")
-    assert f"t.skops, its columns in t.json: {name}, for skops.io.load" in said.out
+    assert f"t.skops, its columns in t.json: {name}, encoded columns" in said.out
+    assert ", for skops.io.load." in said.out
     details = json.loads(Path("t.json").read_text())
     assert (details["model"], details["classes"]) == (chosen, ["no", "yes"])
     page = Path(gammatune("report", "runs/t-1").out.split(":")[0]).read_text()
@@ -158,8 +178,13 @@ def test_the_networks_of_a_run_answer_together_wherever_they_are_asked(gammatune
     lines[-1]["extra"]["beside"] |= {"model": "average", "members": ["linear", "net"]}
     shutil.copytree("runs/t-1", "runs/averaged")
     Path("runs/averaged/journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    said = gammatune("export", "runs/averaged", "--out", "averaged.onnx")
+    said = gammatune("export", "runs/averaged", "--out", "averaged.pt2")
     assert "or write the average of the networks alone with --raw" in said.err
+    said = gammatune("export", "runs/averaged", "--out", "averaged.onnx")
+    assert "averaged.onnx, its columns in averaged.json: the average of " in said.out
+    expected = load("runs/averaged").predict("t.csv")[:, None]
+    assert np.allclose(with_onnxruntime("averaged", "t.csv"), expected, atol=1e-4)
+    Path("averaged.json").unlink()
     said = gammatune("export", "runs/averaged", "--out", "averaged.skops")
     assert "The networks are among those averaged: export their average too, with --raw." in said.out
 
@@ -204,7 +229,11 @@ def test_one_kind_alone_needs_no_network(
         assert gammatune(*words).code == 0
     assert f"by {name}; accuracy 9" in gammatune("predict", "runs/t-1", "t.csv").out
     assert gammatune("export", "runs/t-1", "--out", "t.skops").code == 0
-    assert "end it in .skops" in gammatune("export", "runs/t-1", "--out", "t.onnx").err
+    assert "end it in .onnx or .skops" in gammatune("export", "runs/t-1", "--out", "t.pt2").err
+    Path("t.json").unlink()
+    assert gammatune("export", "runs/t-1", "--out", "t.onnx").code == 0
+    expected = load("runs/t-1").predict_proba("t.csv")
+    assert np.abs(with_onnxruntime("t", "t.csv") - expected).max() < 1e-5
     for option in ("--single", "--raw"):
         assert "trained no network" in gammatune("export", "runs/t-1", "--out", "net.onnx", option).err
     assert "trained no network" in gammatune("predict", "runs/t-1", "t.csv", "--single").err

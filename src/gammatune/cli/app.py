@@ -211,7 +211,12 @@ app.command()(doctor)
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
-    out: Annotated[str, typer.Option(help="Where to write: model.onnx, or model.pt2 for torch.export.load.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            help="Where to write: model.onnx; model.pt2 for torch.export.load; model.skops for scikit-learn's models."
+        ),
+    ],
     raw: Annotated[
         bool,
         typer.Option(
@@ -223,7 +228,7 @@ def export(
         bool, typer.Option("--single", help="Of several nets whose answers are averaged the best alone.")
     ] = False,
 ) -> None:
-    """Write a trained network as one file that needs no gammatune: raw inputs in, probabilities or targets out."""
+    """Write what a run hands over as one file that needs no gammatune: raw inputs in, answers out."""
     from gammatune.pipeline.export import export as write
 
     print(write(run, out, raw=raw, force=force, single=single))

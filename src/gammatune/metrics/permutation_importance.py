@@ -89,8 +89,7 @@ def importance(
     target_scale: (mean, std) of standardised targets, as in `fit`.
     sample_weight: what each example counts for, (n,), 0 or more; None: all the same.
     first: look at so many of the groups, in their order. seconds: at no more of them than fit into this, measured on
-    one of them before the others; one is always looked at. tell: handed (the share that is done, the seconds that all
-    of it takes) before and on the way.
+    one before the others; one is always looked at. tell: handed (the share done, the seconds all takes) on the way.
     The same seed gives the same numbers; a group's do not depend on the other groups.
     Raises InvalidArgument, InvalidData where the measure has no value on the examples.
     """

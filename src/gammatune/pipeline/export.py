@@ -1,8 +1,9 @@
-"""A trained network as one file for programs that know nothing of gammatune.
+"""A trained model as one file for programs that know nothing of gammatune.
 
     .pt2     torch's exported program: torch.export.load(path).module()(x)
-    .onnx    for ONNX Runtime and others
-    .skops   the trees and the linear model of a run that hands over those: skops.io.load(path)
+    .onnx    for ONNX Runtime and others; trees and linear models too, and their average with a network
+    .skops   the trees and the linear model of a run that hands over those, as scikit-learn has them:
+             skops.io.load(path)
 
 Within the file the preparation comes first and the meaning last, so that raw numbers go in and answers come out:
 
@@ -16,29 +17,36 @@ has text and dates, which neither format reads: its file begins with the columns
 """
 
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gammatune.engine.ensemble import Ensemble, members_of
-from gammatune.errors import InvalidArgument, ModelMismatch, first_line, require
+from gammatune.errors import InvalidArgument
 from gammatune.files import whole_file
 from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.export_formats import (
+    WRITERS,
+    Write,
+    checked,
+    onnx_of,
+    quietly,
+    require_onnx,
+    written,
+)
 from gammatune.pipeline.kept import MODELS
-from gammatune.pipeline.load import Plan, fitted, network, plan_of
+from gammatune.pipeline.load import Plan, fitted, network, parts, plan_of
+from gammatune.pipeline.models import onnx_graphs
 from gammatune.pipeline.models.seeded import seeded
 from gammatune.report.models import AVERAGE, NET
 
-DETAILS = "gammatune.json"  # in a .pt2, among its extra files
-KEY = "gammatune"  # in an .onnx, among its metadata
-SKOPS = ".skops"
+ONNX, SKOPS = ".onnx", ".skops"
+FITTED = (ONNX, SKOPS)  # endings of what was fitted beside a network
 LAYOUT = {
     "linear": {"model": "scikit-learn's pipeline", "classes": "how many; 0 for a regression"},
     "trees": {
@@ -46,8 +54,9 @@ LAYOUT = {
         "members": "where there are any, several such, whose answers are averaged",
     },
 }
+MEDIAN = "the median: the first class at which the probabilities, added up in their order, come to a half"
 EXAMPLES = 3  # tried in torch and in the file
-TOLERANCE = 1e-4  # between their outputs, relative to the largest (guess; 1e-6 is usual)
+ROWS = 100  # tried of trees, each of which goes another way
 
 
 class Prepared(nn.Module):
@@ -97,7 +106,7 @@ class _OneInput(nn.Module):
 
 
 def export(run: str, out: str, *, raw: bool = False, force: bool = False, single: bool = False) -> str:
-    """Write the trained network of `run` to `out`, whose ending says how; what was done, in words.
+    """Write the model that `run` hands over to `out`, whose ending says how; what was done, in words.
 
     raw: the network alone, its inputs and outputs as it was trained on them. force: write over a file. single: of
     several nets whose predictions are averaged the best alone.
@@ -108,76 +117,93 @@ def export(run: str, out: str, *, raw: bool = False, force: bool = False, single
     """
     path = _path(out)
     plan = plan_of(run)
-    if (plan.kind == NET or raw or single) == (path.suffix == SKOPS):
+    is_net = plan.kind == NET or raw or single
+    if path.suffix not in (WRITERS if is_net else FITTED):
         raise InvalidArgument(_another_ending(plan, out))
     is_table = not isinstance(plan.preprocessing, Preprocessing)
     beside = path.with_suffix(".json") if is_table and not raw else None
     _refuse_what_is_there(path, beside, force=force)
-    if path.suffix == SKOPS:
+    if not is_net:
         return _of_fitted(plan, path)
-    for package in ("onnx", "onnxscript") if path.suffix == ".onnx" else ():
-        require(package, "onnx", "writing .onnx needs", instead="write .pt2")
+    if path.suffix == ONNX:
+        require_onnx(instead="write .pt2")
     net = network(plan, single=single)
     nets = len(members_of(net))
     program: nn.Module = Prepared(plan, net, prepares=not is_table).eval()
     if raw:
         program = _OneInput(net).eval() if isinstance(net, Ensemble) else net
     details = details_of(plan, raw=raw, nets=nets)
-    kind = details["input"]["dtype"]
-    example = torch.zeros(2, *plan.preprocessing.shape, dtype=getattr(torch, kind))
-    tried = _random(EXAMPLES, example)
-    text = json.dumps(details, ensure_ascii=False)
-    with _quietly(), torch.no_grad():
-        expected = program(tried)
-        try:
-            write, run_again = WRITERS[path.suffix](program, example, details, text)
-        except Exception as error:  # of torch.export's many kinds, and whatever the network's own code raises
-            raise ModelMismatch(
-                f"torch cannot export the network of {run} with any number of examples at a time: "
-                f"{_said_by_torch(error)}; load it with gammatune.load instead"
-            ) from error
-        apart = None if run_again is None else _apart(run_again(tried), expected)
-        if apart is not None and not apart <= TOLERANCE:
-            raise ModelMismatch(
-                f"the network of {run} says something else once it is exported (by {apart:.2g} of the largest "
-                "output); load it with gammatune.load instead"
-            )
+    example = _zeros(plan, details)
+    tried, text = _random(EXAMPLES, example), json.dumps(details, ensure_ascii=False)
+    with quietly(), torch.no_grad():
+        write, nearly = checked(
+            lambda: WRITERS[path.suffix](program, example, details, text),
+            *(tried, program(tried)),
+            f"torch cannot export the network of {run} with any number of examples at a time",
+            "load it with gammatune.load instead",
+        )
         _put(path, write)
-    also = ""
-    if beside is not None:
-        listing = json.dumps(details, indent=1, ensure_ascii=False) + "\n"
-        _put(beside, lambda file: file.write(listing.encode()))
-        also = f", its columns in {beside}"
-    nearly = f"{apart:.0e} of the largest output from torch's" if apart else "the same as torch's"
-    checked = "" if apart is None else f"; tried on {EXAMPLES} inputs, {nearly}"
+    also = "" if beside is None else _put_columns(beside, details)
     averaged = f", the average of {nets} nets" if nets > 1 else ""
-    return (
-        f"{path}{also}: {_in_words(details['input'])}, to {_in_words(details['output'])}{averaged}, for any "
-        f"n{checked}"
-    )
+    return f"{path}{also}: {_both_sides(details)}{averaged}, for any n{nearly}"
 
 
 def _of_fitted(plan: Plan, path: Path) -> str:
-    """What was fitted beside the network, as it lies in the run directory, and how it is read beside it."""
-    fitted(plan)  # refuses what is damaged
+    """What was fitted beside the network, or its average with that; and how it is read beside it."""
     members = plan.report.get("members", ()) if plan.kind == AVERAGE else (plan.kind,)
-    it, how = (
-        ("The networks are among", "their average") if _several(plan) else ("The network is one of", "it")
-    )
-    net = f" {it} those averaged: export {how} too, with {_alone(plan)}." if NET in members else ""
-    # as they were fitted: of a classification a column for each class that was met in training (`classes_`)
-    result = "probabilities" if plan.preprocessing.task == "classification" else "standardised targets"
-    details = details_of(plan, raw=False) | {"model": plan.kind, "members": list(members), "layout": LAYOUT}
-    details["output"] |= {"words": result}
-    content = (Path(plan.run) / MODELS).read_bytes()
+    nets = plan.report.get("nets", 1) if NET in members else 0
+    details = details_of(plan, raw=False, nets=nets) | {"model": plan.kind, "members": list(members)}
+    answering = fitted(plan)  # refuses what is damaged
     beside = path.with_suffix(".json")
-    listing = json.dumps(details, indent=1, ensure_ascii=False) + "\n"
-    _put(path, lambda file: file.write(content))
-    _put(beside, lambda file: file.write(listing.encode()))
-    return (
-        f"{path}, its columns in {beside}: {plan.name}, for skops.io.load; "
-        f"{_in_words(details['input'])}, to {_in_words(details['output'])}.{net}"
-    )
+    if path.suffix == ONNX:
+        write, said = _as_onnx(plan, answering, details)
+    else:
+        it, how = (
+            ("The networks are among", "their average") if _several(plan) else ("The network is one of", "it")
+        )
+        net = f" {it} those averaged: export {how} too, with {_alone(plan)}." if NET in members else ""
+        # as they were fitted: of a classification a column for each class that was met in training (`classes_`)
+        result = "probabilities" if plan.preprocessing.task == "classification" else "standardised targets"
+        details["output"] |= {"words": result}
+        details["layout"] = LAYOUT
+        content = (Path(plan.run) / MODELS).read_bytes()
+        write, said = (lambda file: file.write(content)), f", for skops.io.load.{net}"
+    _put(path, write)
+    return f"{path}{_put_columns(beside, details)}: {plan.name}, {_both_sides(details)}{said}"
+
+
+def _as_onnx(plan: Plan, answering: Any, details: Mapping[str, Any]) -> tuple[Write, str]:
+    """details["members"]: whose average it is."""
+    require_onnx(instead="write .skops", torch=NET in details["members"])
+    known, text = plan.preprocessing, json.dumps(details, ensure_ascii=False)
+    tried = _rows(plan)
+    with quietly(), torch.no_grad():
+        said = answering(tried.numpy())
+        expected = said if known.task == "classification" else known.original_targets(said)
+        write, nearly = checked(
+            lambda: written(_graph(plan, details), details, text),
+            *(tried, torch.from_numpy(expected)),
+            f"{plan.name} of {plan.run} cannot be written as ONNX",
+            f"end it in {SKOPS} instead",
+        )
+    return write, f", for any n{nearly}"
+
+
+def _graph(plan: Plan, details: Mapping[str, Any]) -> Any:
+    """An onnx.ModelProto of all that answers together."""
+    known, found = plan.preprocessing, parts(plan)
+    net, made, opset = found.pop(NET, None), [], onnx_graphs.OPSET
+    if isinstance(net, nn.Module):
+        program = Prepared(plan, net, prepares=False).eval()
+        made = [onnx_of(program, _zeros(plan, details), details)]
+        opset = next(each.version for each in made[0].opset_import if not each.domain)
+    shape = onnx_graphs.Shape(known.shape[0], known.outputs, known.cardinalities, opset)
+    for model in found.values():
+        graph = onnx_graphs.graph_of(model, shape)
+        if known.task == "regression":
+            graph = onnx_graphs.in_unit(graph, known.target_mean, known.target_std, shape)
+        made.append(graph)
+    return onnx_graphs.joined(made, shape)
 
 
 def _another_ending(plan: Plan, out: str) -> str:
@@ -187,7 +213,7 @@ def _another_ending(plan: Plan, out: str) -> str:
         )
     what = "the average of the networks" if _several(plan) else "the network"
     alone = f", or write {what} alone with {_alone(plan)}" if plan.has_net else ""
-    return f"{out}: the run hands over {plan.name}; end it in {SKOPS}{alone}"
+    return f"{out}: the run hands over {plan.name}; end it in {' or '.join(FITTED)}{alone}"
 
 
 def _several(plan: Plan) -> bool:
@@ -209,11 +235,15 @@ def _path(out: str) -> Path:
 
 
 def _refuse_what_is_there(*places: Path | None, force: bool) -> None:
-    for written in places:
-        if written is not None and written.exists() and not force:
+    for place in places:
+        if place is not None and place.exists() and not force:
             raise InvalidArgument(
-                f"{written} is there already; name another file, or write over it with --force"
+                f"{place} is there already; name another file, or write over it with --force"
             )
+
+
+def _both_sides(details: Mapping[str, Any]) -> str:
+    return f"{_in_words(details['input'])}, to {_in_words(details['output'])}"
 
 
 def _in_words(side: Mapping[str, Any]) -> str:
@@ -250,70 +280,8 @@ def details_of(plan: Plan, *, raw: bool, nets: int = 1) -> dict[str, Any]:
         "output": {"name": "y", "dtype": "float32", "shape": ["n", known.outputs], "words": result},
         "preprocessing": known.to_dict(),
         "preprocessing_is_inside": not (raw or is_table),
+        **({"answer": MEDIAN} if known.ordered else {}),
     }
-
-
-# Formats --------------------------------------------------------------------------------------------------
-
-# A writer makes of (program, example, details, text) what writes the file, and what runs its content again, if
-# that can be tried here.
-Write = Callable[[BinaryIO], object]
-Writer = Callable[
-    [nn.Module, Tensor, Mapping[str, Any], str], tuple[Write, Callable[[Tensor], Tensor] | None]
-]
-
-
-def _pt2(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
-    exported = _exported(program, example)
-    return lambda file: torch.export.save(exported, file, extra_files={DETAILS: text}), exported.module()
-
-
-def _onnx(program: nn.Module, example: Tensor, details: Mapping[str, Any], text: str) -> Any:
-    made = torch.onnx.export(
-        _exported(program, example),
-        (example,),
-        dynamo=True,
-        verbose=False,
-        input_names=[details["input"]["name"]],
-        output_names=[details["output"]["name"]],
-    )
-    assert made is not None
-    _name_the_batch(made.model.graph)
-    made.model.metadata_props[KEY] = text
-    made.model.metadata_props["classes"] = json.dumps(details["classes"], ensure_ascii=False)
-    return lambda file: file.write(made.model_proto.SerializeToString()), _with_onnxruntime(made)
-
-
-WRITERS: Mapping[str, Writer] = {".pt2": _pt2, ".onnx": _onnx}
-
-
-def _name_the_batch(graph: Any) -> None:
-    """n, where torch has a name of its own for it."""
-    from onnxscript import ir  # type: ignore[import-untyped, unused-ignore]
-
-    for value in (*graph.inputs, *graph.outputs):
-        value.shape = ir.Shape(["n", *value.shape[1:]])
-
-
-def _exported(program: nn.Module, example: Tensor) -> Any:
-    import torch.export
-
-    for parameter in program.parameters():
-        parameter.requires_grad_(False)
-    shapes = ({0: torch.export.Dim("n", min=1)},)
-    return torch.export.export(program, (example,), dynamic_shapes=shapes)
-
-
-def _with_onnxruntime(made: Any) -> Callable[[Tensor], Tensor] | None:
-    """What runs an ONNX program, where that package is there."""
-    try:
-        import onnxruntime  # type: ignore[import-untyped, unused-ignore]
-    except ImportError:
-        return None
-    session = onnxruntime.InferenceSession(
-        made.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return lambda x: torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
 
 
 # Files ----------------------------------------------------------------------------------------------------
@@ -329,17 +297,25 @@ def _put(path: Path, write: Write) -> None:
         ) from error
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without torch's warnings and logs, which speak of its own inside."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+def _put_columns(beside: Path, details: Mapping[str, Any]) -> str:
+    """In words."""
+    listing = json.dumps(details, indent=1, ensure_ascii=False) + "\n"
+    _put(beside, lambda file: file.write(listing.encode()))
+    return f", its columns in {beside}"
+
+
+def _zeros(plan: Plan, details: Mapping[str, Any]) -> Tensor:
+    """Two examples."""
+    return torch.zeros(2, *plan.preprocessing.shape, dtype=getattr(torch, details["input"]["dtype"]))
+
+
+def _rows(plan: Plan) -> Tensor:
+    """Encoded rows of a table: numbers about 0, and codes of every kind."""
+    known, rng = plan.preprocessing, np.random.default_rng(0)
+    rows = rng.normal(size=(ROWS, known.shape[0]))
+    for place, codes in enumerate(reversed(known.cardinalities), start=1):
+        rows[:, -place] = rng.integers(codes, size=ROWS)
+    return torch.from_numpy(rows.astype(np.float32))
 
 
 def _random(n: int, example: Tensor) -> Tensor:
@@ -347,13 +323,3 @@ def _random(n: int, example: Tensor) -> Tensor:
         if example.dtype == torch.uint8:
             return torch.randint(0, 256, (n, *example.shape[1:]), dtype=torch.uint8)
         return torch.rand(n, *example.shape[1:], dtype=example.dtype)
-
-
-def _apart(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max() / other.abs().max().clamp(min=1e-30))
-
-
-def _said_by_torch(error: Exception) -> str:
-    """The line of an error that says something; torch puts empty ones and the traced code before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else first_line(error)

@@ -10,7 +10,7 @@ from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import FIRST, METRICS, words_of
 from gammatune.report.held import mapping, whole
 from gammatune.report.learnt import whether_of
-from gammatune.report.models import NET, beside_of
+from gammatune.report.models import beside_of
 from gammatune.report.predictions import square
 from gammatune.report.wording import in_sentence
 
@@ -55,7 +55,7 @@ def what_now(story: Story, run: str | None) -> list[str]:
         ]
     return [
         f"To predict new rows: gammatune predict {shlex.quote(run)} {_new(command)}",
-        f"To take the model elsewhere: gammatune export {shlex.quote(run)} --out {_file(story)}",
+        f"To take the model elsewhere: gammatune export {shlex.quote(run)} --out model.onnx",
         said,
     ]
 
@@ -133,7 +133,3 @@ def _new(command: Mapping[str, Any]) -> str:
     """What new examples are called in a command, by what the run was trained on."""
     ending = re.search(r"(\.[A-Za-z]\w{1,7})(\.(gz|bz2|xz|zip))?$", str(command.get("data")))
     return f"NEW{ending[0]}" if ending else "NEW"
-
-
-def _file(story: Story) -> str:
-    return "model.onnx" if beside_of(story.report).get("model", NET) == NET else "model.skops"
