@@ -222,7 +222,7 @@ def test_options_are_those_of_the_command() -> None:
         ({"target": None}, InvalidArgument, "which column is to be predicted"),
         ({"target": WINE["grape"]}, InvalidArgument, "target is a Series: give text, the name of a column"),
         ({"group": "grape"}, InvalidArgument, "that is the target"),
-        ({"image_size": 8}, InvalidArgument, "goes with images"),
+        ({"image_size": 8}, InvalidArgument, "goes with a folder of images"),
     ],
 )
 def test_what_is_no_option_or_no_value_is_refused(options: Any, kind: Any, message: str) -> None:
