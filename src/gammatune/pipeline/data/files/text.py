@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gammatune.errors import InvalidData, first_line
+from gammatune.pipeline.data.cells.codes import without
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.files.dialect import Dialect, HowToRead, Read
 from gammatune.pipeline.data.files.names import refuse_twice
@@ -31,7 +32,7 @@ def read_text(path: Path, said: list[str], learned: Mark, how: HowToRead) -> Rea
     options: dict[str, Any] = {
         "sep": separator,
         "encoding": encoding,
-        "na_values": [*MISSING, *how.missing],
+        "na_values": list(MISSING),
         "skipinitialspace": True,
         "dtype": str,  # what is a number is told of the whole column, the same in every file
     }
@@ -69,7 +70,9 @@ def read_text(path: Path, said: list[str], learned: Mark, how: HowToRead) -> Rea
             f"the first line of {path} holds numbers ({', '.join(map(str, frame.columns[:4]))}); it must hold the "
             "names of the columns"
         )
-    frame, told = read_numbers(frame, path.name, said, semicolons=separator == ";", learned=learned)
+    frame, told = read_numbers(
+        without(frame, how.missing), path.name, said, semicolons=separator == ";", learned=learned
+    )
     for name in frame.select_dtypes(exclude="number").columns:  # in quotes, which pandas does not look into
         frame[name] = frame[name].mask(frame[name].str.isspace().eq(True))
     decimal = told or learned or ("," if separator == ";" else ".")
