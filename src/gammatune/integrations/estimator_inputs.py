@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gammatune.errors import DataWarning, InvalidArgument
-from gammatune.pipeline.data.columns import listed, look_at
+from gammatune.pipeline.data.columns import listed
 from gammatune.pipeline.data.dataset import Label, Task
 from gammatune.pipeline.data.frames import as_pandas, is_frame
+from gammatune.pipeline.data.looking import look_at
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
@@ -50,7 +51,7 @@ def learned(
     target = "y"
     while target in frame.columns:
         target += "_"
-    columns = look_at(frame.iloc[train], {}, said)
+    columns = look_at(frame.iloc[train], {}, said, decimal="", find_codes=False)
     dropped = [f"{column.name} ({column.why})" for column in columns if column.kind == "drop"]
     if dropped:
         said.append(f"Not used: {listed(dropped)}.")

@@ -83,9 +83,11 @@ class Options:
     )
     drop: list[str] | None = in_tables("A column to leave out, once for each.")
     column: list[str] | None = in_tables(
-        "NAME=number, NAME=category, NAME=date: what a column is. Default: told from its values."
+        "NAME=number, NAME=category, NAME=date, NAME=date:%d/%m/%Y: what a column is. Default: told from its values."
     )
-    missing: str | None = in_tables("What stands for a missing value, with commas between: -999,99.")
+    missing: str | None = in_tables(
+        "What stands for a missing value, with commas between: -999,99; none: nothing is taken for such a code."
+    )
     sheet: str | None = in_files("Of several sheets the one to read. Default: the largest table.")
     header: int | None = in_files("The line that holds the names of the columns, from 1; 0: none does.")
     encoding: str | None = in_files("utf-8, cp1252, utf-16, shift_jis, ... Default: told from the file.")

@@ -20,6 +20,7 @@ from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers, decided
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
+from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.files.dialect import PLAIN, Dialect, without_clash, write_rows
 from gammatune.pipeline.data.files.finding import holds_table, is_address, name_of
 from gammatune.pipeline.data.files.kinds import KINDS, SHOWN, unpacked_name
@@ -229,11 +230,11 @@ def _targets(
     if preparing.target not in frame.columns or frame[preparing.target].isna().all():
         return None
     values = frame[preparing.target]
-    if values.isna().any():
+    numbers = numbers_in(values, preparing.target_form, preparing.target_missing)
+    if (np.isnan(numbers) if preparing.task == "regression" else values.isna()).any():
         said.append(f"{preparing.target} is missing in some rows, so how well they are met is not said.")
         return None
     if preparing.task == "regression":
-        numbers: NDArray[Any] = values.to_numpy(dtype=None if values.dtype == object else np.float64)
         return numbers
     codes = codes_of(name, preparing.target, values, preparing.classes, said, exact=preparing.exact_labels)
     return np.asarray(preparing.labels(codes))

@@ -222,7 +222,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
     if "data" in frames:
         table = make_table(FRAME, frames["data"], options.target, **reading)
     else:
-        table = load_table(options.data, options.target, how=how_of(options), **reading)
+        table = load_table(options.data, options.target, **reading)
     test = None
     if "test" in frames:
         test = as_test(table, "test", frames["test"])
@@ -251,7 +251,7 @@ def reading_of(options: Options) -> dict[str, Any]:
     return {
         "task": options.task, "order": options.order, "group": options.group, "time": options.time_column,
         "kinds": kinds_given(options.column or (), options.drop or ()), "sample_weight": options.sample_weight,
-        "positive": options.positive, "exact_labels": options.exact_labels,
+        "positive": options.positive, "exact_labels": options.exact_labels, "how": how_of(options),
     }  # fmt: skip
 
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, assert_never
 
 import numpy as np
 
+from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import written
-from gammatune.pipeline.data.columns import Column, Kind, kinds_given, look_at
+from gammatune.pipeline.data.columns import Column, Kind, kinds_given
 from gammatune.pipeline.data.files.dialect import Read
 from gammatune.pipeline.data.files.finding import name_of, title_of
 from gammatune.pipeline.data.files.reading import read_table as read_file
 from gammatune.pipeline.data.frames import NAME, Frame, as_pandas, is_frame
+from gammatune.pipeline.data.looking import look_at
 from gammatune.pipeline.data.table import Table, make_table
 from gammatune.pipeline.data.table_learning import LEVELS
-from gammatune.pipeline.data.values import counts_of, dates_in, numbers_in
+from gammatune.pipeline.data.values import counts_of, dates_in
 from gammatune.pipeline.keywords import TableOptions, names_of, options_of
 from gammatune.pipeline.options import Options
 from gammatune.pipeline.prepare import how_of, reading_of
@@ -120,7 +122,7 @@ def read_table(
     frame = read.frame if table is None else table.frame
     inputs = {key: kind for key, kind in kinds.items() if key != options.target}
     leave = [name for name in (options.group, options.sample_weight) if name is not None]
-    found = look_at(frame, inputs, said, leave=leave)
+    found = look_at(frame, inputs, said, leave=leave, decimal=read.decimal, find_codes=not options.missing)
     known = {column.name: column for column in found}
     readings = [
         _reading(column, read.frame[column], known.get(column), table, options)

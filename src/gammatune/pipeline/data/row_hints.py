@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.columns import Column, listed
 from gammatune.pipeline.data.dataset import Task
 from gammatune.pipeline.data.noticing import r2
-from gammatune.pipeline.data.values import dates_in, days_of, numbers_in, texts_in
+from gammatune.pipeline.data.values import dates_in, days_of, texts_in
 
 if TYPE_CHECKING:
     import pandas as pd

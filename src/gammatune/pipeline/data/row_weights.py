@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import written
-from gammatune.pipeline.data.values import numbers_in
 
 if TYPE_CHECKING:
     import pandas as pd

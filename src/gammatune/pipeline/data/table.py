@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.cells.amounts import numbers_in
+from gammatune.pipeline.data.cells.codes import without
+from gammatune.pipeline.data.cells.dates import date_format
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import plain
-from gammatune.pipeline.data.columns import Column, Kind, date_format, listed, look_at
+from gammatune.pipeline.data.columns import Column, Given, Kind, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
 from gammatune.pipeline.data.files.finding import name_of, title_of
 from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
+from gammatune.pipeline.data.looking import as_read, columns_in_words, look_at
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
@@ -26,7 +30,8 @@ from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.target import read_target, task_of
-from gammatune.pipeline.data.values import codes_of, dates_in, numbers_in
+from gammatune.pipeline.data.target_numbers import half_numbers, in_test, target_of
+from gammatune.pipeline.data.values import codes_of, dates_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +47,10 @@ class Table:
     classification, (n, 1) float64 for a regression.
     classes: the labels by code; ordered: from low to high, of a scale; may_be_ordered: `split_table` looks whether
     they are. columns: what each input is. identifiers: columns that are no inputs and name a row.
-    groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
-    all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
-    sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
-    `said` too. source: the file, where they are of one.
+    goal: how the target was read. groups (n,), times (n,): by which the parts are to be made. weights (n,): what each
+    row counts for, above 0; None: all the same. weighed_by: the column that says so, whether they differ or not.
+    said: what was found out, in sentences. read: the rows of the file. left_out: why rows of it are not among these,
+    in sentences, which are in `said` too. source: the file, where they are of one.
     header, decimal, how, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -69,6 +74,7 @@ class Table:
     decimal: Mark
     how: HowToRead = AS_IT_IS
     exact_labels: bool
+    goal: Column
     may_be_ordered: bool = False
     read: int = 0
     left_out: tuple[str, ...] = ()
@@ -76,15 +82,14 @@ class Table:
 
 
 def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_IS, **reading: Any) -> Table:
-    """The table in a file. how: what was asked of its reading. reading, and what is raised: as in `make_table`, and
-    in `read_table`."""
+    """The table in a file. how, reading, and what is raised: as in `make_table`, and in `read_table`."""
     said: list[str] = []
     read = read_table(path, said, how=how)
     if read.source is not None:
         named = [target, *(reading.get(role) for role in ("group", "time", "sample_weight"))]
         refuse_named_twice(path, read.source.written, [name for name in named if name is not None])
-    table = make_table(title_of(path), read.frame, target, **reading)
-    return replace(table, said=(*said, *table.said), decimal=read.decimal, source=read.source, how=how)
+    table = make_table(title_of(path), read.frame, target, how=how, mark=read.decimal, **reading)
+    return replace(table, said=(*said, *table.said), source=read.source)
 
 
 def make_table(
@@ -94,12 +99,14 @@ def make_table(
     *,
     task: TargetTask | None = None,
     order: str | None = None,
-    kinds: Mapping[str, Kind] | None = None,
+    kinds: Mapping[str, Kind | Given] | None = None,
     group: str | None = None,
     time: str | None = None,
     sample_weight: str | None = None,
     positive: str | None = None,
     exact_labels: bool = False,
+    how: HowToRead = AS_IT_IS,
+    mark: Mark = "",
 ) -> Table:
     """A table from a frame.
 
@@ -107,47 +114,41 @@ def make_table(
     kinds: what columns are, where that is not to be told from their values. group: the column whose equal values stay
     in one part. time: the column whose later values select and report. sample_weight: what each row counts for; rows
     without, or of 0, are left out. positive: of two labels the one that is the event (see `POSITIVE`). exact_labels:
-    labels that differ in blanks, Unicode's forms or case are classes of their own (`data.cells.spelling`).
+    labels that differ in blanks, Unicode's forms or case are classes of their own (`data.cells.spelling`). how: what
+    was said of its reading, codes for missing among it. mark: between numbers and decimals, as the file has it.
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     target = _clear(frame, target, group, time, sample_weight)
     said, left_out, read = list[str](), list[str](), len(frame)
-    frame = _with_target(frame.reset_index(drop=True), target, left_out)
+    frame = without(frame.reset_index(drop=True), how.missing)
+    given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
+    own, find_codes = given.pop(target, None), not how.missing
+    task = task_of(target, task, None if own is None else own.kind)
+    meant = unordered(task, order)
+    values, goal = target_of(target, frame[target], meant, own, decimal=mark, find_codes=find_codes)
+    frame = _with_target(frame.assign(**{target: values}), target, left_out, goal)
     frame, weights = weighing(frame, sample_weight, left_out)
-    kinds = dict(kinds or {})
-    task = task_of(target, task, kinds.pop(target, None))
-    plain_task = unordered(task, order)
-    found, y, classes, told = read_target(target, frame[target], plain_task, positive, exact=exact_labels)
+    hint = half_numbers(frame[target], goal, mark)
+    values = frame[target]
+    found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
-    columns = look_at(frame, kinds, said, leave=[n for n in (target, group, sample_weight) if n is not None])
+    others = (target, group, sample_weight)
+    columns = look_at(frame, given, said, leave=others, decimal=mark, find_codes=find_codes)
+    frame = as_read(frame, columns)
     scale = Scale.of(target, classes, task, order, said)
     y = scale.codes[y] if classes else y
-    said += [*_in_words(columns), *_parts_in_words(frame, group, time), *in_words(weights, sample_weight)]
-    said += hints(frame, y, columns, target=target, task=found, given=kinds, parted_by=group or time)
+    said += columns_in_words(columns) + _parts_in_words(frame, group, time) + in_words(weights, sample_weight)
+    said += hints(frame, y, columns, target=target, task=found, given=given, parted_by=group or time)
     said += rare_classes(y, scale.classes)
+    groups = None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()])
+    are_alike = weights is None or (weights == weights[0]).all()
+    inputs, identifiers = tuple(c for c in columns if c.kind != "drop"), _identifiers(columns, group)
     return Table(
-        name,
-        found,
-        frame.drop(columns=[target]),
-        y,
-        target,
-        scale.classes,
-        tuple(c for c in columns if c.kind != "drop"),
-        _identifiers(columns, group),
-        None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()]),
-        None if time is None else _order(frame[time], time),
-        time,
-        None if weights is None or (weights == weights[0]).all() else weights,
-        sample_weight,
-        scale.is_known,
-        tuple(said),
-        header=tuple(frame.columns),
-        decimal="",
-        exact_labels=exact_labels,
-        may_be_ordered=scale.may_be,
-        read=read,
-        left_out=tuple(left_out),
-    )
+        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, identifiers, groups,
+        None if time is None else _order(frame[time], time, columns), time, None if are_alike else weights,
+        sample_weight, scale.is_known, tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal,
+        exact_labels=exact_labels, may_be_ordered=scale.may_be, read=read, left_out=tuple(left_out),
+    )  # fmt: skip
 
 
 def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...]:
@@ -215,6 +216,7 @@ def split_table(
     said.append(sizes(*(len(frame) for frame in frames.values())))
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
+        frames["report"] = as_read(test.frame, table.columns)
     said += leaks(frames["train"], ys["train"], table.columns, preprocessing)
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
@@ -257,6 +259,8 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         exact_labels=table.exact_labels,
         sample_weight=table.weighed_by,
         ordered=table.ordered,
+        target_form=table.goal.form,
+        target_missing=table.goal.missing,
     )
     frame, y = table.frame.iloc[train], table.y[train]
     preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)
@@ -284,7 +288,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     """
     said: list[str] = []
     there = frame.columns
-    frame = frame.reset_index(drop=True)
+    frame = without(frame.reset_index(drop=True), table.how.missing)
     frame = matched(frame, table.header, [column.name for column in table.columns], said, table.target)
     read = len(frame)
     if table.target not in frame.columns:
@@ -295,15 +299,13 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         raise InvalidArgument(
             f"--test {name}: there is no column {table.weighed_by}, the weight; it has {listed(there)}"
         )
+    if table.task == "regression":
+        frame = frame.assign(**{table.target: in_test(name, frame[table.target], table.goal)})
     frame, weights = weighing(_with_target(frame, table.target, said), table.weighed_by, said)
     values = frame[table.target]
     y: NDArray[Any]
     if table.task == "regression":
         y = numbers_in(values)[:, None]
-        if np.isnan(y).any():
-            raise InvalidData(
-                f"{name} holds {table.target} {values[np.isnan(y[:, 0])].iloc[0]!r:.40}, which is no number"
-            )
     else:
         y = codes_of(name, table.target, values, table.classes, said, exact=table.exact_labels)
     return replace(
@@ -321,8 +323,11 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
     )
 
 
-def _with_target(frame: "pd.DataFrame", target: str, said: list[str]) -> "pd.DataFrame":
-    """Without the rows that have no target."""
+def _with_target(
+    frame: "pd.DataFrame", target: str, said: list[str], goal: Column | None = None
+) -> "pd.DataFrame":
+    """Without the rows that have no target. goal: how it was read, where that is to be said too."""
+    said += [] if goal is None else goal.sentences
     empty = frame[target].isna()
     if not empty.any():
         return frame
@@ -350,16 +355,17 @@ def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: boo
     )
 
 
-def _order(values: "pd.Series[Any]", name: str) -> NDArray[Any]:
+def _order(values: "pd.Series[Any]", name: str, columns: Sequence[Column]) -> NDArray[Any]:
     """Numbers by which rows follow each other. Raises InvalidData where a row has none."""
     import pandas as pd
+
+    written = next((column.format for column in columns if column.name == name), None)
 
     if pd.api.types.is_numeric_dtype(values):
         found: NDArray[Any] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        written = None
-        if not pd.api.types.is_datetime64_any_dtype(values):
-            written = date_format(name, values.dropna().astype(str), [])
+        if written is None and not pd.api.types.is_datetime64_any_dtype(values):
+            written, _ = date_format(name, values.dropna().astype(str)) or (None, "")
             if written is None:
                 raise InvalidData(
                     f"--time-column {name} holds neither dates nor numbers, but {values.iloc[0]!r:.40}; write dates "
@@ -386,17 +392,3 @@ def _parts_in_words(frame: "pd.DataFrame", group: str | None, time: str | None) 
             f"The rows are taken in the order of {time}: the latest report, those before them select."
         )
     return said
-
-
-def _in_words(columns: Sequence[Column]) -> list[str]:
-    kept = {kind: [c.name for c in columns if c.kind == kind] for kind in ("number", "category", "date")}
-    plural = {"number": "numbers", "category": "categories", "date": "dates"}
-    lines = [
-        f"{len(names)} {plural[kind] if len(names) > 1 else kind}: {listed(names)}."
-        for kind, names in kept.items()
-        if names
-    ]
-    dropped = [f"{c.name} ({c.why})" for c in columns if c.kind == "drop"]
-    if dropped:
-        lines.append(f"Not used: {listed(dropped)}; --column NAME=number|category|date says otherwise.")
-    return lines

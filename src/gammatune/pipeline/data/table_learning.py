@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import spellings
 from gammatune.pipeline.data.columns import Column
 from gammatune.pipeline.data.table_preprocessing import (
@@ -18,7 +19,7 @@ from gammatune.pipeline.data.table_preprocessing import (
     Part,
     TablePreprocessing,
 )
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of, numbers_in
+from gammatune.pipeline.data.values import counts_of, dates_in, days_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,9 @@ def learn_table(
         values = frame[column.name]
         match column.kind:
             case "number":
-                numbers = numbers_in(values)
-                learned.append(Number(column.name, *_robust(numbers), bool(np.isnan(numbers).any())))
+                numbers = numbers_in(values, column.form, column.missing)
+                flagged = bool(np.isnan(numbers).any())
+                learned.append(Number(column.name, *_robust(numbers), flagged, column.form, column.missing))
             case "date":
                 date = _learn_date(column, values, trend=column.name != ordered_by)
                 learned += [] if date is None else [date]

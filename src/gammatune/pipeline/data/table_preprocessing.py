@@ -27,6 +27,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.cells.amounts import Form, numbers_in
+from gammatune.pipeline.data.cells.codes import without
+from gammatune.pipeline.data.cells.dates import in_words
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import is_unnamed, listed
@@ -35,7 +38,7 @@ from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of, numbers_in, texts_in
+from gammatune.pipeline.data.values import counts_of, dates_in, days_of, texts_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +53,15 @@ CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """centre, scale: median and interquartile range, scale > 0. flagged: a column says where it is missing."""
+    """centre, scale: median and interquartile range, scale > 0. flagged: a column says where it is missing. form: how
+    text writes its numbers; None: as they are. missing: numbers that stand for missing."""
 
     name: str
     centre: float
     scale: float
     flagged: bool
+    form: Form | None = None
+    missing: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
@@ -104,7 +110,7 @@ class TablePreprocessing:
     header: every column of the table trained on, in its order. decimal: how that writes decimals. how: what was asked
     of its reading, by which others are read. All are empty in runs of earlier versions. exact_labels: classes are met
     only as they are spelled. sample_weight: the column that says what a row counts for, no input. ordered: the
-    classes are a scale, from low to high.
+    classes are a scale, from low to high. target_form, target_missing: of a target of numbers, as in Number.
     """
 
     task: Task
@@ -121,6 +127,8 @@ class TablePreprocessing:
     exact_labels: bool = False
     sample_weight: str | None = None
     ordered: bool = False
+    target_form: Form | None = None
+    target_missing: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -174,6 +182,7 @@ class TablePreprocessing:
         """
         inputs = [column.name for column in self.columns]
         known = dict.fromkeys([*inputs, *self.identifiers, self.target])
+        frame = without(frame, self.how.missing)
         trained = self.header or [n for n in known if not is_unnamed(n)]
         return matched(frame, trained, inputs, said, self.target)
 
@@ -189,10 +198,10 @@ class TablePreprocessing:
                 said += otherwise(counts_of(values), column.levels).said(column.name)
                 continue
             if isinstance(column, Number):
-                strange, kind = values[np.isnan(numbers_in(values))], "numbers"
+                strange, kind = values[np.isnan(numbers_in(values, column.form))], "numbers"
             else:
-                written_as = "" if column.format in (None, "ISO8601") else f" written as {column.format}"
-                strange, kind = values[dates_in(values, column.format).isna()], f"dates{written_as}"
+                is_none = dates_in(values, column.format).isna()
+                strange, kind = values[is_none], f"dates{in_words(column.format)}"
             if len(strange):
                 said.append(
                     f"{len(strange)} of {len(values)} values of {column.name} are no {kind}, such as "
@@ -219,9 +228,10 @@ class TablePreprocessing:
         """Plain numbers, text and lists, ready for `json.dumps`."""
         saved = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
         saved["columns"] = [
-            {"kind": type(column).__name__.lower(), **asdict(column)} for column in self.columns
+            {"kind": type(column).__name__.lower(), **_without_empty(asdict(column), "form", "missing")}
+            for column in self.columns
         ]
-        return {"kind": "table", **saved}
+        return {"kind": "table", **_without_empty(saved, "target_form", "target_missing")}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "TablePreprocessing":
@@ -232,6 +242,7 @@ class TablePreprocessing:
                 raise InvalidData("it is of another kind")
             fields["columns"] = tuple(_column(column) for column in saved["columns"])
             how = saved.get("how", {})
+            fields["target_form"] = _form(saved.get("target_form"))
             fields["how"] = replace(AS_IT_IS, **how | {"missing": tuple(how.get("missing", ()))})
             found = cls(**fields)
             found._check()
@@ -243,7 +254,7 @@ class TablePreprocessing:
 
     def _check(self) -> None:
         """Raises InvalidData, TypeError, ... where the fields have other types or do not fit each other."""
-        numbers = [*self.target_mean, *self.target_std]
+        numbers = [*self.target_mean, *self.target_std, *self.target_missing]
         for column in self.columns:
             if not isinstance(column.name, str):
                 raise InvalidData("a column has a name")
@@ -251,7 +262,7 @@ class TablePreprocessing:
                 if not all(isinstance(level, str) for level in column.levels):
                     raise InvalidData("levels are text")
             else:
-                numbers += [column.centre, column.scale]
+                numbers += [column.centre, column.scale, *getattr(column, "missing", ())]
                 if column.scale <= 0 or not isinstance(column.flagged, bool):
                     raise InvalidData("a scale is above 0")
         known = all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
@@ -288,7 +299,8 @@ def preparing_from_dict(saved: Mapping[str, Any]) -> "Preprocessing | TablePrepr
 
 def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list[str]) -> NDArray[np.float64]:
     if isinstance(column, Number):
-        return _flag(_squash(numbers_in(values), column.centre, column.scale)[:, None], column.flagged)
+        numbers = numbers_in(values, column.form, column.missing)
+        return _flag(_squash(numbers, column.centre, column.scale)[:, None], column.flagged)
     if isinstance(column, Date):
         return _encode_date(column, values)
     codes = _codes(column, values, said)
@@ -339,6 +351,22 @@ def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArr
 
 def _column(saved: Mapping[str, Any]) -> Encoded:
     kinds: dict[str, Any] = {"number": Number, "category": Category, "date": Date}
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "kind"}
+    fields: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "kind"
+    }
+    if "form" in fields:
+        fields["form"] = _form(fields["form"])
     made: Encoded = kinds[saved["kind"]](**fields)
     return made
+
+
+def _form(saved: Mapping[str, Any] | None) -> Form | None:
+    form = None if saved is None else Form(**saved)
+    if form is not None and not (form.decimal in (",", ".") and isinstance(form.currency + form.unit, str)):
+        raise InvalidData("a form of numbers is text")
+    return form
+
+
+def _without_empty(saved: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Without those of the names that hold nothing, which earlier versions do not know."""
+    return {name: value for name, value in saved.items() if value or name not in names}

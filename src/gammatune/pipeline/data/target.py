@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.cells.dates import date_format
 from gammatune.pipeline.data.cells.spelling import find, spellings, written
-from gammatune.pipeline.data.columns import Kind, date_format, listed
+from gammatune.pipeline.data.columns import Kind, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.values import counts_of
 
@@ -32,8 +33,10 @@ def read_target(
     positive: str | None = None,
     *,
     exact: bool = False,
+    hint: str = "",
 ) -> tuple[Task, NDArray[Any], tuple[Label, ...], list[str]]:
-    """The task, targets as in `Table`, classes, and how the target was read, in words. exact: see `make_table`."""
+    """The task, targets as in `Table`, classes, and how the target was read, in words. exact: see `make_table`. hint:
+    what else it could be."""
     import pandas as pd
 
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
@@ -60,7 +63,7 @@ def read_target(
         y = values.to_numpy(dtype=np.float64)
         said = f"{name} holds numbers from {y.min():g} to {y.max():g}: a regression{other}."
         return "regression", y[:, None], (), [said]
-    _refuse_what_is_no_class(name, values, distinct, is_number=is_number)
+    _refuse_what_is_no_class(name, values, distinct, hint, is_number=is_number)
     if whole:
         values = values.astype(np.int64)
     elif not pd.api.types.is_bool_dtype(values):
@@ -72,7 +75,7 @@ def read_target(
     said = f"{name} is one of {len(classes)} classes ({listed(map(str, classes))}): a classification{other}."
     if len(classes) == 2:
         said += f" {classes[1]} is the positive one; --positive LABEL says otherwise."
-    return "classification", y, classes, [said, *spelled]
+    return "classification", y, classes, [said, *spelled, *([f"{hint}."] if hint and task is None else [])]
 
 
 def _refuse_what_teaches_nothing(
@@ -91,11 +94,13 @@ def _refuse_what_teaches_nothing(
         )
 
 
-def _refuse_what_is_no_class(name: str, values: "pd.Series[Any]", distinct: int, *, is_number: bool) -> None:
+def _refuse_what_is_no_class(
+    name: str, values: "pd.Series[Any]", distinct: int, hint: str, *, is_number: bool
+) -> None:
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(values) or (
-        not is_number and date_format(name, values.astype(str), []) is not None
+        not is_number and date_format(name, values.astype(str)) is not None
     ):
         raise InvalidData(
             f"the target {name} holds dates, such as {values.iloc[0]!s:.20}, which are not predicted; name another "
@@ -104,7 +109,8 @@ def _refuse_what_is_no_class(name: str, values: "pd.Series[Any]", distinct: int,
     if distinct > MANY or distinct > len(values) / 2:
         raise InvalidData(
             f"the target {name} holds {distinct} different values in {len(values)} rows, too many to be classes; "
-            "name another column with --target" + (", or say --task regression" if is_number else "")
+            + (hint or "name another column with --target")
+            + (", or say --task regression" if is_number else "")
         )
 
 

@@ -8,25 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidData
+from gammatune.pipeline.data.cells.dates import COUNTED, ISO, parsed
 from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import listed
 from gammatune.pipeline.data.dataset import Label
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LARGEST = 1e100  # of a number: beyond it, ranges of ranges overflow
-
-
-def numbers_in(values: "pd.Series[Any]") -> NDArray[np.float64]:
-    """As numbers; what is none, or infinite, is missing."""
-    import pandas as pd
-
-    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        return np.full(len(values), np.nan)  # pandas would count their ticks
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    return numbers.clip(-LARGEST, LARGEST)
 
 
 def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
@@ -84,10 +72,10 @@ def dates_in(values: "pd.Series[Any]", format: str | None) -> "pd.Series[Any]":
         dates = values
     else:
         values = values.astype(object)
-        dates = pd.to_datetime(values, format=format or "ISO8601", errors="coerce", utc=True)
-        if format not in (None, "ISO8601"):  # nobody takes 2024-12-31 for another day
+        dates = parsed(values, format or ISO)
+        if format not in (None, ISO) and format not in COUNTED:  # nobody takes 2024-12-31 for another day
             left = values.where(dates.isna() & values.astype(str).str.match(r"\s*\d{4}-\d\d-\d\d"))
-            dates = dates.fillna(pd.to_datetime(left, format="ISO8601", errors="coerce", utc=True))
+            dates = dates.fillna(parsed(left, ISO))
     return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
 
 

@@ -45,9 +45,9 @@ def _forms(decimal: Mark) -> tuple[str, str, str]:
     )
 
 
-_NUMBER, _PROOF, _GROUPED = ({mark: _forms(mark)[i] for mark in _MARKS} for i in range(3))
+NUMBER, PROOF, _GROUPED = ({mark: _forms(mark)[i] for mark in _MARKS} for i in range(3))
 _OPEN = r"\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*"
-_EITHER = f"{_NUMBER[',']}|{_NUMBER['.']}"
+_EITHER = f"{NUMBER[',']}|{NUMBER['.']}"
 
 
 def read_numbers(
@@ -72,7 +72,7 @@ def read_numbers(
         if not column.marks or (decimal == "." and column.marks == {"."}):
             continue  # numbers as they are
         text = column.text
-        here = text.str.fullmatch(_NUMBER[decimal], na=False)
+        here = text.str.fullmatch(NUMBER[decimal], na=False)
         if column.proves(_OTHER[decimal]):  # of another hand
             if decimal == "." or not column.proves(","):
                 continue
@@ -140,10 +140,10 @@ class _Column:
         return cls(text, few, frozenset(marks))
 
     def proves(self, mark: Mark) -> bool:
-        if any(re.fullmatch(_PROOF[mark], value) for value in self.few):
+        if any(re.fullmatch(PROOF[mark], value) for value in self.few):
             return True
         rest = self.marks and len(self.few) < len(self.text)
-        return bool(rest and self.text.str.fullmatch(_PROOF[mark], na=False).any())
+        return bool(rest and self.text.str.fullmatch(PROOF[mark], na=False).any())
 
 
 def _few(text: "pd.Series[Any]") -> "pd.Series[Any]":

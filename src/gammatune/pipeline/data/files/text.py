@@ -4,6 +4,7 @@ Which lines are rows is told first (`text_body`), then their cells are read (`ro
 (`gammatune.pipeline.data.cells.numerals`).
 """
 
+from gammatune.pipeline.data.cells.codes import NONE
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.files.dialect import Dialect, HowToRead, Read, Source
 from gammatune.pipeline.data.files.opening import TableFile
@@ -15,7 +16,7 @@ from gammatune.pipeline.data.files.totals import without_totals
 def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
     """learned: as in `read_table`. Raises InvalidData, InvalidArgument, MissingExtra."""
     text = open_text(file, how, said)
-    frame = read_rows(text, how.missing, said)
+    frame = read_rows(text, () if how.missing == (NONE,) else how.missing, said)
     rows = len(frame)
     if how.skip_last is None:
         frame = without_totals(frame, file.name, said)

@@ -1,0 +1,294 @@
+"""What the columns of a table are: numbers, categories, dates, or nothing a network can learn from.
+
+Told from the values, so that nobody has to say it; said in words, and overruled by `--column NAME=KIND`.
+
+    number     measured or counted, as people write it (`cells.amounts`); codes for missing left out (`cells.codes`)
+    category   one of some levels; truth values are categories with two
+    date       a day, with or without a time (`cells.dates`)
+    left out   one value only; different in every row (an identifier); sentences (free text); anything else
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.cells import codes
+from gammatune.pipeline.data.cells.amounts import (
+    MOSTLY,
+    Form,
+    amounts_in,
+    form_of,
+    numbers_in,
+    units_in,
+)
+from gammatune.pipeline.data.cells.dates import counted_format, date_format, in_words, parsed
+from gammatune.pipeline.data.cells.numerals import CODE, Mark
+from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
+from gammatune.pipeline.data.columns import Column, Given, is_unnamed, listed
+from gammatune.pipeline.data.given_columns import column_given, conversion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTIFYING = 0.95  # distinct values among those present that make text an identifier [guess]
+FEWEST = 20  # rows below which nothing is called an identifier by counting [guess]
+ONCE = 0.5  # of the rows hold a value that no other row has: nothing is learned of it [guess]
+SENTENCE = 4.0  # words in the mean that make text free text [guess]
+HALF = 0.5  # of the values are numbers: said where they are too few to be read so [guess]
+NEARLY = 0.995  # of the values are one [guess]
+
+_NAMED_ID = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|idx|rownum|row_number|rowid|nr|no)$", re.I)
+_CAMEL_ID = re.compile(r"[a-z](ID|Id|UUID|No|Nr)$")
+
+
+def look_at(
+    frame: "pd.DataFrame",
+    given: Mapping[str, Given],
+    said: list[str],
+    *,
+    leave: Sequence[str | None] = (),
+    decimal: Mark,
+    find_codes: bool,
+) -> tuple[Column, ...]:
+    """What each column is. given: what is not told but known. leave: columns that are no inputs. decimal: as the file
+    writes it. find_codes: whether codes for missing are looked for."""
+    unknown = [name for name in given if name not in frame.columns]
+    if unknown:
+        raise InvalidArgument(f"there is no column {unknown[0]!r}; the table has {listed(frame.columns)}")
+    found = []
+    for name in frame.columns:
+        if name not in leave:
+            found.append(
+                column_given(name, frame[name], given[name], decimal)
+                if name in given
+                else tell(name, frame[name], [], decimal)
+            )
+    if all(column.kind == "drop" for column in found):
+        why = "; ".join(f"{column.name} {column.why}" for column in found[:5])
+        raise InvalidData(
+            f"no column is left to learn from ({why or 'there is only the target'}); give columns that say something "
+            "of each row, or --column NAME=number|category|date for one that was misread"
+        )
+    if find_codes:
+        known = {name for name, each in given.items() if each.missing is not None}
+        found = _without_codes(frame, found, known)
+    said += [sentence for column in found for sentence in column.sentences]
+    return tuple(found)
+
+
+def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[str]) -> list[Column]:
+    """The columns with the codes for missing that were found in them. known: those of which the user said them."""
+    numbers = {
+        c.name: numbers_in(frame[c.name], c.form)
+        for c in columns
+        if c.kind == "number" and c.name not in known
+    }
+    found = codes.codes_in(numbers)
+    return [
+        column
+        if column.name not in found
+        else replace(
+            column,
+            missing=found[column.name],
+            notes=(*column.notes, codes.told(found[column.name], numbers[column.name])),
+        )
+        for column in columns
+    ]
+
+
+def as_read(frame: "pd.DataFrame", columns: Sequence[Column]) -> "pd.DataFrame":
+    """The frame with numbers in the place of text that writes them, and nothing in that of codes for missing."""
+    numbers = {
+        c.name: numbers_in(frame[c.name], c.form, c.missing)
+        for c in columns
+        if c.kind == "number" and (c.form is not None or c.missing) and c.name in frame.columns
+    }
+    return frame.assign(**numbers) if numbers else frame
+
+
+def tell(name: str, values: "pd.Series[Any]", said: list[str], decimal: Mark = "") -> Column:
+    """The kind of a column, from its name and values alone. said: takes what is unusual in it."""
+    column = _tell(name, values, decimal)
+    if column.kind != "drop" and (note := _nearly_constant(values.dropna())):
+        column = replace(column, notes=(*column.notes, note))
+    said += column.sentences
+    return column
+
+
+def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
+    import pandas as pd
+
+    present = values.dropna()
+    if not len(present):
+        return Column(name, "drop", "holds nothing")
+    is_plain = all(isinstance(value, str | int | float | bool) for value in present.iloc[:3].tolist())
+    try:
+        if is_plain and len(present) < len(values) and present.nunique() == 1:
+            return Column(name, "category")  # there or not there is what it says
+    except TypeError:  # lists, mappings
+        return Column(name, "drop", "holds neither numbers nor text nor dates")
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return Column(name, "date")
+    if pd.api.types.is_bool_dtype(values):
+        return Column(name, "category") if present.nunique() > 1 else _constant(name, present)
+    if pd.api.types.is_timedelta64_dtype(values) or pd.api.types.is_complex_dtype(values):
+        return Column(name, "drop", f"holds {values.dtype}, which is not supported")
+    if pd.api.types.is_numeric_dtype(values):
+        return _tell_numbers(name, present, len(values))
+    return _tell_text(name, present, len(values), decimal)
+
+
+def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
+    if present.nunique() <= 1:
+        return _constant(name, present)
+    if written := counted_format(name, present):
+        note = f"holds dates{in_words(written)}, by its name: {_first_date(present, written)}; --column {name}=number"
+        return Column(name, "date", format=written, notes=(f"{note} takes them as numbers",))
+    if _counts_rows(name, present, rows):
+        return Column(name, "drop", "numbers the rows")
+    what, is_input = kind_of_numbers(name, present)
+    if what and not is_input:
+        return Column(name, "drop", f"holds {what}")
+    if what and _category_or_identifier(name, present.astype(str), rows).kind == "category":
+        note = f"holds {what}: a category; --column {name}=number takes them as numbers"
+        return Column(name, "category", notes=(note,))
+    return Column(name, "number")
+
+
+def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -> Column:
+    import pandas as pd
+
+    try:
+        distinct = present.nunique()
+    except TypeError:  # lists, mappings
+        return Column(name, "drop", "holds neither numbers nor text nor dates")
+    if distinct <= 1:
+        return _constant(name, present)
+    if isinstance(present.dtype, pd.CategoricalDtype):
+        return Column(name, "category")
+    text = present.astype(str)
+    marked = text.str.fullmatch(CODE)
+    if marked.any() and text.str.fullmatch(r"\d+").mean() >= MOSTLY:
+        note = f"holds codes such as {present[marked].iloc[0]}: a category"
+        column = _category_or_identifier(name, text, rows)
+        return column if column.kind == "drop" else replace(column, notes=(note,))
+    numbers, form = _numbers_of_text(present, decimal)
+    if numbers is not None and form is None and not np.isnan(numbers).any():
+        return _tell_numbers(name, pd.to_numeric(present), rows)
+    if numbers is not None:
+        plain = present[~np.isnan(numbers)] if form is None else None
+        if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
+            return Column(name, "drop", "numbers the rows")
+        return Column(name, "number", form=form, notes=tuple(conversion(present, numbers)))
+    if dates := date_format(name, text):
+        return Column(name, "date", format=dates[0], notes=tuple(filter(None, dates[1:])))
+    column = _category_or_identifier(name, text, rows)
+    return replace(column, notes=tuple(_of_text(name, present, text, decimal)))
+
+
+def _numbers_of_text(present: "pd.Series[Any]", decimal: Mark) -> "tuple[Any, Form | None]":
+    """The numbers of a column of text, and their form, None where they stand there as they are; None where it is
+    not mostly numbers."""
+    import pandas as pd
+
+    sample = present.iloc[:: max(1, len(present) // 1000)]  # tells most texts from numbers at once
+    numbers = pd.to_numeric(sample, errors="coerce")
+    if numbers.notna().mean() > MOSTLY / 2:
+        numbers = pd.to_numeric(present, errors="coerce")
+    share = float(numbers.notna().mean())
+    if share == 1:
+        return numbers_in(present), None
+    form = form_of(present, decimal)
+    if form is not None:
+        return amounts_in(present, form), form
+    return (numbers_in(present), None) if share >= MOSTLY else (None, None)
+
+
+def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", decimal: Mark) -> list[str]:
+    """What is to be said of a column that stays text."""
+    if units := units_in(present):
+        return [
+            f"holds numbers in several units ({', '.join(units[:4])}), which are left as text; write them in one unit"
+        ]
+    form = form_of(present, decimal, least=HALF)
+    if form is not None:
+        share = float((~np.isnan(amounts_in(present, form))).mean())
+        return [
+            f"holds numbers in {100 * share:.0f} % of its cells, too few to be read so: --column {name}=number reads "
+            "them, and the others count as missing"
+        ]
+    if mark := answers_mark(text):
+        return [
+            f"holds several answers in a cell, with {mark!r} between, such as {text.iloc[0]!r:.40}: each combination "
+            "counts as a level; a column for each answer says more"
+        ]
+    return []
+
+
+def _category_or_identifier(name: str, text: "pd.Series[Any]", rows: int) -> Column:
+    words = float(text.str.count(" ").mean()) + 1
+    counts = text.value_counts()
+    alone = float((counts == 1).sum()) / len(text)
+    if rows < FEWEST or (len(counts) / len(text) < IDENTIFYING and alone <= ONCE):
+        return Column(name, "category")
+    if what := kind_of_text(text):
+        return Column(name, "drop", f"holds {what}")
+    if len(counts) / len(text) >= IDENTIFYING:
+        if words >= SENTENCE:
+            return Column(name, "drop", "is free text, which is not read")
+        return Column(name, "drop", "differs in every row, as an identifier does")
+    is_text = words >= SENTENCE / 2
+    return Column(
+        name, "drop", "is free text, which is not read" if is_text else "has a value of its own in most rows"
+    )
+
+
+def _nearly_constant(present: "pd.Series[Any]") -> str:
+    """Where all but a few values are one: this, in words."""
+    if len(present) < 1 / (1 - NEARLY):
+        return ""
+    few = present.iloc[:: len(present) // 1000 + 1].value_counts()
+    if few.iloc[0] < (2 * NEARLY - 1) * few.sum():
+        return ""
+    others = int((present != few.index[0]).sum())
+    if not 0 < others < (1 - NEARLY) * len(present):
+        return ""
+    return f"is {few.index[0]!s:.40} in all but {others} of {len(present)} rows"
+
+
+def _constant(name: str, present: "pd.Series[Any]") -> Column:
+    return Column(name, "drop", f"is {present.iloc[0]!s:.40} everywhere")
+
+
+def _first_date(present: "pd.Series[Any]", written: str) -> str:
+    return f"{present.iloc[0]:.12g} is {parsed(present.iloc[:1], written).iloc[0]:%Y-%m-%d}"
+
+
+def _counts_rows(name: str, present: "pd.Series[Any]", rows: int) -> bool:
+    """Whether whole numbers are identifiers: all different, and named so, or counting up row by row."""
+    if len(present) < rows or rows < FEWEST or present.nunique() < rows:
+        return False
+    if not bool((present == present.round()).all()):
+        return False
+    steps = present.diff().dropna()
+    named = is_unnamed(name) or bool(_NAMED_ID.search(name) or _CAMEL_ID.search(name))
+    return named or bool((steps == 1).all())
+
+
+def columns_in_words(columns: Sequence[Column]) -> list[str]:
+    """Which columns are numbers, categories, dates and left out, a sentence each."""
+    kept = {kind: [c.name for c in columns if c.kind == kind] for kind in ("number", "category", "date")}
+    plural = {"number": "numbers", "category": "categories", "date": "dates"}
+    lines = [
+        f"{len(names)} {plural[kind] if len(names) > 1 else kind}: {listed(names)}."
+        for kind, names in kept.items()
+        if names
+    ]
+    dropped = [f"{c.name} ({c.why})" for c in columns if c.kind == "drop"]
+    if dropped:
+        lines.append(f"Not used: {listed(dropped)}; --column NAME=number|category|date says otherwise.")
+    return lines
