@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data.cells.numerals import CODE
+from gammatune.pipeline.data.cells.plain_numbers import CODE
 
 if TYPE_CHECKING:
     import pandas as pd
