@@ -52,11 +52,18 @@ _EITHER = f"{_NUMBER[',']}|{_NUMBER['.']}"
 
 
 def read_numbers(
-    frame: "pd.DataFrame", name: str, said: list[str], *, semicolons: bool, learned: Mark = ""
+    frame: "pd.DataFrame",
+    name: str,
+    said: list[str],
+    *,
+    semicolons: bool,
+    learned: Mark = "",
+    asked: Mark | None = None,
 ) -> "tuple[pd.DataFrame, Mark]":
     """Columns of text as numbers, where they hold them, and what parts decimals.
 
-    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on.
+    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on. asked:
+    what does here, whatever the columns prove; None: they tell.
     """
     # Words may stand between numbers; but without semicolons a comma may as well part the choices of an answer (1,3).
     least = 0.5 if semicolons else 1 - 1e-9  # half: a guess
@@ -64,7 +71,7 @@ def read_numbers(
     columns = [
         c for name in frame.columns if (c := _Column.of(frame[name], least, name in plain)) is not None
     ]
-    proved = {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
+    proved = {asked} if asked else {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
     marks = frozenset[Mark]().union(*(column.marks for column in columns))
     decimal = _decide(proved, marks, semicolons, learned)
     if not decimal:
