@@ -1,5 +1,6 @@
 """Numbers of a file as their writer meant them, whatever mark that is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.files.dialect import AS_IT_IS
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.table import load_table, load_test, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -128,3 +130,16 @@ def test_however_numbers_are_written_they_are_read_back(
     found = read_table(path, []).frame
     assert found["a"].tolist() == [float(v) for v in values]
     assert found["b"].tolist() == [int(v) for v in values]
+
+
+def test_the_mark_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b\n1.619;3\n720;4\n")
+    for asked, expected in ((".", [1.619, 720]), (",", [1619, 720])):
+        read = read_table(path, [], how=replace(AS_IT_IS, decimal=asked))
+        assert (read.frame["a"].tolist(), read.dialect.decimal) == (expected, asked)
+    path.write_text("a;b\n1,5;2.25\n2,5;3.25\n")  # each of its own
+    assert read_table(path, [], how=replace(AS_IT_IS, decimal=",")).frame.to_numpy().tolist() == [
+        [1.5, 2.25],
+        [2.5, 3.25],
+    ]

@@ -26,7 +26,8 @@ from gammatune.pipeline.data.cells.amounts import (
     units_in,
 )
 from gammatune.pipeline.data.cells.dates import counted_format, date_format, in_words, parsed
-from gammatune.pipeline.data.cells.numerals import CODE, Mark
+from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import Column, Given, is_unnamed, listed
 from gammatune.pipeline.data.given_columns import column_given, conversion

@@ -10,16 +10,17 @@ columns, and groups digits elsewhere.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from gammatune.pipeline.data.cells.plain_numbers import CODE, plain_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Mark: TypeAlias = Literal[",", ".", ""]  # between a number and its decimals; "" where nothing tells
 
-CODE = r"0\d+"  # a number would lose the zero: postal codes, keys
 _MARKS: tuple[Mark, Mark] = (",", ".")
 _OTHER: dict[Mark, Mark] = {",": ".", ".": ","}
 
@@ -51,20 +52,32 @@ _EITHER = f"{NUMBER[',']}|{NUMBER['.']}"
 
 
 def read_numbers(
-    frame: "pd.DataFrame", name: str, said: list[str], *, semicolons: bool, learned: Mark = ""
+    frame: "pd.DataFrame",
+    name: str,
+    said: list[str],
+    *,
+    semicolons: bool,
+    learned: Mark = "",
+    asked: Mark | None = None,
 ) -> "tuple[pd.DataFrame, Mark]":
     """Columns of text as numbers, where they hold them, and what parts decimals.
 
-    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on.
+    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on. asked:
+    what does here, whatever the columns prove; None: they tell.
     """
     # Words may stand between numbers; but without semicolons a comma may as well part the choices of an answer (1,3).
     least = 0.5 if semicolons else 1 - 1e-9  # half: a guess
-    columns = [c for name in frame.columns if (c := _Column.of(frame[name], least)) is not None]
-    proved = {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
+    plain = {name: found for name in frame.columns if (found := plain_numbers(frame[name])) is not None}
+    columns = [
+        c for name in frame.columns if (c := _Column.of(frame[name], least, name in plain)) is not None
+    ]
+    proved: set[Mark] = (
+        {asked} if asked else {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
+    )
     marks = frozenset[Mark]().union(*(column.marks for column in columns))
     decimal = _decide(proved, marks, semicolons, learned)
     if not decimal:
-        return frame.apply(_number_where_all_are), ""
+        return _converted(frame, plain), ""
     told = len(proved) == 1
     as_trained = ", as the table trained on does" if learned == decimal and not told else ""
     decimals, grouped = False, None
@@ -85,6 +98,7 @@ def read_numbers(
         if grouped is None and in_groups.any():
             grouped = str(text[in_groups].iloc[0]).strip()
         frame[text.name] = text.where(~here, bare)
+        plain.pop(text.name, None)
     if decimals:
         said.append(f"{name} writes decimals with a comma{as_trained}.")
     if grouped is not None:
@@ -92,7 +106,7 @@ def read_numbers(
         said.append(f"{name} groups digits with a {mark} ({grouped}){as_trained}.")
     if decimal == "." and not told and not learned:
         said += _assumed(name, columns)
-    return frame.apply(_number_where_all_are), decimal
+    return _converted(frame, plain), decimal
 
 
 def _decide(proved: set[Mark], marks: frozenset[Mark], semicolons: bool, learned: Mark) -> Mark:
@@ -119,27 +133,34 @@ def _assumed(name: str, columns: "Sequence[_Column]") -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Column:
-    """few: values from all over the column, which tell most texts from numbers at once. marks: that occur in it."""
+    """few: values from all over the column, which tell most texts from numbers at once. marks: that occur in it.
+    plain: every value is a number as programs write it, and so proves no comma."""
 
     text: "pd.Series[Any]"
     few: tuple[str, ...]
     marks: frozenset[Mark]
+    plain: bool
 
     @classmethod
-    def of(cls, text: "pd.Series[Any]", least: float) -> "_Column | None":
+    def of(cls, text: "pd.Series[Any]", least: float, plain: bool) -> "_Column | None":
         """None where too few are numbers."""
         few = tuple(value for value in _few(text).tolist() if isinstance(value, str))
         numbers = sum(re.fullmatch(_EITHER, value) is not None for value in few)
         if numbers <= least * len(few):
             return None
         marks = {mark for mark in _MARKS if any(mark in value for value in few)}
+        if plain:
+            has_point = "." in marks or text.str.contains(".", regex=False).any()
+            return cls(text, few, frozenset({"."} if has_point else set[Mark]()), True)
         if len(few) < len(text):  # else they are all
             marks |= {m for m in _MARKS if m not in marks and text.str.contains(m, regex=False).any()}
             if "," in marks and text.str.fullmatch(_EITHER, na=False).sum() <= least * text.notna().sum():
                 return None
-        return cls(text, few, frozenset(marks))
+        return cls(text, few, frozenset(marks), False)
 
     def proves(self, mark: Mark) -> bool:
+        if self.plain and mark not in self.marks:
+            return False
         if any(re.fullmatch(PROOF[mark], value) for value in self.few):
             return True
         rest = self.marks and len(self.few) < len(self.text)
@@ -148,6 +169,16 @@ class _Column:
 
 def _few(text: "pd.Series[Any]") -> "pd.Series[Any]":
     return text.iloc[:: max(1, len(text) // 100)]
+
+
+def _converted(frame: "pd.DataFrame", plain: "Mapping[Any, pd.Series[Any]]") -> "pd.DataFrame":
+    """With numbers where all of a column are. plain: those that are known."""
+    import pandas as pd
+
+    columns = {
+        name: plain[name] if name in plain else _number_where_all_are(frame[name]) for name in frame.columns
+    }
+    return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
 def _number_where_all_are(text: "pd.Series[Any]") -> "pd.Series[Any]":

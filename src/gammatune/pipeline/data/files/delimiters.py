@@ -42,10 +42,13 @@ def find_delimiter(lines: Sequence[str]) -> str:
     """lines: the first of a file."""
     there = [line for line in lines if line.strip()][:_LOOKED_AT]
     marks = {sign: mark for sign in _SIGNS if (mark := _mark(there, sign)) is not None}
-    if marks:
-        return max(marks, key=lambda sign: marks[sign])
-    if (mark := _mark(there, BLANKS)) is not None and mark[0] > 1:
+    best = max(marks, key=lambda sign: marks[sign], default=None)
+    aligned = sum("  " in line.strip() for line in there) > len(there) / 2
+    blanks = _mark(there, BLANKS) if best is None or aligned else None
+    if blanks is not None and blanks[0] > (1.0 if best is None else marks[best][0]):
         return BLANKS
+    if best is not None:
+        return best
     ragged = max(_SIGNS, key=lambda sign: there[0].count(sign)) if there else ","
     if there and ragged in there[0]:
         return ragged

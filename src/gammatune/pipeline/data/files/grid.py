@@ -10,7 +10,7 @@ from gammatune.pipeline.data.files.missing import MISSING
 Row: TypeAlias = Sequence[Any]  # text, numbers, dates, None: what the file holds
 Kind: TypeAlias = Literal["", "figure", "text"]
 
-LOOKED_AT = 200  # rows beneath a line, to tell whether it holds names [guess]
+LOOKED_AT = 100  # rows beneath a line, to tell whether it holds names [guess]
 MOSTLY = 0.8  # of the cells of a column that make it one of figures [guess]
 _UNIT = 4  # letters that a figure may hold: EUR, kg, the T and Z of a time [guess]
 _BEFORE = " \t\u00a0+-\u2212(<>=~$€£¥'\""

@@ -7,8 +7,10 @@ from itertools import accumulate
 from gammatune.pipeline.data.files.delimiters import lines_in, parted
 from gammatune.pipeline.data.files.grid import usual_extent
 
-HEAD = 256 * 1024  # bytes looked at to tell the dialect and the names
-TAIL = 64 * 1024  # bytes looked at for what stands at the end
+HEAD = 64 * 1024  # bytes looked at to tell the dialect and the names, or more where they hold few lines
+TAIL = 32 * 1024  # bytes looked at for what stands at the end
+_LEAST = 50  # lines
+_LONGEST = 4 * 1024 * 1024  # bytes of a line [guess]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +34,10 @@ def ends_of(body: bytes, separator: str, more: int) -> tuple[Lines, Lines]:
     if len(body) <= HEAD + TAIL:
         every = _lines(body, separator, 0)
         return every, every
-    head = _lines(body[: _end_of_line(body, HEAD)], separator, 0)
+    end = 0
+    for _ in range(_LEAST):
+        end = _end_of_line(body, end)
+    head = _lines(body[: max(end, _end_of_line(body, HEAD))], separator, 0)
     begin = _end_of_line(body, len(body) - TAIL - 1000 * more)  # letters of a line, at most [guess]
     tail = _lines(body[begin:], separator, begin)
     if usual_extent(tail.rows) != usual_extent(head.rows):  # begun within quotes
@@ -52,9 +57,8 @@ def _lines(part: bytes, separator: str, begin: int) -> Lines:
 
 
 def _end_of_line(body: bytes, place: int) -> int:
-    """Where the first line begins behind that place."""
-    place = max(0, place)
-    found = [at for at in (body.find(b"\n", place), body.find(b"\r", place)) if at >= 0]
-    return (
-        max(found) + 1 if len(found) == 2 and max(found) == min(found) + 1 else min(found, default=place) + 1
-    )
+    """Where the first line begins behind that place; the end of the body where none does."""
+    for sign in (b"\n", b"\r"):
+        if (found := body.find(sign, max(0, place), place + _LONGEST)) >= 0:
+            return found + 1
+    return len(body)

@@ -30,7 +30,7 @@ def read_rows(text: Text, missing: tuple[str, ...], said: list[str]) -> "pd.Data
         table = _arrow(_anew(text, said) or b"\n", ",", len(text.names), missing)
     said += said_of_errors(text.body, text.separator, text.file)
     frame: pd.DataFrame = table.select(range(len(text.names))).combine_chunks().to_pandas()
-    if _BLANK.search(text.body):
+    if b'"' in text.body and _BLANK.search(text.body):
         frame = frame.apply(lambda column: column.mask(column.str.isspace().eq(True)))
     return frame.set_axis(list(text.names), axis=1)
 
@@ -42,7 +42,7 @@ def _plain(text: Text, missing: tuple[str, ...]) -> Any:
     if text.separator == BLANKS or text.body.count(b'"') % 2:
         return None
     body, sign = text.body, re.escape(text.separator.encode())
-    if b'"' not in body and re.search(rb"(?m)(?:^|" + sign + rb") ", body):
+    if b'"' not in body and any(before + b" " in body for before in (b"\n", text.separator.encode())):
         body = re.sub(rb"(?m)(^|" + sign + rb") +", rb"\1", body)
     try:
         table = _arrow(body, text.separator, text.width, missing)

@@ -22,8 +22,10 @@ def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
         frame = without_totals(frame, file.name, said)
     totals = rows - len(frame)
     is_semicolon = text.separator == ";"
-    frame, told = read_numbers(frame, file.name, said, semicolons=is_semicolon, learned=learned)
-    decimal = told or learned or ("," if is_semicolon else ".")
+    frame, told = read_numbers(
+        frame, file.name, said, semicolons=is_semicolon, learned=learned, asked=how.decimal
+    )
+    decimal = how.decimal or told or learned or ("," if is_semicolon else ".")
     dialect = Dialect(text.separator, decimal, text.encoding)
     return Read(
         frame,
