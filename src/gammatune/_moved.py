@@ -67,7 +67,6 @@ MOVED = {
     "objectives": "metrics.objectives",
     "permuting": "metrics.permutation_importance",
     "pictures": "pipeline.pictures",
-    "pipeline.data.folder": "pipeline.data.images.folder",
     "policy.agreed": "tuning.rank_zero",
     "policy.course": "policy.trial",
     "policy.looking": "policy.looks",

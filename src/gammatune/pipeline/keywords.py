@@ -18,7 +18,7 @@ from gammatune.metrics.catalogue import MetricName
 from gammatune.metrics.objectives import ObjectiveName
 from gammatune.pipeline.data.columns import Kind
 from gammatune.pipeline.data.dataset import Label, TargetTask
-from gammatune.pipeline.data.layout import Fit
+from gammatune.pipeline.data.images.framing import Fit
 from gammatune.pipeline.options import Options, seconds_in
 from gammatune.policy.registry import PolicyName
 from gammatune.samplers import SamplerName

@@ -33,7 +33,12 @@ WORDS, GAP = 150, 4  # pixels: of the names beside the rows, and between picture
 
 
 def write_pictures(directory: str | Path, split: Split) -> None:
-    """Write them where the examples are images of classes and there are mistakes."""
+    """Write the worst mistakes, where there are any among images of classes, and the contact sheet."""
+    _write_worst(directory, split)
+    _write_sheet(directory, split)
+
+
+def _write_worst(directory: str | Path, split: Split) -> None:
     predictions = Path(directory) / PREDICTIONS
     preparing = split.preprocessing
     if not isinstance(preparing, Preprocessing) or len(split.shape) != 3 or split.task != "classification":
@@ -77,8 +82,8 @@ def as_bytes(x: NDArray[np.float32], preparing: Preprocessing) -> NDArray[np.uin
 # The contact sheet ------------------------------------------------------------------------------------
 
 
-def write_sheet(directory: str | Path, split: Split) -> None:
-    """Write it where the examples to train on are images from files. Raises MissingExtra."""
+def _write_sheet(directory: str | Path, split: Split) -> None:
+    """Write it where the examples to train on are images from files."""
     preparing = split.preprocessing
     if not isinstance(preparing, Preprocessing) or len(split.shape) != 3 or split.origins is None:
         return

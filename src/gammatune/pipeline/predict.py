@@ -27,7 +27,6 @@ from gammatune.pipeline.data.files.kinds import KINDS, SHOWN, unpacked_name
 from gammatune.pipeline.data.files.reading import as_written, read_table
 from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.images.files import ENDINGS, composed, image_files, is_image
-from gammatune.pipeline.data.images.framing import Framing
 from gammatune.pipeline.data.images.labels import label_in_name
 from gammatune.pipeline.data.images.loading import named, read_images, skipped_in_words
 from gammatune.pipeline.data.npz import load_new
@@ -246,7 +245,7 @@ def _images(path: Path, preparing: Preprocessing) -> New:
     if not files:
         raise InvalidData(f"{path} holds no image ({', '.join(ENDINGS[:4])}, ...)")
     root = path if path.is_dir() else path.parent
-    images = read_images(files, Framing.of(preparing))
+    images = read_images(files, preparing.framing)
     if len(images.skipped) == len(files):
         what = "it cannot" if len(files) == 1 else f"none of {len(files)} images can"
         raise InvalidData(f"{path}: {what} be read: {named(images.skipped, root)}; replace it")

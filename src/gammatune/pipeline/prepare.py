@@ -23,9 +23,8 @@ from gammatune.pipeline.data.dataset import look_like_labels
 from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.finding import holds_table
 from gammatune.pipeline.data.files.kinds import SHOWN
+from gammatune.pipeline.data.folder import ImageOptions
 from gammatune.pipeline.data.frames import NAME as FRAME
-from gammatune.pipeline.data.images.folder import ImageOptions
-from gammatune.pipeline.data.images.framing import Framing
 from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -196,7 +195,7 @@ def estimate(prepared: Prepared, options: Options) -> Mapping[str, float]:
 
 
 def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
-    framing = Framing.of(like) if like is not None and len(like.shape) == 3 else None
+    framing = like.framing if like is not None and len(like.shape) == 3 else None
     images = ImageOptions(options.image_size, options.fit, options.labels, options.target, framing)
     loaded = load(options.data, task=options.task, images=images, said=said)  # type: ignore[arg-type]
     if options.task is None and look_like_labels(loaded):

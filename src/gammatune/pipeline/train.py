@@ -51,7 +51,7 @@ def train(
     """
     from gammatune.pipeline.artifacts import leave
     from gammatune.pipeline.held_out import trace
-    from gammatune.pipeline.pictures import write_pictures, write_sheet
+    from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import prepare
     from gammatune.pipeline.without_net import without_net
     from gammatune.supervised.fit import fit
@@ -96,7 +96,6 @@ def train(
                 )
         trace(directory, split)
         write_pictures(directory, split)
-        write_sheet(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None

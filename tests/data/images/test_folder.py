@@ -10,7 +10,7 @@ from PIL import Image
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data import load
-from gammatune.pipeline.data.images.folder import ImageOptions, load_folder
+from gammatune.pipeline.data.folder import ImageOptions, load_folder
 from gammatune.pipeline.data.split import split_data
 
 

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.folder import ImageOptions, load_folder
 from gammatune.pipeline.data.images import decoding
 from gammatune.pipeline.data.images.decoding import pixels_of
-from gammatune.pipeline.data.images.folder import ImageOptions, load_folder
-from gammatune.pipeline.data.images.framing import Framing, Head, choose
-from gammatune.pipeline.data.layout import FITS
+from gammatune.pipeline.data.images.framing import FITS, Framing, Head, choose
 from gammatune.pipeline.data.preprocessing import Preprocessing, learn
 
 
@@ -227,14 +226,14 @@ def test_a_run_keeps_its_framing_and_older_ones_cut() -> None:
     )
     again = Preprocessing.from_dict(known.to_dict())
     assert again == known
-    assert Framing.of(again) == Framing(8, 8, "L", "pad", (0.0, 4095.0))
+    assert again.framing == Framing(8, 8, "L", "pad", (0.0, 4095.0))
     older = {name: held for name, held in known.to_dict().items() if name not in ("fit", "levels")}
-    assert Framing.of(Preprocessing.from_dict(older)) == Framing(8, 8, "L", "crop")
+    assert Preprocessing.from_dict(older).framing == Framing(8, 8, "L", "crop")
     for wrong in ({"fit": "fold"}, {"levels": [1.0]}, {"levels": [2.0, 1.0]}, {"levels": ["a", "b"]}):
         with pytest.raises(InvalidData):
             Preprocessing.from_dict(known.to_dict() | wrong)
     with pytest.raises(InvalidData, match="was trained on rows of 4 numbers, not on images"):
-        Framing.of(Preprocessing("classification", (4,), False, (0.0,) * 4, (1.0,) * 4, ("a", "b")))
+        _ = Preprocessing("classification", (4,), False, (0.0,) * 4, (1.0,) * 4, ("a", "b")).framing
 
 
 def test_a_network_that_is_gone_on_with_sees_images_as_it_did(tmp_path: Path) -> None:

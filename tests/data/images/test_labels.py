@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data.images.folder import ImageOptions, load_folder
+from gammatune.pipeline.data.folder import ImageOptions, load_folder
 from gammatune.pipeline.data.images.labels import label_in_name, labelled
 
 

@@ -7,9 +7,9 @@ import pytest
 from drawn import draw, zoo
 from PIL import Image
 
+from gammatune.pipeline.data.folder import load_folder
 from gammatune.pipeline.data.images import loading
 from gammatune.pipeline.data.images.files import image_files
-from gammatune.pipeline.data.images.folder import load_folder
 from gammatune.pipeline.data.images.framing import Framing, Head
 from gammatune.pipeline.data.images.loading import Skipped, heads_of, read_images, skipped_in_words
 

@@ -11,9 +11,9 @@ from gammatune.pipeline.data.dataset import Data, Task, make_data
 from gammatune.pipeline.data.digits import load_digits
 from gammatune.pipeline.data.files.finding import nearest
 from gammatune.pipeline.data.files.kinds import SHOWN
+from gammatune.pipeline.data.folder import BY_RULE, ImageOptions, load_folder
 from gammatune.pipeline.data.idx import is_idx, load_idx
 from gammatune.pipeline.data.images.files import is_image
-from gammatune.pipeline.data.images.folder import BY_RULE, ImageOptions, load_folder
 from gammatune.pipeline.data.npz import LAYOUT, load_npz
 from gammatune.pipeline.data.openml import OPENML_SETS, load_openml
 

@@ -7,7 +7,7 @@
 A sequence (n, T, F) looks like a one-channel image and is handled as one.
 """
 
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from gammatune.errors import InvalidData
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
-
-Fit: TypeAlias = Literal["crop", "pad", "stretch"]  # of images into one shape: see `images.framing`
-FITS: tuple[str, ...] = get_args(Fit)
 
 Shape = tuple[int, ...]
 

@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Label, Task, check_inputs, encode, make_targets
-from gammatune.pipeline.data.layout import FITS, Shape, to_torch_layout, torch_shape
+from gammatune.pipeline.data.images.framing import FITS, Framing
+from gammatune.pipeline.data.layout import Shape, to_torch_layout, torch_shape
 
 _PIECE = 1024  # examples a piece; bounds the float64 copy, nothing depends on it
 
@@ -54,6 +55,14 @@ class Preprocessing:
     def outputs(self) -> int:
         """How many numbers a model must return for one example: one a class, or one a target."""
         return len(self.classes) if self.task == "classification" else len(self.target_mean)
+
+    @property
+    def framing(self) -> Framing:
+        """How image files become examples. Raises InvalidData where it was not images that were trained on."""
+        if len(self.shape) != 3:
+            raise InvalidData(f"the network was trained on rows of {self.shape[0]} numbers, not on images")
+        channels, height, width = self.shape
+        return Framing(height, width, "L" if channels == 1 else "RGB", self.fit, self.levels)
 
     def inputs(self, x: ArrayLike) -> torch.Tensor:
         """Examples `x` (n, ...) as the model wants them: float32 (n, *shape), standardised.

@@ -126,7 +126,7 @@ def _assumed(name: str, columns: "Sequence[_Column]") -> list[str]:
         if len(dotted):
             return [
                 f"{name} does not tell whether the point in {dotted.iloc[0].strip()} ({column.text.name}) begins "
-                "decimals or groups digits: it was read as a decimal point. If it groups digits, leave it out."
+                "decimals or groups digits: it was read as a decimal point; where it groups digits, say --decimal ,"
             ]
     return []
 

@@ -1,1 +1,1 @@
-"""Images in files: found, labelled, brought to one shape, read by several threads; nothing that trains comes in."""
+"""Images in files: found, labelled, brought to one shape, read by several threads; no data set comes in."""

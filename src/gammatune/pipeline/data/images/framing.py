@@ -12,16 +12,17 @@ them alike, so that one may be brighter than another.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.errors import InvalidArgument
 from gammatune.journal.history import SHEET
 from gammatune.pipeline.data.images.files import images
-from gammatune.pipeline.data.layout import FITS
-from gammatune.pipeline.data.preprocessing import Preprocessing
+
+Fit: TypeAlias = Literal["crop", "pad", "stretch"]
+FITS: tuple[str, ...] = get_args(Fit)
 
 SIDES = (16, 24, 28, 32, 48, 64)  # of images that are scaled: the largest that the median image fills [guess]
 LEAST_SIDE = 4
@@ -47,7 +48,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """mode: "L" or "RGB". fit: of `layout.FITS`. levels: what becomes 0 and 255 in images that are no bytes; empty
+    """mode: "L" or "RGB". fit: of FITS. levels: what becomes 0 and 255 in images that are no bytes; empty
     where none was among those trained on, and where an older version trained: then each image tells by itself."""
 
     height: int
@@ -56,23 +57,13 @@ class Framing:
     fit: str = "crop"
     levels: tuple[float, ...] = ()
 
-    @classmethod
-    def of(cls, preparing: Preprocessing) -> "Framing":
-        """As a run has it. Raises InvalidData where that was not trained on images."""
-        if len(preparing.shape) != 3:
-            raise InvalidData(
-                f"the network was trained on rows of {preparing.shape[0]} numbers, not on images"
-            )
-        channels, height, width = preparing.shape
-        return cls(height, width, "L" if channels == 1 else "RGB", preparing.fit, preparing.levels)
-
     @property
     def array(self) -> tuple[int, ...]:
         """The shape of one image: (H, W) or (H, W, 3)."""
         return (self.height, self.width) if self.mode == "L" else (self.height, self.width, 3)
 
 
-def check_asked(size: int | None, fit: str | None) -> None:
+def check_options(size: int | None, fit: str | None) -> None:
     """Raises InvalidArgument at a size or a fit that is none."""
     if size is not None and size < LEAST_SIDE:
         raise InvalidArgument(f"--image-size {size}: give {LEAST_SIDE} pixels or more")
@@ -97,7 +88,7 @@ def choose(heads: Sequence[Head], size: int | None, fit: str | None, said: list[
     much = float((lost > LOSS).mean())
     chosen = fit or ("pad" if much > SHARE else "crop")
     if size is None or lost.any():
-        said.append(_in_words(shapes, side, chosen, lost, much, is_asked=fit is not None))
+        said.append(_in_words(shapes, side, chosen, lost, much, by_rule=fit is None))
     return Framing(side, side, mode, chosen, levels)
 
 
@@ -107,7 +98,7 @@ def _side(shapes: NDArray[np.int64]) -> int:
 
 
 def _in_words(
-    shapes: NDArray[np.int64], side: int, fit: str, lost: NDArray[Any], much: float, *, is_asked: bool
+    shapes: NDArray[np.int64], side: int, fit: str, lost: NDArray[Any], much: float, *, by_rule: bool
 ) -> str:
     low, high = (" x ".join(map(str, of.tolist())) for of in (shapes.min(axis=0), shapes.max(axis=0)))
     have = f"The images have {low if low == high else f'{low} to {high}'} pixels, height by width; "
@@ -121,7 +112,7 @@ def _in_words(
     }[fit]
     why = (
         f", since {100 * much:.0f} % of them would lose more than {100 * LOSS:.0f} % of their area to a square"
-        if fit == "pad" and not is_asked
+        if fit == "pad" and by_rule
         else ""
     )
     small = int((shapes.max(axis=1) < side).sum())

@@ -18,7 +18,7 @@ import numpy as np
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Data, Task, encode, make_data
 from gammatune.pipeline.data.images.files import images
-from gammatune.pipeline.data.images.framing import Framing, Head, check_asked, choose
+from gammatune.pipeline.data.images.framing import Framing, Head, check_options, choose
 from gammatune.pipeline.data.images.labels import Labelled, labelled
 from gammatune.pipeline.data.images.loading import (
     Images,
@@ -37,7 +37,7 @@ UNREADABLE = 0.5  # of the images, beyond which this is not the folder that was 
 class ImageOptions:
     """How images in a folder are to be read; None: by rule.
 
-    size: the side of the squares they become. fit: of `layout.FITS`. labels: a table that has them; target: its
+    size: the side of the squares they become. fit: of `framing.FITS`. labels: a table that has them; target: its
     column. like: as an earlier run has them, whose network is gone on with; size and fit still go before.
     """
 
@@ -60,7 +60,7 @@ def load_folder(
     Raises InvalidData: no classes, no images, more than half that cannot be read, a class of which none can, too many
     to hold; InvalidArgument: size, fit, target. MissingExtra: Pillow, or for a table pandas, is not installed.
     """
-    check_asked(options.size, options.fit)
+    check_options(options.size, options.fit)
     path = Path(path)
     found = labelled(path, options.labels, options.target, said)
     heads, skipped = _heads(path, found.files)
