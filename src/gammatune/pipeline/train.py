@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gammatune.report.live import Progressing
 
 RUNS = "runs"
+LARGE = 5_000_000  # bytes of a file, whose reading takes more than a moment (guess)
 SEEDS = 2**32  # what every generator behind it takes
 # Options that `fit` has by the same name, and checks.
 AS_GIVEN = (
@@ -60,6 +61,7 @@ def train(
     _check(options, run_dir)
     _refuse_other_frames(options, run_dir, frames or {})
     options = _as_begun(options, run_dir)
+    _announce(options.data, follower)
     prepared = prepare(options, frames)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
@@ -101,6 +103,15 @@ def train(
         kept = directory if (Path(directory) / FILE).is_file() else None
         raise Stopped(kept, stop.status if isinstance(stop, Terminated) else Stopped.INTERRUPTED) from None
     return directory
+
+
+def _announce(data: str, follower: "Progressing") -> None:
+    """That a large file is read, before anything else can be said."""
+    path = Path(data)
+    if path.is_file() and (size := path.stat().st_size) >= LARGE:
+        from gammatune.report.wording import in_bytes
+
+        follower.say(f"reading {path.name}, {in_bytes(size)}")
 
 
 def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[str, Any]:

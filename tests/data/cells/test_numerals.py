@@ -67,7 +67,7 @@ def test_what_nothing_tells_is_read_as_it_stands_and_said(tmp_path: Path) -> Non
     assert (frame["households"], decimal) == ([1.619, 720], ".")
     assert said == [
         "t.csv does not tell whether the point in 1.619 (households) begins decimals or groups digits: it was read "
-        "as a decimal point. If it groups digits, leave it out."
+        "as a decimal point; where it groups digits, say --decimal ,"
     ]
 
 

@@ -26,6 +26,9 @@ from gammatune.pipeline.data.row_hints import rare_classes
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.seeds import stream
 
+CELLS = (
+    125_000_000  # numbers of 32 bits that train and select; what is fitted holds them some six times (guess)
+)
 VALIDATION = 0.2  # thesis, table of training set-ups
 TEST = 0.2  # where the data has no test part of its own [guess]
 
@@ -201,6 +204,28 @@ def divide(
         return pool, none, held
     train, select = part_off(pool, _share(len(pool), validation), "select")
     return train, select, held
+
+
+def that_fit(
+    train: Indices, select: Indices, width: int, *, seed: int, said: list[str]
+) -> tuple[Indices, Indices]:
+    """Of a table that would take more memory than CELLS a sample of the rows, of both parts alike and in their order.
+
+    width: numbers a row, once it is encoded."""
+    rows = len(train) + len(select)
+    share = CELLS / (rows * width)
+    if share >= 1:
+        return train, select
+    rng = stream(seed, "split", "memory")
+    parts = [
+        part[np.sort(rng.permutation(len(part))[: max(1, int(share * len(part)))])]
+        for part in (train, select)
+    ]
+    said.append(
+        f"{rows:,} rows of {width:,} encoded columns would take {rows * width * 4 / 1e9:.1f} GB; "
+        f"{sum(map(len, parts)):,} of them, drawn at random, train and select."
+    )
+    return parts[0], parts[1]
 
 
 def _share(n: int, share: float) -> int:

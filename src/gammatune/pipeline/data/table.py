@@ -26,7 +26,7 @@ from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.scales import NEIGHBOURS, Scale, has_order, scale_in_words, unordered
-from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, with_targets
+from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, that_fit, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.target import read_target, task_of
@@ -204,6 +204,7 @@ def split_table(
     )
     table = _in_order(table, train, said)
     preprocessing = _learned(table, train, one_hot, said)
+    train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
     rows = {"train": train, "select": select}
     frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
     ys = {part: table.y[taken] for part, taken in rows.items()}

@@ -172,8 +172,11 @@ class TablePreprocessing:
 
     def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
         """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
-        parts = [_encode(column, frame[column.name], self.one_hot, said) for column in self.columns]
-        return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
+        # column after column, so that of twice the bits no more than one is held
+        x = np.empty((len(frame), self.shape[0]), dtype=np.float32)
+        for column, (name, places) in zip(self.columns, self.spans, strict=True):
+            x[:, places.start : places.stop] = _encode(column, frame[name], self.one_hot, said)
+        return torch.from_numpy(x)
 
     def matched(self, frame: "pd.DataFrame", said: list[str]) -> "pd.DataFrame":
         """The columns of another table that are among those trained on, called and ordered as these: see `matched`.
