@@ -199,3 +199,20 @@ def test_the_order_goes_with_the_run() -> None:
     table = make_table("t", asked(AGREE), "y")
     test = as_test(table, "u", asked(AGREE, 30, seed=1))
     assert [AGREE[code] for code in test.y] == asked(AGREE, 30, seed=1).y.tolist()
+
+
+def test_a_table_may_hold_the_order_itself() -> None:
+    levels = ["shrugged", "nodded", "cheered", "danced"]
+    frame = asked(levels)
+    held = frame.assign(y=pd.Categorical(frame["y"], [*levels, "fainted"], ordered=True))
+    table = make_table("t", held, "y")
+    assert table.ordered
+    assert table.classes == tuple(levels)
+    assert [levels[code] for code in table.y] == frame["y"].tolist()
+    assert any("shrugged < nodded < cheered < danced (as the table has them)" in line for line in table.said)
+    assert not make_table("t", held, "y", task="classification").ordered
+    assert make_table("t", held, "y", order="danced, cheered, nodded, shrugged").classes[0] == "danced"
+    assert make_table("t", held, "y", task="ordinal").classes == tuple(levels)
+    assert not make_table("t", held.assign(y=held["y"].cat.as_unordered()), "y").ordered
+    two = held[held["y"].isin(levels[:2])]
+    assert not make_table("t", two, "y").ordered

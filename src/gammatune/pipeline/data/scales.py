@@ -81,12 +81,14 @@ class Scale:
         task: TargetTask | None,
         order: str | None,
         said: list[str],
+        held: Sequence[str] = (),
     ) -> "Scale":
-        """Of a target. task, order: as asked for. said: takes what was found.
+        """Of a target. task, order: as asked for. held: its labels from low to high, where the table itself says so.
+        said: takes what was found.
 
         Raises InvalidArgument: an order of what is no classes, or one that is asked for and not known.
         """
-        ordered, why = _ordered(name, classes, task, order)
+        ordered, why = _ordered(name, classes, task, order, held)
         if not ordered:
             may_be = task is None and counts_up(classes)
             return cls(classes, np.arange(len(classes)), False, may_be)
@@ -106,12 +108,15 @@ def scale_in_words(name: str, classes: Sequence[Label], why: str) -> str:
 
 
 def _ordered(
-    name: str, classes: tuple[Label, ...], task: TargetTask | None, order: str | None
+    name: str, classes: tuple[Label, ...], task: TargetTask | None, order: str | None, held: Sequence[str]
 ) -> tuple[tuple[Label, ...], str]:
     """The classes from low to high, and how that is known; empty where it is not."""
     if task != "ordinal" and order is None:
         if task is not None or not classes:
             return (), ""
+        known = scale_held(classes, held) if len(classes) >= LEAST else None
+        if known is not None:
+            return known, "as the table has them"
         return scale_of_words(classes) or (), "by their words"
     option = f"--order {order}" if order is not None else "--task ordinal"
     if task not in (None, "ordinal"):
@@ -124,13 +129,31 @@ def _ordered(
         return scale_given(name, classes, order), "as asked"
     if not isinstance(classes[0], str):
         return classes, "as asked"
-    known = scale_of_words(classes)
+    known = scale_held(classes, held) or scale_of_words(classes)
     if known is None:
         raise InvalidArgument(
             f"--task ordinal: the order of {listed(map(str, classes))} is not known; say --order "
             f'"{order_of(classes)}", from low to high'
         )
-    return known, "by their words"
+    return known, "as the table has them" if held else "by their words"
+
+
+def levels_in_order(values: "pd.Series[Any]") -> tuple[str, ...]:
+    """The levels of a column that holds them from low to high; nothing of another."""
+    import pandas as pd
+
+    kind = values.dtype
+    in_order = isinstance(kind, pd.CategoricalDtype) and kind.ordered
+    return tuple(map(written, kind.categories.tolist())) if in_order else ()
+
+
+def scale_held(labels: Sequence[Label], held: Sequence[str]) -> tuple[Label, ...] | None:
+    """The labels in the order in which a table holds them, where each is one of its levels."""
+    places = find([written(label) for label in labels], held)
+    known = [(place, label) for place, label in zip(places, labels, strict=True) if place is not None]
+    if not held or len(known) < len(labels):
+        return None
+    return tuple(label for _, label in sorted(known, key=lambda each: each[0]))
 
 
 def scale_of_words(labels: Sequence[Label]) -> tuple[Label, ...] | None:

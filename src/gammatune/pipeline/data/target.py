@@ -39,6 +39,8 @@ def read_target(
     what else it could be."""
     import pandas as pd
 
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.remove_unused_categories()  # no class is known of which there is no row
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     spelled: list[str] = []
     try:
