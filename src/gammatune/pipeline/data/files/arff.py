@@ -23,6 +23,7 @@ _TEXT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COMMENT = re.compile(r"^[ \t]*(%.*)?\n", re.MULTILINE)
+_QUOTED = re.compile(r"""^(['"])(.*)\1$""")  # by the other sign than most are
 _NONE = "{none}"  # a type that scipy knows, in the place of those that it does not
 
 
@@ -87,7 +88,7 @@ def _of_kind(file: TableFile, values: "pd.Series[Any]", kind: str, levels: Any) 
                 f"row {strange.index[0] + 1} of {file.path} holds {strange.iloc[0]!r:.40} in the place of a number"
             )
         return numbers
-    values = values.str.strip()
+    values = values.str.strip().str.replace(_QUOTED, r"\2", regex=True)
     return values if levels == (_NONE.strip("{}"),) else values.astype("category")
 
 

@@ -41,11 +41,7 @@ def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
         ) from error
     try:
         frame = _table(file, held, said)
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # columns of several lengths, rows of several kinds
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # rows of several kinds or lengths
         raise InvalidData(f"{file.path} holds no table ({first_line(error)}); write {_FORMS}") from error
     assert isinstance(frame, pd.DataFrame)
     frame, decimal = as_from_text(frame, file.name, said, learned)
@@ -53,32 +49,20 @@ def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
 
 
 def _parsed(text: str) -> Any:
-    """The one value in it, or a list of those in its lines."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].lstrip().startswith(("{", "[")):
-        try:
-            return [json.loads(line) for line in lines]
-        except json.JSONDecodeError:
-            if text.lstrip().startswith("{") and _is_whole(lines[0]):
-                _say_line(lines)
-    return json.loads(text)
-
-
-def _is_whole(line: str) -> bool:
+    """The one value in it, or a list of those in its lines. Raises JSONDecodeError."""
     try:
-        json.loads(line)
-    except json.JSONDecodeError:
-        return False
-    return True
-
-
-def _say_line(lines: list[str]) -> None:
-    """Raises JSONDecodeError at the first line that is none, by its number."""
-    for number, line in enumerate(lines, start=1):
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":  # behind the first value
+            raise
+    rows, begun = [], 0
+    for line in text.split("\n"):
         try:
-            json.loads(line)
+            rows += [json.loads(line)] if line.strip() else []
         except json.JSONDecodeError as error:
-            raise json.JSONDecodeError(f"in row {number}: {error.msg}", line, error.pos) from error
+            raise json.JSONDecodeError(error.msg, text, begun + error.pos) from None
+        begun += len(line) + 1
+    return rows
 
 
 def _table(file: TableFile, held: Any, said: list[str]) -> "pd.DataFrame":
@@ -99,7 +83,10 @@ def _table(file: TableFile, held: Any, said: list[str]) -> "pd.DataFrame":
             said.append(f"The rows of {file.name} are those that it calls {name!r}.")
             held = rows[name]
         elif all(isinstance(value, (list, Mapping)) for value in held.values()):
-            return pd.DataFrame({name: pd.Series(value, dtype=object) for name, value in held.items()})
+            if len({len(value) for value in held.values()}) > 1:
+                raise ValueError("lists of several lengths")
+            columns = {name: pd.Series(value, dtype=object) for name, value in held.items()}
+            return pd.DataFrame(columns).reset_index(drop=True)
     if not _are_rows(held):
         if isinstance(held, list) and held and all(isinstance(row, list) for row in held):
             return pd.DataFrame(held[1:], columns=held[0], dtype=object)

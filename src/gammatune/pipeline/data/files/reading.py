@@ -12,7 +12,7 @@ from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.arff import read_arff
 from gammatune.pipeline.data.files.columnar import read_arrow, read_parquet
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of
-from gammatune.pipeline.data.files.finding import find
+from gammatune.pipeline.data.files.finding import find, is_address
 from gammatune.pipeline.data.files.json_tables import read_json
 from gammatune.pipeline.data.files.kinds import Kind, kind_in
 from gammatune.pipeline.data.files.names import called_by_text
@@ -53,14 +53,23 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowTo
     """
     require("pandas", "tables", "tables are read by")  # said before the file is looked at
     place = find(path)
-    file = open_table(place, how.sheet, said)
+    try:
+        return _read(place, said, learned, how)
+    except InvalidData as error:
+        if not is_address(path):
+            raise
+        raise InvalidData(str(error).replace(str(place), str(path))) from error
+
+
+def _read(path: Path, said: list[str], learned: Mark, how: HowToRead) -> Read:
+    file = open_table(path, how.sheet, said)
     kind = kind_in(file.name, file.head(), said)
     read = READERS[kind](file, how, said, learned)
-    called_by_text(read.frame, place)
+    called_by_text(read.frame, path)
     if read.source is not None:
         return read
     names, rows = tuple(read.frame.columns), len(read.frame)
-    return replace(read, source=Source(str(place), read.dialect, names, rows, how=how))
+    return replace(read, source=Source(str(path), read.dialect, names, rows, how=how))
 
 
 def as_written(

@@ -56,6 +56,7 @@ def _settled(values: "pd.Series[Any]") -> "pd.Series[Any]":
     if values.dtype.kind == "f":
         return whole(values)
     if _is_text(values):
+        values = values.infer_objects()
         return values.mask(values.str.isspace() | values.eq(""))
     if values.dtype.kind == "m":
         values = values.astype(object)
@@ -74,7 +75,7 @@ def _settled(values: "pd.Series[Any]") -> "pd.Series[Any]":
     if all(issubclass(each, (int, float, np.number)) for each in types) and not types & {bool, np.bool_}:
         numbers = pd.to_numeric(values)
         return whole(numbers) if numbers.dtype.kind == "f" else numbers
-    return _settled(values.map(_text, na_action="ignore").astype("str" if pd.__version__ >= "3" else object))
+    return _settled(values.map(_text, na_action="ignore"))
 
 
 def whole(values: "pd.Series[Any]") -> "pd.Series[Any]":
