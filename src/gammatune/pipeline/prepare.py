@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data import DATA_SETS, load
+from gammatune.pipeline.data import DATA_SETS, NUMBERS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
 from gammatune.pipeline.data.files.dialect import HowToRead
@@ -153,7 +153,8 @@ def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     if wrong == ["target"] and options.labels is not None:
         wrong = []  # the column of the labels
     # of what is not there the nearest name is said instead, later
-    if wrong and not table and (options.data in DATA_SETS or Path(options.data).exists()):
+    is_there = Path(options.data).exists() and Path(options.data).suffix.lower() != NUMBERS
+    if wrong and not table and (options.data in DATA_SETS or is_there):
         raise InvalidArgument(
             f"{flag(wrong[0])} goes with a table (a file that ends in {SHOWN}), and {options.data} is none"
         )

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
         ("survy.csv", r"survy\.csv is not there; did you mean .*survey\.csv\?"),
         ("Survey.CSV", r"Survey\.CSV is not there; did you mean .*survey\.csv\?"),
         ("nothing.parquet", r"nothing\.parquet is not there; name a file that ends in \.csv, \.xlsx"),
-        ("no/survey.csv", r"is not there, and neither is its folder .*no; name"),
+        ("no/survey.csv", r"is not there, and neither is its folder .*no$"),
         ("empty.csv", "is empty"),
         ("", r"is a folder that holds empty\.csv, other\.txt, survey\.csv; name one file"),
         ("~$survey.xlsx", r"only says that a program has survey\.xlsx open; name that file"),

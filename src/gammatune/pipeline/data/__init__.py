@@ -17,6 +17,7 @@ from gammatune.pipeline.data.images.files import is_image
 from gammatune.pipeline.data.npz import LAYOUT, load_npz
 from gammatune.pipeline.data.openml import OPENML_SETS, load_openml
 
+NUMBERS = ".numbers"  # of Apple's spreadsheets
 DATA_SETS: tuple[str, ...] = ("digits", *OPENML_SETS)
 
 __all__ = ["DATA_SETS", "Data", "load", "make_data"]
@@ -50,7 +51,7 @@ def load(
 
 def _neither(path: Path) -> str:
     known = f"give {', '.join(DATA_SETS)}, a table ({SHOWN}), a folder of images, or {LAYOUT}"
-    if path.suffix.lower() == ".numbers":
+    if path.suffix.lower() == NUMBERS:
         return (
             f"{path} is a spreadsheet of Numbers, which is not read; export it there as .xlsx, and give that"
         )

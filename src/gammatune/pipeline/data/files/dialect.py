@@ -4,7 +4,7 @@ import codecs
 import csv
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import compress, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -94,6 +94,9 @@ class Read:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+_MIDNIGHT = " 00:00:00"
+
+
 def without_clash(names: Iterable[str], taken: Container[str]) -> list[str]:
     """The names, those that are taken with a number behind them: 'prediction 2'."""
     return [
@@ -119,6 +122,8 @@ def _texts(values: "pd.Series[Any]", dialect: Dialect) -> list[str]:
         texts = list(map("{:.0f}".format if is_whole else dialect.number, numbers.tolist()))
     else:
         texts = [str(value) for value in values.tolist()]
+        if values.dtype.kind == "M" and all(text.endswith(_MIDNIGHT) for text in compress(texts, there)):
+            texts = [text.removesuffix(_MIDNIGHT) for text in texts]  # days
     return [text if is_there else "" for text, is_there in zip(texts, there, strict=True)]
 
 

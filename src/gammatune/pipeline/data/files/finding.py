@@ -61,7 +61,8 @@ def find(path: str | Path) -> Path:
         if path.is_dir():
             raise InvalidData(f"{path} is a folder{_tables_in(path)}; name one file")
         if not path.is_file():
-            raise InvalidData(f"{path} is not there{nearest(path)}; name a file that ends in {SHOWN}")
+            near = nearest(path) or f"; name a file that ends in {SHOWN}"
+            raise InvalidData(f"{path} is not there{near}")
         if path.stat().st_size == 0:
             raise InvalidData(f"{path} is empty; give a table with a line of names and at least two rows")
     except PermissionError as error:
