@@ -38,7 +38,7 @@ benchmarks: .venv/installed-bench
 
 .venv/installed: .venv/python pyproject.toml constraints.txt
 	@echo "Installing gammatune and what it needs (torch is large) ..."
-	$(PIP) -e ".[tables,images,report]"
+	$(PIP) -e ".[tables,files,images,report]"
 	@touch $@
 
 .venv/installed-docs: .venv/installed
