@@ -15,15 +15,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number as AnyNumber
+from string import ascii_letters
 from typing import Any
 
 RARE = 0.05  # of the commoner spelling's count, below which another case is a slip of the hand [guess]
 SHOWN = 12  # in a sentence
+_LETTERS = frozenset(ascii_letters) - set("tfTF")
 _NUMERAL = re.compile(r"[+-]?(\d{1,300}|\d+\.\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def plain(text: str) -> str:
     """Without what only the hand that wrote it differs in: blanks, and forms of Unicode."""
+    if text.isalnum() and text.isascii():  # as most are, of which there may be many
+        return text
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -54,6 +58,8 @@ class Spellings:
 
 def spellings(counts: Mapping[str, int]) -> Spellings:
     """Which spellings are one, by how often each was met."""
+    if len({plain(text).lower() for text in counts}) == len(counts):
+        return Spellings(counts, {})
     by_form, forms_by_case = defaultdict(list), defaultdict(list)
     for text in counts:
         by_form[plain(text)].append(text)
@@ -91,7 +97,7 @@ def find(texts: Sequence[str], known: Sequence[str], *, exact: bool = False) -> 
         formed = [form(text) for text in known]
         counts = Counter(formed)
         by_form = {text: place for place, text in enumerate(formed) if counts[text] == 1}
-        met = {text: by_form[form(text)] for text in missed if form(text) in by_form}
+        met = {text: by_form[read] for text in missed if (read := form(text)) in by_form}
         places |= met
         missed -= met.keys()
     return [places.get(text) for text in texts]
@@ -119,6 +125,8 @@ def written(value: Any) -> str:
 
 def _read(text: str) -> str:
     """'1' of '01' and of '1.0', 'True' of 'TRUE': alike for all that a reader of tables may take for the same."""
+    if text[:1] in _LETTERS:  # neither a number nor a truth value
+        return text
     bare = text.strip()
     if bare.lower() in ("true", "false"):
         return bare.capitalize()
