@@ -723,7 +723,11 @@ def test_an_iterator_cannot_be_selected_by() -> None:
 
 def test_batches_that_are_no_pairs() -> None:
     with pytest.raises(InvalidArgument, match="pair"):
-        fit(net(), TRAIN, [{"x": X, "y": Y}])
+        fit(net(), TRAIN, [X])  # type: ignore[list-item]
+    with pytest.raises(
+        InvalidArgument, match="mapping of x, z, and none of these is the targets; call them 'labels'"
+    ):
+        fit(net(), TRAIN, [{"x": X, "z": Y}])
 
 
 class Two(nn.Module):

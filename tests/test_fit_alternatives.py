@@ -21,6 +21,7 @@ from gammatune.report.html.searches import searches
 from gammatune.space import OPTIMIZER
 from gammatune.supervised.fit import FitResult
 from gammatune.supervised.optimizers import automatic
+from gammatune.supervised.reading import CLASSES
 from gammatune.supervised.training import Supervised
 
 G = torch.Generator().manual_seed(1)
@@ -109,7 +110,7 @@ def test_an_optimizer_that_does_not_step_holds_nothing() -> None:
     }
     training = Supervised(
         model, steppers, ["lr", OPTIMIZER], train=[TRAIN], select=[SELECT],
-        loss=nn.functional.cross_entropy, classify=True, device=torch.device("cpu"),
+        loss=nn.functional.cross_entropy, reading=CLASSES, device=torch.device("cpu"),
     )  # fmt: skip
     begun = weights(model)[0].clone()
     try:

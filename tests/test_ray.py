@@ -243,6 +243,7 @@ def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
 
     from gammatune.metrics.objectives import make_objective
     from gammatune.supervised.loaders import as_set, forward_loader, training_loader
+    from gammatune.supervised.reading import CLASSES
     from gammatune.supervised.training import Supervised, default_loss
 
     train, val = (as_set(part, "set", torch.float32) for part in data())
@@ -253,7 +254,7 @@ def test_a_fork_travels_once_for_all_rollouts_that_begin_from_it() -> None:
         train=training_loader(train, 20, None),
         select=forward_loader(val, 20, None),
         loss=default_loss(True),
-        classify=True,
+        reading=CLASSES,
         device=torch.device("cpu"),
     )
     executor = RayExecutor(build, torch.device("cpu"), workers=2)

@@ -22,6 +22,8 @@ from gammatune.cost import Meter
 from gammatune.engine.ensemble import Ensemble, obstacle, refuse_another_kind
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import InvalidArgument, InvalidData, JournalWarning
+from gammatune.supervised.reading import CLASSES
+from gammatune.supervised.reading import NUMBERS as AS_NUMBERS
 from gammatune.supervised.training import Supervised, WeightedCrossEntropy
 
 CPU = torch.device("cpu")
@@ -231,7 +233,7 @@ class Case:
             train=DataLoader(held, 8, shuffle=True),
             select=DataLoader(kept, 16) if select is None else select,
             loss=weighted,  # type: ignore[arg-type]
-            classify=self.classify,
+            reading=CLASSES if self.classify else AS_NUMBERS,
             device=CPU,
             select_loss=weighted if self.metric else plain,  # type: ignore[arg-type]
             metric=self.metric,

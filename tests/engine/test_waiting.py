@@ -15,6 +15,7 @@ from gammatune.cost import Meter
 from gammatune.engine.divergence import READ_EVERY
 from gammatune.engine.loop import TorchLoop
 from gammatune.records import Length
+from gammatune.supervised.reading import CLASSES, NUMBERS
 from gammatune.supervised.training import Supervised
 
 STREAM = torch.Generator().manual_seed(1)
@@ -113,7 +114,7 @@ def supervised(far: bool, targets: Tensor, metric: str | None, select: int) -> S
         train=batches(targets, far),
         select=batches(targets, far, steps=select),
         loss=nn.functional.cross_entropy if classify else nn.functional.mse_loss,
-        classify=classify,
+        reading=CLASSES if classify else NUMBERS,
         device=torch.device("meta" if far else "cpu"),
         metric=metric,
     )

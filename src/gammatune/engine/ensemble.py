@@ -34,26 +34,29 @@ class Ensemble(nn.Module):
 
     members: nets of one kind. classify: whether dimension 1 of what they give are scores of classes. Then the
     logarithms of the averaged probabilities are given, which are scores too: their softmax are those probabilities.
-    Else the averaged numbers.
+    labels: each number is the score of a label that is there or not, as a binary cross entropy takes it; the scores
+    of the averaged probabilities are given. Else the averaged numbers.
     """
 
-    def __init__(self, members: Sequence[nn.Module], *, classify: bool) -> None:
+    def __init__(self, members: Sequence[nn.Module], *, classify: bool, labels: bool = False) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.classify = classify
+        self.classify, self.labels = classify, labels
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        return average(self._each(*args, **kwargs), classify=self.classify)
+        return average(self._each(*args, **kwargs), classify=self.classify, labels=self.labels)
 
     def spread(self, *args: Any, **kwargs: Any) -> Tensor:
-        """How far the nets are apart: of classes the share of the probability, between 0 and 1, that the mean net
-        places otherwise than the average (the total variation), (n, ...); of numbers their standard deviation."""
-        return spread(self._each(*args, **kwargs), classify=self.classify)
+        """How far the nets are apart: of classes, and of each label, the share of the probability, between 0 and 1,
+        that the mean net places otherwise than the average (the total variation), (n, ...); of numbers their standard
+        deviation."""
+        return spread(self._each(*args, **kwargs), classify=self.classify, labels=self.labels)
 
     def with_spread(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """What they say, and how far they are apart, from one pass."""
         said = self._each(*args, **kwargs)
-        return average(said, classify=self.classify), spread(said, classify=self.classify)
+        how = {"classify": self.classify, "labels": self.labels}
+        return average(said, **how), spread(said, **how)
 
     def _each(self, *args: Any, **kwargs: Any) -> list[Tensor]:
         return [member(*args, **kwargs) for member in self.members]
@@ -64,17 +67,26 @@ def members_of(net: nn.Module) -> list[nn.Module]:
     return list(net.members) if isinstance(net, Ensemble) else [net]
 
 
-def average(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
+def average(outputs: Sequence[Tensor], *, classify: bool, labels: bool = False) -> Tensor:
     """Of what nets say of the same examples, (n, ...) each; see `Ensemble`."""
+    if labels:  # logit p = log p - log(1 - p); of both the mean over the nets
+        there, not_there = (
+            reduce(torch.logaddexp, [nn.functional.logsigmoid(sign * said) for said in outputs])
+            for sign in (1, -1)
+        )
+        return there - not_there
     if not classify:
         return torch.stack(list(outputs)).mean(dim=0)
     # one after the other: of pixels a stack of them all takes three times as long
     return reduce(torch.logaddexp, [said.log_softmax(dim=1) for said in outputs]) - math.log(len(outputs))
 
 
-def spread(outputs: Sequence[Tensor], *, classify: bool) -> Tensor:
+def spread(outputs: Sequence[Tensor], *, classify: bool, labels: bool = False) -> Tensor:
     """Of what nets say of the same examples; see `Ensemble.spread`."""
     said = torch.stack(list(outputs))
+    if labels:
+        said = said.sigmoid()
+        return (said - said.mean(dim=0)).abs().mean(dim=0)
     if not classify:
         return said.std(dim=0, correction=0)
     said = said.softmax(dim=2)
@@ -160,7 +172,9 @@ class Nets:
             # clones: of a slice all that it is a slice of would be written
             yield lambda *batch: pickle.dump(tuple(part.detach().cpu().clone() for part in batch), file)
 
-    def together(self, nets: Sequence[int], *, classify: bool) -> Iterator[tuple[Tensor, ...]]:
+    def together(
+        self, nets: Sequence[int], *, classify: bool, labels: bool = False
+    ) -> Iterator[tuple[Tensor, ...]]:
         """What they say together, and what was told with that, the targets first, batch after batch."""
         with ExitStack() as opened:
             heard = [_said(opened.enter_context((self._scratch / f"said-{net}").open("rb"))) for net in nets]
@@ -173,16 +187,18 @@ class Nets:
                         "the selection data came otherwise in a second pass, so that the nets cannot be asked "
                         "together: give a loader as val_set that does not shuffle, or pass ensemble=False"
                     )
-                yield average([output for output, *_ in there], classify=classify), *told
+                yield average([output for output, *_ in there], classify=classify, labels=labels), *told
 
-    def ensemble(self, model: nn.Module, nets: Sequence[int], *, classify: bool) -> Ensemble:
+    def ensemble(
+        self, model: nn.Module, nets: Sequence[int], *, classify: bool, labels: bool = False
+    ) -> Ensemble:
         """A module of its own, in eval mode, where `model` is; that stays as it is."""
         members = []
         for net in nets:
             member = copy.deepcopy(model)
             member.load_state_dict(self.weights(net))
             members.append(member)
-        return Ensemble(members, classify=classify).eval()
+        return Ensemble(members, classify=classify, labels=labels).eval()
 
 
 def obstacle(model: nn.Module) -> str | None:

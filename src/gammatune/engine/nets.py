@@ -24,6 +24,7 @@ class SeveralNets:
     """modules: the first is the net. optimizers: theirs, some of which hold other weights for use than to train."""
 
     averages_probabilities = True  # of what several nets say; else the numbers themselves
+    averages_labels = False  # what they say are scores of labels, each of its own
 
     def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
         self._modules, self._optimizers = modules, optimizers
@@ -80,7 +81,9 @@ class SeveralNets:
 
     def ensemble(self, nets: Sequence[int]) -> Ensemble:
         """Of nets that were kept."""
-        return self.kept.ensemble(self._net, nets, classify=self.averages_probabilities)
+        return self.kept.ensemble(
+            self._net, nets, classify=self.averages_probabilities, labels=self.averages_labels
+        )
 
     def forget_others(self, nets: Collection[int], known: Collection[int]) -> None:
         """Remove the files of all nets but these. known: those that other processes kept."""

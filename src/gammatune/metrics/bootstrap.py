@@ -55,7 +55,7 @@ def measured(
     defined = [name for name in names if reasons[name] is None]
     values = {name: METRICS[name].value(answers) for name in defined}
     is_weighted = answers.counted is not None
-    labels = [name for name in defined if METRICS[name].needs == "labels" and not is_weighted]
+    labels = [name for name in defined if METRICS[name].is_of_cells(answers) and not is_weighted]
     others = [name for name in defined if name not in labels]
     found = _of_labels(labels, answers, values, rng) | _of_examples(others, answers, values, rng)
     found = {name: _not_surer(measure, METRICS[name], answers.effective) for name, measure in found.items()}
@@ -214,7 +214,7 @@ def _drawn(answers: Answers, rng: np.random.Generator, resamples: int) -> Iterat
 
 def _of_resamples(name: str, answers: Answers, w: Counts) -> Floats:
     """The measure of resamples of examples, (b,), whatever it needs."""
-    if METRICS[name].needs != "labels":
+    if not METRICS[name].is_of_cells(answers):
         return METRICS[name].resampled(answers, w)
     from scipy.sparse import csr_array
 

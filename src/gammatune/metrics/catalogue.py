@@ -1,8 +1,9 @@
 """Measures by name, as a data scientist asks for them: `metric="auc"`. All that is said of a measure is said here.
 
-Those of a classification are of class 1 where there are two classes, else the mean over them; those of a regression
-the mean over a target's numbers. Values are scikit-learn's. What is not defined on some examples (`undefined` says
-why) has the value None, never NaN. A class nobody belongs to and nobody is said to belong to is left out of a mean.
+Those of a classification are of class 1 where there are two classes, else the mean over them; where an example has
+several labels the mean over these; those of a regression the mean over a target's numbers. Values are scikit-learn's.
+What is not defined on some examples (`undefined` says why) has the value None, never NaN. A class nobody belongs to
+and nobody is said to belong to is left out of a mean.
 Intervals: see `bootstrap`.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from gammatune.errors import InvalidArgument
-from gammatune.metrics import formulas
+from gammatune.metrics import formulas, label_formulas
 from gammatune.metrics.formulas import OfAnswers, OfCells
 from gammatune.metrics.predictions import Answers, Counts, Floats, cells_of
 
@@ -24,6 +25,7 @@ IMBALANCED = 5.0  # the largest class over the smallest, from which it is said (
 MetricName: TypeAlias = Literal[
     "accuracy", "balanced-accuracy", "f1", "precision", "recall", "mcc", "steps", "weighted-kappa", "auc",
     "average-precision", "log-loss", "brier", "r2", "mae", "rmse", "mse", "medae", "mape",
+    "subset-accuracy", "f1-micro",
 ]  # fmt: skip
 
 
@@ -43,11 +45,12 @@ class MetricSpec:
     higher_is_better: else lower. range: what it can be. formula: of the cells of a confusion matrix where it needs
     labels, else of the answers (see `formulas`). gap: why it has no value on some answers. sorts: it takes a pass for
     each class, or number a target. of_a_class: it is that of one of two classes, and of more of them the mean.
-    of_order: it says something where the classes are ordered only.
+    of_order: it says something where the classes are ordered only. of_labels: its formula where an example has
+    several labels; one that needs "sets" is of such alone.
     """
 
     name: MetricName
-    needs: Literal["labels", "probabilities", "numbers"]
+    needs: Literal["labels", "probabilities", "numbers", "sets"]
     higher_is_better: bool
     range: tuple[float, float]
     formula: OfCells | OfAnswers
@@ -56,15 +59,25 @@ class MetricSpec:
     sorts: bool = False
     of_a_class: bool = False
     of_order: bool = False
+    of_labels: OfAnswers | None = None
 
     @property
     def task(self) -> str:
-        return "regression" if self.needs == "numbers" else "classification"
+        return {"numbers": "regression", "sets": "multilabel"}.get(self.needs, "classification")
+
+    def measures(self, task: str) -> bool:
+        """Whether it is one of this task."""
+        both = self.needs == "probabilities" or self.of_labels is not None
+        return task == self.task or (task == "multilabel" and both)
+
+    def is_of_cells(self, answers: Answers) -> bool:
+        """Whether the confusion matrix is all that the formula needs."""
+        return self.needs == "labels" and not answers.is_multilabel
 
     def value(self, answers: Answers) -> float:
         """On examples where it is defined, each counting for its weight."""
         answers = answers.weighing()
-        if self.needs == "labels":
+        if self.is_of_cells(answers):
             cells, counts, _ = cells_of(answers)
             return float(self.resampled(cells, counts[None])[0])
         w = answers.counted
@@ -75,6 +88,8 @@ class MetricSpec:
         """Of many resamples, (b,), NaN where one leaves it undefined. of: what the formula is of. w: with the weights
         of the answers in it."""
         formula: Any = self.formula
+        if self.of_labels is not None and isinstance(of, Answers) and of.is_multilabel:
+            formula = self.of_labels
         # sums of weights round, so that a share may come out above 1
         return np.clip(np.asarray(formula(of, w), dtype=np.float64), *self.range)
 
@@ -83,12 +98,17 @@ class MetricSpec:
 
 
 def _lacks_a_class(answers: Answers) -> str | None:
+    if answers.is_multilabel:
+        varies = (answers.targets != answers.targets[:1]).any()
+        return None if varies else "each label is the same for all examples"
     present = np.unique(answers.targets)
     return None if len(present) > 1 else f"all {len(answers)} examples belong to class {present[0]}"
 
 
 def _lacks_the_class(answers: Answers) -> str | None:
     """A class alone has a precision; of two it is class 1's."""
+    if answers.is_multilabel:
+        return None if answers.targets.any() else "no example has any label"
     return None if answers.classes == 2 and answers.targets.any() else _lacks_a_class(answers)
 
 
@@ -107,6 +127,7 @@ METRICS: Mapping[str, MetricSpec] = {
         MetricSpec(
             *("accuracy", "labels", True, _SHARE, formulas.accuracy),
             _share("Accuracy", "share of all examples that were right"),
+            of_labels=label_formulas.accuracy,
         ),
         MetricSpec(
             *("balanced-accuracy", "labels", True, _SHARE, formulas.balanced_accuracy),
@@ -116,16 +137,19 @@ METRICS: Mapping[str, MetricSpec] = {
             *("f1", "labels", True, _SHARE, formulas.precision_recall(0.5, 0.5)),
             _share("F1", "harmonic mean of precision and recall"),
             of_a_class=True,
+            of_labels=label_formulas.precision_recall(0.5, 0.5),
         ),
         MetricSpec(
             *("precision", "labels", True, _SHARE, formulas.precision_recall(0, 1)),
             _share("Precision", "share of what was put into a class that belongs there"),
             of_a_class=True,
+            of_labels=label_formulas.precision_recall(0, 1),
         ),
         MetricSpec(
             *("recall", "labels", True, _SHARE, formulas.precision_recall(1, 0)),
             _share("Recall", "share of a class that was found"),
             of_a_class=True,
+            of_labels=label_formulas.precision_recall(1, 0),
         ),
         MetricSpec(
             *("mcc", "labels", True, (-1.0, 1.0), formulas.mcc),
@@ -186,10 +210,18 @@ METRICS: Mapping[str, MetricSpec] = {
             _share("MAPE", "mean error as a share of the true value"),
             gap=_divides_by_zero,
         ),
+        MetricSpec(
+            *("subset-accuracy", "sets", True, _SHARE, label_formulas.subset_accuracy),
+            _share("Subset accuracy", "share of examples of which every label was right"),
+        ),
+        MetricSpec(
+            *("f1-micro", "sets", True, _SHARE, label_formulas.f1_micro),
+            _share("F1, micro", "F1 of all labels of all examples together"),
+        ),
     )
 }
 # Shown before all others.
-FIRST = ("steps", "accuracy", "auc", "f1", "balanced-accuracy", "mcc", "rmse", "r2", "mae")
+FIRST = ("steps", "accuracy", "auc", "f1", "balanced-accuracy", "mcc", "subset-accuracy", "rmse", "r2", "mae")
 # What a report holds whether it was asked for or not (`thesis`), by name, in the order in which it is shown.
 REPORTED: Mapping[str, Words] = {
     "accuracy": METRICS["accuracy"].words,
@@ -209,6 +241,7 @@ ALIASES = {
     "logloss": "log-loss", "cross-entropy": "log-loss", "brier-score": "brier", "sensitivity": "recall",
     "mean-absolute-error": "mae", "mean-squared-error": "mse", "root-mean-squared-error": "rmse",
     "median-absolute-error": "medae", "mean-absolute-percentage-error": "mape", "r-squared": "r2", "r²": "r2",
+    "exact-match": "subset-accuracy", "micro-f1": "f1-micro", "macro-f1": "f1",
 }  # fmt: skip
 
 
@@ -218,25 +251,33 @@ def words_of(name: str) -> Words:
     return spec.words if spec else REPORTED.get(name, Words(name, ""))
 
 
+_TASKS = {
+    "classification": "a classification",
+    "multilabel": "a multi-label classification",
+    "regression": "a regression",
+}
+
+
 # Asked for ------------------------------------------------------------------------------------------------
 
 
 def recipe(name: str, task: str | None = None) -> MetricSpec:
     """The measure called `name` ("roc_auc" and the like are understood).
 
-    task: "classification" or "regression", which it must then be for. Raises InvalidArgument.
+    task: "classification", "multilabel" or "regression", which it must then be for. Raises InvalidArgument.
     """
     asked = str(name).lower().replace("_", "-").replace(" ", "-")
     asked = ALIASES.get(asked, asked)
-    choice = [known for known, spec in METRICS.items() if task in (None, spec.task)]
+    choice = [known for known, spec in METRICS.items() if task is None or spec.measures(task)]
     if asked not in METRICS:
         close = difflib.get_close_matches(asked, choice, 1)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
         raise InvalidArgument(f"metric={name!r} is not known{meant}; choose one of {', '.join(choice)}")
     found = METRICS[asked]
-    if task is not None and found.task != task:
+    if task is not None and not found.measures(task):
         raise InvalidArgument(
-            f"metric={name!r} measures a {found.task}, and this is a {task}; choose one of {', '.join(choice)}"
+            f"metric={name!r} measures {_TASKS[found.task]}, and this is {_TASKS[task]}; choose one of "
+            f"{', '.join(choice)}"
         )
     return found
 
@@ -245,6 +286,9 @@ def undefined(name: str, answers: Answers) -> str | None:
     """Why the measure has no value on these examples, in a sentence; None where it has one."""
     spec = METRICS[name]
     answers = answers.weighing()
+    task = task_of(answers)
+    if not spec.measures(task):
+        return f"{name} has no value: it does not measure {_TASKS[task]}"
     if not len(answers):
         why: str | None = "there is no example" + ("" if answers.weights is None else " that weighs anything")
     elif spec.needs == "probabilities" and answers.probabilities is None:
@@ -261,14 +305,19 @@ def value(name: str, answers: Answers) -> float | None:
     return None if undefined(name, answers) else METRICS[name].value(answers)
 
 
+def task_of(answers: Answers) -> str:
+    """ "multilabel", "classification" or "regression"."""
+    return "multilabel" if answers.is_multilabel else "classification" if answers.classes else "regression"
+
+
 def relevant(answers: Answers) -> list[str]:
     """The measures that a report on these examples holds."""
-    task = "classification" if answers.classes else "regression"
+    task = task_of(answers)
     is_wide = answers.columns > MANY
     return [
         name
         for name, spec in METRICS.items()
-        if spec.task == task and not (is_wide and spec.sorts) and (answers.ordered or not spec.of_order)
+        if spec.measures(task) and not (is_wide and spec.sorts) and (answers.ordered or not spec.of_order)
     ]
 
 

@@ -7,8 +7,8 @@ classes.
 Twin: tests/test_measures.py calls scikit-learn on the examples of each resample.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,12 @@ ROUNDING = 1e-12  # relative: of a sum of squares that is a difference
 TINY = np.finfo(np.float64).eps
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def ratio(part: Floats, whole: Floats) -> Floats:
     """0 where nothing is divided by nothing."""
     return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
 
 
-def _mean_where(values: Floats, where: NDArray[np.bool_]) -> Floats:
+def mean_where(values: Floats, where: NDArray[np.bool_]) -> Floats:
     """Over the classes; NaN where there is none."""
     count = where.sum(axis=1)
     total = np.where(where, values, 0.0).sum(axis=1)
@@ -43,7 +43,7 @@ def accuracy(cells: Cells, w: Counts) -> Floats:
 
 def balanced_accuracy(cells: Cells, w: Counts) -> Floats:
     right, true, _ = cells.sums(w)
-    return _mean_where(_ratio(right, true), true > 0)
+    return mean_where(ratio(right, true), true > 0)
 
 
 def precision_recall(true_part: float, said_part: float) -> OfCells:
@@ -51,8 +51,8 @@ def precision_recall(true_part: float, said_part: float) -> OfCells:
 
     def of(cells: Cells, w: Counts) -> Floats:
         right, true, said = cells.sums(w)
-        scores = _ratio(right, true_part * true + said_part * said)
-        return scores[:, 1] if cells.k == 2 else _mean_where(scores, (true > 0) | (said > 0))
+        scores = ratio(right, true_part * true + said_part * said)
+        return scores[:, 1] if cells.k == 2 else mean_where(scores, (true > 0) | (said > 0))
 
     return of
 
@@ -65,7 +65,7 @@ def mcc(cells: Cells, w: Counts) -> Floats:
     apart = [n**2 - (each**2).sum(axis=1) for each in (true, said)]
     for each in apart:
         each[each < ROUNDING * n**2] = 0  # one class, whose weights round
-    return _ratio(over, np.sqrt(apart[0] * apart[1]))
+    return ratio(over, np.sqrt(apart[0] * apart[1]))
 
 
 def steps(cells: Cells, w: Counts) -> Floats:
@@ -84,7 +84,7 @@ def weighted_kappa(cells: Cells, w: Counts) -> Floats:
     means, squares = ([(w * each**power).sum(axis=1) / n for each in (i, j)] for power in (1, 2))
     by_chance = squares[0] + squares[1] - 2 * means[0] * means[1]
     by_chance[by_chance < ROUNDING * (squares[0] + squares[1])] = 0  # one class, met exactly
-    return _ratio(by_chance - found, by_chance)
+    return ratio(by_chance - found, by_chance)
 
 
 # Of probabilities -----------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def average_precision(answers: Answers, w: Counts | None) -> Floats:
     def of(positive: Floats, negative: Floats) -> Floats:
         found = positive[:, ::-1].cumsum(axis=1)
         called = found + negative[:, ::-1].cumsum(axis=1)
-        precision = _ratio(found, called)
+        precision = ratio(found, called)
         all_ = positive.sum(axis=1)
         total = (precision * positive[:, ::-1]).sum(axis=1)
         return np.asarray(np.divide(total, all_, out=np.full(len(total), np.nan), where=all_ > 0))
@@ -112,38 +112,65 @@ def average_precision(answers: Answers, w: Counts | None) -> Floats:
     return _each_side(answers, w, of)
 
 
+def _sides(answers: Answers) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Of each class against the rest, or of each label: its probability, and which examples have it, (n,) each."""
+    p, targets = answers.probabilities, answers.targets
+    assert p is not None
+    if answers.is_multilabel:
+        yield from ((p[:, c], targets[:, c] == 1) for c in range(targets.shape[1]))
+    else:
+        classes = [1] if answers.classes == 2 else np.unique(targets).tolist()
+        yield from ((p[:, c], targets == c) for c in classes)
+
+
 def _each_side(answers: Answers, w: Counts | None, of: Callable[[Floats, Floats], Floats]) -> Floats:
     """The mean over one class against the rest. of: what (positive, negative) counts at rising probabilities give."""
-    assert answers.probabilities is not None
     weights = np.ones((1, len(answers))) if w is None else w.astype(np.float64)
     columns = []
-    for c in [1] if answers.classes == 2 else np.unique(answers.targets).tolist():
-        scores = answers.probabilities[:, c]
+    for scores, belongs in _sides(answers):
         order = np.argsort(scores, kind="stable")
         steps = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
         drawn = np.take(weights, order, axis=1)
-        positive = drawn * (answers.targets == c)[order]
+        positive = drawn * belongs[order]
         if len(steps) < len(order):  # some are tied
             drawn, positive = (np.add.reduceat(part, steps, axis=1) for part in (drawn, positive))
         columns.append(of(positive, drawn - positive))
     found = np.stack(columns, axis=1)
-    return _mean_where(found, np.isfinite(found))
+    return mean_where(found, np.isfinite(found))
 
 
 def log_loss(answers: Answers, w: Counts | None) -> Floats:
+    if answers.is_multilabel:
+        p = _of_what_is_true(answers)
+        return np.asarray(_mean(-np.log(np.clip(p, TINY, 1 - TINY)), w).mean(axis=1))
+    if answers.shares is not None:
+        each = -(answers.shares * np.log(np.clip(_sound(answers), TINY, 1 - TINY))).sum(axis=1)
+        return _mean(each[:, None], w)[:, 0]
     p = _sound(answers)[np.arange(len(answers)), answers.targets]
     return _mean(-np.log(np.clip(p, TINY, 1 - TINY))[:, None], w)[:, 0]
 
 
 def brier(answers: Answers, w: Counts | None) -> Floats:
-    """The mean of (p(1) - y)^2 of two classes, in [0, 1]; of more the sum over all, in [0, 2] (Brier 1950)."""
+    """The mean of (p(1) - y)^2 of two classes, in [0, 1]; of more the sum over all, in [0, 2] (Brier 1950). Of labels
+    the mean over them, as of two classes."""
+    if answers.is_multilabel:
+        return np.asarray(_mean((1 - _of_what_is_true(answers)) ** 2, w).mean(axis=1))
     p = _sound(answers)
-    if answers.classes == 2:
+    if answers.shares is not None:
+        each = ((p - answers.shares) ** 2).sum(axis=1) / (2 if answers.classes == 2 else 1)
+    elif answers.classes == 2:
         each = (p[:, 1] - answers.targets) ** 2
     else:
         true = p[np.arange(len(p)), answers.targets]
         each = (p**2).sum(axis=1) - true**2 + (1 - true) ** 2
     return _mean(each[:, None], w)[:, 0]
+
+
+def _of_what_is_true(answers: Answers) -> Floats:
+    """(n, k), the probability of each label's being as it is."""
+    assert answers.probabilities is not None
+    p = answers.probabilities.astype(np.float64)
+    return np.where(answers.targets == 1, p, 1 - p)
 
 
 def _sound(answers: Answers) -> Floats:

@@ -84,7 +84,7 @@ _PLAIN: Mapping[str, tuple[str, Callable[[float], float]]] = {
 _SQUARED: Mapping[str, str] = {
     f"kappa-{name}": name
     for name, held in METRICS.items()
-    if held.task == "classification" and held.higher_is_better
+    if held.task != "regression" and held.higher_is_better
 }
 _ERRORS: Mapping[str, tuple[str, Callable[[float], float]]] = {
     f"log-{name}": (name, lambda error: -_log(error))
@@ -100,7 +100,8 @@ ObjectiveName: TypeAlias = Literal[
     "accuracy", "loss", "r2", "mse", "log-loss",
     "kappa", "kappa11", "kappa12", "kappa12-ratio", "kappa-cut", "kappa11-cut", "kappa12-cut", "kappa12-ratio-cut",
     "kappa-accuracy", "kappa-balanced-accuracy", "kappa-f1", "kappa-precision", "kappa-recall", "kappa-mcc",
-    "kappa-weighted-kappa", "kappa-auc", "kappa-average-precision", "log-steps", "log-log-loss", "log-brier",
+    "kappa-weighted-kappa", "kappa-auc", "kappa-average-precision",
+    "kappa-subset-accuracy", "kappa-f1-micro", "log-steps", "log-log-loss", "log-brier",
     "log-mae", "log-rmse", "log-mse", "log-medae", "log-mape",
 ]  # fmt: skip
 OVERFITTED = 1.5  # times the loss [guess]

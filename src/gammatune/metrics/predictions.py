@@ -1,6 +1,6 @@
 """What a model said of examples, beside the truth, and the confusion matrix of it.
 
-n   examples                    k   classes             t   numbers a target
+n   examples                    k   classes, or labels  t   numbers a target
 c   cells of the confusion matrix that are not empty
 w   how often a resample holds each example, (b, n), or each cell, (b, c); where examples weigh differently times
     the weight of each
@@ -32,11 +32,13 @@ class Answers:
     """What a model said of n examples.
 
     targets: (n,) codes from 0, or (n, t) numbers. said: labels (n,), or numbers (n, t). classes: k; 0 for a
-    regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them. spread: how far the nets of
+    regression. probabilities: (n, k), rows that sum to 1; None where nobody kept them. Of k labels an example, each
+    of them 0 or 1, targets, said and probabilities (of a 1) are (n, k), and classes 2. spread: how far the nets of
     an ensemble are apart, (n,) of classes, (n, t) of numbers (`engine.ensemble.Ensemble.spread`); None of one net.
     weights: what each example counts for, (n,), finite and 0 or more, in any unit; None: all the same. A measure of
     whole numbers is that of the examples repeated so often. ordered: the classes follow each other in the order of
-    their codes, as "never, sometimes, often" do.
+    their codes, as "never, sometimes, often" do. shares: (n, k), where a target is no class but a distribution over
+    them, of which `targets` has the class that weighs most.
     """
 
     targets: NDArray[Any]
@@ -46,6 +48,7 @@ class Answers:
     spread: NDArray[Any] | None = None
     weights: NDArray[Any] | None = None
     ordered: bool = False
+    shares: NDArray[Any] | None = None
 
     @classmethod
     def of_classes(
@@ -65,8 +68,15 @@ class Answers:
 
     @property
     def columns(self) -> int:
-        """Classes, or numbers a target."""
-        return self.classes or int(np.prod(self.targets.shape[1:]))
+        """Classes, or labels, or numbers a target."""
+        return (
+            self.classes if self.classes and not self.is_multilabel else int(np.prod(self.targets.shape[1:]))
+        )
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether an example has several labels."""
+        return self.classes > 0 and self.targets.ndim == 2
 
     @property
     def is_finite(self) -> bool:
@@ -101,6 +111,7 @@ class Answers:
         probabilities = None if self.probabilities is None else self.probabilities[places]
         spread = None if self.spread is None else self.spread[places]
         weights = None if self.weights is None else self.weights[places]
+        shares = None if self.shares is None else self.shares[places]
         return replace(
             self,
             targets=self.targets[places],
@@ -108,6 +119,7 @@ class Answers:
             probabilities=probabilities,
             spread=spread,
             weights=weights,
+            shares=shares,
         )
 
 

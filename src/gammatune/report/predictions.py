@@ -141,6 +141,8 @@ def _take_predictions(held: Mapping[str, NDArray[Any]], found: Findings) -> None
     elif y is not None and targets is not None and _fits_numbers(y, targets):
         found.predictions = y.astype(np.float64).reshape(len(y), -1)
         found.targets = targets.astype(np.float64).reshape(len(targets), -1)
+    elif p is not None and targets is not None and targets.dtype.kind == "i" and targets.shape == p.shape:
+        return  # several labels an example, of which nothing more is shown
     else:
         found.problems.append(f"{PREDICTIONS} does not hold what it should, and is left out.")
         return

@@ -19,6 +19,7 @@ from gammatune.space import Space
 from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.optimizers import OptimizerName
+from gammatune.supervised.reading import TaskName
 from gammatune.supervised.sample_weights import SampleWeight
 from gammatune.tuning.arguments import as_space, refuse_two_places
 from gammatune.tuning.options import Options, Running, Search
@@ -36,6 +37,10 @@ class Training:
     stays unless another is likely to be better. Without lr the search begins where other trainings did best.
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set, since batch
     normalisation cannot train on it. None: by the number of examples.
+    task: what is learnt, where it is not to be told by loss and targets: "classification", a column of scores a
+    class, targets whole numbers or distributions over the classes; "binary", one output, targets of 0 and 1;
+    "multilabel", an output a label, each 0 or 1; "regression". It chooses the loss where none is given; with one of
+    torch's own it must agree.
     class_weights: "balanced" (examples / (classes x examples of the class)), or one positive number a class: weighs
     the cross entropy that is trained with. The selection and the report stay unweighted; where a metric is asked
     for, the loss it is selected with is weighted too.
@@ -43,8 +48,8 @@ class Training:
     for train_set, or a mapping from "train_set", "val_set", "test_set" to such; or True, where sets and loaders give
     (input, target, weight). Examples of a set without weights count alike. Those trained on are divided by their
     mean; weights that come in the batches of a loader are taken as they are, and are best given so that their mean
-    is 1. A loss_fn takes (output, target, weight=None) then, and gives the mean of weight times loss; collate gets
-    (input, target, weight) too.
+    is 1. Losses of torch are weighed as they are; a loss_fn of your own takes (output, target, weight=None) then, and
+    gives the mean of weight times loss; collate gets (input, target, weight) too.
     ordinal: the classes follow each other in the order of their codes. The default loss is then the ranked
     probability score (`losses.ranked_probability_score`), and the report holds the error in steps and the weighted
     kappa.
@@ -71,6 +76,7 @@ class Training:
     weight_decay: float | None = None
     batch_size: int | None = None
     collate: Callable[[list[Any]], Any] | None = None
+    task: TaskName | None = None
     class_weights: Literal["balanced"] | Sequence[float] | None = None
     sample_weight: SampleWeight | None = None
     ordinal: bool = False
@@ -91,6 +97,7 @@ class FitOptions(Options, total=False):
     weight_decay: float | None
     batch_size: int | None
     collate: Callable[[list[Any]], Any] | None
+    task: TaskName | None
     class_weights: Literal["balanced"] | Sequence[float] | None
     sample_weight: SampleWeight | None
     ordinal: bool

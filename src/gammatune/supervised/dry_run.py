@@ -1,42 +1,62 @@
 """Do model, loss and data fit together? One batch of each part is tried before any training."""
 
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from gammatune.engine.batches import Loader, LossFunction, streams_of, to_device
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
+from gammatune.supervised.batch_form import PAIRS, Form, Inputs, answer, refusal_of_forward
 from gammatune.supervised.evaluation import are_probabilities
-from gammatune.supervised.losses import default_loss
+from gammatune.supervised.loaders import targets_in
+from gammatune.supervised.loss_kinds import kind_of
+from gammatune.supervised.losses import Adapted, default_loss, own_loss
+from gammatune.supervised.misfits import MISFIT, line, obstacle, refuse_loss, refuse_other_classes, words
+from gammatune.supervised.reading import Reading, TaskName, logits_in, read, refuse_no_labels, tensor_in
 from gammatune.supervised.sample_weights import refuse_no_weights
-
-# The kinds torch's layers and losses raise for a wrong shape, type or class; anything else goes through.
-MISFIT = (RuntimeError, ValueError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """classify: the targets are whole numbers.
+    """reading: what is learnt, and how outputs and targets are held against each other.
 
-    comparable: outputs and targets can be held against each other, so that accuracy, or r2 and mse, are
-    defined. Only a loss of the user's own can do without. classes: how many, where there are any to count.
-    single: there is one class an example, not one a pixel or a token. probabilities: the model gives those of
-    classes, and no scores.
+    comparable: they can be, so that accuracy, or r2 and mse, are defined. Only a loss of the user's own can do
+    without. loss: the one that was given, or that the model gives, as it is trained with; None where there is none.
+    classes: how many, where there are any to count. single: there is one class an example, not one a pixel or a
+    token. probabilities: the model gives those of classes, and no scores. averages: what several of them say can be
+    averaged: it is a tensor, of scores as the loss takes them. form: how batches are taken apart. passed_over: there
+    are targets that do not count. shared: some targets do not belong to one class alone. arranged: outputs or targets
+    are given to the loss in another shape or kind. inputs: that the model is called with.
     """
 
-    classify: bool
+    reading: Reading
     comparable: bool
+    loss: LossFunction | None
     classes: int
     single: bool = False
     probabilities: bool = False
+    averages: bool = True
+    form: Form = PAIRS
+    passed_over: bool = False
+    shared: bool = False
+    arranged: bool = False
+    inputs: int = 1
+
+    @property
+    def is_of_codes(self) -> bool:
+        """Whether each target is one class."""
+        return self.classify and not self.reading.is_multilabel and not self.shared
+
+    @property
+    def classify(self) -> bool:
+        return self.reading.classify
 
 
 def rehearse(
@@ -46,12 +66,13 @@ def rehearse(
     device: torch.device,
     *,
     weighted: bool = False,
+    task: TaskName | None = None,
 ) -> Task:
     """Pass the first batch of each part through model and loss; look at all targets where they are a tensor.
 
     parts: loaders by the names of `fit`'s arguments. Training data that can be read only once must not lose
     a batch, and are left out. Modes and random streams are left as they were. weighted: examples may have a weight as
-    their third part, and those trained on must.
+    their third part, and those trained on must. task: what is learnt, where that was said.
     Raises InvalidData, InvalidArgument or ModelMismatch, naming the part.
     """
     tasks: dict[str, Task] = {}
@@ -63,19 +84,40 @@ def rehearse(
                 f"{name} can be read only once; give a set, a list or a DataLoader of a set"
             )
         with _undisturbed(model, loss_fn, loader):
-            tasks[name] = _task(model, name, loader, loss_fn, device, weighted=weighted)
-    whole = [name for name, task in tasks.items() if task.classify]
+            tried = Trial(model, name, loader, loss_fn, device, weighted, task)
+            tasks[name] = tried.task
+    return _joined(tasks)
+
+
+def _joined(tasks: Mapping[str, Task]) -> Task:
+    whole = [name for name, each in tasks.items() if each.classify]
     real = [name for name in tasks if name not in whole]
     if whole and real:
         raise InvalidData(
             f"the targets of {whole[0]} are whole numbers and those of {real[0]} are not; make both integers for a "
             "classification, both floats for a regression"
         )
-    comparable = all(task.comparable for task in tasks.values())
-    classes = max(task.classes for task in tasks.values())
-    single = all(task.single for task in tasks.values())
-    probabilities = all(task.probabilities for task in tasks.values())
-    return Task(bool(whole), comparable, classes, single, probabilities)
+    first, one = next(iter(tasks.items()))
+    for name, each in tasks.items():
+        if each.form.with_targets != one.form.with_targets:
+            raise InvalidData(
+                f"the model gives its own loss for one of {first} and {name} alone: give mappings with labels for "
+                "both, or loss_fn="
+            )
+    every = tasks.values()
+    return replace(
+        one,
+        comparable=all(each.comparable for each in every),
+        loss=next((each.loss for each in every if isinstance(each.loss, Adapted)), one.loss),
+        classes=max(each.classes for each in every),
+        single=all(each.single for each in every),
+        probabilities=all(each.probabilities for each in every),
+        averages=all(each.averages for each in every),
+        form=replace(one.form, spread=any(each.form.spread for each in every)),
+        passed_over=any(each.passed_over for each in every),
+        shared=any(each.shared for each in every),
+        arranged=any(each.arranged for each in every),
+    )
 
 
 def read_once(loader: Loader) -> bool:
@@ -98,172 +140,209 @@ def _undisturbed(model: nn.Module, loss_fn: Any, loader: Loader) -> Iterator[Non
         states.restore()
 
 
-def _task(
-    model: nn.Module,
-    name: str,
-    loader: Loader,
-    loss_fn: LossFunction | None,
-    device: torch.device,
-    *,
-    weighted: bool,
-) -> Task:
-    inputs, targets, *weights = to_device(_first_batch(name, loader, weighted=weighted), device)
-    _check_forward(model, inputs)
+class Trial:
+    """The first batch of one part, passed through model and loss."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        name: str,
+        loader: Loader,
+        loss_fn: LossFunction | None,
+        device: torch.device,
+        weighted: bool,
+        task: TaskName | None,
+    ) -> None:
+        self._name, self._loss_fn, self._asked = name, loss_fn, task
+        self._kind = None if loss_fn is None else kind_of(loss_fn)
+        batch = next(iter(loader), None)
+        if batch is None:
+            raise InvalidData(f"{name} gave no batch: give at least one example")
+        batch = to_device(batch, device)
+        self._form, parts = _taken_apart(model, name, batch, loss_fn, weighted=weighted)
+        inputs, self._targets, *self._weights = parts
+        self._output = self._said(model, inputs)
+        self._inputs = len(inputs.args) + len(inputs.kwargs) if type(inputs) is Inputs else 1
+        if self._form.with_targets:
+            self._inputs -= 1
+            if _gives_loss(self._output):
+                self._loss_fn = own_loss
+            else:
+                self._form = replace(self._form, with_targets=False)
+                self._output = self._said(model, self._form.parts(batch)[0])
+        ignored = getattr(self._loss_fn, "ignore_index", None)
+        self._reading = read(task, self._kind, model, self._output, self._targets, ignored)
+        self._every = _all_targets(loader, self._targets, weighted=weighted)
+
+    @property
+    def task(self) -> Task:
+        reading, targets = self._reading, self._targets
+        hindered = self._hindered()
+        if hindered is not None and (self._loss_fn is None or self._asked is not None):
+            raise ModelMismatch(f"{self._name}: {hindered}")
+        said = tensor_in(self._output)
+        passed_over = False
+        if hindered is None:
+            passed_over = self._check_targets(said)
+            if not reading.classify and not bool(torch.isfinite(self._every).all()):
+                hindered = self._not_finite()
+        loss = self._checked_loss()
+        codes = reading.codes(targets) if hindered is None else targets
+        told = Task(
+            reading,
+            hindered is None,
+            loss,
+            0,
+            single=reading.classify and codes.ndim == 1,
+            averages=isinstance(self._output, Tensor) and not self._is_one_of_labels,
+            form=self._form,
+            passed_over=passed_over,
+            shared=self._is_shared,
+            arranged=self._is_to_be_arranged(),
+            inputs=self._inputs,
+        )
+        if not reading.classify or hindered is not None:
+            return told
+        given = reading.outputs == "probabilities"
+        given = given or (reading.family == "classes" and are_probabilities(said))
+        return replace(told, classes=reading.classes or said.shape[1], probabilities=given)
+
+    def _said(self, model: nn.Module, inputs: Any) -> Any:
+        refusal = refusal_of_forward(model, inputs, words)
+        if refusal is not None:
+            raise ModelMismatch(refusal)
+        try:
+            return answer(model, inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except MISFIT as error:
+            raise ModelMismatch(
+                f"the model cannot take the inputs of {self._name}, {words(inputs)}: {line(error)}"
+            ) from error
+
+    def _hindered(self) -> str | None:
+        """Why outputs and targets cannot be held against each other; None where they can."""
+        if self._loss_fn is own_loss and tensor_in(self._output).ndim > 2:
+            return "the model shifts or leaves out tokens as it takes its loss"
+        several = self._kind is not None and self._kind.outputs == "means"
+        output = tensor_in(self._output) if several else logits_in(self._output)
+        if self._loss_fn is None and output is not self._output:
+            return (
+                f"the model gives a {type(self._output).__name__} without a loss; give loss_fn=, such as "
+                "nn.CrossEntropyLoss(), which is given its logits"
+            )
+        return obstacle(output, self._targets, self._reading, is_set=self._asked is not None)
+
+    def _check_targets(self, said: Tensor) -> bool:
+        """Whether some do not count."""
+        reading, every = self._reading, self._every
+        if reading.family == "labels":
+            refuse_no_labels(self._name, every)
+            return False
+        if not reading.classify or every.is_floating_point():
+            return False
+        if self._asked == "binary" and said.shape[1] != 2:
+            raise ModelMismatch(
+                f"{self._name}: task='binary', and the model has {said.shape[1]} outputs; give it one or two"
+            )
+        passed = None if reading.ignored is None else every == reading.ignored
+        counted = every if passed is None else every[~passed]
+        if not counted.numel():
+            raise InvalidData(
+                f"{self._name}: every target is {reading.ignored}, which the loss passes over (ignore_index)"
+            )
+        refuse_other_classes(self._name, counted, said.shape[1], given=self._loss_fn is not None)
+        return bool(passed is not None and passed.any())
+
+    @property
+    def _is_one_of_labels(self) -> bool:
+        """Classes learnt by a loss of labels, whose scores are no softmax's."""
+        return self._kind is not None and self._kind.family == "labels" and self._reading.family == "classes"
+
+    @property
+    def _is_shared(self) -> bool:
+        """A distribution over classes, or a label that is not certain."""
+        every, reading = self._every, self._reading
+        if not reading.classify or not every.is_floating_point():
+            return False
+        return reading.family == "classes" or not bool((every == every.round()).all())
+
+    def _not_finite(self) -> str:
+        if self._loss_fn is None:
+            bad = int((~torch.isfinite(self._every)).sum())
+            raise InvalidData(f"{self._name}: {bad} targets are NaN or infinite; drop or fill those examples")
+        return "some targets are not finite"  # a loss that masks them
+
+    def _checked_loss(self) -> LossFunction | None:
+        """The one to train with: as it was given, or given what it takes."""
+        given, weighted = self._loss_fn, self._form.weighted
+        self._refuse_no_tensor()
+        if given is not None and self._kind is not None and (weighted or self._is_to_be_arranged()):
+            given = Adapted(given, self._kind)
+        of_labels = self._reading.family == "labels"
+        tried = given or default_loss(self._reading.classify, of_labels=of_labels)
+        refuse_loss(self._name, tried, self._output, self._targets, self._weights, weighted=weighted)
+        return given
+
+    def _refuse_no_tensor(self) -> None:
+        kind, output = self._kind, logits_in(self._output)
+        if kind is None:
+            return
+        if kind.outputs != "means" and not isinstance(output, Tensor):
+            raise ModelMismatch(
+                f"{kind.name} takes a tensor, and the model gives a {type(output).__name__}; wrap the model in a "
+                "module that gives one, or the loss in a function that takes it out"
+            )
+        if kind.outputs == "means" and not (isinstance(output, (list, tuple)) and len(output) == 2):
+            raise ModelMismatch(
+                f"{kind.name} takes a mean and a variance, and the model gives {words(output)}; let it give both, as "
+                "a tuple (mean, variance)"
+            )
+
+    def _is_to_be_arranged(self) -> bool:
+        kind, output, targets = self._kind, self._output, self._targets
+        if kind is None or not isinstance(output, Tensor):
+            return kind is not None
+        if not kind.elementwise or output.numel() != targets.numel():
+            return False
+        return output.shape != targets.shape or not targets.is_floating_point()
+
+
+def _gives_loss(output: Any) -> bool:
+    found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    return isinstance(found, Tensor)
+
+
+def _taken_apart(
+    model: nn.Module, name: str, batch: Any, loss_fn: LossFunction | None, *, weighted: bool
+) -> tuple[Form, list[Any]]:
+    """Inputs and targets, and weights where there are some; and how they are found in a batch."""
     try:
-        output = model(inputs)
-    except torch.OutOfMemoryError:
-        raise
-    except MISFIT as error:
-        raise ModelMismatch(
-            f"the model cannot take the inputs of {name}, {_words(inputs)}: {_line(error)}"
-        ) from error
-    classify = not targets.is_floating_point()
-    every = _all_targets(loader, targets)
-    obstacle = _obstacle(output, targets, classify)
-    if obstacle is not None and loss_fn is None:
-        raise ModelMismatch(f"{name}: {obstacle}")
-    if obstacle is None and classify:
-        _check_classes(name, every, output.shape[1])
-    if obstacle is None and not classify and not bool(torch.isfinite(every).all()):
-        if loss_fn is None:
-            bad = int((~torch.isfinite(every)).sum())
-            raise InvalidData(f"{name}: {bad} targets are NaN or infinite; drop or fill those examples")
-        obstacle = "some targets are not finite"  # a loss that masks them
-    _check_loss(name, loss_fn or default_loss(classify), output, targets, weights, weighted=weighted)
-    single = classify and targets.ndim == 1
-    if not classify or obstacle is not None:
-        return Task(classify, obstacle is None, 0, single)
-    return Task(True, True, output.shape[1], single, are_probabilities(output))
-
-
-def _check_forward(model: nn.Module, inputs: Any) -> None:
-    """Refuse a model that cannot be called with one thing; what its forward raises is its own."""
-    try:
-        signature = inspect.signature(model.forward)
-    except (TypeError, ValueError):  # compiled, or written in C
-        return
-    try:
-        signature.bind(inputs)
-    except TypeError as error:
-        raise ModelMismatch(
-            f"fit calls the model with the inputs of a batch, one thing ({_words(inputs)}), and the forward of "
-            f"{type(model).__name__} is {_declared(signature)} ({error}). Let it take them as one (forward(self, "
-            "inputs): a, b = inputs, which collate= can make a pair), or write the loop yourself with gammatune.Tuner"
-        ) from None
-
-
-def _declared(signature: inspect.Signature) -> str:
-    return "forward(" + ", ".join(map(str, signature.parameters.values())) + ")"
-
-
-def _first_batch(name: str, loader: Loader, *, weighted: bool) -> tuple[Any, ...]:
-    """Inputs and targets, and weights where there are some."""
-    batch = next(iter(loader), None)
-    if batch is None:
-        raise InvalidData(f"{name} gave no batch: give at least one example")
-    lengths = (2, 3) if weighted else (2,)
-    if not isinstance(batch, (list, tuple)) or len(batch) not in lengths or not isinstance(batch[1], Tensor):
+        form = Form.of(model, batch, weighted=weighted, gives_loss=loss_fn is None)
+        parts = form.parts(batch)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{name}: {error}") from None
+    targets = parts[1]
+    if not isinstance(targets, Tensor):
         raise InvalidArgument(
-            f"{name}: a batch must be a pair (inputs, targets) of tensors, not {_words(batch)}; give collate=, or "
-            "use gammatune.Tuner with a loop of your own"
+            f"{name}: a batch must be a pair (inputs, targets) of tensors, and its targets are {words(targets)}; "
+            "give collate=, or use gammatune.Tuner with a loop of your own"
         )
-    if batch[1].ndim == 0 or not len(batch[1]):
+    if targets.ndim == 0 or not len(targets):
         raise InvalidData(
-            f"{name}: the targets of a batch have shape {tuple(batch[1].shape)}; give one row an example"
+            f"{name}: the targets of a batch have shape {tuple(targets.shape)}; give one row an example"
         )
-    if len(batch) == 3:
-        refuse_no_weights(batch[2], batch[1], name)
+    if len(parts) == 3:
+        refuse_no_weights(parts[2], targets, name)
     elif weighted and name == "train_set":
         raise InvalidArgument(
             "sample_weight=True, and train_set gives pairs; let it give (input, target, weight), or hand the weights "
             "over as an array"
         )
-    return tuple(batch)
+    return form, parts
 
 
-def _all_targets(loader: Loader, known: Tensor) -> Tensor:
+def _all_targets(loader: Loader, known: Tensor, *, weighted: bool) -> Tensor:
     """All the targets there are, where they can be had without reading the data through."""
     data = getattr(loader, "dataset", None)
-    return data.tensors[1] if type(data) is TensorDataset and len(data.tensors) in (2, 3) else known
-
-
-def _obstacle(output: Any, targets: Tensor, classify: bool) -> str | None:
-    """Why outputs and targets cannot be held against each other; None where they can."""
-    if not isinstance(output, Tensor):
-        return f"the model gives a {type(output).__name__}, not a tensor; wrap it in a module that does"
-    got, wanted = tuple(output.shape), tuple(targets.shape)
-    if not got or got[0] != len(targets):
-        return f"the model gives {got} for {len(targets)} examples; its first dimension must count them"
-    if classify and (len(got) < 2 or got[1] < 2):
-        return (
-            f"the targets are whole numbers, so the model must give one column a class, two at least; it gives "
-            f"shape {got}. For regression make the targets floats"
-        )
-    if classify and got[:1] + got[2:] != wanted:
-        return (
-            f"the model gives {got} and the targets are {wanted}; the targets must be {got[:1] + got[2:]} then, "
-            "one whole number where the model gives a column of scores"
-        )
-    if not classify and output.numel() != targets.numel():
-        return (
-            f"the model gives {got} and the targets are {wanted}; for regression both must hold the same numbers. "
-            "For classification make the targets whole numbers"
-        )
-    return None
-
-
-def _check_classes(name: str, targets: Tensor, columns: int) -> None:
-    low, high = int(targets.min()), int(targets.max())
-    if low < 0:
-        raise InvalidData(
-            f"{name}: a target is {low}, and classes are counted from 0. Targets that a loss passes over "
-            "(ignore_index) are not taken yet: leave those examples out, or use gammatune.Tuner with a loop of your "
-            "own"
-        )
-    if high >= columns:
-        raise ModelMismatch(
-            f"{name}: the model has {columns} outputs and a target is {high} (classes are counted from 0); give its "
-            f"last layer at least {high + 1} outputs"
-        )
-
-
-def _check_loss(
-    name: str,
-    loss_fn: LossFunction,
-    output: Any,
-    targets: Tensor,
-    weights: Sequence[Tensor],
-    *,
-    weighted: bool,
-) -> None:
-    try:
-        loss = loss_fn(output, targets, *weights)
-    except torch.OutOfMemoryError:
-        raise
-    except TypeError as error:
-        if not weighted:
-            raise
-        raise InvalidArgument(
-            "with sample_weight= loss_fn takes (output, target, weight=None) and gives the mean of weight times "
-            f"loss; this one does not take them ({_line(error)})"
-        ) from error
-    except MISFIT as error:
-        raise ModelMismatch(
-            f"the loss cannot take the outputs {_words(output)} and targets {_words(targets)} of {name}: "
-            f"{_line(error)}"
-        ) from error
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
-        raise InvalidArgument(
-            f"loss_fn gave {_words(loss)}; it must give the mean loss of a batch, a tensor with one number"
-        )
-
-
-def _words(item: Any) -> str:
-    """'float32 of shape (32, 5)', or the name of the type."""
-    if isinstance(item, Tensor):
-        return f"{str(item.dtype).removeprefix('torch.')} of shape {tuple(item.shape)}"
-    return type(item).__name__
-
-
-def _line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return known if (held := targets_in(data, weighted=weighted)) is None else held

@@ -14,6 +14,7 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.metrics.catalogue import METRICS, undefined, value
 from gammatune.metrics.predictions import Answers, decided
 from gammatune.records import Metrics
+from gammatune.supervised.reading import Reading
 
 Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
 
@@ -24,24 +25,48 @@ MOST = 2**28
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is scored, as `Supervised` was told it. loss: the one scored, maybe another than is trained with. ordered:
-    the classes follow each other."""
+    """What is scored, as `Supervised` was told it. loss: the one scored, maybe another than is trained with. reading:
+    how outputs are held against targets. ordered: the classes follow each other."""
 
     loss: LossFunction
-    classify: bool
+    reading: Reading
     comparable: bool
     metric: str | None
     scale: Scale | None
     ranks: Ranks
     ordered: bool = False
 
+    @property
+    def classify(self) -> bool:
+        return self.reading.classify
+
+    @property
+    def passes_over(self) -> bool:
+        """Some targets may not count."""
+        return self.comparable and self.reading.ignored is not None
+
+    def kept(self, targets: Tensor) -> Tensor:
+        """Which targets count, where `passes_over`."""
+        assert self.reading.ignored is not None
+        return targets.ne(self.reading.ignored)
+
+    def spread(self, spread: Tensor, output: Tensor, targets: Tensor) -> Tensor:
+        """How far nets are apart, as `Answers` has it. spread: as `Ensemble.with_spread` gives it, beside output."""
+        if self.reading.is_multilabel:
+            return spread.reshape(len(spread), -1).mean(dim=1)
+        if not self.classify:
+            if self.reading.outputs == "log-rates":  # that of a rate is the rate times that of its logarithm
+                spread = spread * output.exp()
+            return columns(spread, targets)[0]
+        codes = self.reading.codes(targets)
+        return spread.reshape(codes.shape)[self.kept(codes)] if self.passes_over else spread.flatten()
+
     def tally(self) -> "Tally":
         heard = None if self.metric is None else self.listening(METRICS[self.metric].needs)
         return Tally(self, heard)
 
     def listening(self, needs: str) -> "Heard":
-        wanted = needs == "probabilities"
-        return Heard(wanted, ordered=self.ordered) if self.classify else Heard(False, numbers=True)
+        return Heard(self.reading, needs == "probabilities", ordered=self.ordered)
 
     def of_all_ranks(self, heard: "Heard") -> Answers:
         if self.ranks.world == 1:
@@ -49,6 +74,7 @@ class Evaluation:
         told = self.ranks.each("evaluates", lambda: heard.answers)
         kept = [each.probabilities for each in told if each.probabilities is not None]
         weights = [each.weights for each in told if each.weights is not None]
+        shares = [each.shares for each in told if each.shares is not None]
         return Answers(
             np.concatenate([each.targets for each in told]),
             np.concatenate([each.said for each in told]),
@@ -56,6 +82,7 @@ class Evaluation:
             np.concatenate(kept) if len(kept) == len(told) else None,
             weights=np.concatenate(weights) if len(weights) == len(told) else None,
             ordered=told[0].ordered,
+            shares=np.concatenate(shares) if len(shares) == len(told) else None,
         )
 
     def measured(self, name: str, answers: Answers) -> float:
@@ -83,6 +110,8 @@ class Tally:
         self._weights: list[Tensor] = []  # what each batch weighs, of those that have weights
         self._right: list[Tensor] = []
         self._answers: list[int] = []  # one an example, or one a pixel
+        self._counts: list[Tensor] = []  # targets of each batch that count, where some do not
+        self._kept: list[Tensor] = []  # and what they weigh
         self._errors = Errors()
 
     def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
@@ -99,14 +128,18 @@ class Tally:
             return
         if self._heard is not None:
             self._heard.add(output, targets, weights)
-        if of.classify:
-            right = said_by(output, ordered=of.ordered) == targets
-            if weights is not None:
-                right = right.reshape(len(right), -1).sum(dim=1) * _precise(weights)
-            self._right.append(right.sum())
-            self._answers.append(targets.numel() // len(targets))
-        else:
-            self._errors.add(*columns(output, targets), weights)
+        said, codes = of.reading.pair(output, targets)
+        if not of.classify:
+            self._errors.add(*columns(said, codes), weights)
+            return
+        right = said_by(said, ordered=of.ordered) == codes
+        if of.passes_over:
+            kept = of.kept(codes)
+            right = right & kept
+            self._counts.append(kept.sum())
+            self._kept.append(_weighed(kept, weights))
+        self._right.append(_weighed(right, weights))
+        self._answers.append(codes.numel() // len(codes))
 
     @property
     def metrics(self) -> Metrics:
@@ -133,13 +166,17 @@ class Tally:
 
     @property
     def sums(self) -> "Sums":
-        sums = Sums(examples=sum(self._sizes), errors=self._errors)
-        for mean, size in zip(_read(self._losses), self._sizes, strict=True):
-            sums.loss += mean * size
+        sums = Sums(examples=sum(self._sizes), errors=self._errors, right=sum(_read(self._right)))
+        # a mean loss is that of the targets that count
+        sizes = _read(self._counts) if self._counts else self._sizes
+        for mean, size in zip(_read(self._losses), sizes, strict=True):
+            sums.loss += mean * size if size else 0.0  # of none it is NaN
+        if self._counts:
+            sums.weight = sums.answers = sum(_read(self._kept))
+            return sums
         weights = _read(self._weights) if self._weights else self._sizes
         sums.weight = sum(weights)
         sums.answers = sum(weight * each for weight, each in zip(weights, self._answers, strict=False))
-        sums.right = sum(_read(self._right))
         return sums
 
 
@@ -171,37 +208,54 @@ class Sums:
 class Heard:
     """What a model said, batch after batch, on the CPU, or on its way there from a GPU."""
 
-    def __init__(self, probabilities: bool, *, numbers: bool = False, ordered: bool = False) -> None:
-        self._numbers = numbers
-        self._ordered = ordered
-        self._wanted = probabilities
+    def __init__(self, reading: Reading, probabilities: bool, *, ordered: bool = False) -> None:
+        self._reading, self._ordered = reading, ordered
+        self._numbers = not reading.classify
+        self._wanted = probabilities and reading.classify
         self._classes = 0
+        self._labels = 1  # an example
         self._held = 0  # numbers in the probabilities
         self._targets: list[Tensor] = []
         self._said: list[Tensor] = []
         self._scores: list[Tensor] = []  # (n, k) each
         self._weights: list[Tensor] = []
+        self._shares: list[Tensor] = []  # (n, k) each, of targets that are distributions over the classes
         self._waited_for: set[torch.device] = set()
 
-    def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
+    def add(self, output: Any, targets: Tensor, weights: Tensor | None = None) -> None:
+        """What `Reading.pair` takes. weights: of the examples, (n,)."""
         _refuse_mixed(self._targets, self._weights, weights)
-        output = output.detach()
-        if weights is not None:
-            each = 1 if self._numbers else targets.numel() // len(targets)  # of a class a pixel
-            self._weights.append(self._brought(weights.repeat_interleave(each)))
+        said, codes = self._reading.pair(output, targets)
+        said = said.detach()
+        each = 1 if self._numbers or self._reading.is_multilabel else codes.numel() // len(codes)
+        weighs = None if weights is None else weights.repeat_interleave(each)  # of a class a pixel
         if self._numbers:
-            self._said.append(self._brought(output))
-            self._targets.append(self._brought(targets))
+            self._hold(said, codes, weighs)
             return
-        self._classes = output.shape[1]
-        self._held += output.numel() * self._wanted
+        self._classes = said.shape[1]
+        self._labels = codes.shape[1] if self._reading.is_multilabel else 1
+        self._held += said.numel() * self._wanted
         if self._held > MOST:
             self._wanted = False
             self._scores.clear()
-        if self._wanted:
-            self._scores.append(self._brought(output.movedim(1, -1).reshape(-1, self._classes)))
-        self._said.append(self._brought(said_by(output, ordered=self._ordered).flatten()))
-        self._targets.append(self._brought(targets.flatten()))
+            self._shares.clear()
+        scores = said.movedim(1, -1).reshape(-1, self._classes) if self._wanted else None
+        if self._wanted and self._reading.family == "classes" and targets.is_floating_point():
+            self._shares.append(self._brought(targets.movedim(1, -1).reshape(-1, self._classes)))
+        codes, said = codes.flatten(), said_by(said, ordered=self._ordered).flatten()
+        if self._reading.ignored is not None:
+            kept = codes != self._reading.ignored
+            codes, said = codes[kept], said[kept]
+            scores, weighs = (None if part is None else part[kept] for part in (scores, weighs))
+        if scores is not None:
+            self._scores.append(self._brought(scores))
+        self._hold(said, codes, weighs)
+
+    def _hold(self, said: Tensor, targets: Tensor, weights: Tensor | None) -> None:
+        self._said.append(self._brought(said))
+        self._targets.append(self._brought(targets))
+        if weights is not None:
+            self._weights.append(self._brought(weights))
 
     def _brought(self, tensor: Tensor) -> Tensor:
         if tensor.is_cuda:
@@ -217,14 +271,24 @@ class Heard:
             pairs = [columns(*pair) for pair in zip(said, targets, strict=True)]
             said, targets = [one for one, _ in pairs], [one for _, one in pairs]
         scores = [probabilities(each) for each in self._scores]
-        return Answers(
-            targets=torch.cat(targets).numpy(),
-            said=torch.cat(said).numpy(),
-            classes=self._classes,
-            probabilities=torch.cat(scores).numpy() if scores else None,
-            weights=torch.cat(self._weights).double().numpy() if self._weights else None,
-            ordered=self._ordered,
-        )
+        codes, labels, p = torch.cat(targets).numpy(), torch.cat(said).numpy(), None
+        if scores:
+            p = torch.cat(scores).numpy()
+        if self._reading.is_multilabel:
+            shape = (-1, self._labels)
+            codes, labels = codes.reshape(shape), labels.reshape(shape)
+            p = None if p is None else p[:, 1].reshape(shape)
+        weights = torch.cat(self._weights).double().numpy() if self._weights else None
+        shares = torch.cat(self._shares).numpy() if len(self._shares) == len(self._targets) else None
+        told: dict[str, Any] = {"weights": weights, "shares": shares, "ordered": self._ordered}
+        return Answers(codes, labels, self._classes, p, **told)
+
+
+def _weighed(which: Tensor, weights: Tensor | None) -> Tensor:
+    """How many of (n, ...) there are, each counting for the weight of its example, (n,)."""
+    if weights is None:
+        return which.sum()
+    return (which.reshape(len(which), -1).sum(dim=1) * _precise(weights)).sum()
 
 
 def _refuse_mixed(before: Sequence[Any], weighed: Sequence[Any], weights: Tensor | None) -> None:

@@ -108,16 +108,21 @@ def _figures_told(known: Event, kind: type[Any]) -> Any:
 
 
 def _figures(answers: Answers) -> Classification | Regression:
+    if answers.is_multilabel:  # each label of each example as one of two classes
+        k, w = answers.columns, answers.weights
+        weights = None if w is None else np.repeat(w, k)
+        return classification(answers.targets.ravel(), answers.said.ravel(), 2, weights)
     if answers.classes:
         return classification(answers.targets, answers.said, answers.classes, answers.weights)
     return regression(answers.targets, answers.said, answers.weights)
 
 
 def _told(answers: Answers, added: dict[str, Any], lacking: list[str]) -> dict[str, Any]:
-    """The event's "extra". weighted, median: there only where some examples count for more than others, and where
-    answers are the median of ordered classes."""
-    only = {} if answers.counted is None else {"weighted": True}
+    """The event's "extra". weighted, median, labels: there only where some examples count for more than others, where
+    answers are the median of ordered classes, and where an example has several labels, so many."""
+    only: dict[str, Any] = {} if answers.counted is None else {"weighted": True}
     only |= {"median": True} if answers.ordered else {}
+    only |= {"labels": answers.columns} if answers.is_multilabel else {}
     said = [*lacking, *added.get("said", ())]
     return {"level": LEVEL, "examples": len(answers), **only, **added, "said": said}
 
@@ -152,9 +157,9 @@ def _measures(
 
 
 def save_predictions(answers: Answers, path: Path) -> None:
-    """probabilities (n, k) float32 and targets (n,) int64; or predictions and targets, (n, t) float64. Of an ensemble
-    spread too, (n,) or (n, t), of weighted examples weights, (n,), as `Answers` has them, and of ordered classes
-    said, (n,) codes, which need not be the likeliest."""
+    """probabilities (n, k) float32 and targets (n,) int64, of several labels an example (n, k); or predictions and
+    targets, (n, t) float64. Of an ensemble spread too, (n,) or (n, t), of weighted examples weights, (n,), as
+    `Answers` has them, and of ordered classes said, (n,) codes, which need not be the likeliest."""
     if answers.classes and answers.probabilities is None:  # too many to be kept
         return
     said = (

@@ -57,15 +57,19 @@ def fit(
 ) -> FitResult:
     """Train `model` while finding its learning rate; it holds the best weights afterwards.
 
-    train_set, val_set, test_set: a torch Dataset of (input, target), a loader of batches of them, or a pair of arrays
-    or tensors. Without val_set a fifth of train_set is kept aside to select by; without test_set the figures are
-    marked as selected. The first batch of each is tried before any training; floats become the model's kind of float.
+    train_set, val_set, test_set: a torch Dataset of (input, target), a loader of batches of them, or a pair of
+    arrays or tensors; where the model takes several inputs (a, b, target), or a mapping with "labels"
+    (`batch_form`). Without val_set a fifth of train_set is kept aside to select by; without test_set the figures
+    are marked as selected. The first batch of each is tried before any training; floats become the model's kind
+    of float.
     epochs, budget, time: see `Tuner`. seed: fixes the training too; the global random streams are put back after it.
     metric: a measure by name (`gammatune.metrics.catalogue`: "auc", "f1", "mae", ...), told of every evaluation, and
     selected by: with the loss in kappa, in the place of the accuracy; an error by its logarithm
     (`gammatune.metrics.objectives.for_metric`). An objective given too selects instead of it.
-    loss_fn: (output, target) -> mean loss; without it cross entropy for whole-number targets, mean squared error for
-    others. Where outputs and targets differ in size only the loss is scored, and nothing reported.
+    loss_fn: (output, target) -> mean loss; without it the loss that the model gives, of a mapping; else cross
+    entropy for whole-number targets, mean squared error for others. A loss of torch tells with the targets what
+    is learnt, and so what is measured; `task` of `Training` sets it. Where outputs and targets differ in size
+    only the loss is scored, and nothing reported.
     optimizer: a name (`gammatune.supervised.optimizers.OPTIMIZERS`), an object, or a function of the parameters.
     "auto" chooses between AdamW and Muon, "optimizer=adamw,momentum,muon" in the space between those: by looks at
     rates with each, and where the budget pays for it by a whole training with each that they do not rule out.

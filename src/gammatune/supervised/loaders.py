@@ -3,7 +3,7 @@
 import math
 import operator
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,7 +37,7 @@ FORWARD = 256  # examples of a set that are passed forward at once, at least (gu
 
 
 def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> Any:
-    """A Dataset or a loader. A pair of arrays becomes a TensorDataset.
+    """A Dataset or a loader. A pair of arrays becomes a TensorDataset, as do several inputs and targets.
 
     dtype: what floats become, the model's own. Whole-number targets become int64, and (n, 1) of them (n,).
     weights: see `sample_weights.by_set`.
@@ -46,14 +46,21 @@ def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> An
         raise InvalidArgument(
             f"{name} is three arrays; give a pair of them, and the weights as sample_weight={{{name!r}: weights}}"
         )
-    if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], tuple):
-        x, y = _tensor(given[0], f"the inputs of {name}"), _tensor(given[1], f"the targets of {name}")
-        if len(x) != len(y):
-            raise InvalidData(f"{name}: {len(x)} inputs and {len(y)} targets; give one target for each input")
-        given = TensorDataset(x, y)
-    if type(given) is TensorDataset and len(given.tensors) in ((2, 3) if weights is True else (2,)):
-        x, y, *others = given.tensors
-        given = TensorDataset(x.to(dtype) if x.is_floating_point() else x, _targets(y, dtype), *others)
+    if (arrays := _arrays_in(given)) is not None:
+        *inputs, y = arrays
+        xs = [_tensor(x, f"the inputs of {name}") for x in inputs]
+        y = _tensor(y, f"the targets of {name}")
+        for x in xs:
+            if len(x) != len(y):
+                raise InvalidData(
+                    f"{name}: {len(x)} inputs and {len(y)} targets; give one target for each input"
+                )
+        given = TensorDataset(*xs, y)
+    if type(given) is TensorDataset and len(given.tensors) > 1:
+        own = given.tensors[2:] if weights is True else ()
+        *xs, y = given.tensors[: len(given.tensors) - len(own)]
+        inputs = [x.to(dtype) if x.is_floating_point() else x for x in xs]
+        given = TensorDataset(*inputs, _targets(y, dtype), *own)
     if count(given) == 0:
         raise InvalidData(f"{name} is empty: give at least one example")
     if name != "train_set" and not isinstance(given, Dataset) and hasattr(given, "__next__"):
@@ -64,9 +71,27 @@ def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> An
         raise InvalidArgument(
             f"{name}={type(given).__name__}: give a torch Dataset, a DataLoader, or a pair of arrays (x, y)"
         )
+    if isinstance(given, Mapping):
+        raise InvalidArgument(
+            f"{name} is a mapping of {', '.join(map(str, given))}: give a loader of such batches, or a set of such "
+            "examples"
+        )
     if weights is not None and weights is not True:
         given = attached(given, weights, name, dtype)
     return given
+
+
+def _arrays_in(given: Any) -> list[Any] | None:
+    """Inputs, one or more, and targets of (x, y), (a, b, y) or ((a, b), y); None of anything else."""
+    if not isinstance(given, tuple) or len(given) < 2:
+        return None
+    if len(given) == 2 and isinstance(given[0], tuple):
+        return [*given[0], given[1]] if _are_arrays([*given[0], given[1]]) else None
+    return list(given) if len(given) == 2 or _are_arrays(given) else None
+
+
+def _are_arrays(given: Sequence[Any]) -> bool:
+    return all(hasattr(part, "shape") and not isinstance(part, Dataset) for part in given)
 
 
 def _tensor(given: Any, what: str) -> Tensor:
@@ -182,9 +207,18 @@ def count(data: Any) -> int | None:
     return len(data)
 
 
-def class_counts(data: Any, classes: int, *, weighed: bool = False) -> np.ndarray[Any, Any] | None:
-    """How many targets each class has, (classes,), where that can be had without reading the examples; else None.
-    weighed: what they weigh together, where they have weights."""
+def targets_in(data: Any, *, weighted: bool) -> Tensor | None:
+    """All targets of a set of tensors; None of any other. weighted: behind them may lie the weights of examples."""
+    if type(data) is not TensorDataset or len(data.tensors) < 2:
+        return None
+    return data.tensors[1] if weighted else data.tensors[-1]
+
+
+def class_counts(
+    data: Any, classes: int, *, weighted: bool, weighed: bool = False
+) -> np.ndarray[Any, Any] | None:
+    """How many targets each class has, (classes,), where that can be had without reading the examples, and where all
+    are one of them; else None. weighted: examples may have weights. weighed: what they weigh together is told."""
     data = data if isinstance(data, Dataset) else getattr(data, "dataset", None)
     places: Any = None
     weights: Any = None
@@ -195,10 +229,9 @@ def class_counts(data: Any, classes: int, *, weighed: bool = False) -> np.ndarra
             indices = torch.as_tensor(data.indices)
             places = indices if places is None else indices[places]
         data = data.dataset
-    targets = None
-    if type(data) is TensorDataset and len(data.tensors) in (2, 3):
-        targets, *held = data.tensors[1:]
-        weights = held[0] if held and places is None else held[0][places] if held else weights
+    targets = targets_in(data, weighted=weighted)
+    if targets is not None and weighted and len(data.tensors) == 3:
+        weights = data.tensors[2] if places is None else data.tensors[2][places]
     if targets is None:  # as the sets of torchvision have them
         targets = getattr(data, "targets", None)
         if not isinstance(targets, (Tensor, list, np.ndarray)) or len(targets) != count(data):
@@ -207,7 +240,9 @@ def class_counts(data: Any, classes: int, *, weighed: bool = False) -> np.ndarra
         codes = torch.as_tensor(targets if places is None else torch.as_tensor(targets)[places]).flatten()
     except (ValueError, TypeError, RuntimeError):
         return None
-    if codes.is_floating_point() or not len(codes) or int(codes.min()) < 0 or int(codes.max()) >= classes:
+    if codes.is_floating_point():  # labels of 0 and 1, as a binary cross entropy takes them
+        codes = codes.round().long() if bool((codes == codes.round()).all()) else codes[:0].long()
+    if not len(codes) or int(codes.min()) < 0 or int(codes.max()) >= classes:
         return None
     if weighed and weights is not None:
         return torch.bincount(codes, weights.double(), minlength=classes).numpy()

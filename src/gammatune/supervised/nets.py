@@ -23,6 +23,7 @@ def wants_several(given: Arguments, task: Task, said: list[str]) -> bool:
         can_be = (
             task.comparable
             and not task.probabilities
+            and task.averages
             and not given.training.pretrained
             and given.ranks.world == 1
         )
@@ -53,6 +54,11 @@ def _refuse_several(given: Arguments, task: Task) -> None:
         raise InvalidArgument(
             "ensemble=True averages the probabilities that follow from scores, and the model gives probabilities "
             "already: leave out the softmax at its end, which the cross entropy has in it"
+        )
+    if not task.averages:
+        raise InvalidArgument(
+            "ensemble=True averages predictions, and the model gives more than a tensor, or classes by a loss of "
+            "labels; leave it out"
         )
     if given.ranks.world > 1:
         raise InvalidArgument(

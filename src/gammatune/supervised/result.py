@@ -21,7 +21,8 @@ class FitResult(Result):
     report: measured after the search; None where outputs and targets cannot be compared one to one (a loss of
     your own, of a mean and a variance for instance). reported_on: "test", data the run neither trained on nor
     selected by; or "selection", the very data the weights were selected by, which flatters them (the best of
-    many looks better than it is); None where there is no report.
+    many looks better than it is); None where there is no report. Where an example has several labels the report
+    counts each of them, as one of two classes.
     said: the defaults that were chosen, in sentences. seconds: all of it, the report included.
     start: what a pretrained model scored before any training, on the data to select by; None for any other.
     is_start: no epoch was better than that, and the weights handed back are those the model came with.

@@ -28,8 +28,8 @@ class Weighted(Dataset[Any]):
         return len(self.weights)
 
     def __getitem__(self, place: int) -> tuple[Any, Any, Tensor]:
-        item, target = self.dataset[place]
-        return item, target, self.weights[place]
+        *inputs, target = self.dataset[place]
+        return inputs[0] if len(inputs) == 1 else tuple(inputs), target, self.weights[place]
 
 
 def by_set(given: SampleWeight | None, names: Sequence[str], said: list[str]) -> Mapping[str, Any]:
@@ -76,6 +76,14 @@ def attached(data: Any, weights: Any, name: str, dtype: torch.dtype) -> Any:
     if type(data) is TensorDataset and len(data.tensors) == 2:
         return TensorDataset(*data.tensors, held.to(data.tensors[0].device))
     return Weighted(data, held)
+
+
+def counting_alike(data: Any) -> Any:
+    """A set whose examples have no weights, where others have: of several inputs, whose targets would else be taken
+    for weights, with weights of 1."""
+    if type(data) is TensorDataset and len(data.tensors) > 2:
+        return Weighted(data, torch.ones(len(data)))
+    return data
 
 
 def refuse_no_weights(weights: Any, targets: Tensor, name: str) -> None:

@@ -23,7 +23,7 @@ from gammatune.supervised.loaders import (
     leaves_one,
     training_loader,
 )
-from gammatune.supervised.sample_weights import by_set
+from gammatune.supervised.sample_weights import by_set, counting_alike
 from gammatune.tuning.arguments import total_of
 
 
@@ -48,10 +48,13 @@ class Sets:
         there = {"train_set": given.train_set, "val_set": given.val_set, "test_set": given.test_set}
         names = [name for name, held in there.items() if held is not None]
         weights = by_set(given.training.sample_weight, names, said)
-        train, val, test = (
-            None if held is None else as_set(held, name, dtype, weights.get(name))
+        parts = {
+            name: None if held is None else as_set(held, name, dtype, weights.get(name))
             for name, held in there.items()
-        )
+        }
+        if weights:
+            parts |= {name: counting_alike(parts[name]) for name in names if name not in weights}
+        train, val, test = parts.values()
         if val is None:
             train, val = hold_out(train, given.seed, said)
             val = as_set(val, "val_set", dtype, bool(weights) or None)

@@ -52,7 +52,8 @@ class Setup:
         device = device_of(given.training.device)
         sets = Sets.of(given, said)
         _move(given.model, given.loss_fn, device)
-        task = rehearse(given.model, sets.parts(given), given.loss_fn, device, weighted=sets.weighted)
+        asked, parts = given.training.task, sets.parts(given)
+        task = rehearse(given.model, parts, given.loss_fn, device, weighted=sets.weighted, task=asked)
         goal = Goal.of(given, sets, task, device, said)
         if given.training.pretrained is None and has_frozen(given.model):
             given = given.with_training(pretrained=True)
@@ -77,7 +78,7 @@ class Setup:
             train=self.batches,
             select=self.sets.select,
             loss=goal.loss,
-            classify=task.classify,
+            reading=task.reading,
             comparable=task.comparable,
             device=self.device,
             state=given.training.state,
@@ -89,7 +90,7 @@ class Setup:
             ranks=given.ranks,
             rate_is_own=given.training.lr is not None or not isinstance(given.optimizer, str),
             single=task.single,
-            weighted=self.sets.weighted,
+            form=task.form,
             ordered=given.training.ordinal,
         )
 
@@ -116,6 +117,7 @@ class Setup:
             if weights is None or isinstance(weights, str)
             else np.asarray(weights).tolist(),
             "ordinal": given.training.ordinal,
+            "task": self.task.reading.task if self.task.comparable else None,
             **(given.running.facts or {}),
             "said": [*(given.running.facts or {}).get("said", ()), *said],
         }

@@ -30,6 +30,7 @@ from torch.optim import Optimizer
 
 from gammatune.engine.divergence import BLOW_UP, GROWTH, READ_EVERY, TURN
 from gammatune.errors import InvalidArgument
+from gammatune.supervised.batch_form import Inputs
 from gammatune.supervised.update_rules import ONE_BY_ONE, Group, Rule, trained_in
 
 
@@ -151,7 +152,8 @@ class Stack:
     # -- inside
 
     def _one_output(self, weights: Any, buffers: Any, inputs: Any) -> Tensor:
-        said: Tensor = functional_call(self._model, ({**weights, **self._still}, buffers), (inputs,))
+        args, kwargs = inputs if type(inputs) is Inputs else ((inputs,), {})
+        said: Tensor = functional_call(self._model, ({**weights, **self._still}, buffers), args, dict(kwargs))
         return said
 
     def _one_loss(self, weights: Any, buffers: Any, inputs: Any, *told: Any) -> Tensor:

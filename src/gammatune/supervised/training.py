@@ -19,12 +19,13 @@ from gammatune.engine.loop import TorchLoop, unwrapped
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import TAPE_BYTES, Where
-from gammatune.errors import InvalidArgument
 from gammatune.metrics.predictions import Answers
 from gammatune.records import Known, Metrics, Values
 from gammatune.seeds import stream
-from gammatune.supervised.evaluation import Evaluation, Scale, columns
+from gammatune.supervised.batch_form import PAIRS, Form, answer
+from gammatune.supervised.evaluation import Evaluation, Scale
 from gammatune.supervised.losses import WeightedCrossEntropy, default_loss
+from gammatune.supervised.reading import Reading
 
 if TYPE_CHECKING:
     from gammatune.supervised.stack import Stack
@@ -36,18 +37,18 @@ TIMED = 5  # passes over one batch, the fastest of which tells how long an answe
 
 
 class Supervised(TorchLoop):
-    """A `Trainable`: batches of (inputs, targets) or (inputs, targets, weights), a model, a loss, an optimizer or, by
-    name, several to choose from.
+    """A `Trainable`: batches of inputs, targets and maybe weights, a model, a loss, an optimizer or, by name, several
+    to choose from.
 
     train: a loader, or a function of the batch size that makes one. select: a loader to score on.
     select_loss: what is scored, where that is another loss than the one trained with. metric: a measure of
     `gammatune.metrics.catalogue`, scored too: in every evaluation all outputs are collected (of labels 16 bytes an
     example, of probabilities 4 a class more) and handed to scikit-learn once. scale: of standardised targets;
     `metric` is told in their original unit.
-    classify: count right answers too (the output has one column a class); otherwise R2 and MSE are scored.
+    reading: how outputs are held against targets: right answers are counted too, or R2 and MSE are scored.
     comparable: whether outputs and targets can be held against each other; if not, only the loss is scored.
-    single: there is one class an example. ordered: the classes follow each other.
-    weighted: batches may hold weights, and the loss takes them.
+    single: there is one class an example. form: how batches are taken apart; where they hold weights the loss takes
+    them. ordered: the classes follow each other.
     rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, tape_bytes, ranks: see `TorchLoop`; of several ranks each scores its own
     examples, and what is told is of all of them.
@@ -62,7 +63,7 @@ class Supervised(TorchLoop):
         train: Loader | LoaderFactory,
         select: Loader,
         loss: LossFunction,
-        classify: bool,
+        reading: Reading,
         comparable: bool = True,
         device: torch.device,
         state: Sequence[Any] = (),
@@ -74,7 +75,7 @@ class Supervised(TorchLoop):
         ranks: Ranks = SINGLE,
         rate_is_own: bool = True,
         single: bool = False,
-        weighted: bool = False,
+        form: Form = PAIRS,
         ordered: bool = False,
     ) -> None:
         loss_state = [loss] if isinstance(loss, nn.Module) else []
@@ -91,13 +92,12 @@ class Supervised(TorchLoop):
         self._select = select
         self._loss = loss
         self._device = device
-        self._evaluation = Evaluation(
-            select_loss or loss, classify, comparable, metric, scale, ranks, ordered
-        )
+        self._evaluation = Evaluation(select_loss or loss, reading, comparable, metric, scale, ranks, ordered)
         self.rate_is_own = rate_is_own
-        self.averages_probabilities = classify
+        self.averages_probabilities = reading.family == "classes"
+        self.averages_labels = reading.family == "labels"
         self._single = single
-        self._lengths = (2, 3) if weighted else (2,)
+        self._form = form
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         """Train one epoch; out of memory makes it infeasible where a batch size is searched (`attempting`)."""
@@ -108,7 +108,7 @@ class Supervised(TorchLoop):
             for batch in self.batches(self._train, epoch, meter):
                 inputs, *told = self._told(batch)
                 self._optimizer.zero_grad()
-                self._loss(self._model(inputs), *told).backward()
+                self._loss(answer(self._model, inputs), *told).backward()
                 self._optimizer.step()
             self._optimizer.zero_grad()
 
@@ -124,7 +124,7 @@ class Supervised(TorchLoop):
         tally = self._evaluation.tally()
         for batch in loader:
             inputs, *told = self._told(batch)
-            tally.add(self._forward(inputs), *told)
+            tally.add(answer(self._forward, inputs), *told)
         return tally.metrics
 
     def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
@@ -146,7 +146,7 @@ class Supervised(TorchLoop):
         def listen() -> Metrics:
             for batch in drawn(self._select, meter):
                 inputs, *told = self._told(batch)
-                tell(self._forward(inputs), *told)
+                tell(answer(self._forward, inputs), *told)
             return {}
 
         try:
@@ -162,7 +162,8 @@ class Supervised(TorchLoop):
         """See `Joinable`."""
         tally = self._evaluation.tally()
         with torch.no_grad():
-            for output, *told in self.kept.together(nets, classify=self._evaluation.classify):
+            kinds = {"classify": self.averages_probabilities, "labels": self.averages_labels}
+            for output, *told in self.kept.together(nets, **kinds):
                 tally.add(output.to(self._device), *to_device(told, self._device))
         return tally.metrics
 
@@ -182,7 +183,7 @@ class Supervised(TorchLoop):
         taken = []
         for _ in range(TIMED):
             began = clock.perf_counter()
-            net(inputs)
+            answer(net, inputs)
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
             taken.append(clock.perf_counter() - began)
@@ -263,22 +264,17 @@ class Supervised(TorchLoop):
             for batch in loader:
                 inputs, *told = self._told(batch)
                 if ensemble is None:
-                    output = self._forward(inputs)
+                    output = answer(self._forward, inputs)
                 else:
-                    output, spread = ensemble.with_spread(inputs)
-                    spreads.append(spread.flatten().cpu() if classify else columns(spread, told[0])[0].cpu())
+                    output, spread = answer(ensemble.with_spread, inputs)
+                    spreads.append(self._evaluation.spread(spread, output, told[0]).cpu())
                 heard.add(output, *told)
         answers = self._evaluation.of_all_ranks(heard)
         return answers if ensemble is None else replace(answers, spread=torch.cat(spreads).numpy())
 
     def _told(self, batch: Any) -> list[Any]:
         """Inputs and targets, and weights where there are some."""
-        if not isinstance(batch, (list, tuple)) or len(batch) not in self._lengths:
-            raise InvalidArgument(
-                f"a batch must be a pair (inputs, targets), not {type(batch).__name__}; give collate=, or use "
-                "gammatune.Tuner with a loop of your own"
-            )
-        return [to_device(part, self._device) for part in batch]
+        return [to_device(part, self._device) for part in self._form.parts(batch)]
 
 
 def _bytes(net: nn.Module) -> int:

@@ -18,7 +18,7 @@ COMPARED = (
 )  # fmt: skip
 FACTS = (
     "data", "train", "limit", "validation", "batch_size", "model", "parameters", "optimizer",
-    "weight_decay", "data_digest", "weights", "metric", "class_weights", "ordinal",
+    "weight_decay", "data_digest", "weights", "metric", "class_weights", "ordinal", "task",
 )  # fmt: skip
 # Another value of these may change the last bits, or more.
 VERSIONS = ("gammatune", "python")

@@ -8,7 +8,7 @@ from typing import Any
 
 from gammatune.journal.history import Story
 from gammatune.records import Verdict
-from gammatune.report.held import listed, whole
+from gammatune.report.held import listed, mapping, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
 from gammatune.report.learnt import by_labels, by_numbers, is_weighted, whether_of
@@ -119,6 +119,8 @@ def _quality_of_numbers(report: Mapping[str, Any], where: str, it: str) -> str:
 
 def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
     accuracy = float(report["accuracy"])
+    several = "labels" in mapping(report.get("extra"))  # of each example
+    what, where = ("labels", f"labels of {where}") if several else ("examples", where)
     if is_weighted(report):
         return _quality_of_weighted_labels(report, where, it)
     confusion = square(report.get("confusion"))
@@ -142,7 +144,7 @@ def _quality_of_labels(report: Mapping[str, Any], where: str, it: str) -> str:
             more = "which is more" if beside.lead.high < 0 else "which is as good"
             return f"{said} {naming}, {more}: by this measure it has learnt nothing."
         case "untold":
-            return f"{said} {naming}: whether it has learnt anything cannot be told from {count:,} examples."
+            return f"{said} {naming}: whether it has learnt anything cannot be told from {count:,} {what}."
     return f"{said} {naming}."
 
 
