@@ -79,7 +79,7 @@ def test_a_file_that_was_edited_is_followed(tmp_path: Path) -> None:
 def test_how_the_file_was_read_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows().to_csv(path, index=False, sep=";")
-    how = HowToRead(None, None, None, None, None, skip_last=0, missing=("Ulm", "99"))
+    how = HowToRead(None, None, None, None, None, skip_last=None, missing=("Ulm", "99"))
     table = load_table(path, "y", how=how)
     write_columns(tmp_path, sheet_of(table), how, table.source)
     assert read_columns(tmp_path / NAME).how == {"missing": ("Ulm", "99")}

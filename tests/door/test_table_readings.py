@@ -115,7 +115,7 @@ def test_refusals(tmp_path: Path) -> None:
     for options, kind, message in (
         ({"target": "grap"}, InvalidArgument, "there is no such column"),
         (
-            {"target": "grape", "columns": {}},
+            {"target": "grape", "colum": {}},
             TypeError,
             r"read_table\(\) got an unexpected .*; did you mean 'column'",
         ),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gammatune.metrics.objectives import Objective
     from gammatune.metrics.predictions import Answers
+    from gammatune.pipeline.data.split import Split
     from gammatune.pipeline.prepare import Frames, Prepared
     from gammatune.report.live import Progressing
     from gammatune.report.understood import Understood
@@ -62,10 +63,7 @@ def train(
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
-    from gammatune.pipeline.columns_file import write_columns
-    from gammatune.pipeline.held_out import trace
-    from gammatune.pipeline.pictures import write_pictures
-    from gammatune.pipeline.prepare import how_of, prepare
+    from gammatune.pipeline.prepare import prepare
     from gammatune.pipeline.without_net import without_net
     from gammatune.supervised.fit import fit
     from gammatune.tuning.signals import Terminated
@@ -108,10 +106,7 @@ def train(
                     facts=facts,
                     listeners=[follower],
                 )
-        trace(directory, split)
-        if split.sheet is not None:
-            write_columns(directory, split.sheet, how_of(options), None if options.test else split.source)
-        write_pictures(directory, split)
+        _write_beside(directory, split, options)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
@@ -126,6 +121,19 @@ def _announce(data: str, follower: "Progressing") -> None:
         from gammatune.report.wording import in_bytes
 
         follower.say(f"reading {path.name}, {in_bytes(size)}")
+
+
+def _write_beside(directory: str, split: "Split", options: Options) -> None:
+    """What lies beside the journal of the data."""
+    from gammatune.pipeline.columns_file import write_columns
+    from gammatune.pipeline.held_out import trace
+    from gammatune.pipeline.pictures import write_pictures
+    from gammatune.pipeline.prepare import how_of
+
+    trace(directory, split)
+    if split.sheet is not None:
+        write_columns(directory, split.sheet, how_of(options), None if options.test else split.source)
+    write_pictures(directory, split)
 
 
 def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[str, Any]:

@@ -186,7 +186,7 @@ def _fitting(values: "pd.Series[Any]", decimal: Mark, least: float) -> Form | No
     fit = sum(counts[text] for text in numbers) + others
     if fit < least * len(values) or not numbers or _is_scale(counts, parts, numbers):
         return None
-    if all(_AS_IT_IS.fullmatch(text) for text in numbers):
+    if all(map(_AS_IT_IS.fullmatch, numbers)):
         return None
     # without more a comma may as well part the choices of an answer (1,3)
     bare = told == "," and decimal != "," and all(found.is_bare for found in parts.values())
