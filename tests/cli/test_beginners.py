@@ -91,7 +91,7 @@ MISTAKES: list[tuple[Callable[[], None], str, str]] = [
     (nothing, "train t.csv --target answer", "is not there; name a file"),
     (spreadsheet, "train t.xlsx --target answer", "it may be cut: save it anew"),
     (renamed_spreadsheet, "train t.csv --target answer", "is cut or damaged"),
-    (no_names, "train t.csv --target answer", "must hold the names of the columns"),
+    (no_names, "train t.csv --target answer", "there is no such column; the table has column 1"),
     (only_identifiers, "train t.csv --target answer", "no column is left to learn from"),
     (spreadsheet, "train t.xlsx", "it may be cut: save it anew"),
     (nothing, "train mnits", "did you mean mnist?"),

@@ -180,6 +180,8 @@ def test_a_dry_run_trains_nothing(gammatune: Any) -> None:
     said = gammatune("train", "survey.csv", "--target", "answer", "--dry-run")
     assert said.code == 0
     assert "102 examples train" in said.out
+    assert "As they are:\n  " in said.out
+    assert ": number, " in said.out
     assert "Nothing was trained." in said.out
     assert not Path("runs").exists()
 

@@ -92,7 +92,7 @@ def test_a_file_is_read_as_the_command_reads_it(tmp_path: Path) -> None:
     assert found["income"].holds.startswith("0.5 to 59.5")
     assert found["joined"].note == "written as %d.%m.%Y"
     assert found["age"].note.startswith(
-        "1 values are no numbers, and count as missing; missing is the median"
+        "holds numbers, and 1 values (1.7 %) that are none, such as 'unknown' (1): they count as missing; "
     )
     assert found["answer"].note == "one of 2 classes; no is the positive one"
     assert any("writes decimals with a comma" in line for line in reading.said)
@@ -115,7 +115,7 @@ def test_refusals(tmp_path: Path) -> None:
     for options, kind, message in (
         ({"target": "grap"}, InvalidArgument, "there is no such column"),
         (
-            {"target": "grape", "columns": {}},
+            {"target": "grape", "colum": {}},
             TypeError,
             r"read_table\(\) got an unexpected .*; did you mean 'column'",
         ),

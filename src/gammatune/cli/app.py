@@ -71,8 +71,8 @@ def train(
         from gammatune.pipeline.train import plan
         from gammatune.report.terminal import plan_lines
 
-        said, expected = plan(options)
-        for line in plan_lines(said, expected):
+        planned = plan(options)
+        for line in plan_lines(planned.said, planned.columns, planned.expected):
             _console().print(line, highlight=False, markup=False)
         return
     _train(options, run_dir, printing)

@@ -44,6 +44,7 @@ class TableOptions(TypedDict, total=False):
     sample_weight: str | None
     drop: str | Sequence[str] | None
     column: Mapping[str, Kind] | Sequence[str] | None
+    columns: PathOrText | None
     task: TargetTask | None
     missing: str | None
     sheet: str | None

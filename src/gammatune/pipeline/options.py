@@ -85,6 +85,9 @@ class Options:
     column: list[str] | None = in_tables(
         "NAME=number, NAME=category, NAME=date, NAME=date:%d/%m/%Y: what a column is. Default: told from its values."
     )
+    columns: str | None = in_tables(
+        "A columns.toml, as runs keep it: what each column is, how it is written, and what is missing."
+    )
     missing: str | None = in_tables(
         "What stands for a missing value, with commas between: -999,99; none: nothing is taken for such a code."
     )

@@ -7,7 +7,7 @@ import copy
 import math
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.columns_file import read_columns
 from gammatune.pipeline.data import DATA_SETS, NUMBERS, load
 from gammatune.pipeline.data.columns import kinds_given
 from gammatune.pipeline.data.dataset import look_like_labels
@@ -25,6 +26,7 @@ from gammatune.pipeline.data.files.finding import holds_table
 from gammatune.pipeline.data.files.kinds import SHOWN
 from gammatune.pipeline.data.folder import ImageOptions
 from gammatune.pipeline.data.frames import NAME as FRAME
+from gammatune.pipeline.data.sheet import sheet_of
 from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -55,6 +57,7 @@ FOR_TABLES = (
     "test",
     "drop",
     "column",
+    "columns",
     "missing",
     "sheet",
     "header",
@@ -236,7 +239,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
         options.data, "row", read, used, left_out, f"fill in {table.target} where it is missing, or "
     )
     knows_codes = options.model == "auto" or embeds_categories(options.model)
-    return split_table(
+    split = split_table(
         table,
         seed=options.seed,
         limit=options.limit,
@@ -244,22 +247,27 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
         test=test,
         one_hot=not knows_codes,
     )
+    return replace(split, sheet=sheet_of(table))
 
 
 def reading_of(options: Options) -> dict[str, Any]:
     """How a table is read, as `make_table` takes it."""
+    file = {} if options.columns is None else read_columns(options.columns).given
+    kinds = {**file, **kinds_given(options.column or (), options.drop or ())}
     return {
         "task": options.task, "order": options.order, "group": options.group, "time": options.time_column,
-        "kinds": kinds_given(options.column or (), options.drop or ()), "sample_weight": options.sample_weight,
-        "positive": options.positive, "exact_labels": options.exact_labels, "how": how_of(options),
+        "kinds": kinds, "sample_weight": options.sample_weight, "positive": options.positive,
+        "exact_labels": options.exact_labels, "how": how_of(options),
     }  # fmt: skip
 
 
 def how_of(options: Options) -> HowToRead:
-    """What was asked of the reading of files."""
-    asked = {each.name: getattr(options, each.name) for each in fields(HowToRead)}
+    """What was asked of the reading of files: by options, else by the file of --columns."""
+    wanted = {each.name: getattr(options, each.name) for each in fields(HowToRead)}
     codes = (text.strip() for text in (options.missing or "").split(","))
-    return HowToRead(**asked | {"missing": tuple(code for code in codes if code)})
+    wanted["missing"] = tuple(code for code in codes if code)
+    file = {} if options.columns is None else read_columns(options.columns).how
+    return HowToRead(**wanted | {name: value for name, value in file.items() if wanted[name] in (None, ())})
 
 
 def _refuse_too_few(

@@ -1,8 +1,8 @@
 """What `gammatune train` does: data by name or file, a net by name, and the run that comes of them."""
 
 import time as clock
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from gammatune.metrics.objectives import Objective
     from gammatune.metrics.predictions import Answers
+    from gammatune.pipeline.data.split import Split
     from gammatune.pipeline.prepare import Frames, Prepared
     from gammatune.report.live import Progressing
+    from gammatune.report.understood import Understood
 
 RUNS = "runs"
 LARGE = 5_000_000  # bytes of a file, whose reading takes more than a moment (guess)
@@ -29,6 +31,16 @@ AS_GIVEN = (
 )  # fmt: skip
 # Of these what a training without a search knows.
 TRAINED_WITH = ("class_weights", "optimizer", "weight_decay", "batch_size", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """said: what would be done, in sentences. columns: of a table, as they were understood. expected: what a network
+    would cost; nothing where none would be trained."""
+
+    said: Sequence[str]
+    columns: "Sequence[Understood]"
+    expected: Mapping[str, float]
 
 
 class Stopped(BaseException):
@@ -51,8 +63,6 @@ def train(
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
-    from gammatune.pipeline.held_out import trace
-    from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import prepare
     from gammatune.pipeline.without_net import without_net
     from gammatune.supervised.fit import fit
@@ -96,8 +106,7 @@ def train(
                     facts=facts,
                     listeners=[follower],
                 )
-        trace(directory, split)
-        write_pictures(directory, split)
+        _write_beside(directory, split, options)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
@@ -114,6 +123,19 @@ def _announce(data: str, follower: "Progressing") -> None:
         follower.say(f"reading {path.name}, {in_bytes(size)}")
 
 
+def _write_beside(directory: str, split: "Split", options: Options) -> None:
+    """What lies beside the journal of the data."""
+    from gammatune.pipeline.columns_file import write_columns
+    from gammatune.pipeline.held_out import trace
+    from gammatune.pipeline.pictures import write_pictures
+    from gammatune.pipeline.prepare import how_of
+
+    trace(directory, split)
+    if split.sheet is not None:
+        write_columns(directory, split.sheet, how_of(options), None if options.test else split.source)
+    write_pictures(directory, split)
+
+
 def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[str, Any]:
     """For the first line of the journal."""
     chosen = {"usual" if options.is_open else "epochs": prepared.epochs, "patience": prepared.patience or 0}
@@ -127,9 +149,16 @@ def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[
         "validation": options.validation,
         "weight_decay": options.weight_decay,
         "said": list(prepared.said),
+        **_columns(prepared),
         "command": {**asdict(options), **chosen},
         **({"frames": sorted(frames)} if frames else {}),
     }
+
+
+def _columns(prepared: "Prepared") -> dict[str, Any]:
+    """Of a table, what was understood of its columns."""
+    sheet = prepared.split.sheet
+    return {} if sheet is None else {"columns": [asdict(reading) for reading in sheet.readings]}
 
 
 def _check(options: Options, run_dir: str | None) -> None:
@@ -257,17 +286,22 @@ def _objective(options: Options, task: str) -> "Objective | None":
     return make_objective(options.objective or default, lam=options.lam)
 
 
-def plan(options: Options) -> tuple[tuple[str, ...], Mapping[str, float]]:
-    """What would be done, in sentences, and what a network would cost; nothing is trained."""
+def plan(options: Options) -> Planned:
+    """What would be done, and what a network would cost; nothing is trained."""
     from gammatune.pipeline.prepare import estimate, prepare
     from gammatune.report.models import NAMES, capital
+    from gammatune.report.understood import understood
 
     _check(options, None)
     prepared = prepare(options)
+    sheet = prepared.split.sheet
+    instead = () if sheet is None else sheet.sentences  # which the columns say
+    said = [line for line in prepared.said if line not in instead]
+    columns = understood(_columns(prepared).get("columns"))
     if options.without_net:
         name = NAMES[str(options.only)]
-        return (*prepared.said, f"{capital(name)} would be fitted, and no network."), {}
-    return prepared.said, {"epochs": prepared.epochs, **estimate(prepared, options)}
+        return Planned((*said, f"{capital(name)} would be fitted, and no network."), columns, {})
+    return Planned(said, columns, {"epochs": prepared.epochs, **estimate(prepared, options)})
 
 
 def next_run(name: str) -> str:

@@ -20,6 +20,7 @@ from gammatune.report.learnt import headline
 from gammatune.report.models import Models, handed_back_in_words, models_of
 from gammatune.report.predictions import load_findings, run_path
 from gammatune.report.several import several
+from gammatune.report.understood import Understood, lines_of
 from gammatune.report.what_now import what_now
 from gammatune.report.wording import (
     TORN,
@@ -328,8 +329,12 @@ def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> Non
             console.print(Text(f"decision {i + 1}: {verdict.reason}", style="dim"))
 
 
-def plan_lines(said: Sequence[str], expected: Mapping[str, float]) -> list[str]:
-    """What `gammatune train --dry-run` prints. expected: nothing where no network would be trained."""
+def plan_lines(
+    said: Sequence[str], columns: Sequence[Understood], expected: Mapping[str, float]
+) -> list[str]:
+    """What `gammatune train --dry-run` prints. columns: of a table. expected: nothing where no network would be
+    trained."""
+    said = [*lines_of(columns), *said]
     if not expected:
         return [*said, "Nothing was trained."]
     seconds = duration(expected["seconds"])

@@ -18,7 +18,7 @@ from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
 
 def missing(*codes: str) -> HowToRead:
-    return HowToRead(None, None, None, None, None, skip_last=0, missing=codes)
+    return HowToRead(None, None, None, None, None, skip_last=None, missing=codes)
 
 
 N = np.arange(200.0)

@@ -9,6 +9,7 @@ from gammatune.errors import InvalidArgument
 from gammatune.pipeline.data.cells.amounts import Form
 
 Kind: TypeAlias = Literal["number", "category", "date", "drop"]
+Use: TypeAlias = Kind | Literal["target", "group", "weight"]
 KINDS: tuple[Kind, ...] = ("number", "category", "date", "drop")
 
 _UNNAMED = re.compile(r"unnamed: \d+(\.\d+)*|\.\.\.\d+", re.I)  # by pandas; by R's tibbles
@@ -35,14 +36,41 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a user said of a column. format, form, missing: as in `Column`, None where that is to be told. why: of one
-    left out."""
+    """What a user said of a column. kind, format, form, missing: as in `Column`, None where that is to be told. why:
+    of one left out. place: where it was said, of a file."""
 
-    kind: Kind
+    kind: Kind | None
     format: str | None = None
     form: Form | None = None
     missing: tuple[float, ...] | None = None
     why: str = "as asked"
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """name: as in the table. kind: "number", "category", "date", "drop", or "target", "group" or "weight". holds: its
+    range, or its commonest values. missing: rows without a value. note: why it is left out, or what becomes of its
+    values. surprise: whether that is worth a look."""
+
+    name: str
+    kind: Use
+    holds: str
+    missing: int
+    note: str
+    surprise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What was understood of a table. readings: of all its columns, in their order. columns: what is known of those
+    that are no group and no weight, the target among them, by which they are read again. uses: of columns that are no
+    inputs. sentences: those that say the same."""
+
+    readings: tuple[ColumnReading, ...]
+    columns: tuple[Column, ...]
+    uses: Mapping[str, Use]
+    sentences: tuple[str, ...]
 
 
 def is_unnamed(name: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data.cells.amounts import Form, amounts_in, converted, form_of, numbers_in
+from gammatune.pipeline.data.cells.amounts import Form, converted, form_of, numbers_in
 from gammatune.pipeline.data.cells.dates import counted_format, date_format, parsed
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.columns import Column, Given
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 ANY = 1e-9  # of the values are numbers, where they are meant to be
 
 
-def column_given(name: str, values: "pd.Series[Any]", given: Given, decimal: Mark) -> Column:
+def column_given(name: str, values: "pd.Series[Any]", given: Given, decimal: Mark) -> Column | None:
+    """None where its kind is to be told."""
     present = values.dropna()
     match given.kind:
+        case None:
+            return None
         case "drop":
             return Column(name, "drop", given.why)
         case "number":
@@ -48,11 +51,7 @@ def form_given(present: "pd.Series[Any]", decimal: Mark) -> Form | None:
     """The form of what is to be numbers, however few of the values are; None where they stand there as they are."""
     if present.dtype.kind in "iufbmM":
         return None
-    form = form_of(present, decimal, least=ANY)
-    gained = (
-        form is not None and np.isnan(numbers_in(present)).sum() > np.isnan(amounts_in(present, form)).sum()
-    )
-    return form if gained else None
+    return form_of(present, decimal, least=ANY)
 
 
 def _given_date(name: str, present: "pd.Series[Any]", given: Given) -> Column:

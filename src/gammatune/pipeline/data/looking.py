@@ -59,15 +59,16 @@ def look_at(
     writes it. find_codes: whether codes for missing are looked for."""
     unknown = [name for name in given if name not in frame.columns]
     if unknown:
-        raise InvalidArgument(f"there is no column {unknown[0]!r}; the table has {listed(frame.columns)}")
+        place = f"{given[unknown[0]].place}: " if given[unknown[0]].place else ""
+        raise InvalidArgument(
+            f"{place}there is no column {unknown[0]!r}; the table has {listed(frame.columns)}"
+        )
     found = []
     for name in frame.columns:
         if name not in leave:
-            found.append(
-                column_given(name, frame[name], given[name], decimal)
-                if name in given
-                else tell(name, frame[name], [], decimal)
-            )
+            own = given.get(name, Given(None))
+            column = column_given(name, frame[name], own, decimal) or tell(name, frame[name], [], decimal)
+            found.append(column if own.missing is None else replace(column, missing=own.missing))
     if all(column.kind == "drop" for column in found):
         why = "; ".join(f"{column.name} {column.why}" for column in found[:5])
         raise InvalidData(
@@ -215,9 +216,8 @@ def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", decim
         return [
             f"holds numbers in several units ({', '.join(units[:4])}), which are left as text; write them in one unit"
         ]
-    form = form_of(present, decimal, least=HALF)
-    if form is not None:
-        share = float((~np.isnan(amounts_in(present, form))).mean())
+    share = float((~np.isnan(numbers_in(present, form_of(present, decimal, least=HALF)))).mean())
+    if share >= HALF:
         return [
             f"holds numbers in {100 * share:.0f} % of its cells, too few to be read so: --column {name}=number reads "
             "them, and the others count as missing"

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.columns import Sheet
 from gammatune.pipeline.data.dataset import Data, Task
 from gammatune.pipeline.data.files.dialect import Source
 from gammatune.pipeline.data.layout import Shape
@@ -57,7 +58,7 @@ class Split:
     those that select; whoever parts these otherwise keeps them together. in_order: the parts follow each other in
     time, and are not to be mixed. origins: where the examples of `report` come from: the numbers of their rows in
     their file, from 1, or the names of their files; None where that is not known. source: of a table the file that
-    has these rows, where there is one.
+    has these rows, where there is one. sheet: of a table, what was understood of it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Split:
     in_order: bool = False
     origins: NDArray[Any] | None = None
     source: Source | None = None
+    sheet: Sheet | None = None
 
     @property
     def task(self) -> Task:

@@ -53,11 +53,12 @@ class Table:
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
     classes: the labels by code; ordered: from low to high, of a scale; may_be_ordered: `split_table` looks whether
-    they are. columns: what each input is. identifiers: columns that are no inputs and name a row.
-    goal: how the target was read. groups (n,), times (n,): by which the parts are to be made. weights (n,): what each
-    row counts for, above 0; None: all the same. weighed_by: the column that says so, whether they differ or not.
-    said: what was found out, in sentences. read: the rows of the file. left_out: why rows of it are not among these,
-    in sentences, which are in `said` too. source: the file, where they are of one.
+    they are. columns: what each input is. identifiers: columns that are no inputs and name a row. goal: how the
+    target was read. looked_at: what each other column is, those left out too.
+    groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
+    all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
+    sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
+    `said` too. source: the file, where they are of one.
     header, decimal, how, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -82,6 +83,7 @@ class Table:
     how: HowToRead = AS_IT_IS
     exact_labels: bool
     goal: Column
+    looked_at: tuple[Column, ...]
     may_be_ordered: bool = False
     read: int = 0
     left_out: tuple[str, ...] = ()
@@ -154,8 +156,9 @@ def make_table(
     return Table(
         name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, identifiers, groups,
         None if time is None else _order(frame[time], time, columns), time, None if are_alike else weights,
-        sample_weight, scale.is_known, tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal,
-        exact_labels=exact_labels, may_be_ordered=scale.may_be, read=read, left_out=tuple(left_out),
+        sample_weight, scale.is_known, tuple(said), header=tuple(frame.columns), decimal=mark,
+        how=how, goal=goal, looked_at=columns, exact_labels=exact_labels, may_be_ordered=scale.may_be, read=read,
+        left_out=tuple(left_out),
     )  # fmt: skip
 
 
@@ -235,7 +238,9 @@ def split_table(
     }
     return Split(
         name=table.name,
-        **parts,
+        train=parts["train"],
+        select=parts["select"],
+        report=parts["report"],
         preprocessing=preprocessing,
         said=tuple(dict.fromkeys([*said, *strange])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],

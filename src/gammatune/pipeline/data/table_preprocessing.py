@@ -187,7 +187,7 @@ class TablePreprocessing:
         known = dict.fromkeys([*inputs, *self.identifiers, self.target])
         frame = without(frame, self.how.missing)
         trained = self.header or [n for n in known if not is_unnamed(n)]
-        return matched(frame, trained, inputs, said, self.target)
+        return matched(without(frame, self.how.missing), trained, inputs, said, self.target)
 
     def misread(self, frame: "pd.DataFrame") -> list[str]:
         """A sentence on every column of `matched` where numbers or dates are none, and count as missing, or levels

@@ -28,6 +28,7 @@ from gammatune.report.learnt import headline
 from gammatune.report.methods import methods_of
 from gammatune.report.predictions import load_findings
 from gammatune.report.several import nets_of
+from gammatune.report.understood import understood
 from gammatune.report.what_now import what_now
 from gammatune.report.wording import compares, cost_in_words, objective_in_words, settings_in_words, state_of
 
@@ -123,6 +124,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "cost": cost_picture(story),
         "cost_words": None if story.end is None else cost_in_words(story.end, story.begin),
         "said": [str(s) for s in listed(facts.get("said"))],
+        "understood": [column.cells for column in understood(facts.get("columns"))],
         "notes": story.notes,
         "asked": settings_in_words(story.begin),
         "made": tables.made(story),

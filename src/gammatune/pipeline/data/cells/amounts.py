@@ -66,6 +66,7 @@ _BEHIND = re.compile(
 _IN_GROUPS = re.compile(rf"\d{{1,3}}([{_GROUPERS}])\d{{3}}(\1\d{{3}})*(?!\d)([.,]\d*)?")
 _BLANKS = re.compile(f"[{_GROUPERS}]")
 _NUMBER, _PROVEN = ({mark: re.compile(forms[mark]) for mark in forms} for forms in (NUMBER, PROOF))
+_AS_IT_IS = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _INDIAN = re.compile(r"\d{1,2}(,\d{2})+,\d{3}(\.\d*)?")
 
 
@@ -116,7 +117,7 @@ def numbers_in(
 
 def form_of(values: "pd.Series[Any]", decimal: Mark = "", *, least: float = MOSTLY) -> Form | None:
     """How the numbers of a column of text are written; None where fewer than `least` of its values are numbers, or
-    one of them could be two.
+    one of them could be two, or all stand there as they are.
 
     decimal: as the file has it, where the column does not tell."""
     step = len(values) // LOOKED_AT
@@ -184,6 +185,8 @@ def _fitting(values: "pd.Series[Any]", decimal: Mark, least: float) -> Form | No
     numbers = {text: number for text, each in parts.items() if (number := _number(each, form)) is not None}
     fit = sum(counts[text] for text in numbers) + others
     if fit < least * len(values) or not numbers or _is_scale(counts, parts, numbers):
+        return None
+    if all(map(_AS_IT_IS.fullmatch, numbers)):
         return None
     # without more a comma may as well part the choices of an answer (1,3)
     bare = told == "," and decimal != "," and all(found.is_bare for found in parts.values())
