@@ -37,6 +37,7 @@ def shape(*lines: str, how: HowToRead = AS_IT_IS) -> tuple[list[str], list[list[
         (["Sales 2020", ""], NAMES.split(";"), r"in line 3 of t.csv; .* left out \('Sales 2020'\)"),
         (["Sales 2020;;;", "by;office;;"], None, "in line 3"),
         ([";only grown-ups;;"], None, "in line 2"),
+        (["Survey", "of a few;;;notes", "and;;others;too"], None, "in line 4"),
     ],
 )
 def test_titles_above_the_names(above: list[str], names: list[str] | None, words: str) -> None:
@@ -100,6 +101,23 @@ def test_two_lines_of_names(lines: list[str], names: list[str] | None) -> None:
     beneath = lines[lines.index(MERGED[0] if names is None else BODY[0] if BODY[0] in lines else "n0;0") :]
     extra = [line for line in lines if "unknown" in line]
     assert len(rows) == len(beneath) + len(extra)
+
+
+def test_boxes_to_tick_whose_names_stand_in_the_second_line() -> None:
+    ticked = [
+        f"{i};{'tea' * (i % 2)};{'a kind of coffee that is roasted long' * (i % 3 == 0)};{i % 5}"
+        for i in range(9)
+    ]
+    found, rows, _ = shape(
+        "id;Which do you drink?;;How often?", ";tea;a kind of coffee that is roasted long;Response", *ticked
+    )
+    assert found == [
+        "id",
+        "Which do you drink? tea",
+        "Which do you drink? a kind of coffee that is roasted long",
+        "How often? Response",
+    ]
+    assert len(rows) == 9
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,6 @@ _KNOWN = (
     "cp1252", "cp1251", "cp932", "gb18030", "euc_kr", "big5", "euc_jp", "cp1250", "cp1253", "cp1254", "koi8_r",
     "mac_roman", "cp850", "cp866", "latin_1",
 )  # fmt: skip
-_SPECIAL = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _STRANGE = re.compile(
     r"(?<=[^\W\d_])[^\w\s\x00-\x7f\u2019\u00b4](?=[^\W\d_])"  # a sign within a word
@@ -131,7 +130,7 @@ def _likely(content: bytes) -> str:
     detector: Any = require(
         "charset_normalizer", "tables", "encodings are told by", instead="name it with --encoding"
     )
-    sample = b"".join(part[0][:_SAMPLE] for part in islice(_SPECIAL.finditer(content), _LINES))[:_SAMPLE]
+    sample = b"".join(line[:_SAMPLE] for line in _special(content))[:_SAMPLE]
     found = detector.from_bytes(sample, cp_isolation=list(_KNOWN), threshold=0.5)
     likely: dict[str, float] = {}
     for match in found:
@@ -156,5 +155,10 @@ def _strangeness(sample: bytes, encoding: str) -> int:
 
 
 def _words(content: bytes, encoding: str) -> Iterator[str]:
-    for part in islice(_SPECIAL.finditer(content), _LINES):
-        yield from (found[0] for found in _WORD.finditer(part[0].decode(encoding, "replace")))
+    for line in _special(content):
+        yield from (found[0] for found in _WORD.finditer(line.decode(encoding, "replace")))
+
+
+def _special(content: bytes) -> Iterator[bytes]:
+    """The first lines with signs beyond ASCII."""
+    return islice((line for line in content.splitlines(keepends=True) if not line.isascii()), _LINES)

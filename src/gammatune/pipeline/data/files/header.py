@@ -10,6 +10,7 @@ a second line            text again, where the columns hold figures: joined to t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from gammatune.pipeline.data.files.grid import (
     LOOKED_AT,
@@ -23,6 +24,7 @@ from gammatune.pipeline.data.files.grid import (
     usual_extent,
 )
 
+_TITLES = 20  # lines above the names that may be titles, at most [guess]
 _LEAST = 5  # rows beneath, before a second line is called one of names [guess]
 _QUESTION = (
     25  # letters in the mean, above which a second line explains the names and is none of them [guess]
@@ -62,8 +64,14 @@ def find_header(rows: Sequence[Row]) -> Header:
         texts = [text_of(cell) for cell in rows[line] if text_of(cell)]
         asking = sum(text.endswith("?") for text in texts)
         is_question = asking > len(texts) / 2 or sum(map(len, texts)) > _QUESTION * len(texts)
-        (explain if is_question or explain else names).append(line)
+        is_name = not explain and (not is_question or _fills(rows[names[-1]], rows[line]))
+        (names if is_name else explain).append(line)
     return Header(tuple(names), tuple(explain), max(*names, *explain, -1) + 1)
+
+
+def _fills(names: Row, second: Row) -> bool:
+    """Whether columns without a name have one in the second line."""
+    return any(not text_of(name) and text_of(cell) for name, cell in zip(names, second, strict=False))
 
 
 def asked_header(rows: Sequence[Row], line: int) -> Header:
@@ -85,6 +93,10 @@ def _top(rows: Sequence[Row], there: Sequence[int]) -> int:
     width = usual_extent([rows[line] for line in there])
     full = next(place for place, line in enumerate(there) if extent(rows[line]) >= width)
     found = next((p for p in range(full) if is_line(rows[there[p]], width)), full)
+    if (
+        better := _fuller([rows[line] for line in there[full:]])
+    ) > 0:  # titles that reach as far as the table
+        return full + better
     beneath = [rows[line] for line in there[full + 1 :][:LOOKED_AT]]
     has_names = _stands_over(rows[there[full]], beneath)
     if found < full:  # less than full: names, but where the full line is one of names
@@ -94,6 +106,21 @@ def _top(rows: Sequence[Row], there: Sequence[int]) -> int:
         if len(above) > 1 and _stands_over(above, [rows[there[full]], *beneath]):
             return full - 1
     return full
+
+
+def _fuller(rows: Sequence[Row]) -> int:
+    """The place of the last line without a gap that stands below one with gaps, and above all figures; 0: the first
+    has none, or no figures follow."""
+    width = usual_extent(rows)
+    found, has_gaps = 0, False
+    for place, row in enumerate(rows[:_TITLES]):
+        if any(kind_of(cell) == "figure" for cell in row):
+            break
+        if len(filled(row)) < width:
+            has_gaps = True
+        elif has_gaps:
+            found, has_gaps = place, False
+    return found if found and _stands_over(rows[found], rows[found + 1 :][:LOOKED_AT]) else 0
 
 
 def _stands_over(row: Row, beneath: Sequence[Row]) -> bool:
@@ -188,16 +215,16 @@ def _is_second(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
     text, figures = _over(row, columns)
     if figures or not text or extent(row) > max(extent(names), usual_extent(beneath)):
         return False
-    recurs = any(
-        text_of(cell) == text_of(other[place])
-        for place, cell in enumerate(row)
-        for other in beneath
-        if kind_of(cell) == "text" and place < len(other)
-    )
-    if recurs:
+    if any(_recurs(place, cell, beneath) for place, cell in enumerate(row) if kind_of(cell) == "text"):
         return False
     others = [
         cell for cell, column in zip(row, columns, strict=False) if column != "figure" and text_of(cell)
     ]
     in_brackets = any(text_of(cell)[:1] in ("(", "[") for cell in row if text_of(cell))
     return text > 1 or in_brackets or not others or _merged(names, row)
+
+
+def _recurs(place: int, cell: Any, beneath: Sequence[Row]) -> bool:
+    """Whether its text stands beneath it again, beside others: a box that was ticked holds its name alone."""
+    values = {text_of(row[place]) for row in beneath if place < len(row)} - {""}
+    return text_of(cell) in values and len(values) > 1
