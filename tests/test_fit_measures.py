@@ -21,7 +21,7 @@ from gammatune.journal.history import PREDICTIONS, replay
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.artifacts import MEASURES, leave
 from gammatune.report.terminal import show
-from gammatune.supervised import evaluation
+from gammatune.supervised import heard
 from gammatune.supervised.loaders import class_counts
 from gammatune.supervised.losses import WeightedCrossEntropy
 
@@ -148,7 +148,7 @@ def test_a_loss_that_cannot_be_compared_has_no_metric() -> None:
 
 
 def test_more_probabilities_than_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(evaluation, "MOST", 100)
+    monkeypatch.setattr(heard, "MOST", 100)
     result = fit(net(), RARE, run_dir=str(tmp_path))
     assert "auc" not in result.measures
     assert "f1" in result.measures

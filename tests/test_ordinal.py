@@ -15,7 +15,7 @@ import gammatune
 from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers, decided
-from gammatune.supervised.evaluation import said_by
+from gammatune.supervised.heard import said_by
 from gammatune.supervised.losses import WeightedCrossEntropy, default_loss, ranked_probability_score
 
 GENERATOR = torch.Generator().manual_seed(2)

@@ -14,7 +14,7 @@ from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
 from gammatune.supervised.batch_form import PAIRS, Form, Inputs, answer, refusal_of_forward
-from gammatune.supervised.evaluation import are_probabilities
+from gammatune.supervised.heard import are_probabilities
 from gammatune.supervised.loaders import targets_in
 from gammatune.supervised.loss_kinds import kind_of
 from gammatune.supervised.losses import Adapted, default_loss, own_loss

@@ -1,4 +1,4 @@
-"""What a model scores on examples, and what it says of them: collected batch by batch, of all processes together."""
+"""What a model scores on examples: added up batch by batch, of all processes together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,17 +10,14 @@ from torch import Tensor
 
 from gammatune.engine.batches import LossFunction
 from gammatune.engine.ranks import Ranks
-from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.errors import InvalidData
 from gammatune.metrics.catalogue import METRICS, undefined, value
-from gammatune.metrics.predictions import Answers, decided
+from gammatune.metrics.predictions import Answers
 from gammatune.records import Metrics
+from gammatune.supervised.heard import Heard, columns, precise, refuse_mixed, said_by
 from gammatune.supervised.reading import Reading
 
 Scale: TypeAlias = tuple[Any, Any]  # mean and standard deviation of targets that were standardised, (t,) each
-
-# Probabilities that are held at once, four bytes each (guess); where a set has more, the measures that need all of
-# them have no value.
-MOST = 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +62,10 @@ class Evaluation:
         heard = None if self.metric is None else self.listening(METRICS[self.metric].needs)
         return Tally(self, heard)
 
-    def listening(self, needs: str) -> "Heard":
+    def listening(self, needs: str) -> Heard:
         return Heard(self.reading, needs == "probabilities", ordered=self.ordered)
 
-    def of_all_ranks(self, heard: "Heard") -> Answers:
+    def of_all_ranks(self, heard: Heard) -> Answers:
         if self.ranks.world == 1:
             return heard.answers
         told = self.ranks.each("evaluates", lambda: heard.answers)
@@ -102,7 +99,7 @@ class Evaluation:
 class Tally:
     """What one model says of batches, added up; it stays on its device until the metrics are asked for."""
 
-    def __init__(self, of: Evaluation, heard: "Heard | None") -> None:
+    def __init__(self, of: Evaluation, heard: Heard | None) -> None:
         self._of = of
         self._heard = heard
         self._losses: list[Tensor] = []  # the mean of each batch
@@ -116,14 +113,14 @@ class Tally:
 
     def add(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
         """weights: of the examples, (n,). Raises InvalidArgument where some batches have them, and some none."""
-        _refuse_mixed(self._sizes, self._weights, weights)
+        refuse_mixed(self._sizes, self._weights, weights)
         of = self._of
         told = [] if weights is None else [weights]
         # clones: a captured graph writes its outputs again and again into the same place
         self._losses.append(of.loss(output, targets, *told).detach().reshape(()).clone())
         self._sizes.append(len(targets))
         if weights is not None:
-            self._weights.append(_precise(weights).sum())
+            self._weights.append(precise(weights).sum())
         if not of.comparable:
             return
         if self._heard is not None:
@@ -205,100 +202,11 @@ class Sums:
         return joined
 
 
-class Heard:
-    """What a model said, batch after batch, on the CPU, or on its way there from a GPU."""
-
-    def __init__(self, reading: Reading, probabilities: bool, *, ordered: bool = False) -> None:
-        self._reading, self._ordered = reading, ordered
-        self._numbers = not reading.classify
-        self._wanted = probabilities and reading.classify
-        self._classes = 0
-        self._labels = 1  # an example
-        self._held = 0  # numbers in the probabilities
-        self._targets: list[Tensor] = []
-        self._said: list[Tensor] = []
-        self._scores: list[Tensor] = []  # (n, k) each
-        self._weights: list[Tensor] = []
-        self._shares: list[Tensor] = []  # (n, k) each, of targets that are distributions over the classes
-        self._waited_for: set[torch.device] = set()
-
-    def add(self, output: Any, targets: Tensor, weights: Tensor | None = None) -> None:
-        """What `Reading.pair` takes. weights: of the examples, (n,)."""
-        _refuse_mixed(self._targets, self._weights, weights)
-        said, codes = self._reading.pair(output, targets)
-        said = said.detach()
-        each = 1 if self._numbers or self._reading.is_multilabel else codes.numel() // len(codes)
-        weighs = None if weights is None else weights.repeat_interleave(each)  # of a class a pixel
-        if self._numbers:
-            self._hold(said, codes, weighs)
-            return
-        self._classes = said.shape[1]
-        self._labels = codes.shape[1] if self._reading.is_multilabel else 1
-        self._held += said.numel() * self._wanted
-        if self._held > MOST:
-            self._wanted = False
-            self._scores.clear()
-            self._shares.clear()
-        scores = said.movedim(1, -1).reshape(-1, self._classes) if self._wanted else None
-        if self._wanted and self._reading.family == "classes" and targets.is_floating_point():
-            self._shares.append(self._brought(targets.movedim(1, -1).reshape(-1, self._classes)))
-        codes, said = codes.flatten(), said_by(said, ordered=self._ordered).flatten()
-        if self._reading.ignored is not None:
-            kept = codes != self._reading.ignored
-            codes, said = codes[kept], said[kept]
-            scores, weighs = (None if part is None else part[kept] for part in (scores, weighs))
-        if scores is not None:
-            self._scores.append(self._brought(scores))
-        self._hold(said, codes, weighs)
-
-    def _hold(self, said: Tensor, targets: Tensor, weights: Tensor | None) -> None:
-        self._said.append(self._brought(said))
-        self._targets.append(self._brought(targets))
-        if weights is not None:
-            self._weights.append(self._brought(weights))
-
-    def _brought(self, tensor: Tensor) -> Tensor:
-        if tensor.is_cuda:
-            self._waited_for.add(tensor.device)
-        return tensor.to("cpu", non_blocking=tensor.is_cuda, copy=True)  # into pinned memory
-
-    @property
-    def answers(self) -> Answers:
-        for device in self._waited_for:
-            torch.cuda.synchronize(device)
-        said, targets = self._said, self._targets
-        if self._numbers:
-            pairs = [columns(*pair) for pair in zip(said, targets, strict=True)]
-            said, targets = [one for one, _ in pairs], [one for _, one in pairs]
-        scores = [probabilities(each) for each in self._scores]
-        codes, labels, p = torch.cat(targets).numpy(), torch.cat(said).numpy(), None
-        if scores:
-            p = torch.cat(scores).numpy()
-        if self._reading.is_multilabel:
-            shape = (-1, self._labels)
-            codes, labels = codes.reshape(shape), labels.reshape(shape)
-            p = None if p is None else p[:, 1].reshape(shape)
-        weights = torch.cat(self._weights).double().numpy() if self._weights else None
-        shares = torch.cat(self._shares).numpy() if len(self._shares) == len(self._targets) else None
-        told: dict[str, Any] = {"weights": weights, "shares": shares, "ordered": self._ordered}
-        return Answers(codes, labels, self._classes, p, **told)
-
-
 def _weighed(which: Tensor, weights: Tensor | None) -> Tensor:
     """How many of (n, ...) there are, each counting for the weight of its example, (n,)."""
     if weights is None:
         return which.sum()
-    return (which.reshape(len(which), -1).sum(dim=1) * _precise(weights)).sum()
-
-
-def _refuse_mixed(before: Sequence[Any], weighed: Sequence[Any], weights: Tensor | None) -> None:
-    """before: batches so far, in any form; weighed: those of them with weights."""
-    if before and bool(weighed) != (weights is not None):
-        this, others = ("no weights", "some") if weights is None else ("weights", "none")
-        raise InvalidArgument(
-            f"a batch to evaluate holds {this}, and those before it {others}; let the loader give (inputs, targets, "
-            "weights) in every batch, or in none"
-        )
+    return (which.reshape(len(which), -1).sum(dim=1) * precise(weights)).sum()
 
 
 class Errors:
@@ -328,7 +236,7 @@ class Errors:
         if weights is None:
             self.n = self.n + len(target)
         else:
-            w = _precise(weights)[:, None]
+            w = precise(weights)[:, None]
             self.n = self.n + w.sum()
             centred, residual, square = w * centred, w * residual, w * square
         self.residual = self.residual + residual.sum(dim=0)
@@ -357,39 +265,7 @@ class Errors:
         return {"mse": float(self.residual.mean()) / float(self.n), "r2": float(r2.mean())}
 
 
-def probabilities(output: Tensor) -> Tensor:
-    """(n, k, ...), float32: the softmax of scores; as they are where they are probabilities already. No GPU is waited
-    for."""
-    output = _precise(output)
-    return torch.where(_are_probabilities(output), output, output.softmax(dim=1)).float()
-
-
-def said_by(output: Tensor, *, ordered: bool) -> Tensor:
-    """The codes (n, ...) that scores or probabilities (n, k, ...) come to: see `decided`."""
-    codes: Tensor = decided(probabilities(output) if ordered else output, ordered=ordered)
-    return codes
-
-
-def are_probabilities(output: Tensor) -> bool:
-    """Whether each row of them, (n, k, ...), is a distribution, as a softmax gives it, and no scores."""
-    return bool(_are_probabilities(output))
-
-
-def _are_probabilities(output: Tensor) -> Tensor:
-    return (output >= 0).all() & ((output.sum(dim=1) - 1).abs() < 1e-4).all()
-
-
 def _read(numbers: Sequence[Tensor]) -> list[Any]:
     """Scalars of one kind, brought from their device in one piece."""
     read: list[Any] = torch.stack(list(numbers)).cpu().tolist() if numbers else []
     return read
-
-
-def columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as (n, m) in double precision, which MPS has not: m numbers an example, whatever shape they come in."""
-    rows = len(target)
-    return _precise(output.reshape(rows, -1)), _precise(target.reshape(rows, -1))
-
-
-def _precise(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
