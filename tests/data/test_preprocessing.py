@@ -1,6 +1,7 @@
 """Layouts, statistics and the record that is saved with the weights."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -131,3 +132,16 @@ def test_bytes_are_taken_as_they_are_where_training_saw_other_numbers() -> None:
 def test_new_examples_must_fit(x: Any, message: str) -> None:
     with pytest.raises(InvalidData, match=message):
         learn("classification", RGB, NO_TARGETS, (0, 1)).inputs(x)
+
+
+def test_standardising_makes_no_second_copy() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
+    known = learn("classification", x[:50], np.arange(50) % 2, ("a", "b"))
+    tracemalloc.start()
+    inputs = known.inputs(x)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1.5 * inputs.numel() * 4
+    mean, std = (np.array(part, np.float32).reshape(3, 1, 1) for part in (known.mean, known.std))
+    wanted = (np.moveaxis(x, 3, 1).astype(np.float32) / np.float32(255) - mean) / std
+    assert torch.equal(inputs, torch.from_numpy(np.ascontiguousarray(wanted)))

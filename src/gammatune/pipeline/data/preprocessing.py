@@ -22,6 +22,7 @@ from gammatune.pipeline.data.dataset import Label, Task, check_inputs, encode, m
 from gammatune.pipeline.data.images.framing import FITS, Framing
 from gammatune.pipeline.data.layout import Shape, to_torch_layout, torch_shape
 
+_FEW = 256  # examples standardised at a time, so that no second copy of them all is made
 _PIECE = 1024  # examples a piece; bounds the float64 copy, nothing depends on it
 
 
@@ -76,12 +77,19 @@ class Preprocessing:
             hint = "; for a single example write x[None]" if x.shape in (self.shape, self.shape[1:]) else ""
             raise InvalidData(f"x holds examples of shape {x.shape[1:]}, trained on {self.shape}{hint}")
         x = to_torch_layout(x)
-        if self.pixels:
-            x = _unit_pixels(x)
+        is_bytes = self.pixels and x.dtype == np.uint8
+        if self.pixels and not is_bytes:
+            _check_unit(x)
         per_channel = (len(self.mean),) + (1,) * (len(self.shape) - 1)  # (C, 1, 1) or (F,)
         mean = np.asarray(self.mean, dtype=np.float32).reshape(per_channel)
         std = np.asarray(self.std, dtype=np.float32).reshape(per_channel)
-        return torch.from_numpy(np.ascontiguousarray((x.astype(np.float32) - mean) / std))
+        found = np.empty(x.shape, dtype=np.float32)
+        for start in range(0, len(x), _FEW):
+            piece = x[start : start + _FEW].astype(np.float32)
+            if is_bytes:
+                piece /= np.float32(255)
+            found[start : start + _FEW] = (piece - mean) / std
+        return torch.from_numpy(found)
 
     def targets(self, y: ArrayLike) -> torch.Tensor:
         """Original labels (n,) as int64 codes (n,), or targets (n,) or (n, t) as standardised float32 (n, t).
@@ -198,13 +206,10 @@ def _alike(mean: float, std: float, earlier_mean: float, earlier_std: float) -> 
     return abs(mean - earlier_mean) <= 3 * earlier_std and 0.1 <= std / earlier_std <= 10
 
 
-def _unit_pixels(x: NDArray[Any]) -> NDArray[np.float32]:
-    if x.dtype == np.uint8:
-        return x.astype(np.float32) / np.float32(255)
+def _check_unit(x: NDArray[Any]) -> None:
     low, high = float(x.min()), float(x.max())
     if low < 0 or high > 1:
         raise InvalidData(
             f"x holds {x.dtype} pixels from {low:g} to {high:g}, trained on uint8 pixels; "
             "give uint8 (0 to 255) or floats from 0 to 1"
         )
-    return x.astype(np.float32)
