@@ -55,9 +55,9 @@ class Options:
 
     data: str = field(
         metadata={
-            "help": "A table (.csv, .xlsx, .sav, .dta, .rds, .parquet, .json, ...) or its address, a folder of images "
-            "(one sub-folder a class, or train, val and test folders of such), an .npz with x_train, y_train, x_test, "
-            "y_test, or digits, mnist, fashion-mnist, cifar10."
+            "help": "A table (.csv, .xlsx, .sav, .dta, .rds, .parquet, .json, ...) or its address, a folder of "
+            "images (one sub-folder a class, or train, val and test folders of such), an .npz with x_train, y_train, "
+            "x_test, y_test, or digits, mnist, fashion-mnist, cifar10."
         }
     )
 
