@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammatune.pipeline.data.columns import date_format
+from gammatune.pipeline.data.cells.dates import date_format
 from gammatune.pipeline.data.files.kinds import KINDS
 from gammatune.pipeline.data.files.reading import read_table
-from gammatune.pipeline.data.values import dates_in, numbers_in
+from gammatune.pipeline.data.values import dates_in
 
 pyreadr, pyreadstat = needs.package("pyreadr"), needs.package("pyreadstat")
 xlwt = needs.package("xlwt")
@@ -58,13 +58,13 @@ def meaning(frame: pd.DataFrame) -> list[list[Any]]:
     truth = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
     day = frame["D"]
     if day.dtype.kind != "M":
-        written = date_format("D", day.dropna().astype(str), [])
-        assert written == "ISO8601"
-        day = dates_in(day, written)
+        written = date_format("D", day.dropna().astype(str))
+        assert written is not None
+        day = dates_in(day, written[0])
     assert frame["W"].dtype.kind == "i"
     return [
         frame["W"].tolist(),
-        np.nan_to_num(numbers_in(frame["N"]), nan=1e99).round(9).tolist(),
+        np.nan_to_num(frame["N"].to_numpy(dtype=np.float64), nan=1e99).tolist(),
         frame["T"].astype(object).where(frame["T"].notna(), None).tolist(),
         [
             None if value != value or value is None else truth.get(str(value), value)

@@ -81,14 +81,14 @@ class Scale:
         task: TargetTask | None,
         order: str | None,
         said: list[str],
-        held: Sequence[str] = (),
+        column: "pd.Series[Any]",
     ) -> "Scale":
-        """Of a target. task, order: as asked for. held: its labels from low to high, where the table itself says so.
+        """Of a target. task, order: as asked for. column: as the table has it, which may say their order.
         said: takes what was found.
 
         Raises InvalidArgument: an order of what is no classes, or one that is asked for and not known.
         """
-        ordered, why = _ordered(name, classes, task, order, held)
+        ordered, why = _ordered(name, classes, task, order, levels_in_order(column))
         if not ordered:
             may_be = task is None and counts_up(classes)
             return cls(classes, np.arange(len(classes)), False, may_be)

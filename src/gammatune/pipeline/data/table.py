@@ -25,14 +25,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
-from gammatune.pipeline.data.scales import (
-    NEIGHBOURS,
-    Scale,
-    has_order,
-    levels_in_order,
-    scale_in_words,
-    unordered,
-)
+from gammatune.pipeline.data.scales import NEIGHBOURS, Scale, has_order, scale_in_words, unordered
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, that_fit, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -134,8 +127,8 @@ def make_table(
     own, find_codes = given.pop(target, None), not how.missing
     task = task_of(target, task, None if own is None else own.kind)
     meant = unordered(task, order)
-    held = levels_in_order(frame[target])
-    values, goal = target_of(target, frame[target], meant, own, decimal=mark, find_codes=find_codes)
+    column = frame[target]
+    values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes)
     frame = _with_target(frame.assign(**{target: values}), target, left_out, goal)
     frame, weights = weighing(frame, sample_weight, left_out)
     hint = half_numbers(frame[target], goal, mark)
@@ -145,7 +138,7 @@ def make_table(
     others = (target, group, sample_weight)
     columns = look_at(frame, given, said, leave=others, decimal=mark, find_codes=find_codes)
     frame = as_read(frame, columns)
-    scale = Scale.of(target, classes, task, order, said, held)
+    scale = Scale.of(target, classes, task, order, said, column)
     y = scale.codes[y] if classes else y
     said += columns_in_words(columns) + _parts_in_words(frame, group, time) + in_words(weights, sample_weight)
     said += hints(frame, y, columns, target=target, task=found, given=given, parted_by=group or time)

@@ -31,17 +31,17 @@ def read_arff(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
     """Raises InvalidData: it cannot be read."""
     from scipy.io import arff
 
-    text = _decoded(file.content(), how.encoding)
-    at = _DATA.search(text)
+    content = _decoded(file.content(), how.encoding)
+    at = _DATA.search(content)
     if at is None:
         raise InvalidData(f"{file.path} has no line @data, behind which the rows of an ARFF file stand")
-    rows = _COMMENT.sub("", text[at.end() :] + "\n")
+    rows = _COMMENT.sub("", content[at.end() :] + "\n")
     if rows.startswith("{"):
         raise InvalidData(
             f"{file.path} is sparse ARFF, rows of places and values in braces, which is not read; save it as CSV"
         )
     try:
-        _, about = arff.loadarff(io.StringIO(_TEXT.sub(rf"\g<1>{_NONE}", text[: at.end()]) + "\n"))
+        _, about = arff.loadarff(io.StringIO(_TEXT.sub(rf"\g<1>{_NONE}", content[: at.end()]) + "\n"))
     except (arff.ArffError, ValueError, NotImplementedError, StopIteration, IndexError) as error:
         raise InvalidData(
             f"the head of {file.path} cannot be read ({first_line(error)}); save the table as CSV"

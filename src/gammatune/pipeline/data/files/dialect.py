@@ -122,8 +122,8 @@ def _texts(values: "pd.Series[Any]", dialect: Dialect) -> list[str]:
         texts = list(map("{:.0f}".format if is_whole else dialect.number, numbers.tolist()))
     else:
         texts = [str(value) for value in values.tolist()]
-        if values.dtype.kind == "M" and all(text.endswith(_MIDNIGHT) for text in compress(texts, there)):
-            texts = [text.removesuffix(_MIDNIGHT) for text in texts]  # days
+        if values.dtype.kind == "M" and all(cell.endswith(_MIDNIGHT) for cell in compress(texts, there)):
+            texts = [cell.removesuffix(_MIDNIGHT) for cell in texts]  # days
     return [text if is_there else "" for text, is_there in zip(texts, there, strict=True)]
 
 

@@ -50,11 +50,10 @@ def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
 
 def _parsed(text: str) -> Any:
     """The one value in it, or a list of those in its lines. Raises JSONDecodeError."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.msg != "Extra data":  # behind the first value
-            raise
+    begin = len(text) - len(text.lstrip())
+    value, end = json.JSONDecoder().raw_decode(text, begin)
+    if not text[end:].strip():
+        return value
     rows, begun = [], 0
     for line in text.split("\n"):
         try:

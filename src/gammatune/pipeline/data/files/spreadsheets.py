@@ -53,12 +53,12 @@ def read_spreadsheet(file: TableFile, how: HowToRead, said: list[str], learned: 
     return Read(frame, decimal)
 
 
-def _sheets(calamine: Any, book: Any, asked: str | None) -> dict[str, Any]:
+def _sheets(calamine: Any, book: Any, wanted: str | None) -> dict[str, Any]:
     """Those with cells, by name; hidden ones only where one is asked for, or no other holds anything."""
     kinds = {each.name: each for each in book.sheets_metadata if each.typ == calamine.SheetTypeEnum.WorkSheet}
     found = {name: book.get_sheet_by_name(name) for name in kinds}
     shown = {name: found[name] for name in kinds if kinds[name].visible == calamine.SheetVisibleEnum.Visible}
-    is_enough = any(sheet.height for sheet in shown.values()) and (asked in shown or asked not in found)
+    is_enough = any(sheet.height for sheet in shown.values()) and (wanted in shown or wanted not in found)
     return shown if is_enough else found
 
 
