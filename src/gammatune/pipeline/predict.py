@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOTHING = partial(repeat, ())  # is known of each row
-NOT_ASKED: Mapping[str, Any] = MappingProxyType({})
+AS_THE_RUN: Mapping[str, Any] = MappingProxyType({})
 BATCH = 256  # examples at a time; bounds memory, changes nothing else
 
 
@@ -65,7 +65,7 @@ class New:
 
 
 def predict_file(
-    run: str, file: str, out: str, *, single: bool = False, reading: Mapping[str, Any] = NOT_ASKED
+    run: str, file: str, out: str, *, single: bool = False, reading: Mapping[str, Any] = AS_THE_RUN
 ) -> str:
     """Write a CSV of predictions for the examples in `file`; returns what was done, in words.
 
@@ -147,7 +147,7 @@ def new_examples(
     preparing: Preprocessing | TablePreprocessing,
     *,
     targets: bool = True,
-    reading: Mapping[str, Any] = NOT_ASKED,
+    reading: Mapping[str, Any] = AS_THE_RUN,
 ) -> New:
     """New examples as the network takes them.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gammatune.errors import InvalidArgument
-from gammatune.pipeline.data.files.delimiters import asked_delimiter, find_delimiter
+from gammatune.pipeline.data.files.delimiters import find_delimiter, wanted_delimiter
 from gammatune.pipeline.data.files.dialect import AS_IT_IS
 from gammatune.pipeline.data.files.reading import as_written, read_table
 
@@ -70,7 +70,7 @@ def test_what_is_asked_for(tmp_path: Path) -> None:
         (" ", " "),
         ("semicolon", ";"),
     ):
-        assert asked_delimiter(asked) == sign
+        assert wanted_delimiter(asked) == sign
     for asked in ("::", "", '"', "\n"):
         with pytest.raises(InvalidArgument, match=r"--delimiter .* give one sign"):
-            asked_delimiter(asked)
+            wanted_delimiter(asked)

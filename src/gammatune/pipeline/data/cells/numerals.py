@@ -58,11 +58,11 @@ def read_numbers(
     *,
     semicolons: bool,
     learned: Mark = "",
-    asked: Mark | None = None,
+    wanted: Mark | None = None,
 ) -> "tuple[pd.DataFrame, Mark]":
     """Columns of text as numbers, where they hold them, and what parts decimals.
 
-    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on. asked:
+    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on. wanted:
     what does here, whatever the columns prove; None: they tell.
     """
     # Words may stand between numbers; but without semicolons a comma may as well part the choices of an answer (1,3).
@@ -72,7 +72,7 @@ def read_numbers(
         c for name in frame.columns if (c := _Column.of(frame[name], least, name in plain)) is not None
     ]
     proved: set[Mark] = (
-        {asked} if asked else {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
+        {wanted} if wanted else {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
     )
     marks = frozenset[Mark]().union(*(column.marks for column in columns))
     decimal = _decide(proved, marks, semicolons, learned)

@@ -22,12 +22,12 @@ _SAYS = re.compile(r'\s*"?sep=(.)"?[,;\t|]*\s*', re.I)
 _GAP = re.compile(r'("(?:[^"]|"")*")|[ \t]+')
 
 
-def asked_delimiter(asked: str) -> str:
+def wanted_delimiter(wanted: str) -> str:
     """Of `--delimiter`. Raises InvalidArgument where it is more than one sign."""
-    found = _CALLED.get(asked.strip().lower(), asked) if asked.strip() else asked[:1]
+    found = _CALLED.get(wanted.strip().lower(), wanted) if wanted.strip() else wanted[:1]
     if len(found) != 1 or found in '"\r\n\0':
         raise InvalidArgument(
-            f"--delimiter {asked!r}: give one sign, or tab, or space for columns parted by any number of blanks"
+            f"--delimiter {wanted!r}: give one sign, or tab, or space for columns parted by any number of blanks"
         )
     return found
 

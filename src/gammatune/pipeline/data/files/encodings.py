@@ -48,12 +48,12 @@ def decoded(content: bytes, encoding: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def read_encoding(content: bytes, asked: str | None, name: str, said: list[str]) -> str:
-    """asked: by `--encoding`. name: of the file. said: takes what is no more than likely.
+def read_encoding(content: bytes, wanted: str | None, name: str, said: list[str]) -> str:
+    """wanted: by `--encoding`. name: of the file. said: takes what is no more than likely.
 
     Raises InvalidArgument: no such encoding. InvalidData: the file is not in the one that was asked for."""
-    if asked is not None:
-        return _asked(content, asked, name)
+    if wanted is not None:
+        return _wanted(content, wanted, name)
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if marked is not None:
         return marked
@@ -81,24 +81,24 @@ def read_encoding(content: bytes, asked: str | None, name: str, said: list[str])
     return encoding
 
 
-def _asked(content: bytes, asked: str, name: str) -> str:
+def _wanted(content: bytes, wanted: str, name: str) -> str:
     try:
-        encoding = codecs.lookup(asked).name
+        encoding = codecs.lookup(wanted).name
         if not isinstance("".encode(encoding), bytes):
             raise LookupError
     except (LookupError, ValueError):
         known = [*aliases, *aliases.values(), "utf-8", "utf-16", "latin-1", "windows-1252"]
-        near = get_close_matches(asked.lower(), sorted({*known} - {asked.lower()}), 3)
+        near = get_close_matches(wanted.lower(), sorted({*known} - {wanted.lower()}), 3)
         hint = f"; perhaps {', '.join(near)}" if near else ""
         raise InvalidArgument(
-            f"--encoding {asked}: there is no such encoding{hint}; utf-8, cp1252, utf-16, shift_jis are some"
+            f"--encoding {wanted}: there is no such encoding{hint}; utf-8, cp1252, utf-16, shift_jis are some"
         ) from None
     try:
         content.decode(encoding)
     except UnicodeError as error:
         start = error.start if isinstance(error, UnicodeDecodeError) else 0
         raise InvalidData(
-            f"{name} is not in {asked}: line {_line(content, start)} holds {content[start : start + 4]!r}; name "
+            f"{name} is not in {wanted}: line {_line(content, start)} holds {content[start : start + 4]!r}; name "
             "another with --encoding, or leave it out"
         ) from error
     return "utf-8-sig" if encoding == "utf-8" and content.startswith(codecs.BOM_UTF8) else encoding

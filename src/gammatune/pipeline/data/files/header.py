@@ -62,7 +62,7 @@ def find_header(rows: Sequence[Row]) -> Header:
         if not _is_second(rows[names[-1]], rows[line], under):
             break
         texts = [text_of(cell) for cell in rows[line] if text_of(cell)]
-        asking = sum(text.endswith("?") for text in texts)
+        asking = sum(word[-1:] == "?" for word in texts)
         is_question = asking > len(texts) / 2 or sum(map(len, texts)) > _QUESTION * len(texts)
         is_name = not explain and (not is_question or _fills(rows[names[-1]], rows[line]))
         (names if is_name else explain).append(line)
@@ -74,7 +74,7 @@ def _fills(names: Row, second: Row) -> bool:
     return any(not text_of(name) and text_of(cell) for name, cell in zip(names, second, strict=False))
 
 
-def asked_header(rows: Sequence[Row], line: int) -> Header:
+def header_at(rows: Sequence[Row], line: int) -> Header:
     """line: that holds the names, from 1; 0: none does."""
     if line:
         return Header((line - 1,), (), line)
@@ -183,8 +183,8 @@ def _go_up(numbers: Sequence[int]) -> bool:
 def _imported(rows: Sequence[Row], there: Sequence[int], place: int) -> int:
     """The place in `there` of Qualtrics' line of keys; 0: there is none."""
     for other in range(place + 1, min(place + 4, len(there))):
-        texts = [text for cell in rows[there[other]] if (text := text_of(cell))]
-        if sum(text.startswith(_IMPORTED) for text in texts) > len(texts) / 2:
+        cells = [cell for each in rows[there[other]] if (cell := text_of(each))]
+        if sum(cell.startswith(_IMPORTED) for cell in cells) > len(cells) / 2:
             return other
     return 0
 

@@ -31,9 +31,9 @@ def refuse_twice(path: str | Path, names: Iterable[str]) -> None:
         )
 
 
-def refuse_named_twice(path: str | Path, written: Sequence[str], asked: Iterable[str]) -> None:
+def refuse_named_twice(path: str | Path, written: Sequence[str], wanted: Iterable[str]) -> None:
     """Where one that was asked for is the name of several columns. written: names as the file has them."""
-    for name in asked:
+    for name in wanted:
         if (count := list(written).count(name)) > 1:
             raise InvalidArgument(
                 f"{path}: {count} columns are called {name!r}; give each a name of its own in the file, so that it "

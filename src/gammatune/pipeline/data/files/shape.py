@@ -24,7 +24,7 @@ from gammatune.pipeline.data.files.grid import (
     text_of,
     usual_extent,
 )
-from gammatune.pipeline.data.files.header import Header, asked_header, find_header, is_line
+from gammatune.pipeline.data.files.header import Header, find_header, header_at, is_line
 from gammatune.pipeline.data.files.missing import ERRORS
 from gammatune.pipeline.data.files.names import by_place, in_full, twice
 from gammatune.pipeline.data.files.totals import without_totals
@@ -111,7 +111,7 @@ def find_shape(head: Sequence[Row], tail: Sequence[Row], how: HowToRead) -> Shap
         raise InvalidArgument(
             f"--header {how.header}: there are {len(head)} lines to look at; name one of them, or 0 for no line"
         )
-    header = find_header(head) if how.header is None else asked_header(head, how.header)
+    header = find_header(head) if how.header is None else header_at(head, how.header)
     rows = [row for row in head[header.first :] if filled(row)][:LOOKED_AT]
     last = _notes(tail, rows) if how.skip_last is None else _asked(tail, how.skip_last)
     lines = [head[line] for line in header.names]
@@ -208,14 +208,14 @@ def _notes(tail: Sequence[Row], rows: Sequence[Row]) -> int:
 
 def _is_note(row: Row, width: int, columns: Sequence[str], longest: int, after_blank: bool) -> bool:
     place = filled(row)[0]
-    text = text_of(row[place])
-    if width < 2 or (text[:1].isdecimal() and not _NOTE.match(text)):
+    cell = text_of(row[place])
+    if width < 2 or (cell[:1].isdecimal() and not _NOTE.match(cell)):
         return False
-    marked = _NOTE.match(text) is not None
+    marked = _NOTE.match(cell) is not None
     if is_line(row, width) and len(row) == width and not (marked and after_blank):
         return False  # a row like the others
     over_figures = place < len(columns) and columns[place] == "figure"
-    is_sentence = len(text) > max(_LONG, longest)
+    is_sentence = len(cell) > max(_LONG, longest)
     alone = len(filled(row)) == 1
     torn = len(row) < width > 2
     return marked or (alone and (after_blank or over_figures or is_sentence or torn))

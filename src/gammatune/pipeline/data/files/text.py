@@ -23,7 +23,7 @@ def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
     totals = rows - len(frame)
     is_semicolon = text.separator == ";"
     frame, told = read_numbers(
-        frame, file.name, said, semicolons=is_semicolon, learned=learned, asked=how.decimal
+        frame, file.name, said, semicolons=is_semicolon, learned=learned, wanted=how.decimal
     )
     decimal = how.decimal or told or learned or ("," if is_semicolon else ".")
     dialect = Dialect(text.separator, decimal, text.encoding)

@@ -13,11 +13,11 @@ from typing import Literal
 
 from gammatune.errors import InvalidData, first_line
 from gammatune.pipeline.data.files.delimiters import (
-    asked_delimiter,
     find_delimiter,
     lines_in,
     parted,
     said_by,
+    wanted_delimiter,
 )
 from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.encodings import decoded, read_encoding
@@ -86,7 +86,7 @@ def open_text(file: TableFile, how: HowToRead, said: list[str]) -> Text:
     above = 1 if says else 0  # lines
     body = body[len(first.encode()) * above :]
     lines = list(islice(lines_in(body[:HEAD].decode("utf-8", "ignore")), _LOOKED_AT))
-    separator = says or find_delimiter(lines) if how.delimiter is None else asked_delimiter(how.delimiter)
+    separator = says or find_delimiter(lines) if how.delimiter is None else wanted_delimiter(how.delimiter)
     try:
         head, tail = ends_of(body, separator, how.skip_last or 0)
     except csv.Error as error:
@@ -147,10 +147,10 @@ def _more(
     return "row names"  # as R writes them
 
 
-def _in_utf_8(file: TableFile, asked: str | None, said: list[str]) -> tuple[str, bytes]:
+def _in_utf_8(file: TableFile, wanted: str | None, said: list[str]) -> tuple[str, bytes]:
     """The encoding, and the text in UTF-8, without a mark."""
     content = file.content()
-    encoding = read_encoding(content, asked, file.name, said)
+    encoding = read_encoding(content, wanted, file.name, said)
     body = content if encoding == "utf-8" else decoded(content, encoding).encode()
     if encoding == "utf-8" and said and "\ufffd" in said[-1]:
         body = decoded(content, encoding).encode()
