@@ -94,7 +94,7 @@ def answered(frame: pd.DataFrame, seed: int) -> dict[str, NDArray[Any]]:
     split = split_table(table, seed=seed, one_hot=True)
     rows, report = rows_of(split.train).and_(rows_of(split.select)), rows_of(split.report)
     known = known_of(split, None, 0)
-    folds = folds_of(rows.y, len(rows.y), repeats=1, seed=seed)
+    folds = folds_of(rows.y, len(rows.y), groups=None, repeats=1, seed=seed)
     found = {"y": rows.y, "report y": report.y}
     for family in families(ROUNDS, 7):
         fitted = cross_fitted(family, rows, folds, known)

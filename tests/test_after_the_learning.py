@@ -1,6 +1,7 @@
 """What comes after the learning fits into the time that is left: kept beforehand, shared out, and decided once."""
 
 import math
+import time as clock
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gammatune import Tuner
 from gammatune.journal.history import replay
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.models.tabular import Tabular
-from gammatune.pipeline.table_diagnostics import Allowance, _moved
+from gammatune.pipeline.table_diagnostics import Allowance, _moved, _moved_apart
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.supervised.defaults import AFTER_MOST, kept_for_after
@@ -127,3 +128,24 @@ def test_codes_of_which_nothing_is_known_come_first() -> None:
     moved = _moved(nn.Linear(4, 1), torch.randn(20, 4), 2)
     assert np.isfinite(moved[:2]).all()
     assert (moved[2:] == math.inf).all()
+
+
+def test_a_first_look_at_many_columns_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weights = np.random.default_rng(0).normal(size=(8, 40)), np.arange(40.0)
+    monkeypatch.setattr("gammatune.pipeline.table_diagnostics.CELLS", 8 * 40 * 10)  # ten columns at once
+    asked: list[int] = []
+
+    def model(rows: Any) -> Any:
+        asked.append(len(rows))
+        return (rows @ weights)[:, None]
+
+    spans = [[place] for place in range(40)]
+    whole = _moved_apart(model, x, spans, None)
+    assert len(asked) == 5  # once as they are, and four times ten
+    assert min(whole[1:]) > 0
+    now = iter(range(100))
+    monkeypatch.setattr(clock, "perf_counter", lambda: float(next(now)))
+    some = _moved_apart(model, x, spans, 1.5)
+    assert some == [*whole[:20], *[0.0] * 20]
+    now = iter(range(100))
+    assert _moved_apart(model, x, spans, 0.0)[:10] == whole[:10]  # something is always looked at

@@ -36,7 +36,7 @@ RANKED = 100  # columns that are permuted; of more than that, those that a gradi
 LEAST = 1.0  # seconds the columns may take, however short the learning was (guess)
 ENOUGH = 1_000  # examples that columns are screened by (guess)
 FEW = 32  # where a network's gradient cannot tell (guess)
-CELLS = 20_000_000  # numbers that are looked at together there, some 160 MB
+CELLS = 2_000_000  # numbers that are looked at together there, some 16 MB; between them the clock is asked
 BESIDE, COLUMNS = "a linear model and boosted trees beside the net", "what each column is worth"
 
 
@@ -140,6 +140,8 @@ def _importance(
 ) -> Importance:
     preparing, rows = split.preprocessing, rows_of(split.report)
     scale = None if preparing.task == "classification" else (preparing.target_mean, preparing.target_std)
+    started = clock.perf_counter()
+    groups = screened(models, net, split, seconds / 2)
     return importance(
         models,
         rows.x,
@@ -148,9 +150,9 @@ def _importance(
         ordered=split.ordered,
         metric=metric,
         seed=seed,
-        groups=screened(models, net, split),
+        groups=groups,
         first=RANKED,
-        seconds=seconds,
+        seconds=max(0.0, seconds - (clock.perf_counter() - started)),
         tell=lambda share, whole: tell(judging_event(COLUMNS, share, whole)),
         target_scale=scale,
     )
@@ -168,13 +170,16 @@ def subject_of(net: nn.Module) -> str:
     return name_of(NET, (), len(members_of(net)))
 
 
-def screened(models: Models, net: nn.Module | None, split: Split) -> dict[str, Sequence[int]]:
+def screened(
+    models: Models, net: nn.Module | None, split: Split, seconds: float | None = None
+) -> dict[str, Sequence[int]]:
     """The columns of the table by name, as `importance` takes them; more than RANKED in the order in which the
     answers of the model that is handed over move where a column is permuted, of an average in the better of two.
 
     Of a network to first order, |d output / d x| |x' - x|, the mean over examples: one pass forward and back for all
     columns. Chosen by a throw-away comparison with F tests and the weights of the first layer, a lead and no proof
-    (docs/diary.md, "Screening columns"). Of others by permuting each for a few examples (FEW).
+    (docs/diary.md, "Screening columns"). Of others by permuting each for a few examples (FEW), within `seconds`: the
+    columns for which they do not last come last.
     """
     preparing = split.preprocessing
     assert isinstance(preparing, TablePreprocessing)
@@ -187,19 +192,25 @@ def screened(models: Models, net: nn.Module | None, split: Split) -> dict[str, S
             moved = _moved(net, split.report.x[:ENOUGH], len(preparing.cardinalities))
             by_column = [float(moved[list(span)].sum()) for span in spans.values()]
         else:
-            by_column = _moved_apart(models.fitted[kind], split.report.x[:FEW].numpy(), list(spans.values()))
+            few = split.report.x[:FEW].numpy()
+            by_column = _moved_apart(models.fitted[kind], few, list(spans.values()), seconds)
         orders.append(np.argsort(np.argsort(-np.asarray(by_column), kind="stable")))
     first = np.min(orders, axis=0)
     names = list(spans)
     return {names[place]: spans[names[place]] for place in np.argsort(first, kind="stable")}
 
 
-def _moved_apart(model: Answering, x: NDArray[Any], spans: Sequence[Sequence[int]]) -> list[float]:
-    """How far the answers to x (n, F) move where each span of columns is permuted by itself; many at a time."""
+def _moved_apart(
+    model: Answering, x: NDArray[Any], spans: Sequence[Sequence[int]], seconds: float | None
+) -> list[float]:
+    """How far the answers to x (n, F) move where each span of columns is permuted by itself; many at a time.
+    seconds: after which the others are taken not to move them; None: all are looked at."""
     order = stream(0, "importance", "screen").permutation(len(x))
     before, at_once = model(x), max(1, CELLS // x.size)
-    found: list[float] = []
+    found, started = list[float](), clock.perf_counter()
     for first in range(0, len(spans), at_once):
+        if found and seconds is not None and clock.perf_counter() - started > seconds:
+            return [*found, *[0.0] * (len(spans) - first)]
         some = spans[first : first + at_once]
         moved = np.tile(x, (len(some), 1, 1))
         for copy, span in zip(moved, some, strict=True):
