@@ -1,7 +1,7 @@
 """What is known of the columns of a table: the records of what they are and of what a user said, and their names."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
