@@ -121,6 +121,17 @@ def test_what_is_written_is_what_is_read(cents: list[int], mark: str, around: tu
     assert converted(values, amounts_in(values, form)).count(" as ") == 2
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_read_at_once_are_those_read_one_by_one(way: str) -> None:
+    values = pd.Series(WAYS[way][0])
+    form = form_of(values)
+    assert form is not None
+    for first in range(len(values)):
+        turned = pd.concat([values.iloc[first:], values.iloc[:first]])
+        one_by_one = [amounts_in(turned.iloc[[place]], form)[0] for place in range(len(turned))]
+        np.testing.assert_array_equal(amounts_in(turned, form), one_by_one)
+
+
 @given(st.lists(st.text(alphabet="0123456789.,$€%()+-<> kgM'", max_size=12), min_size=1, max_size=20))
 def test_any_text_is_read_or_left(texts: list[str]) -> None:
     values = pd.Series(texts, dtype=object)

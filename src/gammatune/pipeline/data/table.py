@@ -225,16 +225,12 @@ def split_table(
     said += leaks(frames["train"], ys["train"], table.columns, preprocessing)
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
-    parts = {
-        part: with_targets(preprocessing, preprocessing.encode(frame, strange), ys[part], ws[part])
+    teaching, selecting, reporting = (
+        with_targets(preprocessing, preprocessing.encode(frame, strange), ys[part], ws[part])
         for part, frame in frames.items()
-    }
+    )
     return Split(
-        name=table.name,
-        train=parts["train"],
-        select=parts["select"],
-        report=parts["report"],
-        preprocessing=preprocessing,
+        *(table.name, teaching, selecting, reporting, preprocessing),
         said=tuple(dict.fromkeys([*said, *strange])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,

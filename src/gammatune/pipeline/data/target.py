@@ -23,8 +23,7 @@ MANY = 1000  # classes; more were never meant [guess]
 # Of two labels, the one that is the event: it gets code 1, of which f1, precision, recall and the like are told.
 POSITIVE = (
     "yes", "y", "true", "t", "1", "positive", "pos", "ja", "oui", "si", "sí", "sì", "sim", "tak", "да", "evet", "是",
-    "예",
-    "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "sant", "prawda", "истина", "doğru", "はい",
+    "예", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "sant", "prawda", "истина", "doğru", "はい",
 )  # fmt: skip
 
 

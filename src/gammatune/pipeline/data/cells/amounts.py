@@ -131,11 +131,40 @@ def amounts_in(values: "pd.Series[Any]", form: Form) -> NDArray[np.float64]:
     import pandas as pd
 
     places, distinct = pd.factorize(values.astype(object))
-    numbers = np.array(
-        [*(_value(each, form) for each in distinct), np.nan]
-    )  # the last is for what is missing
+    numbers = np.full(len(distinct) + 1, np.nan)  # the last is for what is missing
+    numbers[:-1] = _alike(distinct, form)
+    left = np.flatnonzero(np.isnan(numbers[:-1]))
+    numbers[left] = [_value(distinct[place], form) for place in left]
     found: NDArray[np.float64] = numbers[places]
     return found
+
+
+def _alike(distinct: NDArray[np.object_], form: Form) -> NDArray[np.float64]:
+    """The numbers that stand in what most of the first few stand in, all at once, and NaN for the others: a million
+    prices are not taken apart one by one."""
+    import pandas as pd
+
+    numbers = np.full(len(distinct), np.nan)
+    first = [
+        found
+        for text in distinct[:100].tolist()
+        if isinstance(text, str) and (found := _CELL.fullmatch(text))
+    ]
+    (before, behind), _ = (
+        Counter((found[1], found[3]) for found in first).most_common(1)[0] if first else (("", ""), 0)
+    )
+    around = _around(before.strip(), behind.strip())
+    if around is None or around[:2] != (1, 1.0) or not {*around[3:]} <= {"", form.currency, form.unit}:
+        return numbers
+    texts = pd.Series([each if isinstance(each, str) else "" for each in distinct.tolist()], dtype="str")
+    core = texts.str.slice(len(before), -len(behind) if behind else None)
+    here = (
+        texts.str.startswith(before) & texts.str.endswith(behind) & core.str.fullmatch(NUMBER[form.decimal])
+    )
+    group = "," if form.decimal == "." else "."
+    bare = core[here].str.replace(group, "", regex=False).str.replace(form.decimal, ".", regex=False)
+    numbers[here.to_numpy(dtype=bool)] = pd.to_numeric(bare).to_numpy(dtype=np.float64)
+    return numbers
 
 
 def converted(values: "pd.Series[Any]", numbers: NDArray[np.float64]) -> str:

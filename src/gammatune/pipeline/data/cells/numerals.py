@@ -62,8 +62,8 @@ def read_numbers(
 ) -> "tuple[pd.DataFrame, Mark]":
     """Columns of text as numbers, where they hold them, and what parts decimals.
 
-    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on. wanted:
-    what does here, whatever the columns prove; None: they tell.
+    name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on.
+    wanted: what does here, whatever the columns prove; None: they tell.
     """
     # Words may stand between numbers; but without semicolons a comma may as well part the choices of an answer (1,3).
     least = 0.5 if semicolons else 1 - 1e-9  # half: a guess
