@@ -13,17 +13,12 @@ import numpy as np
 
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.cells.spelling import written
-from gammatune.pipeline.data.files.missing import MISSING
+from gammatune.pipeline.data.files.missing import KNOWN, MISSING
 from gammatune.pipeline.data.files.names import refuse_twice
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# What pandas takes for a missing value in a file of text.
-_BY_PANDAS = (
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
-)  # fmt: skip
 _EXACT = 2**53  # up to which doubles hold every whole number
 
 
@@ -37,7 +32,7 @@ def as_from_text(
     texts = [name for name, values in frame.items() if _is_text(values)]
     if not texts:
         return frame, ""
-    missing = frozenset((*_BY_PANDAS, *MISSING))
+    missing = frozenset((*KNOWN, *MISSING))
     only = frame[texts].apply(lambda column: column.mask(column.str.strip().isin(missing)))
     read, decimal = read_numbers(only, name, said, semicolons=False, learned=learned)
     return frame.assign(**{str(name): read[name] for name in texts}), decimal
