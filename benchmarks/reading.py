@@ -4,7 +4,7 @@
 
 The table has 30 columns: 14 measured numbers, 6 counts, 7 of words, of which one differs in most rows, 2 of dates,
 and the target. Each step is done in a process of its own, which has its imports and a small table behind it; seconds
-are those of the processor, the middle of three.
+are those of the processor, the middle of some repeats.
 
     pandas     pandas.read_csv
     read       gammatune's reading of the file
@@ -26,7 +26,6 @@ import pandas as pd
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.table import make_table, split_table
 
-REPEATS = 3
 WORDS = np.array(["red", "green", "blue", "yellow", "dark grey", "white"])
 
 
@@ -75,6 +74,7 @@ def one(step: str, path: Path, warm: Path) -> dict[str, float]:
 def main() -> None:
     parser = harness.arguments(__doc__, "benchmarks/results/reading.json")
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=3, help="of which the middle one counts")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one is not None:
@@ -90,9 +90,9 @@ def main() -> None:
             for step in STEPS:
                 runs = [
                     harness.in_a_process(__file__, "--one", step, str(path), str(warm))
-                    for _ in range(REPEATS)
+                    for _ in range(given.repeats)
                 ]
-                table[step] = {key: sorted(run[key] for run in runs)[REPEATS // 2] for key in runs[0]}
+                table[step] = {key: sorted(run[key] for run in runs)[given.repeats // 2] for key in runs[0]}
             ours = table["gammatune"]
             table["ratio"] = (ours["read"] + ours["prepare"]) / table["pandas"]["pandas"]
             table["ratio of reading"] = ours["read"] / table["pandas"]["pandas"]

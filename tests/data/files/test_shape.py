@@ -154,6 +154,15 @@ def test_a_last_row_like_the_others_is_kept(row: str) -> None:
     assert len(shape(NAMES, *lines, row)[1]) == len(lines) + 1
 
 
+def test_lines_that_explain_the_names_are_said() -> None:
+    asking = "Who?;How old?;Which score did you get?;Where?"
+    assert "Line 2 of t.csv explains the names, and is no row." in shape(NAMES, asking, *BODY)[2]
+    imported = ";".join(['{"ImportId":"x"}'] * 4)
+    assert (
+        "Lines 2, 3 of t.csv explain the names, and are no rows." in shape(NAMES, asking, imported, *BODY)[2]
+    )
+
+
 def test_names_that_are_there_twice_or_not_at_all() -> None:
     names, rows, said = shape("a;a 2;;a;", "1;2;3;4;", "5;6;7;8;")
     assert names == ["a", "a 2", "Unnamed: 2", "a 3"]

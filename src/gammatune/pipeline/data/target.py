@@ -119,7 +119,12 @@ def _refuse_what_is_no_class(
 
 def _one_spelling(name: str, values: "pd.Series[Any]", said: list[str]) -> "pd.Series[Any]":
     """Labels with one spelling for those that differ in what nobody meant: see `data.cells.spelling`."""
-    texts = values[values.map(lambda label: isinstance(label, str)).astype(bool)]
+    import pandas as pd
+
+    is_text = isinstance(values.dtype, pd.StringDtype)
+    texts = (
+        values.dropna() if is_text else values[values.map(lambda label: isinstance(label, str)).astype(bool)]
+    )
     found = spellings(counts_of(texts))
     said += found.said(name, " --exact-labels keeps them apart.")
     if found.apart:

@@ -64,9 +64,12 @@ def _of_text(
     name: str, present: "pd.Series[Any]", task: Task | None, given: Given | None, decimal: Mark
 ) -> Column | None:
     """None where it is no number."""
-    if present.dtype.kind in "bmM" or not all(
-        isinstance(value, str | int | float) for value in present.tolist()
-    ):
+    import pandas as pd
+
+    if present.dtype.kind in "bmM":
+        return None
+    is_text = isinstance(present.dtype, pd.StringDtype)
+    if not is_text and not all(isinstance(value, str | int | float) for value in present.tolist()):
         return None
     distinct = present.nunique()
     form = given.form if given is not None else None

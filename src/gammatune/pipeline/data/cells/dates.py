@@ -70,6 +70,8 @@ def date_format(name: str, text: "pd.Series[Any]") -> tuple[str, str] | None:
     shapes = {re.sub(r"\d", "0", value): value for value in sample.tolist()}
     possible = list(dict.fromkeys(each for value in [*shapes.values()][:50] for each in _formats(value)))
     read = {each: share for each in possible if (share := _share(sample, each)) >= MOSTLY / 2}
+    if ISO in read and _share(text, ISO) == 1:
+        return ISO, ""
     whole = {each: share for each in read if (share := _share(text, each)) >= MOSTLY}
     if not whole:
         return None
@@ -124,7 +126,7 @@ def _as_text(value: Any) -> str:
 
 
 def _share(text: "pd.Series[Any]", written: str) -> float:
-    if written == ISO and not text.astype(str).str.match(r"\s*\d{4}-\d").mean() >= MOSTLY:
+    if written == ISO and not text.astype(str).str.contains(r"^\s*[0-9]{4}-[0-9]").mean() >= MOSTLY:
         return 0.0  # "2017" alone is ISO 8601 too
     years = parsed(text, written).dt.year
     known = years.notna() if written == ISO else years.between(*_YEARS)

@@ -85,12 +85,13 @@ def find(texts: Sequence[str], known: Sequence[str], *, exact: bool = False) -> 
     read only.
     """
     places = {text: place for place, text in enumerate(known)}
-    missed = {text for text in texts if text not in places}
     forms: list[Callable[[str], str]] = [
         _read,
         lambda text: _read(plain(text)),
         lambda text: _read(plain(text)).lower(),
     ]
+    loosest = set(map(forms[-1], known))  # what is none of these is none of the others
+    missed = {text for text in texts if text not in places and forms[-1](text) in loosest}
     for form in forms[: 1 if exact else None]:
         if not missed:
             break

@@ -97,9 +97,9 @@ class Shape:
                 f"({_shown(self.written)}); --header {lines[header.names[-1]] + 1} takes one of them."
             )
         if header.explain:
-            said.append(
-                f"Line {_numbers(header.explain, lines)} of {name} explains the names, and is no row."
-            )
+            where, many = _numbers(header.explain, lines), len(header.explain) > 1
+            what = f"Lines {where} of {name} explain" if many else f"Line {where} of {name} explains"
+            said.append(f"{what} the names, and {'are no rows' if many else 'is no row'}.")
         return said
 
 
