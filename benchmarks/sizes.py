@@ -105,7 +105,6 @@ def measured(file: Path, time: str) -> dict[str, Any]:
         "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
         "file_mb": round(file.stat().st_size / 1e6, 1),
         "load": [round(min(loads), 1), round(max(loads), 1)],
-        "said": [f"{at:7.1f} {line}" for at, line in said[1:]],
     }
 
 

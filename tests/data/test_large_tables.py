@@ -10,8 +10,9 @@ import pytest
 
 from gammatune.pipeline import train
 from gammatune.pipeline.data import split as split_module
+from gammatune.pipeline.data.sheet import sheet_of
 from gammatune.pipeline.data.split import Split
-from gammatune.pipeline.data.table import make_table, split_table
+from gammatune.pipeline.data.table import load_table, make_table, split_table
 
 
 def divided(n: int = 400, **options: Any) -> Split:
@@ -56,6 +57,15 @@ def test_a_table_is_encoded_without_a_second_copy_of_it() -> None:
     tracemalloc.stop()
     assert x.shape == (4_000, 100)
     assert most < 1.5 * x.numel() * 4
+
+
+def test_hundreds_of_columns_raise_no_warning_of_pandas(tmp_path: Path) -> None:
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(r.normal(size=(60, 150)).round(2)).add_prefix("n")
+    frame.assign(kind=r.choice(["p", "q"], 60), y=["a", "b"] * 30).to_csv(tmp_path / "t.csv", index=False)
+    table = load_table(tmp_path / "t.csv", "y")
+    assert [each.name for each in sheet_of(table).readings] == list(table.header)
+    assert split_table(table, seed=0).shape == (151,)
 
 
 def test_a_large_file_is_announced_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

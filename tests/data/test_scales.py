@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
-from gammatune.pipeline.data import table as table_module
+from gammatune.pipeline.data import scales
 from gammatune.pipeline.data.scales import counts_up, order_of, scale_given, scale_of_words
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table import as_test, make_table, split_table
@@ -96,11 +96,11 @@ def test_rows_that_report_or_select_have_no_say_in_whether_classes_are_in_order(
 ) -> None:
     looked_at: list[int] = []
 
-    def has_order(frame: pd.DataFrame, y: Any, columns: Any) -> bool:
+    def alike(frame: pd.DataFrame, y: Any, columns: Any) -> bool:
         looked_at.extend(frame.index)
         return len(frame) == len(y)
 
-    monkeypatch.setattr(table_module, "has_order", has_order)
+    monkeypatch.setattr(scales, "neighbours_are_alike", alike)
     found = split(asked(range(1, 6), 200))
     assert found.ordered
     assert found.origins is not None

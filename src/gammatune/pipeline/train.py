@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gammatune.report.understood import Understood
 
 RUNS = "runs"
-LARGE = 5_000_000  # bytes of a file, whose reading takes more than a moment (guess)
+LARGE = 1_000_000  # bytes of a file, whose reading takes more than a moment (guess)
 SEEDS = 2**32  # what every generator behind it takes
 # Options that `fit` has by the same name, and checks.
 AS_GIVEN = (

@@ -203,7 +203,23 @@ def counts_up(labels: Sequence[Label]) -> bool:
     return labels[0] in (0, 1) and list(labels) == list(range(int(labels[0]), int(labels[0]) + len(labels)))
 
 
-def has_order(frame: "pd.DataFrame", y: NDArray[np.int64], columns: Sequence[Column]) -> bool:
+def has_order(
+    frame: "pd.DataFrame",
+    y: NDArray[np.int64],
+    columns: Sequence[Column],
+    name: str,
+    classes: Sequence[Label],
+    said: list[str],
+) -> bool:
+    """Whether whole numbers are a scale, by rows that train alone: those that report have no say in the task.
+
+    said: takes that they are. name: of the target."""
+    found = neighbours_are_alike(frame, y, columns)
+    said += [scale_in_words(name, classes, NEIGHBOURS)] if found else []
+    return found
+
+
+def neighbours_are_alike(frame: "pd.DataFrame", y: NDArray[np.int64], columns: Sequence[Column]) -> bool:
     """Whether what a quick look at some rows says of a class is said of its neighbours too: nearer to the truth, in
     squared steps, than under nearly any other order of the same classes."""
     from sklearn.ensemble import ExtraTreesClassifier

@@ -59,7 +59,8 @@ def sheet_of(table: Table) -> Sheet:
         for name in table.frame.columns
         if name not in uses | {c.name: 0 for c in table.looked_at}
     }
-    frame = table.frame.assign(**{table.target: target})[list(table.header)]
+    # pandas warns of one column more beside hundreds that were each read by itself
+    frame = pd.concat([table.frame, target.rename(table.target)], axis=1)[list(table.header)]
     columns = [*table.looked_at, table.goal]
     return make_sheet(frame, columns, uses, time=table.ordered_by, role=_role(table))
 

@@ -25,7 +25,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
-from gammatune.pipeline.data.scales import NEIGHBOURS, Scale, has_order, scale_in_words, unordered
+from gammatune.pipeline.data.scales import Scale, has_order, unordered
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, that_fit, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -206,28 +206,24 @@ def split_table(
         validation=validation,
         report=test is None,
     )
-    table = _in_order(table, train, said)
+    if table.may_be_ordered:
+        frame, y, _ = _rows(table, train)
+        table = replace(table, ordered=has_order(frame, y, table.columns, table.target, table.classes, said))
     preprocessing = _learned(table, train, one_hot, said)
     train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
-    rows = {"train": train, "select": select}
-    frames = {part: table.frame.iloc[taken] for part, taken in rows.items()}
-    ys = {part: table.y[taken] for part, taken in rows.items()}
-    ws = {part: None if table.weights is None else table.weights[taken] for part, taken in rows.items()}
-    if test is None:
-        frames["report"], ys["report"] = table.frame.iloc[report], table.y[report]
-        ws["report"] = None if table.weights is None else table.weights[report]
-    else:
-        frames["report"], ys["report"], ws["report"] = test.frame, test.y, test.weights
+    parted = {"train": _rows(table, train), "select": _rows(table, select)}
+    parted["report"] = _rows(table, report) if test is None else (test.frame, test.y, test.weights)
+    frames = {part: frame for part, (frame, _, _) in parted.items()}
     said.append(sizes(*(len(frame) for frame in frames.values())))
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
         frames["report"] = as_read(test.frame, table.columns)
-    said += leaks(frames["train"], ys["train"], table.columns, preprocessing)
+    said += leaks(frames["train"], parted["train"][1], table.columns, preprocessing)
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
     strange: list[str] = []
     teaching, selecting, reporting = (
-        with_targets(preprocessing, preprocessing.encode(frame, strange), ys[part], ws[part])
-        for part, frame in frames.items()
+        with_targets(preprocessing, preprocessing.encode(frames[part], strange), y, w)
+        for part, (_, y, w) in parted.items()
     )
     return Split(
         *(table.name, teaching, selecting, reporting, preprocessing),
@@ -239,12 +235,9 @@ def split_table(
     )
 
 
-def _in_order(table: Table, train: NDArray[Any], said: list[str]) -> Table:
-    """Whether whole numbers are a scale, by the rows that train alone: those that report have no say in the task."""
-    if not table.may_be_ordered or not has_order(table.frame.iloc[train], table.y[train], table.columns):
-        return table
-    said.append(scale_in_words(table.target, table.classes, NEIGHBOURS))
-    return replace(table, ordered=True)
+def _rows(table: Table, places: NDArray[Any]) -> tuple["pd.DataFrame", NDArray[Any], NDArray[Any] | None]:
+    weights = None if table.weights is None else table.weights[places]
+    return table.frame.iloc[places], table.y[places], weights
 
 
 def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:
