@@ -44,7 +44,7 @@ def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # rows of several kinds or lengths
         raise InvalidData(f"{file.path} holds no table ({first_line(error)}); write {_FORMS}") from error
     assert isinstance(frame, pd.DataFrame)
-    frame, decimal = as_from_text(frame, file.name, said, learned)
+    frame, decimal = as_from_text(frame, file.name, said, learned, how.decimal)
     return Read(frame, decimal)
 
 

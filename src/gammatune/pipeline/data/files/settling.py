@@ -23,18 +23,19 @@ _EXACT = 2**53  # up to which doubles hold every whole number
 
 
 def as_from_text(
-    frame: "pd.DataFrame", name: str, said: list[str], learned: Mark
+    frame: "pd.DataFrame", name: str, said: list[str], learned: Mark, wanted: Mark | None
 ) -> "tuple[pd.DataFrame, Mark]":
     """With numbers and gaps in columns of text read as in a file of text; and what parts their decimals.
 
-    name: of the file. learned: as in `read_table`. Raises InvalidData: names twice."""
+    name: of the file. learned: as in `read_table`. wanted: what parts decimals; None: they tell. Raises InvalidData:
+    names twice."""
     frame = settled(frame, name)
     texts = [name for name, values in frame.items() if _is_text(values)]
     if not texts:
         return frame, ""
     missing = frozenset((*KNOWN, *MISSING))
     only = frame[texts].apply(lambda column: column.mask(column.str.strip().isin(missing)))
-    read, decimal = read_numbers(only, name, said, semicolons=False, learned=learned)
+    read, decimal = read_numbers(only, name, said, semicolons=False, learned=learned, wanted=wanted)
     return frame.assign(**{str(name): read[name] for name in texts}), decimal
 
 

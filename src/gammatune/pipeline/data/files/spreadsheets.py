@@ -49,7 +49,7 @@ def read_spreadsheet(file: TableFile, how: HowToRead, said: list[str], learned: 
         ) from error
     _fill(rows, merged)
     _say_errors(file, name, rows, said)
-    frame, decimal = as_from_text(shaped(rows, how, said, file.name), file.name, said, learned)
+    frame, decimal = as_from_text(shaped(rows, how, said, file.name), file.name, said, learned, how.decimal)
     return Read(frame, decimal)
 
 
