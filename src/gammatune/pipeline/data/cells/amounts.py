@@ -145,11 +145,8 @@ def _alike(distinct: NDArray[np.object_], form: Form) -> NDArray[np.float64]:
     import pandas as pd
 
     numbers = np.full(len(distinct), np.nan)
-    first = [
-        found
-        for text in distinct[:100].tolist()
-        if isinstance(text, str) and (found := _CELL.fullmatch(text))
-    ]
+    cells = (each for each in distinct[:100].tolist() if isinstance(each, str))
+    first = [found for found in map(_CELL.fullmatch, cells) if found is not None]
     (before, behind), _ = (
         Counter((found[1], found[3]) for found in first).most_common(1)[0] if first else (("", ""), 0)
     )
