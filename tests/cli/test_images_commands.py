@@ -149,6 +149,12 @@ def test_labels_by_a_table_and_by_names(gammatune: Any) -> None:
     assert "numbers by labels.csv." in said.out
     assert Path("runs/zoo-2/contact-sheet.png").is_file()
 
+    written = Path("labels.csv").read_text(encoding="utf-8").replace(",", "#")
+    Path("labels.txt").write_text(f"a survey of 2024\n{written}", encoding="cp850")
+    how = ("--header", "2", "--encoding", "cp850", "--delimiter", "#")
+    said = gammatune("train", "zoo", *FAST, "--labels", "labels.txt", "--target", "kind", *how)
+    assert "2 classes by labels.txt." in said.out, said.err
+
     Path("flat").mkdir()
     for file in sorted(root.rglob("*.png")):
         file.rename(Path("flat") / f"{file.parent.name[0]}_{file.stem[-2:]}.png")

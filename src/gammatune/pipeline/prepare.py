@@ -152,9 +152,8 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
 
 def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     """Options that go with other data than these."""
-    wrong = [name for name in FOR_TABLES if getattr(options, name)]
-    if wrong == ["target"] and options.labels is not None:
-        wrong = []  # the column of the labels
+    of_labels = ("target", *(each.name for each in fields(HowToRead))) if options.labels is not None else ()
+    wrong = [name for name in FOR_TABLES if getattr(options, name) and name not in of_labels]
     # of what is not there the nearest name is said instead, later
     is_there = Path(options.data).exists() and Path(options.data).suffix.lower() != NUMBERS
     if wrong and not table and (options.data in DATA_SETS or is_there):
@@ -200,7 +199,9 @@ def estimate(prepared: Prepared, options: Options) -> Mapping[str, float]:
 
 def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
     framing = like.framing if like is not None and len(like.shape) == 3 else None
-    images = ImageOptions(options.image_size, options.fit, options.labels, options.target, framing)
+    images = ImageOptions(
+        options.image_size, options.fit, options.labels, options.target, how_of(options), framing
+    )
     loaded = load(options.data, task=options.task, images=images, said=said)  # type: ignore[arg-type]
     if options.task is None and look_like_labels(loaded):
         said.append(

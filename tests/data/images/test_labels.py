@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.pipeline.data.files.dialect import AS_IT_IS
 from gammatune.pipeline.data.folder import ImageOptions, load_folder
 from gammatune.pipeline.data.images.labels import label_in_name, labelled
 
@@ -84,7 +85,7 @@ def by_table(
 ) -> tuple[dict[str, object], list[str]]:
     """The label of each file, by its path within the folder, and what was said."""
     said: list[str] = []
-    found = labelled(root, table(root / "labels.csv", head, rows), options.get("target"), said)
+    found = labelled(root, table(root / "labels.csv", head, rows), options.get("target"), AS_IT_IS, said)
     return {file.relative_to(root).as_posix(): label for label, file in found.parts["train"]}, said
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Data, Task, encode, make_data
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
 from gammatune.pipeline.data.images.files import images
 from gammatune.pipeline.data.images.framing import Framing, Head, check_options, choose
 from gammatune.pipeline.data.images.labels import Labelled, labelled
@@ -38,13 +39,15 @@ class ImageOptions:
     """How images in a folder are to be read; None: by rule.
 
     size: the side of the squares they become. fit: of `framing.FITS`. labels: a table that has them; target: its
-    column. like: as an earlier run has them, whose network is gone on with; size and fit still go before.
+    column; how: it is read. like: as an earlier run has them, whose network is gone on with; size and fit still go
+    before.
     """
 
     size: int | None = None
     fit: str | None = None
     labels: str | None = None
     target: str | None = None
+    how: HowToRead = AS_IT_IS
     like: Framing | None = None
 
 
@@ -62,7 +65,7 @@ def load_folder(
     """
     check_options(options.size, options.fit)
     path = Path(path)
-    found = labelled(path, options.labels, options.target, said)
+    found = labelled(path, options.labels, options.target, options.how, said)
     heads, skipped = _heads(path, found.files)
     framing = _framing(options, list(heads.values()), said)
     _refuse_too_many(len(heads), framing)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.cells.spelling import spellings
+from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.reading import as_written, read_table
 from gammatune.pipeline.data.images.files import (
     ENDINGS,
@@ -52,15 +53,15 @@ class Labelled:
         return [file for images in self.parts.values() for _, file in images]
 
 
-def labelled(path: Path, table: str | None, target: str | None, said: list[str]) -> Labelled:
-    """The images beneath `path` with their labels. table: a file that has them; target: its column.
+def labelled(path: Path, table: str | None, target: str | None, how: HowToRead, said: list[str]) -> Labelled:
+    """The images beneath `path` with their labels. table: a file that has them; target: its column; how: it is read.
 
     said: takes what was left out. Raises InvalidData: no images, no labels, or labels that contradict each other.
     InvalidArgument: target. MissingExtra: pandas is not installed, where there is a table.
     """
     said += others_in_words(path)
     if table is not None:
-        return Labelled({"train": _by_table(path, Path(table), target, said)}, f"by {Path(table).name}")
+        return Labelled({"train": _by_table(path, Path(table), target, how, said)}, f"by {Path(table).name}")
     within = parts_of(path)
     if not any(folders(folder) for folder in within.values()):
         return Labelled(
@@ -108,11 +109,13 @@ def _by_name(folder: Path) -> list[tuple[str, Path]]:
 # By a table ---------------------------------------------------------------------------------------------
 
 
-def _by_table(path: Path, table: Path, target: str | None, said: list[str]) -> list[tuple[Any, Path]]:
+def _by_table(
+    path: Path, table: Path, target: str | None, how: HowToRead, said: list[str]
+) -> list[tuple[Any, Path]]:
     files = image_files(path)
     if not files:
         raise InvalidData(f"{path} holds no image ({', '.join(ENDINGS[:4])}, ...)")
-    read = read_table(table, said)
+    read = read_table(table, said, how=how)
     assert read.source is not None
     header, rows = as_written(
         read.source, read.frame
