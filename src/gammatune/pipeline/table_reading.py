@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -107,10 +107,16 @@ def read_table(
         len(read.frame),
         options.target,
         task,
-        tuple(by_name[name] for name in read.frame.columns),
+        tuple(_with_label(by_name[name], read.labels.get(name)) for name in read.frame.columns),
         (*said, *left_out),
         {key: value for key, value in corrections.items() if value is not None},
     )
+
+
+def _with_label(reading: ColumnReading, label: str | None) -> ColumnReading:
+    """What the file says of the column beside its name, before what is noted of it."""
+    notes = [repr(label) if label else "", reading.note]
+    return replace(reading, note="; ".join(filter(None, notes)))
 
 
 def _without_target(read: Read, options: Options, said: list[str]) -> Sheet:

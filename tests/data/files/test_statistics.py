@@ -10,6 +10,7 @@ import needs
 import pandas as pd
 import pytest
 
+import gammatune
 from gammatune.errors import InvalidData, MissingExtra
 from gammatune.pipeline.data.files.dialect import Read
 from gammatune.pipeline.data.files.reading import read_table
@@ -169,3 +170,12 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(MissingExtra, match=rf"read by {package}.*pip install 'gammatune\[files\]'"):
             read_table(tmp_path / f"t{ending}", [])
+
+
+def test_labels_of_columns_stand_in_what_was_understood(tmp_path: Path) -> None:
+    path = tmp_path / "t.sav"
+    frame = pd.DataFrame({"v1": [18.5, 20, 30, 40], "v2": [1.0, 2, 1, 2]})
+    pyreadstat.write_sav(frame, str(path), column_labels={"v1": "Age in years"})
+    notes = {column.name: column.note for column in gammatune.read_table(path).columns}
+    assert notes["v1"].startswith("'Age in years'")
+    assert "'" not in notes["v2"]
