@@ -104,6 +104,14 @@ def test_the_contact_sheet_shows_what_the_network_sees(gammatune: Any) -> None:
     assert uri in Path("runs/zoo-1/report.html").read_text(encoding="utf-8")
 
 
+def test_a_run_whose_budget_was_spent_before_its_first_step_has_a_page(gammatune: Any) -> None:
+    photographs(Path("zoo"))
+    assert gammatune("train", "zoo", "--epochs", "1").code == 0
+    rollouts = replay("runs/zoo-1").rollouts
+    assert any(each.steps == 0 and "the budget was spent" in each.note for each in rollouts)
+    assert gammatune("report", "runs/zoo-1").code == 0
+
+
 def test_predictions_see_images_as_the_run_did(gammatune: Any) -> None:
     photographs(Path("zoo"))
     for number, fit in enumerate(("crop", "pad", "stretch"), start=1):

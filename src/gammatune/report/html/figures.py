@@ -27,7 +27,7 @@ class Curve:
 
 def axis_of_epochs(picture: Picture, epochs: float, y: Axis, heading: str) -> Axis:
     """Both axes of a picture drawn; the lower of them is given back."""
-    x = Axis(0.0, epochs, LEFT, RIGHT)
+    x = Axis(0.0, epochs or 1.0, LEFT, RIGHT)  # where the budget was spent before the first step
     picture.up(y, LEFT, heading, right=RIGHT)
     picture.across(x, y.start, "epochs trained", top=y.stop)
     return x
