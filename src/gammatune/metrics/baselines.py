@@ -61,19 +61,21 @@ def whether_learnt(
         return None
     constantly = "the median class" if in_steps else "the most frequent class"
     name, n = (constantly if answers.classes else "the mean"), len(answers)
+    are_several = subject.endswith("s") and " of " not in subject  # the boosted trees; the average of 12 networks
+    has, it_is = ("have", "are") if are_several else ("has", "is")
     whether = learnt(metric, its, ahead, answers.effective)
     match whether:
         case "something":
             return Knowing(whether)
         case "nothing":
             said = (
-                f"{_capital(subject)} is no better than always saying {name} ({metric} {its:.3g}, its own "
-                f"{mine:.3g}, on {n} examples): by this measure it has learnt nothing."
+                f"{_capital(subject)} {it_is} no better than always saying {name} ({metric} {its:.3g}, its own "
+                f"{mine:.3g}, on {n} examples): by this measure nothing was learnt."
             )
         case _:
             many = f"{n} example{'' if n == 1 else 's'}"
             said = (
-                f"Whether {subject} has learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
+                f"Whether {subject} {has} learnt anything cannot be told from {many} ({metric} {mine:.3g}, always "
                 f"saying {name} {its:.3g}; 95 % interval of the lead {ahead.low:z.3g} to {ahead.high:z.3g})."
             )
     return Knowing(whether, said + _but_it_ranks(metric, answers, rng))
