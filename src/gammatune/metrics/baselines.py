@@ -61,7 +61,9 @@ def whether_learnt(
         return None
     constantly = "the median class" if in_steps else "the most frequent class"
     name, n = (constantly if answers.classes else "the mean"), len(answers)
-    are_several = subject.endswith("s") and " of " not in subject  # the boosted trees; the average of 12 networks
+    are_several = (
+        subject.endswith("s") and " of " not in subject
+    )  # the boosted trees; the average of 12 networks
     has, it_is = ("have", "are") if are_several else ("has", "is")
     whether = learnt(metric, its, ahead, answers.effective)
     match whether:

@@ -28,7 +28,7 @@ from gammatune.pipeline.kinds import Models, in_unit
 from gammatune.pipeline.limits import rows_of
 from gammatune.pipeline.model_choice import choose
 from gammatune.pipeline.refit import Refit
-from gammatune.report.models import AVERAGE, NET, name_of
+from gammatune.report.models import AVERAGE, LINEAR, NET, TREES, name_of
 from gammatune.seeds import stream
 
 SHOWN = 5  # columns named
@@ -38,6 +38,7 @@ ENOUGH = 1_000  # examples that columns are screened by (guess)
 FEW = 32  # where a network's gradient cannot tell (guess)
 CELLS = 2_000_000  # numbers that are looked at together there, some 16 MB; between them the clock is asked
 BESIDE, COLUMNS = "a linear model and boosted trees beside the net", "what each column is worth"
+ALONE = {LINEAR: "a linear model", TREES: "boosted trees"}  # where it is all that is fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def judge(
 
     def look(answers: Answers | None, net: nn.Module | None) -> Mapping[str, Any]:
         started, allowed = clock.perf_counter(), allowance()
-        tell(judging_event(BESIDE, 0.0, allowed.models))
+        fitted = ALONE.get(only or "", BESIDE)
+        tell(judging_event(fitted, 0.0, allowed.models))
         choice = choose(
             net,
             split,
@@ -99,7 +101,7 @@ def judge(
             seconds=None if allowed.left is None else allowed.models,
             refit=refit(),
             only=only,
-            tell=lambda share, whole: tell(judging_event(BESIDE, share, whole)),
+            tell=lambda share, whole: tell(judging_event(fitted, share, whole)),
         )
         models, told = choice.found, choice.event
         subject = models.name if models.chosen != NET or choice.net is None else subject_of(choice.net)
