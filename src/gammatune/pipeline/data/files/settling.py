@@ -33,10 +33,22 @@ def as_from_text(
     texts = [name for name, values in frame.items() if _is_text(values)]
     if not texts:
         return frame, ""
-    missing = frozenset((*KNOWN, *MISSING))
-    only = frame[texts].apply(lambda column: column.mask(column.str.strip().isin(missing)))
+    only = frame[texts].apply(_without_marks)
     read, decimal = read_numbers(only, name, said, semicolons=False, learned=learned, wanted=wanted)
     return frame.assign(**{str(name): read[name] for name in texts}), decimal
+
+
+def without_marks(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """With nothing in the place of text that stands for a missing value. Names may be there twice."""
+    frame = frame.copy(deep=False)
+    for name in [name for name, values in frame.items() if _is_text(values)]:
+        if frame[name].ndim == 1:
+            frame[name] = _without_marks(frame[name])
+    return frame
+
+
+def _without_marks(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    return values.mask(values.str.strip().isin((*KNOWN, *MISSING)))
 
 
 def settled(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
