@@ -158,11 +158,33 @@ def test_what_stands_at_the_end_and_is_no_row(after: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    ["Max;12;;", "Max;12;3;", "Bo;;;", "Total;12;3;x", "12;;;", "n1;;;", "Suma;12;3.5;c1", "x;1;2;Total"],
+    [
+        "Max;12;;",
+        "Max;12;3;",
+        "Bo;;;",
+        "Total;12;3;x",
+        "12;;;",
+        "n1;;;",
+        "Suma;12;3.5;c1",
+        "x;1;2;Total",
+        "Stand;;;",
+    ],
 )
 def test_a_last_row_like_the_others_is_kept(row: str) -> None:
     lines = BODY if row[:5] != "Total" else ["Total;1;1;y", *BODY]
     assert len(shape(NAMES, *lines, row)[1]) == len(lines) + 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["shop;sold", "Shop 1;5", "Shop 2;7", "A shop with quite a long name here;"],
+        ["shop;a;b", "A shop with quite a long name here;1;2", "B;3;4", "A shop with as long a name;;"],
+        ["who;n", "Ada;1", "Bo;3", "Max;2"],
+    ],
+)
+def test_a_last_row_of_few_is_kept(lines: list[str]) -> None:
+    assert len(shape(*lines)[1]) == len(lines) - 1
 
 
 def test_lines_that_explain_the_names_are_said() -> None:
