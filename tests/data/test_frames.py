@@ -113,3 +113,9 @@ def test_what_cannot_be_hashed_is_named_too() -> None:
     one, two = (pd.DataFrame({"a": [[1], [last]]}) for last in (2, 3))
     assert called(one) == called(one.copy())
     assert called(one) != called(two)
+
+
+def test_columns_called_by_numbers_may_hold_text_and_nothing() -> None:
+    frame = as_pandas(pd.DataFrame({0: ["x", "?", "y"], 1: [b"u", b"v", None]}))
+    assert frame["0"].isna().tolist() == [False, True, False]
+    assert frame["1"].tolist()[:2] == ["u", "v"]

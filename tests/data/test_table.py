@@ -52,6 +52,7 @@ def people(n: int = N, seed: int = 0) -> pd.DataFrame:
         ("x", ["3", "1.5", "n"] + ["2"] * 57, "number"),  # nearly all text is numbers
         ("x", ["a", "b", None] * 10, "category"),
         ("x", [True, False, True] * 10, "category"),
+        ("x", [True, None, False] * 10, "category"),  # as in a CSV
         ("x", pd.Series(["a", "b"] * 10, dtype="category"), "category"),
         ("x", pd.date_range("2020-01-01", periods=30), "date"),
         ("x", [f"2020-01-{d:02d}" for d in range(1, 31)], "date"),

@@ -48,6 +48,8 @@ DOTS = "t.csv groups digits with a dot"
         # nothing proves it
         ("a;b\n1,500;x\n2,250;y\n", [1.5, 2.25], ",", [DECIMAL_COMMA]),
         ("a;b\n7;x\n8;y\n", [7, 8], "", []),
+        ("a;b\n1,469 €;5\n2,500 €;7\n3,250 €;8\n", ["1,469 €", "2,500 €", "3,250 €"], ",", []),
+        ("a\n1,5\n2,5\n-3\n", [1.5, 2.5, -3], ",", [DECIMAL_COMMA]),
         # both are proved: a column by its own
         ("a;b\n2.75;3,5\n1.619;4,5\n", [2.75, 1.619], ",", [DECIMAL_COMMA]),
         ("a;b\n2.75;x\n3,5;y\n1.619;z\n1,5;z\n", [2.75, 3.5, 1.619, 1.5], ",", [DECIMAL_COMMA]),

@@ -31,3 +31,19 @@ def test_what_is_cut_says_so(tmp_path: Path, ending: str) -> None:
     with pytest.raises(InvalidData, match=r"that can be read .*; it may be cut: write it anew") as refused:
         read_table(path, [])
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("ending", [".feather", ".parquet"])
+def test_text_that_stands_for_nothing_is_missing_and_bytes_are_text(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"t{ending}"
+    frame = pd.DataFrame(
+        {"a": ["x", "?", "n.a.", " ", ""], "n": ["1", "2", "?", "3", "4"], "b": [b"u", None] * 2 + [b"v"]}
+    )
+    frame.to_feather(path) if ending == ".feather" else frame.to_parquet(path)
+    read = read_table(path, []).frame
+    held = read.astype(object).where(read.notna(), None).to_dict("list")
+    assert held == {
+        "a": ["x", *[None] * 4],
+        "n": ["1", "2", None, "3", "4"],
+        "b": ["u", None, "u", None, "v"],
+    }

@@ -22,6 +22,8 @@ from gammatune.pipeline.data.files.reading import as_written, read_table
         ("a|b\n1|2", "|"),
         ("text\nhello, world\nfoo\nbar", ";"),  # one column
         ("a\n1\n2", ","),
+        ("a\n1,5\n2\n-0,25", ";"),
+        ("a,b\n1,5\n2,5", ","),
         ("Sales; all of them\n\na,b,c\n1,2,3\n3,4,5", ","),
         ("a b\n1 2\n3 4", " "),
         ("  1   2.5\n 10   3.5", " "),

@@ -19,7 +19,7 @@ FORMS: dict[str, Any] = {
     "indented": json.dumps(ROWS, indent=2),
     "lines": LINES,
     "lists": json.dumps(FRAME.to_dict("list"), default=str).replace("NaN", "null"),
-    **{form: FRAME.to_json(orient=form) for form in ("records", "columns", "split", "table")},
+    **{form: FRAME.to_json(orient=form) for form in ("records", "columns", "index", "split", "table")},
     "beneath a name": json.dumps({"count": 2, "results": ROWS, "links": []}),
     "lists of cells": json.dumps([["name", "age", "in"], ["Ada", 36, True], ["Bo", None, False]]),
 }

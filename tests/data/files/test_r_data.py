@@ -88,3 +88,8 @@ def test_what_holds_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     several(monkeypatch, {})
     with pytest.raises(InvalidData, match=r"holds no data\.frame; save one with saveRDS"):
         read_table(tmp_path / "t.RData", [])
+
+
+def test_text_that_stands_for_nothing_is_missing(tmp_path: Path) -> None:
+    pyreadr.write_rds(str(tmp_path / "t.rds"), pd.DataFrame({"a": ["x", "?", "n.a.", "y"]}))
+    assert read_table(tmp_path / "t.rds", []).frame["a"].isna().tolist() == [False, True, True, False]

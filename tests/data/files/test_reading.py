@@ -98,7 +98,7 @@ def test_what_pandas_writes_is_read_back(
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"a,b\n", "and no rows"),
+        (b"a,b\n", "and no rows; .* --header 0"),
         (b"a,b\n1,2\n1,2,3,4\n", r"t.csv, line 3: there are 4 cells \(1 \| 2 \| 3 \| 4\), .* --skip-last"),
         (b"PK\x03\x04rest", "is cut or damaged"),
         (b"a,b\n1,2,3,4\n4,5,6,7\n", r"line 2: there are 4 cells .*, and 2 names \(a, b\); .* --header"),

@@ -75,6 +75,8 @@ def test_both_ways_of_reading_give_the_same(
         ("a,b\n1,2\n3\n5,6\n", [[1, 2], [3, None], [5, 6]], "a row of fewer cells .* first in line 3"),
         ("a,b\n1,2\n,\n3,4\n\n   \n", [[1, 2], [3, 4]], ""),
         ("a,b\nNA,NA\n3,4\n", [[None, None], [3, 4]], ""),
+        ('a,b\n1 ,NA \n3,4\n5,"? "\n', [[1, None], [3, 4], [5, None]], ""),
+        ('a;b\nx;" "\n y ; - \n', [["x", None], ["y ", None]], ""),
         ("a,b\r\n1,2\r\n3,4", [[1, 2], [3, 4]], ""),
         ("a,b\n1,2\r3,4\r\n", [[1, 2], [3, 4]], ""),
         ("a,b\n1,5\" pipe\n2,3' wide\n", [[1, '5" pipe'], [2, "3' wide"]], ""),

@@ -55,6 +55,8 @@ def test_titles_above_the_names(above: list[str], names: list[str] | None, words
         (["2019;2020", "4;3", "7;1"], ["2019", "2020"]),
         (["0;1;2", "4;3;9", "7;1;5"], ["0", "1", "2"]),
         (["label;1;5;9;20", "4;3;9;1;2", "7;1;5;2;2"], ["label", "1", "5", "9", "20"]),
+        (["c;2018;2019;2020;y", "C0;1000;1010;1025;a", "C1;50;51;60;b"], ["c", "2018", "2019", "2020", "y"]),
+        (["0;1;2", "4;5;9", "7;8;19"], ["0", "1", "2"]),
         (["ripe;colour", "yes;red", "no;red", "no;green"], ["ripe", "colour"]),
         ([";score", "x;1", "y;2"], ["Unnamed: 0", "score"]),
         # a row like those beneath
@@ -66,6 +68,13 @@ def test_titles_above_the_names(above: list[str], names: list[str] | None, words
         (["2020-01-01;red", "2020-01-02;blue", "2020-01-03;red"], None),
         (["?;36;1.5", "3;35;2.5", "4;36;3.5"], None),
         (["12 kg;x", "13 kg;y", "9 kg;z"], None),
+        (["NA;red;yes", "12;blue;no", "13;red;no", "14;red;yes"], None),
+        (["unknown;3.5;setosa", "4.9;3.0;setosa", "5.0;3.1;virginica"], None),
+        (["2;4;6;8", "5;3;1;7", "9;1;4;2"], None),
+        (["1950;2001", "1999;1980"], None),
+        (["1999;2000", "2004;1980", "1990;2003"], None),
+        (["0;1;2", "2;0;1", "1;1;0"], None),
+        (["0;1", "1;3", "2;5"], None),
     ],
 )
 def test_whether_a_line_holds_names(lines: list[str], names: list[str] | None) -> None:
@@ -92,6 +101,8 @@ MERGED = [f"r{i};{i};{i * 3 % 5};{9 - i};{i * 7 % 4}" for i in range(7)]
         ),
         # a first row with a word among numbers
         ([NAMES, "x;unknown;1;z", *BODY], NAMES.split(";")),
+        # a first row of nothing
+        ([NAMES, "NA;NA;NA;NA", *BODY], NAMES.split(";")),
         (["name;age", "Ada;unknown", *(f"n{i};{i}" for i in range(9))], ["name", "age"]),
     ],
 )
@@ -99,7 +110,7 @@ def test_two_lines_of_names(lines: list[str], names: list[str] | None) -> None:
     found, rows, _ = shape(*lines)
     assert found == (names or ["who", "2020 men", "2020 women", "2021 men", "2021 women"])
     beneath = lines[lines.index(MERGED[0] if names is None else BODY[0] if BODY[0] in lines else "n0;0") :]
-    extra = [line for line in lines if "unknown" in line]
+    extra = [line for line in lines if "unknown" in line or "NA;" in line]
     assert len(rows) == len(beneath) + len(extra)
 
 
@@ -147,11 +158,33 @@ def test_what_stands_at_the_end_and_is_no_row(after: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    ["Max;12;;", "Max;12;3;", "Bo;;;", "Total;12;3;x", "12;;;", "n1;;;", "Suma;12;3.5;c1", "x;1;2;Total"],
+    [
+        "Max;12;;",
+        "Max;12;3;",
+        "Bo;;;",
+        "Total;12;3;x",
+        "12;;;",
+        "n1;;;",
+        "Suma;12;3.5;c1",
+        "x;1;2;Total",
+        "Stand;;;",
+    ],
 )
 def test_a_last_row_like_the_others_is_kept(row: str) -> None:
     lines = BODY if row[:5] != "Total" else ["Total;1;1;y", *BODY]
     assert len(shape(NAMES, *lines, row)[1]) == len(lines) + 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["shop;sold", "Shop 1;5", "Shop 2;7", "A shop with quite a long name here;"],
+        ["shop;a;b", "A shop with quite a long name here;1;2", "B;3;4", "A shop with as long a name;;"],
+        ["who;n", "Ada;1", "Bo;3", "Max;2"],
+    ],
+)
+def test_a_last_row_of_few_is_kept(lines: list[str]) -> None:
+    assert len(shape(*lines)[1]) == len(lines) - 1
 
 
 def test_lines_that_explain_the_names_are_said() -> None:

@@ -93,6 +93,13 @@ def test_what_stands_in_cells(tmp_path: Path) -> None:
     assert said == ["t.xlsx writes decimals with a comma.", "t.xlsx groups digits with a dot (1.234,5)."]
 
 
+def test_what_text_proves_beside_typed_numbers_is_of_its_own_column(tmp_path: Path) -> None:
+    rows = [["x", "a", "price"], [1.5, "5,5", "$4,912"], [2, "6,5", "$5,100"]]
+    read = read_table(excel(tmp_path / "t.xlsx", {"s": rows}), [])
+    assert read.frame["a"].tolist() == [5.5, 6.5]
+    assert read.decimal == ""  # so that $4,912 is 4912, as in a CSV
+
+
 def test_times_are_text_as_in_a_csv(tmp_path: Path) -> None:
     with xlsxwriter.Workbook(str(tmp_path / "t.xlsx")) as book:
         sheet = book.add_worksheet()

@@ -115,7 +115,7 @@ def test_values_that_stata_says_why_they_are_missing(tmp_path: Path) -> None:
 def test_types_are_kept(tmp_path: Path, ending: str) -> None:
     days = [datetime.date(2024, 1, 31), None, datetime.date(1900, 1, 1)]
     moments = pd.Series([datetime.datetime(2024, 1, 31, 4, 5), None, datetime.datetime(1990, 1, 1)])
-    columns = {"n": [1.0, 2, 3], "x": [0.5, None, -1e9], "t": ["naïve", "", " "], "d": days, "m": moments}
+    columns = {"n": [1.0, 2, 3], "x": [0.5, None, -1e9], "t": ["naïve", "?", " "], "d": days, "m": moments}
     columns["h"] = [datetime.time(3, 4), None, datetime.time(23)]
     read, said = kept(tmp_path, ending, columns)
     frame = read.frame

@@ -1,6 +1,7 @@
 """Tables in memory: a frame of pandas, polars or Arrow, as the pipeline reads it, and how a journal calls it.
 
-What a frame holds is read as a Parquet file is: text stays text, and an index that has a name is a column.
+What a frame holds is read as a Parquet file is: text stays text but where it stands for nothing, and an index
+that has a name is a column.
 """
 
 import hashlib

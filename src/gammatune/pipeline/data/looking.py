@@ -135,7 +135,7 @@ def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
         return Column(name, "drop", "holds neither numbers nor text nor dates")
     if pd.api.types.is_datetime64_any_dtype(values):
         return Column(name, "date")
-    if pd.api.types.is_bool_dtype(values):
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.infer_dtype(present) == "boolean":
         return Column(name, "category") if present.nunique() > 1 else _constant(name, present)
     if pd.api.types.is_timedelta64_dtype(values) or pd.api.types.is_complex_dtype(values):
         return Column(name, "drop", f"holds {values.dtype}, which is not supported")

@@ -6,6 +6,7 @@ from gammatune.errors import InvalidData, first_line, require
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
 from gammatune.pipeline.data.files.opening import TableFile
+from gammatune.pipeline.data.files.settling import without_marks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,18 +46,23 @@ def _damaged(file: TableFile, what: str, error: Exception) -> str:
 
 
 def as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """With an index that has a name among the columns, and decimals as floats."""
+    """With an index that has a name among the columns, decimals as floats, bytes as text, and nothing in the place of
+    text that stands for it."""
     named = [name for name in frame.index.names if name is not None]
     if named and not set(named) & set(frame.columns):  # else the columns are what is meant
         frame = frame.reset_index()
-    objects = [name for name, kind in frame.dtypes.items() if kind == "object"]
-    decimals = [name for name in objects if _holds_decimals(frame[name])]
-    there = {name: frame[name].where(frame[name].notna(), float("nan")) for name in decimals}
-    return frame.assign(**{name: values.astype("float64") for name, values in there.items()})
+    frame = frame.copy(deep=False)
+    kinds = {name: _kind(frame[name]) for name, kind in frame.dtypes.items() if kind == "object"}
+    for name, kind in kinds.items():
+        if kind == "decimal":
+            frame[name] = frame[name].where(frame[name].notna(), float("nan")).astype("float64")
+        elif kind == "bytes":
+            frame[name] = frame[name].map(lambda text: text.decode(errors="replace"), na_action="ignore")
+    return without_marks(frame)
 
 
-def _holds_decimals(values: Any) -> bool:
+def _kind(values: Any) -> str:
     import pandas as pd
 
     # of two columns of one name, which are refused, there is a table here
-    return bool(values.ndim == 1 and pd.api.types.infer_dtype(values, skipna=True) == "decimal")
+    return pd.api.types.infer_dtype(values, skipna=True) if values.ndim == 1 else ""

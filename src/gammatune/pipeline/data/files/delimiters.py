@@ -19,6 +19,7 @@ _LOOKED_AT = 100  # lines [guess]
 _CALLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|"}
 _CALLED |= dict.fromkeys(("space", "spaces", "blank", "blanks", "whitespace", "\\s+"), BLANKS)
 _SAYS = re.compile(r'\s*"?sep=(.)"?[,;\t|]*\s*', re.I)
+_WITH_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 _GAP = re.compile(r'("(?:[^"]|"")*")|[ \t]+')
 
 
@@ -41,6 +42,8 @@ def said_by(line: str) -> str:
 def find_delimiter(lines: Sequence[str]) -> str:
     """lines: the first of a file."""
     there = [line for line in lines if line.strip()][:_LOOKED_AT]
+    if _is_one_column(there):
+        return ";"
     marks = {sign: mark for sign in _SIGNS if (mark := _mark(there, sign)) is not None}
     best = max(marks, key=lambda sign: marks[sign], default=None)
     aligned = sum("  " in line.strip() for line in there) > len(there) / 2
@@ -53,6 +56,17 @@ def find_delimiter(lines: Sequence[str]) -> str:
     if there and ragged in there[0]:
         return ragged
     return next((sign for sign in _SIGNS if not any(sign in line for line in there)), ",")  # one column
+
+
+def _is_one_column(lines: Sequence[str]) -> bool:
+    """Whether beneath one name stand numbers with a decimal comma, and nothing else."""
+    numbers = [line.strip() for line in lines[1:]]
+    return (
+        any("," in number for number in numbers)
+        and not any(sign in lines[0] for sign in _SIGNS)
+        and kind_of(lines[0]) == "text"
+        and all(map(_WITH_COMMA.fullmatch, numbers))
+    )
 
 
 def _mark(lines: Sequence[str], sign: str) -> tuple[float, int] | None:

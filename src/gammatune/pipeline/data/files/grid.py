@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 from gammatune.pipeline.data.cells.spelling import written
-from gammatune.pipeline.data.files.missing import MISSING
+from gammatune.pipeline.data.files.missing import KNOWN, MISSING
 
 Row: TypeAlias = Sequence[Any]  # text, numbers, dates, None: what the file holds
 Kind: TypeAlias = Literal["", "figure", "text"]
@@ -28,7 +28,7 @@ def kind_of(cell: Any) -> Kind:
     if not isinstance(cell, str):
         return "figure" if text_of(cell) else ""
     text = cell.strip()
-    if not text or text in MISSING:
+    if text in KNOWN or text in MISSING:
         return ""
     bare = text.lstrip(_BEFORE)
     begins = bare[:1].isdecimal() or (bare[:1] in (".", ",") and bare[1:2].isdecimal())

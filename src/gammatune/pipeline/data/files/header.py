@@ -2,7 +2,7 @@
 
 names over figures       text, where the column holds numbers or dates
 a row like the others    figures over figures; words that occur again beneath
-counted names            2019, 2020, 2021 or 0, 1, 2, over rows that do not count up
+counted names            2019, 2020, 2021 or 0, 1, 2, over rows of other numbers
 a second line            text again, where the columns hold figures: joined to the first (weight, kg), or left out
                          where it explains (How old are you?)
 """
@@ -140,8 +140,14 @@ def _holds_names(row: Row, beneath: Sequence[Row]) -> bool:
     text, figures = _over(row, columns)
     if figures and _counts(row, beneath, alone=not text):
         return True
+    if (
+        text and text == figures
+    ):  # a row with a word for what is not known, or names of which some are numbers
+        return _whole(row) is not None and not any(
+            kind_of(cell) == "text" and _recurs(place, cell, beneath) for place, cell in enumerate(row)
+        )
     if text or figures:
-        return text >= figures
+        return text > figures
     repeating = again = 0
     for place, cell in enumerate(row):
         values = [text_of(other[place]) for other in beneath if place < len(other) and other != row]
@@ -159,15 +165,30 @@ def _counts(row: Row, beneath: Sequence[Row], *, alone: bool) -> bool:
     numbers = _whole(row)
     if numbers is None or not _go_up(numbers):
         return False
-    are_years = all(1900 <= number <= 2100 for number in numbers)
-    steps = {after - before for before, after in pairwise(numbers)}
-    if not (are_years or numbers == list(range(len(numbers))) or len(numbers) >= (4 if alone else 3)):
-        return False
-    if alone and not (are_years or len(steps) == 1):
+    are_years, are_places = _are_years(numbers), numbers == list(range(len(numbers)))
+    one_by_one = _one_by_one(numbers)
+    if not (are_years or are_places or len(numbers) >= (4 if alone else 3)) or (alone and not one_by_one):
         return False
     places = [place for place, cell in enumerate(row) if kind_of(cell) == "figure"]
     under = [_whole([other[place] for place in places if place < len(other)]) for other in beneath]
-    return sum(values is not None and _go_up(values) for values in under) < len(under) / 2
+    if are_years and one_by_one:  # over numbers that may grow with them
+        alike = [values is not None and _are_years(values) for values in under]
+    elif are_places and len(numbers) > 2:
+        alike = [
+            values is not None and (_one_by_one(values) or max(values, default=0) < len(numbers))
+            for values in under
+        ]
+    else:
+        alike = [values is not None and _go_up(values) for values in under]
+    return sum(alike) < len(under) / 2
+
+
+def _are_years(numbers: Sequence[int]) -> bool:
+    return all(1900 <= number <= 2100 for number in numbers)
+
+
+def _one_by_one(numbers: Sequence[int]) -> bool:
+    return all(after - before == 1 for before, after in pairwise(numbers))
 
 
 def _whole(row: Row) -> list[int] | None:

@@ -2,6 +2,7 @@
 
     [{"age": 36, "city": "London"}, ...]           rows; also one a line
     {"age": [36, ...], "city": ["London", ...]}    columns; also {"age": {"0": 36, ...}}, as pandas has it
+    {"0": {"age": 36, "city": "London"}, ...}      rows by their numbers
     {"columns": [...], "data": [[...], ...]}       names, and rows of values
     {"count": 2, "results": [{...}, ...]}          rows beneath a name, the longest list of them
 
@@ -81,6 +82,8 @@ def _table(file: TableFile, held: Any, said: list[str]) -> "pd.DataFrame":
             name = max(rows, key=lambda name: len(rows[name]))
             said.append(f"The rows of {file.name} are those that it calls {name!r}.")
             held = rows[name]
+        elif _are_numbered(held):
+            held = list(held.values())
         elif all(isinstance(value, (list, Mapping)) for value in held.values()):
             if len({len(value) for value in held.values()}) > 1:
                 raise ValueError("lists of several lengths")
@@ -95,6 +98,16 @@ def _table(file: TableFile, held: Any, said: list[str]) -> "pd.DataFrame":
 
 def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _are_numbered(held: Mapping[str, Any]) -> bool:
+    """Whether the values are rows, called by their numbers, and not columns of which each value is."""
+    rows = list(held.values())
+    return (
+        _are_rows(rows)
+        and all(map(str.isdecimal, held))
+        and not any(str.isdecimal(name) for row in rows for name in row)
+    )
 
 
 def _of_rows(file: TableFile, rows: list[Mapping[str, Any]], said: list[str]) -> "pd.DataFrame":

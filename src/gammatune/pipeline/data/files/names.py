@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 _BY_PLACE = "column {}"
 
 
-def called_by_text(frame: "pd.DataFrame", what: str | Path) -> None:
-    """Call its columns by text, without blanks around it. Raises InvalidData: names twice, no rows."""
+def called_by_text(frame: "pd.DataFrame", what: str | Path, instead: str = "") -> None:
+    """Call its columns by text, without blanks around it. instead: what else can be done where there are no rows.
+    Raises InvalidData: names twice, no rows."""
     frame.columns = [str(name).strip() for name in frame.columns]
     refuse_twice(what, frame.columns)
     if frame.empty:
         raise InvalidData(
-            f"{what} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row"
+            f"{what} has names ({', '.join(frame.columns[:5])}) and no rows; give at least one row{instead}"
         )
 
 

@@ -65,7 +65,8 @@ def _read(path: Path, said: list[str], learned: Mark, how: HowToRead) -> Read:
     file = open_table(path, how.sheet, said)
     kind = kind_in(file.name, file.head(), said)
     read = READERS[kind](file, how, said, learned)
-    called_by_text(read.frame, path)
+    has_lines = kind in ("text", "spreadsheet")
+    called_by_text(read.frame, path, ", or say --header 0 where the first line is one" if has_lines else "")
     if read.source is not None:
         return read
     names, rows = tuple(read.frame.columns), len(read.frame)

@@ -18,7 +18,7 @@ from gammatune.pipeline.data.files.text_body import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-_BLANK = re.compile(rb'"\s+"')  # blanks in quotes
+_EDGES = rb'"\s+"|"[ \t]|[ \t](["\r\n]|\Z|%s)'  # blanks in quotes, or around a cell
 _BLOCK = 16 * 1024 * 1024  # bytes that are parsed at once
 
 
@@ -30,8 +30,11 @@ def read_rows(text: Text, missing: tuple[str, ...], said: list[str]) -> "pd.Data
         table = _arrow(_anew(text, said) or b"\n", ",", len(text.names), missing)
     said += said_of_errors(text.body, text.separator, text.file)
     frame: pd.DataFrame = table.select(range(len(text.names))).combine_chunks().to_pandas()
-    if b'"' in text.body and _BLANK.search(text.body):
-        frame = frame.apply(lambda column: column.mask(column.str.isspace().eq(True)))
+    if re.search(
+        _EDGES % re.escape(text.separator.encode()), text.body
+    ):  # Arrow holds marks against whole cells
+        marks = [*KNOWN, *MISSING, *ERRORS, *missing]
+        frame = frame.apply(lambda column: column.mask(column.str.strip().isin(marks)))
     return frame.set_axis(list(text.names), axis=1)
 
 

@@ -31,12 +31,27 @@ def as_from_text(
     names twice."""
     frame = settled(frame, name)
     texts = [name for name, values in frame.items() if _is_text(values)]
+    is_typed = any(_has_decimals(values) for _, values in frame.items())
     if not texts:
         return frame, ""
-    missing = frozenset((*KNOWN, *MISSING))
-    only = frame[texts].apply(lambda column: column.mask(column.str.strip().isin(missing)))
+    only = frame[texts].apply(_without_marks)
     read, decimal = read_numbers(only, name, said, semicolons=False, learned=learned, wanted=wanted)
-    return frame.assign(**{str(name): read[name] for name in texts}), decimal
+    frame = frame.assign(**{str(name): read[name] for name in texts})
+    # beside numbers that are typed what text proves is of its own column alone, as in a CSV of both marks
+    return frame, "" if is_typed and wanted is None else decimal
+
+
+def without_marks(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """With nothing in the place of text that stands for a missing value. Names may be there twice."""
+    frame = frame.copy(deep=False)
+    for name in [name for name, values in frame.items() if _is_text(values)]:
+        if frame[name].ndim == 1:
+            frame[name] = _without_marks(frame[name])
+    return frame
+
+
+def _without_marks(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    return values.mask(values.str.strip().isin((*KNOWN, *MISSING)))
 
 
 def settled(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
@@ -80,6 +95,13 @@ def whole(values: "pd.Series[Any]") -> "pd.Series[Any]":
     with np.errstate(invalid="ignore"):
         is_whole = bool((np.abs(numbers) < _EXACT).all() and (numbers == np.round(numbers)).all())
     return values.astype(np.int64) if is_whole and len(numbers) else values
+
+
+def _has_decimals(values: "pd.Series[Any]") -> bool:
+    if values.dtype.kind != "f":
+        return False
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return bool((np.isfinite(numbers) & (numbers != np.round(numbers))).any())
 
 
 def _dates(values: "pd.Series[Any]", present: "pd.Series[Any]") -> "pd.Series[Any]":

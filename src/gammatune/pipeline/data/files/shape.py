@@ -37,7 +37,7 @@ _SHOWN = 40  # letters of a line that is left out
 _LONG = 25  # letters from which a text at the end is a sentence [guess]
 _NOTE = re.compile(
     r"\s*([*†‡§©¹²³]|\d\)|\(\d\)|(source|sources|note|notes|footnote|legend|quelle|quellen|anmerkung|anmerkungen|hinweis"
-    r"|fußnote|stand|legende|fuente|nota|notas|fonte|bron|généré|exported|generated|created|downloaded|copyright)\b)",
+    r"|fußnote|stand|legende|fuente|nota|notas|fonte|bron|généré|exported|generated|created|downloaded|copyright)\b(?=\W*\w))",
     re.I,
 )
 
@@ -191,7 +191,8 @@ def _notes(tail: Sequence[Row], rows: Sequence[Row]) -> int:
     """How many lines of the tail there are from the first note at its end on."""
     width = usual_extent(rows)
     columns = columns_of(rows, width)
-    longest = max((len(text_of(cell)) for row in rows[:-ENDS] for cell in row), default=0)
+    like = [row for row in (*rows, *tail) if is_line(row, width)]
+    longest = max((len(text_of(cell)) for row in like for cell in row), default=0)
     last, line = 0, len(tail)
     while line and last < ENDS:
         line -= 1
@@ -215,9 +216,12 @@ def _is_note(row: Row, width: int, columns: Sequence[str], longest: int, after_b
     if is_line(row, width) and len(row) == width and not (marked and after_blank):
         return False  # a row like the others
     over_figures = place < len(columns) and columns[place] == "figure"
-    is_sentence = len(cell) > max(_LONG, longest)
+    is_short = len(row) < width
+    is_sentence = len(cell) > max(_LONG, longest) and (
+        is_short or width > 2
+    )  # of two cells one may be missing
     alone = len(filled(row)) == 1
-    torn = len(row) < width > 2
+    torn = is_short and width > 2
     return marked or (alone and (after_blank or over_figures or is_sentence or torn))
 
 

@@ -17,7 +17,7 @@ from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
 from gammatune.pipeline.data.files.opening import TableFile
-from gammatune.pipeline.data.files.settling import settled
+from gammatune.pipeline.data.files.settling import settled, without_marks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def read_statistics(reads: Reads, file: TableFile, how: HowToRead, said: list[st
             f"{file.path} cannot be read ({first_line(error)}); it may be cut: fetch it anew; or not in the encoding "
             "that it names: --encoding names another"
         ) from error
-    frame = settled(frame, file.name)
+    frame = without_marks(settled(frame, file.name))
     found = _Found()
     columns = {
         name: _labelled(frame[name], labels, about.variable_measure.get(name) == "ordinal", found)

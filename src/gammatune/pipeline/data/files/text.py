@@ -4,6 +4,9 @@ Which lines are rows is told first (`text_body`), then their cells are read (`ro
 (`gammatune.pipeline.data.cells.numerals`).
 """
 
+from typing import TYPE_CHECKING
+
+from gammatune.pipeline.data.cells.amounts import form_of
 from gammatune.pipeline.data.cells.codes import NONE
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.files.dialect import Dialect, HowToRead, Read, Source
@@ -11,6 +14,11 @@ from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.rows import read_rows
 from gammatune.pipeline.data.files.text_body import open_text
 from gammatune.pipeline.data.files.totals import without_totals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_THREE = r"\d,\d{3}(?!\d)"  # decimals, or digits in a group
 
 
 def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
@@ -25,6 +33,8 @@ def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
     frame, told = read_numbers(
         frame, file.name, said, semicolons=is_semicolon, learned=learned, wanted=how.decimal
     )
+    if is_semicolon and not (told or learned):
+        told = _beside_units(frame)
     decimal = how.decimal or told or learned or ("," if is_semicolon else ".")
     dialect = Dialect(text.separator, decimal, text.encoding)
     return Read(
@@ -33,3 +43,12 @@ def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
         dialect,
         Source(str(file.path), dialect, text.names, rows - totals, text.written, totals, how),
     )
+
+
+def _beside_units(frame: "pd.DataFrame") -> Mark:
+    """A comma, where one stands in numbers beside a currency or unit: with semicolons between columns it begins
+    decimals, as it does in bare numbers."""
+    texts = [values for _, values in frame.items() if values.dtype.kind not in "iuf"]
+    some = [values.dropna() for values in texts if values.str.contains(_THREE, na=False).any()]
+    forms = [form for values in some if (form := form_of(values, ",")) is not None]
+    return "," if any(form.decimal == "," and (form.currency or form.unit) for form in forms) else ""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _AT_MOST = 5  # such rows [guess]
+_FEWEST = 5  # rows above: of fewer many a number is the mean [guess]
 _WORDS = 4  # that one begins with: "Total of all countries" [guess]
 _SURE = (
     r"(grand |sub ?)?totals?|average|overall|gesamt|gesamtsumme|insgesamt|zusammen|summe|mittelwert|durchschnitt"
@@ -92,7 +93,7 @@ def _is_sum(text: str, values: "pd.Series[Any]") -> bool:
         near = 0.51 * 10.0**-digits  # rounded
         if abs(np.nansum(numbers) - total) <= max(near, 1e-9 * abs(total)):
             return True
-        if abs(np.nanmean(numbers) - total) <= near:
+        if len(numbers) >= _FEWEST and abs(np.nanmean(numbers) - total) <= near:
             return True
     return False
 
