@@ -96,7 +96,7 @@ def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[
         else replace(
             column,
             missing=found[column.name],
-            notes=(*column.notes, codes.told(found[column.name], numbers[column.name])),
+            notes=(*column.notes, codes.told(column.name, found, numbers)),
         )
         for column in columns
     ]

@@ -128,7 +128,9 @@ def make_table(
     task = task_of(target, task, None if own is None else own.kind)
     meant = unordered(task, order)
     column = frame[target]
-    values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes)
+    known = [n for n, each in given.items() if each.missing is not None or each.kind not in (None, "number")]
+    beside = frame.drop(columns=[n for n in (target, group, sample_weight, *known) if n in frame])
+    values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
     frame = _with_target(frame.assign(**{target: values}), target, left_out, goal)
     frame, weights = weighing(frame, sample_weight, left_out)
     hint = half_numbers(frame[target], goal, mark)
