@@ -21,6 +21,7 @@ from gammatune.metrics.predictions import Answers, decided
 from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
 from gammatune.pipeline.data.cells.amounts import numbers_in
+from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import PLAIN, Dialect, without_clash, write_rows
 from gammatune.pipeline.data.files.finding import holds_table, is_address, name_of
 from gammatune.pipeline.data.files.kinds import KINDS, SHOWN, unpacked_name
@@ -29,6 +30,7 @@ from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.images.files import ENDINGS, composed, image_files, is_image
 from gammatune.pipeline.data.images.labels import label_in_name
 from gammatune.pipeline.data.images.loading import named, read_images, skipped_in_words
+from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.row_weights import weights_in
@@ -183,13 +185,14 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool, reading: Map
     said: list[str] = []
     how = replace(preparing.how, **{name: value for name, value in reading.items() if value is not None})
     name, header, dialect = "the frame", list[str](), PLAIN
+    mark: Mark = ""
     rows: Callable[[], Iterable[Sequence[str]]] = NOTHING
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if is_frame(given):
         frame = as_pandas(given)
     elif path is not None and holds_table(path):
         read, name = read_table(path, said, preparing.decimal, how), name_of(path)
-        frame, dialect = read.frame, read.dialect
+        frame, dialect, mark = read.frame, read.dialect, read.decimal
         assert read.source is not None
         header, rows = as_written(read.source, frame)
     else:
@@ -199,6 +202,7 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool, reading: Map
             f"{SHOWN}, in Python a frame too"
         )
     frame = preparing.matched(frame, said)
+    frame = read_as_here(frame, preparing.forms, (preparing.decimal, mark), said)
     x = preparing.encode(frame, said)
     said += preparing.misread(frame)
     y = _targets(name, frame, preparing, said) if targets else None

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from gammatune.pipeline.data.cells.amounts import Form, amounts_in, converted, form_of, units_in
 from gammatune.pipeline.data.looking import tell
-from gammatune.pipeline.data.table import as_test, load_table, make_table, split_table
+from gammatune.pipeline.data.new_amounts import read_as_here
+from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.predict import new_examples
 
 WAYS: dict[str, tuple[list[str], list[float]]] = {
     "dollars": (["$1,234.56", "(1,234.50)", "-$3", "$ 7", "12"], [1234.56, -1234.5, -3, 7, 12]),
@@ -25,6 +27,13 @@ WAYS: dict[str, tuple[list[str], list[float]]] = {
     "india": (["1,00,000", "2,50,000.5", "99,000"], [1e5, 250000.5, 99000]),
     "below zero": (["3.50-", "2.00", "−7"], [-3.5, 2, -7]),
     "times": (["19M", "850k", "1.2B"], [19e6, 850e3, 1.2e9]),
+    "millimetres": (["12 mm", "3.5 mm", "7mm"], [12, 3.5, 7]),
+    "kelvin": (["281 K", "290.5 K", "300 K"], [281, 290.5, 300]),
+    "minutes": (["3 mn", "12 mn", "40 mn"], [3, 12, 40]),
+    "thousands": (["850 K", "1.2 M", "30B"], [850e3, 1.2e6, 30e9]),
+    "in millions": (["$5mm", "$3 mn", "$2B", "$7 K"], [5e6, 3e6, 2e9, 7e3]),
+    "crores": (["4cr", "2cr", "1.5cr"], [4e7, 2e7, 1.5e7]),
+    "bookings": (["100.00-", "100.00", "7.50", "12.00"], [-100, 100, 7.5, 12]),
     "millions": (["£5m", "£2.5bn", "£900k"], [5e6, 2.5e9, 9e5]),
     "in words": (["3 Mio. €", "2,5 Mrd. €", "7 Tsd. €"], [3e6, 2.5e9, 7e3]),
     "at least": (["10,000+", "500+", "5+"], [1e4, 500, 5]),
@@ -55,7 +64,12 @@ def test_amounts_are_numbers(way: str) -> None:
         ["<=50K", ">50K", "<=50K", "unknown"],
         ["10-20", "20-30", "30-40"],
         ["50-", "60-", "70-"],  # 50 and over
+        ["3-", "2", "1", "2+", "3"],  # grades
+        ["2+", "2", "1", "3"],
+        ["3-", "3", "2", "1"],
+        ["18-", "25", "35", "65+"],
         ["6A", "6B", "5A"],
+        ["30", "30B", "31", "32"],  # buses
         ["1OT", "2OT", "1", "2", "3", "4"],
         ["1st", "2nd", "3rd"],
         ["2 doors", "4 doors"],
@@ -79,6 +93,12 @@ def test_what_is_no_number_among_amounts_is_missing_and_said() -> None:
         "price is read as numbers: '$1,234.56' as 1234.56, '(3.50)' as -3.5.",
         "price holds numbers, and 1 values (2.3 %) that are none, such as 'on request' (1): they count as missing.",
     ]
+
+
+def test_phone_numbers_in_groups_are_none() -> None:
+    values = pd.Series([f"612 345 {n}" for n in range(100, 190)])
+    assert tell("phone", values, []).why == "holds phone numbers"
+    assert tell("people", values, []).kind == "number"
 
 
 def test_numbers_too_few_to_be_read_so_are_said() -> None:
@@ -163,6 +183,55 @@ def test_new_rows_are_read_as_those_trained_on_in_any_order() -> None:
     assert again.misread(rows.assign(price=["€5", "$2", "3", "4"])) == [
         "1 of 4 values of price are no numbers, such as '€5': they count as missing."
     ]
+
+
+def test_a_percentage_that_comes_as_a_share_is_said() -> None:
+    frame = table().assign(price=[f"{n * 7 % 90 + 1}.5 %" for n in range(120)])
+    made = split_table(make_table("t", frame, "y"), seed=0).preprocessing
+    assert isinstance(made, TablePreprocessing)
+    (said,) = made.misread(frame.assign(price=0.453))
+    assert "0.453 counts as 0.453 %; where these are shares of 1, write them a hundred times as large" in said
+    assert made.misread(frame.assign(price=45.3)) == made.misread(frame) == []
+
+
+@pytest.mark.parametrize(
+    ("learned", "marks", "cells", "numbers"),
+    [
+        (Form(".", "", "kg"), (".", ","), ["1,234 kg", "2,5 kg"], [1.234, 2.5]),
+        (Form(".", "", "kg"), (".", ","), ["1,234 kg"], [1.234]),
+        (Form(".", "", "kg"), ("", ","), ["1,234 kg", "on request"], [1.234, "on request"]),
+        (Form(",", "€"), ("", "."), ["2,5 €", "1.234 €"], ["2,5 €", "1.234 €"]),  # its own hand
+        (Form(".", "", "kg"), (".", ""), ["1,234 kg"], ["1,234 kg"]),  # nothing tells
+        (None, ("", ""), ["36 years", "<5 years", "?"], [36, 5, "?"]),
+        (None, ("", ""), ["1,5"], [1.5]),
+        (None, ("", ""), ["1.5", "2", "12 kg"], ["1.5", "2", "12 kg"]),  # mostly numbers as they are
+        (None, ("", ""), ["red", "blue"], ["red", "blue"]),
+    ],
+)
+def test_new_amounts_are_read_by_the_mark_of_their_own_file(
+    learned: Form | None, marks: Any, cells: list[str], numbers: list[Any]
+) -> None:
+    said: list[str] = []
+    read = read_as_here(pd.DataFrame({"p": cells}), {"p": learned, "gone": None}, marks, said)
+    assert read.p.tolist() == numbers
+    assert len(said) == (numbers != cells)
+
+
+def test_a_file_to_report_on_is_read_by_its_own_mark(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"p": [f"{n * 7 % 50} kg" for n in range(90)], "x": np.arange(90) / 4})
+    frame.assign(y=[f"{n * 11 % 97} m" for n in range(90)]).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "u.csv").write_text("p;x;y\n1,234 kg;0,5;1,625 m\n2,5 kg;0,25;1 m\n")
+    learned = load_table(tmp_path / "t.csv", "y")
+    test = load_test(tmp_path / "u.csv", learned)
+    assert test.y[:, 0].tolist() == [1.625, 1]
+    assert test.frame.p.tolist() == [1.234, 2.5]
+    made = split_table(learned, seed=0).preprocessing
+    new = new_examples(str(tmp_path / "u.csv"), made)
+    assert new.y is not None
+    assert new.y.tolist() == [1.625, 1]
+    plain = pd.DataFrame({"p": [1.234, 2.5], "x": [0.5, 0.25]})
+    assert isinstance(made, TablePreprocessing)
+    assert new.x.equal(made.inputs(plain))
 
 
 def test_the_order_of_rows_and_columns_teaches_nothing() -> None:

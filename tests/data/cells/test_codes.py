@@ -70,6 +70,21 @@ def test_a_code_of_one_column_is_one_in_the_others_where_it_lies_aside() -> None
     assert codes_in({"gas": gas, "warmth": warmth, "cold": cold}) == {"gas": (-200,), "warmth": (-200,)}
 
 
+@pytest.mark.parametrize(
+    ("code", "numbers"),
+    [
+        (99, [19, 29, 39, 59, 79, 99] * 30),  # prices
+        (99, [*range(80), 99, 99] * 3),  # within twice the largest gap of the rest or not, it says so
+        (-9, [*range(40), -9, -9] * 3),
+    ],
+)
+def test_numbers_that_end_like_the_code_of_another_column_are_none(code: float, numbers: list[float]) -> None:
+    others = np.append(N[: len(numbers) - 4] % 4, [code] * 4)
+    found = codes_in({"a": others, "b": np.array(numbers, dtype=float)})
+    assert found["a"] == (code,)
+    assert ("b" in found) is (code == 99 and numbers[0] == 0)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40))
 def test_codes_are_numbers_of_the_column(numbers: list[float]) -> None:
     held = np.array(numbers)
@@ -138,6 +153,18 @@ def test_declared_codes_hold_for_files_and_frames_and_new_rows(tmp_path: Path) -
     assert made[0] == made[1] == made[2]
     assert made[0].how == how
     assert as_test(tables[0], "u", frame).frame.isna().sum().sum() == 110
+
+
+def test_a_target_has_the_code_of_an_input_too() -> None:
+    n = np.arange(200)
+    frame = rows().assign(
+        rate=np.where(n % 20 == 3, -999, n % 11), y=np.where(n % 20 == 4, -999, n * 7.5 - 750)
+    )
+    table = make_table("t", frame, "y")
+    assert len(table.y) == 190
+    assert any("y has -999 (10 times) as in rate: missing" in line for line in table.said)
+    assert len(make_table("t", frame.drop(columns="rate"), "y").y) == 200
+    assert len(make_table("t", frame, "y", kinds={"rate": Given("number", missing=())}).y) == 200
 
 
 def test_a_target_with_a_code_has_rows_without_one() -> None:

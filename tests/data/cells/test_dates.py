@@ -15,6 +15,7 @@ from gammatune.pipeline.data.columns import Given, kinds_given
 from gammatune.pipeline.data.looking import look_at, tell
 from gammatune.pipeline.data.table import make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.values import dates_in
 
 DAY, OTHER = date(2021, 7, 26), date(2020, 1, 1)
 
@@ -87,12 +88,52 @@ def test_one_value_that_only_a_day_can_be_decides() -> None:
     few = pd.Series(["01/02/2020"] * 99 + ["25/04/2020"])
     assert date_format("day", few) == ("%d/%m/%Y", "")
     dots = date_format("day", pd.Series(["01.02.2020", "03.04.2020"]))
-    assert dots == ("%d.%m.%Y", "")
+    assert dots is not None
+    assert dots[0] == "%d.%m.%Y"
+    assert "read with the day first; the month may as well be" in dots[1]
     found = date_format("day", pd.Series(["01-02-2020", "03-04-2020"]))
     assert found is not None
     assert "the month may as well be: --column day=date:%m-%d-%Y reads them so" in found[1]
     years = date_format("day", pd.Series(["25/04/99", "01/02/05"]))
     assert years == ("%d/%m/%y", "holds years of two digits, read as 1969 to 2068")
+    both = date_format("day", pd.Series(["02/04/99", "01/02/05"]))
+    assert both is not None
+    assert both[1].startswith(
+        "holds years of two digits, read as 1969 to 2068, and dates such as 02/04/99, read "
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "written"),
+    [
+        (["Mar-21", "Jan-20"], "%b %y"),
+        (["Jan 10", "Feb 12"], "%b %y"),
+        ([datetime(2021, 3, 4), "13/4/2021", "5/6/2021", datetime(2021, 4, 4)], "%d/%m/%Y"),
+        ([datetime(2021, 3, 4), "2021-04-04"], "ISO8601"),
+    ],
+)
+def test_months_alone_and_real_dates_beside_text_are_dates(texts: list[Any], written: str) -> None:
+    values = pd.Series(texts * 9, dtype=object)
+    column = tell("day", values, [])
+    assert (column.kind, column.format) == ("date", written)
+    assert dates_in(values, written).notna().all()
+
+
+def test_what_is_no_date_among_dates_is_missing_and_said() -> None:
+    note = "holds dates, and 2 values (2.2 %) that are none, such as 'n.a.?' (2): they count as missing"
+    for day in ("2021-03-04", "13/4/2021"):
+        values = pd.Series([day, day.replace("4", "5")] * 45 + ["n.a.?"] * 2)
+        assert tell("day", values, []).notes == (note,)
+        (asked,) = look_at(values.to_frame("day"), {"day": Given("date")}, [], decimal="", find_codes=True)
+        assert asked.notes == (note,)
+
+
+def test_days_in_numbers_and_by_iso_are_read_for_each_other() -> None:
+    march = [datetime(2021, 3, 4)]
+    assert list(dates_in(pd.Series(["2021-03-04"]), "excel")) == march
+    assert list(dates_in(pd.Series([44259, "2021-03-04"], dtype=object), "excel")) == march * 2
+    for values in ([20210304, None], [20210304.0, None], ["20210304", None]):
+        assert list(dates_in(pd.Series(values), "ISO8601").dropna()) == march
 
 
 def test_no_name_of_a_month_is_another_month_elsewhere() -> None:

@@ -9,6 +9,7 @@ from gammatune.pipeline.data.cells.amounts import Form, converted, form_of, numb
 from gammatune.pipeline.data.cells.dates import counted_format, date_format, parsed
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.columns import Column, Given
+from gammatune.pipeline.data.values import dates_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def _given_date(name: str, present: "pd.Series[Any]", given: Given) -> Column:
             f"{name} was to be a date{as_given} and holds {present.iloc[:1].tolist()!r:.60}; write dates as "
             f"2024-12-31, or say how these are written, such as --column {name}=date:%d/%m/%Y"
         )
-    return Column(name, "date", format=written, notes=notes)
+    return Column(name, "date", format=written, notes=(*notes, *no_dates(present, written)))
 
 
 def conversion(present: "pd.Series[Any]", numbers: Any, become: str = "they count as missing") -> list[str]:
@@ -87,12 +88,19 @@ def conversion(present: "pd.Series[Any]", numbers: Any, become: str = "they coun
     notes = []
     if examples := converted(present, numbers):
         notes.append(f"is read as numbers: {examples}")
-    strange = present[np.isnan(numbers)].astype(str)
-    if len(strange):
-        most = strange.value_counts()
-        shown = ", ".join(f"{text!r:.40} ({count})" for text, count in most.iloc[:2].items())
-        share = f"{100 * len(strange) / len(present):.2g} %"
-        notes.append(
-            f"holds numbers, and {len(strange)} values ({share}) that are none, such as {shown}: {become}"
-        )
-    return notes
+    return notes + _strange(present, np.isnan(numbers), "numbers", become)
+
+
+def no_dates(present: "pd.Series[Any]", written: str | None) -> list[str]:
+    """What became of the values of a column of dates that are none, in words that follow its name."""
+    return _strange(present, dates_in(present, written).isna().to_numpy(), "dates", "they count as missing")
+
+
+def _strange(present: "pd.Series[Any]", is_none: Any, kind: str, become: str) -> list[str]:
+    strange = present[is_none].astype(str)
+    if not len(strange):
+        return []
+    most = strange.value_counts()
+    shown = ", ".join(f"{text!r:.40} ({count})" for text, count in most.iloc[:2].items())
+    share = f"{100 * len(strange) / len(present):.2g} %"
+    return [f"holds {kind}, and {len(strange)} values ({share}) that are none, such as {shown}: {become}"]

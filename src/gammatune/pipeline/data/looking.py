@@ -30,7 +30,7 @@ from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import Column, Given, is_unnamed, listed
-from gammatune.pipeline.data.given_columns import column_given, conversion
+from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +96,7 @@ def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[
         else replace(
             column,
             missing=found[column.name],
-            notes=(*column.notes, codes.told(found[column.name], numbers[column.name])),
+            notes=(*column.notes, codes.told(column.name, found, numbers)),
         )
         for column in columns
     ]
@@ -149,16 +149,22 @@ def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
         return _constant(name, present)
     if written := counted_format(name, present):
         note = f"holds dates{in_words(written)}, by its name: {_first_date(present, written)}; --column {name}=number"
-        return Column(name, "date", format=written, notes=(f"{note} takes them as numbers",))
+        notes = (f"{note} takes them as numbers", *no_dates(present, written))
+        return Column(name, "date", format=written, notes=notes)
     if _counts_rows(name, present, rows):
         return Column(name, "drop", "numbers the rows")
-    what, is_input = kind_of_numbers(name, present)
+    return _by_name(name, present, present.astype(str), rows) or Column(name, "number")
+
+
+def _by_name(name: str, numbers: "pd.Series[Any]", text: "pd.Series[Any]", rows: int) -> Column | None:
+    """Of numbers that are none by their name and length, such as phone numbers; else None."""
+    what, is_input = kind_of_numbers(name, numbers)
     if what and not is_input:
         return Column(name, "drop", f"holds {what}")
-    if what and _category_or_identifier(name, present.astype(str), rows).kind == "category":
+    if what and _category_or_identifier(name, text, rows).kind == "category":
         note = f"holds {what}: a category; --column {name}=number takes them as numbers"
         return Column(name, "category", notes=(note,))
-    return Column(name, "number")
+    return None
 
 
 def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -> Column:
@@ -182,12 +188,18 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -
     if numbers is not None and form is None and not np.isnan(numbers).any():
         return _tell_numbers(name, pd.to_numeric(present), rows)
     if numbers is not None:
-        plain = present[~np.isnan(numbers)] if form is None else None
+        are_known = ~np.isnan(numbers)
+        is_bare = form is not None and not (form.currency or form.unit)
+        if is_bare and (column := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
+            return column
+        plain = present[are_known] if form is None else None
         if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
             return Column(name, "drop", "numbers the rows")
         return Column(name, "number", form=form, notes=tuple(conversion(present, numbers)))
     if dates := date_format(name, text):
-        return Column(name, "date", format=dates[0], notes=tuple(filter(None, dates[1:])))
+        return Column(
+            name, "date", format=dates[0], notes=(*filter(None, dates[1:]), *no_dates(present, dates[0]))
+        )
     column = _category_or_identifier(name, text, rows)
     return replace(column, notes=tuple(_of_text(name, present, text, decimal)))
 

@@ -120,9 +120,7 @@ def _of_number(values: "pd.Series[Any]", missing: int) -> str:
 
 def _span(values: "pd.Series[Any]", written: str | None) -> tuple[str, str]:
     dates = dates_in(values, written)
-    strange = int((dates.isna() & values.notna()).sum())
     said = [] if written is None or written in COUNTED else [f"written as {written}"]
-    said += [f"{strange} values are no dates, and count as missing"] if strange else []
     return f"{dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}", "; ".join(said)
 
 

@@ -22,6 +22,7 @@ from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.looking import as_read, columns_in_words, look_at
 from gammatune.pipeline.data.matching import matched
+from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
@@ -128,7 +129,9 @@ def make_table(
     task = task_of(target, task, None if own is None else own.kind)
     meant = unordered(task, order)
     column = frame[target]
-    values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes)
+    known = [n for n, each in given.items() if each.missing is not None or each.kind not in (None, "number")]
+    beside = frame.drop(columns=[n for n in (target, group, sample_weight, *known) if n in frame])
+    values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
     frame = _with_target(frame.assign(**{target: values}), target, left_out, goal)
     frame, weights = weighing(frame, sample_weight, left_out)
     hint = half_numbers(frame[target], goal, mark)
@@ -272,13 +275,14 @@ def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
     read = read_table(path, said, table.decimal, table.how)
-    test = as_test(table, name_of(path), read.frame)
+    test = as_test(table, name_of(path), read.frame, mark=read.decimal)
     return replace(test, said=(*said, *test.said), source=read.source)
 
 
-def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
+def as_test(table: Table, name: str, frame: "pd.DataFrame", *, mark: Mark = "") -> Table:
     """Rows to report on, with the codes of `table`'s classes. They may be few, and all of one class.
 
+    mark: between numbers and decimals, as their file has it.
     Raises InvalidArgument: no column of targets, or of weights where the table has one. InvalidData: no target of the
     kind, or a label that the training rows never show.
     """
@@ -295,6 +299,8 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame") -> Table:
         raise InvalidArgument(
             f"--test {name}: there is no column {table.weighed_by}, the weight; it has {listed(there)}"
         )
+    forms = {c.name: c.form for c in (*table.columns, table.goal) if c.kind == "number"}
+    frame = read_as_here(frame, forms, (table.decimal, mark), said)
     if table.task == "regression":
         frame = frame.assign(**{table.target: in_test(name, frame[table.target], table.goal)})
     frame, weights = weighing(_with_target(frame, table.target, said), table.weighed_by, said)

@@ -155,6 +155,12 @@ class TablePreprocessing:
             at += width
         return tuple(found)
 
+    @property
+    def forms(self) -> dict[str, Form | None]:
+        """How the table trained on writes its columns of numbers, by name, its target among them."""
+        found = {column.name: column.form for column in self.columns if isinstance(column, Number)}
+        return found | ({self.target: self.target_form} if self.task == "regression" else {})
+
     def inputs(self, frame: "pd.DataFrame", said: list[str] | None = None) -> torch.Tensor:
         """Rows of another table as the model wants them: float32 (n, F). said: takes what was unusual in them.
 
@@ -201,7 +207,9 @@ class TablePreprocessing:
                 said += otherwise(counts_of(values), column.levels).said(column.name)
                 continue
             if isinstance(column, Number):
-                strange, kind = values[np.isnan(numbers_in(values, column.form))], "numbers"
+                numbers = numbers_in(values, column.form)
+                strange, kind = values[np.isnan(numbers)], "numbers"
+                said += _shares(column, values, numbers)
             else:
                 is_none = dates_in(values, column.format).isna()
                 strange, kind = values[is_none], f"dates{in_words(column.format)}"
@@ -308,6 +316,18 @@ def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list
         return _encode_date(column, values)
     codes = _codes(column, values, said)
     return np.eye(column.codes)[codes] if one_hot else codes[:, None].astype(np.float64)
+
+
+def _shares(column: Number, values: "pd.Series[Any]", numbers: NDArray[np.float64]) -> list[str]:
+    """A sentence where numbers trained on as 45.3 % come as 0.453: cells that a spreadsheet shows as percent."""
+    are_percent = column.form is not None and column.form.unit == "%" and column.centre > 1
+    if not are_percent or values.dtype.kind not in "iuf" or not ((numbers >= 0) & (numbers <= 1)).all():
+        return []
+    return [
+        f"{column.name} holds numbers from {numbers.min():g} to {numbers.max():g}, and the table trained on has "
+        f"per cent, {column.centre:g} % in the middle: {numbers.max():g} counts as {numbers.max():g} %; where these "
+        "are shares of 1, write them a hundred times as large."
+    ]
 
 
 def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:

@@ -30,11 +30,12 @@ def target_of(
     *,
     decimal: Mark,
     find_codes: bool,
+    beside: "pd.DataFrame | None" = None,
 ) -> "tuple[pd.Series[Any], Column]":
     """Its values, as numbers where they are meant so, and how they were read.
 
     task, given: what was said of it. decimal: as the file writes it. find_codes: whether codes for missing are
-    looked for."""
+    looked for. beside: the inputs, whose codes may be its own."""
     import pandas as pd
 
     present = values.dropna()
@@ -49,10 +50,13 @@ def target_of(
         column = found
     missing = (given and given.missing) or ()
     if find_codes and (given is None or given.missing is None):
-        numbers = numbers_in(values, column.form)
-        missing = codes.codes_in({name: numbers}).get(name, ())
+        inputs = [] if beside is None else beside.select_dtypes("number", exclude="complex").items()
+        numbers = {name: numbers_in(values, column.form)}
+        numbers |= {str(other): numbers_in(held) for other, held in inputs}
+        found = codes.codes_in(numbers)
+        missing = found.get(name, ())
         if missing:
-            note = f"{codes.told(missing, numbers)}; these rows are left out"
+            note = f"{codes.told(name, found, numbers)}; these rows are left out"
             column = replace(column, notes=(*column.notes, note))
     column = replace(column, missing=missing)
     if is_number and not missing:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidData
-from gammatune.pipeline.data.cells.dates import COUNTED, ISO, parsed
+from gammatune.pipeline.data.cells.dates import BY_ISO, ISO, parsed
 from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import listed
 from gammatune.pipeline.data.dataset import Label
@@ -71,10 +71,11 @@ def dates_in(values: "pd.Series[Any]", format: str | None) -> "pd.Series[Any]":
     if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
         dates = values
     else:
+        is_number = pd.api.types.is_numeric_dtype(values)
         values = values.astype(object)
         dates = parsed(values, format or ISO)
-        if format not in (None, ISO) and format not in COUNTED:  # nobody takes 2024-12-31 for another day
-            left = values.where(dates.isna() & values.astype(str).str.match(r"\s*\d{4}-\d\d-\d\d"))
+        if format not in (None, ISO) and not is_number:
+            left = values.where(dates.isna() & values.astype(str).str.match(BY_ISO))
             dates = dates.fillna(parsed(left, ISO))
     return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
 

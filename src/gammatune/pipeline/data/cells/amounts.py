@@ -14,7 +14,7 @@ against each other, and stay text. So do ranges (10-20), and bounds that part cl
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +44,16 @@ _SAME = {
 }  # fmt: skip
 _TIMES = {
     "k": 1e3, "K": 1e3, "tsd": 1e3, "thousand": 1e3, "lakh": 1e5, "M": 1e6, "mio": 1e6, "mln": 1e6,
-    "mm": 1e6, "mn": 1e6, "million": 1e6, "millions": 1e6, "millionen": 1e6, "cr": 1e7, "crore": 1e7, "B": 1e9,
-    "bn": 1e9, "mrd": 1e9, "billion": 1e9, "billions": 1e9, "tn": 1e12, "trillion": 1e12,
+    "million": 1e6, "millions": 1e6, "millionen": 1e6, "cr": 1e7, "crore": 1e7, "bn": 1e9, "mrd": 1e9,
+    "billion": 1e9, "billions": 1e9, "tn": 1e12, "trillion": 1e12,
 }  # fmt: skip
 _MEASURES = {
     "kg", "g", "mg", "lb", "lbs", "oz", "t", "km", "m", "cm", "mm", "mi", "mile", "ft", "in", "inch", "inche", "yd",
     "l", "ml", "cl", "gal", "h", "hr", "hour", "min", "minute", "s", "sec", "second", "day", "week", "month", "year",
     "°c", "°f", "kb", "mb", "gb", "tb", "w", "kw", "kwh",
 }  # fmt: skip
-_OF_MONEY = {"m": 1e6, "b": 1e9}  # of anything else m is a metre
+_OF_MONEY = {"m": 1e6, "mm": 1e6, "mn": 1e6, "b": 1e9, "B": 1e9}  # else m is a metre, mm a millimetre
+_BESIDE_TIMES = {"k": 1e3, "b": 1e9}  # 281 K is kelvin, 30B a bus, but beside 19M both are multipliers
 _GROUPERS = " \u00a0\u2009\u202f'’_"
 _LETTER = r"[^\W\d_]"
 _CELL = re.compile(rf"([^\d.,]*)((?:\d[\d.,{_GROUPERS}]*|[.,]\d+)(?:[eE][+-]?\d+(?![^\W_]))?)(.*)", re.DOTALL)
@@ -150,7 +151,7 @@ def _alike(distinct: NDArray[np.object_], form: Form) -> NDArray[np.float64]:
     (before, behind), _ = (
         Counter((found[1], found[3]) for found in first).most_common(1)[0] if first else (("", ""), 0)
     )
-    around = _around(before.strip(), behind.strip())
+    around = _around(before.strip(), behind.rstrip())
     if around is None or around[:2] != (1, 1.0) or not {*around[3:]} <= {"", form.currency, form.unit}:
         return numbers
     texts = pd.Series([each if isinstance(each, str) else "" for each in distinct.tolist()], dtype="str")
@@ -212,6 +213,8 @@ def _fitting(values: "pd.Series[Any]", decimal: Mark, least: float) -> Form | No
     told: Mark = proved[0] if len(proved) == 1 else decimal or "."
     form = Form(told, *_unit(counts, parts))
     numbers = {text: number for text, each in parts.items() if (number := _number(each, form)) is not None}
+    if all(each.times == 1 for each in parts.values()) and not form.unit:
+        numbers = {text: n for text, n in numbers.items() if parts[text].unit not in _BESIDE_TIMES}
     fit = sum(counts[text] for text in numbers) + others
     if fit < least * len(values) or not numbers or _is_scale(counts, parts, numbers):
         return None
@@ -225,8 +228,10 @@ def _fitting(values: "pd.Series[Any]", decimal: Mark, least: float) -> Form | No
 def _unit(counts: Mapping[str, int], parts: Mapping[str, _Amount]) -> tuple[str, str]:
     """The currency and unit of a column: the commonest. Of a few letters beside plain numbers (1OT) it is none."""
     found = Counter[tuple[str, str]]()
+    are_scaled = any(each.times != 1 for each in parts.values())
     for text, each in parts.items():
-        found[each.currency, each.unit] += counts[text]
+        unit = "" if are_scaled and each.unit in _BESIDE_TIMES else each.unit
+        found[each.currency, unit] += counts[text]
     named = sorted((key for key in found if key != ("", "")), key=lambda key: (-found[key], key))
     if not named:
         return "", ""
@@ -240,9 +245,16 @@ def _proves(core: str, mark: Mark) -> bool:
 
 
 def _is_scale(counts: Mapping[str, int], parts: Mapping[str, _Amount], numbers: Mapping[str, float]) -> bool:
-    """Whether bounds part classes: most values are one, such as 50-, or two that differ in it are the same number."""
+    """Whether bounds part classes: most values are one, such as 50-, or two that differ in it are the same number; or
+    signs behind numbers do, as in the grades 2+, 2 and 3-."""
     bounded = [text for text in numbers if parts[text].bound]
     trailing = [text for text in numbers if text.rstrip().endswith(("-", "−"))]
+    over = [text for text in numbers if text.rstrip().endswith("+")]
+    # 1,250.00- beside 1,250.00 is a booking and its reversal
+    grades = [text for text in trailing if re.fullmatch(r"\s*\d{1,2}\s*[-−]\s*", text)]
+    bare = {text.strip() for text in numbers}
+    if (trailing and over) or any(text.strip(" +-−") in bare for text in [*over, *grades]):
+        return True
     if max(sum(counts[text] for text in each) for each in (bounded, trailing)) > BOUNDED * sum(
         counts.values()
     ):
@@ -253,10 +265,11 @@ def _is_scale(counts: Mapping[str, int], parts: Mapping[str, _Amount], numbers: 
 
 def _apart(cell: str) -> _Amount | None:
     found = _CELL.fullmatch(cell) if len(cell) <= LONG else None
-    around = None if found is None else _around(found[1].strip(), found[3].strip())
-    if found is None or around is None:
+    if found is None:
         return None
-    return _Amount(found[2].rstrip(_GROUPERS), *around)
+    gap = " " if found[2][-1].isspace() else ""  # the number takes what may part its groups
+    around = _around(found[1].strip(), gap + found[3].rstrip())
+    return None if around is None else _Amount(found[2].rstrip(_GROUPERS), *around)
 
 
 @lru_cache(4096)
@@ -274,7 +287,8 @@ def _around(before: str, behind: str) -> tuple[int, float, str, str, str] | None
     if word is not None:
         rest = unit[word.end() :].strip()
         is_money = bool(currency or re.fullmatch(_CURRENCY, rest, re.IGNORECASE))
-        scale = _times(word[1], money=is_money)
+        is_kelvin = word[1] == "K" and behind[: end.start("unit")].endswith(" ")
+        scale = None if is_kelvin and not is_money else _times(word[1], money=is_money)
         times, unit = (1.0, unit) if scale is None else (scale, rest)
     if not currency and re.fullmatch(_CURRENCY, unit, re.IGNORECASE):
         currency, unit = unit, ""
@@ -295,6 +309,8 @@ def _plain(text: str) -> str:
 
 def _number(found: _Amount, form: Form) -> float | None:
     """None where it is not of the form."""
+    if not form.unit and found.unit in _BESIDE_TIMES:
+        found = replace(found, times=_BESIDE_TIMES[found.unit], unit="")
     if found.currency not in ("", form.currency) or found.unit not in ("", form.unit):
         return None
     if found.times != 1 and found.unit != form.unit:

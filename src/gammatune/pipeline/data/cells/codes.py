@@ -18,6 +18,7 @@ NONE = "none"  # said in the place of codes: there are none, and none are looked
 FAR = 5.0  # ranges of the rest that lie between it and a code, at least [guess]
 BELOW = 1.0  # where nothing else is below zero, and the code is -7 or less [guess]
 ASIDE = 0.1  # of that range, where another column has the same code [guess]
+HOLES = 2.0  # times the largest gap within the rest, there too [guess]
 TIMES, SHARE = 2, 0.005  # how often a code is there, at least [guess]
 MOST = 4  # codes in a column: refused, does not know, does not apply, not asked
 # 9, 99, ... with the refusals before them, with decimals, and below zero; -200 of sensors, the least of 16 bits.
@@ -61,14 +62,23 @@ def codes_in(columns: "Mapping[str, NDArray[np.float64]]") -> dict[str, tuple[fl
     known = frozenset(code for codes in ends.values() for code in codes)
     if not known:
         return {}
+    known = frozenset(code for code in known if abs(code) >= 10)  # 9 may be a number anywhere else
     others = {name: _ends(numbers, ASIDE, known) for name, numbers in columns.items() if name not in ends}
     return ends | {name: found for name, found in others.items() if found}
 
 
-def told(codes: Sequence[float], numbers: NDArray[np.float64]) -> str:
-    """'has -999 (12 times) far from the rest: missing. ...', for people."""
+def told(
+    name: str, found: Mapping[str, Sequence[float]], columns: "Mapping[str, NDArray[np.float64]]"
+) -> str:
+    """'has -999 (12 times) far from the rest: missing. ...', for people. name: of a column with codes. found: as
+    `codes_in` has them of the columns."""
+    codes, numbers = found[name], columns[name]
+    where = "far from the rest"
+    if not _ends(numbers, FAR):
+        like = [other for other in found if {*codes} & {*found[other]} and _ends(columns[other], FAR)]
+        where = f"as in {like[0]}"
     counts = [f"{code:.12g} ({int((numbers == code).sum())} times)" for code in codes]
-    return f"has {' and '.join(counts)} far from the rest: missing. --missing {NONE} takes such numbers as they are"
+    return f"has {' and '.join(counts)} {where}: missing. --missing {NONE} takes such numbers as they are"
 
 
 def _ends(numbers: NDArray[np.float64], far: float, usual: frozenset[float] = _USUAL) -> tuple[float, ...]:
@@ -101,9 +111,10 @@ def _lie_apart(
     if len(rest) < (3 if small else 2):
         return False  # 9 beside 0 and 1 alone may be a third of three groups
     span = rest[-1] - rest[0]
+    hole = HOLES * np.diff(rest).max() if far < BELOW else 0.0
     are_odd = len(low) > 0 and rest[0] >= 0 and low[-1] <= -7
-    is_below = not len(low) or rest[0] - low[-1] > (min(far, BELOW) if are_odd else far) * span
-    return bool(is_below and (not len(high) or high[0] - rest[-1] > far * span))
+    is_below = not len(low) or rest[0] - low[-1] > max((min(far, BELOW) if are_odd else far) * span, hole)
+    return bool(is_below and (not len(high) or high[0] - rest[-1] > max(far * span, hole)))
 
 
 def _number(code: str) -> float | None:

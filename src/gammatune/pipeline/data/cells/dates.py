@@ -54,6 +54,7 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _IN_NUMBERS = re.compile(r"\s*(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})\s*")
+BY_ISO = r"\s*\d{4}-\d\d-\d\d"  # nobody takes 2024-12-31 for another day
 _WORD = re.compile(r"[^\W\d_]+")
 _SMALL = {"de", "del", "of", "the", "st", "nd", "rd", "th", "er", "г", "года"}  # beside the name of a month
 _WITH_NAMES = ("%d %b %Y", "%b %d %Y", "%d %b %y", "%Y %b %d", "%b %Y", "%b %y")
@@ -75,7 +76,7 @@ def date_format(name: str, text: "pd.Series[Any]") -> tuple[str, str] | None:
     whole = {each: share for each in read if (share := _share(text, each)) >= MOSTLY}
     if not whole:
         return None
-    best = max(whole, key=lambda each: whole[each])  # of equals the first
+    best = max(whole, key=lambda each: (whole[each], each == ISO))  # of equals the first
     return best, _note(name, text, best, [each for each in whole if whole[each] == whole[best]])
 
 
@@ -103,6 +104,10 @@ def parsed(values: "pd.Series[Any]", written: str) -> "pd.Series[Any]":
         dates = pd.to_datetime(meant, unit=counting.unit, origin=counting.origin, utc=True)
         return dates.dt.round("s")
     if written == ISO:
+        if values.dtype.kind in "fO":  # 20210304 beside an empty cell is a float
+            values = values.map(
+                lambda each: _as_text(each) if isinstance(each, float) else each, na_action="ignore"
+            )
         return pd.to_datetime(values, format=ISO, errors="coerce", utc=True)
     places, distinct = pd.factorize(values.astype(object))
     texts = [_as_text(each) for each in distinct]
@@ -130,8 +135,12 @@ def _share(text: "pd.Series[Any]", written: str) -> float:
     if written == ISO and not text.astype(str).str.contains(r"^ *[0-9]{4}-[0-9]").mean() >= MOSTLY:
         return 0.0  # "2017" alone is ISO 8601 too
     years = parsed(text, written).dt.year
-    known = years.notna() if written == ISO else years.between(*_YEARS)
-    return float(known.mean())
+    if written == ISO:
+        return float(years.notna().mean())
+    # beside dates that are text a spreadsheet has real ones, which count as they are read (`values.dates_in`)
+    left = text[years.isna() & text.astype(str).str.match(BY_ISO)]
+    known = int(years.between(*_YEARS).sum()) + (int(parsed(left, ISO).notna().sum()) if len(left) else 0)
+    return known / len(text)
 
 
 def _formats(value: str) -> list[str]:
@@ -155,7 +164,7 @@ def _formats(value: str) -> list[str]:
     if re.fullmatch(r"\s*\d{1,2}/\d{4}\s*", day):
         return ["%m/%Y"]
     words = _WORD.findall(day.lower())
-    if words and re.search(r"\d.*\d{2}", day) and _has_month(words):
+    if words and re.search(r"\d{2}", day) and _has_month(words):
         return [each + clock for each in _WITH_NAMES]
     return []
 
@@ -169,18 +178,18 @@ def _clock(time: "re.Match[str]") -> str:
 
 
 def _note(name: str, text: "pd.Series[Any]", best: str, others: list[str]) -> str:
-    if best[:2] in ("%d", "%m") and best[3:5] in ("%d", "%m") and best[2] != ".":
+    years = "holds years of two digits, read as 1969 to 2068" if "%y" in best else ""
+    if best[:2] in ("%d", "%m") and best[3:5] in ("%d", "%m"):
         first, other = ("month", "day") if best[:2] == "%m" else ("day", "month")
         turned = best[3:5] + best[2] + best[:2] + best[5:]
         if turned in others:
             example = str(text.iloc[0]).strip()
+            begin = f"{years}, and" if years else "holds"
             return (
-                f"holds dates such as {example}, read with the {first} first; the {other} may as well be: --column "
+                f"{begin} dates such as {example}, read with the {first} first; the {other} may as well be: --column "
                 f"{name}=date:{turned} reads them so"
             )
-    if "%y" in best:
-        return "holds years of two digits, read as 1969 to 2068"
-    return ""
+    return years
 
 
 # Names of months ------------------------------------------------------------------------------------------
