@@ -150,7 +150,13 @@ def test_few_rows_are_crossed_as_far_as_the_time_goes(tmp_path: Path) -> None:
     assert limits(None, 1e3, "slow") == Limits()
     assert limits(1e6, 1.0, "long") == Limits(FEWER_ROUNDS, repeats=REPEATS)
     assert limits(60.0, 6.0, "enough for one").repeats == 1
-    assert limits(1.0, 6.0, "short").repeats == 0
+    short = limits(1.0, 6.0, "short")
+    assert (short.repeats, short.once_by_time) == (0, True)
+    once = kinds.compare(
+        a_net(CURVED, 0.6), split_of(CURVED), metric="accuracy", class_weights=None, seed=0, limits=short
+    )
+    assert "The time did not allow to keep every row aside in turn." in once.in_words(split_of(CURVED), 0)[0]
+    assert once.in_event(None)["beside"]["once_by_time"]
     assert limits_within(1e9, split_of(CURVED), tmp_path / "short", 0, 1e-3).repeats == 0  # asked once
     assert limits(None, 1.0, "in order", replace(split_of(CURVED), in_order=True)) == Limits()
     part = split_of(CURVED).train

@@ -18,6 +18,7 @@ from gammatune.metrics.catalogue import value
 from gammatune.metrics.predictions import Answers
 from gammatune.metrics.selection import select
 from gammatune.pipeline import kept, kinds
+from gammatune.pipeline import limits as limits_module
 from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.data.table_preprocessing import Category, Number, TablePreprocessing
 from gammatune.pipeline.families import Family, families, on_parts
@@ -310,7 +311,7 @@ def test_what_the_clock_allowed_is_asked_once(tmp_path: Path) -> None:
     assert limits_within(None, split, tmp_path, 0) == Limits()
     assert not (tmp_path / LIMITS).exists()
     short = limits_within(0.0, split, tmp_path, 0)
-    assert short == Limits(0, 0)
+    assert short == Limits(0, 0, rounds_by_time=True)
     assert limits_within(1e6, split, tmp_path, 0) == short
     (tmp_path / LIMITS).unlink()
     long = limits_within(1e6, split, tmp_path, 0)
@@ -318,6 +319,26 @@ def test_what_the_clock_allowed_is_asked_once(tmp_path: Path) -> None:
     alone = compared(CURVED, a_net(CURVED, 0.6), limits=short)
     assert (alone.chosen, [each.kind for each in alone.kinds]) == (kinds.NET, [kinds.NET])
     assert kept.keep(alone.fitted, tmp_path) is None
+
+
+def test_trees_that_the_clock_would_cut_to_a_stump_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, ticks = 8.0, iter(range(100))  # each look at the clock is a second after the one before
+    monkeypatch.setattr(limits_module.clock, "perf_counter", lambda: float(next(ticks)))
+    hardly = limits_within(seconds, split_of(CURVED), tmp_path, 0)  # 4 s at 0.1 s a round: 40 rounds
+    assert (hardly.rounds, hardly.strengths, hardly.rounds_by_time) == (0, 4, True)
+    (tmp_path / LIMITS).unlink()
+    some = limits_within(2 * seconds, split_of(CURVED), tmp_path, 0)
+    assert (some.rounds, some.rounds_by_time) == (80, True)
+    monkeypatch.undo()
+    found = compared(CURVED, a_net(CURVED, 0.6), limits=hardly)
+    assert any(
+        "boosted trees would have taken too long" in said for said in found.in_words(split_of(CURVED), 0)
+    )
+    assert "rounds_in_time" not in found.in_event(None)["beside"]
+    found = compared(CURVED, a_net(CURVED, 0.6), limits=some)
+    assert found.in_event(None)["beside"]["rounds_in_time"] == 80
 
 
 # -- what was learnt

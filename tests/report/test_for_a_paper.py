@@ -204,15 +204,20 @@ def test_the_next_step_fits_the_result(table_run: Path, tmp_path: Path) -> None:
         narrow(event)
         del event["extra"]["beside"]["models"][0]
 
+    def once(event: dict[str, Any]) -> None:
+        narrow(event)
+        event["extra"]["beside"] |= {"once_by_time": True, "rounds_in_time": 60}
+
     found = {
         each.__name__: changed(
-            table_run, tmp_path / each.__name__, each, {"time": 60.0 if each is alone else None}
+            table_run, tmp_path / each.__name__, each, {"time": 60.0 if each in (alone, once) else None}
         )
-        for each in (rare, wide, narrow, alone)
+        for each in (rare, wide, narrow, alone, once)
     }
     assert {name: next_step(story) for name, story in found.items()} == {
-        "rare": "rare", "wide": "wide", "narrow": "seed", "alone": "time"
+        "rare": "rare", "wide": "wide", "narrow": "seed", "alone": "time", "once": "once"
     }  # fmt: skip
+    assert "number of boosting rounds (at most 60, for the time)" in methods_of(found["once"]).paragraph
     assert "wide, 60 to 90 %: about 4 times the rows" in what_now(found["wide"], "run")[2]
     lines = what_now(found["narrow"], "a run")
     assert lines[0] == "To predict new rows: gammatune predict 'a run' NEW.csv"

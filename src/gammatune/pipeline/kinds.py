@@ -7,7 +7,7 @@ dozen rows is mostly noise. Either way what is handed over has learnt from all r
 
 import time as clock
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ class Models:
     parts: int = 0
     repeats: int = 0
     nets: int = 1
+    limits: Limits = field(default_factory=Limits)
 
     def __call__(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """What the model that was chosen says of rows."""
@@ -130,7 +131,10 @@ class Models:
         if self.best != self.chosen:
             why = f"simpler than {self._name(self.best)} and level with it"
         if not self.repeats:
-            return f"Handed over: {self.name}, {why} on the {self.examples} examples to select by."
+            once = (
+                " The time did not allow to keep every row aside in turn." if self.limits.once_by_time else ""
+            )
+            return f"Handed over: {self.name}, {why} on the {self.examples} examples to select by.{once}"
         times = "" if self.repeats == 1 else f", {self.repeats} times over"
         return (
             f"Handed over: {self.name}, {why} by cross-fitting: each of {self.examples} examples answered by models "
@@ -155,6 +159,10 @@ class Models:
             "examples": self.examples,
             "sha256": models,
         }
+        if self.limits.rounds_by_time and self.limits.rounds:
+            told["rounds_in_time"] = self.limits.rounds
+        if self.limits.once_by_time:
+            told["once_by_time"] = True
         if self.repeats:
             told |= {"parts": self.parts, "repeats": self.repeats, "nets": self.nets, "folds": nets}
         return {"beside": told}
@@ -206,7 +214,8 @@ def compare(
     if members:
         selected[AVERAGE] = _averaged(selected, members, aside, split)
         reported[AVERAGE] = _averaged(reported, members, report, split)
-    return _chosen(fitted, selected, reported, members, metric, split, seed, seconds, crossed)
+    chosen = _chosen(fitted, selected, reported, members, metric, split, seed, seconds, crossed)
+    return replace(chosen, limits=limits)
 
 
 def _fitted(

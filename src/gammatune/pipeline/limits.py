@@ -6,7 +6,7 @@ whoever goes on with a run that was killed fits the same models.
 
 import json
 import time as clock
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,10 @@ REPEATS = 2  # of the cross-fitting (guess)
 FEWER_ROUNDS = 300  # of boosting, in each of its parts: twenty times as many are grown (guess)
 MOST_SECONDS = 600.0  # that the networks of it may take where any time is allowed (guess)
 OF_NETS = 0.6  # of the time for the models, the share of those networks (guess)
-LEAST_ROUNDS, LEAST_STRENGTHS = 50, 3  # with fewer of them in each part one part is looked at better (guess)
+LEAST_ROUNDS, LEAST_STRENGTHS = (
+    50,
+    3,
+)  # with fewer in each part one is looked at better; in one, not at all (guess)
 TRIAL = 10  # rounds of boosting by which their pace is told
 TIMED, WARM = 5_000, 50  # rows by which it is, and by which scikit-learn is loaded before
 WORK = 2e10  # numbers looked at in fitting one kind (guess: some minutes of one core)
@@ -37,11 +40,16 @@ WORK = 2e10  # numbers looked at in fitting one kind (guess: some minutes of one
 class Limits:
     """rounds: of boosting at most, of each target. strengths: of the linear model's penalty that are tried; 0: the
     model is not fitted, since the time does not allow it. repeats: of the cross-fitting; 0: the part to select by is
-    kept aside once."""
+    kept aside once.
+
+    rounds_by_time: whether they are fewer than the size alone would allow. once_by_time: whether each row would have
+    been kept aside in turn in more time."""
 
     rounds: int = ROUNDS
     strengths: int = len(STRENGTHS)
     repeats: int = 0
+    rounds_by_time: bool = False
+    once_by_time: bool = False
 
 
 def limits_within(
@@ -64,7 +72,9 @@ def limits_within(
         repeats = min(REPEATS, int(for_nets / (FOLDS * refit))) if refit else REPEATS
     limits = _by_size(split, repeats)
     if seconds is not None:
-        limits = Limits(0, 0) if seconds <= 0 else _by_time(seconds, split, seed, limits)
+        limits = Limits(0, 0, rounds_by_time=True) if seconds <= 0 else _by_time(seconds, split, seed, limits)
+        can_be_repeated = crossed and _by_size(split, 1).repeats > 0
+        limits = replace(limits, once_by_time=can_be_repeated and not limits.repeats)
     whole_file_of_run(path, lambda file: file.write(json.dumps(asdict(limits)).encode()), "what time allows")
     return limits
 
@@ -119,10 +129,19 @@ def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
         pace = (clock.perf_counter() - started) / TRIAL * min(whole, TREE_ROWS) / rows
     if most.repeats:
         each = (1 - OF_NETS) * seconds / 2 / (FOLDS * most.repeats)
-        limits = Limits(
-            min(most.rounds, int(each / pace)), min(most.strengths, int(each / one)), most.repeats
-        )
-        if limits.rounds >= LEAST_ROUNDS and limits.strengths >= LEAST_STRENGTHS:
+        limits = _fewer(most, each / pace, each / one)
+        if limits.rounds and limits.strengths:
             return limits
-    most = _by_size(split)
-    return Limits(min(most.rounds, int(seconds / 2 / pace)), min(most.strengths, int(seconds / 2 / one)))
+    return _fewer(_by_size(split), seconds / 2 / pace, seconds / 2 / one)
+
+
+def _fewer(most: Limits, rounds: float, strengths: float) -> Limits:
+    """As many as the time allows; a kind that it would leave hardly begun is not fitted."""
+    allowed = [
+        0 if found < min(most_of_it, least) else min(most_of_it, int(found))
+        for found, most_of_it, least in (
+            (rounds, most.rounds, LEAST_ROUNDS),
+            (strengths, most.strengths, LEAST_STRENGTHS),
+        )
+    ]
+    return replace(most, rounds=allowed[0], strengths=allowed[1], rounds_by_time=allowed[0] < most.rounds)

@@ -19,7 +19,7 @@ from gammatune.pipeline.data.split import Part, Split
 from gammatune.pipeline.families import aside
 from gammatune.pipeline.kept import keep, keep_nets
 from gammatune.pipeline.kinds import Crossed, Models, compare
-from gammatune.pipeline.limits import TRIAL, Limits, limits_within, rows_of
+from gammatune.pipeline.limits import LEAST_ROUNDS, LEAST_STRENGTHS, Limits, limits_within, rows_of
 from gammatune.pipeline.load import answered
 from gammatune.pipeline.models.rows import Rows
 from gammatune.pipeline.refit import Refit
@@ -97,8 +97,8 @@ def _asked(only: str | None, limits: Limits) -> Limits:
     if only is None:
         return limits
     # nothing else is there to hand over, so that it is fitted however little size or time allow
-    rounds = max(limits.rounds, TRIAL) if only == TREES else 0
-    strengths = max(limits.strengths, 1) if only == LINEAR else 0
+    rounds = (limits.rounds or LEAST_ROUNDS) if only == TREES else 0
+    strengths = (limits.strengths or LEAST_STRENGTHS) if only == LINEAR else 0
     return replace(limits, rounds=rounds, strengths=strengths)
 
 

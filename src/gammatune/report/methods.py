@@ -185,7 +185,9 @@ def _columns(story: Story) -> list[str]:
 def _compared(story: Story) -> list[str]:
     """Which models, how they were compared, and which was taken."""
     told, models, kinds = beside_of(story.report), models_of(story.report), kinds_in(story)
-    chosen = [SETTINGS[kind] for kind in kinds if kind in SETTINGS]
+    rounds = whole(told.get("rounds_in_time"))
+    few = {"trees": f" (at most {rounds}, for the time)"} if rounds is not None else {}
+    chosen = [SETTINGS[kind] + few.get(kind, "") for kind in kinds if kind in SETTINGS]
     settings = (
         f"{capital(_and(chosen))} {'were' if len(chosen) > 1 else 'was'} chosen by the loss on examples"
     )

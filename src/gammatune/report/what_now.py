@@ -17,7 +17,7 @@ from gammatune.report.wording import in_sentence
 WIDE = 0.1  # of a measure between 0 and 1: an interval that leaves much open (guess)
 HALF = 4  # times the rows, for an interval of half the width: it shrinks with their square root
 
-Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "wide", "seed"]
+Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "once", "wide", "seed"]
 STEPS: Final[Mapping[Next, str]] = {
     "nothing": (
         "What would help: columns that have to do with {target}; more rows of the same columns hardly will. That "
@@ -32,6 +32,10 @@ STEPS: Final[Mapping[Next, str]] = {
         "One class is never predicted, though its mistakes cost more already: more examples of it would help."
     ),
     "time": "The time left out what stands beside the network: a longer --time tries that too.",
+    "once": (
+        "The time left it at one comparison of the models; a longer --time keeps every row aside in turn, which is "
+        "surer."
+    ),
     "wide": ("The interval of the {measure} is wide, {ends}: about {factor} times the rows would halve it."),
     "seed": "How much of it is luck: the same with --seed {seed} {drawn}; compare the two.",
 }
@@ -75,6 +79,8 @@ def next_step(story: Story) -> Next:
     is_short = command.get("time") is not None and command.get("only") is None
     if is_short and kinds and not {"linear", "trees"} <= kinds:
         return "time"
+    if is_short and beside_of(report).get("once_by_time"):
+        return "once"
     measure = _measure(report)
     if measure is not None and measure[2] - measure[1] > WIDE and _is_of_shares(_name(report)):
         return "wide"
