@@ -190,8 +190,8 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -
     if numbers is not None:
         are_known = ~np.isnan(numbers)
         is_bare = form is not None and not (form.currency or form.unit)
-        if is_bare and (column := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
-            return column
+        if is_bare and (named := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
+            return named
         plain = present[are_known] if form is None else None
         if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
             return Column(name, "drop", "numbers the rows")

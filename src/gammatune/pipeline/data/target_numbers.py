@@ -53,10 +53,10 @@ def target_of(
         inputs = [] if beside is None else beside.select_dtypes("number", exclude="complex").items()
         numbers = {name: numbers_in(values, column.form)}
         numbers |= {str(other): numbers_in(held) for other, held in inputs}
-        found = codes.codes_in(numbers)
-        missing = found.get(name, ())
+        by_column = codes.codes_in(numbers)
+        missing = by_column.get(name, ())
         if missing:
-            note = f"{codes.told(name, found, numbers)}; these rows are left out"
+            note = f"{codes.told(name, by_column, numbers)}; these rows are left out"
             column = replace(column, notes=(*column.notes, note))
     column = replace(column, missing=missing)
     if is_number and not missing:
