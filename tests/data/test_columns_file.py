@@ -1,6 +1,7 @@
 """columns.toml: what a run understood, edited and handed back; what it cannot say is refused with its line."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
 from gammatune.pipeline.data.sheet import sheet_of
 from gammatune.pipeline.data.table import Table, load_table, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.options import Options
+from gammatune.pipeline.prepare import with_uses
 from gammatune.report.understood import lines_of, understood
 
 N = 120
@@ -60,6 +63,19 @@ def test_a_table_read_by_its_own_file_teaches_the_same(change: Callable[[Any], A
     again = make_table("t", frame, "y", kinds=read.given, **uses)
     assert preprocessing(again) == preprocessing(table)
     assert not set(read.given) & {"home", "w"}
+    assert read.uses == {"target": "y", "group": "home", "weight": "w"}
+    asked = with_uses(Options("t.csv", columns=str(tmp_path / NAME)))
+    assert (asked.target, asked.group, asked.sample_weight, asked.task) == ("y", "home", "w", None)
+
+
+def test_options_beside_the_file_win(tmp_path: Path) -> None:
+    table = make_table("t", rows(), "y", group="home", sample_weight="w", task="regression")
+    write_columns(tmp_path, sheet_of(table), AS_IT_IS, None, "regression")
+    options = Options("t.csv", columns=str(tmp_path / NAME))
+    assert with_uses(options).task == with_uses(replace(options, target="y")).task == "regression"
+    other = with_uses(replace(options, target="rate", time_column="day.of", drop=("w",)))
+    assert (other.target, other.task, other.group, other.sample_weight) == ("rate", None, None, None)
+    assert with_uses(replace(options, target="home", task="classification")).group is None
 
 
 def test_a_file_that_was_edited_is_followed(tmp_path: Path) -> None:
@@ -100,6 +116,10 @@ def test_how_the_file_was_read_is_kept(tmp_path: Path) -> None:
         ('[columns]\na = "number"', r"a is 'number'; write \[columns.a\]"),
         ("[file]\nheader = true", r"\[file\]: header = True is of another type"),
         ("[file]\nlines = 3", r"\[file\]: there is no 'lines'; known are sheet"),
+        (
+            '[columns.a]\nkind = "group"\n[columns.b]\nkind = "group"',
+            r"line 3: b is the group, and so is a; one",
+        ),
         ("[columns.a\n", r"is no TOML: .*line 1"),
         ("[colums.a]\n", r"there is no 'colums'; known are file, columns"),
     ],

@@ -3,6 +3,7 @@
 [file]                  what was asked of the reading of the file; what was told of it is a comment
 [columns.NAME]          one for each column
 kind = "number"         number, category, date, drop; of columns that are no inputs target, group, weight
+task = "regression"     of the target, where it was said
 currency, unit, decimal how text writes its numbers (`cells.amounts`)
 missing = [99.0]        numbers that stand for missing; an empty list: none do
 format = "%d/%m/%Y"     of dates (`cells.dates`)
@@ -25,7 +26,7 @@ NAME = "columns.toml"
 USES = ("target", "group", "weight")
 _OF_FORM = ("decimal", "currency", "unit")
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
-    "kind": str, "format": str, "why": str, "note": str, "missing": list, **dict.fromkeys(_OF_FORM, str),
+    "kind": str, "task": str, "format": str, "why": str, "note": str, "missing": list, **dict.fromkeys(_OF_FORM, str),
 }  # fmt: skip
 _FILE: Mapping[str, type] = {
     "sheet": str, "header": int, "encoding": str, "delimiter": str, "decimal": str, "skip_last": int, "missing": list,
@@ -34,14 +35,19 @@ _FILE: Mapping[str, type] = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnsFile:
-    """given: of the columns, by name. how: of the reading of the file, by the fields of `HowToRead`."""
+    """given: of the columns, by name. how: of the reading of the file, by the fields of `HowToRead`. uses: the
+    columns that are no inputs, by what they are. task: of the target."""
 
     given: Mapping[str, Given]
     how: Mapping[str, Any]
+    uses: Mapping[str, str]
+    task: str | None
 
 
-def write_columns(directory: str | Path, sheet: Sheet, how: HowToRead, source: Source | None) -> None:
-    """Into the run directory. source: the file that was read. Raises MissingExtra."""
+def write_columns(
+    directory: str | Path, sheet: Sheet, how: HowToRead, source: Source | None, task: str | None = None
+) -> None:
+    """Into the run directory. source: the file that was read. task: the one asked for. Raises MissingExtra."""
     toml = require("tomlkit", "tables", "columns.toml is written by")
     document = toml.document()
     document.add(
@@ -54,6 +60,8 @@ def write_columns(directory: str | Path, sheet: Sheet, how: HowToRead, source: S
         column = known.get(reading.name)
         table = toml.table()
         table["kind"] = reading.kind
+        if task is not None and reading.kind == "target":
+            table["task"] = task
         for key, value in ({} if column is None else _of_column(column)).items():
             table[key] = value
         if reading.note and reading.kind != "drop":
@@ -86,7 +94,9 @@ def read_columns(path: str | Path) -> ColumnsFile:
     _check(f"--columns {path}", document, known)
     how = document.get("file", {})
     _check(f"--columns {path}, [file]", how, _FILE)
-    given = {}
+    given: dict[str, Given] = {}
+    uses: dict[str, str] = {}
+    task = None
     for name, table in document.get("columns", {}).items():
         place = f"--columns {path}, line {_line_of(toml, text, name)}"
         if not isinstance(table, dict):
@@ -94,10 +104,19 @@ def read_columns(path: str | Path) -> ColumnsFile:
                 f"{place}: {name} is {table!r:.40}; write [columns.{name}] and its kind below it"
             )
         _check(f"{place}, column {name}", table, _KEYS)
-        if table.get("kind") not in ("group", "weight"):
+        kind = table.get("kind")
+        if kind in USES:
+            if kind in uses:
+                raise InvalidArgument(
+                    f"{place}: {name} is the {kind}, and so is {uses[kind]}; one column can be"
+                )
+            uses[kind] = name
+        if kind == "target":
+            task = table.get("task")
+        if kind not in ("group", "weight"):
             given[name] = _given(place, name, table)
     missing = {"missing": tuple(map(str, how["missing"]))} if "missing" in how else {}
-    return ColumnsFile(given, {**how, **missing})
+    return ColumnsFile(given, {**how, **missing}, uses, task)
 
 
 def _file_table(toml: Any, how: HowToRead, source: Source | None) -> Any:
@@ -125,7 +144,9 @@ def _of_column(column: Column) -> dict[str, Any]:
 def _given(place: str, name: str, table: Mapping[str, Any]) -> Given:
     kind = table.get("kind")
     if kind not in (None, "target", *KINDS):
-        raise InvalidArgument(f"{place}: {name} is of the kind {kind!r:.40}; write {', '.join(KINDS)}")
+        raise InvalidArgument(
+            f"{place}: {name} is of the kind {kind!r:.40}; write {', '.join([*KINDS, *USES])}"
+        )
     missing = table.get("missing")
     if missing is not None and not all(type(code) in (int, float) for code in missing):
         raise InvalidArgument(

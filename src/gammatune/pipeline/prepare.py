@@ -68,6 +68,11 @@ FOR_TABLES = (
 )
 
 
+USE_OF = {
+    "target": "target",
+    "group": "group",
+    "sample_weight": "weight",
+}  # options, by those in columns.toml
 FOR_IMAGES = ("image_size", "fit", "labels")
 
 
@@ -222,6 +227,7 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
             f"--model {options.model}: going on from an earlier run is for images and arrays; train on a table from "
             "scratch"
         )
+    options = with_uses(options)
     reading = reading_of(options)
     if "data" in frames:
         table = make_table(FRAME, frames["data"], options.target, **reading)
@@ -249,6 +255,22 @@ def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) 
         one_hot=not knows_codes,
     )
     return replace(split, sheet=sheet_of(table))
+
+
+def with_uses(options: Options) -> Options:
+    """With the target, its task, the group and the weight that the file of --columns names, where none is given."""
+    if options.columns is None:
+        return options
+    file = read_columns(options.columns)
+    by_file = {option: file.uses.get(use) for option, use in USE_OF.items()}
+    if options.time_column is not None:
+        del by_file["group"]  # each says how the parts are made
+    if options.target in (None, by_file["target"]):
+        by_file["task"] = file.task
+    known = {option: name for option, name in by_file.items() if getattr(options, option) is None}
+    asked = (options.target, options.group, options.sample_weight, *(options.drop or ()))
+    taken = {*asked, *kinds_given(options.column or (), ())}  # as another thing
+    return replace(options, **{option: name for option, name in known.items() if name not in taken})
 
 
 def reading_of(options: Options) -> dict[str, Any]:

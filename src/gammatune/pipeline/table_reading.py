@@ -17,7 +17,7 @@ from gammatune.pipeline.data.sheet import make_sheet, sheet_of
 from gammatune.pipeline.data.table import make_table
 from gammatune.pipeline.keywords import TableOptions, names_of, options_of
 from gammatune.pipeline.options import Options
-from gammatune.pipeline.prepare import how_of, reading_of
+from gammatune.pipeline.prepare import how_of, reading_of, with_uses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +92,7 @@ def read_table(
         source = os.fspath(data)  # type: ignore[arg-type]
         options = options_of("read_table", source, given, names_of(TableOptions))
         name = title_of(source)
+    options = with_uses(options)
     said: list[str] = []
     if isinstance(source, str):
         read = read_file(source, said, how=how_of(options))

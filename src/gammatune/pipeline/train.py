@@ -132,7 +132,8 @@ def _write_beside(directory: str, split: "Split", options: Options) -> None:
 
     trace(directory, split)
     if split.sheet is not None:
-        write_columns(directory, split.sheet, how_of(options), None if options.test else split.source)
+        source = None if options.test else split.source
+        write_columns(directory, split.sheet, how_of(options), source, options.task)
     write_pictures(directory, split)
 
 
