@@ -267,7 +267,7 @@ def with_uses(options: Options) -> Options:
         del by_file["group"]  # each says how the parts are made
     if options.target in (None, by_file["target"]):
         by_file["task"] = file.task
-    known = {option: name for option, name in by_file.items() if getattr(options, option) is None}
+    known: dict[str, Any] = {n: value for n, value in by_file.items() if getattr(options, n) is None}
     asked = (options.target, options.group, options.sample_weight, *(options.drop or ()))
     taken = {*asked, *kinds_given(options.column or (), ())}  # as another thing
     return replace(options, **{option: name for option, name in known.items() if name not in taken})
