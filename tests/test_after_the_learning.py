@@ -14,9 +14,10 @@ from torch import nn
 import gammatune
 from gammatune import Tuner
 from gammatune.journal.history import replay
+from gammatune.metrics.permutation_importance import Feature, Importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.models.tabular import Tabular
-from gammatune.pipeline.table_diagnostics import Allowance, _moved, _moved_apart
+from gammatune.pipeline.table_diagnostics import Allowance, _hardly_begun, _in_words, _moved, _moved_apart
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.supervised.defaults import AFTER_MOST, kept_for_after
@@ -149,3 +150,21 @@ def test_a_first_look_at_many_columns_ends_with_its_time(monkeypatch: pytest.Mon
     assert some == [*whole[:20], *[0.0] * 20]
     now = iter(range(100))
     assert _moved_apart(model, x, spans, 0.0)[:10] == whole[:10]  # something is always looked at
+
+
+def test_of_columns_in_the_order_of_the_file_a_few_say_nothing_of_the_others() -> None:
+    def found(ranked: int, of: int) -> Importance:
+        features = tuple(Feature(f"c{place}", 0.2, 0.1, 0.3) for place in range(ranked))
+        return Importance("accuracy", 0.8, 50, 5, features, of - ranked)
+
+    assert _hardly_begun(found(1, 46))
+    assert _in_words(found(1, 46), "the network") == [
+        "The time was enough for 1 of 46 columns, the first in the file: nothing is known of the others."
+    ]
+    assert not _hardly_begun(found(40, 46))
+    most = _in_words(found(40, 46), "the network")
+    assert most[0].startswith("Needed most")
+    assert "enough for 40 of 46" in most[1]
+    assert "by a first look" in _in_words(found(1, 400), "the network")[1]
+    assert not _hardly_begun(found(1, 400))
+    assert not _hardly_begun(found(46, 46))

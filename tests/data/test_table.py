@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.pipeline.data.columns import Given, kinds_given
+from gammatune.pipeline.data.columns import Given, kinds_given, listed
 from gammatune.pipeline.data.looking import tell
 from gammatune.pipeline.data.split import divide
 from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
@@ -262,6 +262,8 @@ def test_rows_without_a_target_are_left_out_and_said() -> None:
     [
         (None, "which column is to be predicted"),
         ("Answer", "perhaps answer"),
+        ("ans", "perhaps answer"),
+        ("anwser", "perhaps answer"),
         ("nothing", "there is no such column"),
     ],
 )
@@ -667,3 +669,8 @@ def test_levels_met_equally_often_are_in_the_order_of_their_names() -> None:
 
 def test_among_few_rows_text_that_always_differs_is_no_identifier() -> None:
     assert tell("x", pd.Series([f"code{i}" for i in range(19)]), []).kind == "category"
+
+
+def test_whole_questions_are_cut_in_a_list() -> None:
+    question = "How often, if at all, did you drink tea in the last twelve months?"
+    assert listed(["age", question]) == "age, How often, if at all, did you drink t..."

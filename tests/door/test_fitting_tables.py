@@ -218,7 +218,11 @@ def test_options_are_those_of_the_command() -> None:
         ({"drop": 3}, InvalidArgument, "drop=3: give text, or a list of it"),
         ({"drop": ["nothing"]}, InvalidArgument, "there is no column 'nothing'"),
         ({"column": {"proline": "text"}}, InvalidArgument, "write NAME=number, NAME=category"),
-        ({"target": "grap"}, InvalidArgument, "there is no such column; the table has alcohol"),
+        (
+            {"target": "grap"},
+            InvalidArgument,
+            "there is no such column; perhaps grape; the table has alcohol",
+        ),
         ({"target": None}, InvalidArgument, "which column is to be predicted"),
         ({"target": WINE["grape"]}, InvalidArgument, "target is a Series: give text, the name of a column"),
         ({"group": "grape"}, InvalidArgument, "that is the target"),

@@ -233,6 +233,12 @@ def test_the_next_step_is_none_that_was_taken(table_run: Path, tmp_path: Path) -
         event["measures"]["accuracy"] = [0.75, 0.74, 0.76]
         del event["extra"]["beside"]["models"][0]
 
+    def five(event: dict[str, Any]) -> None:
+        event["confusion"] = [[9, 0, 0], [5, 0, 0], [4, 0, 0]]
+
+    two = what_now(changed(table_run, tmp_path / "five", five), "run")[2]
+    assert two.startswith("2 classes are never predicted (")
+    assert "since they are rare" in two
     weighted = changed(table_run, tmp_path / "w", rare, {"class_weights": "balanced"})
     assert "--class-weights" not in what_now(weighted, "run")[2]
     only = changed(table_run, tmp_path / "o", alone, {"time": 60.0, "only": "trees"})

@@ -37,3 +37,18 @@ def test_what_is_somebody_elses_is_passed_over(extra: Any) -> None:
     report = {"extra": extra}
     assert (handed_over(report), models_of(report), beside_of(report)) == (None, None, {})
     assert handed_over(None) is None
+
+
+def test_the_chosen_one_has_the_interval_of_the_headline() -> None:
+    kinds = [
+        {"kind": kind, "selected": 0.8, "value": {"value": 0.75, "low": 0.6, "high": 0.9}}
+        for kind in ("linear", "trees")
+    ]
+    beside = {"model": "linear", "members": [], "models": kinds, "metric": "accuracy", "examples": 9}
+    report = {"measures": {"accuracy": [0.75, 0.61, 0.88]}, "extra": {"beside": beside}}
+    found = models_of(report)
+    assert found is not None
+    assert [each.reported for each in found.beside] == [(0.75, 0.61, 0.88), (0.75, 0.6, 0.9)]
+    other = models_of(report | {"measures": {"accuracy": [0.7, 0.61, 0.88]}})  # another number is not touched
+    assert other is not None
+    assert other.beside[0].reported == (0.75, 0.6, 0.9)

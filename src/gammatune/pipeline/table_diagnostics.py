@@ -116,9 +116,10 @@ def judge(
         tell(judging_event(COLUMNS, 0.0, seconds))
         with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
             needed = _importance(models, choice.net, split, metric, seed, seconds, tell)
-            told["importance"] = needed.to_dict()
-            left = allowed.columns(clock.perf_counter() - started)
-            told["dependence"] = dependences(models, split, needed, seed, left)
+            if not _hardly_begun(needed):
+                told["importance"] = needed.to_dict()
+                left = allowed.columns(clock.perf_counter() - started)
+                told["dependence"] = dependences(models, split, needed, seed, left)
             said += _in_words(needed, subject)
         return told | {"said": said}
 
@@ -262,11 +263,28 @@ def _moved(net: nn.Module, x: torch.Tensor, codes: int) -> NDArray[np.float64]:
     return found
 
 
+def _in_order_of_file(found: Importance) -> bool:
+    """Whether the time ended a look at columns that nothing had put in order before (`screened`)."""
+    return 0 < found.unranked <= RANKED - len(found.features)
+
+
+def _hardly_begun(found: Importance) -> bool:
+    """Whether the columns that the time was enough for say nothing of which is needed most: fewer than half."""
+    return _in_order_of_file(found) and len(found.features) < found.unranked
+
+
 def _in_words(found: Importance, subject: str) -> list[str]:
     count = len(found.features)
     said = []
-    if found.unranked:
-        all_ = count + found.unranked
+    all_ = count + found.unranked
+    if _in_order_of_file(found):
+        said.append(
+            f"The time was enough for {count} of {all_} columns, the first in the file: nothing is known of the "
+            f"other{'s' if found.unranked > 1 else ''}."
+        )
+        if _hardly_begun(found):
+            return said
+    elif found.unranked:
         said.append(
             f"Of {all_:,} columns {count} were ranked, those on which the answers depend most by a first look; "
             f"the other {found.unranked:,} are unranked."

@@ -1,8 +1,11 @@
 """The models of a table beside each other, as a report event keeps them, and which of them a run hands over."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from gammatune.report.held import mapping
 
 if TYPE_CHECKING:  # the command line asks for names alone
     from gammatune.journal.history import Story
@@ -49,11 +52,12 @@ def models_of(report: Mapping[str, Any] | None) -> Models | None:
     extra = beside_of(report)
     if len(extra.get("models", ())) < 2:
         return None
+    headline = mapping(mapping(report).get("measures")).get(extra["metric"])
     found = tuple(
         Beside(
             _name(each["kind"], extra),
             None if each["selected"] is None else float(each["selected"]),
-            _ends(each["value"]),
+            _as_said(_ends(each["value"]), headline if each["kind"] == extra["model"] else None),
             each["kind"] == extra["model"],
             each["kind"],
         )
@@ -122,6 +126,16 @@ def _name(kind: str, extra: Mapping[str, Any]) -> str:
 def _nets(extra: Mapping[str, Any]) -> int:
     count: int = extra.get("nets", 1)
     return count
+
+
+def _as_said(
+    measure: tuple[float, float, float] | None, headline: Sequence[float] | None
+) -> tuple[float, float, float] | None:
+    """One number has one interval on a screen: that of the headline, which other draws made, where it is the same."""
+    if measure is None or headline is None or not math.isclose(measure[0], float(headline[0]), rel_tol=1e-6):
+        return measure
+    value, low, high = map(float, headline)
+    return value, low, high
 
 
 def _ends(measure: Mapping[str, Any] | None) -> tuple[float, float, float] | None:

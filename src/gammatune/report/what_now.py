@@ -3,18 +3,19 @@
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from gammatune.journal.history import Story
 from gammatune.metrics.catalogue import FIRST, METRICS, words_of
-from gammatune.report.held import mapping, whole
+from gammatune.report.held import listed, mapping, whole
 from gammatune.report.learnt import whether_of
 from gammatune.report.models import beside_of
 from gammatune.report.predictions import square
 from gammatune.report.wording import in_sentence
 
 WIDE = 0.1  # of a measure between 0 and 1: an interval that leaves much open (guess)
+NAMED, WIDTH = 3, 30  # classes that a sentence names, and letters of each (guess)
 HALF = 4  # times the rows, for an interval of half the width: it shrinks with their square root
 
 Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "once", "wide", "seed"]
@@ -25,12 +26,10 @@ STEPS: Final[Mapping[Next, str]] = {
     ),
     "untold": "What would help: more rows. {count} to report on cannot tell this result from a constant answer.",
     "rare": (
-        "One class is never predicted, since it is rare: --class-weights balanced makes its mistakes cost more, "
+        "{never}, since {rare}: --class-weights balanced makes such mistakes cost more, "
         "--metric balanced-accuracy chooses by them."
     ),
-    "rarer": (
-        "One class is never predicted, though its mistakes cost more already: more examples of it would help."
-    ),
+    "rarer": ("{never}, though such mistakes cost more already: more examples would help."),
     "time": "The time left out what stands beside the network: a longer --time tries that too.",
     "once": (
         "The time left it at one comparison of the models; a longer --time keeps every row aside in turn, which is "
@@ -87,12 +86,23 @@ def next_step(story: Story) -> Next:
     return "seed"
 
 
-def _never_said(report: Mapping[str, Any]) -> bool:
-    """Whether a class that is there is never answered."""
+def _never_said(report: Mapping[str, Any]) -> list[int]:
+    """The classes that are there and are never answered."""
     confusion = square(report.get("confusion"))
     if confusion is None:
-        return False
-    return any(sum(confusion[k]) and not sum(row[k] for row in confusion) for k in range(len(confusion)))
+        return []
+    return [k for k in range(len(confusion)) if sum(confusion[k]) and not sum(row[k] for row in confusion)]
+
+
+def _never(report: Mapping[str, Any], classes: Sequence[Any]) -> str:
+    never = _never_said(report)
+    if len(never) == 1:
+        which = f", {str(classes[never[0]])[:WIDTH]}," if never[0] < len(classes) else ""
+        return f"One class{which} is never predicted"
+    shown = [str(classes[k])[:WIDTH] for k in never[:NAMED] if k < len(classes)]
+    more = ", ..." if len(never) > len(shown) else ""
+    names = f" ({', '.join(shown)}{more})" if shown else ""
+    return f"{len(never)} classes are never predicted{names}"
 
 
 def _name(report: Mapping[str, Any]) -> str:
@@ -125,6 +135,8 @@ def _told(story: Story) -> dict[str, Any]:
     return {
         "target": preparing.get("target", "the target"),
         "count": whole(mapping(report.get("extra")).get("examples")) or "so few",
+        "never": _never(report, listed(preparing.get("classes"))),
+        "rare": "it is rare" if len(_never_said(report)) == 1 else "they are rare",
         "measure": in_sentence(name) if name else "",
         "ends": ends,
         "factor": HALF,

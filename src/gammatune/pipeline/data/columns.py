@@ -10,6 +10,7 @@ from gammatune.pipeline.data.cells.amounts import Form
 
 Kind: TypeAlias = Literal["number", "category", "date", "drop"]
 Use: TypeAlias = Kind | Literal["target", "group", "weight"]
+LONGEST = 40  # letters of a name among others: whole questions fill a screen (guess)
 KINDS: tuple[Kind, ...] = ("number", "category", "date", "drop")
 
 _UNNAMED = re.compile(r"unnamed: \d+(\.\d+)*|\.\.\.\d+", re.I)  # by pandas; by R's tibbles
@@ -101,6 +102,8 @@ def kinds_given(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Given]
 
 
 def listed(names: Any) -> str:
-    """'age, income, city, ...': the first dozen."""
-    shown = [str(name) for name in names]
+    """'age, income, city, ...': the first dozen, of long ones the beginning."""
+    shown = [
+        name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip()}..." for name in map(str, names)
+    ]
     return ", ".join(shown[:12]) + (f", ... ({len(shown)} in all)" if len(shown) > 12 else "")

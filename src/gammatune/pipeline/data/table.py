@@ -1,7 +1,8 @@
 """`Table`: a table to learn from, its target told from its inputs; and its three parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -350,11 +351,22 @@ def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: boo
         raise InvalidArgument(
             f"which column is to be predicted? Say {option} COLUMN{hint}; the table has {listed(frame.columns)}"
         )
-    near = [column for column in frame.columns if column.lower() == name.lower()]
-    hint = f"; perhaps {near[0]}" if near else ""
+    near = _nearest(name, frame.columns)
+    hint = f"; perhaps {near}" if near else ""
     raise InvalidArgument(
         f"{option} {name}: there is no such column{hint}; the table has {listed(frame.columns)}"
     )
+
+
+def _nearest(name: str, columns: Iterable[str]) -> str | None:
+    """The column that was perhaps meant: written in other cases, shortened or misspelt, in this order."""
+    lower = {str(column).lower(): str(column) for column in columns}
+    meant = name.lower()
+    if meant in lower:
+        return lower[meant]
+    begins = [known for known in lower if meant and known.startswith(meant)]
+    found = begins or get_close_matches(meant, lower, n=1)
+    return lower[found[0]] if found else None
 
 
 def _order(values: "pd.Series[Any]", name: str, columns: Sequence[Column]) -> NDArray[Any]:
