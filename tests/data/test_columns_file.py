@@ -76,6 +76,8 @@ def test_options_beside_the_file_win(tmp_path: Path) -> None:
     other = with_uses(replace(options, target="rate", time_column="day.of", drop=("w",)))
     assert (other.target, other.task, other.group, other.sample_weight) == ("rate", None, None, None)
     assert with_uses(replace(options, target="home", task="classification")).group is None
+    said = with_uses(replace(options, column=("y=number", "home=category")))
+    assert (said.target, said.group, said.sample_weight) == ("y", None, "w")
 
 
 def test_a_file_that_was_edited_is_followed(tmp_path: Path) -> None:

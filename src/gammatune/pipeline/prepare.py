@@ -269,7 +269,8 @@ def with_uses(options: Options) -> Options:
         by_file["task"] = file.task
     known: dict[str, Any] = {n: value for n, value in by_file.items() if getattr(options, n) is None}
     asked = (options.target, options.group, options.sample_weight, *(options.drop or ()))
-    taken = {*asked, *kinds_given(options.column or (), ())}  # as another thing
+    of_inputs = {*kinds_given(options.column or (), ())} - {by_file["target"]}
+    taken = {*asked, *of_inputs}  # as another thing
     return replace(options, **{option: name for option, name in known.items() if name not in taken})
 
 
