@@ -18,7 +18,7 @@ WIDE = 0.1  # of a measure between 0 and 1: an interval that leaves much open (g
 NAMED, WIDTH = 3, 30  # classes that a sentence names, and letters of each (guess)
 HALF = 4  # times the rows, for an interval of half the width: it shrinks with their square root
 
-Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "once", "wide", "seed"]
+Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "one part", "wide", "seed"]
 STEPS: Final[Mapping[Next, str]] = {
     "nothing": (
         "What would help: columns that have to do with {target}; more rows of the same columns hardly will. That "
@@ -31,7 +31,7 @@ STEPS: Final[Mapping[Next, str]] = {
     ),
     "rarer": ("{never}, though such mistakes cost more already: more examples would help."),
     "time": "The time left out what stands beside the network: a longer --time tries that too.",
-    "once": (
+    "one part": (
         "The time left it at one comparison of the models; a longer --time keeps every row aside in turn, which is "
         "surer."
     ),
@@ -79,7 +79,7 @@ def next_step(story: Story) -> Next:
     if is_short and kinds and not {"linear", "trees"} <= kinds:
         return "time"
     if is_short and beside_of(report).get("once_by_time"):
-        return "once"
+        return "one part"
     measure = _measure(report)
     if measure is not None and measure[2] - measure[1] > WIDE and _is_of_shares(_name(report)):
         return "wide"

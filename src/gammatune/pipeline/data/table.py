@@ -1,8 +1,7 @@
 """`Table`: a table to learn from, its target told from its inputs; and its three parts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.looking import as_read, columns_in_words, look_at
 from gammatune.pipeline.data.matching import matched
+from gammatune.pipeline.data.named_columns import target_among
 from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.noticing import duplicates, leaks
 from gammatune.pipeline.data.row_hints import hints, rare_classes
@@ -37,8 +37,6 @@ from gammatune.pipeline.data.values import codes_of, dates_in
 
 if TYPE_CHECKING:
     import pandas as pd
-
-USUAL_TARGETS = ("target", "label", "class", "y", "outcome", "answer")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +120,7 @@ def make_table(
     was said of its reading, codes for missing among it. mark: between numbers and decimals, as the file has it.
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
-    target = _clear(frame, target, group, time, sample_weight)
+    target = target_among(frame, target, group, time, sample_weight)
     said, left_out, read = list[str](), list[str](), len(frame)
     frame = without(frame.reset_index(drop=True), how.missing)
     given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
@@ -135,12 +133,12 @@ def make_table(
     values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
     frame = _with_target(frame.assign(**{target: values}), target, left_out, goal)
     frame, weights = weighing(frame, sample_weight, left_out)
-    hint = half_numbers(frame[target], goal, mark)
     values = frame[target]
+    hint = half_numbers(values, goal, mark)
     found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
-    others = (target, group, sample_weight)
-    columns = look_at(frame, given, said, leave=others, decimal=mark, find_codes=find_codes)
+    leave = (target, group, sample_weight)
+    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes)
     frame = as_read(frame, columns)
     scale = Scale.of(target, classes, task, order, said, column)
     y = scale.codes[y] if classes else y
@@ -148,14 +146,13 @@ def make_table(
     said += hints(frame, y, columns, target=target, task=found, given=given, parted_by=group or time)
     said += rare_classes(y, scale.classes)
     groups = None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()])
-    are_alike = weights is None or (weights == weights[0]).all()
+    weights = None if weights is None or (weights == weights[0]).all() else weights
     inputs, identifiers = tuple(c for c in columns if c.kind != "drop"), _identifiers(columns, group)
     return Table(
         name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, identifiers, groups,
-        None if time is None else _order(frame[time], time, columns), time, None if are_alike else weights,
-        sample_weight, scale.is_known, tuple(said), header=tuple(frame.columns), decimal=mark,
-        how=how, goal=goal, looked_at=columns, exact_labels=exact_labels, may_be_ordered=scale.may_be, read=read,
-        left_out=tuple(left_out),
+        None if time is None else _order(frame[time], time, columns), time, weights, sample_weight, scale.is_known,
+        tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal, looked_at=columns, read=read,
+        exact_labels=exact_labels, may_be_ordered=scale.may_be, left_out=tuple(left_out),
     )  # fmt: skip
 
 
@@ -163,25 +160,6 @@ def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...
     """The columns that are no inputs and name a row."""
     dropped = [c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)]
     return (*dropped, *([group] if group is not None else []))
-
-
-def _clear(
-    frame: "pd.DataFrame", target: str | None, group: str | None, time: str | None, sample_weight: str | None
-) -> str:
-    """The target, where all that is named is there. Raises InvalidArgument."""
-    _require(frame, target, "--target", guess=True)
-    for option, column in (("--group", group), ("--time-column", time), ("--sample-weight", sample_weight)):
-        if column is not None:
-            _require(frame, column, option)
-            if column == target:
-                raise InvalidArgument(f"{option} {column}: that is the target; name another column")
-    if group is not None and time is not None:
-        raise InvalidArgument(
-            "--group and --time-column each say how the parts are made; give one of them, or the latest rows as a "
-            "file of their own with --test"
-        )
-    assert target is not None
-    return target
 
 
 def split_table(
@@ -340,33 +318,6 @@ def _with_target(
     rest = frame[~empty]
     # truth values beside which one was missing
     return rest.assign(**{target: rest[target].infer_objects()})
-
-
-def _require(frame: "pd.DataFrame", name: str | None, option: str, *, guess: bool = False) -> None:
-    if name in frame.columns:
-        return
-    usual = [column for column in frame.columns if guess and column.lower() in USUAL_TARGETS]
-    hint = f"; perhaps {option} {usual[0]}" if usual else ""
-    if name is None:
-        raise InvalidArgument(
-            f"which column is to be predicted? Say {option} COLUMN{hint}; the table has {listed(frame.columns)}"
-        )
-    near = _nearest(name, frame.columns)
-    hint = f"; perhaps {near}" if near else ""
-    raise InvalidArgument(
-        f"{option} {name}: there is no such column{hint}; the table has {listed(frame.columns)}"
-    )
-
-
-def _nearest(name: str, columns: Iterable[str]) -> str | None:
-    """The column that was perhaps meant: written in other cases, shortened or misspelt, in this order."""
-    lower = {str(column).lower(): str(column) for column in columns}
-    meant = name.lower()
-    if meant in lower:
-        return lower[meant]
-    begins = [known for known in lower if meant and known.startswith(meant)]
-    found = begins or get_close_matches(meant, lower, n=1)
-    return lower[found[0]] if found else None
 
 
 def _order(values: "pd.Series[Any]", name: str, columns: Sequence[Column]) -> NDArray[Any]:
