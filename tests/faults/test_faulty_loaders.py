@@ -197,8 +197,8 @@ def test_fit_names_batches_of_another_structure() -> None:
     torch.manual_seed(1)
     model = nn.Linear(4, 2)
     before = [p.detach().clone() for p in model.parameters()]
-    train = [(X[:24], Y[:24]), {"x": X[24:], "y": Y[24:]}]
-    with pytest.raises(InvalidArgument, match=r"must be a pair \(inputs, targets\), not dict; give collate="):
+    train = [(X[:24], Y[:24]), {"x": X[24:]}]
+    with pytest.raises(InvalidArgument, match="a batch is a mapping of x, and none of these is the targets"):
         gammatune.fit(model, train, [(X, Y)], epochs=2)
     assert all(map(torch.equal, before, model.parameters()))
 

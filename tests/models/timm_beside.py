@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import needs
 import pytest
 import torch
 
 FOLDER = Path(sys.prefix) / "timm"
-HOW = "needs the extra timm: pip install --no-deps --target .venv/timm timm torchvision"
 OPERATORS = ("nms", "qnms")
 _imported: dict[str, ModuleType] = {}  # to be imported once: torchvision registers what it has with torch
 _declared: list[torch.library.Library] = []
@@ -34,7 +34,7 @@ def timm_here() -> Iterator[None]:
         try:
             _import()
         except ModuleNotFoundError:
-            pytest.skip(HOW)
+            pytest.skip(needs.TIMM)
         yield
         for name in theirs():
             _imported[name] = sys.modules.pop(name)
