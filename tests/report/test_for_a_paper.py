@@ -215,7 +215,7 @@ def test_the_next_step_fits_the_result(table_run: Path, tmp_path: Path) -> None:
         for each in (rare, wide, narrow, alone, once)
     }
     assert {name: next_step(story) for name, story in found.items()} == {
-        "rare": "rare", "wide": "wide", "narrow": "seed", "alone": "time", "once": "once"
+        "rare": "rare", "wide": "wide", "narrow": "seed", "alone": "time", "once": "one part"
     }  # fmt: skip
     assert "number of boosting rounds (at most 60, for the time)" in methods_of(found["once"]).paragraph
     assert "wide, 60 to 90 %: about 4 times the rows" in what_now(found["wide"], "run")[2]

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 
 def mapping(held: Any) -> Mapping[str, Any]:
     return held if isinstance(held, Mapping) else {}
@@ -29,5 +27,7 @@ def real(held: Any) -> float | None:
 
 def reals(held: Any, count: int) -> Any:
     """(count,); None where it is anything else."""
+    import numpy as np  # late: the command's help waits for this module
+
     numbers = [real(v) for v in listed(held)]
     return np.array(numbers) if len(numbers) == count and None not in numbers else None

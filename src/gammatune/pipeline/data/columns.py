@@ -103,7 +103,11 @@ def kinds_given(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Given]
 
 def listed(names: Any) -> str:
     """'age, income, city, ...': the first dozen, of long ones the beginning."""
-    shown = [
-        name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip()}..." for name in map(str, names)
-    ]
+    shown = [short(name) for name in names]
     return ", ".join(shown[:12]) + (f", ... ({len(shown)} in all)" if len(shown) > 12 else "")
+
+
+def short(name: Any) -> str:
+    """Of a long name the beginning."""
+    text = str(name)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3].rstrip()}..."
