@@ -25,16 +25,18 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 LIST = HERE / "tables_apart.json"
 NOBODY = 65534
-READER = f"""
+AS_NOBODY = f"""
 import io, os, sys
 import pandas as pd
-pickled = sys.stdin.buffer.read()
 held = io.BytesIO()
 pd.DataFrame({{"a": ["x", None], "b": pd.Categorical(["a", "b"])}}).to_pickle(held, compression="xz")
 held.seek(0)
 pd.read_pickle(held, compression="xz").to_csv(io.StringIO())  # whatever is imported late has been imported
 if os.getuid() == 0:
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
+"""
+READER = f"""{AS_NOBODY}
+pickled = sys.stdin.buffer.read()
 pd.read_pickle(io.BytesIO(pickled), compression="xz").to_csv(sys.stdout, index=False)
 """
 

@@ -103,8 +103,12 @@ def kinds_given(columns: Sequence[str], drop: Sequence[str]) -> dict[str, Given]
 
 def listed(names: Any) -> str:
     """'age, income, city, ...': the first dozen, of long ones the beginning."""
-    shown = [short(name) for name in names]
-    return ", ".join(shown[:12]) + (f", ... ({len(shown)} in all)" if len(shown) > 12 else "")
+    return dozen([short(name) for name in names])
+
+
+def dozen(texts: Sequence[str]) -> str:
+    """The first dozen, and how many there are."""
+    return ", ".join(texts[:12]) + (f", ... ({len(texts)} in all)" if len(texts) > 12 else "")
 
 
 def short(name: Any) -> str:

@@ -29,7 +29,7 @@ from gammatune.pipeline.data.cells.dates import counted_format, date_format, in_
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
-from gammatune.pipeline.data.columns import Column, Given, is_unnamed, listed, short
+from gammatune.pipeline.data.columns import Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
 
 if TYPE_CHECKING:
@@ -310,7 +310,5 @@ def columns_in_words(columns: Sequence[Column]) -> list[str]:
     ]
     dropped = [f"{short(c.name)} ({c.why})" for c in columns if c.kind == "drop"]
     if dropped:
-        more = f", ... ({len(dropped)} in all)" if len(dropped) > 12 else ""
-        shown = f"{', '.join(dropped[:12])}{more}"
-        lines.append(f"Not used: {shown}; --column NAME=number|category|date says otherwise.")
+        lines.append(f"Not used: {dozen(dropped)}; --column NAME=number|category|date says otherwise.")
     return lines
