@@ -35,9 +35,8 @@ def read_as_here(
             continue
         numbers = amounts_in(values, here)
         changed[name] = values.astype(object).mask(~np.isnan(numbers), numbers)
-        said += [
-            f"{name} is read as numbers: {examples}." for examples in [converted(values, numbers)] if examples
-        ]
+        if examples := converted(values, numbers):
+            said.append(f"{name} is read as numbers: {examples}.")
     return frame.assign(**changed) if changed else frame
 
 

@@ -34,8 +34,9 @@ def as_from_text(
     is_typed = any(_has_decimals(values) for _, values in frame.items())
     if not texts:
         return frame, ""
-    only = frame[texts].apply(_without_marks)
-    read, decimal = read_numbers(only, name, said, semicolons=False, learned=learned, wanted=wanted)
+    read, decimal = read_numbers(
+        without_marks(frame[texts]), name, said, semicolons=False, learned=learned, wanted=wanted
+    )
     frame = frame.assign(**{str(name): read[name] for name in texts})
     # beside numbers that are typed what text proves is of its own column alone, as in a CSV of both marks
     return frame, "" if is_typed and wanted is None else decimal
@@ -46,12 +47,8 @@ def without_marks(frame: "pd.DataFrame") -> "pd.DataFrame":
     frame = frame.copy(deep=False)
     for name in [name for name, values in frame.items() if _is_text(values)]:
         if frame[name].ndim == 1:
-            frame[name] = _without_marks(frame[name])
+            frame[name] = frame[name].mask(frame[name].str.strip().isin((*KNOWN, *MISSING)))
     return frame
-
-
-def _without_marks(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    return values.mask(values.str.strip().isin((*KNOWN, *MISSING)))
 
 
 def settled(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
