@@ -27,10 +27,8 @@ REPEATS = 2  # of the cross-fitting (guess)
 FEWER_ROUNDS = 300  # of boosting, in each of its parts: twenty times as many are grown (guess)
 MOST_SECONDS = 600.0  # that the networks of it may take where any time is allowed (guess)
 OF_NETS = 0.6  # of the time for the models, the share of those networks (guess)
-LEAST_ROUNDS, LEAST_STRENGTHS = (
-    50,
-    3,
-)  # with fewer in each part one is looked at better; in one, not at all (guess)
+# With fewer in each part one part is looked at better; with fewer in that, none (guess).
+LEAST_ROUNDS, LEAST_STRENGTHS = 50, 3
 TRIAL = 10  # rounds of boosting by which their pace is told
 TIMED, WARM = 5_000, 50  # rows by which it is, and by which scikit-learn is loaded before
 WORK = 2e10  # numbers looked at in fitting one kind (guess: some minutes of one core)
@@ -137,11 +135,14 @@ def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
 
 def _fewer(most: Limits, rounds: float, strengths: float) -> Limits:
     """As many as the time allows; a kind that it would leave hardly begun is not fitted."""
-    allowed = [
-        0 if found < min(most_of_it, least) else min(most_of_it, int(found))
-        for found, most_of_it, least in (
-            (rounds, most.rounds, LEAST_ROUNDS),
-            (strengths, most.strengths, LEAST_STRENGTHS),
-        )
-    ]
-    return replace(most, rounds=allowed[0], strengths=allowed[1], rounds_by_time=allowed[0] < most.rounds)
+    allowed = _enough(rounds, most.rounds, LEAST_ROUNDS)
+    return replace(
+        most,
+        rounds=allowed,
+        strengths=_enough(strengths, most.strengths, LEAST_STRENGTHS),
+        rounds_by_time=allowed < most.rounds,
+    )
+
+
+def _enough(found: float, most: int, least: int) -> int:
+    return 0 if found < min(most, least) else min(most, int(found))

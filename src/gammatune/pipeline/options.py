@@ -26,6 +26,11 @@ def option(
     return field(default=default, metadata={"panel": panel, "help": help, "flag": flag, "read": read})
 
 
+def flag(name: str) -> str:
+    """How an option is spelled on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 def seconds_in(text: str | None) -> float | None:
     """'90', '90s', '5m', '1h30m' in seconds. Raises InvalidArgument at anything else, and at nothing."""
     if text is None:

@@ -38,6 +38,7 @@ from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
 from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
+from gammatune.pipeline.options import flag
 from gammatune.report.models import NET
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def new_examples(
         return _rows(given, preparing, targets, reading)
     asked = [name for name, value in reading.items() if value is not None]
     if asked:
-        raise InvalidArgument(f"--{asked[0].replace('_', '-')} goes with a table, and {given} is none")
+        raise InvalidArgument(f"{flag(asked[0])} goes with a table, and {given} is none")
     is_path = isinstance(given, (str, os.PathLike))
     if is_frame(given) or (is_path and holds_table(given)):
         what = given if is_path else f"a {type(given).__name__}"

@@ -31,7 +31,7 @@ from gammatune.pipeline.data.split import Split, split_data
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.models import embeds_categories
-from gammatune.pipeline.options import Options
+from gammatune.pipeline.options import Options, flag
 from gammatune.pipeline.start import Beginning, beginning
 from gammatune.pipeline.threads import busy, suitable_threads
 from gammatune.policy.registry import default_budget
@@ -174,10 +174,6 @@ def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     if of_images and is_there and not Path(options.data).is_dir():
         it_is = "this is a table" if table else f"{options.data} is none"
         raise InvalidArgument(f"{flag(of_images[0])} goes with a folder of images, and {it_is}; leave it out")
-
-
-def flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _another(begun: Beginning, split: Split) -> nn.Module:
