@@ -166,6 +166,24 @@ EPOCH = Length()
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """A course that is counted in steps of the optimizer: `total` of them, in epochs of `every`, the last as short as
+    it must be. Of several optimizers the one counts that makes most."""
+
+    total: int
+    every: int
+
+    @property
+    def epochs(self) -> int:
+        return -(-self.total // self.every)
+
+    def in_epoch(self, epoch: int) -> int:
+        """The steps of an epoch, from 0; of those that lie behind the course as of the others."""
+        left = self.total - epoch * self.every
+        return min(left, self.every) if left > 0 else self.every
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """What the learning rate is multiplied by on the way: straight lines through the knots.
 

@@ -67,6 +67,13 @@ def _samplers(loader: DataLoader[Any]) -> list[Any]:
     return samplers + [s.sampler for s in samplers if isinstance(s, BatchSampler)]
 
 
+def is_shuffled(loader: Loader) -> bool:
+    """Whether a restorable loader gives another order where the random streams stand otherwise."""
+    if not isinstance(loader, DataLoader):
+        return True  # of a list we draw the order ourselves (`in_order`)
+    return not any(isinstance(sampler, SequentialSampler) for sampler in _samplers(loader))
+
+
 class Passes:
     """A function that gives the batches of a pass (a generator function as a rule), as a loader."""
 
@@ -101,7 +108,7 @@ def refuse_endless(loader: Loader, batches: int | None) -> None:
         raise InvalidArgument(
             f"an epoch of the loader ({described(loader)}) has {batches:,} batches. Rollouts and course are measured "
             "in epochs: give a loader whose epoch is one (a sampler with a smaller num_samples), and their number as "
-            "epochs="
+            "epochs=; or count in steps, Tuner(steps=..., every=...)"
         )
 
 

@@ -52,6 +52,7 @@ class Hyperparameters:
         self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self.optimizers]
         self._lent: list[list[Any]] = [[] for _ in self.optimizers]  # the user's lr during a step
         self._meter = Meter()
+        self._steps = [0] * len(optimizers)
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
         if not multiplier:
             self._refuse_schedulers()
@@ -75,6 +76,7 @@ class Hyperparameters:
         self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
         for check in self._checks:
             check.reset()
+        self._steps = [0] * len(self.optimizers)
         self.bent = 1.0
         self._set_all()
 
@@ -143,6 +145,11 @@ class Hyperparameters:
             for o in self.optimizers
         ]
 
+    @property
+    def steps(self) -> int:
+        """Steps since `apply`, of the optimizer that made most."""
+        return max(self._steps)
+
     def diverged_at_last(self) -> bool:
         return any(check.finally_diverged() for check in self._checks)
 
@@ -169,6 +176,7 @@ class Hyperparameters:
             if overflow is not None and overflow.is_cpu and overflow.item() > 0:
                 return
             meter.steps += 1
+            self._steps[index] += 1
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
             self._refuse_changed(index)

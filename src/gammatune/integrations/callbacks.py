@@ -30,7 +30,7 @@ from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 from gammatune.tuning.tuner import Tuner
 
-NAMED = "time", "seed", "run_dir", "multiplier", "state"  # of `Tuner`, beside its records
+NAMED = "time", "seed", "run_dir"  # of `Tuner`, beside its records
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
 
@@ -153,11 +153,7 @@ class Wanted:
         """
         left = dict(options)
         records = left.pop("search", None) or Search(), left.pop("running", None) or Running()
-        named: dict[str, Any] = {
-            name: left.pop(name)
-            for name in ("time", "seed", "run_dir", "multiplier", "state")
-            if name in left
-        }
+        named: dict[str, Any] = {name: left.pop(name) for name in NAMED if name in left}
         search, running = with_options(call, left, *records)
         search = replace(search, policy=followed_policy(search.policy))
         return cls(search, running, {**named, "budget": budget})

@@ -120,7 +120,9 @@ class Run:
         self.in_evaluation = False  # or was about to
         self._raised = ""
         self.meter = Meter(
-            request.length, request.shape, request.order, fresh, allowance, leaves=leaves, seen=seen
+            *(request.length, request.shape, request.order, fresh, allowance, request.course),
+            leaves=leaves,
+            seen=seen,
         )
         self._given: list[Iterator[Any]] = []  # by `batches`
         self._started, self._processor = clock.perf_counter(), clock.process_time()
