@@ -166,7 +166,7 @@ EPOCH = Length()
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class StepCount:
     """A course that is counted in steps of the optimizer: `total` of them, in epochs of `every`, the last as short as
     it must be. Of several optimizers the one counts that makes most."""
 

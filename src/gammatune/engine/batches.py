@@ -68,10 +68,9 @@ def _samplers(loader: DataLoader[Any]) -> list[Any]:
 
 
 def is_shuffled(loader: Loader) -> bool:
-    """Whether a restorable loader gives another order where the random streams stand otherwise."""
-    if not isinstance(loader, DataLoader):
-        return True  # of a list we draw the order ourselves (`in_order`)
-    return not any(isinstance(sampler, SequentialSampler) for sampler in _samplers(loader))
+    """Whether a pass over a restorable loader has another order where the random streams stand otherwise."""
+    samplers = _samplers(loader) if isinstance(loader, DataLoader) else []
+    return bool(samplers) and not any(isinstance(sampler, SequentialSampler) for sampler in samplers)
 
 
 class Passes:
@@ -259,7 +258,8 @@ def in_order(loader: Loader, order: int, epoch: int, nth: int) -> Iterator[Any]:
 def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
     """Tell samplers that draw their order from the epoch, such as `DistributedSampler`, which epoch of the course it
     is. order: above 0 another order, the same on every rank."""
-    for sampler in _samplers(loader) if isinstance(loader, DataLoader) else []:
+    told = [loader, *_samplers(loader)] if isinstance(loader, DataLoader) else [loader]
+    for sampler in told:
         if callable(set_epoch := getattr(sampler, "set_epoch", None)):
             set_epoch(epoch + order * FAR)
 

@@ -153,6 +153,7 @@ class Loaders:
             self._reels[id(loader)] = Reel(
                 *(loader, self._tape_bytes, self._met[id(loader)].recipe),
                 is_shuffled=self.is_restorable(loader) and is_shuffled(loader),
+                begins_anew=self.is_restorable(loader) or isinstance(loader, Passes),
             )
             _refuse_too_many(len(self._reels))
         return self._reels[id(loader)]

@@ -31,7 +31,7 @@ from gammatune.engine.run_steps import RunSteps
 from gammatune.engine.trainable import Where
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, RankFailed
 from gammatune.metrics.objectives import plain_number
-from gammatune.records import Alternative, Known, Metrics, Steps, Values
+from gammatune.records import Alternative, Known, Metrics, StepCount, Values
 from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -65,10 +65,10 @@ class TorchLoop(SeveralNets):
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
         forks: Where = "auto",
-        steps: Steps | None = None,
+        steps: StepCount | None = None,
         ranks: Ranks = SINGLE,
     ) -> None:
-        self._steps = steps
+        self.steps = steps
         self._parts = parts = Parts(model, optimizer, state, multiplier=multiplier)
         super().__init__(parts.modules, parts.optimizers)
         self._ranks = ranks
@@ -255,11 +255,11 @@ class TorchLoop(SeveralNets):
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
         met = self._loaders.loader_for(loader, size)
-        if self._steps is not None:
+        if self.steps is not None:
             yield from RunSteps(
                 self._loaders.reel_of(met),
                 *(epoch, meter, examples),
-                steps=self._steps,
+                steps=self.steps,
                 lockstep=self._lockstep,
                 hyperparameters=self._hyperparameters,
             )

@@ -31,6 +31,7 @@ class Reel:
     replay moves the random streams to where the draw left them.
 
     is_shuffled: the order of a pass follows from the random streams, or from what the pass is told.
+    begins_anew: a pass that is begun again, with the streams as they stood, gives the same again.
     limit: bytes that are kept, of batches and of the streams' states. Where they are more, a rollout that is only a
     look passes again over what is kept, a window, and the course draws on; it is said once.
 
@@ -45,12 +46,15 @@ class Reel:
         recipe: Mapping[str, Any] | None = None,
         *,
         is_shuffled: bool = False,
+        begins_anew: bool = False,
     ) -> None:
         self.position = 0
         self._loader, self._limit = loader, limit
         self._streams = streams_of(loader)
         self._still = StreamStates([]) if isinstance(loader, (list, tuple)) else None
-        self._is_shuffled = is_shuffled
+        self._is_shuffled, self._begins_anew = is_shuffled, begins_anew
+        # a second pass beside the one that is under way would end that one
+        self._is_single = isinstance(loader, Iterator) or bool(getattr(loader, "persistent_workers", False))
         self._kept: dict[int, _Kept] = {}  # by position
         self._held = 0  # bytes
         self._largest = 0  # bytes of a batch
@@ -68,16 +72,21 @@ class Reel:
         """The batches from where the training stands, without an end.
 
         order: above 0 others, which belong to it and to the epoch, as the random streams have been started anew for
-        them. course: nobody else sees them, so that what does not fit need not be kept.
+        them; of a loader that has one pass alone the same, since the course would lack what it gave to others.
+        course: nobody else sees them, so that what does not fit need not be kept.
         """
-        if order or self.position < self._floor:
+        if not self._is_single and (order or self.position < self._floor):
             yield from self._apart(epoch, order)
             return
         first, window = self.position, 0
         while True:
             kept = self._kept.get(self.position)
+            if course and kept is not None and self._would_be_another(kept):
+                self._go_back(kept)
+                kept = None
             if kept is not None:
-                kept.draw.restore_if_moved()
+                if not order:
+                    kept.draw.restore_if_moved()
             elif course or not self._is_full():
                 kept = self._draw(self.position)
             else:
@@ -89,7 +98,8 @@ class Reel:
     def forget_before(self) -> None:
         """The course has come to where the training stands."""
         self._floor = max(self._floor, self.position)
-        for position in [at for at in self._kept if at < self._floor]:
+        # the last one stays: a loader that reads a batch ahead has drawn the next one with it
+        for position in [at for at in self._kept if at < self._floor - 1]:
             self._held -= self._kept.pop(position).size
         self._forget_passes()
 
@@ -106,6 +116,26 @@ class Reel:
         }
 
     # -- inside
+
+    def _would_be_another(self, kept: "_Kept") -> bool:
+        """A look has gone further than the course's next report, whose evaluation has moved the random streams: drawn
+        now, the batch would not be the one that is kept."""
+        return self._begins_anew and kept.draw.before is not None and self._stand() != kept.draw.before
+
+    def _go_back(self, kept: "_Kept") -> None:
+        """Forget what was drawn from there on, and have the loader stand where that one was drawn."""
+        here = StreamStates(self._streams)
+        for position in [at for at, one in self._kept.items() if one.source >= kept.source]:
+            self._held -= self._kept.pop(position).size
+        self._passes = [one for one in self._passes if one.first <= kept.source]
+        there = self._passes.pop()
+        self._number, self._drawn, self._source = there.number, there.first, None
+        there.start.restore()
+        before = {one.source: one.draw.before for one in self._kept.values()}
+        while self._drawn < kept.source:
+            restore(before.get(self._drawn))
+            self._next()
+        here.restore()
 
     def _draw(self, position: int) -> "_Kept":
         """The next batch of the loader; kept, if it fits."""
@@ -190,14 +220,15 @@ class Reel:
             del self._passes[0]
 
     def _apart(self, epoch: int, order: int) -> Iterator[Any]:
-        """Batches that nobody sees again: from passes of their own, in an order of their own; where a loader has one
-        order, those that come next."""
-        if not self._is_shuffled:
-            while True:
-                yield copied(self._next())
+        """Batches that nobody sees again, from passes of their own."""
+        skipped = 0 if self._is_shuffled else self.position
         for nth in count():
             batch = None
             for batch in in_order(self._loader, order, epoch + nth, nth):
+                if skipped:
+                    skipped -= 1
+                    continue
+                self.position += 1
                 yield copied(batch)
             if batch is None:
                 raise empty_loader(self._loader)

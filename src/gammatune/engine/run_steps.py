@@ -9,7 +9,7 @@ from gammatune.engine.lockstep import Lockstep
 from gammatune.engine.recorded_stream import Reel
 from gammatune.engine.run_batches import paid
 from gammatune.errors import InvalidArgument
-from gammatune.records import Steps
+from gammatune.records import StepCount
 
 IDLE = 4096  # batches without a step; guess: of an accumulation of gradients, as large as one is made
 
@@ -28,7 +28,7 @@ class RunSteps:
         meter: Meter,
         examples: Callable[[Any], int],
         *,
-        steps: Steps,
+        steps: StepCount,
         lockstep: Lockstep,
         hyperparameters: Hyperparameters,
     ) -> None:

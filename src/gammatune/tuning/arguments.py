@@ -11,7 +11,7 @@ import numpy as np
 
 from gammatune import plugins
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import Forkable
+from gammatune.engine.trainable import CountsSteps, Forkable
 from gammatune.errors import InvalidArgument, InvalidSpace, whole
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
@@ -19,7 +19,7 @@ from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, Objective, make
 from gammatune.policy import DEFAULT, registry
 from gammatune.policy.registry import AnyPolicy, default_budget
 from gammatune.policy.replay import Replay
-from gammatune.records import Steps
+from gammatune.records import StepCount
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
@@ -49,7 +49,7 @@ class UsersLoop:
         self._refuse_prepared(self.optimizer)
         return {"lr": around(1.0 if self.multiplier else lr_of(self.optimizer), policy)}
 
-    def training(self, space: Space, running: Running, ranks: Ranks, steps: Steps | None) -> Forkable:
+    def training(self, space: Space, running: Running, ranks: Ranks, steps: StepCount | None) -> Forkable:
         from gammatune.engine.loop import TorchLoop
 
         self._refuse_prepared(self.model, self.optimizer, self.state)
@@ -242,10 +242,10 @@ class Extent:
     total_epochs: float | None
     time: float | None
     is_open: bool
-    steps: Steps | None = None
+    steps: StepCount | None = None
 
     @classmethod
-    def of(cls, epochs: Any, budget: Any, time: Any, search: Search, steps: Steps | None = None) -> Self:
+    def of(cls, epochs: Any, budget: Any, time: Any, search: Search, steps: StepCount | None = None) -> Self:
         """Raises InvalidArgument."""
         epochs = epochs if steps is None else steps.epochs
         policy, total = search.policy, search.total_epochs
@@ -264,7 +264,9 @@ class Extent:
         return cls(epochs, most, total, seconds, False, steps)
 
 
-def steps_of(steps: Any, every: Any, epochs: Any, training: Forkable | None) -> Steps | None:
+def steps_of(
+    steps: Any, every: Any, epochs: Any = None, training: Forkable | None = None
+) -> StepCount | None:
     """How steps are counted; None where epochs are. Raises InvalidArgument."""
     if steps is None:
         if every is not None:
@@ -274,13 +276,14 @@ def steps_of(steps: Any, every: Any, epochs: Any, training: Forkable | None) -> 
         raise InvalidArgument(
             f"steps={steps!r} and epochs={epochs!r} both say how long the course is: give one"
         )
-    if training is not None:
+    total = whole(steps, "steps", least=1)
+    every = -(-total // REPORTS) if every is None else whole(every, "every", least=1)
+    counted = StepCount(total, min(total, every))
+    if training is not None and not (isinstance(training, CountsSteps) and training.steps == counted):
         raise InvalidArgument(
             "steps= counts those of a loop of your own (model=, optimizer=); a training= of your own counts epochs"
         )
-    total = whole(steps, "steps", least=1)
-    every = -(-total // REPORTS) if every is None else whole(every, "every", least=1)
-    return Steps(total, min(total, every))
+    return counted
 
 
 def _refuse_to_leave_open(total: float | None, time: float | None, budget: Any, policy: AnyPolicy) -> None:
