@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 
 from gammatune.cost import Meter
 from gammatune.engine.divergence import DivergenceCheck
+from gammatune.engine.own_schedule import OwnSchedule
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -36,8 +37,16 @@ NOT_HERE = BATCH_SIZE, OPTIMIZER
 class Hyperparameters:
     """Holds the optimizers' hooks from birth until `close`."""
 
-    def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
+    def __init__(
+        self,
+        optimizers: Sequence[Optimizer],
+        names: Sequence[str],
+        *,
+        multiplier: bool,
+        own: OwnSchedule | None = None,
+    ) -> None:
         self.optimizers = list(optimizers)
+        self._own = own
         for optimizer in self.optimizers:
             refuse_unhooked(optimizer)
             for group in optimizer.param_groups:
@@ -53,6 +62,7 @@ class Hyperparameters:
         self._lent: list[list[Any]] = [[] for _ in self.optimizers]  # the user's lr during a step
         self._meter = Meter()
         self._steps = [0] * len(optimizers)
+        self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
         if not multiplier:
             self._refuse_schedulers()
@@ -77,6 +87,7 @@ class Hyperparameters:
         for check in self._checks:
             check.reset()
         self._steps = [0] * len(self.optimizers)
+        self._begins = True
         self.bent = 1.0
         self._set_all()
 
@@ -91,6 +102,18 @@ class Hyperparameters:
                 bases = [_base(self._bases[o][g], key, name) for o, g, _ in self._ratios(name)]
                 own[name] = next((base for base in bases if base > 0), 0.0)
         return own
+
+    def go_along(self, progress: float, epoch_batches: int) -> None:
+        """The learning rates become what they are so far along the run, in [0, 1]: a batch is about to be trained.
+        epoch_batches: that an epoch has."""
+        if self._own is None or not self._meter.small:
+            self.bend(self._meter.shape(progress))
+            return
+        if self._begins:
+            self._own.begin()
+            self._begins = False
+        self._own.show(progress, self.steps, epoch_batches)
+        self.bend(1.0)  # it has a shape of its own
 
     def bend(self, multiplier: float) -> None:
         """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""

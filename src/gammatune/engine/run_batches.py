@@ -133,7 +133,7 @@ class RunBatches:
         meter.trained += size
         meter.batches += 1
         if plan.epoch is not None:
-            self._hyperparameters.bend(meter.shape((self._call.batches + 0.5) / plan.horizon))
+            self._hyperparameters.go_along((self._call.batches + 0.5) / plan.horizon, plan.epoch_batches)
         self._call.batches += 1
         self._size, self._steps = size, meter.steps
         self._idle += 1

@@ -125,7 +125,7 @@ class Tuner:
                 facts=self._running.facts,
             )
             # late, since it puts hooks on the optimizer
-            made = self.space, self._running, self._ranks, self._extent.steps
+            made = self.space, self._running, self._ranks, self._extent.course
             self._training: Forkable = training or own.training(*made)
             opened.callback(self._training.close)
             said = own.complete(self._training, search, self._journal, objective) if training is None else []
