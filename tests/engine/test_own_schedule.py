@@ -25,7 +25,6 @@ SCHEDULERS: dict[str, tuple[str, Callable[[Any, int], Any]]] = {
     "cosine by epoch": ("epoch", lambda o, n: of.CosineAnnealingLR(o, n)),
     "lambda": ("step", lambda o, n: of.LambdaLR(o, lambda k: min(1.0, k / (0.1 * n)) * (1 - k / n) + 1e-3)),
     "one cycle": ("step", lambda o, n: of.OneCycleLR(o, 0.1, total_steps=n + 1)),
-    "shorter than the course": ("step", lambda o, n: of.OneCycleLR(o, 0.1, total_steps=n // 2)),
     "warm-up, then steps": (
         "epoch",
         lambda o, n: of.SequentialLR(o, [of.LinearLR(o, 0.1, 1.0, 2), of.StepLR(o, n // 3, 0.3)], [2]),
@@ -93,6 +92,17 @@ def test_in_steps_too() -> None:
     look = next(o for o in result.rollouts if o.role == "miniature")
     seen = rates[look.number]
     assert seen[-1] < 0.02 * seen[0]
+
+
+def test_one_that_is_shorter_than_the_course_stays_where_it_ends() -> None:
+    SCHEDULERS["shorter"] = ("step", lambda o, n: of.OneCycleLR(o, 0.1, total_steps=n // 2))
+    try:
+        result, rates = trained("shorter")
+    finally:
+        del SCHEDULERS["shorter"]
+    seen = rates[next(o for o in result.rollouts if o.role == "miniature").number]
+    assert len(set(seen[len(seen) // 2 + 2 :])) == 1
+    assert seen[-1] < 0.001 < max(seen)
 
 
 @pytest.mark.parametrize("tensor", [False, True])
