@@ -129,8 +129,10 @@ def _write_beside(directory: str, split: "Split", options: Options) -> None:
     from gammatune.pipeline.held_out import trace
     from gammatune.pipeline.pictures import write_pictures
     from gammatune.pipeline.prepare import how_of
+    from gammatune.pipeline.seen import leave_seen
 
     trace(directory, split)
+    leave_seen(directory, split)
     if split.sheet is not None:
         source = None if options.test else split.source
         write_columns(directory, split.sheet, how_of(options), source, options.task)
@@ -139,9 +141,12 @@ def _write_beside(directory: str, split: "Split", options: Options) -> None:
 
 def _facts(options: Options, prepared: "Prepared", frames: "Frames") -> Mapping[str, Any]:
     """For the first line of the journal."""
+    from gammatune.pipeline.seen import digest_of
+
     chosen = {"usual" if options.is_open else "epochs": prepared.epochs, "patience": prepared.patience or 0}
     return {
         "data": options.data,
+        "data_sha256": None if "data" in frames else digest_of(options.data),
         "model": options.only if options.without_net else prepared.model,
         **({} if prepared.weights is None else {"weights": prepared.weights}),
         "shape": list(prepared.split.shape),
