@@ -11,10 +11,10 @@ _ADVERBS = {
     "hourly": "hour", "daily": "day", "nightly": "night", "weekly": "week", "fortnightly": "fortnight",
     "monthly": "month", "quarterly": "quarter", "yearly": "year", "annually": "year",
 }  # fmt: skip
-_TIMES = {
-    "once": 1.0, "twice": 2.0, "a couple of": 2.0, "a few": 3.0, "few": 3.0, "several": 4.0, "multiple": 4.0,
-    "many": 6.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0,
-}  # fmt: skip
+_WORDS = (
+    "once 1|twice 2|a couple of 2|a few 3|few 3|several 4|multiple 4|many 6|one 1|two 2|three 3|four 4|five 5"
+)
+_TIMES = {words: float(times) for each in _WORDS.split("|") for words, times in [each.rsplit(" ", 1)]}
 _SELDOM = {  # without a period, and less than any that has one
     "never": 0.0, "not at all": 0.0, "almost never": 0.01, "hardly ever": 0.01, "rarely": 0.02, "seldom": 0.02,
     "less often": 0.03, "less frequently": 0.03,
@@ -69,7 +69,7 @@ def _times_per(text: str) -> tuple[float, str | None] | None:
     found = re.fullmatch(
         rf"{_COUNT}(?: (?:times?|days|nights))*(?: (?:a|an|per|each|every) ({_PERIOD}))?", text
     )
-    if found is None or (found[5] is None and "time" not in text and text not in ("once", "twice")):
+    if found is None or (found[5] is None and not re.search(r"\btimes?\b|ce$", text)):  # five of what
         return None
     values = [_TIMES[each] if each in _TIMES else float(each) for each in found.groups()[:4] if each]
     return sum(values) / len(values) * _A_YEAR.get(found[5], 1.0), found[5]
