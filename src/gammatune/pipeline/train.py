@@ -66,25 +66,24 @@ def train(
     Raises every error of `fit`, InvalidData of the loading, and Stopped.
     """
     from gammatune.pipeline.artifacts import leave
-    from gammatune.pipeline.prepare import prepare
     from gammatune.pipeline.without_net import without_net
+    from gammatune.report.glossary import BEFORE_TRAINING
     from gammatune.supervised.fit import fit
     from gammatune.tuning.signals import Terminated
 
     _check(options, run_dir)
     _refuse_other_frames(options, run_dir, frames or {})
     options = _as_begun(options, run_dir)
-    _announce(options.data, follower)
-    started = clock.perf_counter()
-    prepared = prepare(options, frames)
-    reading = clock.perf_counter() - started
+    prepared, reading = _read(options, frames, follower)
     split = prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
     judged = prepared.is_table
-    after = 0.0 if options.time is None else kept_for_after(options.time, judged=judged)
+    after, writing = _kept_of_time(options, reading, judged=judged)
     began = clock.perf_counter()
-    extra = _judge(options, prepared, directory, (began, reading), follower) if judged else None
+    extra = _judge(options, prepared, directory, (began, writing), follower) if judged else None
     facts = _facts(options, prepared, frames or {})
+    if not options.without_net:
+        follower.say(BEFORE_TRAINING)
     try:
         with follower:
             if options.without_net and extra is not None:
@@ -99,7 +98,7 @@ def train(
                     ordinal=split.ordered,
                     **_length(options, prepared),
                     **{name: getattr(options, name) for name in AS_GIVEN},
-                    reserve=after if options.time is not None else 0.0,
+                    reserve=after,
                     objective=_objective(options, split.task),
                     target_scale=(split.preprocessing.target_mean, split.preprocessing.target_std),
                     space=options.search or None,
@@ -117,6 +116,24 @@ def train(
         kept = directory if (Path(directory) / FILE).is_file() else None
         raise Stopped(kept, stop.status if isinstance(stop, Terminated) else Stopped.INTERRUPTED) from None
     return directory
+
+
+def _kept_of_time(options: Options, reading: float, *, judged: bool) -> tuple[float, float]:
+    """Of the seconds allowed those for all that comes after the learning, and of these the ones for writing, a tenth
+    of all at most. reading: how long it took."""
+    if options.time is None:
+        return 0.0, 0.0
+    writing = min(WRITING * reading, options.time / 10) if judged else 0.0
+    return kept_for_after(options.time, judged=judged) + writing, writing
+
+
+def _read(options: Options, frames: "Frames | None", follower: "Progressing") -> tuple["Prepared", float]:
+    """What is trained on, and the seconds that reading it took."""
+    from gammatune.pipeline.prepare import prepare
+
+    _announce(options.data, follower)
+    began = clock.perf_counter()
+    return prepare(options, frames), clock.perf_counter() - began
 
 
 def _announce(data: str, follower: "Progressing") -> None:
@@ -223,7 +240,7 @@ def _judge(
     clocked: tuple[float, float],
     follower: "Progressing",
 ) -> "Callable[[Answers | None, nn.Module | None], Mapping[str, Any]]":
-    """clocked: when the training began, by the clock of this process, and how long the reading took before."""
+    """clocked: when the training began, by the clock of this process, and what is kept for writing."""
     from gammatune.pipeline.refit import refit_of
     from gammatune.pipeline.table_diagnostics import Allowance, judge
 
@@ -231,9 +248,9 @@ def _judge(
 
     def allowance() -> Allowance:
         # of all the processes of a run that was gone on with, and of this one what its journal has not
-        began, reading = clocked
+        began, writing = clocked
         spent = max(replay(directory).elapsed, clock.perf_counter() - began)
-        left = None if options.time is None else max(0.0, options.time - spent - WRITING * reading)
+        left = None if options.time is None else max(0.0, options.time - spent - writing)
         return Allowance(spent, left)
 
     return judge(
