@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CLIP = 3.0  # RealMLP's
+SHOWN = 3  # sentences of one kind
 FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
 UNKNOWN, MISSING = 0, 1  # codes
 
@@ -179,9 +180,12 @@ class TablePreprocessing:
     def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
         """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
         # column after column, so that of twice the bits no more than one is held
-        x = np.empty((len(frame), self.shape[0]), dtype=np.float32)
+        x, unknown = np.empty((len(frame), self.shape[0]), dtype=np.float32), list[str]()
         for column, (name, places) in zip(self.columns, self.spans, strict=True):
-            x[:, places.start : places.stop] = _encode(column, frame[name], self.one_hot, said)
+            x[:, places.start : places.stop] = _encode(column, frame[name], self.one_hot, unknown)
+        said += unknown[:SHOWN] + [f"So do values of {len(unknown) - SHOWN} other columns."] * (
+            len(unknown) > SHOWN
+        )
         return torch.from_numpy(x)
 
     def matched(self, frame: "pd.DataFrame", said: list[str]) -> "pd.DataFrame":
