@@ -31,6 +31,7 @@ from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
+from gammatune.pipeline.data.values import dates_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,13 +104,20 @@ def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[
 
 
 def as_read(frame: "pd.DataFrame", columns: Sequence[Column]) -> "pd.DataFrame":
-    """The frame with numbers in the place of text that writes them, and nothing in that of codes for missing."""
-    numbers = {
-        c.name: numbers_in(frame[c.name], c.form, c.missing)
-        for c in columns
-        if c.kind == "number" and (c.form is not None or c.missing) and c.name in frame.columns
-    }
-    return frame.assign(**numbers) if numbers else frame
+    """The frame with numbers and dates in the place of text that writes them, and nothing in that of codes for
+    missing. A column of dates some of which are none stays text."""
+    read: dict[str, Any] = {}
+    for column in columns:
+        name = column.name
+        if name not in frame.columns:
+            continue
+        if column.kind == "number" and (column.form is not None or column.missing):
+            read[name] = numbers_in(frame[name], column.form, column.missing)
+        elif column.kind == "date" and column.format is not None and frame[name].dtype.kind == "O":
+            dates = dates_in(frame[name], column.format)
+            if dates.notna().sum() == frame[name].notna().sum():
+                read[name] = dates.astype("datetime64[us]")  # of one kind, whether seconds have decimals or not
+    return frame.assign(**read) if read else frame
 
 
 def tell(name: str, values: "pd.Series[Any]", said: list[str], decimal: Mark = "") -> Column:
@@ -145,7 +153,7 @@ def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
 
 
 def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
-    if present.nunique() <= 1:
+    if present.min() == present.max():
         return _constant(name, present)
     if written := counted_format(name, present):
         note = f"holds dates{in_words(written)}, by its name: {_first_date(present, written)}; --column {name}=number"
@@ -153,15 +161,15 @@ def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
         return Column(name, "date", format=written, notes=notes)
     if _counts_rows(name, present, rows):
         return Column(name, "drop", "numbers the rows")
-    return _by_name(name, present, present.astype(str), rows) or Column(name, "number")
+    return _by_name(name, present, present, rows) or Column(name, "number")
 
 
-def _by_name(name: str, numbers: "pd.Series[Any]", text: "pd.Series[Any]", rows: int) -> Column | None:
-    """Of numbers that are none by their name and length, such as phone numbers; else None."""
+def _by_name(name: str, numbers: "pd.Series[Any]", written: "pd.Series[Any]", rows: int) -> Column | None:
+    """Of numbers that are none by their name and length, such as phone numbers; else None. written: as they are."""
     what, is_input = kind_of_numbers(name, numbers)
     if what and not is_input:
         return Column(name, "drop", f"holds {what}")
-    if what and _category_or_identifier(name, text, rows).kind == "category":
+    if what and _category_or_identifier(name, written.astype(str), rows).kind == "category":
         note = f"holds {what}: a category; --column {name}=number takes them as numbers"
         return Column(name, "category", notes=(note,))
     return None
@@ -290,13 +298,13 @@ def _first_date(present: "pd.Series[Any]", written: str) -> str:
 
 def _counts_rows(name: str, present: "pd.Series[Any]", rows: int) -> bool:
     """Whether whole numbers are identifiers: all different, and named so, or counting up row by row."""
-    if len(present) < rows or rows < FEWEST or present.nunique() < rows:
+    if len(present) < rows or rows < FEWEST:
         return False
-    if not bool((present == present.round()).all()):
+    if any(bool((part != part.round()).any()) for part in (present.iloc[:FEWEST], present)):
         return False
-    steps = present.diff().dropna()
-    named = is_unnamed(name) or bool(_NAMED_ID.search(name) or _CAMEL_ID.search(name))
-    return named or bool((steps == 1).all())
+    if is_unnamed(name) or _NAMED_ID.search(name) or _CAMEL_ID.search(name):
+        return bool(present.nunique() == rows)
+    return all(bool((part.diff().iloc[1:] == 1).all()) for part in (present.iloc[:FEWEST], present))
 
 
 def columns_in_words(columns: Sequence[Column]) -> list[str]:

@@ -72,10 +72,11 @@ def dates_in(values: "pd.Series[Any]", format: str | None) -> "pd.Series[Any]":
         dates = values
     else:
         is_number = pd.api.types.is_numeric_dtype(values)
-        values = values.astype(object)
+        if not isinstance(values.dtype, pd.StringDtype):
+            values = values.astype(object)
         dates = parsed(values, format or ISO)
-        if format not in (None, ISO) and not is_number:
-            left = values.where(dates.isna() & values.astype(str).str.match(BY_ISO))
+        if format not in (None, ISO) and not is_number and (unknown := dates.isna()).any():
+            left = values.where(unknown & values.astype(str).str.match(BY_ISO))
             dates = dates.fillna(parsed(left, ISO))
     return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
 

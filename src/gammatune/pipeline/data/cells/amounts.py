@@ -110,10 +110,18 @@ def numbers_in(
         numbers = amounts_in(values, form)
     else:
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if not missing and len(numbers) and _are_in_range(numbers):
+        return numbers
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     if missing:
         numbers[np.isin(numbers, missing)] = np.nan
     return numbers.clip(-LARGEST, LARGEST)
+
+
+def _are_in_range(numbers: NDArray[np.float64]) -> bool:
+    """Without a copy of them, nor a look at each by itself."""
+    low, high = np.fmin.reduce(numbers), np.fmax.reduce(numbers)  # of what is not missing
+    return bool(low >= -LARGEST and high <= LARGEST)
 
 
 def form_of(values: "pd.Series[Any]", decimal: Mark = "", *, least: float = MOSTLY) -> Form | None:
