@@ -20,12 +20,12 @@ from gammatune.pipeline.data.cells import codes
 from gammatune.pipeline.data.cells.amounts import (
     MOSTLY,
     Form,
+    TakenApart,
     amounts_in,
-    form_of,
     numbers_in,
-    units_in,
 )
 from gammatune.pipeline.data.cells.dates import counted_format, date_format, in_words, parsed
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
@@ -169,7 +169,10 @@ def _by_name(name: str, numbers: "pd.Series[Any]", written: "pd.Series[Any]", ro
     what, is_input = kind_of_numbers(name, numbers)
     if what and not is_input:
         return Column(name, "drop", f"holds {what}")
-    if what and _category_or_identifier(name, written.astype(str), rows).kind == "category":
+    if not what:
+        return None
+    text = written.astype(str)
+    if _category_or_identifier(name, text, Distinct.of(text), rows).kind == "category":
         note = f"holds {what}: a category; --column {name}=number takes them as numbers"
         return Column(name, "category", notes=(note,))
     return None
@@ -178,41 +181,56 @@ def _by_name(name: str, numbers: "pd.Series[Any]", written: "pd.Series[Any]", ro
 def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -> Column:
     import pandas as pd
 
-    try:
-        distinct = present.nunique()
-    except TypeError:  # lists, mappings
-        return Column(name, "drop", "holds neither numbers nor text nor dates")
-    if distinct <= 1:
+    text = present
+    if not isinstance(present.dtype, pd.StringDtype):
+        try:
+            distinct = present.nunique()
+        except TypeError:  # lists, mappings
+            return Column(name, "drop", "holds neither numbers nor text nor dates")
+        if distinct <= 1:
+            return _constant(name, present)
+        if isinstance(present.dtype, pd.CategoricalDtype):
+            return Column(name, "category")
+        text = present.astype(str)
+    found = Distinct.of(text)
+    if len(found.texts) <= 1 and text is present:
         return _constant(name, present)
-    if isinstance(present.dtype, pd.CategoricalDtype):
-        return Column(name, "category")
-    text = present.astype(str)
-    marked = text.str.fullmatch(CODE)
-    if marked.any() and text.str.fullmatch(r"\d+").mean() >= MOSTLY:
-        note = f"holds codes such as {present[marked].iloc[0]}: a category"
-        column = _category_or_identifier(name, text, rows)
+    marked = found.texts.str.fullmatch(CODE)
+    if marked.any() and found.mean(found.texts.str.fullmatch(r"\d+")) >= MOSTLY:
+        note = f"holds codes such as {found.texts[marked].iloc[0]}: a category"
+        column = _category_or_identifier(name, text, found, rows)
         return column if column.kind == "drop" else replace(column, notes=(note,))
-    numbers, form = _numbers_of_text(present, decimal)
+    apart = TakenApart(present, decimal)
+    numbers, form = _numbers_of_text(present, apart)
     if numbers is not None and form is None and not np.isnan(numbers).any():
         return _tell_numbers(name, pd.to_numeric(present), rows)
     if numbers is not None:
-        are_known = ~np.isnan(numbers)
-        is_bare = form is not None and not (form.currency or form.unit)
-        if is_bare and (named := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
-            return named
-        plain = present[are_known] if form is None else None
-        if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
-            return Column(name, "drop", "numbers the rows")
-        return Column(name, "number", form=form, notes=tuple(conversion(present, numbers)))
+        return _amounts(name, present, text, numbers, form, rows)
     if dates := date_format(name, text):
         return Column(
             name, "date", format=dates[0], notes=(*filter(None, dates[1:]), *no_dates(present, dates[0]))
         )
-    column = _category_or_identifier(name, text, rows)
-    return replace(column, notes=tuple(_of_text(name, present, text, decimal)))
+    column = _category_or_identifier(name, text, found, rows)
+    return replace(column, notes=tuple(_of_text(name, present, text, apart)))
 
 
-def _numbers_of_text(present: "pd.Series[Any]", decimal: Mark) -> "tuple[Any, Form | None]":
+def _amounts(
+    name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", numbers: Any, form: Form | None, rows: int
+) -> Column:
+    """Of text that is numbers. text: the values, all as such."""
+    import pandas as pd
+
+    are_known = ~np.isnan(numbers)
+    is_bare = form is not None and not (form.currency or form.unit)
+    if is_bare and (named := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
+        return named
+    plain = present[are_known] if form is None else None
+    if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
+        return Column(name, "drop", "numbers the rows")
+    return Column(name, "number", form=form, notes=tuple(conversion(present, numbers)))
+
+
+def _numbers_of_text(present: "pd.Series[Any]", apart: TakenApart) -> "tuple[Any, Form | None]":
     """The numbers of a column of text, and their form, None where they stand there as they are; None where it is
     not mostly numbers."""
     import pandas as pd
@@ -224,7 +242,7 @@ def _numbers_of_text(present: "pd.Series[Any]", decimal: Mark) -> "tuple[Any, Fo
     share = float(numbers.notna().mean())
     if share == 1:
         return numbers_in(present), None
-    form = form_of(present, decimal)
+    form = apart.form()
     if form is not None:
         return amounts_in(present, form), form
     return (numbers_in(present), None) if share >= MOSTLY else (None, None)
@@ -237,13 +255,15 @@ def _share_of_numbers(present: "pd.Series[Any]", form: Form | None) -> float:
     return share if share < HALF / 2 else float((~np.isnan(numbers_in(present, form))).mean())
 
 
-def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", decimal: Mark) -> list[str]:
+def _of_text(
+    name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", apart: TakenApart
+) -> list[str]:
     """What is to be said of a column that stays text."""
-    if units := units_in(present):
+    if units := apart.units():
         return [
             f"holds numbers in several units ({', '.join(units[:4])}), which are left as text; write them in one unit"
         ]
-    share = _share_of_numbers(present, form_of(present, decimal, least=HALF))
+    share = _share_of_numbers(present, apart.form(HALF))
     if share >= HALF:
         return [
             f"holds numbers in {100 * share:.0f} % of its cells, too few to be read so: --column {name}=number reads "
@@ -257,15 +277,16 @@ def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", decim
     return []
 
 
-def _category_or_identifier(name: str, text: "pd.Series[Any]", rows: int) -> Column:
-    words = float(text.str.count(" ").mean()) + 1
-    counts = text.value_counts()
-    alone = float((counts == 1).sum()) / len(text)
-    if rows < FEWEST or (len(counts) / len(text) < IDENTIFYING and alone <= ONCE):
+def _category_or_identifier(name: str, text: "pd.Series[Any]", found: Distinct, rows: int) -> Column:
+    """found: what is different in the text."""
+    share = len(found.texts) / len(text)
+    alone = int((found.counts == 1).sum()) / len(text)
+    if rows < FEWEST or (share < IDENTIFYING and alone <= ONCE):
         return Column(name, "category")
     if what := kind_of_text(text):
         return Column(name, "drop", f"holds {what}")
-    if len(counts) / len(text) >= IDENTIFYING:
+    words = found.mean(found.texts.str.count(" ")) + 1
+    if share >= IDENTIFYING:
         if words >= SENTENCE:
             return Column(name, "drop", "is free text, which is not read")
         return Column(name, "drop", "differs in every row, as an identifier does")
