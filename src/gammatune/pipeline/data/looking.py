@@ -104,19 +104,25 @@ def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[
 
 
 def as_read(frame: "pd.DataFrame", columns: Sequence[Column]) -> "pd.DataFrame":
-    """The frame with numbers and dates in the place of text that writes them, and nothing in that of codes for
-    missing. A column of dates some of which are none stays text."""
+    """The frame with numbers and dates in the place of text that writes them, levels in that of categories, and
+    nothing in that of codes for missing: what comes after need not take text apart again. A column of dates some of
+    which are none stays text."""
+    import pandas as pd
+
     read: dict[str, Any] = {}
     for column in columns:
         name = column.name
         if name not in frame.columns:
             continue
+        is_text = isinstance(frame[name].dtype, pd.StringDtype)
         if column.kind == "number" and (column.form is not None or column.missing):
             read[name] = numbers_in(frame[name], column.form, column.missing)
-        elif column.kind == "date" and column.format is not None and frame[name].dtype.kind == "O":
+        elif column.kind == "date" and is_text:
             dates = dates_in(frame[name], column.format)
             if dates.notna().sum() == frame[name].notna().sum():
                 read[name] = dates.astype("datetime64[us]")  # of one kind, whether seconds have decimals or not
+        elif column.kind == "category" and is_text:
+            read[name] = pd.Categorical.from_codes(*pd.factorize(frame[name]))
     return frame.assign(**read) if read else frame
 
 
@@ -195,9 +201,10 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -
     found = Distinct.of(text)
     if len(found.texts) <= 1 and text is present:
         return _constant(name, present)
-    marked = found.texts.str.fullmatch(CODE)
-    if marked.any() and found.mean(found.texts.str.fullmatch(r"\d+")) >= MOSTLY:
-        note = f"holds codes such as {found.texts[marked].iloc[0]}: a category"
+    with_zero = found.texts[found.texts.str.startswith("0")]
+    marked = with_zero[with_zero.str.fullmatch(CODE)]
+    if len(marked) and found.mean(found.texts.str.fullmatch(r"\d+")) >= MOSTLY:
+        note = f"holds codes such as {marked.iloc[0]}: a category"
         column = _category_or_identifier(name, text, found, rows)
         return column if column.kind == "drop" else replace(column, notes=(note,))
     apart = TakenApart(present, decimal)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import spellings
 from gammatune.pipeline.data.columns import Column
+from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.table_preprocessing import (
+    CYCLES,
     Category,
     Date,
     Encoded,
@@ -19,7 +21,7 @@ from gammatune.pipeline.data.table_preprocessing import (
     Part,
     TablePreprocessing,
 )
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of
+from gammatune.pipeline.data.values import counts_of, dates_in, days_of, place_in_cycle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +31,7 @@ LEVELS = 500  # of a category at most, the most frequent ones; the others count 
 
 def learn_table(
     known: TablePreprocessing,
-    frame: "pd.DataFrame",
+    frame: "pd.DataFrame | FrameRows",
     y: NDArray[Any],
     columns: Sequence[Column],
     said: list[str],
@@ -70,10 +72,10 @@ def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
     present = values[~np.isnan(values)]
     if not len(present):
         return 0.0, 1.0
-    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25))))
+    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25), overwrite_input=True)))
     if not scale > 0:
         scale = float(np.ptp(present)) / 2 or 1.0
-    return float(np.median(present)), scale
+    return float(np.median(present, overwrite_input=True)), scale
 
 
 def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:
@@ -92,12 +94,10 @@ def _learn_date(column: Column, values: "pd.Series[Any]", *, trend: bool) -> Dat
     dates = dates_in(values, column.format)
     days = days_of(dates)
     parts: list[Part] = ["trend"] if trend else []
-    if dates.dt.month.nunique() > 1:
-        parts.append("month")
-    if dates.dt.day_of_week.nunique() > 1:
-        parts.append("weekday")
-    if dates.dt.hour.nunique() > 1:
-        parts.append("hour")
+    for part in CYCLES:
+        places = place_in_cycle(dates, part)
+        known = places[places >= 0]
+        parts += [part] if len(known) and known.min() < known.max() else []
     if not parts:
         return None
     centre, scale = _robust(days)

@@ -35,10 +35,11 @@ from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import is_unnamed, listed
 from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of, texts_in
+from gammatune.pipeline.data.values import Cycle, counts_of, dates_in, days_of, place_in_cycle, texts_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,8 @@ CLIP = 3.0  # RealMLP's
 FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
 UNKNOWN, MISSING = 0, 1  # codes
 
-Part: TypeAlias = Literal["trend", "month", "weekday", "hour"]
-CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
+Part: TypeAlias = Literal["trend"] | Cycle
+CYCLES: Mapping[Cycle, int] = {"month": 12, "weekday": 7, "hour": 24}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class TablePreprocessing:
         said = [] if said is None else said
         return self.encode(self.matched(frame, said), said)
 
-    def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
+    def encode(self, frame: "pd.DataFrame | FrameRows", said: list[str]) -> torch.Tensor:
         """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
         # column after column, so that of twice the bits no more than one is held
         x = np.empty((len(frame), self.shape[0]), dtype=np.float32)
@@ -352,9 +353,9 @@ def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
         if part == "trend":
             parts.append(_squash(days_of(dates), column.centre, column.scale)[:, None])
             continue
-        at = {"month": dates.dt.month - 1, "weekday": dates.dt.day_of_week, "hour": dates.dt.hour}[part]
-        angle = 2 * np.pi * at.to_numpy(dtype=np.float64, na_value=np.nan) / CYCLES[part]
-        parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
+        angle = 2 * np.pi * np.arange(CYCLES[part], dtype=np.float64) / CYCLES[part]
+        circle = np.stack([np.append(np.sin(angle), np.nan), np.append(np.cos(angle), np.nan)], axis=1)
+        parts.append(circle[place_in_cycle(dates, part)])  # of what is missing the last
     return _flag(np.concatenate(parts, axis=1), column.flagged)
 
 

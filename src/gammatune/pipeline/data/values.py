@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from gammatune.pipeline.data.dataset import Label
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Cycle: TypeAlias = Literal["month", "weekday", "hour"]
 
 
 def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
@@ -87,3 +90,19 @@ def days_of(dates: "pd.Series[Any]") -> NDArray[np.float64]:
     seconds = dates.to_numpy().astype("datetime64[s]")
     days: NDArray[np.float64] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / (24 * 3600))
     return days
+
+
+def place_in_cycle(dates: "pd.Series[Any]", cycle: Cycle) -> NDArray[np.int64]:
+    """The month from 0, the weekday from Monday as 0, or the hour; -1 where missing."""
+    seconds = dates.to_numpy().astype("datetime64[s]")
+    days = seconds.astype("datetime64[D]")
+    match cycle:
+        case "month":
+            places = days.astype("datetime64[M]").astype(np.int64) % 12
+        case "weekday":
+            places = (days.astype(np.int64) + 3) % 7  # 1970 began on a Thursday
+        case "hour":
+            places = (seconds - days).astype(np.int64) // 3600
+        case _:
+            assert_never(cycle)
+    return np.where(np.isnat(days), -1, places)

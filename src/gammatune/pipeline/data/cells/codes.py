@@ -83,11 +83,16 @@ def told(
 
 def _ends(numbers: NDArray[np.float64], far: float, usual: frozenset[float] = _USUAL) -> tuple[float, ...]:
     """The codes at both ends of the numbers, so far outside of the rest."""
+    if not len(numbers):
+        return ()
+    ends = [float(end.reduce(numbers)) for end in (np.fmin, np.fmax)]  # of what is not missing
+    if not usual.intersection(ends):  # so are most columns, without another look
+        return ()
     here = numbers[~np.isnan(numbers)]
-    if not len(here) or not (float(here.min()) in usual or float(here.max()) in usual):
+    least = max(TIMES, SHARE * len(here))
+    if all(end not in usual or (here == end).sum() < least for end in ends):
         return ()
     values, counts = np.unique(here, return_counts=True)
-    least = max(TIMES, SHARE * len(here))
 
     def is_code(place: int) -> bool:
         return float(values[place]) in usual and bool(counts[place] >= least)

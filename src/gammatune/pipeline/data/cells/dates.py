@@ -154,6 +154,10 @@ def _as_text(value: Any) -> str:
 
 
 def _share(text: "pd.Series[Any]", written: str) -> float:
+    import pandas as pd
+
+    if written == ISO and isinstance(text.dtype, pd.StringDtype) and (found := _at_once(text)) is not None:
+        return float(found.notna().mean())
     # blanks and digits as Arrow knows them, which looks at a million at once
     if written == ISO and not text.astype(str).str.contains(r"^ *[0-9]{4}-[0-9]").mean() >= MOSTLY:
         return 0.0  # "2017" alone is ISO 8601 too
