@@ -29,10 +29,6 @@ class FrameRows:
 
         return pd.Series(self.frame[name].array.take(self.places), name=name, copy=False)
 
-    def only(self, places: NDArray[np.int64]) -> "FrameRows":
-        """Those of these rows."""
-        return FrameRows(self.frame, self.places[places])
-
     def as_frame(self) -> "pd.DataFrame":
         """With the index of the frame."""
         return self.frame.iloc[self.places]

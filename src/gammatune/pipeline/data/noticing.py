@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gammatune.pipeline.data.columns import listed
@@ -19,10 +20,10 @@ GIVEN_AWAY = 0.99  # of the balanced accuracy, or of R2, that one column reaches
 LEAVES = 64
 
 
-def leaks(rows: FrameRows, y: NDArray[Any], preprocessing: "TablePreprocessing") -> list[str]:
+def leaks(x: torch.Tensor, y: NDArray[Any], preprocessing: "TablePreprocessing") -> list[str]:
     """A sentence on every column that tells the target alone.
 
-    rows, y: that train. A tree with few leaves is trained on the one column in one half of the rows and judged on
+    x, y: rows that train, encoded. A tree with few leaves is trained on the one column in one half of the rows and judged on
     the other half; a column that tells nearly all is more often a copy of the answer, or was written down after it,
     than a good predictor. Said, never left out: only the user knows.
     """
@@ -31,7 +32,7 @@ def leaks(rows: FrameRows, y: NDArray[Any], preprocessing: "TablePreprocessing")
     if len(y) < FEWEST:
         return []
     taken = np.random.default_rng(0).permutation(len(y))[:ROWS]
-    x = preprocessing.encode(rows.only(taken), []).numpy()
+    rows = x.numpy()[taken]
     y = y[taken].reshape(-1)
     half = len(y) // 2
     classify = preprocessing.task == "classification"
@@ -45,7 +46,7 @@ def leaks(rows: FrameRows, y: NDArray[Any], preprocessing: "TablePreprocessing")
     measure, score = ("balanced accuracy", _balanced_accuracy) if classify else ("R2", r2)
     said = []
     for name, span in preprocessing.spans:
-        column = np.ascontiguousarray(x[:, span.start : span.stop])
+        column = np.ascontiguousarray(rows[:, span.start : span.stop])
         small = tree(max_leaf_nodes=LEAVES, random_state=0).fit(column[:half], learned, check_input=False)
         told = small.predict(column[half:], check_input=False)
         reached = score(judged[known], told[known])
@@ -87,7 +88,7 @@ def duplicates(train: FrameRows, report: FrameRows, names: Sequence[str]) -> lis
             frames = [each.astype(str) for each in frames]
     hashes = [pd.util.hash_pandas_object(each, index=False).to_numpy() for each in frames]
     seen, asked = hashes[0][train.places], hashes[-1][report.places]
-    copies = int(np.isin(asked, seen).sum())
+    copies = int(pd.Series(asked).isin(seen).sum())
     if copies < max(2, 0.01 * len(report)):
         return []
     return [

@@ -194,22 +194,22 @@ def split_table(
         table = replace(table, ordered=has_order(taught, y, table.columns, table.target, table.classes, said))
     preprocessing = _learned(table, FrameRows(table.frame, train), one_hot, said)
     train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
-    teaching, reporting = FrameRows(table.frame, train), FrameRows(table.frame, report)
+    reporting = FrameRows(table.frame, report)
     said.append(sizes(len(train), len(select), len(report if test is None else test.frame)))
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
         reporting = FrameRows.all_of(as_read(test.frame, table.columns))
-    said += leaks(teaching, table.y[train], preprocessing)
-    said += duplicates(teaching, reporting, [column.name for column in table.columns])
     strange: list[str] = []
-    parts = [
-        with_targets(preprocessing, preprocessing.encode(held, strange), y, w)
-        for held, y, w in (
-            (teaching, *_answers(table, train)),
-            (FrameRows(table.frame, select), *_answers(table, select)),
-            (reporting, *(_answers(table, report) if test is None else (test.y, test.weights))),
-        )
-    ]
+    own = [train, select] if test is not None else [train, select, report]
+    inputs = preprocessing.encode_parts(table.frame, own, strange)
+    answers = [(table.y[rows], None if table.weights is None else table.weights[rows]) for rows in own]
+    if test is not None:
+        inputs.append(preprocessing.encode(reporting.frame, strange))
+        answers.append((test.y, test.weights))
+    said += leaks(inputs[0], answers[0][0], preprocessing)
+    names = [column.name for column in table.columns]
+    said += duplicates(FrameRows(table.frame, train), reporting, names)
+    parts = [with_targets(preprocessing, x, y, w) for x, (y, w) in zip(inputs, answers, strict=True)]
     return Split(
         *(table.name, *parts, preprocessing),
         said=tuple(dict.fromkeys([*said, *strange])),
@@ -218,11 +218,6 @@ def split_table(
         origins=reporting.frame.index.to_numpy()[reporting.places] + 1,
         source=(test or table).source,
     )
-
-
-def _answers(table: Table, places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The targets of some rows, and what these count for."""
-    return table.y[places], None if table.weights is None else table.weights[places]
 
 
 def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> TablePreprocessing:

@@ -1,5 +1,6 @@
 """What the training rows of a table teach: a `TablePreprocessing`."""
 
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,15 +13,8 @@ from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import spellings
 from gammatune.pipeline.data.columns import Column
 from gammatune.pipeline.data.frame_rows import FrameRows
-from gammatune.pipeline.data.table_preprocessing import (
-    CYCLES,
-    Category,
-    Date,
-    Encoded,
-    Number,
-    Part,
-    TablePreprocessing,
-)
+from gammatune.pipeline.data.table_encoding import CYCLES, Category, Date, Encoded, Number, Part
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import counts_of, dates_in, days_of, place_in_cycle
 
 if TYPE_CHECKING:
@@ -82,9 +76,14 @@ def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Cat
     found = counts_of(values)
     one = spellings(found)
     said += one.said(name)
-    counts: Counter[str] = Counter()
-    for text, count in found.items():
-        counts[one(text)] += count
+    counts: Counter[str] = found
+    if one.one:
+        counts = Counter()
+        for text, count in found.items():
+            counts[one(text)] += count
+    if len(counts) > LEVELS:  # of very many most are not to be sorted
+        least = heapq.nlargest(LEVELS, counts.values())[-1]
+        counts = Counter({level: count for level, count in counts.items() if count >= least})
     # of equal counts by name, so that nothing depends on the order of rows
     levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
     return Category(name, tuple(levels))

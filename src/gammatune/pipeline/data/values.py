@@ -28,15 +28,19 @@ def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
         places, distinct = pd.factorize(values)
     except TypeError:  # lists, mappings
         places, distinct = pd.factorize(values.map(str, na_action="ignore"))
-    return places.astype(np.int64), [written(value) for value in distinct.tolist()]
+    texts = [value if type(value) is str else written(value) for value in distinct.tolist()]
+    return places.astype(np.int64), texts
 
 
 def counts_of(values: "pd.Series[Any]") -> Counter[str]:
     """How often each value is there, as text."""
     places, distinct = texts_in(values)
-    counts: Counter[str] = Counter()
-    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
-        counts[text] += int(count)
+    met = np.bincount(places[places >= 0], minlength=len(distinct)).tolist()
+    counts = Counter(dict(zip(distinct, met, strict=True)))
+    if len(counts) < len(distinct):  # 1 and '1'
+        counts = Counter()
+        for text, count in zip(distinct, met, strict=True):
+            counts[text] += count
     return counts
 
 
