@@ -11,6 +11,7 @@ Told from the values, so that nobody has to say it; said in words, and overruled
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,9 +56,10 @@ def look_at(
     leave: Sequence[str | None] = (),
     decimal: Mark,
     find_codes: bool,
+    levels: dict[str, Distinct] | None = None,
 ) -> tuple[Column, ...]:
     """What each column is. given: what is not told but known. leave: columns that are no inputs. decimal: as the file
-    writes it. find_codes: whether codes for missing are looked for."""
+    writes it. find_codes: whether codes for missing are looked for. levels: takes those of categories, by name."""
     unknown = [name for name in given if name not in frame.columns]
     if unknown:
         place = f"{given[unknown[0]].place}: " if given[unknown[0]].place else ""
@@ -68,7 +70,9 @@ def look_at(
     for name in frame.columns:
         if name not in leave:
             own = given.get(name, Given(None))
-            column = column_given(name, frame[name], own, decimal) or tell(name, frame[name], [], decimal)
+            column = column_given(name, frame[name], own, decimal) or tell(
+                name, frame[name], [], decimal, levels
+            )
             found.append(column if own.missing is None else replace(column, missing=own.missing))
     if all(column.kind == "drop" for column in found):
         why = "; ".join(f"{column.name} {column.why}" for column in found[:5])
@@ -103,7 +107,9 @@ def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[
     ]
 
 
-def as_read(frame: "pd.DataFrame", columns: Sequence[Column]) -> "pd.DataFrame":
+def as_read(
+    frame: "pd.DataFrame", columns: Sequence[Column], levels: Mapping[str, Distinct] = MappingProxyType({})
+) -> "pd.DataFrame":
     """The frame with numbers and dates in the place of text that writes them, levels in that of categories, and
     nothing in that of codes for missing: what comes after need not take text apart again. A column of dates some of
     which are none stays text."""
@@ -122,20 +128,29 @@ def as_read(frame: "pd.DataFrame", columns: Sequence[Column]) -> "pd.DataFrame":
             if dates.notna().sum() == frame[name].notna().sum():
                 read[name] = dates.astype("datetime64[us]")  # of one kind, whether seconds have decimals or not
         elif column.kind == "category" and is_text:
-            read[name] = pd.Categorical.from_codes(*pd.factorize(frame[name]))
+            is_there = frame[name].notna()
+            known = levels.get(name) or Distinct.of(frame[name][is_there])
+            read[name] = known.levels(is_there.to_numpy(dtype=bool))
     return frame.assign(**read) if read else frame
 
 
-def tell(name: str, values: "pd.Series[Any]", said: list[str], decimal: Mark = "") -> Column:
-    """The kind of a column, from its name and values alone. said: takes what is unusual in it."""
-    column = _tell(name, values, decimal)
+def tell(
+    name: str,
+    values: "pd.Series[Any]",
+    said: list[str],
+    decimal: Mark = "",
+    levels: dict[str, Distinct] | None = None,
+) -> Column:
+    """The kind of a column, from its name and values alone. said: takes what is unusual in it. levels: takes those of
+    a category."""
+    column = _tell(name, values, decimal, {} if levels is None else levels)
     if column.kind != "drop" and (note := _nearly_constant(values.dropna())):
         column = replace(column, notes=(*column.notes, note))
     said += column.sentences
     return column
 
 
-def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
+def _tell(name: str, values: "pd.Series[Any]", decimal: Mark, levels: dict[str, Distinct]) -> Column:
     import pandas as pd
 
     present = values.dropna()
@@ -155,7 +170,7 @@ def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
         return Column(name, "drop", f"holds {values.dtype}, which is not supported")
     if pd.api.types.is_numeric_dtype(values):
         return _tell_numbers(name, present, len(values))
-    return _tell_text(name, present, len(values), decimal)
+    return _tell_text(name, present, len(values), decimal, levels)
 
 
 def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
@@ -184,28 +199,25 @@ def _by_name(name: str, numbers: "pd.Series[Any]", written: "pd.Series[Any]", ro
     return None
 
 
-def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -> Column:
+def _tell_text(
+    name: str, present: "pd.Series[Any]", rows: int, decimal: Mark, levels: dict[str, Distinct]
+) -> Column:
     import pandas as pd
 
-    text = present
-    if not isinstance(present.dtype, pd.StringDtype):
-        try:
-            distinct = present.nunique()
-        except TypeError:  # lists, mappings
-            return Column(name, "drop", "holds neither numbers nor text nor dates")
-        if distinct <= 1:
+    text, is_text = present, isinstance(present.dtype, pd.StringDtype)
+    try:
+        if present.iloc[:FEWEST].nunique() <= 1 and present.nunique() <= 1:
             return _constant(name, present)
-        if isinstance(present.dtype, pd.CategoricalDtype):
-            return Column(name, "category")
-        text = present.astype(str)
-    found = Distinct.of(text)
-    if len(found.texts) <= 1 and text is present:
-        return _constant(name, present)
-    with_zero = found.texts[found.texts.str.startswith("0")]
-    marked = with_zero[with_zero.str.fullmatch(CODE)]
-    if len(marked) and found.mean(found.texts.str.fullmatch(r"\d+")) >= MOSTLY:
-        note = f"holds codes such as {marked.iloc[0]}: a category"
-        column = _category_or_identifier(name, text, found, rows)
+        if not is_text:
+            present.nunique()
+    except TypeError:  # lists, mappings
+        return Column(name, "drop", "holds neither numbers nor text nor dates")
+    if isinstance(present.dtype, pd.CategoricalDtype):
+        return Column(name, "category")
+    text = present if is_text else present.astype(str)
+    if example := _code(text):
+        column = _category_or_identifier(name, text, Distinct.of(text), rows)
+        note = f"holds codes such as {example}: a category"
         return column if column.kind == "drop" else replace(column, notes=(note,))
     apart = TakenApart(present, decimal)
     numbers, form = _numbers_of_text(present, apart)
@@ -217,8 +229,18 @@ def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -
         return Column(
             name, "date", format=dates[0], notes=(*filter(None, dates[1:]), *no_dates(present, dates[0]))
         )
+    found = Distinct.of(text)
     column = _category_or_identifier(name, text, found, rows)
+    if column.kind == "category" and is_text:
+        levels[name] = found
     return replace(column, notes=tuple(_of_text(name, present, text, apart)))
+
+
+def _code(text: "pd.Series[Any]") -> str:
+    """The first code with a zero in front, of a column that is mostly digits; else ""."""
+    with_zero = text[text.str.startswith("0")]
+    marked = with_zero[with_zero.str.fullmatch(CODE)]
+    return marked.iloc[0] if len(marked) and text.str.fullmatch(r"\d+").mean() >= MOSTLY else ""
 
 
 def _amounts(

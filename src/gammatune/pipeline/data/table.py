@@ -12,6 +12,7 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.codes import without
 from gammatune.pipeline.data.cells.dates import date_format
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import Column, Given, Kind, listed
@@ -139,8 +140,11 @@ def make_table(
     found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
     leave = (target, group, sample_weight)
-    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes)
-    frame = as_read(frame, columns)
+    levels: dict[str, Distinct] = {}
+    columns = look_at(
+        frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels
+    )
+    frame = as_read(frame, columns, levels)
     scale = Scale.of(target, classes, task, order, said, column)
     y = scale.codes[y] if classes else y
     said += columns_in_words(columns) + _parts_in_words(frame, group, time) + in_words(weights, sample_weight)
