@@ -115,7 +115,7 @@ def find(texts: Sequence[str], known: Sequence[str], *, exact: bool = False) -> 
         met = {text: by_form[read] for text in missed if (read := form(text)) in by_form}
         places |= met
         missed -= met.keys()
-    return [places.get(text) for text in texts]
+    return list(map(places.get, texts))
 
 
 def otherwise(texts: Mapping[str, int], known: Sequence[str]) -> Spellings:

@@ -103,6 +103,7 @@ def _arrow(body: bytes, separator: str, width: int, missing: tuple[str, ...], bl
                 strings_can_be_null=True,
                 check_utf8=False,  # it has been decoded
             ),
+            memory_pool=arrow.system_memory_pool(),  # Arrow's own clears more than is used: half as long again
         )
     except arrow.ArrowInvalid:
         if block >= min(len(body), _LONGEST):
