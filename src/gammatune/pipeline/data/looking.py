@@ -126,7 +126,9 @@ def as_read(
         elif column.kind == "date" and is_text:
             dates = dates_in(frame[name], column.format)
             if dates.notna().sum() == frame[name].notna().sum():
-                read[name] = dates.astype("datetime64[us]")  # of one kind, whether seconds have decimals or not
+                read[name] = dates.astype(
+                    "datetime64[us]"
+                )  # of one kind, whether seconds have decimals or not
         elif column.kind == "category" and is_text:
             is_there = frame[name].notna()
             known = levels.get(name) or Distinct.of(frame[name][is_there])
@@ -284,9 +286,7 @@ def _share_of_numbers(present: "pd.Series[Any]", form: Form | None) -> float:
     return share if share < HALF / 2 else float((~np.isnan(numbers_in(present, form))).mean())
 
 
-def _of_text(
-    name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", apart: TakenApart
-) -> list[str]:
+def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", apart: TakenApart) -> list[str]:
     """What is to be said of a column that stays text."""
     if units := apart.units():
         return [

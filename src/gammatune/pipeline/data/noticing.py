@@ -23,9 +23,9 @@ LEAVES = 64
 def leaks(x: torch.Tensor, y: NDArray[Any], preprocessing: "TablePreprocessing") -> list[str]:
     """A sentence on every column that tells the target alone.
 
-    x, y: rows that train, encoded. A tree with few leaves is trained on the one column in one half of the rows and judged on
-    the other half; a column that tells nearly all is more often a copy of the answer, or was written down after it,
-    than a good predictor. Said, never left out: only the user knows.
+    x, y: rows that train, encoded. A tree with few leaves is trained on the one column in one half of the rows and
+    judged on the other half; a column that tells nearly all is more often a copy of the answer, or was written down
+    after it, than a good predictor. Said, never left out: only the user knows.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 

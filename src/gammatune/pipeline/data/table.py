@@ -141,9 +141,7 @@ def make_table(
     said += [*left_out, *told]
     leave = (target, group, sample_weight)
     levels: dict[str, Distinct] = {}
-    columns = look_at(
-        frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels
-    )
+    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels)
     frame = as_read(frame, columns, levels)
     scale = Scale.of(target, classes, task, order, said, column)
     y = scale.codes[y] if classes else y
@@ -193,35 +191,40 @@ def split_table(
         validation=validation,
         report=test is None,
     )
+    teaching = FrameRows(table.frame, train)
     if table.may_be_ordered:
-        taught, y = FrameRows(table.frame, train).as_frame(), table.y[train]
-        table = replace(table, ordered=has_order(taught, y, table.columns, table.target, table.classes, said))
-    preprocessing = _learned(table, FrameRows(table.frame, train), one_hot, said)
+        frame, y = teaching.as_frame(), table.y[train]
+        table = replace(table, ordered=has_order(frame, y, table.columns, table.target, table.classes, said))
+    preprocessing = _learned(table, teaching, one_hot, said)
     train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
-    reporting = FrameRows(table.frame, report)
     said.append(sizes(len(train), len(select), len(report if test is None else test.frame)))
+    reporting = FrameRows(table.frame, report)
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
         reporting = FrameRows.all_of(as_read(test.frame, table.columns))
     strange: list[str] = []
     own = [train, select] if test is not None else [train, select, report]
     inputs = preprocessing.encode_parts(table.frame, own, strange)
-    answers = [(table.y[rows], None if table.weights is None else table.weights[rows]) for rows in own]
-    if test is not None:
-        inputs.append(preprocessing.encode(reporting.frame, strange))
-        answers.append((test.y, test.weights))
-    said += leaks(inputs[0], answers[0][0], preprocessing)
+    inputs += [] if test is None else [preprocessing.encode(reporting.frame, strange)]
+    said += leaks(inputs[0], table.y[train], preprocessing)
     names = [column.name for column in table.columns]
     said += duplicates(FrameRows(table.frame, train), reporting, names)
-    parts = [with_targets(preprocessing, x, y, w) for x, (y, w) in zip(inputs, answers, strict=True)]
+    answers = [_answers(table, train), _answers(table, select), _answers(test or table, reporting.places)]
+    parts = (with_targets(preprocessing, x, y, w) for x, (y, w) in zip(inputs, answers, strict=True))
+    training, selecting, reported = parts
     return Split(
-        *(table.name, *parts, preprocessing),
+        *(table.name, training, selecting, reported, preprocessing),
         said=tuple(dict.fromkeys([*said, *strange])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,
         origins=reporting.frame.index.to_numpy()[reporting.places] + 1,
         source=(test or table).source,
     )
+
+
+def _answers(table: Table, places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The targets of some rows, and what these count for."""
+    return table.y[places], None if table.weights is None else table.weights[places]
 
 
 def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> TablePreprocessing:

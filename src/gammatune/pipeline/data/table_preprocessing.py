@@ -46,6 +46,7 @@ from gammatune.pipeline.data.values import counts_of, dates_in
 if TYPE_CHECKING:
     import pandas as pd
 
+
 @dataclass(frozen=True, slots=True)
 class TablePreprocessing:
     """Plain numbers and text, so that it can be saved as JSON (`to_dict`, `from_dict`) beside the weights.

@@ -161,7 +161,9 @@ def amounts_in(values: "pd.Series[Any]", form: Form) -> NDArray[np.float64]:
     """The numbers; NaN where a value is none, or not of this form."""
     import pandas as pd
 
-    places, found = pd.factorize(values if isinstance(values.dtype, pd.StringDtype) else values.astype(object))
+    places, found = pd.factorize(
+        values if isinstance(values.dtype, pd.StringDtype) else values.astype(object)
+    )
     distinct = np.asarray(found, dtype=object)
     numbers = np.full(len(distinct) + 1, np.nan)  # the last is for what is missing
     numbers[:-1] = _alike(distinct, form)

@@ -142,9 +142,7 @@ class _Column:
     plain: bool
 
     @classmethod
-    def of(
-        cls, text: "pd.Series[Any]", least: float, plain: "pd.Series[Any] | None"
-    ) -> "_Column | None":
+    def of(cls, text: "pd.Series[Any]", least: float, plain: "pd.Series[Any] | None") -> "_Column | None":
         """None where too few are numbers. plain: all of them, where they are known."""
         few = tuple(value for value in _few(text).tolist() if isinstance(value, str))
         numbers = sum(re.fullmatch(_EITHER, value) is not None for value in few)
@@ -152,7 +150,9 @@ class _Column:
             return None
         marks = {mark for mark in _MARKS if any(mark in value for value in few)}
         if plain is not None:
-            has_point = plain.dtype.kind == "f" and ("." in marks or text.str.contains(".", regex=False).any())
+            has_point = plain.dtype.kind == "f" and (
+                "." in marks or text.str.contains(".", regex=False).any()
+            )
             return cls(text, few, frozenset({"."} if has_point else set[Mark]()), True)
         if len(few) < len(text):  # else they are all
             marks |= {m for m in _MARKS if m not in marks and text.str.contains(m, regex=False).any()}

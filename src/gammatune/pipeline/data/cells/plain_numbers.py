@@ -22,7 +22,6 @@ def plain_numbers(text: "pd.Series[Any]") -> "pd.Series[Any] | None":
     if values is None or text.dtype == object:
         return None
     arrow = require("pyarrow", "tables", "text is read by")
-    compute = require("pyarrow.compute", "tables", "text is read by")
     held = values()
     few = held[:: max(1, len(held) // _FEW)] if len(held) > _FEW else held
     whole = _cast(few, held, arrow.int64())

@@ -32,7 +32,7 @@ def plain(text: str) -> str:
 
 
 def plain_in_lower_case(texts: Sequence[str]) -> list[str]:
-    """`plain` of each, in lower case; of a million keys at once, where nothing stands in them that `plain` changes."""
+    """`plain` of each, in lower case; at once where nothing stands in them that `plain` changes."""
     whole = "\n".join(texts)
     if whole.isascii() and whole.split() == [*texts]:
         return whole.lower().split("\n") if texts else []
