@@ -54,11 +54,12 @@ class Hyperparameters:
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
         self.bent = 1.0  # what the learning rates are multiplied by at present
-        self._straight: list[tuple[dict[str, Any], float]] = []  # groups, and their lr before it is bent
+        # groups, their lr before it is bent, and what stands in `_wanted` of it
+        self._straight: list[tuple[dict[str, Any], float, list[Any]]] = []
         self._bases = [[_base_of(group) for group in o.param_groups] for o in self.optimizers]
         self._values: Values = {}
-        # per optimizer: each value set, as (group, key, value), to be found unchanged in every step
-        self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self.optimizers]
+        # per optimizer: each value set, as [group, key, value], to be found unchanged in every step
+        self._wanted: list[list[list[Any]]] = [[] for _ in self.optimizers]
         self._lent: list[list[Any]] = [[] for _ in self.optimizers]  # the user's lr during a step
         self._meter = Meter()
         self._steps = [0] * len(optimizers)
@@ -120,11 +121,18 @@ class Hyperparameters:
         if multiplier == self.bent:
             return
         self.bent = multiplier
-        if not self._multiplier:
-            self.refuse_changed()
-            for group, lr in self._straight:
-                _set(group, "lr", lr * _above_zero(multiplier, group))
-            self._expect()
+        if self._multiplier:
+            return
+        for group, lr, wanted in self._straight:  # in every step of a course
+            stands = group["lr"]
+            if stands is not wanted[2] and not _equals(_get(group, "lr"), wanted[2]):
+                self.refuse_changed()
+            bent = lr * (multiplier or _above_zero(multiplier, group))
+            if isinstance(stands, Tensor):
+                _set(group, "lr", bent)
+                wanted[2] = _get(group, "lr")
+            else:
+                group["lr"] = wanted[2] = bent
 
     def _set_all(self) -> None:
         for bases, optimizer in zip(self._bases, self.optimizers, strict=True):
@@ -150,12 +158,15 @@ class Hyperparameters:
                     else:
                         scaled = float(value) * ratio
                     _set(groups[number], key, scaled)
-        if not self._multiplier:
-            self._straight = [(g, float(g["lr"])) for o in self.optimizers for g in o.param_groups]
-            if self.bent != 1.0:
-                for group, lr in self._straight:
-                    _set(group, "lr", lr * _above_zero(self.bent, group))
+        straight = [float(g["lr"]) for o in self.optimizers for g in o.param_groups]
+        if not self._multiplier and self.bent != 1.0:
+            bent = (g for o in self.optimizers for g in o.param_groups)
+            for group, lr in zip(bent, straight, strict=True):
+                _set(group, "lr", lr * _above_zero(self.bent, group))
         self._expect()
+        if not self._multiplier:
+            rates = (wanted for each in self._wanted for wanted in each if wanted[1] == "lr")
+            self._straight = [(wanted[0], lr, wanted) for wanted, lr in zip(rates, straight, strict=True)]
 
     def _expect(self) -> None:
         """Note what every step must find."""
@@ -164,7 +175,7 @@ class Hyperparameters:
             steered.add("lr")
         # The very objects for plain numbers, so that an unchanged value is recognised without comparing.
         self._wanted = [
-            [(g, key, _get(g, key)) for g in o.param_groups for key in sorted(steered) if _has(g, key)]
+            [[g, key, _get(g, key)] for g in o.param_groups for key in sorted(steered) if _has(g, key)]
             for o in self.optimizers
         ]
 

@@ -182,9 +182,11 @@ def paid(
     """The batches of a source, as far as every rank has one and the allowance goes, each with the number of its
     examples, those of all ranks together."""
     for batch in drawn(source, meter):
-        size, evaluated, ready = lockstep.share(meter, examples(batch), ready=True)
-        if not ready:
-            return
+        size, evaluated = examples(batch), meter.evaluated
+        if not lockstep.is_alone:
+            size, evaluated, ready = lockstep.share(meter, size, ready=True)
+            if not ready:
+                return
         if units(meter.trained, evaluated) + size > meter.allowance:
             meter.cut = True
             meter.note = "the budget was spent before the rollout had ended"
