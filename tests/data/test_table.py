@@ -422,6 +422,10 @@ def test_new_rows_that_do_not_fit() -> None:
     assert said == [
         "60 values of city were not among the levels learned, such as 'Rome': they count as unknown."
     ]
+    many = people().assign(**{f"c{i}": np.array(["a", "b"])[np.arange(60) % 2] for i in range(9)})
+    learned(many).inputs(many.assign(**{f"c{i}": "z" for i in range(9)}), told := list[str]())
+    assert len(told) == 4
+    assert told[-1] == "So do values of 6 other columns."
 
 
 # Parts ----------------------------------------------------------------------------------------------------
