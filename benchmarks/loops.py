@@ -265,7 +265,7 @@ class Adapted(nn.Module):
 
 
 def low_rank(epochs: int = 20) -> Training:
-    """AdamW at 2e-3, straight to 0, of matrices of rank 4 beside frozen layers, which have learnt five of ten digits."""
+    """AdamW at 2e-3, straight to 0, of matrices of rank 4 by frozen layers that know five of the digits."""
     x, y = images()
     layers = [nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)]
     base = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
