@@ -123,7 +123,7 @@ def make_table(
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     target = target_among(frame, target, group, time, sample_weight)
-    said, left_out, read = list[str](), list[str](), len(frame)
+    said, left_out, levels, read = list[str](), list[str](), dict[str, Distinct](), len(frame)
     frame = without(frame.reset_index(drop=True), how.missing)
     given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
     own, find_codes = given.pop(target, None), not how.missing
@@ -140,7 +140,6 @@ def make_table(
     found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
     leave = (target, group, sample_weight)
-    levels: dict[str, Distinct] = {}
     columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels)
     frame = as_read(frame, columns, levels)
     scale = Scale.of(target, classes, task, order, said, column)
