@@ -46,8 +46,8 @@ class Table:
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
     classes: the labels by code; ordered: from low to high, of a scale; may_be_ordered: `split_table` looks whether
-    they are. columns: what each input is. identifiers: columns that are no inputs and name a row. goal: how the
-    target was read. looked_at: what each other column is, those left out too.
+    they are. columns: what each input is. goal: how the target was read. looked_at: what each other column is, those
+    left out too.
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
@@ -62,7 +62,6 @@ class Table:
     target: str
     classes: tuple[Label, ...]
     columns: tuple[Column, ...]
-    identifiers: tuple[str, ...] = ()
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
     ordered_by: str | None = None
@@ -147,19 +146,13 @@ def make_table(
     said += rare_classes(y, scale.classes)
     groups = None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()])
     weights = None if weights is None or (weights == weights[0]).all() else weights
-    inputs, identifiers = tuple(c for c in columns if c.kind != "drop"), _identifiers(columns, group)
+    inputs = tuple(c for c in columns if c.kind != "drop")
     return Table(
-        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, identifiers, groups,
+        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, groups,
         None if time is None else _order(frame[time], time, columns), time, weights, sample_weight, scale.is_known,
         tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal, looked_at=columns, read=read,
         exact_labels=exact_labels, may_be_ordered=scale.may_be, left_out=tuple(left_out),
     )  # fmt: skip
-
-
-def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...]:
-    """The columns that are no inputs and name a row."""
-    dropped = [c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)]
-    return (*dropped, *([group] if group is not None else []))
 
 
 def split_table(
@@ -229,8 +222,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         (),
         table.target,
         one_hot,
-        table.identifiers,
-        table.classes,
+        classes=table.classes,
         header=table.header,
         decimal=table.decimal,
         how=table.how,

@@ -105,7 +105,7 @@ class TablePreprocessing:
     """Plain numbers and text, so that it can be saved as JSON (`to_dict`, `from_dict`) beside the weights.
 
     columns: those that are read, numbers and dates first. target: the name of the column to predict. one_hot: see the
-    module. identifiers: columns that are no inputs and are handed through to the predictions.
+    module. identifiers: other columns of the table, in runs of earlier versions, which keep no header.
     classes, target_mean, target_std: as in `Preprocessing`.
     header: every column of the table trained on, in its order. decimal: how that writes decimals. how: what was asked
     of its reading, by which others are read. All are empty in runs of earlier versions. exact_labels: classes are met
