@@ -1,6 +1,7 @@
 """Tables: what columns are, how they are encoded, how rows are split, what is noticed."""
 
 import json
+import re
 from typing import Any
 
 import needs
@@ -669,6 +670,14 @@ def test_levels_met_equally_often_are_in_the_order_of_their_names() -> None:
 
 def test_among_few_rows_text_that_always_differs_is_no_identifier() -> None:
     assert tell("x", pd.Series([f"code{i}" for i in range(19)])).kind == "category"
+
+
+def test_levels_that_only_rows_to_judge_by_have_are_said_once() -> None:
+    frame = people().assign(city=[f"c{n // 3}" for n in range(N)])
+    said = split_table(make_table("t", frame, "answer"), seed=0).said
+    told = [line for line in said if "not among the levels learned" in line]
+    assert len(told) == 1, told
+    assert re.match(r"\d+ values? of city w", told[0])
 
 
 def test_whole_questions_are_cut_in_a_list() -> None:

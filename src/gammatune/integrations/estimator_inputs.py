@@ -14,7 +14,7 @@ from gammatune.pipeline.data.dataset import Label, Task
 from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.looking import look_at
 from gammatune.pipeline.data.table_learning import learn_table
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,8 @@ def encoded(preparing: TablePreprocessing, X: Any) -> Tensor:
         )
     said: list[str] = []
     frame = preparing.matched(as_pandas(X), said)
-    inputs = preparing.encode(frame, said)
-    for sentence in (*said, *preparing.misread(frame)):
+    unknown: Unknown = {}
+    inputs = preparing.encode(frame, unknown)
+    for sentence in (*said, *unknown_in_words(unknown), *preparing.misread(frame)):
         warnings.warn(sentence, DataWarning, stacklevel=4)
     return inputs

@@ -34,7 +34,7 @@ from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.row_weights import weights_in
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
 from gammatune.pipeline.data.values import codes_of
 from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
@@ -204,11 +204,12 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool, reading: Map
         )
     frame = preparing.matched(frame, said)
     frame = read_as_here(frame, preparing.forms, (preparing.decimal, mark), said)
-    x = preparing.encode(frame, said)
-    said += preparing.misread(frame)
+    unknown: Unknown = {}
+    x = preparing.encode(frame, unknown)
+    said += [*unknown_in_words(unknown), *preparing.misread(frame)]
     y = _targets(name, frame, preparing, said) if targets else None
     weights = None if y is None else _weights(frame, preparing, said)
-    return New(x, y, header, rows, dialect, said, weights)
+    return New(x, y, header, rows, dialect, tuple(dict.fromkeys(said)), weights)
 
 
 def _weights(

@@ -34,7 +34,7 @@ def leaks(
     if len(y) < FEWEST:
         return []
     taken = np.random.default_rng(0).permutation(len(y))[:ROWS]
-    x = preprocessing.encode(frame.iloc[taken], []).numpy()
+    x = preprocessing.encode(frame.iloc[taken]).numpy()
     y = y[taken].reshape(-1)
     half = len(y) // 2
     classify = preprocessing.task == "classification"

@@ -30,7 +30,7 @@ from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.scales import Scale, has_order, unordered
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, that_fit, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
 from gammatune.pipeline.data.target import read_target, task_of
 from gammatune.pipeline.data.target_numbers import half_numbers, in_test, target_of
 from gammatune.pipeline.data.values import codes_of, dates_in
@@ -195,14 +195,14 @@ def split_table(
         frames["report"] = as_read(test.frame, table.columns)
     said += leaks(frames["train"], parted["train"][1], table.columns, preprocessing)
     said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
-    strange: list[str] = []
+    unknown: Unknown = {}
     teaching, selecting, reporting = (
-        with_targets(preprocessing, preprocessing.encode(frames[part], strange), y, w)
+        with_targets(preprocessing, preprocessing.encode(frames[part], unknown), y, w)
         for part, (_, y, w) in parted.items()
     )
     return Split(
         *(table.name, teaching, selecting, reporting, preprocessing),
-        said=tuple(dict.fromkeys([*said, *strange])),
+        said=tuple(dict.fromkeys([*said, *unknown_in_words(unknown)])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,
         origins=frames["report"].index.to_numpy() + 1,

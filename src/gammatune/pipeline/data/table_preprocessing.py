@@ -98,6 +98,8 @@ class Date:
 
 
 Encoded: TypeAlias = Number | Category | Date
+# Levels that were not learned: how many values of a column are such, and the first of them.
+Unknown: TypeAlias = dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +176,19 @@ class TablePreprocessing:
                 f"{listed(column.name for column in self.columns)}"
             )
         said = [] if said is None else said
-        return self.encode(self.matched(frame, said), said)
+        unknown: Unknown = {}
+        x = self.encode(self.matched(frame, said), unknown)
+        said += unknown_in_words(unknown)
+        return x
 
-    def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
-        """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
+    def encode(self, frame: "pd.DataFrame", unknown: Unknown | None = None) -> torch.Tensor:
+        """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes. unknown: takes
+        the levels that were not learned."""
+        unknown = {} if unknown is None else unknown
         # column after column, so that of twice the bits no more than one is held
         x = np.empty((len(frame), self.shape[0]), dtype=np.float32)
         for column, (name, places) in zip(self.columns, self.spans, strict=True):
-            x[:, places.start : places.stop] = _encode(column, frame[name], self.one_hot, said)
+            x[:, places.start : places.stop] = _encode(column, frame[name], self.one_hot, unknown)
         return torch.from_numpy(x)
 
     def matched(self, frame: "pd.DataFrame", said: list[str]) -> "pd.DataFrame":
@@ -308,13 +315,15 @@ def preparing_from_dict(saved: Mapping[str, Any]) -> "Preprocessing | TablePrepr
 # Encoding -------------------------------------------------------------------------------------------------
 
 
-def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list[str]) -> NDArray[np.float64]:
+def _encode(
+    column: Encoded, values: "pd.Series[Any]", one_hot: bool, unknown: Unknown
+) -> NDArray[np.float64]:
     if isinstance(column, Number):
         numbers = numbers_in(values, column.form, column.missing)
         return _flag(_squash(numbers, column.centre, column.scale)[:, None], column.flagged)
     if isinstance(column, Date):
         return _encode_date(column, values)
-    codes = _codes(column, values, said)
+    codes = _codes(column, values, unknown)
     return np.eye(column.codes)[codes] if one_hot else codes[:, None].astype(np.float64)
 
 
@@ -358,18 +367,24 @@ def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
     return _flag(np.concatenate(parts, axis=1), column.flagged)
 
 
-def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArray[np.int64]:
+def _codes(column: Category, values: "pd.Series[Any]", unknown: Unknown) -> NDArray[np.int64]:
     places, distinct = texts_in(values)
     found = [-1 if place is None else place for place in find(distinct, column.levels)]
     coded = np.array([UNKNOWN if place < 0 else place + 2 for place in found] + [MISSING], dtype=np.int64)
     codes: NDArray[np.int64] = coded[places]  # the place of what is missing is -1, the last
-    strange = np.flatnonzero(codes == UNKNOWN)
-    if len(strange):
-        said.append(
-            f"{len(strange)} values of {column.name} were not among the levels learned, such as "
-            f"{distinct[places[strange[0]]]!r:.40}: they count as unknown."
-        )
+    if (strange := np.flatnonzero(codes == UNKNOWN)).size:
+        count, first = unknown.get(column.name, (0, distinct[places[strange[0]]]))
+        unknown[column.name] = (count + len(strange), first)
     return codes
+
+
+def unknown_in_words(unknown: Unknown) -> list[str]:
+    """A sentence a column."""
+    return [
+        f"{count} value{'s' * (count > 1)} of {name} {'were' if count > 1 else 'was'} not among the levels learned, "
+        f"such as {first!r:.40}: {'they count' if count > 1 else 'it counts'} as unknown."
+        for name, (count, first) in unknown.items()
+    ]
 
 
 def _column(saved: Mapping[str, Any]) -> Encoded:
