@@ -23,6 +23,7 @@ from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.encodings import decoded, read_encoding
 from gammatune.pipeline.data.files.grid import filled
 from gammatune.pipeline.data.files.lines import HEAD, Lines, ends_of
+from gammatune.pipeline.data.files.names import name_of_rows
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.shape import Shape, find_shape
 
@@ -115,7 +116,7 @@ def _cut(text: Text, shape: Shape, head: Lines, tail: Lines, said: list[str]) ->
     names, written, width = text.names, text.written, len(text.names)
     match _more(text, rows, said):
         case "row names":
-            row = "row" if "row" not in names else "name of the row"
+            row = name_of_rows(names)
             names, written, width = (row, *names), (row, *written), width + 1
         case "separator":
             width = len(rows[0][1])
