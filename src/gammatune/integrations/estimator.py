@@ -25,7 +25,8 @@ from gammatune.integrations.estimator_inputs import encoded, learned, with_cells
 from gammatune.metrics.objectives import Objective, ObjectiveName
 from gammatune.pipeline.data.frames import is_frame
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.values import Unknown, unknown_in_words
 from gammatune.pipeline.models import MODELS, embeds_categories, make_model
 from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.mlp import mlp_as_torch_begins

@@ -14,7 +14,8 @@ from gammatune.pipeline.data.dataset import Label, Task
 from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.looking import look_at
 from gammatune.pipeline.data.table_learning import learn_table
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.values import Unknown, unknown_in_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,8 +34,8 @@ from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.npz import load_new
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.row_weights import weights_in
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
-from gammatune.pipeline.data.values import codes_of
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.values import Unknown, codes_of, unknown_in_words
 from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
 from gammatune.pipeline.options import flag

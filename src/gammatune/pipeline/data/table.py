@@ -30,10 +30,10 @@ from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.scales import Scale, has_order, unordered
 from gammatune.pipeline.data.split import VALIDATION, Split, divide, sizes, that_fit, with_targets
 from gammatune.pipeline.data.table_learning import learn_table
-from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, Unknown, unknown_in_words
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.target import read_target, task_of
 from gammatune.pipeline.data.target_numbers import half_numbers, in_test, target_of
-from gammatune.pipeline.data.values import codes_of, dates_in
+from gammatune.pipeline.data.values import Unknown, codes_of, dates_in, unknown_in_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -38,7 +38,7 @@ from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of, texts_in
+from gammatune.pipeline.data.values import Unknown, counts_of, dates_in, days_of, texts_in, unknown_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +98,6 @@ class Date:
 
 
 Encoded: TypeAlias = Number | Category | Date
-# Levels that were not learned: how many values of a column are such, and the first of them.
-Unknown: TypeAlias = dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,15 +374,6 @@ def _codes(column: Category, values: "pd.Series[Any]", unknown: Unknown) -> NDAr
         count, first = unknown.get(column.name, (0, distinct[places[strange[0]]]))
         unknown[column.name] = (count + len(strange), first)
     return codes
-
-
-def unknown_in_words(unknown: Unknown) -> list[str]:
-    """A sentence a column."""
-    return [
-        f"{count} value{'s' * (count > 1)} of {name} {'were' if count > 1 else 'was'} not among the levels learned, "
-        f"such as {first!r:.40}: {'they count' if count > 1 else 'it counts'} as unknown."
-        for name, (count, first) in unknown.items()
-    ]
 
 
 def _column(saved: Mapping[str, Any]) -> Encoded:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from gammatune.pipeline.data.dataset import Label
 if TYPE_CHECKING:
     import pandas as pd
 
+# Levels that were not learned: how many values of a column are such, and the first of them.
+Unknown: TypeAlias = dict[str, tuple[int, str]]
+
 
 def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
     """As text: the place of each value in a list of the different ones, -1 where it is missing; and the list."""
@@ -26,6 +29,15 @@ def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
     except TypeError:  # lists, mappings
         places, distinct = pd.factorize(values.map(str, na_action="ignore"))
     return places.astype(np.int64), [written(value) for value in distinct.tolist()]
+
+
+def unknown_in_words(unknown: Unknown) -> list[str]:
+    """A sentence a column."""
+    return [
+        f"{count} value{'s' * (count > 1)} of {name} {'were' if count > 1 else 'was'} not among the levels learned, "
+        f"such as {first!r:.40}: {'they count' if count > 1 else 'it counts'} as unknown."
+        for name, (count, first) in unknown.items()
+    ]
 
 
 def counts_of(values: "pd.Series[Any]") -> Counter[str]:
