@@ -25,7 +25,7 @@ def grid(*lines: str) -> list[list[str]]:
 
 def shape(*lines: str, how: HowToRead = AS_IT_IS) -> tuple[list[str], list[list[Any]], str]:
     said: list[str] = []
-    frame = shaped(grid(*lines), how, said, "t.csv")
+    frame, _ = shaped(grid(*lines), how, said, "t.csv")
     rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
     return list(frame.columns), rows, " ".join(said)
 
@@ -294,7 +294,7 @@ def test_a_grid_of_values_as_a_spreadsheet_holds_them() -> None:
         [None, "Bo", "#DIV/0!", when, None],
     ]
     said: list[str] = []
-    frame = shaped(rows, AS_IT_IS, said, "t.xlsx")
+    frame, _ = shaped(rows, AS_IT_IS, said, "t.xlsx")
     assert list(frame.columns) == ["who", "2019", "when"]
     assert frame["2019"].isna().tolist() == [False, True]
     assert frame["when"].tolist() == [when, when]
@@ -309,7 +309,7 @@ CELL = st.one_of(
 def test_any_grid_gives_rows_of_the_grid_with_a_name_for_each_column(
     rows: list[list[Any]], skip: int | None
 ) -> None:
-    frame = shaped(rows, replace(AS_IT_IS, skip_last=skip), [], "t.csv")
+    frame, _ = shaped(rows, replace(AS_IT_IS, skip_last=skip), [], "t.csv")
     assert frame.columns.is_unique
     assert len(frame) <= len(rows)
     held = [[cell for cell in row if cell not in (None, "")] for row in rows]

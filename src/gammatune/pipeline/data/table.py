@@ -18,6 +18,7 @@ from gammatune.pipeline.data.columns import Column, Given, Kind, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
 from gammatune.pipeline.data.files.finding import name_of, title_of
+from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.looking import as_read, columns_in_words, look_at
@@ -51,7 +52,7 @@ class Table:
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
-    `said` too. source: the file, where they are of one.
+    `said` too. source: the file, where they are of one; layout: of its lines.
     header, decimal, how, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -80,6 +81,12 @@ class Table:
     read: int = 0
     left_out: tuple[str, ...] = ()
     source: Source | None = None
+    layout: Layout | None = None
+
+    @property
+    def learned(self) -> Learned:
+        """By which other files are read."""
+        return Learned(self.decimal, self.layout)
 
 
 def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_IS, **reading: Any) -> Table:
@@ -90,7 +97,7 @@ def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_I
         named = [target, *(reading.get(role) for role in ("group", "time", "sample_weight"))]
         refuse_named_twice(path, read.source.written, [name for name in named if name is not None])
     table = make_table(title_of(path), read.frame, target, how=how, mark=read.decimal, **reading)
-    return replace(table, said=(*said, *table.said), source=read.source)
+    return replace(table, said=(*said, *table.said), source=read.source, layout=read.layout)
 
 
 def make_table(
@@ -231,6 +238,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         ordered=table.ordered,
         target_form=table.goal.form,
         target_missing=table.goal.missing,
+        layout=table.layout,
     )
     frame, y = table.frame.iloc[train], table.y[train]
     preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)
@@ -245,7 +253,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
 def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
-    read = read_table(path, said, table.decimal, table.how)
+    read = read_table(path, said, table.learned, table.how)
     test = as_test(table, name_of(path), read.frame, mark=read.decimal)
     return replace(test, said=(*said, *test.said), source=read.source)
 

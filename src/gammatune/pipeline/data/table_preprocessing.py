@@ -35,8 +35,10 @@ from gammatune.pipeline.data.cells.spelling import find, otherwise, written
 from gammatune.pipeline.data.columns import is_unnamed, listed
 from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
+from gammatune.pipeline.data.new_amounts import shares_in_words
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.values import Unknown, counts_of, dates_in, days_of, texts_in, unknown_in_words
 
@@ -110,7 +112,8 @@ class TablePreprocessing:
     header: every column of the table trained on, in its order. decimal: how that writes decimals. how: what was asked
     of its reading, by which others are read. All are empty in runs of earlier versions. exact_labels: classes are met
     only as they are spelled. sample_weight: the column that says what a row counts for, no input. ordered: the
-    classes are a scale, from low to high. target_form, target_missing: of a target of numbers, as in Number.
+    classes are a scale, from low to high. target_form, target_missing: of a target of numbers, as in Number. layout:
+    of the file trained on; None of a frame, and of files without lines.
     """
 
     task: Task
@@ -129,6 +132,12 @@ class TablePreprocessing:
     ordered: bool = False
     target_form: Form | None = None
     target_missing: tuple[float, ...] = ()
+    layout: Layout | None = None
+
+    @property
+    def learned(self) -> Learned:
+        """By which other files are read."""
+        return Learned(self.decimal, self.layout)
 
     @property
     def outputs(self) -> int:
@@ -214,7 +223,7 @@ class TablePreprocessing:
             if isinstance(column, Number):
                 numbers = numbers_in(values, column.form)
                 strange, kind = values[np.isnan(numbers)], "numbers"
-                said += _shares(column, values, numbers)
+                said += shares_in_words(column.name, values, numbers, column.form, column.centre)
             else:
                 is_none = dates_in(values, column.format).isna()
                 strange, kind = values[is_none], f"dates{in_words(column.format)}"
@@ -247,7 +256,7 @@ class TablePreprocessing:
             {"kind": type(column).__name__.lower(), **_without_empty(asdict(column), "form", "missing")}
             for column in self.columns
         ]
-        return {"kind": "table", **_without_empty(saved, "target_form", "target_missing")}
+        return {"kind": "table", **_without_empty(saved, "target_form", "target_missing", "layout")}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "TablePreprocessing":
@@ -259,6 +268,7 @@ class TablePreprocessing:
             fields["columns"] = tuple(_column(column) for column in saved["columns"])
             how = saved.get("how", {})
             fields["target_form"] = _form(saved.get("target_form"))
+            fields["layout"] = Layout.of(saved.get("layout"))
             fields["how"] = replace(AS_IT_IS, **how | {"missing": tuple(how.get("missing", ()))})
             found = cls(**fields)
             found._check()
@@ -323,18 +333,6 @@ def _encode(
         return _encode_date(column, values)
     codes = _codes(column, values, unknown)
     return np.eye(column.codes)[codes] if one_hot else codes[:, None].astype(np.float64)
-
-
-def _shares(column: Number, values: "pd.Series[Any]", numbers: NDArray[np.float64]) -> list[str]:
-    """A sentence where numbers trained on as 45.3 % come as 0.453: cells that a spreadsheet shows as percent."""
-    are_percent = column.form is not None and column.form.unit == "%" and column.centre > 1
-    if not are_percent or values.dtype.kind not in "iuf" or not ((numbers >= 0) & (numbers <= 1)).all():
-        return []
-    return [
-        f"{column.name} holds numbers from {numbers.min():g} to {numbers.max():g}, and the table trained on has "
-        f"per cent, {column.centre:g} % in the middle: {numbers.max():g} counts as {numbers.max():g} %; where these "
-        "are shares of 1, write them a hundred times as large."
-    ]
 
 
 def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:

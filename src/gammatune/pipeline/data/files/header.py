@@ -21,7 +21,17 @@ from gammatune.pipeline.data.files.grid import (
     text_of,
     usual_extent,
 )
-from gammatune.pipeline.data.files.second_line import asks, fills, imported, is_second, merged, over, recurs
+from gammatune.pipeline.data.files.learned import Layout
+from gammatune.pipeline.data.files.second_line import (
+    FEW,
+    asks,
+    fills,
+    imported,
+    is_second,
+    merged,
+    over,
+    recurs,
+)
 
 _TITLES = 20  # lines above the names that may be titles, at most [guess]
 
@@ -36,11 +46,13 @@ class Header:
     first: int
 
 
-def find_header(rows: Sequence[Row]) -> Header:
-    """rows: the first of a file, blank ones among them."""
+def find_header(rows: Sequence[Row], layout: Layout | None = None) -> Header:
+    """rows: the first of a file, blank ones among them. layout: of the one trained on, whose names are names."""
     there = [line for line, row in enumerate(rows) if filled(row)]
     if not there:
         return Header((), (), 0)
+    if layout is not None and (known := _known(rows, there, layout)) is not None:
+        return known
     place = _top(rows, there)
     beneath = [rows[line] for line in there[place + 1 :][:LOOKED_AT]]
     has_second = len(beneath) > 1 and is_second(rows[there[place]], beneath[0], beneath[1:])
@@ -49,8 +61,12 @@ def find_header(rows: Sequence[Row]) -> Header:
     explained = imported(rows, there, place)
     if explained:
         return Header((there[place],), tuple(there[place + 1 : explained + 1]), there[explained] + 1)
-    names = [*_above(rows, there, place), there[place]]
-    explain: list[int] = []
+    return _with_second(rows, there, place, _above(rows, there, place))
+
+
+def _with_second(rows: Sequence[Row], there: Sequence[int], place: int, above: Sequence[int]) -> Header:
+    """With the lines beneath that hold more of the names, or explain them."""
+    names, explain = [*above, there[place]], list[int]()
     for line in there[place + 1 : place + 3]:
         under = [rows[other] for other in there if other > line][:LOOKED_AT]
         if not is_second(rows[names[-1]], rows[line], under):
@@ -58,6 +74,20 @@ def find_header(rows: Sequence[Row]) -> Header:
         is_name = not explain and (not asks(rows[line]) or fills(rows[names[-1]], rows[line]))
         (names if is_name else explain).append(line)
     return Header(tuple(names), tuple(explain), max(*names, *explain, -1) + 1)
+
+
+def _known(rows: Sequence[Row], there: Sequence[int], layout: Layout) -> Header | None:
+    """As in the file trained on: where its names stand again, or where it has none, and few rows tell nothing."""
+    if not layout.lines:
+        is_told = len(there) > FEW or _stands_over(rows[there[0]], [rows[line] for line in there[1:]])
+        return None if is_told else Header((), (), there[0])
+    found = layout.again([rows[line] for line in there])
+    if found is None:
+        return None
+    if len(layout.lines) == 1:
+        return _with_second(rows, there, found[0][0], ())
+    names, explain = (tuple(there[place] for place in places) for places in found)
+    return Header(names, explain, max(*names, *explain, -1) + 1)
 
 
 def header_at(rows: Sequence[Row], line: int) -> Header:

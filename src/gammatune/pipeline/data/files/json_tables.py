@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.names import name_of_rows
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import as_from_text
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _FORMS = "a list of rows, a row a line, or a list for each column"
 
 
-def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """Raises InvalidData: no JSON, with the line, or none that is a table."""
     import pandas as pd
 
@@ -47,7 +47,7 @@ def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # rows of several kinds or lengths
         raise InvalidData(f"{file.path} holds no table ({first_line(error)}); write {_FORMS}") from error
     assert isinstance(frame, pd.DataFrame)
-    frame, decimal = as_from_text(frame, file.name, said, learned, how.decimal)
+    frame, decimal = as_from_text(frame, file.name, said, learned.decimal, how.decimal)
     return Read(frame, decimal)
 
 

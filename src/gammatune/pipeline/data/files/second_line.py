@@ -18,7 +18,7 @@ from gammatune.pipeline.data.files.grid import (
     text_of,
 )
 
-_LEAST = 5  # rows beneath, before a second line is called one of names [guess]
+FEW = 5  # rows beneath, before a second line is called one of names [guess]
 _QUESTION = 25  # letters in the mean, above which a second line explains the names and is none [guess]
 _MANY = 20  # rows beneath, before words that come once are no row [guess]
 _EACH = 4  # times that a value is there in the mean, in a column that repeats a few [guess]
@@ -29,7 +29,9 @@ _OPEN = "Open-Ended Response"  # in the second line of what SurveyMonkey exports
 
 def is_second(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
     """Whether a line beneath the names holds no row but more of the names."""
-    if len(beneath) < _LEAST or extent(row) > max(extent(names), *map(extent, beneath)):
+    if list(names) in map(list, beneath):  # files that were put one behind the other
+        beneath = [other for other in beneath if list(other) not in (list(names), list(row))]
+    if len(beneath) < FEW or extent(row) > max(extent(names), *map(extent, beneath)):
         return False
     columns = columns_of(beneath, len(row))
     text, figures = over(row, columns)
@@ -53,7 +55,7 @@ def _labels(row: Row, beneath: Sequence[Row], columns: Sequence[Kind], over_figu
     found = []
     for place in filled(row):
         values = [text for other in beneath if place < len(other) and (text := text_of(other[place]))]
-        if columns[place] != "figure" and len(values) >= _LEAST and 1 < len(set(values)) <= len(values) / 2:
+        if columns[place] != "figure" and len(values) >= FEW and 1 < len(set(values)) <= len(values) / 2:
             found.append((text_of(row[place]), values))
     if not found:
         return False
