@@ -186,6 +186,27 @@ def test_remarks_above_in_merged_cells_are_no_part_of_the_names() -> None:
     assert groups == ["who", "2020 men", "2020 women", "2021 men", "2021 women"]
 
 
+DRINKS = ["tea", "a kind of coffee that is roasted long", "1 to 2 cups of milk"]
+TICKED = [
+    f"{100 + i};{i % 9};{';'.join(w * (i % (n + 2) == 0) for n, w in enumerate(DRINKS))}" for i in range(12)
+]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        [";;q1;;", "id;start;Which do you drink?;;", f";;{';'.join(DRINKS)}"],
+        ["id;start;Which do you drink?;Which do you drink?;Which do you drink?", f";;{';'.join(DRINKS)}"],
+        ["id;start;Which do you drink?;;", f";;{';'.join(DRINKS)}"],
+    ],
+)
+def test_answers_to_tick_stand_beneath_their_question(above: list[str]) -> None:
+    names, rows, _ = shape(*above, *TICKED)
+    assert len(rows) == len(TICKED)
+    assert [name.rpartition("? ")[2] for name in names[2:]] == DRINKS
+    assert all("Which do you drink?" in name for name in names[2:])
+
+
 def test_boxes_to_tick_whose_names_stand_in_the_second_line() -> None:
     ticked = [
         f"{i};{'tea' * (i % 2)};{'a kind of coffee that is roasted long' * (i % 3 == 0)};{i % 5}"

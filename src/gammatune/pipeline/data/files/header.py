@@ -31,6 +31,7 @@ from gammatune.pipeline.data.files.second_line import (
     merged,
     over,
     recurs,
+    tells_apart,
 )
 
 _TITLES = 20  # lines above the names that may be titles, at most [guess]
@@ -71,7 +72,10 @@ def _with_second(rows: Sequence[Row], there: Sequence[int], place: int, above: S
         under = [rows[other] for other in there if other > line][:LOOKED_AT]
         if not is_second(rows[names[-1]], rows[line], under):
             break
-        is_name = not explain and (not asks(rows[line]) or fills(rows[names[-1]], rows[line]))
+        above = rows[names[-1]]
+        is_name = not explain and (
+            not asks(rows[line]) or fills(above, rows[line]) or tells_apart(above, rows[line])
+        )
         (names if is_name else explain).append(line)
     return Header(tuple(names), tuple(explain), max(*names, *explain, -1) + 1)
 

@@ -34,13 +34,15 @@ def is_second(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
     if len(beneath) < FEW or extent(row) > max(extent(names), *map(extent, beneath)):
         return False
     columns = columns_of(beneath, len(row))
+    if _continues(names, row, beneath):
+        return True
     text, figures = over(row, columns)
     if figures or any(recurs(place, row[place], beneath) for place in filled(row)):
         return False
     if any(text_of(cell) == _OPEN for cell in row):
         return True
     if not text:
-        return _continues(names, row, columns) or _labels(row, beneath, columns, text)
+        return _labels(row, beneath, columns, text)
     others = [
         cell for cell, column in zip(row, columns, strict=False) if column != "figure" and text_of(cell)
     ]
@@ -68,14 +70,20 @@ def _labels(row: Row, beneath: Sequence[Row], columns: Sequence[Kind], over_figu
     return are_many and len(found) + over_figures >= _SURE and len(set(cells)) == len(cells)
 
 
-def _continues(names: Row, row: Row, columns: Sequence[Kind]) -> bool:
-    """Whether it names several columns that have none in the first line, and says nothing over figures."""
+def _continues(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
+    """Whether it names several columns that have no name of their own in the first line, and says nothing where every
+    row does."""
+    above = [_at(names, place) for place in range(len(row))]
     first = min(filled(names), default=0)
-    added = sum(
-        not text_of(name) and bool(text_of(cell))
-        for name, cell in list(zip(names, row, strict=False))[first:]
-    )
-    return added > 1 and "figure" in columns
+    added = [place for place in filled(row) if place > first and above[place] in ("", above[place - 1])]
+    always = [place for place in filled(names) if all(_at(other, place) for other in beneath)]
+    blank = [place for place in always if not _at(row, place)]
+    figures = sum(kind_of(cell) == "figure" for cell in row)
+    return len(added) > 1 and 2 * figures <= len(filled(row)) and len(blank) > len(always) / 2
+
+
+def _at(row: Row, place: int) -> str:
+    return text_of(row[place]) if place < len(row) else ""
 
 
 def asks(row: Row) -> bool:
@@ -97,6 +105,14 @@ def imported(rows: Sequence[Row], there: Sequence[int], place: int) -> int:
 def fills(names: Row, second: Row) -> bool:
     """Whether columns without a name have one in the second line."""
     return any(not text_of(name) and text_of(cell) for name, cell in zip(names, second, strict=False))
+
+
+def tells_apart(names: Row, second: Row) -> bool:
+    """Whether columns of one name differ in the second line."""
+    pairs = [
+        (text_of(name), text_of(cell)) for name, cell in zip(names, second, strict=False) if text_of(name)
+    ]
+    return len({name for name, _ in pairs}) < len(set(pairs))
 
 
 def merged(upper: Row, names: Row) -> bool:

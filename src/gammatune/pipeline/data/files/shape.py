@@ -87,7 +87,8 @@ class Shape:
         what = f"The first lines of {name} are titles, and are"
         if self.header.names:
             line = _numbers(self.header.names, lines)
-            what = f"The names of the columns stand in line {line} of {name}; what is above them is"
+            lines_of = "lines" if len(self.header.names) > 1 else "line"
+            what = f"The names of the columns stand in {lines_of} {line} of {name}; what is above them is"
         return [f"{what} left out ({_shown(self.above)})."]
 
     def _names(self, name: str, lines: Sequence[int]) -> list[str]:
