@@ -228,6 +228,7 @@ class Rollout:
     it is evaluated; empty where it is the net itself.
     scored: False where nobody will ask for its score, so that its evaluation is left out.
     role: what it is for, in a word or two, for those who watch.
+    small: it is a look that goes through the whole course in small, so that a schedule of the user's own does too.
     """
 
     values: Values
@@ -241,6 +242,7 @@ class Rollout:
     role: str = ""
     net: int = 0
     nets: tuple[int, ...] = ()
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,7 @@ def test_a_table_with_a_number_to_predict(gammatune: Any) -> None:
     net = library.load("run").module
     assert isinstance(net, Ensemble)
     with torch.no_grad():
-        x = preparing.encode(pd.read_csv("rents.csv"))  # type: ignore[union-attr]
+        x = preparing.encode(pd.read_csv("rents.csv"), [])  # type: ignore[union-attr]
         each = [preparing.original_targets(member(x).numpy()) for member in net.members]
     assert np.allclose(frame["prediction"], np.mean(each, axis=0).ravel(), rtol=1e-5)
     assert np.allclose(frame["spread"], np.std(each, axis=0).ravel(), rtol=1e-3, atol=1e-4)

@@ -52,7 +52,7 @@ def test_a_table_is_encoded_without_a_second_copy_of_it() -> None:
     frame = pd.DataFrame(r.normal(size=(4_000, 100))).add_prefix("n").assign(y=["a", "b"] * 2_000)
     preparing: Any = split_table(make_table("t", frame, "y"), seed=0).preprocessing
     tracemalloc.start()
-    x = preparing.encode(frame)
+    x = preparing.encode(frame, [])
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert x.shape == (4_000, 100)

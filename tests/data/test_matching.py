@@ -109,7 +109,7 @@ def test_where_no_column_has_a_name_all_must_be_there(tmp_path: Path) -> None:
     path.write_text(",,,,\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
     made = learned(path, "column 1")
     frame = read_table(path, []).frame
-    expected = made.encode(frame)[:, 0].tolist()
+    expected = made.encode(frame, [])[:, 0].tolist()
     assert made.inputs(frame)[:, 0].tolist() == expected
     for names in ([f"Unnamed: {i}" for i in range(4)], [f"column {i + 1}" for i in range(4)], list("abcd")):
         assert made.inputs(frame.iloc[:, 1:].set_axis(names, axis=1))[:, 0].tolist() == expected

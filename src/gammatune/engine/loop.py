@@ -24,6 +24,7 @@ from gammatune.engine.loaders import Loaders, Saved
 from gammatune.engine.lockstep import Lockstep
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.nets import SeveralNets, unwrapped
+from gammatune.engine.own_schedule import OwnSchedule
 from gammatune.engine.parts import Parts, lr_of, refuse_prepared
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.engine.run_batches import RunBatches
@@ -50,7 +51,8 @@ class TorchLoop(SeveralNets):
     forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
     CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
     them (`device_memory.place_for_forks`), and `said` says so.
-    steps: how its runs are counted in steps of the optimizer; None: in epochs of the loader.
+    course: how long it is, as far as anybody knows: in epochs of the loader, or in steps of the optimizer, in which
+    runs are counted then.
     ranks: the processes that train this model together. Each keeps the forks of its own state, and its own file of a
     checkpoint; a batch is taken where all have one, and ends the run where that is over for one of them.
     """
@@ -65,10 +67,10 @@ class TorchLoop(SeveralNets):
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
         forks: Where = "auto",
-        steps: StepCount | None = None,
+        course: int | StepCount | None = None,
         ranks: Ranks = SINGLE,
     ) -> None:
-        self.steps = steps
+        self.steps = course if isinstance(course, StepCount) else None
         self._parts = parts = Parts(model, optimizer, state, multiplier=multiplier)
         super().__init__(parts.modules, parts.optimizers)
         self._ranks = ranks
@@ -76,7 +78,7 @@ class TorchLoop(SeveralNets):
         self._streams = [*parts.streams]  # and those of loaders, which are met on the way
         self._forks: dict[str, Snapshot] = {}
         self._loaders = Loaders(
-            self._streams, self._forks, parts.extras, tape_bytes, in_steps=steps is not None
+            self._streams, self._forks, parts.extras, tape_bytes, in_steps=self.steps is not None
         )
         self._searches_batch_size = BATCH_SIZE in names
         self._pools: dict[str, Mean] = {}
@@ -87,8 +89,9 @@ class TorchLoop(SeveralNets):
         self._choice = {
             name: Hyperparameters([one], names, multiplier=multiplier) for name, one in parts.choice.items()
         }
+        own = OwnSchedule(parts.schedulers, self._optimizers, course) if multiplier else None
         self._all_hyperparameters = list(self._choice.values()) or [
-            Hyperparameters(self._optimizers, names, multiplier=multiplier)
+            Hyperparameters(self._optimizers, names, multiplier=multiplier, own=own)
         ]
         self._hyperparameters = self._all_hyperparameters[0]
 

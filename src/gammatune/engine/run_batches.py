@@ -133,7 +133,7 @@ class RunBatches:
         meter.trained += size
         meter.batches += 1
         if plan.epoch is not None:
-            self._hyperparameters.bend(meter.shape((self._call.batches + 0.5) / plan.horizon))
+            self._hyperparameters.go_along((self._call.batches + 0.5) / plan.horizon, plan.epoch_batches)
         self._call.batches += 1
         self._size, self._steps = size, meter.steps
         self._idle += 1
@@ -182,9 +182,11 @@ def paid(
     """The batches of a source, as far as every rank has one and the allowance goes, each with the number of its
     examples, those of all ranks together."""
     for batch in drawn(source, meter):
-        size, evaluated, ready = lockstep.share(meter, examples(batch), ready=True)
-        if not ready:
-            return
+        size, evaluated = examples(batch), meter.evaluated
+        if not lockstep.is_alone:
+            size, evaluated, ready = lockstep.share(meter, size, ready=True)
+            if not ready:
+                return
         if units(meter.trained, evaluated) + size > meter.allowance:
             meter.cut = True
             meter.note = "the budget was spent before the rollout had ended"

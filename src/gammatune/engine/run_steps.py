@@ -52,7 +52,7 @@ class RunSteps:
             for batch, size in paid(self._source(), meter, self._examples, self._lockstep):
                 meter.trained += size
                 meter.batches = self._batches + self._done + 1
-                self._hyperparameters.bend(meter.shape((self._done + 0.5) / horizon))
+                self._hyperparameters.go_along((self._done + 0.5) / horizon, self._of_epoch)
                 yield batch
                 if meter.diverged:
                     break

@@ -26,7 +26,6 @@ from gammatune.metrics.objectives import Objective, ObjectiveName
 from gammatune.pipeline.data.frames import is_frame
 from gammatune.pipeline.data.preprocessing import Preprocessing
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
-from gammatune.pipeline.data.values import Unknown, unknown_in_words
 from gammatune.pipeline.models import MODELS, embeds_categories, make_model
 from gammatune.pipeline.models.check import check_output
 from gammatune.pipeline.models.mlp import mlp_as_torch_begins
@@ -213,10 +212,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             one_hot=not knows_codes,
             said=said,
         )
-        unknown: Unknown = {}
-        inputs = self.preprocessing_.encode(x, unknown)
-        said += unknown_in_words(unknown)
-        return inputs, self.preprocessing_.cardinalities
+        return self.preprocessing_.encode(x, said), self.preprocessing_.cardinalities
 
     def _make(
         self, shape: tuple[int, ...], outputs: int, seed: int, cardinalities: tuple[int, ...] = ()

@@ -15,7 +15,6 @@ from gammatune.pipeline.data.frames import as_pandas, is_frame
 from gammatune.pipeline.data.looking import look_at
 from gammatune.pipeline.data.table_learning import learn_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
-from gammatune.pipeline.data.values import Unknown, unknown_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +70,7 @@ def encoded(preparing: TablePreprocessing, X: Any) -> Tensor:
         )
     said: list[str] = []
     frame = preparing.matched(as_pandas(X), said)
-    unknown: Unknown = {}
-    inputs = preparing.encode(frame, unknown)
-    for sentence in (*said, *unknown_in_words(unknown), *preparing.misread(frame)):
+    inputs = preparing.encode(frame, said)
+    for sentence in (*said, *preparing.misread(frame)):
         warnings.warn(sentence, DataWarning, stacklevel=4)
     return inputs

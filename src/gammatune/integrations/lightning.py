@@ -130,8 +130,7 @@ class _Training(ShownLoop):
         self._progress = _Counters(loop)
         state = [self._progress, *([] if scaler is None else [scaler])]
         model, optimizer = trainer.lightning_module, trainer.optimizers[0]
-        steps = length if isinstance(length, StepCount) else None
-        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes, steps=steps)
+        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes, course=length)
         validate = loop.epoch_loop.val_loop.run
 
         def noting() -> Any:

@@ -134,7 +134,7 @@ class _Training(ShownLoop):
             ["lr"],
             state=[self._progress, *([] if scaler is None else [scaler])],
             tape_bytes=tape_bytes,
-            steps=length if isinstance(length, StepCount) else None,
+            course=length,
         )
         evaluate = trainer.evaluate
 

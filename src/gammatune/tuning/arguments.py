@@ -49,7 +49,9 @@ class UsersLoop:
         self._refuse_prepared(self.optimizer)
         return {"lr": around(1.0 if self.multiplier else lr_of(self.optimizer), policy)}
 
-    def training(self, space: Space, running: Running, ranks: Ranks, steps: StepCount | None) -> Forkable:
+    def training(
+        self, space: Space, running: Running, ranks: Ranks, course: int | StepCount | None
+    ) -> Forkable:
         from gammatune.engine.loop import TorchLoop
 
         self._refuse_prepared(self.model, self.optimizer, self.state)
@@ -59,7 +61,7 @@ class UsersLoop:
             multiplier=self.multiplier,
             tape_bytes=running.tape_bytes,
             forks=running.forks,
-            steps=steps,
+            course=course,
             ranks=ranks,
         )
 
@@ -243,6 +245,11 @@ class Extent:
     time: float | None
     is_open: bool
     steps: StepCount | None = None
+
+    @property
+    def course(self) -> int | StepCount | None:
+        """How long it is; None where nobody knows yet."""
+        return None if self.is_open else self.steps or self.epochs
 
     @classmethod
     def of(cls, epochs: Any, budget: Any, time: Any, search: Search, steps: StepCount | None = None) -> Self:

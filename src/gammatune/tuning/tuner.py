@@ -111,8 +111,7 @@ class Tuner:
             refuse_executor(self._running, training, self._ranks)
             self._begin_to_listen()
             self._search = search = self._search.checked()
-            counted = steps_of(steps, every, epochs, training)
-            self._extent = Extent.of(epochs, budget, time, search, counted)
+            self._extent = Extent.of(epochs, budget, time, search, steps_of(steps, every, epochs, training))
             self.seed = whole(seed, "seed", least=0)
             self.policy = registry.make_policy(search.policy)
             objective = objective_of(search)
@@ -126,9 +125,8 @@ class Tuner:
                 facts=self._running.facts,
             )
             # late, since it puts hooks on the optimizer
-            self._training: Forkable = training or own.training(
-                self.space, self._running, self._ranks, counted
-            )
+            made = self.space, self._running, self._ranks, self._extent.course
+            self._training: Forkable = training or own.training(*made)
             opened.callback(self._training.close)
             said = own.complete(self._training, search, self._journal, objective) if training is None else []
             if said:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gammatune.pipeline.data.cells.amounts import HALF, Form, amounts_in, converted, form_of, numbers_in
 from gammatune.pipeline.data.cells.numerals import Mark
@@ -50,19 +49,3 @@ def _form_here(present: "pd.Series[Any]", form: Form | None, marks: Sequence[Mar
         return None
     found = form_given(present, here)  # the column's own mark, where it shows one
     return replace(form, decimal=here if found is None else found.decimal)
-
-
-def shares_in_words(
-    name: str, values: "pd.Series[Any]", numbers: NDArray[np.float64], form: Form | None, centre: float
-) -> list[str]:
-    """A sentence where numbers trained on as 45.3 % come as 0.453: cells that a spreadsheet shows as percent.
-
-    form, centre: of those trained on, and their median."""
-    are_percent = form is not None and form.unit == "%" and centre > 1
-    if not are_percent or values.dtype.kind not in "iuf" or not ((numbers >= 0) & (numbers <= 1)).all():
-        return []
-    return [
-        f"{name} holds numbers from {numbers.min():g} to {numbers.max():g}, and the table trained on has per cent, "
-        f"{centre:g} % in the middle: {numbers.max():g} counts as {numbers.max():g} %; where these are shares of 1, "
-        "write them a hundred times as large."
-    ]
