@@ -134,8 +134,7 @@ def make_table(
     given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
     own, find_codes = given.pop(target, None), not how.missing
     task = task_of(target, task, None if own is None else own.kind)
-    meant = unordered(task, order)
-    column = frame[target]
+    meant, column = unordered(task, order), frame[target]
     known = [n for n, each in given.items() if each.missing is not None or each.kind not in (None, "number")]
     beside = frame.drop(columns=[n for n in (target, group, sample_weight, *known) if n in frame])
     values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
