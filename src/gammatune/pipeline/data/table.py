@@ -134,8 +134,7 @@ def make_table(
     given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
     own, find_codes = given.pop(target, None), not how.missing
     task = task_of(target, task, None if own is None else own.kind)
-    meant = unordered(task, order)
-    column = frame[target]
+    meant, column = unordered(task, order), frame[target]
     known = [n for n, each in given.items() if each.missing is not None or each.kind not in (None, "number")]
     beside = frame.drop(columns=[n for n in (target, group, sample_weight, *known) if n in frame])
     values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
@@ -155,9 +154,9 @@ def make_table(
     said += rare_classes(y, scale.classes)
     groups = None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()])
     weights = None if weights is None or (weights == weights[0]).all() else weights
-    inputs = tuple(c for c in columns if c.kind != "drop")
     return Table(
-        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, groups,
+        name, found, frame.drop(columns=[target]), y, target, scale.classes,
+        tuple(c for c in columns if c.kind != "drop"), groups,
         None if time is None else _order(frame[time], time, columns), time, weights, sample_weight, scale.is_known,
         tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal, looked_at=columns, read=read,
         exact_labels=exact_labels, may_be_ordered=scale.may_be, left_out=tuple(left_out),
