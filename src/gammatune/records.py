@@ -6,6 +6,7 @@ candidate; a *commit* makes a stretch of training part of the *course*; a *pool*
 several trainings.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -15,6 +16,13 @@ Values: TypeAlias = Mapping[str, Value]
 Metrics: TypeAlias = Mapping[str, float]
 
 Status: TypeAlias = Literal["ok", "diverged", "infeasible"]
+
+
+class Unscored(dict[str, float]):
+    """The metrics of what is not evaluated: there are none, and each that is asked for is NaN."""
+
+    def __missing__(self, name: str) -> float:
+        return math.nan
 
 
 @dataclass(frozen=True, slots=True)

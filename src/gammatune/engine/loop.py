@@ -2,16 +2,16 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import TAPE_BYTES, Loader, LoaderFactory, examples_in, examples_in_call
+from gammatune.engine.batches import TAPE_BYTES, Loader, LoaderFactory, examples_in
+from gammatune.engine.counting import ForwardCounts
 from gammatune.engine.device_memory import give_up, let_go, out_of_memory, place_for_forks
 from gammatune.engine.forks import archive
 from gammatune.engine.forks.averaging import Mean, averaged_tensors
@@ -27,7 +27,7 @@ from gammatune.engine.nets import SeveralNets, unwrapped
 from gammatune.engine.parts import Parts, lr_of, refuse_prepared
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.engine.run_batches import RunBatches
-from gammatune.engine.trainable import Where
+from gammatune.engine.trainable import Roots, Where
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, RankFailed
 from gammatune.metrics.objectives import plain_number
 from gammatune.records import Alternative, Known, Metrics, Values
@@ -74,7 +74,7 @@ class TorchLoop(SeveralNets):
         self._loaders = Loaders(self._streams, self._forks, parts.extras, tape_bytes)
         self._searches_batch_size = BATCH_SIZE in names
         self._pools: dict[str, Mean] = {}
-        self._counters: list[RemovableHandle] = []  # hooks on the models while they are evaluated
+        self._counts = ForwardCounts(parts.models, parts.modules, parts.extras)
         self._values: Values = {}
         self._place = place_for_forks(forks, self._modules, self._optimizers)
         # each of several to choose from has its own, of which one is that of those that take the steps
@@ -132,7 +132,7 @@ class TorchLoop(SeveralNets):
         self._pools.pop(name).put(averaged_tensors(self._modules, self._optimizers))
 
     def close(self) -> None:
-        self._stop_counting()  # an interrupt may have come before that was done
+        self._counts.stop()  # an interrupt may have come before that was done
         for each in self._all_hyperparameters:
             each.close()
         self._forks.clear()
@@ -212,6 +212,13 @@ class TorchLoop(SeveralNets):
         """The values the optimizers came with, of those of `names` that they have; of several to choose from the
         first one's."""
         return self.alternatives(names)[0].own if self._choice else self._hyperparameters.own(names)
+
+    def roots(self) -> Roots:
+        """See `Reachable`."""
+        parts = self._parts
+        return Roots(
+            parts.modules, parts.optimizers, [*parts.extras, *parts.streams], {"loader": self._loaders.met}
+        )
 
     rate_is_own = True  # the user chose the rate that the optimizer comes with
 
@@ -313,34 +320,26 @@ class TorchLoop(SeveralNets):
 
         The examples it passes through the models are counted unless the caller says how many they are.
         """
-        modules = [unwrapped(module) for module in self._modules]
-        counts = [0] * len(modules)
-
-        def count(index: int) -> Callable[..., None]:
-            def before_forward(module: nn.Module, args: Any, kwargs: Any) -> None:
-                counts[index] += examples_in_call(args, kwargs)
-
-            return before_forward
-
-        try:
-            for index, model in enumerate(modules if examples is None else []):
-                self._counters.append(model.register_forward_pre_hook(count(index), with_kwargs=True))
-            with evaluating(*self._modules, optimizers=self._optimizers), self._answering() as nets:
-                metrics = function()
-        finally:
-            self._stop_counting()
+        counts = self._counts
+        counts.begin()
+        with (
+            counts.counting() if examples is None else nullcontext(),
+            evaluating(*self._modules, optimizers=self._optimizers),
+            self._answering() as nets,
+        ):
+            metrics = function()
         if not isinstance(metrics, Mapping):
             raise InvalidArgument(
                 f"the function given to run.evaluate returned {type(metrics).__name__}; return metrics by name, "
                 'such as {"accuracy": 0.9, "loss": 0.3}'
             )
-        if examples is None and not max(counts):
+        if examples is None and not counts.examples:
             warnings.warn(
                 "run.evaluate saw no example go through the model, so this evaluation is not in the cost; pass "
                 "examples= to count it",
                 stacklevel=3,
             )
-        meter.evaluated += nets * (max(counts) if examples is None else examples)
+        meter.evaluated += nets * (counts.examples if examples is None else examples)
         return {name: plain_number(name, value) for name, value in metrics.items()}
 
     def refuse_changed(self) -> None:
@@ -348,11 +347,6 @@ class TorchLoop(SeveralNets):
         self._hyperparameters.refuse_changed()
 
     # -- inside
-
-    def _stop_counting(self) -> None:
-        for hook in self._counters:
-            hook.remove()
-        self._counters.clear()
 
     def _exported(self, fork: str) -> dict[str, Any]:
         return self._forks[fork].export(self._parts.streams)

@@ -29,7 +29,8 @@ class Parts:
         *,
         multiplier: bool,
     ) -> None:
-        self.modules: list[nn.Module] = listed(model, nn.Module, "model")
+        self.models: list[nn.Module] = listed(model, nn.Module, "model")
+        self.modules = [*self.models]  # and those handed in as state
         self.choice = dict(optimizer) if isinstance(optimizer, Mapping) else {}
         self.optimizers: list[Optimizer] = listed(
             list(self.choice.values()) or optimizer, Optimizer, "optimizer"

@@ -74,7 +74,11 @@ class RunBatches:
                 if meter.ended:
                     break
                 # after a whole pass the loader comes to its own end, which may draw random numbers
-                whole = plan.epoch is None or plan.batches - call.batches >= plan.epoch.batches
+                whole = (
+                    not plan.batches
+                    if plan.epoch is None
+                    else plan.batches - call.batches >= plan.epoch.batches
+                )
                 started = call.batches
                 for batch, count in self._paid(loaders.play(loader, self._epoch + ahead, nth, meter)):
                     self._take(count)
@@ -103,7 +107,8 @@ class RunBatches:
         passes = meter.length.passes
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
-        known = loaders.is_restorable(loader) or passes is None or meter.shape != FLAT
+        counted = passes is None and not meter.length.epochs  # so many batches, however many an epoch has
+        known = loaders.is_restorable(loader) or (passes is None and not counted) or meter.shape != FLAT
         epoch = None
         if known:
             with of_the_loader(meter):
@@ -118,7 +123,7 @@ class RunBatches:
         epoch_batches = min(leaves, there) or there
         if passes is None:
             batches = meter.length.batches(epoch_batches)
-            passes = math.ceil(batches / there)
+            passes = math.ceil(batches / there) if there else 1
         else:
             batches = passes * there
         return _Plan(epoch, passes, batches, leaves, epoch_batches, min(batches, leaves) or batches)

@@ -13,9 +13,10 @@ from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import JournalError
-from gammatune.journal.events import FORMAT, NO_POLICY, Event, EventVisitor, Repeat, State
+from gammatune.journal.events import FORMAT, NO_POLICY, Check, Event, EventVisitor, Repeat, State
 from gammatune.journal.fields import (
     BEGIN,
+    CHECK,
     END,
     LABELS,
     LATER,
@@ -74,6 +75,7 @@ class Story(RunState, EventVisitor):
     resumes: list[dict[str, Any]] = field(default_factory=list)
     states: dict[int, State] = field(default_factory=dict)
     repeats: list[Repeat] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     answers: list[list[float]] = field(default_factory=list)
     elapsed: float = 0.0
     spent: float = 0.0
@@ -130,6 +132,9 @@ class Story(RunState, EventVisitor):
 
     def visit_repeat(self, event: Event) -> None:
         self.repeats.append(Repeat(**fields(event, REPEAT)))
+
+    def visit_check(self, event: Event) -> None:
+        self.checks.append(Check(**fields(event, CHECK)))
 
     def visit_state(self, event: Event) -> None:
         state = State(**fields(event, STATE))

@@ -18,7 +18,7 @@ from gammatune.engine.forks.streams import StreamStates, reseed
 from gammatune.engine.loop import TorchLoop, unwrapped
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import TAPE_BYTES, Where
+from gammatune.engine.trainable import TAPE_BYTES, Roots, Where
 from gammatune.metrics.predictions import Answers
 from gammatune.records import Known, Metrics, Values
 from gammatune.seeds import stream
@@ -126,6 +126,11 @@ class Supervised(TorchLoop):
             inputs, *told = self._told(batch)
             tally.add(answer(self._forward, inputs), *told)
         return tally.metrics
+
+    def roots(self) -> Roots:
+        """See `Reachable`."""
+        found = super().roots()
+        return replace(found, others={**found.others, "loss_fn": self._loss})
 
     def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
         return replace(super()._known_with(optimizers), classes=self._single)

@@ -26,6 +26,7 @@ from gammatune.policy.job import Job, Policy
 from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Renew, Request, Rollout, Together
 from gammatune.schedules import STILL
 from gammatune.tuning.beside import Beside
+from gammatune.tuning.check import BeforeTheFirst, Comparing
 from gammatune.tuning.checkpoints import Checkpoints
 from gammatune.tuning.executor import Executor
 from gammatune.tuning.faults import Faults
@@ -59,6 +60,7 @@ class Driver:
         executor: Executor | None = None,
         own: Own,
         ranks: Ranks = SINGLE,
+        comparing: Comparing | None = None,
     ) -> None:
         self.found = RunState(objective.name)
         self.ledger = Ledger(epochs)
@@ -86,6 +88,9 @@ class Driver:
         self._nets = Nets(training, self.states, self.teller)  # type: ignore[arg-type]
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
+        self._first = (
+            BeforeTheFirst(training, comparing, self.states, self.teller, self.ledger) if comparing else None
+        )
 
     def go_on(self, past: Story, facts: Mapping[str, Any]) -> None:
         """Take up a run where its journal ends. facts: for the event that says so.
@@ -97,6 +102,8 @@ class Driver:
         self.clock = Clock(past)
         for repeat in past.repeats:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
+        for check in past.checks:
+            self.ledger.check(units(check.trained, check.evaluated))
         if past.rollouts:  # else it is as good as new
             self.states.take_up()
 
@@ -125,6 +132,8 @@ class Driver:
                 if not begun:
                     begin()
                     begun = True
+                    if self._first is not None and not self._past.rollouts_left:
+                        yield from self._first.runs(job.own)
                 match request:
                     case Rollout():
                         reply = yield from self._roll(request)

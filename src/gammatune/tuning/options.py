@@ -121,6 +121,10 @@ class Running:
     memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
     states of the random streams that their drawing moves.
+    check: before the first look train one batch twice from the same fork, at the optimizer's own values, and warn
+    (`EscapeWarning`) of what comes out otherwise or is carried on: an average of weights, a counter, a clock, a
+    generator that no fork puts back. The loop body is given those two runs like any (`run.is_repeated`); results are
+    the same with and without.
     ranks: where torch.distributed trains one model in several processes, each calls this alike, on its share of the
     data and a device of its own, rank 0 decides, and examples are counted over all of them. None: the processes of
     the default group, where one is initialised; a process group; or "off": this process trains a model of its own.
@@ -134,6 +138,7 @@ class Running:
     executor: Executor | None = None
     forks: Where = "auto"
     tape_bytes: int = TAPE_BYTES
+    check: bool = True
     ranks: Any = None
 
 
@@ -165,6 +170,7 @@ class RunningOptions(TypedDict, total=False):
     executor: Executor | None
     forks: Where
     tape_bytes: int
+    check: bool
     ranks: Any
 
 

@@ -152,6 +152,10 @@ class States:
         if self.stands is self.live:
             self.checkpoint(name, self.live)
 
+    def forget(self, name: str) -> None:
+        """Nobody comes back to that fork."""
+        self.forks.pop(name, None)
+
     def pool(self, name: str, count: int) -> None:
         members = self._pools.setdefault(name, [])
         if count == 1:

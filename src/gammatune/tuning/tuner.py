@@ -168,6 +168,7 @@ class Tuner:
             executor=executor,
             ranks=self._ranks,
             own=self._before.own,
+            comparing=self._before.comparing if self._running.check else None,
         )
         if executor is not None:
             opened.callback(executor.close)
