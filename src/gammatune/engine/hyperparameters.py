@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 
 from gammatune.cost import Meter
 from gammatune.engine.divergence import DivergenceCheck
+from gammatune.engine.spent_gradients import SpentGradients
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -53,6 +54,7 @@ class Hyperparameters:
         self._lent: list[list[Any]] = [[] for _ in self.optimizers]  # the user's lr during a step
         self._meter = Meter()
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
+        self._gradients = [SpentGradients(o) for o in self.optimizers]
         if not multiplier:
             self._refuse_schedulers()
         self._names = [name for name in names if name not in NOT_HERE]
@@ -73,8 +75,9 @@ class Hyperparameters:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
         self._meter = meter
         self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
-        for check in self._checks:
+        for check, gradients in zip(self._checks, self._gradients, strict=True):
             check.reset()
+            gradients.begin_run()
         self.bent = 1.0
         self._set_all()
 
@@ -143,6 +146,16 @@ class Hyperparameters:
             for o in self.optimizers
         ]
 
+    def expect_last(self, is_last: bool) -> None:
+        """Whether what comes is the last batch of a run."""
+        for gradients in self._gradients:
+            gradients.is_last = is_last
+
+    @property
+    def spent(self) -> set[int]:
+        """The ids of gradients that no step will use again (`SpentGradients`)."""
+        return set().union(*(gradients.ids for gradients in self._gradients))
+
     def diverged_at_last(self) -> bool:
         return any(check.finally_diverged() for check in self._checks)
 
@@ -159,7 +172,7 @@ class Hyperparameters:
     # -- in every step
 
     def _before(self, index: int) -> Any:
-        check = self._checks[index]
+        check, gradients = self._checks[index], self._gradients[index]
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
@@ -172,6 +185,7 @@ class Hyperparameters:
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
             self._refuse_changed(index)
+            gradients.before_step()
             if self._multiplier:
                 self._lend(index)
             if not meter.diverged and check.diverged(overflow):

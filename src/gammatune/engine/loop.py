@@ -46,9 +46,9 @@ class TorchLoop(SeveralNets):
     state: anything else that changes while training and must go back with it: a GradScaler, an EMA copy, an LR
     scheduler (with multiplier=True), generators, any object with state_dict and load_state_dict.
     names: the hyperparameters that will be searched.
-    forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
-    CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
-    them (`device_memory.place_for_forks`), and `said` says so.
+    forks: where the copies of weights, buffers and optimizer state are held, "device" beside them, "host" in the
+    CPU's memory, pinned where there is CUDA, or "disk" in temporary files; going back is slower then. "auto": the
+    first of these with room for them (`device_memory.place_for_forks`), and `said` says so.
     ranks: the processes that train this model together. Each keeps the forks of its own state, and its own file of a
     checkpoint; a batch is taken where all have one, and ends the run where that is over for one of them.
     """
@@ -71,6 +71,7 @@ class TorchLoop(SeveralNets):
         self._lockstep = Lockstep(ranks)
         self._streams = [*parts.streams]  # and those of loaders, which are met on the way
         self._forks: dict[str, Snapshot] = {}
+        self._at: str | None = None  # the fork at which the training stands, as far as that is known
         self._loaders = Loaders(self._streams, self._forks, parts.extras, tape_bytes)
         self._searches_batch_size = BATCH_SIZE in names
         self._pools: dict[str, Mean] = {}
@@ -94,15 +95,25 @@ class TorchLoop(SeveralNets):
     # -- Forkable
 
     def capture(self, fork: str) -> None:
-        snapshot = self._forks.setdefault(fork, Snapshot(host=self._place.host))
-        snapshot.capture(self._modules, self._optimizers, self._parts.extras, self._streams)
+        snapshot = self._forks.setdefault(fork, Snapshot(self._place.where))
+        spent = set().union(*(each.spent for each in self._all_hyperparameters))
+        snapshot.capture(self._modules, self._optimizers, self._parts.extras, self._streams, spent)
         self._loaders.captured(fork)
+        self._at = fork
 
     def restore(self, fork: str) -> None:
+        self._at = None  # an interrupt may leave half of it done
         self._forks[fork].restore()
         self._loaders.restored(fork)
+        self._at = fork
+
+    def forget(self, fork: str) -> None:
+        """See `Frees`."""
+        del self._forks[fork]
+        self._loaders.forget(fork)
 
     def apply(self, values: Values, meter: Meter) -> None:
+        self._at = None
         self._values = values
         self._loaders.begin_run(meter)
         if self._choice:
@@ -110,6 +121,7 @@ class TorchLoop(SeveralNets):
         self._hyperparameters.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:
+        self._at = None
         if self._ranks.world == 1:
             self._loaders.order = stream(seed, "order", *names)
             reseed(self._streams, self._loaders.order)
@@ -123,12 +135,17 @@ class TorchLoop(SeveralNets):
         self._loaders.order = stream(seed, "order", *names, *whose[0])
         reseed(self._streams, self._loaders.order, stream(seed, "order", *names, "global", *whose[1]))
 
+    def renew(self, seed: int, net: int) -> None:
+        self._at = None
+        super().renew(seed, net)
+
     def pool(self, name: str, count: int) -> None:
         if count == 1:
             self._pools[name] = Mean()
         self._pools[name].add(averaged_tensors(self._modules, self._optimizers))
 
     def average(self, name: str) -> None:
+        self._at = None
         self._pools.pop(name).put(averaged_tensors(self._modules, self._optimizers))
 
     def close(self) -> None:
@@ -185,6 +202,7 @@ class TorchLoop(SeveralNets):
         adopted: list[Snapshot] = []
         others = self._ranks.agree("reads a checkpoint", checksums)
         self._ranks.each("reads a checkpoint", adopt)
+        self._at = None
         adopted[0].restore()
         self._loaders.adopt(first[0]["loaders"])
 
@@ -349,7 +367,7 @@ class TorchLoop(SeveralNets):
     # -- inside
 
     def _exported(self, fork: str) -> dict[str, Any]:
-        return self._forks[fork].export(self._parts.streams)
+        return self._forks[fork].export(self._parts.streams, stands=self._at == fork)
 
 
 def _read(path: Path, checksum: str) -> Saved:

@@ -17,7 +17,9 @@ from gammatune.cost import Meter
 from gammatune.records import Alternative, Known, Metrics, Values
 from gammatune.schedules import ScheduleName
 
-Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.device_memory`)
+Where: TypeAlias = Literal[
+    "auto", "device", "host", "disk"
+]  # copies of a training are held (`engine.device_memory`)
 TAPE_BYTES = 2**30  # of batches that are kept; guess: what a workstation can spare
 
 
@@ -52,6 +54,12 @@ class Forkable(Protocol):
 
     def close(self) -> None:
         """Let go of the training: hooks removed, forks freed; the state stays as it is."""
+
+
+@runtime_checkable
+class Frees(Protocol):
+    def forget(self, fork: str) -> None:
+        """Nobody comes back to that fork: what it holds is freed."""
 
 
 @runtime_checkable

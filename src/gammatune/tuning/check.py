@@ -122,6 +122,7 @@ class BeforeTheFirst:
         for _ in range(2):
             run = CheckRun(training, values, twice.see)
             taken.append(run)
+            states.leave()
             training.apply(values, run.meter)
             states.stands = None
             yield run

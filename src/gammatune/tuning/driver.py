@@ -285,6 +285,7 @@ class Driver:
             is_searched=not at_rest and self._own.is_searched(request),
             suspect=suspect,
         )
+        self.states.leave()
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
@@ -331,7 +332,7 @@ class Driver:
         self.states.at_home |= self.states.stands is self.states.home
         self.teller.write(commit_event(*parts, self.clock.times(), request.nets))
         if fork is not None:
-            self.states.checkpoint_of_home(fork)
+            self.states.checkpoint_of_home()
 
     # -- several nets
 

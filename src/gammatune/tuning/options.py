@@ -118,7 +118,8 @@ class Running:
     executor: trains the rollouts of one decision at the same time (`gammatune.tuning.executor`), of a training that
     is driven; `fit` makes one of `parallel`.
     forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
-    memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
+    memory; "disk", in files in the directory for temporary ones (TMPDIR); going back is slower from each to the next.
+    "auto": the first of them of whose free room a few copies take no more than half.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
     states of the random streams that their drawing moves.
     check: before the first look train one batch twice from the same fork, at the optimizer's own values, and warn
