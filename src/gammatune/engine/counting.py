@@ -10,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gammatune.engine.batches import examples_in_call
 from gammatune.engine.nets import unwrapped
+from gammatune.engine.parts import named_parameters
 
 WRAPPED = 2  # how deep a net may lie in what wraps it (torch.compile within an average of weights; guess)
 
@@ -95,5 +96,5 @@ class _Calls:
 
 def _shapes(module: nn.Module) -> tuple[Any, ...]:
     """By which two modules are copies of one net; nothing of one that is yet to be made."""
-    parameters = list(module.parameters())
+    parameters = named_parameters(module).values()
     return () if any(map(is_lazy, parameters)) else tuple(parameter.shape for parameter in parameters)

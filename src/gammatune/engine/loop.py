@@ -234,9 +234,8 @@ class TorchLoop(SeveralNets):
     def roots(self) -> Roots:
         """See `Reachable`."""
         parts = self._parts
-        return Roots(
-            parts.modules, parts.optimizers, [*parts.extras, *parts.streams], {"loader": self._loaders.met}
-        )
+        loaders = {f"loader {number}": met for number, met in enumerate(self._loaders.met, start=1)}
+        return Roots(parts.modules, parts.optimizers, [*parts.extras, *parts.streams], loaders)
 
     rate_is_own = True  # the user chose the rate that the optimizer comes with
 

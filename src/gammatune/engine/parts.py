@@ -122,6 +122,11 @@ def _optimizer_in_words(optimizer: Optimizer) -> str:
     )
 
 
+def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """By name, without asking the class of a module, which may make something for its answer (Keras's does)."""
+    return dict(nn.Module.named_parameters(module))
+
+
 def listed(given: Any, kind: type, name: str) -> list[Any]:
     """One thing or several, as a list. Raises InvalidArgument where one is of another kind, or there is none."""
     items = [given] if isinstance(given, kind) else list(given) if isinstance(given, (list, tuple)) else []

@@ -108,8 +108,8 @@ class RunBatches:
         passes = meter.length.passes
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
-        counted = passes is None and not meter.length.epochs  # so many batches, however many an epoch has
-        known = loaders.is_restorable(loader) or (passes is None and not counted) or meter.shape != FLAT
+        one = meter.length.most == 1  # a batch is one, however many an epoch has
+        known = loaders.is_restorable(loader) or (passes is None and not one) or meter.shape != FLAT
         epoch = None
         if known:
             with of_the_loader(meter):

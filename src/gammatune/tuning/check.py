@@ -71,6 +71,9 @@ class CheckRun(Run):
     def is_examination(self) -> bool:
         return True
 
+    def may_be_at_fault(self, error: BaseException) -> bool:
+        return False  # the values are the user's own
+
     @property
     def is_conclusive(self) -> bool:
         return bool(self.meter.trained) and not self.meter.ended

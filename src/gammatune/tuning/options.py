@@ -112,7 +112,8 @@ class Search:
 class Running:
     """Who hears of a run, who trains it, and where its states lie.
 
-    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
+    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run but
+    those of the check.
     What one raises ends the run as an error of the loop body does.
     facts: kept in the first line of the journal. journal: one that is open already, in the place of `run_dir`.
     executor: trains the rollouts of one decision at the same time (`gammatune.tuning.executor`), of a training that

@@ -14,7 +14,7 @@ from gammatune.engine.doctor.object_graph import digest_of
 from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
 from gammatune.engine.loop import TorchLoop
 from gammatune.engine.modes import has_mode
-from gammatune.engine.parts import listed
+from gammatune.engine.parts import listed, named_parameters
 from gammatune.errors import InvalidArgument
 
 Step = Callable[[Any], Any]
@@ -93,7 +93,7 @@ def by_name(
     state: dict[str, Any] = {}
     names: dict[int, str] = {}
     for prefix, model in numbered("model", models).items():
-        for name, parameter in model.named_parameters():
+        for name, parameter in named_parameters(model).items():
             names[id(parameter)] = f"{prefix}.{name}"
             state[f"parameter {prefix}.{name}"] = parameter.detach()
             if parameter.grad is not None:

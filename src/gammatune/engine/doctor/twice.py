@@ -22,6 +22,7 @@ from gammatune.engine.doctor.frames import Carried
 from gammatune.engine.doctor.object_graph import Node, Survey, digest_of
 from gammatune.engine.doctor.ownership import is_users_own
 from gammatune.engine.doctor.subject import by_name, numbered
+from gammatune.engine.parts import named_parameters
 from gammatune.engine.trainable import Reachable, Roots
 
 MOST = (
@@ -30,6 +31,7 @@ MOST = (
 # Two trainings of a batch on a device that adds up in any order: how far they may part, of the way that the first
 # went. Rounding is a millionth of a gradient; other dropout or other data change it by a tenth and more (guess).
 ROUNDING = 0.01
+SHOWN = 4  # findings in the sentence; the event has all of them
 HOW = "a rollout"
 
 Print: TypeAlias = tuple[Any, ...]  # equal for equal numbers
@@ -48,7 +50,9 @@ class Twofold:
         return not self.apart
 
     def __str__(self) -> str:
-        named = " ".join(f"{number}. {finding}." for number, finding in enumerate(self.findings, start=1))
+        shown = [f"{number}. {finding}." for number, finding in enumerate(self.findings[:SHOWN], start=1)]
+        rest = len(self.findings) - SHOWN
+        named = " ".join([*shown, f"And {rest} more." if rest > 0 else ""]).strip()
         if self.same:
             return (
                 "before the first look one batch was trained twice from the same fork, and this was carried on from "
@@ -140,7 +144,9 @@ def _is_record(unit: Node, pairs: Pairs) -> bool:
 
 def _held(models: Any, optimizers: Any) -> list[Tensor]:
     """The tensors that every fork puts back."""
-    held: list[Tensor] = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+    held: list[Tensor] = [
+        tensor for model in models for tensor in (*named_parameters(model).values(), *model.buffers())
+    ]
     for optimizer in optimizers:
         held += [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for entry in optimizer.state.values():
@@ -182,7 +188,9 @@ class Note:
 
 def _inexact(roots: Roots) -> list[Tensor] | None:
     """Copies of what is trained, where its device may add up in any order; else None."""
-    trained = [p.detach() for model in roots.models for p in model.parameters() if p.requires_grad]
+    trained = [
+        p.detach() for model in roots.models for p in named_parameters(model).values() if p.requires_grad
+    ]
     if torch.are_deterministic_algorithms_enabled() or all(tensor.is_cpu for tensor in trained):
         return None
     return [tensor.cpu().clone() for tensor in trained]
