@@ -206,6 +206,13 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Nobody comes back to the fork of that name: its memory, and its file, may go."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """Train for a while under `values` and score it.
 
@@ -306,7 +313,7 @@ class Commit:
     nets: tuple[int, ...] | None = None
 
 
-Request: TypeAlias = Fork | Rollout | Ahead | Pool | Average | Renew | Together | Commit
+Request: TypeAlias = Fork | Forget | Rollout | Ahead | Pool | Average | Renew | Together | Commit
 
 
 # What comes back ------------------------------------------------------------------------------------------

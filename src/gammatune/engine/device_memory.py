@@ -34,8 +34,8 @@ class Place:
 
 
 def place_for_forks(where: str, modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Place:
-    """ "device": beside what is copied; "host": in the CPU's memory; "disk": in files. "auto": the first of these where
-    `COPIES` of weights, buffers and optimizer state would take no more than `SHARE` of what is free.
+    """ "device": beside what is copied; "host": in the CPU's memory; "disk": in files. "auto": the first of these
+    where `COPIES` of weights, buffers and optimizer state would take no more than `SHARE` of what is free.
 
     Raises InvalidArgument for any other word.
     """

@@ -139,6 +139,10 @@ class TorchLoop(SeveralNets):
         self._at = None
         super().renew(seed, net)
 
+    def join(self, net: int) -> str | None:
+        self._at = None  # an optimizer that holds two sets of weights goes from one to the other and back
+        return super().join(net)
+
     def pool(self, name: str, count: int) -> None:
         if count == 1:
             self._pools[name] = Mean()

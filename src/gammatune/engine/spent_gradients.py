@@ -1,8 +1,8 @@
 """Gradients that no step will use again, which a fork therefore does without.
 
-A loop that begins its steps with `zero_grad()` ends a run with the gradients of its last step still there, as large as
-the weights. They are let go of where two things have been seen: a step has used them and nobody has written into them
-since, so that they are no tail of an accumulation; and the loop puts others in their place before its next step,
+A loop that begins its steps with `zero_grad()` ends a run with the gradients of its last step still there, as large
+as the weights. They are let go of where two things have been seen: a step has used them and nobody has written into
+them since, so that they are no tail of an accumulation; and the loop puts others in their place before its next step,
 instead of adding to them (or filling them with zeros, which is a gradient too, to an optimizer with momentum).
 """
 

@@ -145,6 +145,7 @@ class Supervised(TorchLoop):
     def hear(self, net: int, meter: Meter) -> None:
         """See `Joinable`. Under the same random streams as every other net, in whatever process, since the loader may
         draw from them; they are put back."""
+        self._at = None
         streams = streams_of(self._select)
         before = StreamStates(streams, cuda=True)
 

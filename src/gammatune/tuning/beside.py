@@ -50,7 +50,7 @@ class Beside:
             Task(number, each, share, each.epoch < passed, last_number(place), self._seed, self._own)
             for number, each in rollouts.items()
         ]
-        self._states.stands = None  # the executor may train in place
+        self._states.depart()  # the executor may train in place
         anew, self._sent = self._sent is not place, place
         self._executor.begin(self._training, held, tasks, objective, keep=keep, anew=anew)
         self.under_way = {task.number: task for task in tasks}

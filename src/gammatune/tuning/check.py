@@ -125,9 +125,8 @@ class BeforeTheFirst:
         for _ in range(2):
             run = CheckRun(training, values, twice.see)
             taken.append(run)
-            states.leave()
+            states.depart()
             training.apply(values, run.meter)
-            states.stands = None
             yield run
             twice.note()
             yield from states.restore(FORK)

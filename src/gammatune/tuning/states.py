@@ -123,7 +123,7 @@ class States:
         Raises JournalError where neither a checkpoint nor the training handed over now leads there."""
         self.at_home = False
         assert self.checkpoints is not None
-        begin = self.checkpoints.known.get(BEGIN)
+        begin = self.checkpoints.beginning
         if begin is None:
             warnings.warn(
                 "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
@@ -131,7 +131,7 @@ class States:
                 JournalWarning,
                 stacklevel=6,
             )
-        elif self.checkpoints.is_sound(BEGIN):
+        elif BEGIN in self.checkpoints.known and self.checkpoints.is_sound(BEGIN):
             self.stands = None
         elif not self._begins_alike(begin.digest):
             self.stands = None
@@ -160,6 +160,11 @@ class States:
         if place is not None and name is not None and self._held.fork_of(place) is None:
             self.checkpoint(self._held.capture(place, name, [*self.forks.values(), self.home]), place)
 
+    def depart(self) -> None:
+        """From here on nobody knows where the training stands."""
+        self.leave()
+        self.stands = None
+
     def fork_of(self, place: Place) -> str | None:
         """The name of the fork of the training that holds a place."""
         return self._held.fork_of(place)
@@ -178,8 +183,7 @@ class States:
         pooled = self._pooled.pop(name, [])
         averaged = Averaged(self.live, tuple(members))
         if self.stands is self.live and pooled == members:
-            self.leave()
-            self.stands = None  # an interrupt may leave half of it done
+            self.depart()  # an interrupt may leave half of it done
             self._training.average(name)
             self.stands = averaged
         self.live = averaged
@@ -211,8 +215,7 @@ class States:
             elif isinstance(step, Averaged):
                 yield from self._average_again(step)
             elif isinstance(step, Renewed):
-                self.leave()
-                self.stands = None
+                self.depart()
                 assert isinstance(self._training, Joinable), "it has made the first of them"
                 self._training.renew(self._seed, step.net)
                 self.stands = step
@@ -266,7 +269,8 @@ class States:
         if self.checkpoints is None or not isinstance(place, Trained):
             return
         if at_once or self.checkpoints.are_due:
-            needed = [p.number for p in (self.home, *self.forks.values()) if isinstance(p, Trained)]
+            places = self.home, *self.forks.values()
+            needed = [p.number for p in places if isinstance(p, (Trained, Beginning))]
             self.checkpoints.save(fork, place.number, needed)
 
     def _stand_on(self, place: Place) -> bool:
@@ -303,8 +307,7 @@ class States:
     def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
         yield from self._pool_again(AGAIN, place.members)
         yield from self.go_to(place.last)
-        self.leave()
-        self.stands = None
+        self.depart()
         self._training.average(AGAIN)
         self.stands = place
 

@@ -82,7 +82,8 @@ class FiledTensors(Tensors):
 
 def _in_memory(tensor: Tensor) -> Any:
     """The bytes of a contiguous tensor on the CPU."""
-    return memoryview(tensor.detach().resolve_conj().resolve_neg().reshape(-1).view(torch.uint8).numpy())
+    plain = tensor.detach().resolve_conj().resolve_neg()
+    return plain.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _remove(file: Any, path: str) -> None:
