@@ -6,8 +6,8 @@
 
     peak       the largest resident memory of the process, MiB
     of_plain   that, as a multiple of the plain run's with the same optimizer
-    states     the most files of states that lay in the run directory at one time
-    disk       the most that all files of it held, MiB; `weights` is what the weights alone take
+    states     the most files of states that lay in the run directory when a run began
+    disk       the most that all files of it held at any time, MiB: a state is whole before the one before it goes
     left       what lies there after the end
 """
 
@@ -59,11 +59,11 @@ def data() -> tuple[list[Any], Any]:
 
 
 class Looked:
-    """What lies in a directory: the most files of states, the most bytes, while it is looked at."""
+    """What lies in a directory, and the most MiB that it held while it was looked at."""
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._ended = directory, threading.Event()
-        self.states = self.bytes = 0
+        self.most = 0
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -86,12 +86,7 @@ class Looked:
 
     def _look(self) -> None:
         while not self._ended.wait(EVERY):
-            sizes = self.now()
-            # a state that is being written is none yet
-            self.states = max(
-                self.states, sum(name.startswith("state") and name.endswith(".pt") for name in sizes)
-            )
-            self.bytes = max(self.bytes, round(sum(sizes.values())))
+            self.most = max(self.most, round(sum(self.now().values())))
 
 
 def trained(optimizer: str, how: str) -> dict[str, Any]:
@@ -122,15 +117,16 @@ def trained(optimizer: str, how: str) -> dict[str, Any]:
         directory = Path(scratch) / "run"
         options = {"run_dir": str(directory)} if how == "run_dir" else {"forks": how}
         tuner = gammatune.Tuner(model=model, optimizer=chosen, epochs=EPOCHS, **options)
-        looked = Looked(directory)
+        looked, states = Looked(directory), 0
         with looked.on(), tuner:
             for run in tuner:
+                states = max(states, sum(name.startswith("state") for name in looked.now()))
                 epoch(run.batches(batches))
                 run.report(**run.evaluate(validate))
         scores = [outcome.score for outcome in tuner.result.rollouts if outcome.role == "course"]
         found |= _peak() | {"scores": scores, "cost": tuner.cost.plain_runs}
         if how == "run_dir":
-            found |= {"states": looked.states, "disk": looked.bytes, "left": looked.now()}
+            found |= {"states": states, "disk": looked.most, "left": looked.now()}
     return found
 
 

@@ -307,7 +307,6 @@ class Driver:
         return self._take()
 
     def _take(self) -> Outcome:
-        """What the loop body has told."""
         assert self._told is not None
         return self._told
 
