@@ -223,6 +223,38 @@ def test_what_a_pass_writes_anew_and_records_that_grow_are_nobodys_concern() -> 
     assert told(train) == ""
 
 
+class Shy:
+    """Does not want to be looked at."""
+
+    @property
+    def __dict__(self) -> Any:
+        raise RuntimeError("not in this context")
+
+
+@pytest.mark.parametrize("matters", [False, True])
+def test_what_cannot_be_looked_over_keeps_nobody_from_training(matters: bool) -> None:
+    heard: list[Any] = []
+
+    def train() -> None:
+        setting, data, step, shy = Setting(), loader(), 0, Shy()
+        with setting.tuner(listeners=[heard.append]) as tuner:
+            for run in tuner:
+                for x, y in run.batches(data):
+                    step += matters
+                    setting.step(x / (1 + step), y)
+                    assert shy
+                run.report(**run.evaluate(setting.validate))
+
+    said = told(train)
+    assert ("What takes part could not be looked over (RuntimeError: not in this context)" in said) == matters
+    (check,) = [event for event in heard if event["event"] == "check"]
+    assert (check["same"], check["found"], "not in this context" in check["unseen"]) == (
+        not matters,
+        (),
+        True,
+    )
+
+
 # What it leaves alone -------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gammatune.errors import InvalidArgument
@@ -63,7 +64,9 @@ def _needed(modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Co
     tensors |= {id(t): (t, 1 + MOMENTS * t.requires_grad) for t in trained}
     needed: Counter[torch.device] = Counter()
     for tensor, times in tensors.values():
-        if tensor.is_cuda or tensor.is_cpu:
+        if (tensor.is_cuda or tensor.is_cpu) and not is_lazy(
+            tensor
+        ):  # of which another says that it has no shape
             needed[tensor.device] += times * tensor.numel() * tensor.element_size()
     return needed
 

@@ -78,6 +78,7 @@ class Check:
 
     trained, evaluated: examples, of both. seconds: wall time. same: both came out alike; None where that could not be
     told, since the training blew up. found: what one had carried on to the other: "where", "what", "advice".
+    unseen: why that could not be told, in words; "" where it could.
     """
 
     trained: int
@@ -85,6 +86,7 @@ class Check:
     seconds: float
     same: bool | None
     found: tuple[Mapping[str, str], ...]
+    unseen: str = ""
 
 
 # Made -----------------------------------------------------------------------------------------------------

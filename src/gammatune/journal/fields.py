@@ -263,6 +263,7 @@ CHECK: dict[str, Check] = {
     "seconds": real,
     "same": lambda value: None if value is None else flag(value),
     "found": lambda value: tuple({text(n): text(said) for n, said in one.items()} for one in value),
+    "unseen": text,
 }
 STATE: dict[str, Check] = {
     "after": after,

@@ -30,13 +30,16 @@ ONE_BATCH = Length(0.0, least=1, most=1)
 
 
 class Twofold(Protocol):
-    """What came of it, and in a sentence. findings: records of "where", "what", "advice"."""
+    """What came of it, and in a sentence. findings: of "where", "what" and "advice". unseen: why there are none."""
 
     @property
     def same(self) -> bool: ...
 
     @property
     def findings(self) -> Sequence[Any]: ...
+
+    @property
+    def unseen(self) -> str: ...
 
 
 class Comparison(Protocol):
@@ -141,6 +144,7 @@ class BeforeTheFirst:
             seconds=clock.perf_counter() - began,
             same=None if found is None else found.same,
             found=() if found is None else tuple(asdict(each) for each in found.findings),
+            unseen="" if found is None else found.unseen,
         )
         self._ledger.check(units(check.trained, check.evaluated))
         self._teller.write(check_event(check))

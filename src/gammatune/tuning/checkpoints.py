@@ -78,7 +78,7 @@ class Checkpoints:
         self._journal.append(state_event(state))
         self.known[after] = state
         if after != BEGIN:
-            self._retire({after, *held})
+            self.retire({after, *held})
         ended = clock.perf_counter()
         self._next = ended + (ended - began) * (1 / SHARE - 1)
 
@@ -117,7 +117,8 @@ class Checkpoints:
         """That file is of no use."""
         del self.known[after]
 
-    def _retire(self, keep: set[int]) -> None:
+    def retire(self, keep: Collection[int]) -> None:
+        """Remove all others."""
         if self._ranks.agree("writes a checkpoint", lambda: bool(self._journal.pending)):
             return  # the journal on disk may still name only the older ones
         for after in [number for number in self.known if number not in keep]:

@@ -247,6 +247,17 @@ class States:
             name = self._held.fork_of(self.home) or self._held.capture(self.home, AGAIN, [])
             self.checkpoint(name, self.home, at_once=True)
 
+    def end(self) -> None:
+        """Nothing is left to be trained: of all states, where the course ends is kept."""
+        self.forks.clear()
+        home = self.home
+        if (
+            self.checkpoints is not None
+            and isinstance(home, Trained)
+            and home.number in self.checkpoints.known
+        ):
+            self.checkpoints.retire({home.number})
+
     def keep_the_beginning(self) -> None:
         """Once the loader has been met, whose streams belong to it."""
         if self.checkpoints is None or BEGIN in self.checkpoints.known:

@@ -285,6 +285,7 @@ class Tuner:
         if run is None:
             self._finished = True
             self._driver.keep()
+            self._driver.states.end()
             ended = self._past.end if self._past is not None and self._driver.teller.is_past else None
             if ended is not None and ended["how"] == "complete":
                 self._driver.teller.tell(ended)

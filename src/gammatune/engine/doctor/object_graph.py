@@ -73,10 +73,10 @@ class Leaf:
 class Survey:
     """What is reachable from `roots` (names to objects), as it stands now. Nothing is touched.
 
-    apart: ids of objects that are not looked into. data: of roots, whether data may lie under it. most: places that
-    are looked at.
-    leaves: by path. nodes: every object once. unseen: what could not be looked into, with paths. is_whole: there were
-    no more places.
+    apart: ids of objects that are not looked into. data: of roots, whether data may lie under it. most: places, and
+    bytes of tensors and arrays, that are looked at.
+    leaves: by path. nodes: every object once. unseen: what could not be looked into, with paths. is_whole: there was
+    no more.
     """
 
     def __init__(
@@ -85,16 +85,22 @@ class Survey:
         *,
         apart: Collection[int] = (),
         data: Callable[[str], bool] = lambda root: root == DATA,
-        most: int | None = None,
+        most: tuple[int, int] | None = None,
     ) -> None:
         self.leaves: dict[str, Leaf] = {}
         self.nodes: list[Node] = []
         self.unseen: list[str] = []
         self.is_whole = True
+        size = 0
         for number, node in enumerate(nodes_of(roots, apart, data)):
-            if number == most:
-                self.is_whole = False
-                return
+            if most is not None:
+                is_seen = (
+                    isinstance(node.value, (np.ndarray, Tensor)) and node.first is None and node.shut is None
+                )
+                size += node.value.nbytes if is_seen else 0
+                if number == most[0] or size > most[1]:
+                    self.is_whole = False
+                    return
             # a class stands at the path of its instance, a function at that of its method
             place = (
                 node.where if node.where not in self.leaves else f"{node.where} {type(node.value).__name__}"

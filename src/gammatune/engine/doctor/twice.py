@@ -22,12 +22,13 @@ from gammatune.engine.doctor.frames import Carried
 from gammatune.engine.doctor.object_graph import Node, Survey, digest_of
 from gammatune.engine.doctor.ownership import is_users_own
 from gammatune.engine.doctor.subject import by_name, numbered
+from gammatune.engine.forks.sharding import local
 from gammatune.engine.parts import named_parameters
 from gammatune.engine.trainable import Reachable, Roots
+from gammatune.errors import first_line
 
-MOST = (
-    50_000  # places that are looked at, half a second's worth; where there are more nothing is named (guess)
-)
+# Places, and bytes in them, that are looked at, a second's worth; where there is more nothing is named (guess).
+MOST = 50_000, 2**30
 # Two trainings of a batch on a device that adds up in any order: how far they may part, of the way that the first
 # went. Rounding is a millionth of a gradient; other dropout or other data change it by a tenth and more (guess).
 ROUNDING = 0.01
@@ -40,10 +41,11 @@ Print: TypeAlias = tuple[Any, ...]  # equal for equal numbers
 @dataclass(frozen=True, slots=True)
 class Twofold:
     """What came of it. apart: names of what the second training left otherwise than the first; none: they are alike.
-    findings: what is carried on."""
+    findings: what is carried on. unseen: why that could not be told; "" where it could."""
 
     apart: tuple[str, ...]
     findings: tuple[Finding, ...]
+    unseen: str = ""
 
     @property
     def same(self) -> bool:
@@ -58,9 +60,10 @@ class Twofold:
                 "before the first look one batch was trained twice from the same fork, and this was carried on from "
                 f"one to the other: {named} Nothing else changed by it (check=False does without this)"
             )
+        unseen = self.unseen or "No object that can be reached from the loop tells why"
         unknown = (
-            "No object that can be reached from the loop tells why: look for operations that are not deterministic, "
-            "for what draws from the clock or the system's entropy, and for state in files, or ask gammatune.doctor."
+            f"{unseen}: look for operations that are not deterministic, for what draws from the clock or from the "
+            "system's entropy, and for state in files, or ask gammatune.doctor."
         )
         return (
             f"one batch, trained twice from the same fork, came out otherwise the second time "
@@ -79,6 +82,7 @@ class Twice:
         self._notes: list[Note] = []
         self._batches: list[bytes] = []
         self._own: set[str] = set()
+        self._unseen = ""
         self._start = _inexact(training.roots())
 
     def look(self) -> None:
@@ -94,9 +98,15 @@ class Twice:
         self._own |= own.keys() - handed.keys()
         apart = {id(tensor) for tensor in _held(roots.models, roots.optimizers)} | set(map(id, roots.apart))
         names = handed.keys() - roots.others.keys()
-        self._looks.append(
-            Survey({**handed, **own}, apart=apart, data=lambda root: root not in names, most=MOST)
-        )
+        try:
+            look = Survey({**handed, **own}, apart=apart, data=lambda root: root not in names, most=MOST)
+        except Exception as error:  # an object that does not want to be looked at is no reason not to train
+            why = f"{type(error).__name__}: {first_line(error)}"
+            self._unseen = f"What takes part could not be looked over ({why})"
+            return
+        if not look.is_whole:
+            self._unseen = f"More than {MOST[0]:,} objects or {MOST[1] / 2**30:g} GiB take part"
+        self._looks.append(look)
 
     def see(self, batch: Any) -> None:
         """What is trained with next."""
@@ -111,8 +121,8 @@ class Twice:
         first, second = self._notes
         apart = first.apart_from(second, self._start)
         looks = self._looks
-        if not all(look.is_whole for look in looks):
-            return Twofold(apart, ())
+        if self._unseen:
+            return Twofold(apart, (), self._unseen)
         roots = self._training.roots()
         items = [*roots.models, *roots.optimizers, *roots.state]
         parts = [part for item in items if isinstance(item, nn.Module) for part in item.modules()]
@@ -208,7 +218,7 @@ def _print(value: Any) -> Print:
         return (hash(value),)
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex() or value.is_meta:
         return (digest_of(value),)
-    plain = value.detach().contiguous()
+    plain = local(value.detach()).contiguous()
     size = plain.element_size()
     whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}.get(size, torch.uint8)
     return (str(plain.dtype), tuple(plain.shape), int(plain.view(whole).sum(dtype=torch.int64)))
