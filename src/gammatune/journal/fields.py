@@ -214,6 +214,8 @@ OPTIONS: dict[str, Check] = {
     "known": _known,
     "ensemble": flag,
     "guide": _or_none(real),
+    "steps": _or_none(whole),
+    "every": _or_none(whole),
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,

@@ -23,7 +23,6 @@ def begin(
     objective: Objective,
     *,
     sampler_options: Mapping[str, Any],
-    multiplier: bool,
     facts: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """objective, space, sampler_options: those of `search`, completed.
@@ -55,8 +54,10 @@ def begin(
         open=extent.is_open,
         total_epochs=extent.total_epochs,
         seconds=extent.time,
+        every=None if extent.steps is None else extent.steps.every,
+        steps=None if extent.steps is None else extent.steps.total,
         schedule=search.schedule,
-        multiplier=multiplier,
+        multiplier=search.multiplier,
         ensemble=bool(search.ensemble),
         guide=search.guide,
         facts=dict(facts or {}),

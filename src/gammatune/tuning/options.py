@@ -54,6 +54,7 @@ class Search:
     "kappa"; `fit` goes by metric and targets.
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
     learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
+    multiplier: the searched lr scales what the own scheduler of a loop of yours sets.
     total_epochs: what everything together may cost, in epochs, where their number is left open.
     reserve: seconds of `time` that are kept for what comes after the run.
     keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
@@ -84,6 +85,7 @@ class Search:
     sampler_options: Mapping[str, Any] | None = None
     objective: ObjectiveName | Objective | None = None
     space: AnySpace | None = None
+    multiplier: bool = False
     total_epochs: float | None = None
     reserve: float = 0.0
     keep: Keep = "best"
@@ -112,6 +114,7 @@ class Search:
 class Running:
     """Who hears of a run, who trains it, and where its states lie.
 
+    state: whatever else changes while training (GradScaler, EMA, generators, ...).
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run but
     those of the check.
     What one raises ends the run as an error of the loop body does.
@@ -122,7 +125,8 @@ class Running:
     memory; "disk", in files in the directory for temporary ones (TMPDIR); going back is slower from each to the next.
     "auto": the first of them of whose free room a few copies take no more than half.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
-    states of the random streams that their drawing moves.
+    states of the random streams that their drawing moves. Where steps are counted, for those that one trial has seen
+    and the next is to see; trials that go further pass over these again, and it is said.
     check: before the first look train one batch twice from the same fork, at the optimizer's own values, and warn
     (`EscapeWarning`) of what comes out otherwise or is carried on: an average of weights, a counter, a clock, a
     generator that no fork puts back. The loop body is given those two runs like any (`run.is_repeated`); results are
@@ -134,6 +138,7 @@ class Running:
     process, and a loader must give each its own share.
     """
 
+    state: Sequence[Any] = ()
     listeners: Sequence[Listener] = ()
     facts: Mapping[str, Any] | None = None
     journal: Journal | Echo | None = None
@@ -153,6 +158,7 @@ class SearchOptions(TypedDict, total=False):
     sampler_options: Mapping[str, Any] | None
     objective: ObjectiveName | Objective | None
     space: AnySpace | None
+    multiplier: bool
     total_epochs: float | None
     reserve: float
     keep: Keep
@@ -166,6 +172,7 @@ class SearchOptions(TypedDict, total=False):
 class RunningOptions(TypedDict, total=False):
     """Likewise, of `Running`."""
 
+    state: Sequence[Any]
     listeners: Sequence[Listener]
     facts: Mapping[str, Any] | None
     journal: Journal | Echo | None

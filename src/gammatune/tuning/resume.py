@@ -12,8 +12,8 @@ from gammatune.policy.older import Taken
 
 # Another value of these is another run: every decision would be taken otherwise.
 COMPARED = (
-    "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "sampler", "sampler_options",
-    "objective", "lam", "space", "multiplier", "keep",
+    "seed", "steps", "every", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule",
+    "sampler", "sampler_options", "objective", "lam", "space", "multiplier", "keep",
     "patience", "at_once", "ensemble", "guide",
 )  # fmt: skip
 FACTS = (

@@ -12,14 +12,17 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.codes import without
 from gammatune.pipeline.data.cells.dates import date_format
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import Column, Given, Kind, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
 from gammatune.pipeline.data.files.finding import name_of, title_of
+from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
+from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.looking import as_read, columns_in_words, look_at
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.named_columns import target_among
@@ -46,12 +49,12 @@ class Table:
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
     classes: the labels by code; ordered: from low to high, of a scale; may_be_ordered: `split_table` looks whether
-    they are. columns: what each input is. identifiers: columns that are no inputs and name a row. goal: how the
-    target was read. looked_at: what each other column is, those left out too.
+    they are. columns: what each input is. goal: how the target was read. looked_at: what each other column is, those
+    left out too.
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
-    `said` too. source: the file, where they are of one.
+    `said` too. source: the file, where they are of one; layout: of its lines.
     header, decimal, how, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -62,7 +65,6 @@ class Table:
     target: str
     classes: tuple[Label, ...]
     columns: tuple[Column, ...]
-    identifiers: tuple[str, ...] = ()
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
     ordered_by: str | None = None
@@ -81,6 +83,12 @@ class Table:
     read: int = 0
     left_out: tuple[str, ...] = ()
     source: Source | None = None
+    layout: Layout | None = None
+
+    @property
+    def learned(self) -> Learned:
+        """By which other files are read."""
+        return Learned(self.decimal, self.layout)
 
 
 def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_IS, **reading: Any) -> Table:
@@ -91,7 +99,7 @@ def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_I
         named = [target, *(reading.get(role) for role in ("group", "time", "sample_weight"))]
         refuse_named_twice(path, read.source.written, [name for name in named if name is not None])
     table = make_table(title_of(path), read.frame, target, how=how, mark=read.decimal, **reading)
-    return replace(table, said=(*said, *table.said), source=read.source)
+    return replace(table, said=(*said, *table.said), source=read.source, layout=read.layout)
 
 
 def make_table(
@@ -121,7 +129,7 @@ def make_table(
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     target = target_among(frame, target, group, time, sample_weight)
-    said, left_out, read = list[str](), list[str](), len(frame)
+    said, left_out, levels, read = list[str](), list[str](), dict[str, Distinct](), len(frame)
     frame = without(frame.reset_index(drop=True), how.missing)
     given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
     own, find_codes = given.pop(target, None), not how.missing
@@ -138,8 +146,8 @@ def make_table(
     found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
     leave = (target, group, sample_weight)
-    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes)
-    frame = as_read(frame, columns)
+    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels)
+    frame = as_read(frame, columns, levels)
     scale = Scale.of(target, classes, task, order, said, column)
     y = scale.codes[y] if classes else y
     said += columns_in_words(columns) + _parts_in_words(frame, group, time) + in_words(weights, sample_weight)
@@ -147,19 +155,13 @@ def make_table(
     said += rare_classes(y, scale.classes)
     groups = None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()])
     weights = None if weights is None or (weights == weights[0]).all() else weights
-    inputs, identifiers = tuple(c for c in columns if c.kind != "drop"), _identifiers(columns, group)
+    inputs = tuple(c for c in columns if c.kind != "drop")
     return Table(
-        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, identifiers, groups,
+        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, groups,
         None if time is None else _order(frame[time], time, columns), time, weights, sample_weight, scale.is_known,
         tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal, looked_at=columns, read=read,
         exact_labels=exact_labels, may_be_ordered=scale.may_be, left_out=tuple(left_out),
     )  # fmt: skip
-
-
-def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...]:
-    """The columns that are no inputs and name a row."""
-    dropped = [c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)]
-    return (*dropped, *([group] if group is not None else []))
 
 
 def split_table(
@@ -188,49 +190,50 @@ def split_table(
         validation=validation,
         report=test is None,
     )
+    teaching = FrameRows(table.frame, train)
     if table.may_be_ordered:
-        frame, y, _ = _rows(table, train)
+        frame, y = teaching.as_frame(), table.y[train]
         table = replace(table, ordered=has_order(frame, y, table.columns, table.target, table.classes, said))
-    preprocessing = _learned(table, train, one_hot, said)
+    preprocessing = _learned(table, teaching, one_hot, said)
     train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
-    parted = {"train": _rows(table, train), "select": _rows(table, select)}
-    parted["report"] = _rows(table, report) if test is None else (test.frame, test.y, test.weights)
-    frames = {part: frame for part, (frame, _, _) in parted.items()}
-    said.append(sizes(*(len(frame) for frame in frames.values())))
+    said.append(sizes(len(train), len(select), len(report if test is None else test.frame)))
+    reporting = FrameRows(table.frame, report)
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
-        frames["report"] = as_read(test.frame, table.columns)
-    said += leaks(frames["train"], parted["train"][1], table.columns, preprocessing)
-    said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
+        reporting = FrameRows.all_of(as_read(test.frame, table.columns))
     strange: list[str] = []
-    teaching, selecting, reporting = (
-        with_targets(preprocessing, preprocessing.encode(frames[part], strange), y, w)
-        for part, (_, y, w) in parted.items()
-    )
+    own = [train, select] if test is not None else [train, select, report]
+    inputs = preprocessing.encode_parts(table.frame, own, strange)
+    inputs += [] if test is None else [preprocessing.encode(reporting.frame, strange)]
+    said += leaks(inputs[0], table.y[train], preprocessing)
+    names = [column.name for column in table.columns]
+    said += duplicates(FrameRows(table.frame, train), reporting, names)
+    answers = [_answers(table, train), _answers(table, select), _answers(test or table, reporting.places)]
+    parts = (with_targets(preprocessing, x, y, w) for x, (y, w) in zip(inputs, answers, strict=True))
+    training, selecting, reported = parts
     return Split(
-        *(table.name, teaching, selecting, reporting, preprocessing),
+        *(table.name, training, selecting, reported, preprocessing),
         said=tuple(dict.fromkeys([*said, *strange])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,
-        origins=frames["report"].index.to_numpy() + 1,
+        origins=reporting.frame.index.to_numpy()[reporting.places] + 1,
         source=(test or table).source,
     )
 
 
-def _rows(table: Table, places: NDArray[Any]) -> tuple["pd.DataFrame", NDArray[Any], NDArray[Any] | None]:
-    weights = None if table.weights is None else table.weights[places]
-    return table.frame.iloc[places], table.y[places], weights
+def _answers(table: Table, places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The targets of some rows, and what these count for."""
+    return table.y[places], None if table.weights is None else table.weights[places]
 
 
-def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:
-    """train: which rows teach."""
+def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> TablePreprocessing:
+    """train: the rows that teach."""
     known = TablePreprocessing(
         table.task,
         (),
         table.target,
         one_hot,
-        table.identifiers,
-        table.classes,
+        classes=table.classes,
         header=table.header,
         decimal=table.decimal,
         how=table.how,
@@ -239,9 +242,10 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         ordered=table.ordered,
         target_form=table.goal.form,
         target_missing=table.goal.missing,
+        layout=table.layout,
     )
-    frame, y = table.frame.iloc[train], table.y[train]
-    preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)
+    y = table.y[train.places]
+    preprocessing = learn_table(known, train, y, table.columns, said, ordered_by=table.ordered_by)
     if not preprocessing.columns:
         raise InvalidData(
             f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more "
@@ -253,7 +257,7 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
 def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
-    read = read_table(path, said, table.decimal, table.how)
+    read = read_table(path, said, table.learned, table.how)
     test = as_test(table, name_of(path), read.frame, mark=read.decimal)
     return replace(test, said=(*said, *test.said), source=read.source)
 
