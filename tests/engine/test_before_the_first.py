@@ -290,10 +290,20 @@ def events(directory: Path) -> list[dict[str, Any]]:
     optimizer=st.sampled_from(["Adam", "SGD", "RMSprop"]),
     passes=st.integers(1, 2),
     seed=st.integers(0, 3),
+    in_steps=st.booleans(),
 )
 def test_with_it_and_without_a_run_is_the_same_to_the_bit(
-    policy: str, given: str, optimizer: str, passes: int, seed: int, tmp_path_factory: pytest.TempPathFactory
+    policy: str,
+    given: str,
+    optimizer: str,
+    passes: int,
+    seed: int,
+    in_steps: bool,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    passes = 1 if in_steps else passes
+    length = {"steps": 24, "every": 8, "epochs": None} if in_steps else {}
+
     def trained(check: bool) -> tuple[Any, ...]:
         setting = Setting()
         setting.optimizer = getattr(torch.optim, optimizer)(setting.model.parameters(), lr=0.02)
@@ -301,7 +311,7 @@ def test_with_it_and_without_a_run_is_the_same_to_the_bit(
         np.random.seed(5)  # noqa: NPY002
         data, place = LOADERS[given](), tmp_path_factory.mktemp("run")
         tuner = setting.tuner(
-            policy=policy, budget=3, seed=seed, check=check, run_dir=str(place), ensemble=False
+            policy=policy, budget=3, seed=seed, check=check, run_dir=str(place), ensemble=False, **length
         )
         with tuner:
             for run in tuner:

@@ -66,7 +66,7 @@ class Hyperparameters:
         self._steps = [0] * len(optimizers)
         self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
-        self._gradients = [SpentGradients(o) for o in self.optimizers]
+        self.gradients = SpentGradients(self.optimizers)
         if not multiplier:
             self._refuse_schedulers()
         self._names = [name for name in names if name not in NOT_HERE]
@@ -87,9 +87,8 @@ class Hyperparameters:
         """Set the values now, read them back, and count the steps that follow into `meter`."""
         self._meter = meter
         self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
-        for check, gradients in zip(self._checks, self._gradients, strict=True):
+        for check in self._checks:
             check.reset()
-            gradients.begin_run()
         self._steps = [0] * len(self.optimizers)
         self._begins = True
         self.bent = 1.0
@@ -182,16 +181,6 @@ class Hyperparameters:
             for o in self.optimizers
         ]
 
-    def expect_last(self, is_last: bool) -> None:
-        """Whether what comes is the last batch of a run."""
-        for gradients in self._gradients:
-            gradients.is_last = is_last
-
-    @property
-    def spent(self) -> set[int]:
-        """The ids of gradients that no step will use again (`SpentGradients`)."""
-        return set().union(*(gradients.ids for gradients in self._gradients))
-
     @property
     def steps(self) -> int:
         """Steps since `apply`, of the optimizer that made most."""
@@ -210,10 +199,8 @@ class Hyperparameters:
             hook.remove()
         self._hooks = []
 
-    # -- in every step
-
     def _before(self, index: int) -> Any:
-        check, gradients = self._checks[index], self._gradients[index]
+        check = self._checks[index]
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
@@ -227,7 +214,7 @@ class Hyperparameters:
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
             self._refuse_changed(index)
-            gradients.before_step()
+            self.gradients.before_step(index)
             if self._multiplier:
                 self._lend(index)
             if not meter.diverged and check.diverged(overflow):

@@ -105,7 +105,7 @@ class TorchLoop(SeveralNets):
 
     def capture(self, fork: str) -> None:
         snapshot = self._forks.setdefault(fork, Snapshot(self._place.where))
-        spent = set().union(*(each.spent for each in self._all_hyperparameters))
+        spent = set().union(*(each.gradients.ids for each in self._all_hyperparameters))
         snapshot.capture(self._modules, self._optimizers, self._parts.extras, self._streams, spent)
         self._loaders.captured(fork)
         self._at = fork
@@ -127,6 +127,7 @@ class TorchLoop(SeveralNets):
         self._loaders.begin_run(meter)
         if self._choice:
             self._hyperparameters = self._choice[str(values[OPTIMIZER])]
+        self._hyperparameters.gradients.begin_run()
         self._hyperparameters.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:

@@ -69,7 +69,7 @@ class RunBatches:
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
         nth = loaders.next_pass(loader)
-        self._hyperparameters.expect_last(False)
+        self._hyperparameters.gradients.expect_last(False)
         try:
             for ahead in range(plan.passes):
                 if meter.ended:
@@ -142,7 +142,7 @@ class RunBatches:
             self._hyperparameters.go_along((self._call.batches + 0.5) / plan.horizon, plan.epoch_batches)
         self._call.batches += 1
         if self._call.batches == plan.horizon:
-            self._hyperparameters.expect_last(True)
+            self._hyperparameters.gradients.expect_last(True)
         self._size, self._steps = size, meter.steps
         self._idle += 1
 

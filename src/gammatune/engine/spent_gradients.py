@@ -7,18 +7,43 @@ instead of adding to them (or filling them with zeros, which is a gradient too, 
 """
 
 import weakref
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-Seen: TypeAlias = list[
-    tuple["weakref.ref[Tensor]", int]
-]  # gradients, and how often each had been written into
+# Gradients, and how often each had been written into.
+Seen: TypeAlias = list[tuple["weakref.ref[Tensor]", int]]
 
 
 class SpentGradients:
-    """Of one optimizer. is_last: the step that comes is of the last batch of a run."""
+    """Of several optimizers."""
+
+    def __init__(self, optimizers: Sequence[Optimizer]) -> None:
+        self._each = [_OfOne(optimizer) for optimizer in optimizers]
+
+    def begin_run(self) -> None:
+        for one in self._each:
+            one.begin_run()
+
+    def expect_last(self, is_last: bool) -> None:
+        """Whether what comes is the last batch of a run."""
+        for one in self._each:
+            one.is_last = is_last
+
+    def before_step(self, index: int) -> None:
+        """Of one of them."""
+        self._each[index].before_step()
+
+    @property
+    def ids(self) -> set[int]:
+        """Of the gradients, as objects, that are spent now."""
+        return set().union(*(one.ids for one in self._each))
+
+
+class _OfOne:
+    """is_last: the step that comes is of the last batch of a run."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
@@ -47,7 +72,6 @@ class SpentGradients:
 
     @property
     def ids(self) -> set[int]:
-        """Of the gradients, as objects, that are spent now."""
         if not self._replaces:
             return set()
         alive = ((gradient(), version) for gradient, version in self._used)

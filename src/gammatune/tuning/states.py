@@ -249,6 +249,7 @@ class States:
 
     def end(self) -> None:
         """Nothing is left to be trained: of all states, where the course ends is kept."""
+        self.keep()
         self.forks.clear()
         home = self.home
         if (
