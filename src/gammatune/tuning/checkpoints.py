@@ -1,7 +1,7 @@
 """Checkpoints of one run: files beside its journal, each a state of the training.
 
-On disk lies the last state of the course, and what the policy still holds as a fork beside it, the beginning among
-it; a file is whole and durable before the journal names it, and named as gone before it is deleted.
+On disk lies the last state of the course, and of what the policy may come back to the nearest on the way there, the
+beginning among it; a file is whole and durable before the journal names it, and named as gone before it is deleted.
 """
 
 import contextlib

@@ -5,8 +5,9 @@ checkpoint, or by training it once more from the state it came from; on a CPU al
 what a run must keep is little, and what it loses costs time alone.
 """
 
+import itertools
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -281,9 +282,17 @@ class States:
         if self.checkpoints is None or not isinstance(place, Trained):
             return
         if at_once or self.checkpoints.are_due:
-            places = self.home, *self.forks.values()
-            needed = [p.number for p in places if isinstance(p, (Trained, Beginning))]
-            self.checkpoints.save(fork, place.number, needed)
+            self.checkpoints.save(
+                fork, place.number, self._leading_there({*self.checkpoints.known, place.number})
+            )
+
+    def _leading_there(self, written: Collection[int]) -> set[int]:
+        """Of the states that are written, the nearest to each place that is still to be come back to."""
+        needed: set[int] = set()
+        for place in (self.home, *self.forks.values()):
+            passed = (one.number for one in ancestors(place) if isinstance(one, (Trained, Beginning)))
+            needed.update(itertools.islice((number for number in passed if number in written), 1))
+        return needed
 
     def _stand_on(self, place: Place) -> bool:
         """Stand at a place that can be had without training."""
