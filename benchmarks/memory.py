@@ -10,6 +10,8 @@ warm up; then, after every hundred:
     tensors    live tensors
     files      in the run directory, and their size without the journal, which grows by a line a rollout, KiB
     open       file descriptors
+
+How large a net of 51 million weights gets, in memory and on disk, is the other part (benchmarks/large_net.py).
 """
 
 import argparse
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+import large_net
 import torch
 from torch import nn
 
@@ -92,28 +95,43 @@ def in_a_process(rollouts: int, kept: bool, traced: bool) -> list[dict[str, floa
 def main() -> None:
     parser = harness.arguments(__doc__, "benchmarks/results/memory.json")
     parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--only", choices=("long", "large"), help="one of the two parts")
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--large", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("directory", nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one is not None:
         place = None if given.directory is None else Path(given.directory)
         print(json.dumps(search(given.rollouts, place, traced=given.one == "1")))
         return
+    if given.large is not None:
+        print(json.dumps(large_net.trained(*given.large)))
+        return
+    out = Path(given.out)
+    result: dict[str, Any] = json.loads(out.read_text()) if given.only and out.exists() else {}
+    if given.only != "large":
+        result |= long_search(given.rollouts)
+    if given.only != "long":
+        result["a large net"] = harness.about("gammatune", "torch") | large_net.measured(__file__)
+    harness.save(given.out, result)
+
+
+def long_search(rollouts: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         **harness.about("gammatune", "torch", "numpy"),
-        "rollouts": given.rollouts,
+        "rollouts": rollouts,
         "warm_up": WARM_UP,
         "units": {"rss": "MiB", "traced": "MiB", "kib": "KiB, the journal left out"},
     }
     for name, kept in (("memory only", False), ("with a run directory", True)):
-        series = in_a_process(given.rollouts, kept, False)
-        for entry, traced in zip(series, in_a_process(given.rollouts, kept, True), strict=True):
+        series = in_a_process(rollouts, kept, False)
+        for entry, traced in zip(series, in_a_process(rollouts, kept, True), strict=True):
             entry["traced"] = traced["traced"]
         first, last = series[0], series[-1]
         growth = {key: last[key] - first[key] for key in first}
         result[name] = {"before": first, "after": last, "growth": growth, "every_100": series}
         print(f"{name}: " + ", ".join(f"{key} {first[key]:.3g} -> {last[key]:.3g}" for key in first))
-    harness.save(given.out, result)
+    return result
 
 
 if __name__ == "__main__":

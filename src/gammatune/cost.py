@@ -120,7 +120,8 @@ class Cost:
 
     plain_runs, plain_epochs are None until one rollout has run a whole epoch (only then is the length of a
     plain epoch known). repeated, repeated_seconds: units and time spent beside all that on training again: what an
-    interruption had lost, and, without the time, what a candidate had raised; no budget is charged with it.
+    interruption had lost, and, without the time, what a candidate had raised; no budget is charged with it. checked:
+    units, likewise, of two batches before the first rollout.
     processor: user and system, of all threads of the process and of workers that trained for it, with forks and
     decisions; of an accelerator that is what driving it takes. plain_processor: what a plain run takes, by the
     whole epochs that were trained; None before there was one, or where that was not measured.
@@ -135,6 +136,7 @@ class Cost:
     repeated_seconds: float = 0.0
     processor: float = 0.0
     plain_processor: float | None = None
+    checked: float = 0.0
 
     @property
     def units(self) -> float:
@@ -148,6 +150,7 @@ class Cost:
 
     def __str__(self) -> str:
         again = f", and {self.repeated:,.0f} examples' worth trained again" if self.repeated else ""
+        again += f", and {self.checked:,.0f} to check it before" if self.checked else ""
         if self.plain_runs is None or self.plain_epochs is None:
             return f"{self.units:,.0f} examples in {self.seconds:.1f} s{again}"
         worth = f"{self.plain_epochs:.1f} plain epochs, {self.units:,.0f} examples' worth"
@@ -197,6 +200,7 @@ class Ledger:
         self._whole: list[float] = []  # seconds of the processor, of whole epochs with their validation pass
         self._repeated = 0.0  # units
         self._repeated_seconds = 0.0
+        self._checked = 0.0  # units
 
     def charge(self, outcome: Outcome) -> None:
         self._trained += outcome.trained
@@ -212,6 +216,10 @@ class Ledger:
         """What was trained again after an interruption."""
         self._repeated += units(trained, evaluated)
         self._repeated_seconds += seconds
+
+    def check(self, units: float) -> None:
+        """What was trained before the first rollout, to see whether it comes out alike twice."""
+        self._checked += units
 
     def left(self, budget: float) -> float:
         """Units left of a budget in plain runs; no end before the length of a plain epoch is known."""
@@ -236,4 +244,5 @@ class Ledger:
             self._repeated_seconds,
             processor,
             median(self._whole) * self._epochs if self._whole else None,
+            self._checked,
         )

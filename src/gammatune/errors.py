@@ -127,6 +127,10 @@ class PluginWarning(UserWarning):
     """A sampler or policy of another package that is passed over."""
 
 
+class EscapeWarning(UserWarning):
+    """Something that takes part in the training is put back by no fork; what is said names it."""
+
+
 class WorkerWarning(UserWarning):
     """A worker was lost; another does its work."""
 

@@ -6,6 +6,7 @@ candidate; a *commit* makes a stretch of training part of the *course*; a *pool*
 several trainings.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -15,6 +16,13 @@ Values: TypeAlias = Mapping[str, Value]
 Metrics: TypeAlias = Mapping[str, float]
 
 Status: TypeAlias = Literal["ok", "diverged", "infeasible"]
+
+
+class Unscored(dict[str, float]):
+    """The metrics of what is not evaluated: there are none, and each that is asked for is NaN."""
+
+    def __missing__(self, name: str) -> float:
+        return math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +224,13 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Nobody comes back to the fork of that name: its memory, and its file, may go."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """Train for a while under `values` and score it.
 
@@ -318,7 +333,7 @@ class Commit:
     nets: tuple[int, ...] | None = None
 
 
-Request: TypeAlias = Fork | Rollout | Ahead | Pool | Average | Renew | Together | Commit
+Request: TypeAlias = Fork | Forget | Rollout | Ahead | Pool | Average | Renew | Together | Commit
 
 
 # What comes back ------------------------------------------------------------------------------------------

@@ -678,15 +678,16 @@ def test_optimizers_of_others_go_on(package: str, name: str, tmp_path: Path) -> 
     assert_same(*go_on(make, tmp_path / "f"))
 
 
-def test_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain_, host = (
+def test_on_the_host_and_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain_, *others = (
         go_on(lambda: control.Training("Adam", "batchnorm"), tmp_path / where, forks=where)
-        for where in ("device", "host")
+        for where in ("device", "host", "disk")
     )
-    assert_same(plain_[0], host[0])
-    assert_same(plain_[0], host[1])
-    with pytest.raises(InvalidArgument, match="'disk': write 'auto', 'device' or 'host'"):
-        loop_of(control.Training("SGD"), forks="disk")
+    for other in others:
+        assert_same(plain_[0], other[0])
+        assert_same(plain_[0], other[1])
+    with pytest.raises(InvalidArgument, match="'tape': write 'auto', 'device', 'host' or 'disk'"):
+        loop_of(control.Training("SGD"), forks="tape")
     # another device: meta is the one that is always there, and nothing can be copied out of it
     copied: list[Any] = []
     monkeypatch.setattr(

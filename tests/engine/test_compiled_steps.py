@@ -67,7 +67,12 @@ class Training:
     def tuned(self, **options: Any) -> int:
         """Graphs with it: rollouts from several forks, the rate bent in every step."""
         tuner = gammatune.Tuner(
-            model=self.model, optimizer=self.optimizer, epochs=4, budget=4, objective="loss", **options
+            model=self.model,
+            optimizer=self.optimizer,
+            epochs=4,
+            budget=4,
+            objective="loss",
+            **({"check": False} | options),
         )
         with tuner:
             for run in tuner:

@@ -1,6 +1,9 @@
 """What a fork must bring back that ordinary trainings seldom have, each seen to leak by a reviewer."""
 
+import gc
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, Subset, TensorDataset
 
 from gammatune.cost import Meter
+from gammatune.engine.device_memory import Place
 from gammatune.engine.hyperparameters import Hyperparameters
 from gammatune.engine.loop import TorchLoop
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
@@ -344,6 +348,16 @@ CASES: dict[str, Callable[[], Setting]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_on_disk_neither(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    plain = end(CASES[name], disturbed=True)
+    monkeypatch.setattr("gammatune.engine.loop.place_for_forks", lambda *_: Place("disk"))
+    assert all(same(a, b) for a, b in zip(plain, end(CASES[name], disturbed=True), strict=True))
+    gc.collect()
+    assert not list(tmp_path.glob("gammatune*"))  # the files are gone with the run
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_a_control_rollout_changes_nothing(name: str) -> None:
     plain, disturbed = end(CASES[name], disturbed=False), end(CASES[name], disturbed=True)
     for part, a, b in zip(("state", "gradients", "own", "stream"), plain, disturbed, strict=True):
@@ -384,7 +398,7 @@ def test_two_passes_in_one_run_are_two_passes() -> None:
     halves = Halves()
     drawn = []
     with Tuner(
-        model=setting.model, optimizer=setting.optimizer, epochs=1, budget=2, policy="greedy"
+        model=setting.model, optimizer=setting.optimizer, epochs=1, budget=2, policy="greedy", check=False
     ) as tuner:
         for run in tuner:
             drawn.append([x[0, 0].item() for _ in range(2) for x, _ in run.batches(halves)])

@@ -55,6 +55,7 @@ def tuner(model: Any, optimizer: Any, **options: Any) -> Tuner:
         "policy": "greedy",
         "sampler": "random",
         "space": SPACE,
+        "check": False,  # what its two runs are is in test_before_the_first.py
     }
     return Tuner(model=model, optimizer=optimizer, **(defaults | options))
 

@@ -85,7 +85,7 @@ class Loop:
             model=self.model,
             optimizer=self.optimizer,
             objective="loss",
-            **{"steps": 40, "every": 8, **options},
+            **{"steps": 40, "every": 8, "check": False, **options},
         )
         with tuner:
             for run in tuner:

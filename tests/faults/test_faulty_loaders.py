@@ -102,7 +102,9 @@ def test_a_tape_is_drawn_anew_where_the_loop_goes_on_after_an_error() -> None:
     data = Reading(20)
     one = Training(loader=loader("stream", data), options={"policy": "greedy"})
     seen: list[int] = []
-    tuner = gammatune.Tuner(model=one.model, optimizer=one.optimizer, epochs=1, budget=9, policy="greedy")
+    tuner = gammatune.Tuner(
+        model=one.model, optimizer=one.optimizer, epochs=1, budget=9, policy="greedy", check=False
+    )
     with tuner:
         for run in tuner:
             try:
@@ -123,7 +125,7 @@ def test_a_loader_that_changes_its_length(kind: str, policy: str, lengths: tuple
     one = Training()
     given: Any = loader(kind, data) if kind != "list" else []
     tuner = gammatune.Tuner(
-        model=one.model, optimizer=one.optimizer, epochs=3, budget=6, policy=policy, keep="last"
+        model=one.model, optimizer=one.optimizer, epochs=3, budget=6, policy=policy, keep="last", check=False
     )
     with tuner:
         for run in tuner:

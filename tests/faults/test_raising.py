@@ -396,7 +396,9 @@ def loop(
             "accuracy": (output.argmax(1) == Y).float().mean(),
         }
 
-    with gammatune.Tuner(model=model, optimizer=optimizer, **({"epochs": 20} | options)) as tuner:
+    with gammatune.Tuner(
+        model=model, optimizer=optimizer, **({"epochs": 20, "check": False} | options)
+    ) as tuner:
         for run in tuner:
             if attempt:
                 with run.attempt():

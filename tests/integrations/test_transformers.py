@@ -14,7 +14,7 @@ import torch
 from candidates import two_epochs
 from torch.utils.data import IterableDataset
 
-from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
+from gammatune.errors import ConflictingControl, EscapeWarning, InvalidArgument, MissingExtra
 from gammatune.integrations.transformers import train
 from gammatune.records import Commit, Fork, Length, Rollout, Verdict
 from gammatune.schedules import linear
@@ -221,7 +221,7 @@ def test_the_disturbances_disturb(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     from gammatune.integrations import transformers as ours
 
     monkeypatch.setattr(ours._Counters, "load_state_dict", lambda self, state: None)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError), pytest.warns(EscapeWarning, match="state_dict of state"):
         assert same(plain(make(tmp_path)), disturbed(make(tmp_path)))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammatune.errors import AllDiverged, InvalidArgument
-from gammatune.records import Commit, Fork, Outcome, Rollout
+from gammatune.records import Commit, Fork, Outcome, Rollout, Verdict
 from gammatune.samplers import SAMPLERS
 from gammatune.testing.fakes import FakeTraining
 from gammatune.tuning.tuner import Tuner
@@ -179,14 +179,43 @@ def test_the_same_seed_is_the_same_run() -> None:
     assert story(3) != story(4)
 
 
-def test_a_policy_that_would_lose_the_course_is_stopped() -> None:
+def test_a_policy_that_gives_a_name_away_does_not_lose_the_course() -> None:
     def careless(job: Any) -> Any:
         yield Fork("home")
         yield Rollout({"lr": 0.1}, 0, fork="home")
         yield Fork("home")  # a rollout nobody committed, over the only fork of the course
+        yield Rollout({"lr": 0.2}, 0, fork="home")
+        raise RuntimeError("what came next")
 
-    with pytest.raises(AssertionError, match="only fork of the course"):
-        run(FakeTraining(), policy=careless)
+    training = FakeTraining()
+    with pytest.raises(RuntimeError, match="what came next"):
+        run(training, policy=careless)
+    assert training.progress == []
+
+
+def test_a_state_is_held_once_and_copied_when_it_is_left() -> None:
+    def twice(job: Any) -> Any:
+        yield Fork("start")
+        yield Fork("beside")
+        outcome = yield Rollout({"lr": 0.1}, 0, fork="start", course=True)
+        yield Commit((outcome,), 1, None, Verdict("as it stands"))
+        yield Fork("peak")
+        yield Fork("last")
+        outcome = yield Rollout({"lr": 0.2}, 1, None, course=True)
+        yield Fork("last")
+        yield Rollout({"lr": 0.3}, 1, fork="peak")
+        yield Rollout({"lr": 0.3}, 1, fork="last")
+        yield Rollout({"lr": 0.3}, 1, fork="beside")
+        yield Commit((outcome,), 2, "last", Verdict("as it stood"))
+
+    training = FakeTraining()
+    run(training, policy=twice)
+    assert [call for call in training.calls if call.startswith("capture")] == [
+        "capture start",
+        "capture peak",
+        "capture last",
+    ]
+    assert training.progress == [0.1, 0.2]
 
 
 def test_stretches_of_the_course_are_marked() -> None:
@@ -196,8 +225,6 @@ def test_stretches_of_the_course_are_marked() -> None:
         yield Fork("home")
         yield Rollout({"lr": 0.1}, 0, fork="home")
         outcome = yield Rollout({"lr": 0.2}, 0, fork="home", course=True)
-        from gammatune.records import Verdict
-
         yield Commit((outcome,), 1, None, Verdict("as it stands"))
 
     training = FakeTraining()

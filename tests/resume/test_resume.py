@@ -233,6 +233,24 @@ def test_a_directory_may_be_moved(tmp_path: Path, always: None) -> None:
     assert outcome_of(again, one) == outcome_of(straight, whole)
 
 
+def test_few_states_lie_there_and_one_at_the_end(tmp_path: Path, always: None) -> None:
+    """The last, beside the best where that is another; the beginning goes once nothing starts there any more."""
+    one, seen = training(), []
+    with tuner_in(tmp_path, one, epochs=8) as tuner:
+        for run in tuner:
+            seen.append(sorted(path.name for path in tmp_path.glob("state-*")))
+            run.advance()
+            run.report(**run.evaluate())
+    assert ["state-0.pt"] in seen
+    assert all(len(names) <= 2 for names in seen)
+    assert "state-0.pt" not in seen[-1]
+    (left,) = tmp_path.glob("state-*")
+    assert left.name == f"state-{tuner.result.course[-1].number + 1}.pt"
+    again = training()
+    assert finish(tuner_in(tmp_path, again)) == []  # it is read, and nothing is trained
+    assert again.progress == one.progress
+
+
 def test_a_training_that_came_out_otherwise_is_said(tmp_path: Path) -> None:
     before, checkpoints.SHARE = checkpoints.SHARE, 1e-9
     try:
@@ -250,11 +268,9 @@ def test_a_lost_beginning_is_made_good_by_the_same_model_only(tmp_path: Path, al
     for path in tmp_path.glob("state-*.pt"):
         path.unlink()
     shutil.copytree(tmp_path, tmp_path / "other")
-    with pytest.warns(JournalWarning, match="damaged or gone"):
+    with pytest.warns(JournalWarning, match="is missing"):
         one = training()
         again = tuner_in(tmp_path, one)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", JournalWarning)
         finish(again)
     whole = training()
     straight = tuner_in(tmp_path / "whole", whole)

@@ -21,6 +21,7 @@ class JournalFields(Directive):
             "state": [f.name for f in dataclasses.fields(events.State)],
             "gone": ["after"],
             "repeat": [f.name for f in dataclasses.fields(events.Repeat)],
+            "check": [f.name for f in dataclasses.fields(events.Check)],
             "end": list(fields.END),
             "report": [],
             "note": ["text", "is_start", "because"],

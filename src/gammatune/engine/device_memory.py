@@ -1,12 +1,19 @@
 """Where copies of a training have room; what is told as out of memory, and getting it back."""
 
+import math
+import shutil
+import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gammatune.errors import InvalidArgument
@@ -21,41 +28,80 @@ WORDS = ("out of memory", "can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where forks are kept. host: in the CPU's memory. said: why, where nobody had asked for it."""
+    """Where forks are kept. said: why, where nobody had asked for it."""
 
-    host: bool
+    where: Literal["device", "host", "disk"]
     said: str = ""
 
 
 def place_for_forks(where: str, modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Place:
-    """ "device": beside what is copied; "host": in the CPU's memory; "auto": in the CPU's memory where `COPIES` of
-    weights, buffers and optimizer state would take more than `SHARE` of the free memory of a CUDA device.
+    """ "device": beside what is copied; "host": in the CPU's memory; "disk": in files. "auto": the first of these
+    where `COPIES` of weights, buffers and optimizer state would take no more than `SHARE` of what is free.
 
     Raises InvalidArgument for any other word.
     """
-    if where not in ("auto", "device", "host"):
-        raise InvalidArgument(f"forks={where!r}: write 'auto', 'device' or 'host'")
+    if where in ("device", "host", "disk"):
+        return Place(where)  # type: ignore[arg-type]
     if where != "auto":
-        return Place(host=where == "host")
-    tensors = {id(t): (t, 1) for module in modules for t in module.buffers()}
-    tensors |= {id(t): (t, 1) for module in modules for t in module.parameters()}
+        raise InvalidArgument(f"forks={where!r}: write 'auto', 'device', 'host' or 'disk'")
+    needed = _needed(modules, optimizers)
+    every = sum(needed.values())
+    crowded = next((device for device in needed if COPIES * needed[device] > SHARE * _free_on(device)), None)
+    if crowded is None:
+        return Place("device")
+    free, room = _free_on(torch.device("cpu")), shutil.disk_usage(tempfile.gettempdir()).free
+    if COPIES * every <= SHARE * free or COPIES * every > SHARE * room:
+        if crowded.type == "cpu":
+            return Place("device")  # there is no room anywhere
+        return Place("host", _why(needed[crowded], crowded, "in the CPU's memory"))
+    return Place("disk", _why(needed[crowded], crowded, "on disk"))
+
+
+def _needed(modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Counter[torch.device]:
+    """Bytes of one copy, by device."""
+    tensors = {id(t): (t, 1) for module in modules for t in (*module.buffers(), *module.parameters())}
     trained = [t for o in optimizers for group in o.param_groups for t in group["params"]]
     tensors |= {id(t): (t, 1 + MOMENTS * t.requires_grad) for t in trained}
     needed: Counter[torch.device] = Counter()
     for tensor, times in tensors.values():
-        if tensor.is_cuda:
+        if (tensor.is_cuda or tensor.is_cpu) and not is_lazy(
+            tensor
+        ):  # of which another says that it has no shape
             needed[tensor.device] += times * tensor.numel() * tensor.element_size()
-    for device, size in needed.items():
-        free, _ = torch.cuda.mem_get_info(device)
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        if COPIES * size > SHARE * free:
-            return Place(
-                host=True,
-                said=f"Forks are kept in the CPU's memory: {COPIES} copies of {_gigabytes(size)} would take more "
-                f"than {SHARE:.0%} of the {_gigabytes(free)} that are free on {device}; forks='device' keeps them "
-                "there.",
-            )
-    return Place(host=False)
+    return needed
+
+
+def _free_on(device: torch.device) -> float:
+    """Bytes; infinite where nobody can tell."""
+    if device.type == "cpu":
+        return _free_in_memory()
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def _free_in_memory(root: Path = Path("/")) -> float:
+    """Of the machine, or of the container that this is, as far as Linux tells; what files fill can be had."""
+    free = math.inf
+    with suppress(OSError, ValueError, KeyError):
+        free = _read(root / "proc/meminfo")["MemAvailable:"] * 2**10
+    with suppress(OSError, ValueError, KeyError):
+        group = root / "sys/fs/cgroup"
+        limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, max(0.0, limit - used + _read(group / "memory.stat")["file"]))
+    return free
+
+
+def _read(path: Path) -> dict[str, float]:
+    """A file with a name and a number in each line."""
+    return {name: float(number) for name, number, *_ in map(str.split, path.read_text().splitlines())}
+
+
+def _why(size: float, device: torch.device, where: str) -> str:
+    place = "in memory" if device.type == "cpu" else f"on {device}"
+    return (
+        f"Forks are kept {where}: {COPIES} copies of {_gigabytes(size)} would take more than {SHARE:.0%} of the "
+        f"{_gigabytes(_free_on(device))} that are free {place}; forks='device' keeps them there."
+    )
 
 
 def _gigabytes(size: float) -> str:

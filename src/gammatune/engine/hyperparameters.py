@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from gammatune.cost import Meter
 from gammatune.engine.divergence import DivergenceCheck
 from gammatune.engine.own_schedule import OwnSchedule
+from gammatune.engine.spent_gradients import SpentGradients
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -65,6 +66,7 @@ class Hyperparameters:
         self._steps = [0] * len(optimizers)
         self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
+        self.gradients = SpentGradients(self.optimizers)
         if not multiplier:
             self._refuse_schedulers()
         self._names = [name for name in names if name not in NOT_HERE]
@@ -197,8 +199,6 @@ class Hyperparameters:
             hook.remove()
         self._hooks = []
 
-    # -- in every step
-
     def _before(self, index: int) -> Any:
         check = self._checks[index]
 
@@ -214,6 +214,7 @@ class Hyperparameters:
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
             self._refuse_changed(index)
+            self.gradients.before_step(index)
             if self._multiplier:
                 self._lend(index)
             if not meter.diverged and check.diverged(overflow):

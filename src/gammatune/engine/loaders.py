@@ -69,6 +69,11 @@ class Loaders:
         self.exhausted: set[int] = set()  # loaders passed over to the end
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
 
+    @property
+    def met(self) -> list[Loader]:
+        """The loaders that have random streams of their own, or a tape."""
+        return [one.loader for one in self._met.values()]
+
     # -- with the training
 
     def begin_run(self, meter: Meter) -> None:

@@ -2,16 +2,16 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import TAPE_BYTES, Loader, LoaderFactory, examples_in, examples_in_call
+from gammatune.engine.batches import TAPE_BYTES, Loader, LoaderFactory, examples_in
+from gammatune.engine.counting import ForwardCounts
 from gammatune.engine.device_memory import give_up, let_go, out_of_memory, place_for_forks
 from gammatune.engine.forks import archive
 from gammatune.engine.forks.averaging import Mean, averaged_tensors
@@ -29,7 +29,7 @@ from gammatune.engine.parts import Parts, lr_of, refuse_prepared
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.engine.run_batches import RunBatches
 from gammatune.engine.run_steps import RunSteps
-from gammatune.engine.trainable import Where
+from gammatune.engine.trainable import Roots, Where
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, RankFailed
 from gammatune.metrics.objectives import plain_number
 from gammatune.records import Alternative, Known, Metrics, StepCount, Values
@@ -48,9 +48,9 @@ class TorchLoop(SeveralNets):
     state: anything else that changes while training and must go back with it: a GradScaler, an EMA copy, an LR
     scheduler (with multiplier=True), generators, any object with state_dict and load_state_dict.
     names: the hyperparameters that will be searched.
-    forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
-    CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
-    them (`device_memory.place_for_forks`), and `said` says so.
+    forks: where the copies of weights, buffers and optimizer state are held, "device" beside them, "host" in the
+    CPU's memory, pinned where there is CUDA, or "disk" in temporary files; going back is slower then. "auto": the
+    first of these with room for them (`device_memory.place_for_forks`), and `said` says so.
     course: how long it is, as far as anybody knows: in epochs of the loader, or in steps of the optimizer, in which
     runs are counted then.
     ranks: the processes that train this model together. Each keeps the forks of its own state, and its own file of a
@@ -77,12 +77,13 @@ class TorchLoop(SeveralNets):
         self._lockstep = Lockstep(ranks)
         self._streams = [*parts.streams]  # and those of loaders, which are met on the way
         self._forks: dict[str, Snapshot] = {}
+        self._at: str | None = None  # the fork at which the training stands, as far as that is known
         self._loaders = Loaders(
             self._streams, self._forks, parts.extras, tape_bytes, in_steps=self.steps is not None
         )
         self._searches_batch_size = BATCH_SIZE in names
         self._pools: dict[str, Mean] = {}
-        self._counters: list[RemovableHandle] = []  # hooks on the models while they are evaluated
+        self._counts = ForwardCounts(parts.models, parts.modules, parts.extras)
         self._values: Values = {}
         self._place = place_for_forks(forks, self._modules, self._optimizers)
         # each of several to choose from has its own, of which one is that of those that take the steps
@@ -103,22 +104,34 @@ class TorchLoop(SeveralNets):
     # -- Forkable
 
     def capture(self, fork: str) -> None:
-        snapshot = self._forks.setdefault(fork, Snapshot(host=self._place.host))
-        snapshot.capture(self._modules, self._optimizers, self._parts.extras, self._streams)
+        snapshot = self._forks.setdefault(fork, Snapshot(self._place.where))
+        spent = set().union(*(each.gradients.ids for each in self._all_hyperparameters))
+        snapshot.capture(self._modules, self._optimizers, self._parts.extras, self._streams, spent)
         self._loaders.captured(fork)
+        self._at = fork
 
     def restore(self, fork: str) -> None:
+        self._at = None  # an interrupt may leave half of it done
         self._forks[fork].restore()
         self._loaders.restored(fork)
+        self._at = fork
+
+    def forget(self, fork: str) -> None:
+        """See `Frees`."""
+        del self._forks[fork]
+        self._loaders.forget(fork)
 
     def apply(self, values: Values, meter: Meter) -> None:
+        self._at = None
         self._values = values
         self._loaders.begin_run(meter)
         if self._choice:
             self._hyperparameters = self._choice[str(values[OPTIMIZER])]
+        self._hyperparameters.gradients.begin_run()
         self._hyperparameters.apply(values, meter)
 
     def reorder(self, seed: int, *names: int) -> None:
+        self._at = None
         if self._ranks.world == 1:
             self._loaders.order = stream(seed, "order", *names)
             reseed(self._streams, self._loaders.order)
@@ -132,16 +145,25 @@ class TorchLoop(SeveralNets):
         self._loaders.order = stream(seed, "order", *names, *whose[0])
         reseed(self._streams, self._loaders.order, stream(seed, "order", *names, "global", *whose[1]))
 
+    def renew(self, seed: int, net: int) -> None:
+        self._at = None
+        super().renew(seed, net)
+
+    def join(self, net: int) -> str | None:
+        self._at = None  # an optimizer that holds two sets of weights goes from one to the other and back
+        return super().join(net)
+
     def pool(self, name: str, count: int) -> None:
         if count == 1:
             self._pools[name] = Mean()
         self._pools[name].add(averaged_tensors(self._modules, self._optimizers))
 
     def average(self, name: str) -> None:
+        self._at = None
         self._pools.pop(name).put(averaged_tensors(self._modules, self._optimizers))
 
     def close(self) -> None:
-        self._stop_counting()  # an interrupt may have come before that was done
+        self._counts.stop()  # an interrupt may have come before that was done
         for each in self._all_hyperparameters:
             each.close()
         self._forks.clear()
@@ -194,6 +216,7 @@ class TorchLoop(SeveralNets):
         adopted: list[Snapshot] = []
         others = self._ranks.agree("reads a checkpoint", checksums)
         self._ranks.each("reads a checkpoint", adopt)
+        self._at = None
         adopted[0].restore()
         self._loaders.adopt(first[0]["loaders"])
 
@@ -221,6 +244,12 @@ class TorchLoop(SeveralNets):
         """The values the optimizers came with, of those of `names` that they have; of several to choose from the
         first one's."""
         return self.alternatives(names)[0].own if self._choice else self._hyperparameters.own(names)
+
+    def roots(self) -> Roots:
+        """See `Reachable`."""
+        parts = self._parts
+        loaders = {f"loader {number}": met for number, met in enumerate(self._loaders.met, start=1)}
+        return Roots(parts.modules, parts.optimizers, [*parts.extras, *parts.streams], loaders)
 
     rate_is_own = True  # the user chose the rate that the optimizer comes with
 
@@ -332,34 +361,26 @@ class TorchLoop(SeveralNets):
 
         The examples it passes through the models are counted unless the caller says how many they are.
         """
-        modules = [unwrapped(module) for module in self._modules]
-        counts = [0] * len(modules)
-
-        def count(index: int) -> Callable[..., None]:
-            def before_forward(module: nn.Module, args: Any, kwargs: Any) -> None:
-                counts[index] += examples_in_call(args, kwargs)
-
-            return before_forward
-
-        try:
-            for index, model in enumerate(modules if examples is None else []):
-                self._counters.append(model.register_forward_pre_hook(count(index), with_kwargs=True))
-            with evaluating(*self._modules, optimizers=self._optimizers), self._answering() as nets:
-                metrics = function()
-        finally:
-            self._stop_counting()
+        counts = self._counts
+        counts.begin()
+        with (
+            counts.counting() if examples is None else nullcontext(),
+            evaluating(*self._modules, optimizers=self._optimizers),
+            self._answering() as nets,
+        ):
+            metrics = function()
         if not isinstance(metrics, Mapping):
             raise InvalidArgument(
                 f"the function given to run.evaluate returned {type(metrics).__name__}; return metrics by name, "
                 'such as {"accuracy": 0.9, "loss": 0.3}'
             )
-        if examples is None and not max(counts):
+        if examples is None and not counts.examples:
             warnings.warn(
                 "run.evaluate saw no example go through the model, so this evaluation is not in the cost; pass "
                 "examples= to count it",
                 stacklevel=3,
             )
-        meter.evaluated += nets * (max(counts) if examples is None else examples)
+        meter.evaluated += nets * (counts.examples if examples is None else examples)
         return {name: plain_number(name, value) for name, value in metrics.items()}
 
     def refuse_changed(self) -> None:
@@ -368,13 +389,8 @@ class TorchLoop(SeveralNets):
 
     # -- inside
 
-    def _stop_counting(self) -> None:
-        for hook in self._counters:
-            hook.remove()
-        self._counters.clear()
-
     def _exported(self, fork: str) -> dict[str, Any]:
-        return self._forks[fork].export(self._parts.streams)
+        return self._forks[fork].export(self._parts.streams, stands=self._at == fork)
 
 
 def _read(path: Path, checksum: str) -> Saved:

@@ -29,7 +29,8 @@ class Parts:
         *,
         multiplier: bool,
     ) -> None:
-        self.modules: list[nn.Module] = listed(model, nn.Module, "model")
+        self.models: list[nn.Module] = listed(model, nn.Module, "model")
+        self.modules = [*self.models]  # and those handed in as state
         self.choice = dict(optimizer) if isinstance(optimizer, Mapping) else {}
         self.optimizers: list[Optimizer] = listed(
             list(self.choice.values()) or optimizer, Optimizer, "optimizer"
@@ -123,6 +124,11 @@ def _optimizer_in_words(optimizer: Optimizer) -> str:
         f"{type(optimizer).__name__}: {groups} group{'' if groups == 1 else 's'}, "
         f"{parameters} parameter{'' if parameters == 1 else 's'}"
     )
+
+
+def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """By name, without asking the class of a module, which may make something for its answer (Keras's does)."""
+    return dict(nn.Module.named_parameters(module))
 
 
 def listed(given: Any, kind: type, name: str) -> list[Any]:

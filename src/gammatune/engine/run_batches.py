@@ -69,12 +69,17 @@ class RunBatches:
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
         nth = loaders.next_pass(loader)
+        self._hyperparameters.gradients.expect_last(False)
         try:
             for ahead in range(plan.passes):
                 if meter.ended:
                     break
                 # after a whole pass the loader comes to its own end, which may draw random numbers
-                whole = plan.epoch is None or plan.batches - call.batches >= plan.epoch.batches
+                whole = (
+                    not plan.batches
+                    if plan.epoch is None
+                    else plan.batches - call.batches >= plan.epoch.batches
+                )
                 started = call.batches
                 for batch, count in paid(
                     loaders.play(loader, self._epoch + ahead, nth, meter),
@@ -108,7 +113,8 @@ class RunBatches:
         passes = meter.length.passes
         # A loader drawn onto a tape is drawn ahead only where its length must be known: in a plain loop its
         # draws and the training's alternate.
-        known = loaders.is_restorable(loader) or passes is None or meter.shape != FLAT
+        one = meter.length.most == 1  # a batch is one, however many an epoch has
+        known = loaders.is_restorable(loader) or (passes is None and not one) or meter.shape != FLAT
         epoch = None
         if known:
             with of_the_loader(meter):
@@ -123,7 +129,7 @@ class RunBatches:
         epoch_batches = min(leaves, there) or there
         if passes is None:
             batches = meter.length.batches(epoch_batches)
-            passes = math.ceil(batches / there)
+            passes = math.ceil(batches / there) if there else 1
         else:
             batches = passes * there
         return _Plan(epoch, passes, batches, leaves, epoch_batches, min(batches, leaves) or batches)
@@ -135,6 +141,8 @@ class RunBatches:
         if plan.epoch is not None:
             self._hyperparameters.go_along((self._call.batches + 0.5) / plan.horizon, plan.epoch_batches)
         self._call.batches += 1
+        if self._call.batches == plan.horizon:
+            self._hyperparameters.gradients.expect_last(True)
         self._size, self._steps = size, meter.steps
         self._idle += 1
 

@@ -7,16 +7,19 @@ done without: the tuner asks `isinstance`. All are free of torch, so that polici
 a fake in milliseconds (`gammatune.testing.fakes`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from gammatune.cost import Meter
 from gammatune.records import Alternative, Known, Metrics, StepCount, Values
 from gammatune.schedules import ScheduleName
 
-Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.device_memory`)
+Where: TypeAlias = Literal[
+    "auto", "device", "host", "disk"
+]  # copies of a training are held (`engine.device_memory`)
 TAPE_BYTES = 2**30  # of batches that are kept; guess: what a workstation can spare
 
 
@@ -51,6 +54,12 @@ class Forkable(Protocol):
 
     def close(self) -> None:
         """Let go of the training: hooks removed, forks freed; the state stays as it is."""
+
+
+@runtime_checkable
+class Frees(Protocol):
+    def forget(self, fork: str) -> None:
+        """Nobody comes back to that fork: what it holds is freed."""
 
 
 @runtime_checkable
@@ -180,6 +189,28 @@ class CountsSteps(Protocol):
 class HasDigest(Protocol):
     def weights_digest(self) -> str:
         """A checksum of the parameters, which processes that train one model have alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The objects that a training is made of.
+
+    models, optimizers, state: what forks put back. others: what else takes part, by name. apart: whom nobody is to
+    look into, since they only look on."""
+
+    models: Sequence[Any]
+    optimizers: Sequence[Any]
+    state: Sequence[Any]
+    others: Mapping[str, Any] = field(default_factory=dict)
+    apart: Sequence[Any] = ()
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """It can be looked into, so that what its forks would miss is found before it begins (`engine.doctor.twice`)."""
+
+    def roots(self) -> Roots:
+        """What it is made of, as far as it is known by now."""
 
 
 # While it is trained --------------------------------------------------------------------------------------

@@ -144,8 +144,7 @@ class ShownLoop(TorchLoop):
             return self.evaluate(Meter())
         finally:
             self.restore("trial")
-            del self._forks["trial"]
-            self._loaders.forget("trial")
+            self.forget("trial")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
     net      a net of several was kept beside the journal, as net-<its number>.pt
     state    where the training lies as it stood after a rollout;  gone  it was deleted
     repeat   a rollout that was trained again, because the state after it was lost
+    check    what came of one batch that was trained twice before the first rollout
     end      how it ended, and the cost
     report   what was measured afterwards on data the run neither trained on nor selected by
     note     a sentence worth keeping
@@ -71,6 +72,23 @@ class Repeat:
     same: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One batch that was trained twice from the same fork, before the first rollout.
+
+    trained, evaluated: examples, of both. seconds: wall time. same: both came out alike; None where that could not be
+    told, since the training blew up. found: what one had carried on to the other: "where", "what", "advice".
+    unseen: why that could not be told, in words; "" where it could.
+    """
+
+    trained: int
+    evaluated: int
+    seconds: float
+    same: bool | None
+    found: tuple[Mapping[str, str], ...]
+    unseen: str = ""
+
+
 # Made -----------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +126,16 @@ def commit_event(
 
 
 def end_event(how: str, cost: Cost, times: Mapping[str, Any]) -> dict[str, Any]:
-    said = ("trained", "evaluated", "seconds", "plain_runs", "plain_epochs", "repeated", "plain_processor")
+    said = (
+        "trained",
+        "evaluated",
+        "seconds",
+        "plain_runs",
+        "plain_epochs",
+        "repeated",
+        "plain_processor",
+        "checked",
+    )
     known = {name: getattr(cost, name) for name in said}
     return {"event": "end", "how": how, **known, "asked": [], **times}
 
@@ -129,6 +156,10 @@ def gone_event(after: int) -> dict[str, Any]:
 
 def repeat_event(repeat: Repeat) -> dict[str, Any]:
     return {"event": "repeat", **asdict(repeat)}
+
+
+def check_event(check: Check) -> dict[str, Any]:
+    return {"event": "check", **asdict(check)}
 
 
 def note_event(note: Reason | str, *, is_start: bool = False) -> dict[str, Any]:

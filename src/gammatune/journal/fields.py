@@ -259,6 +259,14 @@ REPEAT: dict[str, Check] = {
     "seconds": real,
     "same": flag,
 }
+CHECK: dict[str, Check] = {
+    "trained": whole,
+    "evaluated": whole,
+    "seconds": real,
+    "same": lambda value: None if value is None else flag(value),
+    "found": lambda value: tuple({text(n): text(said) for n, said in one.items()} for one in value),
+    "unseen": text,
+}
 STATE: dict[str, Check] = {
     "after": after,
     "file": _file,
@@ -274,7 +282,7 @@ END: dict[str, Check] = {
     "plain_epochs": _or_none(real),
 }
 # Of an end, what older journals have not.
-LATER: dict[str, Check] = {"spent": real, "plain_processor": _or_none(real)}
+LATER: dict[str, Check] = {"spent": real, "plain_processor": _or_none(real), "checked": real}
 # The report of a classification, and of a regression.
 LABELS: dict[str, Check] = {
     "on": text,

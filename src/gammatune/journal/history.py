@@ -13,9 +13,10 @@ from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import JournalError
-from gammatune.journal.events import FORMAT, NO_POLICY, Event, EventVisitor, Repeat, State
+from gammatune.journal.events import FORMAT, NO_POLICY, Check, Event, EventVisitor, Repeat, State
 from gammatune.journal.fields import (
     BEGIN,
+    CHECK,
     END,
     LABELS,
     LATER,
@@ -56,6 +57,7 @@ class Story(RunState, EventVisitor):
     """A run as its journal tells it.
 
     begin: what was asked for. end: how it ended; None while it goes on, also after a later process went on with it.
+    beginning: what could be gone on from of the state before the first rollout, which may be gone.
     torn: the last line was not whole (the run was cut off while writing) and has been left out.
     resumes: what each later process said when it went on. states: what can be gone on from, by `State.after`.
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
@@ -73,7 +75,9 @@ class Story(RunState, EventVisitor):
     torn: bool = False
     resumes: list[dict[str, Any]] = field(default_factory=list)
     states: dict[int, State] = field(default_factory=dict)
+    beginning: State | None = None
     repeats: list[Repeat] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     answers: list[list[float]] = field(default_factory=list)
     elapsed: float = 0.0
     spent: float = 0.0
@@ -131,9 +135,14 @@ class Story(RunState, EventVisitor):
     def visit_repeat(self, event: Event) -> None:
         self.repeats.append(Repeat(**fields(event, REPEAT)))
 
+    def visit_check(self, event: Event) -> None:
+        self.checks.append(Check(**fields(event, CHECK)))
+
     def visit_state(self, event: Event) -> None:
         state = State(**fields(event, STATE))
         self.states[state.after] = state
+        if state.after < 0:
+            self.beginning = state
 
     def visit_gone(self, event: Event) -> None:
         self.states.pop(after(event["after"]), None)

@@ -162,8 +162,9 @@ class _Teller(EventVisitor):
         said = self.story.end or {}
         names = ("trained", "evaluated", "seconds", "plain_runs", "plain_epochs")
         cost: dict[str, Any] = {name: said[name] for name in names}
-        later = {"repeated": said.get("repeated", 0.0), "plain_processor": said.get("plain_processor")}
-        self.tracker.end(how, Cost(**cost, **later, processor=self.story.spent))
+        cost |= {"plain_processor": said.get("plain_processor")}
+        cost |= {name: said.get(name, 0.0) for name in ("repeated", "checked")}
+        self.tracker.end(how, Cost(**cost, processor=self.story.spent))
 
     def _told_of(self, place: int) -> tuple[dict[str, float], dict[str, Value]]:
         story, outcome = self.story, self.story.course[place]

@@ -83,7 +83,8 @@ def lookahead(
     if found.tried and not any(o.ok for o in found.tried):
         refuse_all(found.tried, job.where)
     job = replace(job, space=found.space)
-    tour = Tour(job, budget, survey, (yield from _course(job, budget, found, survey)))
+    only = trainings == 1 and (job.nets or not averages or budget.members(1) < FEW)
+    tour = Tour(job, budget, survey, (yield from _course(job, budget, found, survey, only=only)))
     if job.nets:
         yield from _nets(tour, found, trainings - 1)
         return
@@ -94,7 +95,7 @@ def lookahead(
             yield from _promising_rates(tour, looked, count)
         else:
             yield from _other_rates(tour, (FACTORS if factors is None else factors)[:count])
-        yield from _averages(tour, averages)
+        yield from _averages(tour, () if only else averages)
     yield from tour.end()
 
 
@@ -121,11 +122,13 @@ def _survey(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]
 
 
 def _course(
-    job: Job, budget: Budget, found: Opening, survey: Outcome
+    job: Job, budget: Budget, found: Opening, survey: Outcome, *, only: bool
 ) -> Generator[Request, Outcome | None, Trial]:
-    """The first walk."""
+    """The first walk. only: there is no other."""
     unseen = found.looked is not None and not found.tried
-    first = yield from trial(job, budget, found.values, found.verdict, survey, PEAKS[0], unseen=unseen)
+    first = yield from trial(
+        job, budget, found.values, found.verdict, survey, PEAKS[0], unseen=unseen, only=only
+    )
     if first.best is None:
         refuse_all(first.tried, job.where)
     yield from settle(job, first)
@@ -144,13 +147,15 @@ def _open_horizon(job: Job, budget: Budget, survey: Outcome, opening: Open) -> S
     nets = _how_many(job, budget)
     budget.epochs = max(1, int((budget.left - asking_all(job, budget, nets)) / nets / budget.epoch))
     course = replace(job, space=found.space, epochs=budget.epochs)
-    tour = Tour(course, budget, survey, (yield from _course(course, budget, found, survey)))
+    tour = Tour(course, budget, survey, (yield from _course(course, budget, found, survey, only=nets == 1)))
     yield from _nets(tour, found, nets - 1)
 
 
 def _how_many(job: Job, budget: Budget) -> int:
     """Of the nets that share what is left, each as long as the others."""
-    if not job.nets or job.guide is None or budget.left <= 0:  # as where the looks took longer than their time
+    if (
+        not job.nets or job.guide is None or budget.left <= 0
+    ):  # as where the looks took longer than their time
         return 1
     usual = budget.left / budget.epoch / job.guide
     if not job.known.classes:

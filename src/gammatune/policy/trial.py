@@ -21,6 +21,7 @@ from gammatune.records import (
     Average,
     Commit,
     Fact,
+    Forget,
     Fork,
     Length,
     Outcome,
@@ -98,6 +99,7 @@ def trial(
     guard: bool = True,
     unseen: bool = False,
     net: int = 0,
+    only: bool = False,
 ) -> Generator[Request, Outcome | None, Trial]:
     """From the fork "start" along the schedule. verdict: why it is tried.
 
@@ -106,12 +108,13 @@ def trial(
     up; without it the walk ends there. unseen: nobody has looked at the rate, so that an epoch that ends far below
     doing nothing is taken back too, while that costs no other epoch, and that what is left is a shorter course where
     not even the last epoch can be paid for again. net: see `Rollout.net`; of another net than the first no fork is
-    kept but its best, from which it goes on after an epoch that blew up.
+    kept but its best, from which it goes on after an epoch that blew up. only: no other walk follows, so that nobody
+    comes back to "start" once an epoch is kept.
     """
     done = Trial(peak, verdict, values)
     role = COURSE if number == 1 else f"net {net + 1}" if net else f"walk {number}"
     under_way = _UnderWay(
-        *(job, budget, survey, done, members, number == 1, role, guard, unseen, net),
+        *(job, budget, survey, done, members, number == 1, role, guard, unseen, net, only),
         space=job.space,
         verdict=verdict,
     )
@@ -141,6 +144,7 @@ class _UnderWay:
     guard: bool
     unseen: bool
     net: int
+    only: bool
     space: Space
     verdict: Verdict
     epoch: int = 0
@@ -250,6 +254,8 @@ class _UnderWay:
             yield Fork(done.peak)
         if (self.guard or self.members > 1) and not self.net:
             yield Fork("last")
+        if self.only and len(done.outcomes) == 1:
+            yield Forget("start")
         self.epoch, self.fresh, self.verdict = self.epoch + 1, True, _along(job, done.values, shape)
 
 

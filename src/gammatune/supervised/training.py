@@ -18,7 +18,7 @@ from gammatune.engine.forks.streams import StreamStates, reseed
 from gammatune.engine.loop import TorchLoop, unwrapped
 from gammatune.engine.modes import evaluating, has_mode, into_training
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import TAPE_BYTES, Where
+from gammatune.engine.trainable import TAPE_BYTES, Roots, Where
 from gammatune.metrics.predictions import Answers
 from gammatune.records import Known, Metrics, Values
 from gammatune.seeds import stream
@@ -127,6 +127,11 @@ class Supervised(TorchLoop):
             tally.add(answer(self._forward, inputs), *told)
         return tally.metrics
 
+    def roots(self) -> Roots:
+        """See `Reachable`."""
+        found = super().roots()
+        return replace(found, others={**found.others, "loss_fn": self._loss})
+
     def _known_with(self, optimizers: Sequence[Optimizer]) -> Known:
         return replace(super()._known_with(optimizers), classes=self._single)
 
@@ -140,6 +145,7 @@ class Supervised(TorchLoop):
     def hear(self, net: int, meter: Meter) -> None:
         """See `Joinable`. Under the same random streams as every other net, in whatever process, since the loader may
         draw from them; they are put back."""
+        self._at = None
         streams = streams_of(self._select)
         before = StreamStates(streams, cuda=True)
 

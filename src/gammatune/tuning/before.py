@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gammatune.engine.trainable import Advises, Forkable, HasAlternatives, HasOwn, Knows, Storable
+from gammatune.engine.trainable import Advises, Forkable, HasAlternatives, HasOwn, Knows, Reachable, Storable
 from gammatune.policy.opening import rates_of
 from gammatune.records import Alternative, Known, Values
 from gammatune.schedules import STILL
 from gammatune.space import OPTIMIZER, Space
+from gammatune.tuning.check import Comparing
 from gammatune.tuning.run import Own
 
 
@@ -58,6 +60,16 @@ class Before:
         """For the begin event: what a policy goes by."""
         others = [asdict(each) for each in self.alternatives]
         return {"known": asdict(self.known)} | ({"alternatives": others} if others else {})
+
+    @property
+    def comparing(self) -> Comparing | None:
+        """How one batch, trained twice, is compared, where the training can be looked into."""
+        training = self.training
+        if not isinstance(training, Reachable):
+            return None
+        from gammatune.engine.doctor.twice import Twice
+
+        return partial(Twice, training)
 
     @property
     def own(self) -> Own:

@@ -44,13 +44,15 @@ class Beside:
         yield from self._states.restore(fork)
         self._states.keep_the_beginning()
         place = self._states.forks[fork]
+        held = self._states.fork_of(place)
+        assert held is not None
         tasks = [
             Task(number, each, share, each.epoch < passed, last_number(place), self._seed, self._own)
             for number, each in rollouts.items()
         ]
-        self._states.stands = None  # the executor may train in place
+        self._states.depart()  # the executor may train in place
         anew, self._sent = self._sent is not place, place
-        self._executor.begin(self._training, fork, tasks, objective, keep=keep, anew=anew)
+        self._executor.begin(self._training, held, tasks, objective, keep=keep, anew=anew)
         self.under_way = {task.number: task for task in tasks}
 
     def task(self, number: int, request: Rollout) -> Task:

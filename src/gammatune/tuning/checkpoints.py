@@ -1,7 +1,7 @@
 """Checkpoints of one run: files beside its journal, each a state of the training.
 
-On disk lie the beginning, the last two states of the course, and what the policy still holds as a fork; a file is
-whole and durable before the journal names it, and named as gone before it is deleted.
+On disk lies the last state of the course, and of what the policy may come back to the nearest on the way there, the
+beginning among it; a file is whole and durable before the journal names it, and named as gone before it is deleted.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from gammatune.journal.writer import Echo, Journal
 
 BEGIN = -1  # what `State.after` says of the state in which a training was handed over
 SHARE = 0.05  # of the time: more is not spent on writing (guess)
-LAST = 2  # states of the course that are kept: one good one, should the other be damaged
 
 
 class Checkpoints:
     """journal: of the run; its directory takes the files. training: of one that is not `Storable` nothing is written.
     ranks: each writes its own file of a state (`files_of`), and all take the same way here.
 
-    known: what lies there, by the number of the rollout after which it was (`State.after`).
+    known: what lies there, by the number of the rollout after which it was (`State.after`). beginning: what a process
+    before this one had written of the beginning, which may be gone.
     """
 
     def __init__(self, journal: Journal | Echo, training: Forkable, ranks: Ranks = SINGLE) -> None:
@@ -35,10 +35,9 @@ class Checkpoints:
         self._training: Storable | None = training if isinstance(training, Storable) else None
         self._outage = False
         self._next = 0.0  # on the clock: not to be written before
-        self._course: list[int] = []  # states of the course, in the order written
         self.known: dict[int, State] = dict(journal.past.states) if journal.past is not None else {}
+        self.beginning = None if journal.past is None else journal.past.beginning
         if journal.past is not None:
-            self._course = sorted(after for after in self.known if after != BEGIN)
             self._remove_strays()
 
     @property
@@ -79,8 +78,7 @@ class Checkpoints:
         self._journal.append(state_event(state))
         self.known[after] = state
         if after != BEGIN:
-            self._course.append(after)
-            self._retire({BEGIN, *self._course[-LAST:], *held})
+            self.retire({after, *held})
         ended = clock.perf_counter()
         self._next = ended + (ended - began) * (1 / SHARE - 1)
 
@@ -118,9 +116,9 @@ class Checkpoints:
     def forget(self, after: int) -> None:
         """That file is of no use."""
         del self.known[after]
-        self._course = [number for number in self._course if number != after]
 
-    def _retire(self, keep: set[int]) -> None:
+    def retire(self, keep: Collection[int]) -> None:
+        """Remove all others."""
         if self._ranks.agree("writes a checkpoint", lambda: bool(self._journal.pending)):
             return  # the journal on disk may still name only the older ones
         for after in [number for number in self.known if number not in keep]:

@@ -6,7 +6,6 @@ as there is; rollouts that lie between are trained once more (`Run.is_repeated`)
 """
 
 import time as clock
-import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -15,22 +14,34 @@ from typing import Any
 from gammatune.cost import Ledger, units
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import AnswersTogether, Forkable, KeepsBatches, ScoresTogether, Trainable
-from gammatune.errors import JournalWarning
-from gammatune.journal.events import Repeat, commit_event, repeat_event, rollout_event
+from gammatune.journal.events import commit_event, repeat_event, rollout_event
 from gammatune.journal.history import Story
 from gammatune.journal.reducer import RunState
 from gammatune.journal.wording import worded
 from gammatune.journal.writer import Echo, Journal
 from gammatune.metrics.objectives import Objective
 from gammatune.policy.job import Job, Policy
-from gammatune.records import Ahead, Average, Commit, Fork, Outcome, Pool, Renew, Request, Rollout, Together
+from gammatune.records import (
+    Ahead,
+    Average,
+    Commit,
+    Forget,
+    Fork,
+    Outcome,
+    Pool,
+    Renew,
+    Request,
+    Rollout,
+    Together,
+)
 from gammatune.schedules import STILL
 from gammatune.tuning.beside import Beside
+from gammatune.tuning.check import BeforeTheFirst, Comparing
 from gammatune.tuning.checkpoints import Checkpoints
 from gammatune.tuning.executor import Executor
 from gammatune.tuning.faults import Faults
 from gammatune.tuning.recorded import Clock as Clock
-from gammatune.tuning.recorded import Past, plain, refuse_another, refuse_other_nets
+from gammatune.tuning.recorded import Past, plain, refuse_another, refuse_other_nets, repeated, say_otherwise
 from gammatune.tuning.run import ROUNDING, Own, Run
 from gammatune.tuning.scores import Scores
 from gammatune.tuning.several import Nets, question
@@ -59,6 +70,7 @@ class Driver:
         executor: Executor | None = None,
         own: Own,
         ranks: Ranks = SINGLE,
+        comparing: Comparing | None = None,
     ) -> None:
         self.found = RunState(objective.name)
         self.ledger = Ledger(epochs)
@@ -86,6 +98,7 @@ class Driver:
         self._nets = Nets(training, self.states, self.teller)  # type: ignore[arg-type]
         self._passed = 0  # epochs that have been committed, also by what was taken back
         self._past = Past(None)
+        self._comparing = comparing
 
     def go_on(self, past: Story, facts: Mapping[str, Any]) -> None:
         """Take up a run where its journal ends. facts: for the event that says so.
@@ -97,6 +110,8 @@ class Driver:
         self.clock = Clock(past)
         for repeat in past.repeats:
             self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
+        for check in past.checks:
+            self.ledger.check(units(check.trained, check.evaluated))
         if past.rollouts:  # else it is as good as new
             self.states.take_up()
 
@@ -125,6 +140,9 @@ class Driver:
                 if not begun:
                     begin()
                     begun = True
+                    if self._comparing is not None and not self._past.rollouts_left:
+                        told = self.states, self.teller, self.ledger
+                        yield from BeforeTheFirst(self._training, self._comparing, *told).runs(job.own)
                 match request:
                     case Rollout():
                         reply = yield from self._roll(request)
@@ -132,6 +150,8 @@ class Driver:
                         yield from self._ahead(request)
                     case Fork(name):
                         self.states.fork(name)
+                    case Forget(name):
+                        self.states.forget(name)
                     case Pool(name, count):
                         self.states.pool(name, count)
                     case Average(name):
@@ -276,10 +296,10 @@ class Driver:
             is_searched=not at_rest and self._own.is_searched(request),
             suspect=suspect,
         )
+        self.states.depart()
         if request.order:
             self._training.reorder(self._seed, request.epoch, request.order)
         self._training.apply(request.values, run.meter)
-        self.states.stands = None
         self._told = None
         self.teller.announce()
         self.teller.tell({"event": "start", "run": run})  # not for the journal: it has not happened yet
@@ -287,7 +307,6 @@ class Driver:
         return self._take()
 
     def _take(self) -> Outcome:
-        """What the loop body has told."""
         assert self._told is not None
         return self._told
 
@@ -322,7 +341,7 @@ class Driver:
         self.states.at_home |= self.states.stands is self.states.home
         self.teller.write(commit_event(*parts, self.clock.times(), request.nets))
         if fork is not None:
-            self.states.checkpoint_of_home(fork)
+            self.states.checkpoint_of_home()
 
     # -- several nets
 
@@ -374,17 +393,8 @@ class Driver:
         outcome = yield from self._train(
             *(place.request, was.number, place.allowance, place.fresh, place.origin), again=True
         )
-        same = (outcome.status, outcome.metrics) == (was.status, was.metrics)
-        same &= outcome.score == self.now(was).score
-        repeat = Repeat(was.number, outcome.trained, outcome.evaluated, outcome.seconds, same)
+        repeat = repeated(was, outcome, same_score=outcome.score == self.now(was).score)
         self.ledger.repeat(repeat.trained, repeat.evaluated, repeat.seconds)
         self.teller.write(repeat_event(repeat))
-        if not same:
-            warnings.warn(
-                f"rollout {was.number}, trained once more, came out otherwise: {dict(outcome.metrics)} instead of "
-                f"{dict(was.metrics)}. The model, the data, the machine or its threads are not what they were, or "
-                "an operation is not deterministic; the run goes on from what came out now",
-                JournalWarning,
-                stacklevel=2,
-            )
+        say_otherwise(repeat, was, outcome)
         self.states.stands = place

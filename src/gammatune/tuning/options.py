@@ -115,16 +115,22 @@ class Running:
     """Who hears of a run, who trains it, and where its states lie.
 
     state: whatever else changes while training (GradScaler, EMA, generators, ...).
-    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
+    listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run but
+    those of the check.
     What one raises ends the run as an error of the loop body does.
     facts: kept in the first line of the journal. journal: one that is open already, in the place of `run_dir`.
     executor: trains the rollouts of one decision at the same time (`gammatune.tuning.executor`), of a training that
     is driven; `fit` makes one of `parallel`.
     forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
-    memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
+    memory; "disk", in files in the directory for temporary ones (TMPDIR); going back is slower from each to the next.
+    "auto": the first of them of whose free room a few copies take no more than half.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
     states of the random streams that their drawing moves. Where steps are counted, for those that one trial has seen
     and the next is to see; trials that go further pass over these again, and it is said.
+    check: before the first look train one batch twice from the same fork, at the optimizer's own values, and warn
+    (`EscapeWarning`) of what comes out otherwise or is carried on: an average of weights, a counter, a clock, a
+    generator that no fork puts back. The loop body is given those two runs like any (`run.is_repeated`); results are
+    the same with and without.
     ranks: where torch.distributed trains one model in several processes, each calls this alike, on its share of the
     data and a device of its own, rank 0 decides, and examples are counted over all of them. None: the processes of
     the default group, where one is initialised; a process group; or "off": this process trains a model of its own.
@@ -139,6 +145,7 @@ class Running:
     executor: Executor | None = None
     forks: Where = "auto"
     tape_bytes: int = TAPE_BYTES
+    check: bool = True
     ranks: Any = None
 
 
@@ -172,6 +179,7 @@ class RunningOptions(TypedDict, total=False):
     executor: Executor | None
     forks: Where
     tape_bytes: int
+    check: bool
     ranks: Any
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time as clock
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gammatune.errors import JournalError
+from gammatune.errors import JournalError, JournalWarning
+from gammatune.journal.events import Repeat
 from gammatune.journal.history import Story
 from gammatune.records import Outcome, Rollout, Together, Verdict
 
@@ -131,6 +133,23 @@ def refuse_other_nets(request: Together, outcome: Outcome) -> None:
         raise JournalError(
             f"rollout {outcome.number} of the journal asks the nets {outcome.nets}, and the policy now asks "
             f"{request.nets}: {OTHERWISE}"
+        )
+
+
+def repeated(was: Outcome, again: Outcome, *, same_score: bool) -> Repeat:
+    """What came of a rollout that was trained once more."""
+    same = (again.status, again.metrics) == (was.status, was.metrics) and same_score
+    return Repeat(was.number, again.trained, again.evaluated, again.seconds, same)
+
+
+def say_otherwise(repeat: Repeat, was: Outcome, again: Outcome) -> None:
+    if not repeat.same:
+        warnings.warn(
+            f"rollout {was.number}, trained once more, came out otherwise: {dict(again.metrics)} instead of "
+            f"{dict(was.metrics)}. The model, the data, the machine or its threads are not what they were, or an "
+            "operation is not deterministic; the run goes on from what came out now",
+            JournalWarning,
+            stacklevel=3,
         )
 
 

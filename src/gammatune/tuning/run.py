@@ -13,7 +13,7 @@ from gammatune.engine.ranks import Ranks
 from gammatune.engine.trainable import Forkable, Guards
 from gammatune.errors import GammatuneError, InvalidArgument, MissingReport
 from gammatune.metrics.objectives import Objective, plain_number
-from gammatune.records import FLAT, Metrics, Outcome, Rollout, Shape, Status, Values
+from gammatune.records import FLAT, Metrics, Outcome, Rollout, Shape, Status, Unscored, Values
 from gammatune.space import BATCH_SIZE
 
 ROUNDING = 1e-9  # of a sum of examples held against a ceiling
@@ -158,11 +158,11 @@ class Run:
 
         function: may be left out where the training knows how to score itself (`Tuner(training=...)`).
         examples: how many it passes through the model, where that cannot be seen from the model's own calls.
-        A run that diverged, or whose score nobody needs, is not evaluated: the answer is empty, and
-        `report(**{})` takes it.
+        A run that diverged, or whose score nobody needs, is not evaluated: the answer is empty (each metric asked of
+        it by name is NaN), and `report(**{})` takes it.
         """
         if self.meter.diverged or self.meter.infeasible or not self._request.scored:
-            return {}
+            return Unscored()
         self.in_evaluation = True
         if function is None:
             return self._training.evaluate(self.meter)  # type: ignore[attr-defined, no-any-return]

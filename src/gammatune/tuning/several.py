@@ -43,7 +43,7 @@ class Nets:
             )
         self._teller.announce()
         yield from self._states.go_to(self.ended[net])
-        self._states.stands = None
+        self._states.depart()
         checksum = self._training.join(net)
         self._kept.add(net)
         if journal is not None and checksum is not None:
@@ -76,7 +76,7 @@ class Nets:
         meter, again = Meter(), Meter()
         for net in request.nets:
             if net not in self._heard:
-                self._states.stands = None
+                self._states.depart()
                 is_new = request.joined is not None and net == request.nets[-1]
                 training.hear(net, meter if is_new else again)
                 self._heard.add(net)

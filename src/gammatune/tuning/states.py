@@ -5,8 +5,9 @@ checkpoint, or by training it once more from the state it came from; on a CPU al
 what a run must keep is little, and what it loses costs time alone.
 """
 
+import itertools
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ from gammatune.records import Outcome, Rollout
 from gammatune.tuning.checkpoints import BEGIN as BEGIN
 from gammatune.tuning.checkpoints import Checkpoints
 from gammatune.tuning.executor import Executor
+from gammatune.tuning.held import Held
 from gammatune.tuning.run import Run
 
 AGAIN = "again"  # the fork from which the members of an average are trained once more
@@ -111,7 +113,7 @@ class States:
         self.live: Place = begin
         self.home: Place = begin
         self.forks: dict[str, Place] = {}
-        self._held: dict[str, Place] = {}  # what the forks of the training hold indeed
+        self._held: Held[Place] = Held(training)  # what the forks of the training hold indeed
         self._pools: dict[str, list[Place]] = {}
         self._pooled: dict[str, list[Place]] = {}
         self.at_home = True
@@ -122,7 +124,7 @@ class States:
         Raises JournalError where neither a checkpoint nor the training handed over now leads there."""
         self.at_home = False
         assert self.checkpoints is not None
-        begin = self.checkpoints.known.get(BEGIN)
+        begin = self.checkpoints.beginning
         if begin is None:
             warnings.warn(
                 "the run has no checkpoint of its beginning: what it trained is trained again, from the training as "
@@ -130,7 +132,7 @@ class States:
                 JournalWarning,
                 stacklevel=6,
             )
-        elif self.checkpoints.is_sound(BEGIN):
+        elif BEGIN in self.checkpoints.known and self.checkpoints.is_sound(BEGIN):
             self.stands = None
         elif not self._begins_alike(begin.digest):
             self.stands = None
@@ -143,14 +145,30 @@ class States:
             self.live = Renewed(self.live, net)
 
     def fork(self, name: str) -> None:
-        if self.stands is self.live:
-            if self._is_ahead(self.live):
-                self.home = self.live
-            self._refuse_to_lose_the_course(name)
-            self._capture(name)
+        """From now on that name means where the training stands, which is copied once, when it is left."""
+        if self.stands is self.live and self._is_ahead(self.live):
+            self.home = self.live
         self.forks[name] = self.live
-        if self.stands is self.live:
-            self.checkpoint(name, self.live)
+
+    def forget(self, name: str) -> None:
+        """Nobody comes back to that fork."""
+        self.forks.pop(name, None)
+
+    def leave(self) -> None:
+        """The training is about to move: where it stands is captured, if there is a fork of it."""
+        place = self.stands
+        name = next((name for name, forked in self.forks.items() if forked is place), None)
+        if place is not None and name is not None and self._held.fork_of(place) is None:
+            self.checkpoint(self._held.capture(place, name, [*self.forks.values(), self.home]), place)
+
+    def depart(self) -> None:
+        """From here on nobody knows where the training stands."""
+        self.leave()
+        self.stands = None
+
+    def fork_of(self, place: Place) -> str | None:
+        """The name of the fork of the training that holds a place."""
+        return self._held.fork_of(place)
 
     def pool(self, name: str, count: int) -> None:
         members = self._pools.setdefault(name, [])
@@ -166,7 +184,7 @@ class States:
         pooled = self._pooled.pop(name, [])
         averaged = Averaged(self.live, tuple(members))
         if self.stands is self.live and pooled == members:
-            self.stands = None  # an interrupt may leave half of it done
+            self.depart()  # an interrupt may leave half of it done
             self._training.average(name)
             self.stands = averaged
         self.live = averaged
@@ -174,15 +192,17 @@ class States:
     def restore(self, fork: str) -> Generator[Run, None, None]:
         """Stand where a fork of the policy's stands."""
         place = self.forks[fork]
-        if self._held.get(fork) is not place:
-            yield from self.go_to(place)
-            self._capture(fork)
-            self.checkpoint(fork, place)
-        else:
-            self._go_back(fork, place)
+        self.leave()
+        if (held := self._held.fork_of(place)) is not None:
+            self._go_back(held, place)
+            return
+        yield from self.go_to(place)
+        self.leave()
 
     def go_to(self, place: Place) -> Generator[Run, None, None]:
         """Stand at a place: from a fork, from a checkpoint, or by training again what lies between."""
+        if self.stands is not place:
+            self.leave()
         between: list[Place] = []
         for ancestor in ancestors(place):
             if self._stand_on(ancestor):
@@ -196,7 +216,7 @@ class States:
             elif isinstance(step, Averaged):
                 yield from self._average_again(step)
             elif isinstance(step, Renewed):
-                self.stands = None
+                self.depart()
                 assert isinstance(self._training, Joinable), "it has made the first of them"
                 self._training.renew(self._seed, step.net)
                 self.stands = step
@@ -224,24 +244,34 @@ class States:
         if self.checkpoints is None or self.stands is not self.home or not isinstance(self.home, Trained):
             return
         if self.home.number not in self.checkpoints.known:
-            name = self._fork_with(self.home)
-            if name is None:
-                name = next(iter(self._held), AGAIN)  # none of the others is needed any more
-                self._capture(name)
+            # none of the others is needed any more
+            name = self._held.fork_of(self.home) or self._held.capture(self.home, AGAIN, [])
             self.checkpoint(name, self.home, at_once=True)
+
+    def end(self) -> None:
+        """Nothing is left to be trained: of all states, where the course ends is kept."""
+        self.keep()
+        self.forks.clear()
+        home = self.home
+        if (
+            self.checkpoints is not None
+            and isinstance(home, Trained)
+            and home.number in self.checkpoints.known
+        ):
+            self.checkpoints.retire({home.number})
 
     def keep_the_beginning(self) -> None:
         """Once the loader has been met, whose streams belong to it."""
         if self.checkpoints is None or BEGIN in self.checkpoints.known:
             return
-        name = self._fork_with(self._begin)
+        name = self._held.fork_of(self._begin)
         if name is not None:
             self.checkpoints.save(name, BEGIN)
 
-    def checkpoint_of_home(self, fork: str) -> None:
-        """Of the fork that has just become the end of the course, where it is held."""
-        if self._held.get(fork) is self.home:
-            self.checkpoint(fork, self.home)
+    def checkpoint_of_home(self) -> None:
+        """Of a fork that has just become the end of the course, where it is held."""
+        if (held := self._held.fork_of(self.home)) is not None:
+            self.checkpoint(held, self.home)
 
     def is_held(self, place: Place) -> bool:
         """By a fork of the policy's, as far as that goes."""
@@ -252,14 +282,23 @@ class States:
         if self.checkpoints is None or not isinstance(place, Trained):
             return
         if at_once or self.checkpoints.are_due:
-            needed = [p.number for p in (self.home, *self.forks.values()) if isinstance(p, Trained)]
-            self.checkpoints.save(fork, place.number, needed)
+            self.checkpoints.save(
+                fork, place.number, self._leading_there({*self.checkpoints.known, place.number})
+            )
+
+    def _leading_there(self, written: Collection[int]) -> set[int]:
+        """Of the states that are written, the nearest to each place that is still to be come back to."""
+        needed: set[int] = set()
+        for place in (self.home, *self.forks.values()):
+            passed = (one.number for one in ancestors(place) if isinstance(one, (Trained, Beginning)))
+            needed.update(itertools.islice((number for number in passed if number in written), 1))
+        return needed
 
     def _stand_on(self, place: Place) -> bool:
         """Stand at a place that can be had without training."""
         if self.stands is place:
             return True
-        if (name := self._fork_with(place)) is not None:
+        if (name := self._held.fork_of(place)) is not None:
             self._go_back(name, place)
             return True
         if isinstance(place, (Averaged, Renewed)):
@@ -289,49 +328,35 @@ class States:
     def _average_again(self, place: Averaged) -> Generator[Run, None, None]:
         yield from self._pool_again(AGAIN, place.members)
         yield from self.go_to(place.last)
-        self.stands = None
+        self.depart()
         self._training.average(AGAIN)
         self.stands = place
 
     def _pool_again(self, name: str, members: Sequence[Place]) -> Generator[Run, None, None]:
         """Each member once more, all as a rule from one place."""
         first = members[0]
-        if isinstance(first, Trained) and self._fork_with(first.origin) is None:
-            yield from self.go_to(first.origin)
-            self._capture(AGAIN)
+        if isinstance(first, Trained):
+            self.forks[AGAIN] = first.origin
+            if self._held.fork_of(first.origin) is None:
+                yield from self.go_to(first.origin)
         for count, member in enumerate(members, start=1):
             yield from self.go_to(member)
             self._training.pool(name, count)
+        self.forget(AGAIN)
 
     def _begins_alike(self, digest: str | None) -> bool:
         """Whether the training handed over now is what the run began with."""
-        self._training.capture(AGAIN)
+        held = self._held.capture(self._begin, AGAIN, [])
         assert isinstance(self._training, Storable), "it has written checkpoints"
-        return digest is not None and self._training.digest(AGAIN) == digest
+        is_alike = digest is not None and self._training.digest(held) == digest
+        self._held.forget(held)
+        return is_alike
 
     def _is_ahead(self, place: Place) -> bool:
         """Whether it is the course, gone on with since the last commit."""
         while isinstance(place, Trained) and place.request.course and place is not self.home:
             place = place.origin
         return place is self.home
-
-    def _fork_with(self, place: Place) -> str | None:
-        """The name of a fork of the training that holds a place."""
-        return next((name for name, held in self._held.items() if held is place), None)
-
-    def _capture(self, name: str) -> None:
-        self._held.pop(name, None)  # an interrupt may leave half of the old fork and half of the new
-        self._training.capture(name)
-        if self.stands is not None:
-            self._held[name] = self.stands
-
-    def _refuse_to_lose_the_course(self, name: str) -> None:
-        """A fork is about to be overwritten."""
-        home = self.home
-        if self._held.get(name) is not home or self.stands is home:
-            return
-        if not any(held is home for other, held in self._held.items() if other != name):
-            raise AssertionError(f"the policy writes a rollout over {name!r}, the only fork of the course")
 
 
 def _lost() -> JournalError:

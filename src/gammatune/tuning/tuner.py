@@ -141,8 +141,7 @@ class Tuner:
     def _begin_to_listen(self) -> None:
         self._events: list[Event] = []
         self._signals = ExitStack()
-        self._stopping = self._failed = False
-        self._entered = self._begun = self._finished = self._closed = False
+        self._stopping = self._failed = self._entered = self._begun = self._finished = self._closed = False
         self.current: Run | None = None
 
     def _open_the_journal(self, run_dir: str | None, opened: ExitStack) -> None:
@@ -160,8 +159,7 @@ class Tuner:
         self._begin |= self._before.structure
         self._begin |= self._others.compare(self._begin)
         self._begin |= self._before.in_event
-        is_alone = self._ranks.world == 1
-        self._nets = bool(self._search.ensemble) and is_alone and isinstance(training, Joinable)
+        self._nets = bool(self._search.ensemble) and self._ranks.world == 1 and isinstance(training, Joinable)
 
     def _drive(self, objective: Objective, opened: ExitStack) -> None:
         executor = self._running.executor
@@ -172,6 +170,7 @@ class Tuner:
             executor=executor,
             ranks=self._ranks,
             own=self._before.own,
+            comparing=self._before.comparing if self._running.check else None,
         )
         if executor is not None:
             opened.callback(executor.close)
@@ -287,7 +286,7 @@ class Tuner:
         self._failed = False
         if run is None:
             self._finished = True
-            self._driver.keep()
+            self._driver.states.end()
             ended = self._past.end if self._past is not None and self._driver.teller.is_past else None
             if ended is not None and ended["how"] == "complete":
                 self._driver.teller.tell(ended)

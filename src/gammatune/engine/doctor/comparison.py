@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
@@ -12,6 +12,8 @@ from gammatune.engine.doctor.ownership import is_users_own
 from gammatune.engine.doctor.subject import Subject
 from gammatune.engine.doctor.things import ATOMS
 from gammatune.engine.forks.streams import Stream, StreamStates
+
+Pairs: TypeAlias = list[tuple[Leaf | None, Leaf | None]]  # what stood at a place, here and there
 
 SHOWN = 3  # places that are named one by one
 
@@ -45,7 +47,7 @@ class Trace:
                     return f"since step {number} {what[name]} differ"
         places = dict.fromkeys((*self.state, *other.state))
         names = [name for name in places if self.state.get(name) != other.state.get(name)]
-        return f"at the end these differ: {_listed(names)}" if names else None
+        return f"at the end these differ: {listed_names(names)}" if names else None
 
     def same_batches(self, other: "Trace") -> bool:
         return [step.batch for step in self.steps] == [step.batch for step in other.steps]
@@ -64,16 +66,23 @@ class StepDone:
 class Differences:
     """The places that did not come back, by the thing that holds them.
 
-    restless: places that differ without any rollout. named: things that a finding has named already.
+    restless: places that differ without any rollout. own: names of the roots that are the user's own variables.
+    named: things that a finding has named already.
     """
 
     restless: frozenset[str]
     handed: frozenset[int]  # the ids of what forks put back
+    own: frozenset[str] = frozenset()
     named: set[int] = field(default_factory=set)
 
     def findings(self, here: Survey, there: Survey, how: str, *, without: str | None = None) -> list[Finding]:
         """Of what differs between two surveys, each thing that was not named before. without: a root left out."""
-        units: dict[int, tuple[Node, list[tuple[Leaf | None, Leaf | None]]]] = {}
+        units = self.units(here, there, without=without)
+        return [finding_of(unit, pairs, how, self.handed) for unit, pairs in units]
+
+    def units(self, here: Survey, there: Survey, *, without: str | None = None) -> list[tuple[Node, Pairs]]:
+        """Each such thing, with the places of it that differ."""
+        units: dict[int, tuple[Node, Pairs]] = {}
         for a, b in here.differences(there):
             leaf = b or a
             assert leaf is not None
@@ -85,12 +94,12 @@ class Differences:
             units.setdefault(key, (unit, []))[1].append((a, b))
         new = {key: given for key, given in units.items() if key not in self.named}
         self.named |= set(new)
-        return [finding_of(unit, pairs, how, self.handed) for unit, pairs in new.values()]
+        return list(new.values())
 
     def _unit(self, node: Node) -> Node:
         """What can be handed in, the outermost; else the attribute or variable itself."""
         line = node.from_root
-        for one in line[1:]:
+        for one in line if line[0].where in self.own else line[1:]:
             if id(one.value) not in self.handed and can_be_handed_in(one.value):
                 return one
         return next(one for one in reversed(line) if one.named)
@@ -103,7 +112,7 @@ def _is_told_by_its_state(root: Node) -> bool:
     return root.where.startswith("state[") and not is_module and not is_users_own(type(root.value).__module__)
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed_names(names: Iterable[str]) -> str:
     """The first names, and how many more."""
     every = list(names)
     more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""

@@ -17,7 +17,7 @@ the outside (`SHUT`), what has no inside that Python could see (generators, iter
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from gammatune.engine.doctor.ownership import is_of_python
 from gammatune.engine.doctor.things import ALIKE, ATOMS, parts_of
 from gammatune.engine.forks.streams import StreamStates
 
+APART = "put back by forks"
 DATA = "loader"  # the root under which data lie
 LARGE = 2**26  # bytes: larger data are neither compared nor copied (guess: a fifteenth of a second each time)
 
@@ -72,14 +73,34 @@ class Leaf:
 class Survey:
     """What is reachable from `roots` (names to objects), as it stands now. Nothing is touched.
 
-    leaves: by path. nodes: every object once. unseen: what could not be looked into, with paths.
+    apart: ids of objects that are not looked into. data: of roots, whether data may lie under it. most: places, and
+    bytes of tensors and arrays, that are looked at.
+    leaves: by path. nodes: every object once. unseen: what could not be looked into, with paths. is_whole: there was
+    no more.
     """
 
-    def __init__(self, roots: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        roots: Mapping[str, Any],
+        *,
+        apart: Collection[int] = (),
+        data: Callable[[str], bool] = lambda root: root == DATA,
+        most: tuple[int, int] | None = None,
+    ) -> None:
         self.leaves: dict[str, Leaf] = {}
         self.nodes: list[Node] = []
         self.unseen: list[str] = []
-        for node in nodes_of(roots):
+        self.is_whole = True
+        size = 0
+        for number, node in enumerate(nodes_of(roots, apart, data)):
+            if most is not None:
+                is_seen = (
+                    isinstance(node.value, (np.ndarray, Tensor)) and node.first is None and node.shut is None
+                )
+                size += node.value.nbytes if is_seen else 0
+                if number == most[0] or size > most[1]:
+                    self.is_whole = False
+                    return
             # a class stands at the path of its instance, a function at that of its method
             place = (
                 node.where if node.where not in self.leaves else f"{node.where} {type(node.value).__name__}"
@@ -126,8 +147,14 @@ class Held:
         self._streams.restore()
 
 
-def nodes_of(roots: Mapping[str, Any]) -> Iterator[Node]:
-    """Every place once: root after root, breadth first, so that a thing is known by the shortest path to it."""
+def nodes_of(
+    roots: Mapping[str, Any],
+    apart: Collection[int] = (),
+    data: Callable[[str], bool] = lambda root: root == DATA,
+) -> Iterator[Node]:
+    """Every place once: root after root, breadth first, so that a thing is known by the shortest path to it.
+
+    apart, data: see `Survey`."""
     met: dict[int, Node] = {}  # by identity, and so kept alive
     paths: dict[int, str] = {}
     for root, value in roots.items():
@@ -139,7 +166,7 @@ def nodes_of(roots: Mapping[str, Any]) -> Iterator[Node]:
                 continue
             if not isinstance(node.value, ALIKE):
                 node.first = first.where if (first := met.get(id(node.value))) is not None else None
-            node.shut = _why_shut(node.value, is_data=root == DATA)
+            node.shut = APART if id(node.value) in apart else _why_shut(node.value, is_data=data(root))
             yield node
             if node.first is None and node.shut is None:
                 met.setdefault(id(node.value), node)

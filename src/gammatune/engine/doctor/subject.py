@@ -14,7 +14,7 @@ from gammatune.engine.doctor.object_graph import digest_of
 from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
 from gammatune.engine.loop import TorchLoop
 from gammatune.engine.modes import has_mode
-from gammatune.engine.parts import listed
+from gammatune.engine.parts import listed, named_parameters
 from gammatune.errors import InvalidArgument
 
 Step = Callable[[Any], Any]
@@ -50,8 +50,8 @@ class Subject:
         self.evaluate = evaluate
         self.schedulers: list[LRScheduler] = []
         self.roots = {
-            **_numbered("model", self.models),
-            **_numbered("optimizer", self.optimizers),
+            **numbered("model", self.models),
+            **numbered("optimizer", self.optimizers),
             **{f"state[{n}]": item for n, item in enumerate(self.state)},
             "loader": loader,
             "step": step if step is not None else loss_fn,
@@ -83,32 +83,38 @@ class Subject:
         return digest_of([[tensor.detach() for tensor in tensors], gradients])
 
     def by_name(self) -> Mapping[str, Any]:
-        """All that a training is to end with alike, what is in the objects and the random streams."""
-        state: dict[str, Any] = {}
-        names: dict[int, str] = {}
-        for prefix, model in _numbered("model", self.models).items():
-            for name, parameter in model.named_parameters():
-                names[id(parameter)] = f"{prefix}.{name}"
-                state[f"parameter {prefix}.{name}"] = parameter.detach()
-                if parameter.grad is not None:
-                    state[f"gradient of {prefix}.{name}"] = parameter.grad
-            state |= {f"buffer {prefix}.{name}": buffer for name, buffer in model.named_buffers()}
-        for which, optimizer in _numbered("optimizer", self.optimizers).items():
-            for number, (key, entry) in enumerate(optimizer.state.items()):
-                owner = names.get(id(key), f"entry {number}")
-                parts = entry if isinstance(entry, dict) else {"state": entry}
-                state |= {f"{part} in {which} of {owner}": held for part, held in parts.items()}
-            for number, group in enumerate(optimizer.param_groups):
-                options = {key: value for key, value in group.items() if key != "params"}
-                state[f"options in {which} of group {number}"] = options
-        for number, extra in enumerate(self.state):
-            if isinstance(extra, Stream):
-                state[f"state[{number}], a {kind_of(extra)}"] = extra
-            elif not isinstance(extra, nn.Module):
-                state[f"state_dict of state[{number}]"] = extra.state_dict()
-        for kind, kept in StreamStates([], cuda=True).export().items():
-            state[f"stream of {kind}"] = kept
-        return state
+        return by_name(self.models, self.optimizers, self.state)
+
+
+def by_name(
+    models: Sequence[nn.Module], optimizers: Sequence[Optimizer], extras: Sequence[Any]
+) -> Mapping[str, Any]:
+    """All that a training is to end with alike, what is in the objects and the random streams."""
+    state: dict[str, Any] = {}
+    names: dict[int, str] = {}
+    for prefix, model in numbered("model", models).items():
+        for name, parameter in named_parameters(model).items():
+            names[id(parameter)] = f"{prefix}.{name}"
+            state[f"parameter {prefix}.{name}"] = parameter.detach()
+            if parameter.grad is not None:
+                state[f"gradient of {prefix}.{name}"] = parameter.grad
+        state |= {f"buffer {prefix}.{name}": buffer for name, buffer in model.named_buffers()}
+    for which, optimizer in numbered("optimizer", optimizers).items():
+        for number, (key, entry) in enumerate(optimizer.state.items()):
+            owner = names.get(id(key), f"entry {number}")
+            parts = entry if isinstance(entry, dict) else {"state": entry}
+            state |= {f"{part} in {which} of {owner}": held for part, held in parts.items()}
+        for number, group in enumerate(optimizer.param_groups):
+            options = {key: value for key, value in group.items() if key != "params"}
+            state[f"options in {which} of group {number}"] = options
+    for number, extra in enumerate(extras):
+        if isinstance(extra, Stream):
+            state[f"state[{number}], a {kind_of(extra)}"] = extra
+        elif not isinstance(extra, nn.Module):
+            state[f"state_dict of state[{number}]"] = extra.state_dict()
+    for kind, kept in StreamStates([], cuda=True).export().items():
+        state[f"stream of {kind}"] = kept
+    return state
 
 
 def _step_of(
@@ -148,5 +154,5 @@ def _step_of(
     return train
 
 
-def _numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
+def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
     return {name: items[0]} if len(items) == 1 else {f"{name}[{n}]": item for n, item in enumerate(items)}

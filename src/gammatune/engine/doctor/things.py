@@ -187,7 +187,7 @@ def globals_used(function: types.FunctionType) -> list[tuple[dict[str, Any], str
     if not is_users_own(function.__module__ or ""):
         return []
     used: list[tuple[dict[str, Any], str, str]] = []
-    for name, attributes in _names_used(function.__code__):
+    for name, attributes in names_used(function.__code__):
         value = function.__globals__.get(name)
         if isinstance(value, types.ModuleType):
             if is_users_own(value.__name__):
@@ -198,7 +198,7 @@ def globals_used(function: types.FunctionType) -> list[tuple[dict[str, Any], str
 
 
 @functools.lru_cache(maxsize=4096)
-def _names_used(code: types.CodeType) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def names_used(code: types.CodeType) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Global names in a function and those defined in it, each with all attributes asked of anything there."""
     codes, names, attributes = [code], dict[str, None](), dict[str, None]()
     for one in codes:  # grows on the way

@@ -2,9 +2,10 @@
 
 The one list of what a fork copies:
 
-    modules      parameters, buffers (non-persistent ones too), gradients, requires_grad, children, extra
-                 state, and every number held as an attribute: train/eval mode, a user's own counters; of
-                 home-made modules also tensors, arrays and containers of numbers
+    modules      parameters, buffers (non-persistent ones too), requires_grad, children, extra state, gradients
+                 that are still to be used (engine/spent_gradients.py), and every number held as an attribute:
+                 train/eval mode, a user's own counters; of home-made modules also tensors, arrays and containers
+                 of numbers
     optimizers   state, parameter groups, parameters no module holds, attributes (an optimizer's own
                  train/eval mode), an inner optimizer
     extras       whatever has state_dict/load_state_dict: LR schedulers, GradScaler, EMA, samplers, ...
@@ -20,13 +21,14 @@ any.
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from torch import nn
 from torch.optim import Optimizer
 
 from gammatune.engine.forks import archive, portable
+from gammatune.engine.forks.filed import FiledTensors
 from gammatune.engine.forks.sharding import is_spread, settle
 from gammatune.engine.forks.states import States
 from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
@@ -36,13 +38,13 @@ from gammatune.errors import NotRestorable
 
 
 class Snapshot:
-    """One fork of a training. Capturing again reuses its buffers. host: these are in the CPU's memory.
+    """One fork of a training. Capturing again reuses its buffers. where: these are.
 
     streams: as they stood at the fork; one that is first met later, and not drawn from in between, is added.
     """
 
-    def __init__(self, *, host: bool = False) -> None:
-        self._tensors = Tensors(host=host)
+    def __init__(self, where: Literal["device", "host", "disk"] = "device") -> None:
+        self._tensors = FiledTensors() if where == "disk" else Tensors(host=where == "host")
         self._states = States([], [], self._tensors)
         self._extras: list[tuple[Any, Any]] = []
         self.streams = StreamStates([])
@@ -53,11 +55,13 @@ class Snapshot:
         optimizers: Iterable[Optimizer],
         extras: Iterable[Any],
         streams: Iterable[Stream],
+        spent: Collection[int] = (),
     ) -> None:
+        """spent: ids of gradients that nobody needs any more."""
         modules = list(modules)
         settle(modules)
         tensors = self._tensors
-        tensors.begin()
+        tensors.begin(without=spent)
         states = States(modules, optimizers, tensors)
         extra_states = [(extra, copy.deepcopy(extra.state_dict())) for extra in extras]
         stream_states = StreamStates([*streams, *states.found.streams], cuda=True)
@@ -72,18 +76,18 @@ class Snapshot:
             extra.load_state_dict(copy.deepcopy(state_dict))
         self.streams.restore()
 
-    def export(self, streams: Sequence[Stream]) -> dict[str, Any]:
-        """The fork as a tree that another process can read.
+    def export(self, streams: Sequence[Stream], *, stands: bool = False) -> dict[str, Any]:
+        """The fork as a tree that another process can read. stands: the training stands at it.
 
         Its tensors are the fork's own, until it is captured again. streams: of those handed to `capture`, the ones
         that are known by their position here; who knows the others asks `streams`.
         Raises NotRestorable where the training keeps what a file cannot hold.
         """
-        if any(is_spread(tensor) for tensor, _, _ in self._tensors.captured()):
+        if any(is_spread(tensor) for tensor, _, _ in self._tensors.captured(stands=True)):
             raise NotRestorable(
                 "a parameter is spread over several processes (fully_shard), which a checkpoint cannot hold yet"
             )
-        outbound = Outbound(self._tensors.captured())
+        outbound = Outbound(self._tensors.captured(stands=stands))
         extras = []
         for extra, state_dict in self._extras:
             archive.check(state_dict, f"the state of {type(extra).__name__}")

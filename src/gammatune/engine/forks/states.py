@@ -81,7 +81,8 @@ class ParameterStates:
             if parameter is not None:
                 refuse_without_numbers(parameter)
                 tensors.add(parameter)
-                gradient = None if parameter.grad is None else tensors.add(parameter.grad)
+                gradient = parameter.grad if parameter.grad is None or tensors.needs(parameter.grad) else None
+                gradient = None if gradient is None else tensors.add(gradient)
                 self.kept.append((parameter, parameter.requires_grad, gradient))
 
     def link(self) -> None:

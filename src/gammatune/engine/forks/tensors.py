@@ -3,7 +3,7 @@
 import copy
 import operator
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,16 @@ class Tensors:
         self._adding: list[Tensor] = []
         # a tied weight, or one that Keras keeps with layer and model, is copied once
         self._added: set[int] = set()
+        self._without: Collection[int] = ()
 
-    def begin(self) -> None:
+    def begin(self, without: Collection[int] = ()) -> None:
+        """without: ids of tensors that `needs` is to say no to."""
         self._adding = []
         self._added = set()
+        self._without = without
+
+    def needs(self, tensor: Tensor) -> bool:
+        return id(tensor) not in self._without
 
     def add(self, tensor: Tensor) -> Tensor:
         """Register a tensor; what is returned is to be linked where it stood."""
@@ -55,18 +61,27 @@ class Tensors:
             if not known or pointers != self._pointers:
                 self._live, self._pointers = self._adding, pointers
                 self._storage = [local(tensor).detach() for tensor in self._live]
-                old = dict(enumerate(self._copies))
-                self._copies = [
-                    old[k] if k in old and self._fits(old[k], tensor) else self._room(tensor)
-                    for k, tensor in enumerate(self._storage)
-                ]
-            _copy(self._copies, self._storage)
+                self._make_room()
+            self._copy_out()
+
+    def _make_room(self) -> None:
+        """Where to copy these tensors to."""
+        old = dict(enumerate(self._copies))
+        self._copies = [
+            old[k] if k in old and self._fits(old[k], tensor) else self._room(tensor)
+            for k, tensor in enumerate(self._storage)
+        ]
+
+    def _copy_out(self) -> None:
+        _copy(self._copies, self._storage)
         if self._host:
             for device in {tensor.device for tensor in self._storage if tensor.is_cuda}:
                 torch.cuda.synchronize(device)  # once for all that is on its way
 
+    def _copy_back(self) -> None:
+        _copy(self._storage, self._copies)
+
     def _room(self, tensor: Tensor) -> Tensor:
-        """Where to copy a tensor to."""
         if not self._host or tensor.is_cpu:
             return torch.empty_like(tensor)
         return torch.empty_like(tensor, device="cpu", pin_memory=torch.cuda.is_available())
@@ -81,10 +96,11 @@ class Tensors:
             for tensor, pointer, storage in zip(self._live, self._pointers, self._storage, strict=True):
                 if (held := local(tensor)).data_ptr() != pointer:  # someone exchanged the storage under it
                     held.data = storage
-            _copy(self._storage, self._copies)
+            self._copy_back()
 
-    def captured(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Of each tensor: itself, an alias over the storage it had, its numbers."""
+    def captured(self, *, stands: bool = False) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Of each tensor: itself, an alias over the storage it had, its numbers. stands: the training stands at this
+        fork, so that the numbers are where they were, too."""
         return zip(self._live, self._storage, self._copies, strict=True)
 
     @classmethod

@@ -25,7 +25,7 @@ PARTS = (
     "the training that was kept",
     "other trainings, thrown away",
     "looking at validation data",
-    "trained again after an interruption",
+    "trained again: after an interruption, or to check",
     "the other nets that are averaged",
 )
 
@@ -45,6 +45,8 @@ def shares(story: Story) -> tuple[list[Share], float | None]:
         sums[kept if o.number in final else part] += units(o.trained, 0)
     for repeat in story.repeats:
         sums[again] += units(repeat.trained, repeat.evaluated)
+    for check in story.checks:
+        sums[again] += units(check.trained, check.evaluated)
     epoch = PlainEpoch()
     for o in story.rollouts:
         epoch.hear(o)
