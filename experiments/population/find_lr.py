@@ -91,9 +91,8 @@ def summary(path: Path) -> None:
     costs = sorted({row["allowed"] for row in rows})
     by = {(row["task"], row["seed"], row["allowed"]): row for row in rows if "failed" not in row}
     whole = sorted({key[:2] for key in by if all((*key[:2], cost) in by for cost in costs)})
-    print(
-        f"{len(whole)} tasks on {len({TASKS[task].source for task, _ in whole})} data sets, failed {len(failed)}"
-    )
+    sources = {TASKS[task].source for task, _ in whole}
+    print(f"{len(whole)} trainings (a task under a seed) on {len(sources)} data sets, failed {len(failed)}")
     for cost in costs:
         held = [by[task, seed, cost] for task, seed in whole]
         told([row["regret"] for row in held], held, f"cost {cost:g}")

@@ -214,6 +214,8 @@ OPTIONS: dict[str, Check] = {
     "known": _known,
     "ensemble": flag,
     "guide": _or_none(real),
+    "schedule": _or_none(text),
+    "knots": _or_none(lambda value: _shape({"knots": value})),
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,

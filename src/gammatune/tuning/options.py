@@ -19,7 +19,8 @@ from gammatune.policy import DEFAULT, registry
 from gammatune.policy.registry import AnyPolicy
 from gammatune.samplers import SamplerName
 from gammatune.samplers.sampler import Sampler
-from gammatune.schedules import ScheduleName
+from gammatune.schedules import AnySchedule
+from gammatune.schedules import schedule as schedule_of
 from gammatune.space import Dimension, Space
 from gammatune.tuning.executor import Executor
 from gammatune.tuning.teller import Listener
@@ -44,9 +45,11 @@ class Search:
     "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the
     best of `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
     own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
-    schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
-    rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
-    Schedule-Free, gets it without being asked.
+    schedule: what the chosen learning rate is multiplied by along the course of "lookahead", after a short warm-up:
+    "linear" (straight down to zero), "cosine", "1-sqrt", "wsd" (the peak, and down in the last fifth, so that a
+    longer training can go on from before that), "constant"; or a function of the progress from 0 to 1, taken at 257
+    points of it, such as `gammatune.schedules.wsd(decay=0.1)`. None: "linear"; an optimizer that wants a constant
+    one, such as Schedule-Free, gets that.
     sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), of an installed package
     (`gammatune.plugin`), or a function (space, generator) -> sampler; "lookahead" asks it only where more than
     learning rates is searched. sampler_options: handed to one given by name.
@@ -79,7 +82,7 @@ class Search:
     """
 
     policy: AnyPolicy = DEFAULT
-    schedule: ScheduleName | None = None
+    schedule: AnySchedule | None = None
     sampler: AnySampler = "gamma"
     sampler_options: Mapping[str, Any] | None = None
     objective: ObjectiveName | Objective | None = None
@@ -95,6 +98,8 @@ class Search:
 
     def checked(self) -> Self:
         """With numbers as Python has them. Raises InvalidArgument."""
+        if self.schedule is not None:
+            schedule_of(self.schedule)
         if self.keep not in ("best", "last"):
             raise InvalidArgument(f"keep={self.keep!r}: write 'best' or 'last'")
         patience = None if self.patience is None else whole(self.patience, "patience", least=1)
@@ -141,7 +146,7 @@ class SearchOptions(TypedDict, total=False):
     """The fields of `Search`, for type checkers and editors of those who give them one by one."""
 
     policy: AnyPolicy
-    schedule: ScheduleName | None
+    schedule: AnySchedule | None
     sampler: AnySampler
     sampler_options: Mapping[str, Any] | None
     objective: ObjectiveName | Objective | None
