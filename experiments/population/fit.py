@@ -12,9 +12,9 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
              with which the highest expected score regrets least (`offline`)
     seen     the same as it is measured, hill of a look against `place_of` the whole; for the eye only
     tiny     by how many decades the best rate rises for each by which a training is shorter than 200 steps
-    longer   of looks of one form, by how many decades their best lies lower for each by which they are shorter (slope,
-             negative where longer trainings want lower rates), and the spread of that for a length ten times another,
-             without the noise of a place, which two seeds of a task tell
+    longer   of looks of one form: by how many decades their best rate rises for each by which they are longer
+             (slope), and the spread of that for a length ten times another, without the noise of a place, which two
+             seeds of a task tell
     hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms; transfer,
              growth and peak: see `calibrated`
 """
@@ -176,7 +176,11 @@ def longer_of(found: Sequence[Landscape]) -> dict[str, float]:
         slopes.append(apart.mean() / decades)
         spreads.append((apart.var() - 2 * noise) / decades)
         count += len(apart)
-    return {"slope": float(np.mean(slopes)), "spread": math.sqrt(max(float(np.mean(spreads)), 0.0)), "n": count}
+    return {
+        "slope": float(np.mean(slopes)),
+        "spread": math.sqrt(max(float(np.mean(spreads)), 0.0)),
+        "n": count,
+    }
 
 
 def fitted(found: Sequence[Landscape]) -> dict[str, Any]:

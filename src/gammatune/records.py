@@ -194,9 +194,12 @@ FLAT = Shape()
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Capture the training as it stands now under `name`, replacing an earlier fork of that name."""
+    """Capture the training as it stands now under `name`, replacing an earlier fork of that name.
+
+    lasting: a later process will want it, so that it goes on disk at once, where there is one."""
 
     name: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class JournalFields(Directive):
             "gone": ["after"],
             "repeat": [f.name for f in dataclasses.fields(events.Repeat)],
             "end": list(fields.END),
+            "extend": list(fields.EXTEND),
             "report": [],
             "note": ["text", "is_start", "because"],
         }

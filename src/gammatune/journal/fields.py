@@ -246,6 +246,7 @@ OUTCOME: dict[str, Check] = {
     "net": whole,
     "nets": _counts,
 }
+EXTEND: dict[str, Check] = {"epochs": whole, "budget": real}
 NET: dict[str, Check] = {"net": whole, "sha256": _hexadecimal}
 OBJECTIVE: dict[str, Check] = {
     "name": text,

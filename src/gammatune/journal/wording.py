@@ -136,7 +136,8 @@ def _average(members: int, factor: float) -> str:
 def _extended(more: int, begins: int, rates: Values, stands: int) -> str:
     at = f" at {values_in_words(rates)}" if rates else ""
     how = "where the rate stands" if stands else "after a short rise"
-    return f"gone on with for {more} more {'epoch' if more == 1 else 'epochs'}, from the end of epoch {begins}{at}, {how}"
+    epochs = "epoch" if more == 1 else "epochs"
+    return f"gone on with for {more} more {epochs}, from the end of epoch {begins}{at}, {how}"
 
 
 def _blew_up(epoch: int, note: str, score: float | None, batches: int | None = None) -> str:

@@ -1,10 +1,10 @@
 """A course that has come to its end goes on: a training of more epochs, from where its schedule says.
 
-Under a schedule that stays at its highest for a while and then falls (warm-up, stable, decay) it goes on from the end of
-that stretch, and what fell is trained anew at the end of the longer course: which is what such a schedule is for (Hu et
-al. 2024, arXiv 2404.06395). Under a constant one it simply goes on. Under any other the rate has come down, and rises
-again briefly to where the longer course would be (Ibrahim et al. 2024, arXiv 2403.08763), at the rate that the longer
-course is believed to want (`prior.longer`).
+Under a schedule that stays at its highest for a while and then falls (warm-up, stable, decay) it goes on from the end
+of that stretch, and what fell is trained anew at the end of the longer course: which is what such a schedule is for
+(Hu et al. 2024, arXiv 2404.06395). Under a constant one it simply goes on. Under any other the rate has come down,
+and rises again briefly to where the longer course would be (Ibrahim et al. 2024, arXiv 2403.08763), at the rate that
+the longer course is believed to want (`prior.longer`).
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,9 @@ class Extension:
         return (1 + RESERVE) * (self.epochs - self.begins)
 
     def __call__(self, job: Job) -> Steps:
-        yield Fork("start")
+        # the forks of the walks before, which nobody needs any more; where the run began is left as it is
+        finished, peak = PEAKS if self.trunk is None or self.trunk[0] == TRUNKS[0] else reversed(PEAKS)
+        yield Fork(finished)
         stands = self.trunk is not None or stable(job.shape)[1] == 1
         shape = longer(job.shape, self.begins / self.epochs, stands=stands)
         budget = Budget(1 + RESERVE, self.epochs - self.begins, self.survey)
@@ -61,14 +63,17 @@ class Extension:
         if not stands:
             values = self._for_longer(job, values)
         rates = {name: float(values[name]) for name in rates_of(job.space) if name in values}
-        told: dict[str, Fact] = {"more": self.more, "begins": self.begins, "rates": rates, "stands": int(stands)}
+        told: dict[str, Fact] = {
+            "more": self.more,
+            "begins": self.begins,
+            "rates": rates,
+            "stands": int(stands),
+        }
         verdict = Verdict.of("extension", Reason("extended", told), epochs=float(self.epochs))
-        origin = "start" if self.trunk is None else self.trunk[0]
-        peak = next(each for each in PEAKS if trunk_of(each) != origin)
         done = yield from trial(
             replace(job, epochs=self.epochs, shape=shape, nets=False),
             *(budget, values, verdict, self.survey, peak),
-            origin=origin,
+            origin=finished if self.trunk is None else self.trunk[0],
             begins=self.begins,
         )
         if done.best is None:
@@ -76,9 +81,8 @@ class Extension:
         before = job.now(self.course[-1])
         if job.keep == "best" and job.beats(before, done.best):
             why = Reason("extension left", {"epochs": len(self.course), "more": self.more})
-            yield Commit(
-                tuple(self.course[self.begins :]), len(self.course), "start", Verdict.of("handed back", why)
-            )
+            verdict = Verdict.of("handed back", why)
+            yield Commit(tuple(self.course[self.begins :]), len(self.course), finished, verdict)
             return
         yield from settle(job, done)
 

@@ -264,7 +264,7 @@ class _UnderWay:
         if (self.guard or self.members > 1) and not self.net:
             yield Fork("last")
         if self.epoch + 1 == self._trunk and not self.net:
-            yield Fork(trunk_of(done.peak))
+            yield Fork(trunk_of(done.peak), lasting=True)
         self.epoch, self.fresh, self.verdict = self.epoch + 1, True, _along(job, done.values, shape)
 
 

@@ -277,7 +277,8 @@ def _network(story: Story) -> list[str]:
             f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
             "set aside for choosing."
         )
-    if back is not None and compares(story) == "looks" and (along := ALONG.get(_schedule_of(story))):
+    is_whole = back is not None and not story.extensions
+    if is_whole and compares(story) == "looks" and (along := ALONG.get(_schedule_of(story))):
         said.append(f"Along the training the rate rose briefly, then {along}.")
     if back is not None and back.epoch:
         rates = _and([f"{number(rate)}" for rate in back.rates.values()])

@@ -224,9 +224,10 @@ def is_open(begin: Mapping[str, Any]) -> bool:
     return bool(begin.get("open", False))
 
 
-def epoch_in_words(begin: Mapping[str, Any], epoch: int) -> str:
+def epoch_in_words(story: Story, epoch: int) -> str:
     """'epoch 3/20'. epoch: from 0."""
-    return f"epoch {epoch + 1}" if is_open(begin) else f"epoch {epoch + 1}/{begin['epochs']}"
+    is_known = story.extensions or not is_open(story.begin)
+    return f"epoch {epoch + 1}/{story.epochs}" if is_known else f"epoch {epoch + 1}"
 
 
 def settings_in_words(begin: Mapping[str, Any]) -> str:

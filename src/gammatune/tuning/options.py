@@ -75,6 +75,7 @@ class Search:
     new_model: a function that makes another net like `model`, with other initial weights, drawn from torch's random
     stream. Without it nets differ by the order of their data alone; `fit` draws weights anew where the layers' own
     way of doing so is plainly how they were drawn, else says so.
+    extra_epochs: for so many more epochs the course goes on once it has come to its end; see `Tuner.extend`.
     guide: where the length is left open, the epochs that such a training usually has, by which they are shared
     between more nets and longer ones; None: one net; `fit` goes by the number of examples
     (`gammatune.supervised.defaults`), and without epochs, total_epochs and time all together takes `budget` times
@@ -95,6 +96,7 @@ class Search:
     ensemble: bool | None = None
     new_model: "Callable[[], nn.Module] | None" = None
     guide: float | None = None
+    extra_epochs: int | None = None
 
     def checked(self) -> Self:
         """With numbers as Python has them. Raises InvalidArgument."""
@@ -105,10 +107,14 @@ class Search:
         patience = None if self.patience is None else whole(self.patience, "patience", least=1)
         if patience is not None:
             registry.refuse_patience(self.policy, patience)
+        extra = None if self.extra_epochs is None else whole(self.extra_epochs, "extra_epochs", least=1)
+        if extra is not None:
+            registry.refuse_extension(self.policy)
         return replace(
             self,
             patience=patience,
             guide=None if self.guide is None else positive(self.guide, "guide"),
+            extra_epochs=extra,
             at_once=None if self.at_once is None else whole(self.at_once, "at_once", least=1),
         )
 
@@ -126,6 +132,8 @@ class Running:
     memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
     states of the random streams that their drawing moves.
+    resume_from: a run that is gone on with, complete or not: its directory, or what `fit` or `Tuner` gave back.
+    Call as it was begun; epochs may be left out. With run_dir= it is copied there first, and stays as it is.
     ranks: where torch.distributed trains one model in several processes, each calls this alike, on its share of the
     data and a device of its own, rank 0 decides, and examples are counted over all of them. None: the processes of
     the default group, where one is initialised; a process group; or "off": this process trains a model of its own.
@@ -139,6 +147,7 @@ class Running:
     executor: Executor | None = None
     forks: Where = "auto"
     tape_bytes: int = TAPE_BYTES
+    resume_from: Any = None
     ranks: Any = None
 
 
@@ -159,6 +168,7 @@ class SearchOptions(TypedDict, total=False):
     ensemble: bool | None
     new_model: "Callable[[], nn.Module] | None"
     guide: float | None
+    extra_epochs: int | None
 
 
 class RunningOptions(TypedDict, total=False):
@@ -170,6 +180,7 @@ class RunningOptions(TypedDict, total=False):
     executor: Executor | None
     forks: Where
     tape_bytes: int
+    resume_from: Any
     ranks: Any
 
 

@@ -142,7 +142,7 @@ class States:
         if isinstance(self._training, Joinable):
             self.live = Renewed(self.live, net)
 
-    def fork(self, name: str) -> None:
+    def fork(self, name: str, *, lasting: bool = False) -> None:
         if self.stands is self.live:
             if self._is_ahead(self.live):
                 self.home = self.live
@@ -150,7 +150,7 @@ class States:
             self._capture(name)
         self.forks[name] = self.live
         if self.stands is self.live:
-            self.checkpoint(name, self.live)
+            self.checkpoint(name, self.live, at_once=lasting)
 
     def pool(self, name: str, count: int) -> None:
         members = self._pools.setdefault(name, [])
