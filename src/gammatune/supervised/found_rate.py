@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from gammatune.journal.wording import number
 from gammatune.policy.finding import Finding
+from gammatune.policy.looks import Looked
 from gammatune.records import Outcome
 
 if TYPE_CHECKING:
-    from gammatune.policy.looks import Looked
     from gammatune.report.html.alone import Plot
 
 
@@ -57,7 +57,7 @@ class FoundRate:
     own: float
     better: float | None
     said: tuple[str, ...]
-    _looked: "Looked" = field(compare=False)
+    _looked: Looked = field(compare=False)
 
     @classmethod
     def of(cls, finding: Finding, said: tuple[str, ...]) -> "FoundRate":

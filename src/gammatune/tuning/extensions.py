@@ -52,9 +52,9 @@ class Extensions:
             return None
         self._is_own_due = False
         assert self._search.extra_epochs is not None
-        return self.asked(self._search.extra_epochs)
+        return self.begin(self._search.extra_epochs)
 
-    def asked(self, epochs: int) -> Runs | None:
+    def begin(self, epochs: int) -> Runs | None:
         """So many more epochs; None where a journal has them, and they have been followed.
 
         Raises InvalidArgument where the course cannot go on, AnotherRun where another number followed."""

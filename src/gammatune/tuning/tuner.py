@@ -315,7 +315,7 @@ class Tuner:
             raise InvalidArgument(
                 "extend goes on with a course that has ended: call it after the loop, within the with block"
             )
-        if (beyond := self._beyond.asked(epochs)) is not None:
+        if (beyond := self._beyond.begin(epochs)) is not None:
             self._runs, self._finished = beyond, False
 
     def stop(self) -> None:
