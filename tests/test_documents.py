@@ -22,6 +22,7 @@ ELSEWHERE = {"distributed"}  # tests/ranks/test_torchrun.py runs it, alone as we
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_fit": ("keras", ("-W", "ignore::DeprecationWarning")),  # how Keras makes NumPy arrays of tensors
     "ray_rollouts": ("ray", ("-W", "ignore")),
+    "lora": ("peft", ("-W", "ignore")),
     "lightning_fit": ("lightning", ("-W", "ignore")),  # few workers, PyTorch's own deprecations, ...
     "transformers_train": ("transformers", ("-W", "ignore")),
 }
@@ -81,6 +82,29 @@ def test_shell_blocks_of_the_readme(tmp_path: Path) -> None:
             assert program == "gammatune"
             done = programs.run(SCRIPT, *arguments, cwd=tmp_path)
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+LOOPS = re.findall(
+    r"\(`examples/(\w+)\.py`\)\n\n```diff\n(.*?)```", (ROOT / "docs/site/your-loop.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("example", "shown"), LOOPS, ids=[name for name, _ in LOOPS])
+def test_a_loop_that_is_shown_is_that_of_its_example(example: str, shown: str) -> None:
+    """Every line that is there after the change, in its order; and the change is a small one."""
+    lines = shown.rstrip("\n").split("\n")
+    assert sum(line[0] in "+-" for line in lines if line) <= 20
+    after = [line[1:].strip() for line in lines if line and line[0] != "-"]
+    code = iter(
+        line.split("  #")[0].strip()
+        for line in (ROOT / "examples" / f"{example}.py").read_text().splitlines()
+    )
+    for line in after:
+        assert not line or line in code, line
+
+
+def test_seven_loops_are_shown() -> None:
+    assert len(LOOPS) >= 7
 
 
 def test_there_are_examples_and_blocks() -> None:

@@ -1,5 +1,6 @@
 """The models of a table beside each other: fitted, compared in pairs, one handed over, kept and read again."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -321,16 +324,33 @@ def test_what_the_clock_allowed_is_asked_once(tmp_path: Path) -> None:
     assert kept.keep(alone.fitted, tmp_path) is None
 
 
+def paced(monkeypatch: pytest.MonkeyPatch, start: float, round_: float, strength: float) -> list[str]:
+    """A clock that goes by what is fitted: seconds of any trees, of a round of them, of a linear model."""
+    now, fitted = [0.0], list[str]()
+
+    def family(kind: str, seconds: Callable[[Any], float]) -> Family:
+        def fit(rows: Rows, setting: Any, known: Known) -> Any:
+            fitted.append(kind)
+            now[0] += seconds(setting)
+
+        return Family(kind, fit, fit, fit, fit)  # type: ignore[arg-type]
+
+    both = family("linear", lambda _: strength), family("trees", lambda rounds: start + round_ * sum(rounds))
+    monkeypatch.setattr(limits_module, "families", lambda rounds, strengths: both)
+    monkeypatch.setattr(limits_module.clock, "perf_counter", lambda: now[0])
+    return fitted
+
+
 def test_trees_that_the_clock_would_cut_to_a_stump_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds, ticks = 8.0, iter(range(100))  # each look at the clock is a second after the one before
-    monkeypatch.setattr(limits_module.clock, "perf_counter", lambda: float(next(ticks)))
-    hardly = limits_within(seconds, split_of(CURVED), tmp_path, 0)  # 4 s at 0.1 s a round: 40 rounds
-    assert (hardly.rounds, hardly.strengths, hardly.rounds_by_time) == (0, 4, True)
+    paced(monkeypatch, 0.5, 0.1, 1.0)
+    # 5.7 s are tried, the linear model takes 9.25, and trees 3.25 times half a second and 0.1 s a round
+    hardly = limits_within(25.0, split_of(CURVED), tmp_path, 0)
+    assert (hardly.rounds, hardly.strengths, hardly.rounds_by_time) == (0, 7, True)
     (tmp_path / LIMITS).unlink()
-    some = limits_within(2 * seconds, split_of(CURVED), tmp_path, 0)
-    assert (some.rounds, some.rounds_by_time) == (80, True)
+    some = limits_within(48.0, split_of(CURVED), tmp_path, 0)
+    assert (some.rounds, some.rounds_by_time) == (96, True)
     monkeypatch.undo()
     found = compared(CURVED, a_net(CURVED, 0.6), limits=hardly)
     assert any(
@@ -338,7 +358,27 @@ def test_trees_that_the_clock_would_cut_to_a_stump_are_left_out(
     )
     assert "rounds_in_time" not in found.in_event(None)["beside"]
     found = compared(CURVED, a_net(CURVED, 0.6), limits=some)
-    assert found.in_event(None)["beside"]["rounds_in_time"] == 80
+    assert found.in_event(None)["beside"]["rounds_in_time"] == some.rounds
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(1, 300), st.floats(0, 5), st.floats(1e-3, 1), st.floats(1e-2, 20))
+def test_what_time_allows_holds_the_trial_and_all_fits(
+    tmp_path_factory: pytest.TempPathFactory, seconds: float, start: float, round_: float, strength: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        fitted = paced(patched, start, round_, strength)
+        found = limits_within(seconds, split_of(CURVED), tmp_path_factory.mktemp("run"), 0)
+        tried = limits_module.clock.perf_counter()
+    slowest = max(start + limits_module.TRIAL * round_, strength)
+    assert tried <= limits_module.TRYING * seconds + slowest + (
+        start + round_ + strength
+    )  # what loads comes first
+    assert len(fitted) <= 5
+    linear = (found.strengths + 2.25) * strength if found.strengths else 0.0
+    trees = 3.25 * (start + found.rounds * round_) if found.rounds else 0.0
+    if found.strengths or found.rounds:
+        assert tried + linear + trees <= seconds * (1 + 1e-9)
 
 
 # -- what was learnt

@@ -253,8 +253,48 @@ def test_it_is_said_why_a_course_cannot_go_on(tmp_path: Path) -> None:
             tuner.extend(2)
         for run in tuner:
             run.drive()
-    with pytest.raises(InvalidArgument, match="within the with block"):
+    with pytest.raises(InvalidArgument, match="in the with block"):
         tuner.extend(2)
+
+
+def test_a_schedule_of_ones_own_does_not_go_on() -> None:
+    model, x = net(), data()[0]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+    given_: dict[str, Any] = {
+        "model": model,
+        "optimizer": optimizer,
+        "state": [scheduler],
+        "multiplier": True,
+    }
+    with Tuner(**given_, epochs=2, schedule="constant") as tuner:
+        for run in tuner:
+            for (batch,) in run.batches([(x[:32],), (x[32:64],)]):
+                optimizer.zero_grad()
+                model(batch).square().mean().backward()
+                optimizer.step()
+            run.report(loss=1.0, accuracy=0.5)
+        with pytest.raises(InvalidArgument, match="the schedule is your own"):
+            tuner.extend(2)
+
+
+def test_steps_go_on_in_the_same_unit() -> None:
+    model, x = net(), data()[0]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Tuner(model=model, optimizer=optimizer, steps=60, every=10, schedule="wsd") as tuner:
+        for more in (0, 4):
+            if more:
+                tuner.extend(more)
+            for run in tuner:
+                for (batch,) in run.batches([(x[k : k + 32],) for k in range(0, 640, 32)]):
+                    optimizer.zero_grad()
+                    model(batch).square().mean().backward()
+                    optimizer.step()
+                run.report(loss=float(model(x).square().mean().detach()), accuracy=0.5)
+    assert len(tuner.result.course) == 10
+    assert [round(tuner.result.schedule.lr_at(epoch + 0.01), 6) for epoch in (4, 5, 6, 7)] == [
+        pytest.approx(float(tuner.result.schedule[0]["lr"]), rel=1e-4)
+    ] * 4
 
 
 def test_several_nets_do_not_go_on(tmp_path: Path) -> None:

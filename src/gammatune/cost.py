@@ -37,6 +37,8 @@ class Meter:
     diverged: set by whoever notices; it stays. infeasible: out of memory. cut: the allowance ended it.
     told: every rank knows that it has ended. foreign: an error that no candidate can have caused, since it came from
     a loader, from those who look on, or of want of memory.
+    course: it goes on with the course as it stands, so that no other rollout sees the same batches.
+    small: it goes through the whole course in small.
     leaves, seen: `leaves` and `left` of the outcome before. calls: of `run.batches`, so far.
     note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
@@ -46,6 +48,8 @@ class Meter:
     order: int = 0
     fresh: bool = False
     allowance: float = math.inf  # units
+    course: bool = False
+    small: bool = False
     trained: int = 0  # examples
     evaluated: int = 0  # examples
     batches: int = 0

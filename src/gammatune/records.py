@@ -168,6 +168,24 @@ EPOCH = Length()
 
 
 @dataclass(frozen=True, slots=True)
+class StepCount:
+    """A course that is counted in steps of the optimizer: `total` of them, in epochs of `every`, the last as short as
+    it must be. Of several optimizers the one counts that makes most."""
+
+    total: int
+    every: int
+
+    @property
+    def epochs(self) -> int:
+        return -(-self.total // self.every)
+
+    def in_epoch(self, epoch: int) -> int:
+        """The steps of an epoch, from 0; of those that lie behind the course as of the others."""
+        left = self.total - epoch * self.every
+        return min(left, self.every) if left > 0 else self.every
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """What the learning rate is multiplied by on the way: straight lines through the knots.
 
@@ -215,6 +233,7 @@ class Rollout:
     it is evaluated; empty where it is the net itself.
     scored: False where nobody will ask for its score, so that its evaluation is left out.
     role: what it is for, in a word or two, for those who watch.
+    small: it is a look that goes through the whole course in small, so that a schedule of the user's own does too.
     """
 
     values: Values
@@ -228,6 +247,7 @@ class Rollout:
     role: str = ""
     net: int = 0
     nets: tuple[int, ...] = ()
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)

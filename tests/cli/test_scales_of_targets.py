@@ -39,6 +39,8 @@ def test_a_scale_is_told_and_judged_in_steps(gammatune: Any) -> None:
     assert "never < rarely < sometimes < often < always (by their words): ordinal" in " ".join(
         said.out.split()
     )
+    assert "what the words mean\nepoch " in said.out
+    assert said.out.index("While it trains: an epoch is one pass") < said.out.index("epoch  lr ")
     story = replay("runs/t-1")
     assert story.report is not None
     assert story.begin["facts"]["ordinal"] is True

@@ -16,13 +16,9 @@ from gammatune.pipeline.data.columns import Given, kinds_given, listed
 from gammatune.pipeline.data.looking import tell
 from gammatune.pipeline.data.split import divide
 from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
+from gammatune.pipeline.data.table_encoding import MISSING, UNKNOWN
 from gammatune.pipeline.data.table_learning import learn_table
-from gammatune.pipeline.data.table_preprocessing import (
-    MISSING,
-    UNKNOWN,
-    TablePreprocessing,
-    preparing_from_dict,
-)
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing, preparing_from_dict
 
 N = 60
 

@@ -156,6 +156,52 @@ def test_control_rollouts_change_nothing(name: str) -> None:
         assert same(a, b)
 
 
+STEPS: dict[str, dict[str, Any]] = {
+    "validated by step": {"val_check_interval": 4, "check_val_every_n_epoch": None},
+    "a twentieth": {"check_val_every_n_epoch": 50},
+    "accumulation": {"accumulate_grad_batches": 2, "val_check_interval": 8, "check_val_every_n_epoch": None},
+    "no length": {"check_val_every_n_epoch": 50},
+}
+
+
+class Endless(torch.utils.data.IterableDataset[Any]):
+    def __iter__(self) -> Any:
+        while True:
+            yield from zip(X[:60], Y[:60], strict=True)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_control_rollouts_change_nothing_in_steps(name: str) -> None:
+    """As above, but for the epochs that Lightning counts: 13 steps, which end in the midst of a pass."""
+
+    class Still(Net):
+        current_epoch = 0
+
+    def data() -> Any:
+        if name != "no length":
+            return loaders()
+        return DataLoader(Endless(), batch_size=16), loaders()[1]
+
+    def stepped(trainer: Any, *rest: Any) -> None:
+        policy = control_rollouts({"lr": 0.01}, DISTURBED)
+        result = fit(trainer, *rest, policy=policy, space=["lr=1e-4:1:log"], budget=50)
+        assert sum(outcome.steps for outcome in result.course) == 13
+
+    options = {"max_steps": 13, "max_epochs": -1, "num_sanity_val_steps": 0, **STEPS[name]}
+    one, other = (run(how, data, Still(), **options) for how in (plain, stepped))
+    for place, (a, b) in enumerate(zip(one[:6], other[:6], strict=True)):
+        assert same(a, b), place
+    assert one[6][1] == other[6][1] == 13
+
+
+def test_steps_that_take_fewer_batches_are_refused() -> None:
+    trainer = trainer_of(max_steps=13, max_epochs=-1, accumulate_grad_batches=3)
+    with pytest.raises(
+        InvalidArgument, match=r"gradients accumulate over 3, so that the last step of each pass"
+    ):
+        fit(trainer, Net(), *loaders())
+
+
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW", "RMSprop", "LBFGS"])
 def test_optimizers(optimizer: str) -> None:
     make = getattr(torch.optim, optimizer)

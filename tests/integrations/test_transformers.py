@@ -167,6 +167,56 @@ def test_control_rollouts_change_nothing(name: str, tmp_path: Path) -> None:
         assert same(a, b), index
 
 
+STEPS: dict[str, dict[str, Any]] = {
+    "evaluated by step": {"eval_strategy": "steps", "eval_steps": 4},
+    "accumulation": {
+        "gradient_accumulation_steps": 3,
+        "per_device_train_batch_size": 10,
+        "eval_strategy": "no",
+    },
+    "no length": {"eval_strategy": "no"},
+}
+
+
+class Endless(torch.utils.data.IterableDataset[Any]):
+    def __iter__(self) -> Any:
+        while True:
+            yield from ROWS[:60]
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_control_rollouts_change_nothing_in_steps(name: str, tmp_path: Path) -> None:
+    """As above, but for the epochs that the trainer counts: 13 steps, which end in the midst of a pass."""
+    options = {"max_steps": 13, **STEPS[name]}
+    examples = {"train_dataset": Endless()} if name == "no length" else None
+
+    def steps_of(seen: list[Any]) -> list[Any]:
+        logs = [{n: v for n, v in entry.items() if n not in ("epoch", "train_loss")} for entry in seen[-2]]
+        return [
+            *seen[:6],
+            seen[6][0],
+            seen[6][2],
+            [one for one in logs if "loss" in one or "eval_loss" in one],
+        ]
+
+    one = make(tmp_path, examples=examples, **options)
+    one.train()
+    other = make(tmp_path, examples=examples, **options)
+    policy = control_rollouts({"lr": 0.01}, DISTURBED)
+    result = train(other, policy=policy, space=["lr=1e-4:1:log"], budget=50)
+    assert sum(outcome.steps for outcome in result.course) == 13
+    for index, (a, b) in enumerate(zip(steps_of(evidence(one)), steps_of(evidence(other)), strict=True)):
+        assert same(a, b), index
+
+
+def test_steps_that_take_fewer_batches_are_refused(tmp_path: Path) -> None:
+    trainer = make(tmp_path, max_steps=10, gradient_accumulation_steps=7)
+    with pytest.raises(
+        InvalidArgument, match=r"gradients accumulate over 7, so that the last step of each pass"
+    ):
+        train(trainer)
+
+
 def test_the_disturbances_disturb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gammatune.integrations import transformers as ours
 
@@ -317,7 +367,6 @@ def test_what_is_refused(tmp_path: Path) -> None:
             lambda: make(tmp_path, given={"optimizers": (optimizer, scheduler)}),
             {},
         ),
-        (InvalidArgument, "max_steps=10", lambda: make(tmp_path, max_steps=10), {}),
         (InvalidArgument, "whole epochs", lambda: make(tmp_path, num_train_epochs=1.5), {}),
         (InvalidArgument, "auto_find_batch_size", lambda: make(tmp_path, auto_find_batch_size=True), {}),
         (

@@ -67,6 +67,12 @@ def _samplers(loader: DataLoader[Any]) -> list[Any]:
     return samplers + [s.sampler for s in samplers if isinstance(s, BatchSampler)]
 
 
+def is_shuffled(loader: Loader) -> bool:
+    """Whether a pass over a restorable loader has another order where the random streams stand otherwise."""
+    samplers = _samplers(loader) if isinstance(loader, DataLoader) else []
+    return bool(samplers) and not any(isinstance(sampler, SequentialSampler) for sampler in samplers)
+
+
 class Passes:
     """A function that gives the batches of a pass (a generator function as a rule), as a loader."""
 
@@ -101,7 +107,7 @@ def refuse_endless(loader: Loader, batches: int | None) -> None:
         raise InvalidArgument(
             f"an epoch of the loader ({described(loader)}) has {batches:,} batches. Rollouts and course are measured "
             "in epochs: give a loader whose epoch is one (a sampler with a smaller num_samples), and their number as "
-            "epochs="
+            "epochs=; or count in steps, Tuner(steps=..., every=...)"
         )
 
 
@@ -252,7 +258,8 @@ def in_order(loader: Loader, order: int, epoch: int, nth: int) -> Iterator[Any]:
 def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
     """Tell samplers that draw their order from the epoch, such as `DistributedSampler`, which epoch of the course it
     is. order: above 0 another order, the same on every rank."""
-    for sampler in _samplers(loader) if isinstance(loader, DataLoader) else []:
+    told = [loader, *_samplers(loader)] if isinstance(loader, DataLoader) else [loader]
+    for sampler in told:
         if callable(set_epoch := getattr(sampler, "set_epoch", None)):
             set_epoch(epoch + order * FAR)
 

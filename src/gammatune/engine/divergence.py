@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gammatune.engine.forks.sharding import local
+from gammatune.engine.forks.sharding import PLAIN, local
 
 TURN = 8  # steps; guess: a sum over a tensor costs 7 us beside a small net's step, shared by eight
 FEW = 64  # numbers; so few are faster read as a list than summed by torch
@@ -24,9 +24,13 @@ BLOW_UP = 1e10
 GROWTH = 1e6
 
 
+def _is_short(gradient: Tensor | None) -> bool:
+    return type(gradient) in PLAIN and gradient is not None and gradient.ndim == 1 and len(gradient) <= FEW
+
+
 def _size(gradient: Tensor) -> float:
     """The magnitude of the sum; complex numbers have one too."""
-    if gradient.ndim == 1 and len(gradient) <= FEW:
+    if _is_short(gradient):
         return float(abs(sum(gradient.tolist())))
     return float(abs(gradient.sum().item()))
 
@@ -48,6 +52,7 @@ class DivergenceCheck:
         """A new rollout: forget what was seen, and choose again what to watch."""
         self._parameters: list[Tensor] = []  # those with a gradient, the smallest first
         self._on_cpu = True
+        self._is_short = False  # the gradient that is watched can be read as a list
         self._limit = math.inf  # until the first gradient has been seen
         self._flag: Tensor | None = None  # on an accelerator: true once something was bad
         self._steps = 0
@@ -61,7 +66,11 @@ class DivergenceCheck:
             if not self._parameters:
                 return False
             self._on_cpu = self._parameters[0].is_cpu
+            self._is_short = self._on_cpu and _is_short(self._parameters[0].grad)
         steps = self._steps = self._steps + 1
+        shortest = self._parameters[0].grad
+        if self._is_short and shortest is not None and steps > 1 and steps % TURN:  # nearly every step
+            return not float(abs(sum(shortest.tolist()))) < self._limit
         watched = _gradient(self._parameters[0])
         other = (
             _gradient(self._parameters[steps // TURN % len(self._parameters)]) if steps % TURN == 0 else None

@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 
 from gammatune.cost import Meter
 from gammatune.engine.divergence import DivergenceCheck
+from gammatune.engine.own_schedule import OwnSchedule
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -36,8 +37,16 @@ NOT_HERE = BATCH_SIZE, OPTIMIZER
 class Hyperparameters:
     """Holds the optimizers' hooks from birth until `close`."""
 
-    def __init__(self, optimizers: Sequence[Optimizer], names: Sequence[str], *, multiplier: bool) -> None:
+    def __init__(
+        self,
+        optimizers: Sequence[Optimizer],
+        names: Sequence[str],
+        *,
+        multiplier: bool,
+        own: OwnSchedule | None = None,
+    ) -> None:
         self.optimizers = list(optimizers)
+        self._own = own
         for optimizer in self.optimizers:
             refuse_unhooked(optimizer)
             for group in optimizer.param_groups:
@@ -45,13 +54,16 @@ class Hyperparameters:
         self._multiplier = multiplier
         self._factor: dict[int, float] = {}  # optimizer -> factor, in multiplier mode
         self.bent = 1.0  # what the learning rates are multiplied by at present
-        self._straight: list[tuple[dict[str, Any], float]] = []  # groups, and their lr before it is bent
+        # groups, their lr before it is bent, and what stands in `_wanted` of it
+        self._straight: list[tuple[dict[str, Any], float, list[Any]]] = []
         self._bases = [[_base_of(group) for group in o.param_groups] for o in self.optimizers]
         self._values: Values = {}
-        # per optimizer: each value set, as (group, key, value), to be found unchanged in every step
-        self._wanted: list[list[tuple[dict[str, Any], str, Any]]] = [[] for _ in self.optimizers]
+        # per optimizer: each value set, as [group, key, value], to be found unchanged in every step
+        self._wanted: list[list[list[Any]]] = [[] for _ in self.optimizers]
         self._lent: list[list[Any]] = [[] for _ in self.optimizers]  # the user's lr during a step
         self._meter = Meter()
+        self._steps = [0] * len(optimizers)
+        self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
         if not multiplier:
             self._refuse_schedulers()
@@ -75,6 +87,8 @@ class Hyperparameters:
         self._values = {name: value for name, value in values.items() if name not in NOT_HERE}
         for check in self._checks:
             check.reset()
+        self._steps = [0] * len(self.optimizers)
+        self._begins = True
         self.bent = 1.0
         self._set_all()
 
@@ -90,16 +104,35 @@ class Hyperparameters:
                 own[name] = next((base for base in bases if base > 0), 0.0)
         return own
 
+    def go_along(self, progress: float, epoch_batches: int) -> None:
+        """The learning rates become what they are so far along the run, in [0, 1]: a batch is about to be trained.
+        epoch_batches: that an epoch has."""
+        if self._own is None or not self._meter.small:
+            self.bend(self._meter.shape(progress))
+            return
+        if self._begins:
+            self._own.begin()
+            self._begins = False
+        self._own.show(progress, self.steps, epoch_batches)
+        self.bend(1.0)  # it has a shape of its own
+
     def bend(self, multiplier: float) -> None:
         """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""
         if multiplier == self.bent:
             return
         self.bent = multiplier
-        if not self._multiplier:
-            self.refuse_changed()
-            for group, lr in self._straight:
-                _set(group, "lr", lr * _above_zero(multiplier, group))
-            self._expect()
+        if self._multiplier:
+            return
+        for group, lr, wanted in self._straight:  # in every step of a course
+            stands = group["lr"]
+            if stands is not wanted[2] and not _equals(_get(group, "lr"), wanted[2]):
+                self.refuse_changed()
+            bent = lr * (multiplier or _above_zero(multiplier, group))
+            if isinstance(stands, Tensor):
+                _set(group, "lr", bent)
+                wanted[2] = _get(group, "lr")
+            else:
+                group["lr"] = wanted[2] = bent
 
     def _set_all(self) -> None:
         for bases, optimizer in zip(self._bases, self.optimizers, strict=True):
@@ -125,12 +158,15 @@ class Hyperparameters:
                     else:
                         scaled = float(value) * ratio
                     _set(groups[number], key, scaled)
-        if not self._multiplier:
-            self._straight = [(g, float(g["lr"])) for o in self.optimizers for g in o.param_groups]
-            if self.bent != 1.0:
-                for group, lr in self._straight:
-                    _set(group, "lr", lr * _above_zero(self.bent, group))
+        straight = [float(g["lr"]) for o in self.optimizers for g in o.param_groups]
+        if not self._multiplier and self.bent != 1.0:
+            bent = (g for o in self.optimizers for g in o.param_groups)
+            for group, lr in zip(bent, straight, strict=True):
+                _set(group, "lr", lr * _above_zero(self.bent, group))
         self._expect()
+        if not self._multiplier:
+            rates = (wanted for each in self._wanted for wanted in each if wanted[1] == "lr")
+            self._straight = [(wanted[0], lr, wanted) for wanted, lr in zip(rates, straight, strict=True)]
 
     def _expect(self) -> None:
         """Note what every step must find."""
@@ -139,9 +175,14 @@ class Hyperparameters:
             steered.add("lr")
         # The very objects for plain numbers, so that an unchanged value is recognised without comparing.
         self._wanted = [
-            [(g, key, _get(g, key)) for g in o.param_groups for key in sorted(steered) if _has(g, key)]
+            [[g, key, _get(g, key)] for g in o.param_groups for key in sorted(steered) if _has(g, key)]
             for o in self.optimizers
         ]
+
+    @property
+    def steps(self) -> int:
+        """Steps since `apply`, of the optimizer that made most."""
+        return max(self._steps)
 
     def diverged_at_last(self) -> bool:
         return any(check.finally_diverged() for check in self._checks)
@@ -169,6 +210,7 @@ class Hyperparameters:
             if overflow is not None and overflow.is_cpu and overflow.item() > 0:
                 return
             meter.steps += 1
+            self._steps[index] += 1
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
             self._refuse_changed(index)

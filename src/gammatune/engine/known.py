@@ -22,6 +22,11 @@ _FAMILIES: tuple[tuple[str, Family | None], ...] = (
     ("muon", "muon"),
     ("lbfgs", "lbfgs"),
     ("adam", "adam"),
+    # their papers take Adam's rates
+    *(
+        (name, "adam")
+        for name in ("adabelief", "adan", "ademamix", "adopt", "laprop", "nadam", "soap", "yogi")
+    ),
     ("sgd", "sgd"),
 )
 

@@ -21,6 +21,7 @@ from gammatune.engine.batches import (
     described,
     epoch_of,
     in_order,
+    is_shuffled,
     named,
     refuse_no_loader,
     restorable,
@@ -29,6 +30,7 @@ from gammatune.engine.batches import (
 from gammatune.engine.forks.snapshot import Snapshot
 from gammatune.engine.forks.streams import Stream, kind_of, set_state, start_anew
 from gammatune.engine.recorded_loader import Tape
+from gammatune.engine.recorded_stream import Reel
 from gammatune.errors import InvalidArgument, NotRestorable
 
 Saved: TypeAlias = Mapping[str, Any]  # what a file says of a loader
@@ -38,15 +40,22 @@ MANY = 32  # loaders, or generators in loaders; guess: nobody has so many on pur
 class Loaders:
     """streams, forks: the training's own, which a loader that is met adds to. trusted: see `batches.restorable`.
 
+    in_steps: a run takes so many batches from where the last one ended, not those of an epoch.
     order: what starts the streams of a run with an order of its own; None in any other.
     """
 
     def __init__(
-        self, streams: list[Stream], forks: dict[str, Snapshot], trusted: Sequence[Any], tape_bytes: int
+        self,
+        streams: list[Stream],
+        forks: dict[str, Snapshot],
+        trusted: Sequence[Any],
+        tape_bytes: int,
+        *,
+        in_steps: bool = False,
     ) -> None:
         self.order: np.random.Generator | None = None
         self._streams, self._forks, self._trusted = streams, forks, trusted
-        self._tape_bytes = tape_bytes
+        self._tape_bytes, self._in_steps = tape_bytes, in_steps
         self._made: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._factories: dict[int, int] = {}  # in the order they were met
         self._functions: list[Passes] = []  # that give the batches of a pass
@@ -55,6 +64,8 @@ class Loaders:
         self._pending: tuple[Saved, ...] = ()
         self._unmet: dict[str, tuple[Saved, ...]] = {}
         self._tapes: dict[int, Tape] = {}
+        self._reels: dict[int, Reel] = {}  # in the place of tapes where steps are counted
+        self._positions: dict[str, dict[int, int]] = {}  # fork -> of each reel
         self.exhausted: set[int] = set()  # loaders passed over to the end
         self._passes: dict[int, int] = {}  # loader -> passes over it in this run
 
@@ -67,17 +78,25 @@ class Loaders:
 
     def captured(self, fork: str) -> None:
         self._unmet[fork] = self._pending
+        self._positions[fork] = {key: reel.position for key, reel in self._reels.items()}
 
     def restored(self, fork: str) -> None:
         self._pending = self._unmet[fork]
+        for key, reel in self._reels.items():
+            reel.position = self._positions[fork].get(key, 0)
 
     def forget(self, fork: str) -> None:
-        del self._unmet[fork]
+        del self._unmet[fork], self._positions[fork]
 
     def export(self, fork: str) -> list[Saved]:
         """What a file is to say of the loaders, as they stood at a fork."""
-        met = [one.export(self._forks[fork], self._tapes.get(key)) for key, one in self._met.items()]
+        met = [one.export(self._forks[fork], self._recipe(key, one, fork)) for key, one in self._met.items()]
         return [*met, *self._unmet[fork]]
+
+    def _recipe(self, key: int, met: "_Met", fork: str) -> Saved | None:
+        if key in self._reels:
+            return self._reels[key].export(self._positions[fork].get(key, 0))
+        return self._tapes[key].export() if key in self._tapes else met.recipe
 
     def adopt(self, saved: Sequence[Saved]) -> None:
         """Go on from what a file said; of loaders not met yet, when they are met."""
@@ -92,10 +111,13 @@ class Loaders:
     def forget_before(self, epoch: int) -> None:
         for tape in self._tapes.values():
             tape.forget_before(epoch)
+        for reel in self._reels.values():
+            reel.forget_before()
 
     def close(self) -> None:
         self._unmet.clear()
         self._tapes.clear()
+        self._reels.clear()
 
     # -- in a run
 
@@ -124,6 +146,17 @@ class Loaders:
             self._tapes[id(loader)] = Tape(loader, self._tape_bytes, self._met[id(loader)].recipe)
             _refuse_too_many(len(self._tapes))
         return self._tapes[id(loader)]
+
+    def reel_of(self, loader: Loader) -> Reel:
+        """It as one stream of batches."""
+        if id(loader) not in self._reels:
+            self._reels[id(loader)] = Reel(
+                *(loader, self._tape_bytes, self._met[id(loader)].recipe),
+                is_shuffled=self.is_restorable(loader) and is_shuffled(loader),
+                begins_anew=self.is_restorable(loader) or isinstance(loader, Passes),
+            )
+            _refuse_too_many(len(self._reels))
+        return self._reels[id(loader)]
 
     # -- meeting
 
@@ -179,12 +212,14 @@ class Loaders:
         here: Saved | None = None
         there: dict[str, Saved | None] = {}
         if met is None:
-            if not new and self.is_restorable(loader):
+            if not new and self.is_restorable(loader) and not self._in_steps:
                 return  # nothing of its own to keep
             met = self._met[id(loader)] = _Met(loader, factory, size)
             here, self._pending = _claimed(met, self._pending)
             for fork, unmet in self._unmet.items():
                 there[fork], self._unmet[fork] = _claimed(met, unmet)
+                if (saved := there[fork]) is not None and self._in_steps:
+                    self._positions[fork][id(loader)] = saved["tape"]["position"]
             self._number(met, here)
         for found in new:
             self._streams.append(found)
@@ -237,7 +272,7 @@ class _Met:
             return None
         return next(s for own, s in zip(self.streams, saved["streams"], strict=True) if own is found)
 
-    def export(self, fork: Snapshot, tape: Tape | None) -> dict[str, Any]:
+    def export(self, fork: Snapshot, recipe: Saved | None) -> dict[str, Any]:
         streams = [
             found for found in self.streams if fork.streams.knows(found)
         ]  # not those made since it was met
@@ -248,7 +283,7 @@ class _Met:
             "what": self.what,
             "kinds": [kind_of(stream_) for stream_ in streams],
             "streams": [fork.streams.kept(stream_) for stream_ in streams],
-            "tape": self.recipe if tape is None else tape.export(),
+            "tape": recipe,
         }
 
 

@@ -11,6 +11,7 @@ from gammatune.engine.ranks import Ranks
 class Lockstep:
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
+        self.is_alone = ranks.world == 1
         self._warned = False
 
     def share(

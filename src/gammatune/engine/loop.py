@@ -24,13 +24,15 @@ from gammatune.engine.loaders import Loaders, Saved
 from gammatune.engine.lockstep import Lockstep
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.nets import SeveralNets, unwrapped
+from gammatune.engine.own_schedule import OwnSchedule
 from gammatune.engine.parts import Parts, lr_of, refuse_prepared
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
 from gammatune.engine.run_batches import RunBatches
+from gammatune.engine.run_steps import RunSteps
 from gammatune.engine.trainable import Where
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, RankFailed
 from gammatune.metrics.objectives import plain_number
-from gammatune.records import Alternative, Known, Metrics, Values
+from gammatune.records import Alternative, Known, Metrics, StepCount, Values
 from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, OPTIMIZER
@@ -49,6 +51,8 @@ class TorchLoop(SeveralNets):
     forks: where the copies of weights, buffers and optimizer state are held, "device" beside them or "host" in the
     CPU's memory, pinned where there is CUDA; going back is slower then. "auto": "host" where a GPU has no room for
     them (`device_memory.place_for_forks`), and `said` says so.
+    course: how long it is, as far as anybody knows: in epochs of the loader, or in steps of the optimizer, in which
+    runs are counted then.
     ranks: the processes that train this model together. Each keeps the forks of its own state, and its own file of a
     checkpoint; a batch is taken where all have one, and ends the run where that is over for one of them.
     """
@@ -63,15 +67,19 @@ class TorchLoop(SeveralNets):
         multiplier: bool = False,
         tape_bytes: int = TAPE_BYTES,
         forks: Where = "auto",
+        course: int | StepCount | None = None,
         ranks: Ranks = SINGLE,
     ) -> None:
+        self.steps = course if isinstance(course, StepCount) else None
         self._parts = parts = Parts(model, optimizer, state, multiplier=multiplier)
         super().__init__(parts.modules, parts.optimizers)
         self._ranks = ranks
         self._lockstep = Lockstep(ranks)
         self._streams = [*parts.streams]  # and those of loaders, which are met on the way
         self._forks: dict[str, Snapshot] = {}
-        self._loaders = Loaders(self._streams, self._forks, parts.extras, tape_bytes)
+        self._loaders = Loaders(
+            self._streams, self._forks, parts.extras, tape_bytes, in_steps=self.steps is not None
+        )
         self._searches_batch_size = BATCH_SIZE in names
         self._pools: dict[str, Mean] = {}
         self._counters: list[RemovableHandle] = []  # hooks on the models while they are evaluated
@@ -81,8 +89,9 @@ class TorchLoop(SeveralNets):
         self._choice = {
             name: Hyperparameters([one], names, multiplier=multiplier) for name, one in parts.choice.items()
         }
+        own = OwnSchedule(parts.schedulers, self._optimizers, course) if multiplier else None
         self._all_hyperparameters = list(self._choice.values()) or [
-            Hyperparameters(self._optimizers, names, multiplier=multiplier)
+            Hyperparameters(self._optimizers, names, multiplier=multiplier, own=own)
         ]
         self._hyperparameters = self._all_hyperparameters[0]
 
@@ -248,8 +257,18 @@ class TorchLoop(SeveralNets):
         """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
+        met = self._loaders.loader_for(loader, size)
+        if self.steps is not None:
+            yield from RunSteps(
+                self._loaders.reel_of(met),
+                *(epoch, meter, examples),
+                steps=self.steps,
+                lockstep=self._lockstep,
+                hyperparameters=self._hyperparameters,
+            )
+            return
         yield from RunBatches(
-            self._loaders.loader_for(loader, size),
+            met,
             *(epoch, meter, examples),
             loaders=self._loaders,
             lockstep=self._lockstep,

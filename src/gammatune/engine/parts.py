@@ -73,10 +73,14 @@ class Parts:
                 "cannot put it back; give it both, or leave it out if it does not change while training"
             )
 
+    @property
+    def schedulers(self) -> list[LRScheduler]:
+        return [extra for extra in self.extras if isinstance(extra, LRScheduler)]
+
     def _refuse_unseen_schedulers(self, multiplier: bool) -> None:
         """In multiplier mode a scheduler stays, so forks must put it back, so it must be handed in."""
-        known = any(isinstance(extra, LRScheduler) for extra in self.extras)
-        if multiplier and not known and any(hasattr(o.step, "_wrapped_by_lr_sched") for o in self.optimizers):
+        attached = any(hasattr(o.step, "_wrapped_by_lr_sched") for o in self.optimizers)
+        if multiplier and not self.schedulers and attached:
             raise NotRestorable(
                 "a learning-rate scheduler is attached to the optimizer; hand it in as state=[scheduler], so that "
                 "a rollout does not move it"

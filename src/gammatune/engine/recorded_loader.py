@@ -1,12 +1,10 @@
 """A loader whose order cannot be restored, drawn once and played again from memory."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
 from typing import Any
 
 import numpy as np
-import torch
 
 from gammatune.engine.batches import (
     TAPE_BYTES,
@@ -18,15 +16,12 @@ from gammatune.engine.batches import (
     streams_of,
     tell_epoch,
 )
-from gammatune.engine.forks.streams import StreamStates, same
-from gammatune.engine.forks.transfer import mapped
-from gammatune.engine.weight import bytes_of
+from gammatune.engine.draw import Changes, Draw, copied, restore
+from gammatune.engine.forks.streams import StreamStates
+from gammatune.engine.weight import bytes_of, mib
 from gammatune.errors import NotRestorable
 from gammatune.seeds import stream
 
-# Bytes that a tape holds of a batch beside its content and the streams' states, holes of the allocator included
-# (measured: 2,300 a batch of one number, of which its tensor is counted with 512).
-DRAW = 2048
 SURELY, FIRST = 2, 8  # times the limit: a loader whose first batches say so is not drawn further (guesses)
 
 
@@ -92,7 +87,7 @@ class Tape:
                 return
             draws = self._passes[key].draws
             for index in stream(order, "tape", epoch, nth).permutation(len(draws)):
-                yield _copy(draws[index].batch)
+                yield copied(draws[index].batch)
             return
         if key not in self._passes:
             tell_epoch(self._loader, epoch)
@@ -107,7 +102,7 @@ class Tape:
             elif not self._draw(current):
                 return
             # a copy, since the loop body may change its batch in place
-            yield _copy(current.draws[position].batch)
+            yield copied(current.draws[position].batch)
             position += 1
 
     def _play_fresh(self, order: np.random.Generator | None) -> Iterator[Any]:
@@ -136,17 +131,7 @@ class Tape:
 
     def export(self) -> dict[str, Any]:
         """The recipe by which another process draws the same batches, as plain values."""
-        last: dict[str, Any] = {}
-
-        def changed(states: StreamStates | None) -> dict[str, Any] | None:
-            if states is None:
-                return None
-            now = states.export(self._streams)
-            new = {
-                name: state for name, state in now.items() if name not in last or not same(state, last[name])
-            }
-            last.update(new)
-            return new  # most draws move one stream of several
+        changed = Changes(self._streams).of
 
         passes = []
         for key, one in self._passes.items():
@@ -171,14 +156,7 @@ class Tape:
 
     def _draw_again(self, recipe: Mapping[str, Any]) -> None:
         here = StreamStates(self._streams)
-        last: dict[str, Any] = {}
-
-        def states(changed: Mapping[str, Any] | None) -> StreamStates | None:
-            if changed is None:
-                return None
-            last.update(changed)
-            return StreamStates.adopt(last, self._streams)
-
+        states = Changes(self._streams).read
         kept = {
             p["number"]: (p, states(p["start"]), [states(d) for d in p["draws"]]) for p in recipe["passes"]
         }
@@ -188,7 +166,7 @@ class Tape:
         for number, draws in recipe["log"]:
             saved, start, befores = kept.get(number, (None, self._starts.get(number), []))
             if number not in begun:
-                _restore(start)
+                restore(start)
                 if saved is not None:
                     tell_epoch(self._loader, saved["key"][0])
                 begun[number] = self._open()
@@ -197,7 +175,7 @@ class Tape:
             current = begun[number]
             for _ in range(draws):
                 if saved is not None:
-                    _restore(befores[len(current.draws)])
+                    restore(befores[len(current.draws)])
                 self._draw(current, keep=saved is not None)
                 if saved is None:
                     current.draws.clear()
@@ -216,7 +194,7 @@ class Tape:
         source = iter(self._loader)
         self._opened += 1
         started = StreamStates(self._streams)
-        return _Pass(self._opened - 1, source, _Draw(None, before, started), started)
+        return _Pass(self._opened - 1, source, Draw(None, before, started), started)
 
     def _draw(self, current: "_Pass", *, keep: bool = True) -> bool:
         """The next batch of a pass, onto its end. keep: whether it stays there."""
@@ -230,7 +208,7 @@ class Tape:
             batch = next(current.source)
         except StopIteration:
             # a RandomSampler draws once more at its end
-            current.ended = _Draw(None, before, StreamStates(self._streams))
+            current.ended = Draw(None, before, StreamStates(self._streams))
             current.source = None
             self._log[-1][1] += 1
             if not current.draws:
@@ -241,7 +219,7 @@ class Tape:
             raise
         after = StreamStates(self._streams)
         # a copy of its own: a source may fill one buffer again and again, and a view holds all that it looks at
-        current.draws.append(_Draw(_copy(batch), before, after))
+        current.draws.append(Draw(copied(batch), before, after))
         self._log[-1][1] += 1  # last, so that what it has is there
         if keep:
             current.count()
@@ -257,36 +235,21 @@ class Tape:
             return
         if held > self._limit:
             how = f"{drawn:,} batches of it" + ("" if length else ", which has not come to an end,")
-            how += f" fill {_mib(held)}"
+            how += f" fill {mib(held)}"
         else:
-            how = f"its first {drawn} batches say that all {length:,} of them would fill {_mib(expected)}"
+            how = f"its first {drawn} batches say that all {length:,} of them would fill {mib(expected)}"
         self._drop(current)
         raise NotRestorable(
             f"the batches of a loader whose order cannot be restored ({named(self._loader)}) are kept for an epoch: "
-            f"{how}, more than the {_mib(self._limit)} allowed. Use a map-style dataset without persistent "
-            "workers, make the epochs shorter (a function of yours that gives itertools.islice(source, 1000)), or "
-            "raise tape_bytes"
+            f"{how}, more than the {mib(self._limit)} allowed. Use a map-style dataset without persistent "
+            "workers, make the epochs shorter (a function of yours that gives itertools.islice(source, 1000)), count "
+            "in steps (Tuner(steps=..., every=...)), or raise tape_bytes"
         )
 
     def _drop(self, current: "_Pass") -> None:
         """A pass that failed, or gave nothing, is no pass: the next run draws it anew, and another process too."""
         if not isinstance(self._loader, Iterator):
             self._passes = {key: one for key, one in self._passes.items() if one is not current}
-
-
-class _Draw:
-    """One thing drawn, how the random streams stood before it and where it left them (None: it moved none)."""
-
-    __slots__ = ("batch", "before", "moved")
-
-    def __init__(self, batch: Any, before: StreamStates, after: StreamStates) -> None:
-        self.batch = batch
-        moved = after != before
-        self.before = before if moved else None
-        self.moved = after if moved else None
-
-    def restore_if_moved(self) -> None:
-        _restore(self.moved)
 
 
 class _Pass:
@@ -296,39 +259,16 @@ class _Pass:
     bytes: what all of that takes, the start alone included.
     """
 
-    def __init__(self, number: int, source: Iterator[Any], started: _Draw, last: StreamStates) -> None:
+    def __init__(self, number: int, source: Iterator[Any], started: Draw, last: StreamStates) -> None:
         self.number = number
-        self.last = last
+        self.last: StreamStates | None = last
         self.source: Iterator[Any] | None = source
         self.started = started
-        self.ended = _Draw(None, last, last)
-        self.draws: list[_Draw] = []
+        self.ended = Draw(None, last, last)
+        self.draws: list[Draw] = []
         self.start = self.bytes = bytes_of(last.parts())
 
     def count(self) -> None:
         """Take the last draw into account: its batch, and of the streams' states what no earlier draw holds."""
-        draw = self.draws[-1]
-        self.bytes += DRAW + bytes_of(draw.batch)
-        if draw.before is not None and draw.moved is not None:
-            draw.before.share(self.last)
-            draw.moved.share(draw.before)
-            self.bytes += bytes_of([*_new(draw.before, self.last), *_new(draw.moved, draw.before)])
-            self.last = draw.moved
-
-
-def _restore(states: StreamStates | None) -> None:
-    if states is not None:
-        states.restore()
-
-
-def _copy(item: Any) -> Any:
-    return mapped(item, torch.clone, copy.deepcopy)
-
-
-def _new(states: StreamStates, earlier: StreamStates) -> list[Any]:
-    """What is held of the states beside what is held of earlier ones."""
-    return [part for part, known in zip(states.parts(), earlier.parts(), strict=True) if part is not known]
-
-
-def _mib(size: float) -> str:
-    return f"{size / 2**20:,.1f} MiB"
+        size, self.last = self.draws[-1].count(self.last)
+        self.bytes += size

@@ -76,7 +76,12 @@ class RunBatches:
                 # after a whole pass the loader comes to its own end, which may draw random numbers
                 whole = plan.epoch is None or plan.batches - call.batches >= plan.epoch.batches
                 started = call.batches
-                for batch, count in self._paid(loaders.play(loader, self._epoch + ahead, nth, meter)):
+                for batch, count in paid(
+                    loaders.play(loader, self._epoch + ahead, nth, meter),
+                    meter,
+                    self._examples,
+                    self._lockstep,
+                ):
                     self._take(count)
                     before = versions(batch) if watched else None
                     yield batch
@@ -123,27 +128,12 @@ class RunBatches:
             batches = passes * there
         return _Plan(epoch, passes, batches, leaves, epoch_batches, min(batches, leaves) or batches)
 
-    def _paid(self, source: Iterable[Any]) -> Iterator[tuple[Any, int]]:
-        """The batches of a pass, as far as every rank has one and the allowance goes, each with the number of its
-        examples, those of all ranks together."""
-        meter = self._meter
-        for batch in drawn(source, meter):
-            size, evaluated, ready = self._lockstep.share(meter, self._examples(batch), ready=True)
-            if not ready:
-                return
-            if units(meter.trained, evaluated) + size > meter.allowance:
-                meter.cut = True
-                meter.note = "the budget was spent before the rollout had ended"
-                return
-            yield batch, size
-        self._lockstep.share(meter)
-
     def _take(self, size: int) -> None:
         meter, plan = self._meter, self._plan
         meter.trained += size
         meter.batches += 1
         if plan.epoch is not None:
-            self._hyperparameters.bend(meter.shape((self._call.batches + 0.5) / plan.horizon))
+            self._hyperparameters.go_along((self._call.batches + 0.5) / plan.horizon, plan.epoch_batches)
         self._call.batches += 1
         self._size, self._steps = size, meter.steps
         self._idle += 1
@@ -184,3 +174,22 @@ class RunBatches:
         meter.epoch_batches += batches
         examples, of = (seen, done) if leaves and done else (epoch.examples(done, seen), epoch.batches)
         meter.epoch_examples += round(examples * (min(leaves, epoch.batches) or of) / of)
+
+
+def paid(
+    source: Iterable[Any], meter: Meter, examples: Callable[[Any], int], lockstep: Lockstep
+) -> Iterator[tuple[Any, int]]:
+    """The batches of a source, as far as every rank has one and the allowance goes, each with the number of its
+    examples, those of all ranks together."""
+    for batch in drawn(source, meter):
+        size, evaluated = examples(batch), meter.evaluated
+        if not lockstep.is_alone:
+            size, evaluated, ready = lockstep.share(meter, size, ready=True)
+            if not ready:
+                return
+        if units(meter.trained, evaluated) + size > meter.allowance:
+            meter.cut = True
+            meter.note = "the budget was spent before the rollout had ended"
+            return
+        yield batch, size
+    lockstep.share(meter)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from gammatune.cost import Meter
-from gammatune.records import Alternative, Known, Metrics, Values
+from gammatune.records import Alternative, Known, Metrics, StepCount, Values
 from gammatune.schedules import ScheduleName
 
 Where: TypeAlias = Literal["auto", "device", "host"]  # copies of a training are held (`engine.device_memory`)
@@ -167,6 +167,13 @@ class Advises(Protocol):
     @property
     def said(self) -> Sequence[str]:
         """What was chosen, in sentences."""
+
+
+@runtime_checkable
+class CountsSteps(Protocol):
+    @property
+    def steps(self) -> StepCount | None:
+        """How its runs are counted in steps of the optimizer; None: in epochs."""
 
 
 @runtime_checkable

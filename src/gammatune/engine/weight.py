@@ -65,3 +65,8 @@ def slots_of(kind: type) -> tuple[str, ...]:
             for n in names
         ]
     return tuple(name for name in found if name not in ("__dict__", "__weakref__"))
+
+
+def mib(size: float) -> str:
+    """'1,024.0 MiB'."""
+    return f"{size / 2**20:,.1f} MiB"

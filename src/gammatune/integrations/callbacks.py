@@ -23,14 +23,14 @@ from gammatune.policy import DEFAULT
 from gammatune.policy.job import Job, Policy, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.policy.registry import AnyPolicy
-from gammatune.records import Metrics
+from gammatune.records import Metrics, StepCount
 from gammatune.tuning.arguments import around, as_space
 from gammatune.tuning.options import Running, Search, with_options
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 from gammatune.tuning.tuner import Tuner
 
-NAMED = "time", "seed", "run_dir", "multiplier", "state"  # of `Tuner`, beside its records
+NAMED = "time", "seed", "run_dir"  # of `Tuner`, beside its records
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
 
@@ -62,6 +62,17 @@ def no_validation(advice: str) -> InvalidArgument:
     return InvalidArgument(
         f"a learning rate is chosen by how well the model does on data it is not trained on: give {advice}"
     )
+
+
+def refuse_uneven(batches: int | None, accumulated: int) -> None:
+    """Raises InvalidArgument where the last step of a pass over the data takes fewer batches than the others, as none
+    of a stream does. batches: of a pass, where anybody knows."""
+    if batches is not None and batches % accumulated:
+        raise InvalidArgument(
+            f"a pass over the training data has {batches} batches, and gradients accumulate over {accumulated}, so "
+            "that the last step of each pass takes fewer; where steps are counted all take as many: choose the batch "
+            f"size so that a pass has a multiple of {accumulated}, or count in epochs"
+        )
 
 
 def named_metrics(
@@ -153,18 +164,14 @@ class Wanted:
         """
         left = dict(options)
         records = left.pop("search", None) or Search(), left.pop("running", None) or Running()
-        named: dict[str, Any] = {
-            name: left.pop(name)
-            for name in ("time", "seed", "run_dir", "multiplier", "state")
-            if name in left
-        }
+        named: dict[str, Any] = {name: left.pop(name) for name in NAMED if name in left}
         search, running = with_options(call, left, *records)
         search = replace(search, policy=followed_policy(search.policy))
         return cls(search, running, {**named, "budget": budget})
 
 
-def prepared(training: Any, optimizer: Any, epochs: int, wanted: Wanted) -> Callable[[], Result]:
-    """Refuse what cannot be searched; what is returned trains over so many epochs, followed by whoever looks on.
+def prepared(training: Any, optimizer: Any, length: int | StepCount, wanted: Wanted) -> Callable[[], Result]:
+    """Refuse what cannot be searched; what is returned trains so many epochs, or steps, followed by whoever looks on.
 
     optimizer: whose rate is searched around, where no space is given. Where no objective is, `training` is a
     `ShownLoop`, which tries an evaluation.
@@ -173,9 +180,12 @@ def prepared(training: Any, optimizer: Any, epochs: int, wanted: Wanted) -> Call
     space = as_space({"lr": around(lr_of(optimizer))} if search.space is None else search.space)
     refuse_space(space.names)
     objective = default_objective(training.trial()) if search.objective is None else search.objective
+    steps = length if isinstance(length, StepCount) else None
     tuner = Tuner(
         training=training,
-        epochs=epochs,
+        epochs=None if isinstance(length, StepCount) else length,
+        steps=None if steps is None else steps.total,
+        every=None if steps is None else steps.every,
         search=replace(search, space=space, objective=objective),
         running=replace(wanted.running, listeners=[*wanted.running.listeners, follower]),
         **wanted.named,

@@ -11,21 +11,20 @@ gradient accumulation and clipping, `val_check_interval`, hooks, loggers, checkp
 they mean. A rollout is the same epoch loop with callbacks taken away, loggers that write nothing, no validation in
 the middle, and the trainer's counters put back afterwards. A validation in the middle of an epoch is not in the cost.
 
+With `max_steps` the course is counted in steps: what stands for an epoch is `val_check_interval` batches, where that
+is a number of them, or a twentieth of all, and "epoch" in the logs counts these.
+
 What is not taken, each with a sentence: several optimizers, manual optimization, learning-rate schedulers, strategies
-over several devices, several training loaders or one without a length, `max_steps`, `limit_train_batches`, callbacks
+over several devices, several training loaders, epochs of one without a length, `limit_train_batches`, callbacks
 that take part in the training (stochastic weight averaging, fine-tuning, accumulation schedules, ...).
 """
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.data import DataLoader
-
 from gammatune.cost import Meter
-from gammatune.engine.batches import restorable
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, require
 from gammatune.integrations.callbacks import (
@@ -36,9 +35,9 @@ from gammatune.integrations.callbacks import (
     no_validation,
     prepared,
 )
-from gammatune.integrations.loaders import passes
+from gammatune.integrations.lightning_data import batches_of, examples_of, length_of_course
 from gammatune.metrics.objectives import plain_number
-from gammatune.records import Metrics, Values
+from gammatune.records import Metrics, StepCount, Values
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
@@ -66,7 +65,7 @@ def fit(
     budget: float = BUDGET,
     **options: Any,
 ) -> Result:
-    """Train for `trainer.max_epochs` as `trainer.fit` does, and find the learning rate while doing so.
+    """Train for `trainer.max_epochs` or `trainer.max_steps` as `trainer.fit` does, and find the learning rate.
 
     Callbacks and loggers see the course only; where an epoch of it blows up and is taken back, they have seen that.
     loss, accuracy: what `validation_step` logs them as; where they are left out, "val_loss", "val_acc" and the like
@@ -101,8 +100,9 @@ def _run(trainer: Any, named: tuple[str | None, str | None], wanted: Wanted) -> 
     loop.reset()
     loop.on_run_start()
     _refuse_what_was_configured(trainer)
-    training = _Training(trainer, named, wanted.running.tape_bytes)
-    yield prepared(training, trainer.optimizers[0], trainer.max_epochs, wanted)()
+    length = length_of_course(trainer)
+    training = _Training(trainer, named, length, wanted.running.tape_bytes)
+    yield prepared(training, trainer.optimizers[0], length, wanted)()
     loop._restarting = False
     loop.on_run_end()
 
@@ -113,18 +113,24 @@ def _run(trainer: Any, named: tuple[str | None, str | None], wanted: Wanted) -> 
 class _Training(ShownLoop):
     """A `Trainable` over a trainer in the midst of `fit`. named: loss and accuracy, as they are logged."""
 
-    def __init__(self, trainer: Any, named: tuple[str | None, str | None], tape_bytes: int) -> None:
+    def __init__(
+        self,
+        trainer: Any,
+        named: tuple[str | None, str | None],
+        length: int | StepCount,
+        tape_bytes: int,
+    ) -> None:
         self._trainer = trainer
         self._loop = loop = trainer.fit_loop
         self._named = named
-        self._loader = _batches_of(trainer)
+        self._loader = batches_of(trainer)
         # the last validation: after how many batches, what was logged
         self._scored: tuple[int, Any] | None = None
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         self._progress = _Counters(loop)
         state = [self._progress, *([] if scaler is None else [scaler])]
         model, optimizer = trainer.lightning_module, trainer.optimizers[0]
-        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes)
+        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes, course=length)
         validate = loop.epoch_loop.val_loop.run
 
         def noting() -> Any:
@@ -151,12 +157,18 @@ class _Training(ShownLoop):
             rank_zero_info(f"gammatune: lr {run.values['lr']:.3g}; {reason}")
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
-        loop, planned = self._loop, meter.length.batches(len(self._loader))
+        loop, usual = self._loop, self._loop.max_batches
+        if self.steps is None:
+            whole = len(self._loader)
+            planned = meter.length.batches(whole)
+        else:
+            every = self._trainer.accumulate_grad_batches
+            whole = planned = every * meter.length.batches(self.steps.in_epoch(epoch))
         batches = self.batches(self._loader, epoch, meter)
         self._scored = None
         with self._heard(in_epoch=True):
             while planned > 0 and not meter.ended:
-                count = min(planned, len(self._loader))
+                count = min(planned, whole)
                 planned -= count
                 loop.max_batches = count
                 try:
@@ -164,7 +176,7 @@ class _Training(ShownLoop):
                     loop.epoch_loop.run(_Fetcher(batches, count))
                     loop.on_advance_end()
                 finally:
-                    loop.max_batches = len(self._loader)
+                    loop.max_batches = usual
                 if self._shown is not None and self.stopped:
                     break
             if not planned:
@@ -172,7 +184,7 @@ class _Training(ShownLoop):
 
     def evaluate(self, meter: Meter) -> Metrics:
         trainer, epoch_loop = self._trainer, self._loop.epoch_loop
-        meter.evaluated += _examples(trainer)
+        meter.evaluated += examples_of(trainer)
         at = epoch_loop.batch_progress.total.ready
         if self._scored is None or self._scored[0] != at:
             # the trainer's own validation, if it had one, was not at the end of the epoch
@@ -278,49 +290,6 @@ class _Counters:
         self._loop.epoch_loop._batches_that_stepped = state["stepped"]
 
 
-# Data -----------------------------------------------------------------------------------------------------
-
-
-def _batches_of(trainer: Any) -> Any:
-    """The trainer's training loader, drawn from as Lightning does."""
-    loader = trainer.train_dataloader
-    is_one = hasattr(loader, "__iter__") and not isinstance(loader, (dict, list, tuple))
-    if not is_one or trainer.fit_loop.max_batches == float("inf"):
-        raise InvalidArgument(
-            f"the training data are a {type(loader).__name__}; give one loader that has a length (not a "
-            "collection of loaders, nor an iterable data set without __len__)"
-        )
-    again = isinstance(loader, DataLoader) and loader.batch_sampler is not None and restorable(loader)
-    return passes(_begun, loader, trainer, inner=loader if again else None)
-
-
-def _begun(loader: Any, trainer: Any) -> Iterator[Any]:
-    """A pass takes as many batches as the loader has, and never asks for one more, as Lightning's.
-
-    Lightning makes the iterator of the first epoch when it sets up the data, so that the random number this draws
-    has been drawn before.
-    """
-    generator = getattr(loader, "generator", None)
-    before = StreamStates([] if generator is None else [generator])
-    batches = iter(loader)
-    if trainer.current_epoch == 0:
-        before.restore()
-    return islice(batches, len(loader))
-
-
-def _examples(trainer: Any) -> int:
-    """How many a validation takes."""
-    val_loop = trainer.fit_loop.epoch_loop.val_loop
-    val_loop.setup_data()
-    total = 0
-    for loader, batches in zip(val_loop._combined_loader.flattened, val_loop._max_batches, strict=True):
-        size = getattr(loader, "batch_size", None) or 1
-        data = getattr(loader, "dataset", None)
-        held = len(data) if isinstance(data, Sized) else batches * size
-        total += int(min(batches * size, held))
-    return total
-
-
 # Refusals -------------------------------------------------------------------------------------------------
 
 
@@ -344,10 +313,11 @@ def _refuse(pl: Any, trainer: Any, model: Any) -> None:
             "manual optimization steps by itself, so that a rollout cannot be told from the course: use automatic "
             "optimization, or write the loop yourself with gammatune.Tuner"
         )
-    if trainer.max_epochs is None or trainer.max_epochs < 1 or trainer.max_steps != -1:
+    in_steps, epochs = trainer.max_steps != -1, trainer.max_epochs
+    if not (epochs in (None, -1) if in_steps else epochs is not None and epochs >= 1):
         raise InvalidArgument(
-            f"max_epochs={trainer.max_epochs}, max_steps={trainer.max_steps}: the length of a course is counted in "
-            "epochs; write Trainer(max_epochs=20)"
+            f"max_epochs={epochs}, max_steps={trainer.max_steps}: the length of a course is counted in epochs or in "
+            "steps; write Trainer(max_epochs=20), or Trainer(max_steps=1000)"
         )
     for name, usual in (
         ("limit_train_batches", 1.0),

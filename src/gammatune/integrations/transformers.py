@@ -12,20 +12,19 @@ checkpoints mean what they mean. A rollout is the same epoch without callbacks, 
 back afterwards.
 
 The `lr_scheduler_type` of the arguments is not used: the rate follows the schedule that was found, and the trainer
-logs it as "learning_rate". What is not taken, each with a sentence: a scheduler that was handed in, `max_steps`,
-several devices, data without a length, optimizers that set their own rate.
+logs it as "learning_rate". With `max_steps` the course is counted in steps: what stands for an epoch is `eval_steps`
+of them, or a twentieth of all, and "epoch" in the logs counts these. What is not taken, each with a sentence: a
+scheduler that was handed in, several devices, epochs of data without a length, optimizers that set their own rate.
 """
 
 import contextlib
 import copy
 import logging
 from collections.abc import Iterator, Mapping, Sized
-from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader
 
 from gammatune.cost import Meter
 from gammatune.engine.forks.streams import StreamStates
@@ -39,8 +38,9 @@ from gammatune.integrations.callbacks import (
     no_validation,
     prepared,
 )
+from gammatune.integrations.transformers_data import Pass, batches_of, examples_of, length_of_course
 from gammatune.metrics.objectives import plain_number
-from gammatune.records import Metrics, Values
+from gammatune.records import Metrics, StepCount, Values
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
@@ -49,10 +49,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Samplers whose order follows from torch's streams, or from seed and epoch.
-TRUSTED = ("SequentialSampler", "RandomSampler", "SeedableRandomSampler", "LengthGroupedSampler")
 CLOCKED = ("_runtime", "_per_second", "_preparation_time")  # of an evaluation: no measures
-ORDERS = 100_003  # what the epoch of a seeded sampler is moved by for another order; guess: more than any has
 
 
 def train(
@@ -63,7 +60,7 @@ def train(
     budget: float = BUDGET,
     **options: Any,
 ) -> Result:
-    """Train for `args.num_train_epochs` as `trainer.train` does, and find the learning rate while doing so.
+    """Train for `args.num_train_epochs` or `args.max_steps` as `trainer.train` does, and find the learning rate.
 
     Callbacks and logs see the course only; where an epoch of it blows up and is taken back, they have seen that.
     loss, accuracy: what `evaluate` calls them; an accuracy that is left out is "eval_accuracy" where
@@ -85,10 +82,12 @@ def train(
 
     def run(**arguments: Any) -> None:
         """What `trainer.train` calls in the place of its first epoch, and of all others."""
-        training = _Training(trainer, run_epoch, arguments, (loss, accuracy), wanted.running.tape_bytes)
-        epochs = int(trainer.args.num_train_epochs)
+        length = length_of_course(trainer, arguments["train_dataloader"])
+        training = _Training(
+            trainer, run_epoch, arguments, (loss, accuracy), length, wanted.running.tape_bytes
+        )
         accelerated: Any = trainer.optimizer
-        results.append(prepared(training, accelerated.optimizer, epochs, wanted)())
+        results.append(prepared(training, accelerated.optimizer, length, wanted)())
         trainer.control.should_training_stop = True
 
     vars(trainer)["_run_epoch"] = run
@@ -118,10 +117,11 @@ class _Training(ShownLoop):
         run_epoch: Any,
         arguments: Mapping[str, Any],
         named: tuple[str, str | None],
+        length: int | StepCount,
         tape_bytes: int,
     ) -> None:
         self._trainer, self._run_epoch, self._arguments, self._named = trainer, run_epoch, arguments, named
-        self._loader = _batches_of(trainer, arguments["train_dataloader"])
+        self._loader = batches_of(trainer, arguments["train_dataloader"])
         self._progress = _Counters(trainer)
         self.stopped = False
         self._begun = False  # the trainer has told its callbacks of its first epoch
@@ -134,6 +134,7 @@ class _Training(ShownLoop):
             ["lr"],
             state=[self._progress, *([] if scaler is None else [scaler])],
             tape_bytes=tape_bytes,
+            course=length,
         )
         evaluate = trainer.evaluate
 
@@ -153,7 +154,13 @@ class _Training(ShownLoop):
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         trainer, loader = self._trainer, self._loader
-        planned, whole = meter.length.batches(len(loader)), len(loader)
+        every = trainer.args.gradient_accumulation_steps
+        if self.steps is None:
+            whole = len(loader)
+            planned = meter.length.batches(whole)
+        else:
+            planned = every * meter.length.batches(self.steps.in_epoch(epoch))
+            whole = planned
         batches = self.batches(loader, epoch, meter)
         self._scored = None
         # the last epoch sets it, which may have been taken back
@@ -166,10 +173,9 @@ class _Training(ShownLoop):
                     handler = trainer.callback_handler
                     trainer.control = handler.on_epoch_begin(trainer.args, trainer.state, trainer.control)
                 self._begun |= self._shown is not None
-                every = trainer.args.gradient_accumulation_steps
                 given = {
                     "epoch": epoch,
-                    "train_dataloader": _Pass(batches, loader, trainer, meter.order),
+                    "train_dataloader": Pass(batches, loader, trainer, meter.order),
                     "steps_in_epoch": count,
                     "num_update_steps_per_epoch": -(-count // every),
                 }
@@ -183,7 +189,7 @@ class _Training(ShownLoop):
 
     def evaluate(self, meter: Meter) -> Metrics:
         trainer = self._trainer
-        meter.evaluated += _examples(trainer.eval_dataset)
+        meter.evaluated += examples_of(trainer.eval_dataset)
         if self._scored is None or self._scored[0] != trainer.state.global_step:
             # the trainer's own evaluation, if it had one, was not at the end of the epoch
             streams = StreamStates([], cuda=True)
@@ -262,77 +268,6 @@ class _Followed:
         """There is none."""
 
 
-# Data -----------------------------------------------------------------------------------------------------
-
-
-def _batches_of(trainer: Any, loader: Any) -> Any:
-    sampler = getattr(loader, "batch_sampler", None)
-    again = (
-        isinstance(loader, DataLoader)
-        and type(sampler) is BatchSampler
-        and type(sampler.sampler).__name__ in TRUSTED
-        and not loader.persistent_workers
-    )
-    return _Again(loader) if again else _Drawn(loader)
-
-
-class _Drawn:
-    """A pass over the trainer's loader in the order of an epoch, as it takes it: never asking for one batch more."""
-
-    def __init__(self, loader: Any) -> None:
-        self.source, self.epoch = loader, 0
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __iter__(self) -> Iterator[Any]:
-        return _drawn(self.source, self.epoch)
-
-
-class _Again(DataLoader[Any]):
-    """The same, known to the engine as one that can be drawn again."""
-
-    def __init__(self, loader: Any) -> None:
-        sampler = loader.batch_sampler
-        super().__init__(loader.dataset, batch_size=sampler.batch_size, drop_last=sampler.drop_last)
-        self.source, self.epoch = loader, 0
-
-    def __iter__(self) -> Any:
-        return _drawn(self.source, self.epoch)
-
-
-def _drawn(loader: Any, epoch: int) -> Iterator[Any]:
-    if hasattr(loader, "set_epoch"):
-        loader.set_epoch(epoch)
-    return islice(iter(loader), len(loader))
-
-
-class _Pass:
-    """The next batches of a run, as the trainer's epoch asks for them."""
-
-    def __init__(self, batches: Iterator[Any], loader: Any, trainer: Any, order: int) -> None:
-        self._batches, self._loader, self._trainer, self._order = batches, loader, trainer, order
-
-    def set_epoch(self, epoch: int) -> None:
-        self._loader.epoch = epoch + self._order * ORDERS
-
-    def __iter__(self) -> "_Pass":
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            return next(self._batches)
-        except StopIteration:  # it diverged, or the budget is spent
-            self._trainer.control.should_epoch_stop = True
-            raise
-
-
-def _examples(data: Any) -> int:
-    if isinstance(data, Mapping):
-        return sum(map(_examples, data.values()))
-    return len(data) if isinstance(data, Sized) else 0
-
-
 # Refusals -------------------------------------------------------------------------------------------------
 
 
@@ -345,10 +280,11 @@ def _refuse(transformers: Any, trainer: Any) -> None:
             f"a {type(trainer.lr_scheduler).__name__} was handed to the trainer, which sets the learning rate, and "
             "so does gammatune: write optimizers=(optimizer, None)"
         )
-    if args.max_steps > 0 or args.num_train_epochs != int(args.num_train_epochs) or args.num_train_epochs < 1:
+    in_steps = args.max_steps > 0
+    if not in_steps and (args.num_train_epochs != int(args.num_train_epochs) or args.num_train_epochs < 1):
         raise InvalidArgument(
-            f"max_steps={args.max_steps}, num_train_epochs={args.num_train_epochs}: the length of a course is "
-            "counted in whole epochs; write TrainingArguments(num_train_epochs=3)"
+            f"num_train_epochs={args.num_train_epochs}: a course is counted in whole epochs or in steps; write "
+            "TrainingArguments(num_train_epochs=3), or max_steps=1000"
         )
     if args.world_size > 1 or args.n_gpu > 1 or trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
         raise InvalidArgument(
@@ -357,8 +293,10 @@ def _refuse(transformers: Any, trainer: Any) -> None:
         )
     if args.auto_find_batch_size:
         raise InvalidArgument("auto_find_batch_size=True begins the training anew; leave it out")
-    if trainer.train_dataset is None or not isinstance(trainer.train_dataset, Sized):
-        raise InvalidArgument("the training data have no length; give a train_dataset with __len__")
+    if trainer.train_dataset is None or not (in_steps or isinstance(trainer.train_dataset, Sized)):
+        raise InvalidArgument(
+            "the training data have no length; give a train_dataset with __len__, or count in steps (max_steps=1000)"
+        )
     if trainer.eval_dataset is None:
         raise no_validation("an eval_dataset")
     if args.optim in ("lomo", "adalomo") or "relative_step=True" in (args.optim_args or ""):

@@ -216,6 +216,8 @@ OPTIONS: dict[str, Check] = {
     "guide": _or_none(real),
     "schedule": _or_none(text),
     "knots": _or_none(lambda value: _shape({"knots": value})),
+    "steps": _or_none(whole),
+    "every": _or_none(whole),
 }
 OUTCOME: dict[str, Check] = {
     "number": whole,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gammatune.metrics.partial_dependence import partial_dependence, quantile_rows
 from gammatune.metrics.permutation_importance import Importance
 from gammatune.pipeline.data.split import Split
-from gammatune.pipeline.data.table_preprocessing import (
+from gammatune.pipeline.data.table_encoding import (
     CLIP,
     MISSING,
     UNKNOWN,
@@ -19,8 +19,8 @@ from gammatune.pipeline.data.table_preprocessing import (
     Date,
     Encoded,
     Number,
-    TablePreprocessing,
 )
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
 COLUMNS = 3  # the most needed ones (guess)
 LEVELS = 8  # of a category, the most frequent ones (guess)

@@ -112,7 +112,8 @@ class Models:
             ]
         said = [self._why(), *self._sampled(len(split.train.y) + len(split.select.y))]
         if missing:
-            said.append(f"{capital(missing[0])} would have taken too long, and is not among them.")
+            verb = "are" if missing[0] == NAMES[TREES] else "is"
+            said.append(f"{capital(missing[0])} would have taken too long, and {verb} not among them.")
         if self.chosen == LINEAR or LINEAR not in self.fitted:
             return said
         mine, its = (in_unit(self.reported[kind], split) for kind in (self.chosen, LINEAR))

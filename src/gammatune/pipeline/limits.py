@@ -5,16 +5,19 @@ whoever goes on with a run that was killed fits the same models.
 """
 
 import json
+import math
 import time as clock
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gammatune.files import whole_file_of_run
 from gammatune.pipeline.data.folds import FOLDS
 from gammatune.pipeline.data.split import Part, Split
-from gammatune.pipeline.families import families, on_parts
+from gammatune.pipeline.families import Family, families
 from gammatune.pipeline.models.linear import ROWS as LINEAR_ROWS
 from gammatune.pipeline.models.linear import STEPS, STRENGTHS
 from gammatune.pipeline.models.rows import Known, Rows, some_rows
@@ -29,8 +32,17 @@ MOST_SECONDS = 600.0  # that the networks of it may take where any time is allow
 OF_NETS = 0.6  # of the time for the models, the share of those networks (guess)
 # With fewer in each part one part is looked at better; with fewer in that, none (guess).
 LEAST_ROUNDS, LEAST_STRENGTHS = 50, 3
-TRIAL = 10  # rounds of boosting by which their pace is told
-TIMED, WARM = 5_000, 50  # rows by which it is, and by which scikit-learn is loaded before
+FEWEST_ROUNDS = 10  # however large the table
+TRIAL = 20  # rounds of boosting by which their pace is told, beside one alone
+TIMED = (5_000, 500)  # rows and columns by which it is, at most
+WARM = (50, 20)  # by which scikit-learn is loaded before
+LEAST_PACE = (
+    1 / 3
+)  # of a round in that trial, which no round is taken to be faster than: a clock is rough (guess)
+TRYING = 0.5  # of the time, after which no kind is tried any more
+EVERY = (
+    1.25  # times the rows that train are those that train and select, to which a model is fitted in the end
+)
 WORK = 2e10  # numbers looked at in fitting one kind (guess: some minutes of one core)
 
 
@@ -106,43 +118,109 @@ def _by_size(split: Split, repeats: int = 0) -> Limits:
     if repeats and (rounds < LEAST_ROUNDS or strengths < LEAST_STRENGTHS):
         return _by_size(split)
     most = FEWER_ROUNDS if repeats else ROUNDS
-    return Limits(min(most, max(TRIAL, rounds)), min(len(STRENGTHS), strengths), repeats)
+    return Limits(min(most, max(FEWEST_ROUNDS, rounds)), min(len(STRENGTHS), strengths), repeats)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds of a fit: `start` whatever its setting, and `each` for a round of boosting or a strength."""
+
+    start: float
+    each: float
+
+    def cost(self, steps: float, fits: float, others: float = 0.0) -> float:
+        """Seconds of so many fits of so many steps, beside `others` of one; 0 of none."""
+        return fits * (self.start + steps * self.each) + others * (self.start + self.each) if steps else 0.0
+
+    def steps(self, seconds: float, fits: float, others: float = 0.0) -> float:
+        """How many of them fit into the seconds."""
+        if math.isinf(self.each):
+            return 0.0
+        left = seconds - self.cost(1, 0.0, others) - fits * self.start
+        return left / (fits * self.each) if self.each else math.inf
 
 
 def _by_time(seconds: float, split: Split, seed: int, most: Limits) -> Limits:
-    """Each kind in half of what the networks leave."""
+    """The linear model in half of what the networks leave, and the trial that tells the pace; trees in the rest, or
+    the linear model in all of it where they are not fitted."""
+    started = clock.perf_counter()
     known = known_of(split, None, seed)
-    train, held = rows_of(split.train), rows_of(split.select)
-    few, whole = some_rows(train, TIMED, known), len(train.y)
-    linear, trees = families(TRIAL, 1)
-    for rows in (min(WARM, len(few.y)), len(few.y)):  # the first time for what is loaded
-        part = few.some(slice(rows))
-        if known.classes and len(np.unique(part.y)) < 2:
-            continue
-        started = clock.perf_counter()
-        linear.fit(part, (STRENGTHS[0],), known)
-        one = (clock.perf_counter() - started) * min(whole, LINEAR_ROWS) / rows
-        started = clock.perf_counter()
-        on_parts(trees, part, held, known)
-        pace = (clock.perf_counter() - started) / TRIAL * min(whole, TREE_ROWS) / rows
+    linear, trees = _paces(
+        rows_of(split.train), known, lambda: clock.perf_counter() - started < TRYING * seconds
+    )
+    seconds -= clock.perf_counter() - started
+
+    def fewer(most: Limits, seconds: float, fits: float, linear_fits: float, linear_others: float) -> Limits:
+        def strengths(seconds: float) -> int:
+            found = linear.steps(seconds, linear_fits, linear_others)
+            return _enough(found, most.strengths, LEAST_STRENGTHS)
+
+        half = strengths(seconds / 2)
+        rest = seconds - linear.cost(half, linear_fits, linear_others)
+        rounds = _enough(trees.steps(rest, fits), most.rounds, LEAST_ROUNDS)
+        return replace(
+            most,
+            rounds=rounds,
+            strengths=half if rounds else strengths(seconds),
+            rounds_by_time=rounds < most.rounds,
+        )
+
     if most.repeats:
-        each = (1 - OF_NETS) * seconds / 2 / (FOLDS * most.repeats)
-        limits = _fewer(most, each / pace, each / one)
+        # in each part the loss at every setting, and a fit; of the linear model one more, to all rows
+        parts = FOLDS * most.repeats
+        limits = fewer(most, (1 - OF_NETS) * seconds, 2 * parts, parts, parts + EVERY)
         if limits.rounds and limits.strengths:
             return limits
-    return _fewer(_by_size(split), seconds / 2 / pace, seconds / 2 / one)
+    # the loss at every setting, a fit to the same rows, and one to all
+    return fewer(_by_size(split), seconds, 2 + EVERY, 1, 1 + EVERY)
 
 
-def _fewer(most: Limits, rounds: float, strengths: float) -> Limits:
-    """As many as the time allows; a kind that it would leave hardly begun is not fitted."""
-    allowed = _enough(rounds, most.rounds, LEAST_ROUNDS)
-    return replace(
-        most,
-        rounds=allowed,
-        strengths=_enough(strengths, most.strengths, LEAST_STRENGTHS),
-        rounds_by_time=allowed < most.rounds,
+NEVER = Pace(math.inf, math.inf)  # of what there was no time to try
+
+
+def _paces(train: Rows, known: Known, in_time: Callable[[], bool]) -> tuple[Pace, Pace]:
+    """Of the linear model and of boosted trees, by some rows and columns: what both take goes by their numbers."""
+    linear, trees = families(TRIAL, 1)
+    targets = len(known.targets(train.y))
+    warm, known_of_warm = _cut(train, known, *WARM)
+    if len(np.unique(warm.y)) > 1 or not known.classes:  # the first time for what is loaded
+        linear.fit(warm, (STRENGTHS[0],), known_of_warm)
+        trees.fit(warm, (1,) * targets, known_of_warm)
+    few, known_of_few = _cut(train, known, *TIMED)
+
+    def took(family: Family, setting: Any, most: int) -> float:
+        began = clock.perf_counter()
+        family.fit(few, setting, known_of_few)
+        more = min(len(train.y), most) / len(few.y) * train.x.shape[1] / few.x.shape[1]
+        return float((clock.perf_counter() - began) * more)
+
+    if not in_time():
+        return NEVER, NEVER
+    of_linear = Pace(
+        0.0, took(linear, (STRENGTHS[0],), LINEAR_ROWS)
+    )  # each strength takes nearly all of a fit
+    if not in_time():
+        return of_linear, NEVER
+    one = took(trees, (1,) * targets, TREE_ROWS)
+    if not in_time():
+        return of_linear, NEVER
+    all_ = took(trees, (TRIAL,) * targets, TREE_ROWS)
+    each = max((all_ - one) / (TRIAL - 1), LEAST_PACE * all_ / TRIAL)
+    return of_linear, Pace(max(0.0, one - each), each)
+
+
+def _cut(rows: Rows, known: Known, most: int, columns: int) -> tuple[Rows, Known]:
+    """So many rows and columns at most, of each sort of these its share."""
+    rows, first = some_rows(rows, most, known), rows.x.shape[1] - len(known.codes)
+    share = min(1.0, columns / rows.x.shape[1])
+    numbers, codes = (
+        np.linspace(start, start + count - 1, math.ceil(share * count)).astype(int)
+        for start, count in ((0, first), (first, len(known.codes)))
     )
+    kept = np.concatenate([numbers, codes])
+    return Rows(rows.x[:, kept], rows.y, rows.w), replace(known, codes=range(len(numbers), len(kept)))
 
 
 def _enough(found: float, most: int, least: int) -> int:
-    return 0 if found < min(most, least) else min(most, int(found))
+    """As many as the time allows; a kind that it would leave hardly begun is not fitted."""
+    return 0 if found < min(most, least) else int(min(most, found))

@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from gammatune.engine.ensemble import Ensemble
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData
-from gammatune.metrics.catalogue import value
-from gammatune.metrics.predictions import Answers, decided
-from gammatune.metrics.thesis import classification, regression
 from gammatune.pipeline.answer_columns import answer_columns
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.numerals import Mark
@@ -38,6 +35,7 @@ from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.pipeline.data.values import codes_of
 from gammatune.pipeline.families import Answering
 from gammatune.pipeline.load import fitted, network, plan_of
+from gammatune.pipeline.met import flattered, in_words, met
 from gammatune.pipeline.options import flag
 from gammatune.report.models import NET
 
@@ -90,13 +88,14 @@ def predict_file(
     columns = answer_columns(said, spread, preparing, new.dialect)
     names = without_clash(columns, new.header)
     quality = "" if is_net else f" by {plan.name}"
+    noticed = list(new.said)
     if new.y is not None:
-        quality += f"; {_met(new.y, said, preparing, new.weights)}"
+        quality += f"; {in_words(met(new.y, said, preparing, new.weights))}"
+        noticed += flattered(plan, file, new.x, new.y, single=single)
     if isinstance(net, Ensemble):
         apart = [name for name, column in zip(names, columns, strict=True) if column.startswith("spread")]
         quality += f"; each the average of {len(net.members)} nets, how far these are apart in {apart[0]!r}"
         quality += f" to {apart[-1]!r}" if len(apart) > 1 else ""
-    noticed = list(new.said)
 
     def rows() -> Iterator[list[str]]:
         told = zip(*columns.values(), strict=True)
@@ -105,29 +104,6 @@ def predict_file(
     write_rows(out, new.dialect, [*new.header, *names], rows, noticed)
     count = f"{len(said)} prediction{'s' if len(said) != 1 else ''}"
     return "\n".join([*noticed, f"{count} written to {out}{quality}"])
-
-
-def _met(
-    y: NDArray[Any],
-    said: NDArray[Any],
-    preparing: Preprocessing | TablePreprocessing,
-    weights: NDArray[np.float64] | None,
-) -> str:
-    """How well the targets y are met, as they came."""
-    if preparing.task == "classification":
-        codes = preparing.targets(y).numpy()
-        given = decided(said, ordered=preparing.ordered)
-        measured = classification(codes, given, preparing.outputs, weights)
-        off = (
-            value("steps", Answers.of_classes(codes, said, weights, ordered=True))
-            if preparing.ordered
-            else None
-        )
-        steps = "" if off is None else f"{off:.3g} steps off on average, "
-        return f"{steps}accuracy {100 * measured.accuracy:.2f} %, MCC {100 * measured.mcc:.2f} %"
-    preparing.targets(y)  # refuses what is no target
-    true = np.asarray(y, dtype=np.float64).reshape(len(said), -1)
-    return f"R2 {regression(true, preparing.original_targets(said), weights).r2:.4f}"
 
 
 def default_out(file: str) -> str:

@@ -18,7 +18,7 @@ from gammatune.errors import InvalidData
 from gammatune.journal.events import Event
 from gammatune.metrics.baselines import Knowing, whether_learnt
 from gammatune.metrics.catalogue import recipe
-from gammatune.metrics.permutation_importance import Importance, importance
+from gammatune.metrics.permutation_importance import MOST, REPEATS, Importance, importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -112,18 +112,48 @@ def judge(
         told["learnt"] = None if knows is None else knows.whether
         doubt = [knows.sentence] if knows is not None and knows.sentence else []
         said = [*doubt, *(models.in_words(split, seed) if only is None else ())]
-        seconds = allowed.columns(clock.perf_counter() - started)
-        tell(judging_event(COLUMNS, 0.0, seconds))
-        with suppress(InvalidData):  # of the measure, which has no value there; what was said above says so
-            needed = _importance(models, choice.net, split, metric, seed, seconds, tell)
-            if not _hardly_begun(needed):
-                told["importance"] = needed.to_dict()
-                left = allowed.columns(clock.perf_counter() - started)
-                told["dependence"] = dependences(models, split, needed, seed, left)
-            said += _in_words(needed, subject)
-        return told | {"said": said}
+
+        def left() -> float:
+            return allowed.columns(clock.perf_counter() - started)
+
+        worth, about = _columns(models, choice.net, split, metric, seed, left, tell, subject)
+        return told | worth | {"said": [*said, *about]}
 
     return look
+
+
+def _columns(
+    models: Models,
+    net: nn.Module | None,
+    split: Split,
+    metric: str | None,
+    seed: int,
+    left: Callable[[], float],
+    tell: Callable[[Event], None],
+    subject: str,
+) -> tuple[dict[str, Any], list[str]]:
+    """What a report event keeps of the worth of columns, and sentences. left: the seconds that they may take."""
+    if not _can_ask(models, split, left):
+        return {}, ["The time left none to look at what each column is worth."]
+    tell(judging_event(COLUMNS, 0.0, left()))
+    with suppress(InvalidData):  # of the measure, which has no value there; what was said before says so
+        needed = _importance(models, net, split, metric, seed, left(), tell)
+        told: dict[str, Any] = {}
+        if not _hardly_begun(needed):
+            told["importance"] = needed.to_dict()
+            told["dependence"] = dependences(models, split, needed, seed, left())
+        return told, _in_words(needed, subject)
+    return {}, []
+
+
+def _can_ask(models: Models, split: Split, left: Callable[[], float]) -> bool:
+    """Whether the time is enough to ask as often as one column takes."""
+    before = left()
+    if before <= 0:
+        return False
+    models(split.report.x[:MOST].numpy())
+    after = left()
+    return after > (REPEATS + 2) * (before - after)
 
 
 def _measure(metric: str | None, split: Split) -> str:
@@ -211,10 +241,10 @@ def _moved_apart(
     order = stream(0, "importance", "screen").permutation(len(x))
     before, at_once = model(x), max(1, CELLS // x.size)
     found, started = list[float](), clock.perf_counter()
-    for first in range(0, len(spans), at_once):
+    while len(found) < len(spans):
         if found and seconds is not None and clock.perf_counter() - started > seconds:
-            return [*found, *[0.0] * (len(spans) - first)]
-        some = spans[first : first + at_once]
+            return [*found, *[0.0] * (len(spans) - len(found))]
+        some = spans[len(found) : len(found) + (at_once if found else 1)]  # one tells how long they take
         moved = np.tile(x, (len(some), 1, 1))
         for copy, span in zip(moved, some, strict=True):
             copy[:, list(span)] = x[order][:, list(span)]

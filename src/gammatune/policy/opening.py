@@ -199,7 +199,7 @@ def _lots(rollouts: list[Rollout], size: int) -> Iterator[list[Rollout]]:
 
 
 def _in_small(values: Values, length: Length, role: str = LOOKED) -> Rollout:
-    return Rollout(values, 0, "start", length=length, shape=TRIANGLE, role=role)
+    return Rollout(values, 0, "start", length=length, shape=TRIANGLE, role=role, small=True)
 
 
 # What follows from them -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The screen at the end of a run, and what `gammatune show` and `gammatune runs` print. Read off a `Story`."""
 
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from gammatune.journal.wording import number, reasons_shown, values_in_words
 from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
+from gammatune.report.glossary import words_in
 from gammatune.report.learnt import headline
 from gammatune.report.models import Models, handed_back_in_words, models_of
 from gammatune.report.predictions import load_findings, run_path
@@ -58,8 +60,8 @@ BAR = 12  # characters; so that the final table fits a terminal of 80 columns
 
 
 def final_screen(story: Story, run_dir: str | None) -> RenderableType:
-    """Schedule found and why, measures, the worst mistakes, learning time, cost, where the run lies, and what to do
-    with it. Where nothing was learnt, that first."""
+    """Schedule found and why, measures, the worst mistakes, learning time, cost, where the run lies, what the words
+    mean, and what to do with it. Where nothing was learnt, that first."""
     doubt = headline(story.report)
     parts: list[RenderableType] = [] if doubt is None else [Text(doubt, style="bold"), Text()]
     if story.has_net:
@@ -70,9 +72,18 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
         parts += _worst(story, run_dir)
     parts += [Text(line) for line in ending(story, run_dir)]
+    if meanings := words_in(_as_text(Group(*parts)), objective_in_words(story.objective)):
+        parts += [Text("what the words mean", style="italic"), _pairs(meanings)]
     if following := what_now(story, run_dir):
         parts += [Text("what now", style="italic"), *(Text(f"- {line}") for line in following)]
     return Group(*parts)
+
+
+def _as_text(shown: RenderableType) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get()
 
 
 def _worst(story: Story, run_dir: str | None) -> list[RenderableType]:
@@ -123,6 +134,13 @@ def _grid(titles: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[s
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in titles:
         table.add_column(Text(title), justify="left" if title in left else "right")
+    for row in rows:
+        _row(table, *row)
+    return table
+
+
+def _pairs(rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for row in rows:
         _row(table, *row)
     return table

@@ -225,8 +225,12 @@ def is_open(begin: Mapping[str, Any]) -> bool:
 
 
 def epoch_in_words(story: Story, epoch: int) -> str:
-    """'epoch 3/20'. epoch: from 0."""
-    is_known = story.extensions or not is_open(story.begin)
+    """'epoch 3/20', or 'step 750/3000' where steps are counted. epoch: from 0."""
+    begin = story.begin
+    if begin.get("steps"):
+        steps = story.epochs * begin["every"] if story.extensions else begin["steps"]
+        return f"step {min((epoch + 1) * begin['every'], steps)}/{steps}"
+    is_known = story.extensions or not is_open(begin)
     return f"epoch {epoch + 1}/{story.epochs}" if is_known else f"epoch {epoch + 1}"
 
 
@@ -234,7 +238,8 @@ def settings_in_words(begin: Mapping[str, Any]) -> str:
     """'policy lookahead, sampler gamma, objective kappa, epochs 20, budget 1.5'."""
     if begin["policy"] == NO_POLICY:
         return "without a network"
-    names = ["policy", "sampler", "objective", *([] if is_open(begin) else ["epochs", "budget"])]
+    length = ["steps", "every"] if begin.get("steps") else ["epochs"]
+    names = ["policy", "sampler", "objective", *([] if is_open(begin) else [*length, "budget"])]
     said = [f"{name} {begin[name]}" for name in names]
     if begin.get("total_epochs") is not None:
         said.append(f"at most {begin['total_epochs']:g} epochs in all")
@@ -245,18 +250,25 @@ def settings_in_words(begin: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
+def plain_in_words(epochs: float, begin: Mapping[str, Any]) -> str:
+    """'14.3 plain epochs', or as many plain steps."""
+    return (
+        f"{epochs * begin['every']:,.0f} plain steps" if begin.get("steps") else f"{epochs:.1f} plain epochs"
+    )
+
+
 def cost_in_short(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:
     """'1.43 x', of a plain run; its plain epochs or examples where that says nothing."""
     if end.get("plain_runs") is None:
         return f"{end['trained']:,} examples trained"
-    return f"{end['plain_epochs']:.1f} plain epochs" if is_open(begin) else f"{end['plain_runs']:.2f} x"
+    return plain_in_words(end["plain_epochs"], begin) if is_open(begin) else f"{end['plain_runs']:.2f} x"
 
 
 def cost_in_words(end: Mapping[str, Any], begin: Mapping[str, Any]) -> str:
     """'1.43 x a plain run (14.3 plain epochs, 17,860 examples' worth)'; the examples where no epoch was completed."""
     if end.get("plain_runs") is None:
         return f"{end['trained']:,} examples trained, {end['evaluated']:,} evaluated"
-    epochs = f"{end['plain_epochs']:.1f} plain epochs"
+    epochs = plain_in_words(end["plain_epochs"], begin)
     worth = f"{units(end['trained'], end['evaluated']):,.0f} examples' worth"
     if is_open(begin):
         return f"{epochs} ({worth})"

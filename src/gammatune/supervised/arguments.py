@@ -59,7 +59,6 @@ class Training:
     pretrained: the weights the model comes with are worth something. Only three decades are searched around the
     optimizer's own rate then, and with keep="best" they are handed back where no epoch is better; one pass over
     val_set, beyond the budget, tells. None: whether parameters are frozen (`gammatune.freeze`).
-    state: whatever else changes while training, as in `Tuner`.
     device: None: CUDA where there is one, else the CPU.
     parallel: "ray" trains the rollouts of one decision beside each other, in the processes of a Ray cluster: of one
     on this machine for as long as it takes, of the one this process is connected to, or of "ray:ADDRESS". "vmap"
@@ -83,7 +82,6 @@ class Training:
     ordinal: bool = False
     target_scale: Scale | None = None
     pretrained: bool | None = None
-    state: Sequence[Any] = ()
     device: str | torch.device | None = None
     parallel: str | None = None
     workers: int | None = None
@@ -104,7 +102,6 @@ class FitOptions(Options, total=False):
     ordinal: bool
     target_scale: Scale | None
     pretrained: bool | None
-    state: Sequence[Any]
     device: str | torch.device | None
     parallel: str | None
     workers: int | None
@@ -144,6 +141,11 @@ class Arguments:
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InvalidArgument(f"seed={seed!r}: give a whole number of 0 or more")
         refuse_two_places(self.running, self.run_dir)
+        if self.search.multiplier:
+            raise InvalidArgument(
+                "multiplier=True scales what a scheduler of your own sets in a loop of your own (`Tuner`); here the "
+                "rate has no other schedule than schedule="
+            )
         metric = None if self.metric is None else recipe(self.metric).name
         space, policy = self.search.space, self.search.policy
         # a course that is repeated has a space of its own

@@ -17,7 +17,7 @@ MANY_IMAGES, FEWER_EPOCHS = 30_000, 10
 LEAST_EXAMPLES = 20
 # Of the time that is allowed, what is kept for what comes after the learning: all of it with boosted trees and the
 # worth of columns, without them the report (guesses); and no more of it than these seconds.
-AFTER_A_TABLE, AFTER, AFTER_MOST = 0.2, 0.05, 15.0
+AFTER_A_TABLE, AFTER, AFTER_MOST = 0.2, 0.05, 60.0
 RESNET_FROM = 5_000  # images, where there is an accelerator
 
 

@@ -1,6 +1,6 @@
 """`find_lr`: a learning rate for a training of your own, after which everything stands where it stood before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from typing import Any
@@ -37,6 +37,7 @@ def find_lr(
     steps: int,
     cost: float = 0.5,
     val_loader: Examples | None = None,
+    state: Sequence[Any] = (),
     seed: int = 0,
     training: Training | None = None,
 ) -> FoundRate:
@@ -60,8 +61,9 @@ def find_lr(
     at 0.1 (`docs/site/find-lr.md` has the errors of both). FoundRate.cost is what it took.
     val_loader: what looks are scored on. None: of a set a fifth that is kept aside; of a loader up to 32 of its own
     batches, a fifth at most, which looks may have seen.
-    seed: fixes the random streams while looks are made, as in `fit`. training: its other options, of which `state`,
-    `task`, `sample_weight`, `class_weights`, `collate` and `batch_size` (of sets) count here.
+    state: whatever else changes while training (GradScaler, EMA, generators, ...), and is put back too.
+    seed: fixes the random streams while looks are made, as in `fit`. training: its other options, of which `task`,
+    `sample_weight`, `class_weights`, `collate` and `batch_size` (of sets) count here.
 
     Raises InvalidArgument, InvalidData, ModelMismatch, ConflictingControl or NotRestorable before any training;
     AllDiverged where no rate that was looked at gives a finite loss.
@@ -70,7 +72,8 @@ def find_lr(
     _refuse(model, optimizer, loader)
     said: list[str] = []
     with _put_back(loader, val_loader), ExitStack() as opened:
-        given = _arguments(model, optimizer, loader, loss, val_loader, seed, training, said)
+        running = Running(state=state, ranks=ranks_of("off"))
+        given = _arguments(model, optimizer, loader, loss, val_loader, seed, training, running, said)
         ready = Setup.of(given.checked(), said)
         if OPTIMIZER in ready.searched.space.names:
             raise InvalidArgument(
@@ -98,6 +101,7 @@ def _arguments(
     val_loader: Examples | None,
     seed: int,
     training: Training | None,
+    running: Running,
     said: list[str],
 ) -> Arguments:
     """What `fit` would be asked. The model stays on its device."""
@@ -106,7 +110,7 @@ def _arguments(
     parameter = next(model.parameters(), None)
     given = Arguments(
         *(model, loader, val_loader, None, 1, None, None, None, loss, optimizer, seed, None),
-        *(training or Training(), Search(), Running(ranks=ranks_of("off"))),
+        *(training or Training(), Search(), running),
     )
     return given if parameter is None else given.with_training(device=parameter.device)
 

@@ -78,7 +78,7 @@ def maker_of_others(given: Arguments, model: nn.Module, journal: Journal | Echo 
     if (
         given.search.new_model is not None
         or not several
-        or any(isinstance(item, nn.Module) for item in given.training.state)
+        or any(isinstance(item, nn.Module) for item in given.running.state)
     ):
         return given.search.new_model
     past = None if journal is None else journal.past

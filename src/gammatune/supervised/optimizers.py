@@ -3,12 +3,15 @@
     muon            Muon and AdamW together (`supervised.muon`), both torch's own
     prodigy         finds the size of its steps by itself (Mishchenko and Defazio 2024, arXiv 2306.06101; prodigyopt)
     schedulefree    AdamW that averages in the place of a decay (Defazio et al. 2024, arXiv 2405.15682; schedulefree)
+    PACKAGE.CLASS   one of torch-optimi, pytorch-optimizer or heavyball, where that is installed: optimi.StableAdamW
 
 Each comes with the range its learning rate is searched in when nobody gives one. The ranges span what the
 literature and torch's documentation use for the method, with a decade to spare on either side (guess).
 """
 
 import contextlib
+import difflib
+import importlib.util
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,6 +69,9 @@ OPTIMIZERS: dict[str, Recipe] = {
     "prodigy": Recipe(_prodigy, 0.1, 10.0, is_scale=True),
     "schedulefree": Recipe(_schedule_free, 1e-5, 0.3),  # AdamW's rates, or up to ten times those (README)
 }
+# Those of other packages: nobody knows the scale of their rate before it is tried, most are made to take AdamW's.
+PACKAGES = {"optimi": "torch-optimi", "pytorch_optimizer": "pytorch-optimizer", "heavyball": "heavyball"}
+ELSEWHERE = (1e-6, 3e-2)  # guess: AdamW's range, and a decade lower, where Lion's rates are
 DEFAULT_OPTIMIZER: OptimizerName = "adamw"
 # Of what "auto" chooses: on the population the others that were tried are behind AdamW (docs/diary.md).
 AUTO: tuple[OptimizerName, ...] = ("adamw", "muon")
@@ -98,6 +104,29 @@ def automatic(parameters: Iterable[nn.Parameter]) -> tuple[OptimizerName, ...]:
 
 
 def recipe_of(name: str) -> Recipe:
-    if name not in OPTIMIZERS:
-        raise InvalidArgument(f"optimizer {name!r} is not known; choose one of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name]
+    """Raises InvalidArgument."""
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name]
+    package, _, kind = name.partition(".")
+    if package in PACKAGES and kind:
+        return Recipe(_of(package, kind), *ELSEWHERE)
+    raise InvalidArgument(
+        f"optimizer {name!r} is not known; choose one of {', '.join(OPTIMIZERS)}, or the class of a package: "
+        "optimi.StableAdamW, pytorch_optimizer.Lion, heavyball.SOAP"
+    )
+
+
+def _of(package: str, kind: str) -> Callable[..., Optimizer]:
+    if importlib.util.find_spec(package) is None:
+        raise InvalidArgument(
+            f"optimizer '{package}.{kind}' is not there: pip install {PACKAGES[package]}, or choose another"
+        )
+    module = importlib.import_module(package)
+    made = getattr(module, kind, None)
+    if not (isinstance(made, type) and issubclass(made, Optimizer)):
+        known = [
+            name for name, one in vars(module).items() if isinstance(one, type) and issubclass(one, Optimizer)
+        ]
+        near = difflib.get_close_matches(kind, known, 3) or sorted(known)[:8]
+        raise InvalidArgument(f"{package} has no optimizer {kind!r}; it has {', '.join(near)}, ...")
+    return made

@@ -81,7 +81,7 @@ class Setup:
             reading=task.reading,
             comparable=task.comparable,
             device=self.device,
-            state=given.training.state,
+            state=given.running.state,
             forks=given.running.forks,
             tape_bytes=given.running.tape_bytes,
             select_loss=goal.select_loss,

@@ -11,7 +11,7 @@ import numpy as np
 
 from gammatune import plugins
 from gammatune.engine.ranks import SINGLE, Ranks
-from gammatune.engine.trainable import Forkable
+from gammatune.engine.trainable import CountsSteps, Forkable
 from gammatune.errors import InvalidArgument, InvalidSpace, whole
 from gammatune.journal.history import Story
 from gammatune.journal.writer import Echo, Journal
@@ -19,6 +19,7 @@ from gammatune.metrics.objectives import DEFAULT_CLASSIFICATION, Objective, make
 from gammatune.policy import DEFAULT, registry
 from gammatune.policy.registry import AnyPolicy, default_budget
 from gammatune.policy.replay import Replay
+from gammatune.records import StepCount
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
@@ -26,6 +27,7 @@ from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Spa
 from gammatune.tuning.options import Running, SamplerFactory, Search, positive
 
 OPEN = 10**6  # epochs, where only the time is limited
+REPORTS = 20  # of a course that is counted in steps, where nobody says how often; guess
 FEW_DECADES = (
     3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
 )
@@ -47,7 +49,9 @@ class UsersLoop:
         self._refuse_prepared(self.optimizer)
         return {"lr": around(1.0 if self.multiplier else lr_of(self.optimizer), policy)}
 
-    def training(self, space: Space, running: Running, ranks: Ranks) -> Forkable:
+    def training(
+        self, space: Space, running: Running, ranks: Ranks, course: int | StepCount | None
+    ) -> Forkable:
         from gammatune.engine.loop import TorchLoop
 
         self._refuse_prepared(self.model, self.optimizer, self.state)
@@ -57,6 +61,7 @@ class UsersLoop:
             multiplier=self.multiplier,
             tape_bytes=running.tape_bytes,
             forks=running.forks,
+            course=course,
             ranks=ranks,
         )
 
@@ -231,17 +236,25 @@ def sampler_of(search: Search, space: Space, budget: float) -> tuple[SamplerFact
 @dataclass(frozen=True, slots=True)
 class Extent:
     """How much is trained. epochs: of a plain run; where they are left open, what everything together may cost.
-    budget: in plain runs of so many. total_epochs, time: as they were given."""
+    budget: in plain runs of so many. total_epochs, time: as they were given. steps: where they are counted instead of
+    epochs, of which each has as many then."""
 
     epochs: int
     budget: float
     total_epochs: float | None
     time: float | None
     is_open: bool
+    steps: StepCount | None = None
+
+    @property
+    def course(self) -> int | StepCount | None:
+        """How long it is; None where nobody knows yet."""
+        return None if self.is_open else self.steps or self.epochs
 
     @classmethod
-    def of(cls, epochs: Any, budget: Any, time: Any, search: Search) -> Self:
+    def of(cls, epochs: Any, budget: Any, time: Any, search: Search, steps: StepCount | None = None) -> Self:
         """Raises InvalidArgument."""
+        epochs = epochs if steps is None else steps.epochs
         policy, total = search.policy, search.total_epochs
         total = None if total is None else positive(total, "total_epochs")
         seconds = None if time is None else positive(time, "time")
@@ -254,15 +267,38 @@ class Extent:
             return cls(epochs, 1.0, total, seconds, True)  # of `total_epochs`
         epochs = whole(epochs, "epochs", least=1)
         most = default_budget(policy) if budget is None else positive(budget, "budget")
-        return cls(epochs, most if total is None else min(most, total / epochs), total, seconds, False)
+        most = most if total is None else min(most, total / epochs)
+        return cls(epochs, most, total, seconds, False, steps)
+
+
+def steps_of(
+    steps: Any, every: Any, epochs: Any = None, training: Forkable | None = None
+) -> StepCount | None:
+    """How steps are counted; None where epochs are. Raises InvalidArgument."""
+    if steps is None:
+        if every is not None:
+            raise InvalidArgument(f"every={every!r} goes with steps=, the length of the course in steps")
+        return None
+    if epochs is not None:
+        raise InvalidArgument(
+            f"steps={steps!r} and epochs={epochs!r} both say how long the course is: give one"
+        )
+    total = whole(steps, "steps", least=1)
+    every = -(-total // REPORTS) if every is None else whole(every, "every", least=1)
+    counted = StepCount(total, min(total, every))
+    if training is not None and not (isinstance(training, CountsSteps) and training.steps == counted):
+        raise InvalidArgument(
+            "steps= counts those of a loop of your own (model=, optimizer=); a training= of your own counts epochs"
+        )
+    return counted
 
 
 def _refuse_to_leave_open(total: float | None, time: float | None, budget: Any, policy: AnyPolicy) -> None:
     registry.refuse_open(policy)
     if total is None and time is None:
         raise InvalidArgument(
-            "epochs= is missing: give the number of epochs to train, or leave it open with total_epochs= (what "
-            "everything together may cost, in epochs) or time= (in seconds)"
+            "epochs= is missing: give the number of epochs to train, or steps=, or leave it open with total_epochs= "
+            "(what everything together may cost, in epochs) or time= (in seconds)"
         )
     if budget is not None:
         raise InvalidArgument(

@@ -25,7 +25,6 @@ def begin(
     objective: Objective,
     *,
     sampler_options: Mapping[str, Any],
-    multiplier: bool,
     facts: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """objective, space, sampler_options: those of `search`, completed.
@@ -57,9 +56,11 @@ def begin(
         open=extent.is_open,
         total_epochs=extent.total_epochs,
         seconds=extent.time,
+        every=None if extent.steps is None else extent.steps.every,
+        steps=None if extent.steps is None else extent.steps.total,
         schedule=None if search.schedule is None else name_of_schedule(search.schedule),
         knots=knots_of(search.schedule),
-        multiplier=multiplier,
+        multiplier=search.multiplier,
         ensemble=bool(search.ensemble),
         guide=search.guide,
         facts=dict(facts or {}),

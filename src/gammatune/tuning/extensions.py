@@ -92,6 +92,11 @@ class Extensions:
         found = self._driver.found
         if not found.course:
             raise InvalidArgument("nothing has been trained that could go on: the course is empty")
+        if self._search.multiplier:
+            raise InvalidArgument(
+                "with multiplier=True the schedule is your own, which has come to its end and knows of no more "
+                "epochs: give the course all of them from the start, with a scheduler that is as long"
+            )
         if found.nets:
             raise InvalidArgument(
                 f"the predictions of {len(found.nets)} nets are averaged, and one course goes on: train with "
@@ -134,7 +139,10 @@ def taken_up(
         here = there if run_dir is None else Path(run_dir)
         if not (here / FILE).exists() and here != there:
             _copy(there, here)
-        known = None if story.begin.get("open") else int(story.begin["epochs"])
+        is_counted = not story.begin.get("open") and not story.begin.get(
+            "steps"
+        )  # else the caller says so anew
+        known = int(story.begin["epochs"]) if is_counted else None
         return str(here), known if epochs is None else epochs
 
     return ranks.agree("begins the run", take)

@@ -57,6 +57,7 @@ class Search:
     "kappa"; `fit` goes by metric and targets.
     space: a `Space`, a mapping of names to dimensions, or lines such as "lr=1e-4:1:log"; without it the
     learning rate is searched around the optimizer's own: twelve decades in all, three under the other policies.
+    multiplier: the searched lr scales what the own scheduler of a loop of yours sets.
     total_epochs: what everything together may cost, in epochs, where their number is left open.
     reserve: seconds of `time` that are kept for what comes after the run.
     keep: "best" hands back the weights of the best commit, "last" those of the last epoch.
@@ -88,6 +89,7 @@ class Search:
     sampler_options: Mapping[str, Any] | None = None
     objective: ObjectiveName | Objective | None = None
     space: AnySpace | None = None
+    multiplier: bool = False
     total_epochs: float | None = None
     reserve: float = 0.0
     keep: Keep = "best"
@@ -123,6 +125,7 @@ class Search:
 class Running:
     """Who hears of a run, who trains it, and where its states lie.
 
+    state: whatever else changes while training (GradScaler, EMA, generators, ...).
     listeners: called with every event of the journal, and with {"event": "start", "run": Run} before each run.
     What one raises ends the run as an error of the loop body does.
     facts: kept in the first line of the journal. journal: one that is open already, in the place of `run_dir`.
@@ -131,7 +134,8 @@ class Running:
     forks: where the copies of weights and optimizer state are held: "device", beside the model; "host", in the CPU's
     memory, where going back is slower; "auto", on the device while a few of them fit into half of its free memory.
     tape_bytes: memory for the batches of an epoch that are kept because a loader cannot show them again, with the
-    states of the random streams that their drawing moves.
+    states of the random streams that their drawing moves. Where steps are counted, for those that one trial has seen
+    and the next is to see; trials that go further pass over these again, and it is said.
     resume_from: a run that is gone on with, complete or not: its directory, or what `fit` or `Tuner` gave back.
     Call as it was begun; epochs may be left out. With run_dir= it is copied there first, and stays as it is.
     ranks: where torch.distributed trains one model in several processes, each calls this alike, on its share of the
@@ -141,6 +145,7 @@ class Running:
     process, and a loader must give each its own share.
     """
 
+    state: Sequence[Any] = ()
     listeners: Sequence[Listener] = ()
     facts: Mapping[str, Any] | None = None
     journal: Journal | Echo | None = None
@@ -160,6 +165,7 @@ class SearchOptions(TypedDict, total=False):
     sampler_options: Mapping[str, Any] | None
     objective: ObjectiveName | Objective | None
     space: AnySpace | None
+    multiplier: bool
     total_epochs: float | None
     reserve: float
     keep: Keep
@@ -174,6 +180,7 @@ class SearchOptions(TypedDict, total=False):
 class RunningOptions(TypedDict, total=False):
     """Likewise, of `Running`."""
 
+    state: Sequence[Any]
     listeners: Sequence[Listener]
     facts: Mapping[str, Any] | None
     journal: Journal | Echo | None

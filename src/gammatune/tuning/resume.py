@@ -13,7 +13,7 @@ from gammatune.policy.older import Taken
 
 # Another value of these is another run: every decision would be taken otherwise.
 COMPARED = (
-    "seed", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "knots",
+    "seed", "steps", "every", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "knots",
     "sampler", "sampler_options", "objective", "lam", "space", "multiplier", "keep",
     "patience", "at_once", "ensemble", "guide",
 )  # fmt: skip

@@ -119,9 +119,8 @@ class Run:
         self.error: Exception | None = None  # what the candidate raised
         self.in_evaluation = False  # or was about to
         self._raised = ""
-        self.meter = Meter(
-            request.length, request.shape, request.order, fresh, allowance, leaves=leaves, seen=seen
-        )
+        plan = request.length, request.shape, request.order, fresh, allowance, request.course, request.small
+        self.meter = Meter(*plan, leaves=leaves, seen=seen)
         self._given: list[Iterator[Any]] = []  # by `batches`
         self._started, self._processor = clock.perf_counter(), clock.process_time()
         self._metrics: dict[str, float] | None = None

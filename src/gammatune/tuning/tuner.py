@@ -34,6 +34,7 @@ from gammatune.tuning.arguments import (
     refuse_two_places,
     sampler_of,
     searched,
+    steps_of,
 )
 from gammatune.tuning.before import Before
 from gammatune.tuning.begin import begin
@@ -66,12 +67,15 @@ class Tuner:
                     optimizer.zero_grad(); loss_fn(model(x), y).backward(); optimizer.step()
                 run.report(**run.evaluate(validate))
 
-    model, optimizer: one or several (lists). state: whatever else changes while training (GradScaler, EMA,
-    generators, ...). training: a `Trainable` instead of the three, which the tuner drives itself.
-    multiplier: the searched lr scales what the user's own scheduler sets.
+    model, optimizer: one or several (lists). What else changes while training is handed in as `state`.
+    training: a `Trainable` instead of these, which the tuner drives itself.
     epochs: the length of the course; left out, it is chosen, within `total_epochs` (what everything together may
-    cost, in epochs) or within `time`. time: seconds, a ceiling on everything: what was chosen then depends on the
-    clock, and the run is not the same twice.
+    cost, in epochs) or within `time`.
+    steps: the length in steps of the optimizer, where a loader has no end, or its end means nothing. One pass of the
+    loop body is `every` of them then (left out: a twentieth), through however many batches a step takes, and
+    `run.batches` goes on where the last one ended. Wherever an epoch is spoken of, it is such a pass.
+    time: seconds, a ceiling on everything: what was chosen then depends on the clock, and the run is not the same
+    twice.
     budget: the ceiling on compute, in multiples of a plain run: rollouts, evaluations, repeated epochs, all of it;
     1.5 for "lookahead", 12 for the others.
     seed: 0 or more; fixes every choice of the tuner (the training's own streams are yours to seed).
@@ -89,9 +93,9 @@ class Tuner:
         model: "nn.Module | Sequence[nn.Module] | None" = None,
         optimizer: "Optimizer | Sequence[Optimizer] | None" = None,
         training: Forkable | None = None,
-        state: Sequence[Any] = (),
-        multiplier: bool = False,
         epochs: int | None = None,
+        steps: int | None = None,
+        every: int | None = None,
         budget: float | None = None,
         time: float | None = None,
         seed: int = 0,
@@ -111,22 +115,22 @@ class Tuner:
             refuse_executor(self._running, training, self._ranks)
             self._begin_to_listen()
             self._search = search = self._search.checked()
-            self._extent = Extent.of(epochs, budget, time, search)
+            self._extent = Extent.of(epochs, budget, time, search, steps_of(steps, every, epochs, training))
             self.seed = whole(seed, "seed", least=0)
             self.policy = registry.make_policy(search.policy)
             objective = objective_of(search)
-            own = UsersLoop(model, optimizer, state, multiplier)
+            own = UsersLoop(model, optimizer, self._running.state, search.multiplier)
             self.space = searched(search, training, own)
             self._sampler, sampler_options = sampler_of(search, self.space, self.budget)
             self._open_the_journal(run_dir, opened)
             self._begin = begin(
                 *(search, self._extent, self.seed, self.space, objective),
                 sampler_options=sampler_options,
-                multiplier=multiplier,
                 facts=self._running.facts,
             )
             # late, since it puts hooks on the optimizer
-            self._training: Forkable = training or own.training(self.space, self._running, self._ranks)
+            made = self.space, self._running, self._ranks, self._extent.course
+            self._training: Forkable = training or own.training(*made)
             opened.callback(self._training.close)
             said = own.complete(self._training, search, self._journal, objective) if training is None else []
             if said:
@@ -313,7 +317,7 @@ class Tuner:
         """
         if not self._finished or self._closed:
             raise InvalidArgument(
-                "extend goes on with a course that has ended: call it after the loop, within the with block"
+                "extend goes on with a course that has ended: call it in the with block, after the loop"
             )
         if (beyond := self._beyond.begin(epochs)) is not None:
             self._runs, self._finished = beyond, False
@@ -363,10 +367,8 @@ class Tuner:
     @property
     def result(self) -> Result:
         """What has been found so far; after the loop, of the whole run."""
-        multiplier = bool(self._begin["multiplier"])
-        return result_of(
-            self._driver.found, self.cost, self.seed, self._events, self._journal, multiplier=multiplier
-        )
+        told = self._events, self._journal
+        return result_of(self._driver.found, self.cost, self.seed, *told, multiplier=self._search.multiplier)
 
     def ensemble(self) -> "Ensemble | None":
         """The nets whose predictions are averaged, as one module in eval mode that takes and gives what the model

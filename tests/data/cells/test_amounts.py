@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammatune.pipeline.data.cells.amounts import Form, amounts_in, converted, form_of, units_in
+from gammatune.pipeline.data.cells.amounts import Form, TakenApart, amounts_in, converted, form_of
 from gammatune.pipeline.data.looking import tell
 from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.table import as_test, load_table, load_test, make_table, split_table
@@ -107,7 +107,7 @@ def test_numbers_too_few_to_be_read_so_are_said() -> None:
     assert said[0].startswith(
         "size holds numbers in 75 % of its cells, too few to be read so: --column size=number"
     )
-    assert units_in(pd.Series(["12 kg", "3 lb", "5 kg"] * 5)) == ("kg", "lb")
+    assert TakenApart(pd.Series(["12 kg", "3 lb", "5 kg"] * 5)).units() == ("kg", "lb")
     tell("load", pd.Series(["12 kg", "3 lb", "5 kg"] * 5), said)
     assert said[1].startswith("load holds numbers in several units (kg, lb), which are left as text")
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.cells.spelling import find, plain, spellings
 from gammatune.pipeline.data.table import Table, as_test, make_table, split_table
-from gammatune.pipeline.data.table_preprocessing import UNKNOWN, TablePreprocessing
+from gammatune.pipeline.data.table_encoding import UNKNOWN
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 

@@ -112,3 +112,11 @@ def test_a_long_file_is_read_to_its_end(tmp_path: Path) -> None:
     assert read.source is not None
     assert [int(row[0]) for row in as_written(read.source)[1]()] == list(range(9000))
     assert len(said) == 3
+
+
+def test_a_row_longer_than_what_is_parsed_at_once(tmp_path: Path) -> None:
+    long = "x" * (2 * rows._BLOCK)
+    (tmp_path / "t.csv").write_text(f"n,text\n1,{long}\n2,b\n3,c\n")
+    frame = read_table(tmp_path / "t.csv", []).frame
+    assert frame["n"].tolist() == [1, 2, 3]
+    assert frame["text"].tolist() == [long, "b", "c"]

@@ -11,6 +11,7 @@ Told from the values, so that nobody has to say it; said in words, and overruled
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,17 +21,18 @@ from gammatune.pipeline.data.cells import codes
 from gammatune.pipeline.data.cells.amounts import (
     MOSTLY,
     Form,
+    TakenApart,
     amounts_in,
-    form_of,
     numbers_in,
-    units_in,
 )
 from gammatune.pipeline.data.cells.dates import counted_format, date_format, in_words, parsed
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
+from gammatune.pipeline.data.values import dates_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,9 +56,10 @@ def look_at(
     leave: Sequence[str | None] = (),
     decimal: Mark,
     find_codes: bool,
+    levels: dict[str, Distinct] | None = None,
 ) -> tuple[Column, ...]:
     """What each column is. given: what is not told but known. leave: columns that are no inputs. decimal: as the file
-    writes it. find_codes: whether codes for missing are looked for."""
+    writes it. find_codes: whether codes for missing are looked for. levels: takes those of categories, by name."""
     unknown = [name for name in given if name not in frame.columns]
     if unknown:
         place = f"{given[unknown[0]].place}: " if given[unknown[0]].place else ""
@@ -67,7 +70,9 @@ def look_at(
     for name in frame.columns:
         if name not in leave:
             own = given.get(name, Given(None))
-            column = column_given(name, frame[name], own, decimal) or tell(name, frame[name], [], decimal)
+            column = column_given(name, frame[name], own, decimal) or tell(
+                name, frame[name], [], decimal, levels
+            )
             found.append(column if own.missing is None else replace(column, missing=own.missing))
     if all(column.kind == "drop" for column in found):
         why = "; ".join(f"{column.name} {column.why}" for column in found[:5])
@@ -102,26 +107,52 @@ def _without_codes(frame: "pd.DataFrame", columns: Sequence[Column], known: set[
     ]
 
 
-def as_read(frame: "pd.DataFrame", columns: Sequence[Column]) -> "pd.DataFrame":
-    """The frame with numbers in the place of text that writes them, and nothing in that of codes for missing."""
-    numbers = {
-        c.name: numbers_in(frame[c.name], c.form, c.missing)
-        for c in columns
-        if c.kind == "number" and (c.form is not None or c.missing) and c.name in frame.columns
-    }
-    return frame.assign(**numbers) if numbers else frame
+def as_read(
+    frame: "pd.DataFrame", columns: Sequence[Column], levels: Mapping[str, Distinct] = MappingProxyType({})
+) -> "pd.DataFrame":
+    """The frame with numbers and dates in the place of text that writes them, levels in that of categories, and
+    nothing in that of codes for missing: what comes after need not take text apart again. A column of dates some of
+    which are none stays text."""
+    import pandas as pd
+
+    read: dict[str, Any] = {}
+    for column in columns:
+        name = column.name
+        if name not in frame.columns:
+            continue
+        is_text = isinstance(frame[name].dtype, pd.StringDtype)
+        if column.kind == "number" and (column.form is not None or column.missing):
+            read[name] = numbers_in(frame[name], column.form, column.missing)
+        elif column.kind == "date" and is_text:
+            dates = dates_in(frame[name], column.format)
+            if dates.notna().sum() == frame[name].notna().sum():
+                read[name] = dates.astype(
+                    "datetime64[us]"
+                )  # of one kind, whether seconds have decimals or not
+        elif column.kind == "category" and is_text:
+            is_there = frame[name].notna()
+            known = levels.get(name) or Distinct.of(frame[name][is_there])
+            read[name] = known.levels(is_there.to_numpy(dtype=bool))
+    return frame.assign(**read) if read else frame
 
 
-def tell(name: str, values: "pd.Series[Any]", said: list[str], decimal: Mark = "") -> Column:
-    """The kind of a column, from its name and values alone. said: takes what is unusual in it."""
-    column = _tell(name, values, decimal)
+def tell(
+    name: str,
+    values: "pd.Series[Any]",
+    said: list[str],
+    decimal: Mark = "",
+    levels: dict[str, Distinct] | None = None,
+) -> Column:
+    """The kind of a column, from its name and values alone. said: takes what is unusual in it. levels: takes those of
+    a category."""
+    column = _tell(name, values, decimal, {} if levels is None else levels)
     if column.kind != "drop" and (note := _nearly_constant(values.dropna())):
         column = replace(column, notes=(*column.notes, note))
     said += column.sentences
     return column
 
 
-def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
+def _tell(name: str, values: "pd.Series[Any]", decimal: Mark, levels: dict[str, Distinct]) -> Column:
     import pandas as pd
 
     present = values.dropna()
@@ -141,11 +172,11 @@ def _tell(name: str, values: "pd.Series[Any]", decimal: Mark) -> Column:
         return Column(name, "drop", f"holds {values.dtype}, which is not supported")
     if pd.api.types.is_numeric_dtype(values):
         return _tell_numbers(name, present, len(values))
-    return _tell_text(name, present, len(values), decimal)
+    return _tell_text(name, present, len(values), decimal, levels)
 
 
 def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
-    if present.nunique() <= 1:
+    if present.min() == present.max():
         return _constant(name, present)
     if written := counted_format(name, present):
         note = f"holds dates{in_words(written)}, by its name: {_first_date(present, written)}; --column {name}=number"
@@ -153,58 +184,84 @@ def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
         return Column(name, "date", format=written, notes=notes)
     if _counts_rows(name, present, rows):
         return Column(name, "drop", "numbers the rows")
-    return _by_name(name, present, present.astype(str), rows) or Column(name, "number")
+    return _by_name(name, present, present, rows) or Column(name, "number")
 
 
-def _by_name(name: str, numbers: "pd.Series[Any]", text: "pd.Series[Any]", rows: int) -> Column | None:
-    """Of numbers that are none by their name and length, such as phone numbers; else None."""
+def _by_name(name: str, numbers: "pd.Series[Any]", written: "pd.Series[Any]", rows: int) -> Column | None:
+    """Of numbers that are none by their name and length, such as phone numbers; else None. written: as they are."""
     what, is_input = kind_of_numbers(name, numbers)
     if what and not is_input:
         return Column(name, "drop", f"holds {what}")
-    if what and _category_or_identifier(name, text, rows).kind == "category":
+    if not what:
+        return None
+    text = written.astype(str)
+    if _category_or_identifier(name, text, Distinct.of(text), rows).kind == "category":
         note = f"holds {what}: a category; --column {name}=number takes them as numbers"
         return Column(name, "category", notes=(note,))
     return None
 
 
-def _tell_text(name: str, present: "pd.Series[Any]", rows: int, decimal: Mark) -> Column:
+def _tell_text(
+    name: str, present: "pd.Series[Any]", rows: int, decimal: Mark, levels: dict[str, Distinct]
+) -> Column:
     import pandas as pd
 
+    text, is_text = present, isinstance(present.dtype, pd.StringDtype)
     try:
-        distinct = present.nunique()
+        if present.iloc[:FEWEST].nunique() <= 1 and present.nunique() <= 1:
+            return _constant(name, present)
+        if not is_text:
+            present.nunique()
     except TypeError:  # lists, mappings
         return Column(name, "drop", "holds neither numbers nor text nor dates")
-    if distinct <= 1:
-        return _constant(name, present)
     if isinstance(present.dtype, pd.CategoricalDtype):
         return Column(name, "category")
-    text = present.astype(str)
-    marked = text.str.fullmatch(CODE)
-    if marked.any() and text.str.fullmatch(r"\d+").mean() >= MOSTLY:
-        note = f"holds codes such as {present[marked].iloc[0]}: a category"
-        column = _category_or_identifier(name, text, rows)
+    text = present if is_text else present.astype(str)
+    if example := _code(text):
+        column = _category_or_identifier(name, text, Distinct.of(text), rows)
+        note = f"holds codes such as {example}: a category"
         return column if column.kind == "drop" else replace(column, notes=(note,))
-    numbers, form = _numbers_of_text(present, decimal)
+    apart = TakenApart(present, decimal)
+    numbers, form = _numbers_of_text(present, apart)
     if numbers is not None and form is None and not np.isnan(numbers).any():
         return _tell_numbers(name, pd.to_numeric(present), rows)
     if numbers is not None:
-        are_known = ~np.isnan(numbers)
-        is_bare = form is not None and not (form.currency or form.unit)
-        if is_bare and (named := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
-            return named
-        plain = present[are_known] if form is None else None
-        if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
-            return Column(name, "drop", "numbers the rows")
-        return Column(name, "number", form=form, notes=tuple(conversion(present, numbers)))
+        return _amounts(name, present, text, numbers, form, rows)
     if dates := date_format(name, text):
         return Column(
             name, "date", format=dates[0], notes=(*filter(None, dates[1:]), *no_dates(present, dates[0]))
         )
-    column = _category_or_identifier(name, text, rows)
-    return replace(column, notes=tuple(_of_text(name, present, text, decimal)))
+    found = Distinct.of(text)
+    column = _category_or_identifier(name, text, found, rows)
+    if column.kind == "category" and is_text:
+        levels[name] = found
+    return replace(column, notes=tuple(_of_text(name, present, text, apart)))
 
 
-def _numbers_of_text(present: "pd.Series[Any]", decimal: Mark) -> "tuple[Any, Form | None]":
+def _code(text: "pd.Series[Any]") -> str:
+    """The first code with a zero in front, of a column that is mostly digits; else ""."""
+    with_zero = text[text.str.startswith("0")]
+    marked = with_zero[with_zero.str.fullmatch(CODE)]
+    return marked.iloc[0] if len(marked) and text.str.fullmatch(r"\d+").mean() >= MOSTLY else ""
+
+
+def _amounts(
+    name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", numbers: Any, form: Form | None, rows: int
+) -> Column:
+    """Of text that is numbers. text: the values, all as such."""
+    import pandas as pd
+
+    are_known = ~np.isnan(numbers)
+    is_bare = form is not None and not (form.currency or form.unit)
+    if is_bare and (named := _by_name(name, pd.Series(numbers[are_known]), text[are_known], rows)):
+        return named
+    plain = present[are_known] if form is None else None
+    if plain is not None and _counts_rows(name, pd.to_numeric(plain), rows):
+        return Column(name, "drop", "numbers the rows")
+    return Column(name, "number", form=form, notes=tuple(conversion(present, numbers)))
+
+
+def _numbers_of_text(present: "pd.Series[Any]", apart: TakenApart) -> "tuple[Any, Form | None]":
     """The numbers of a column of text, and their form, None where they stand there as they are; None where it is
     not mostly numbers."""
     import pandas as pd
@@ -216,7 +273,7 @@ def _numbers_of_text(present: "pd.Series[Any]", decimal: Mark) -> "tuple[Any, Fo
     share = float(numbers.notna().mean())
     if share == 1:
         return numbers_in(present), None
-    form = form_of(present, decimal)
+    form = apart.form()
     if form is not None:
         return amounts_in(present, form), form
     return (numbers_in(present), None) if share >= MOSTLY else (None, None)
@@ -229,13 +286,13 @@ def _share_of_numbers(present: "pd.Series[Any]", form: Form | None) -> float:
     return share if share < HALF / 2 else float((~np.isnan(numbers_in(present, form))).mean())
 
 
-def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", decimal: Mark) -> list[str]:
+def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", apart: TakenApart) -> list[str]:
     """What is to be said of a column that stays text."""
-    if units := units_in(present):
+    if units := apart.units():
         return [
             f"holds numbers in several units ({', '.join(units[:4])}), which are left as text; write them in one unit"
         ]
-    share = _share_of_numbers(present, form_of(present, decimal, least=HALF))
+    share = _share_of_numbers(present, apart.form(HALF))
     if share >= HALF:
         return [
             f"holds numbers in {100 * share:.0f} % of its cells, too few to be read so: --column {name}=number reads "
@@ -249,15 +306,16 @@ def _of_text(name: str, present: "pd.Series[Any]", text: "pd.Series[Any]", decim
     return []
 
 
-def _category_or_identifier(name: str, text: "pd.Series[Any]", rows: int) -> Column:
-    words = float(text.str.count(" ").mean()) + 1
-    counts = text.value_counts()
-    alone = float((counts == 1).sum()) / len(text)
-    if rows < FEWEST or (len(counts) / len(text) < IDENTIFYING and alone <= ONCE):
+def _category_or_identifier(name: str, text: "pd.Series[Any]", found: Distinct, rows: int) -> Column:
+    """found: what is different in the text."""
+    share = len(found.texts) / len(text)
+    alone = int((found.counts == 1).sum()) / len(text)
+    if rows < FEWEST or (share < IDENTIFYING and alone <= ONCE):
         return Column(name, "category")
     if what := kind_of_text(text):
         return Column(name, "drop", f"holds {what}")
-    if len(counts) / len(text) >= IDENTIFYING:
+    words = found.mean(found.texts.str.count(" ")) + 1
+    if share >= IDENTIFYING:
         if words >= SENTENCE:
             return Column(name, "drop", "is free text, which is not read")
         return Column(name, "drop", "differs in every row, as an identifier does")
@@ -290,13 +348,13 @@ def _first_date(present: "pd.Series[Any]", written: str) -> str:
 
 def _counts_rows(name: str, present: "pd.Series[Any]", rows: int) -> bool:
     """Whether whole numbers are identifiers: all different, and named so, or counting up row by row."""
-    if len(present) < rows or rows < FEWEST or present.nunique() < rows:
+    if len(present) < rows or rows < FEWEST:
         return False
-    if not bool((present == present.round()).all()):
+    if any(bool((part != part.round()).any()) for part in (present.iloc[:FEWEST], present)):
         return False
-    steps = present.diff().dropna()
-    named = is_unnamed(name) or bool(_NAMED_ID.search(name) or _CAMEL_ID.search(name))
-    return named or bool((steps == 1).all())
+    if is_unnamed(name) or _NAMED_ID.search(name) or _CAMEL_ID.search(name):
+        return bool(present.nunique() == rows)
+    return all(bool((part.diff().iloc[1:] == 1).all()) for part in (present.iloc[:FEWEST], present))
 
 
 def columns_in_words(columns: Sequence[Column]) -> list[str]:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from gammatune.pipeline.data.columns import Column, listed
+from gammatune.pipeline.data.columns import listed
+from gammatune.pipeline.data.frame_rows import FrameRows
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 
 ROWS = 5_000  # looked at, which a small tree needs no more of [guess]
@@ -20,21 +20,19 @@ GIVEN_AWAY = 0.99  # of the balanced accuracy, or of R2, that one column reaches
 LEAVES = 64
 
 
-def leaks(
-    frame: "pd.DataFrame", y: NDArray[Any], columns: Sequence[Column], preprocessing: "TablePreprocessing"
-) -> list[str]:
+def leaks(x: torch.Tensor, y: NDArray[Any], preprocessing: "TablePreprocessing") -> list[str]:
     """A sentence on every column that tells the target alone.
 
-    frame, y: training rows. A tree with few leaves is trained on the one column in one half of the rows and judged on
-    the other half; a column that tells nearly all is more often a copy of the answer, or was written down after it,
-    than a good predictor. Said, never left out: only the user knows.
+    x, y: rows that train, encoded. A tree with few leaves is trained on the one column in one half of the rows and
+    judged on the other half; a column that tells nearly all is more often a copy of the answer, or was written down
+    after it, than a good predictor. Said, never left out: only the user knows.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if len(y) < FEWEST:
         return []
     taken = np.random.default_rng(0).permutation(len(y))[:ROWS]
-    x = preprocessing.encode(frame.iloc[taken], []).numpy()
+    rows = x.numpy()[taken]
     y = y[taken].reshape(-1)
     half = len(y) // 2
     classify = preprocessing.task == "classification"
@@ -48,8 +46,9 @@ def leaks(
     measure, score = ("balanced accuracy", _balanced_accuracy) if classify else ("R2", r2)
     said = []
     for name, span in preprocessing.spans:
-        column = np.ascontiguousarray(x[:, span.start : span.stop])
-        told = tree(max_leaf_nodes=LEAVES, random_state=0).fit(column[:half], learned).predict(column[half:])
+        column = np.ascontiguousarray(rows[:, span.start : span.stop])
+        small = tree(max_leaf_nodes=LEAVES, random_state=0).fit(column[:half], learned, check_input=False)
+        told = small.predict(column[half:], check_input=False)
         reached = score(judged[known], told[known])
         if reached >= GIVEN_AWAY:
             said.append(
@@ -73,19 +72,23 @@ def r2(true: NDArray[Any], said: NDArray[Any]) -> float:
         return 1 - float(np.sum((true - said) ** 2) / np.sum((true - true.mean()) ** 2))
 
 
-def duplicates(train: "pd.DataFrame", report: "pd.DataFrame", names: Sequence[str]) -> list[str]:
+def duplicates(train: FrameRows, report: FrameRows, names: Sequence[str]) -> list[str]:
     """A sentence where rows to report on are rows trained on too, which flatters the figures."""
     import pandas as pd
 
     if len(names) < 2:
         return []  # equal values of one column are no copies of a row
-    if not set(names) <= set(report.columns):
+    if not set(names) <= set(report.frame.columns):
         return []  # a test file that lacks a column is refused where it is encoded
-    parts = [train[list(names)], report[list(names)]]
-    if list(parts[0].dtypes) != list(parts[1].dtypes):  # of another file, maybe
-        parts = [part.astype(str) for part in parts]
-    seen, asked = (pd.util.hash_pandas_object(part, index=False).to_numpy() for part in parts)
-    copies = int(np.isin(asked, seen).sum())
+    frames = [train.frame[list(names)]]
+    if report.frame is not train.frame:
+        frames.append(report.frame[list(names)])
+        kinds = [["category" if kind == "category" else kind for kind in each.dtypes] for each in frames]
+        if kinds[0] != kinds[1]:
+            frames = [each.astype(str) for each in frames]
+    hashes = [pd.util.hash_pandas_object(each, index=False).to_numpy() for each in frames]
+    seen, asked = hashes[0][train.places], hashes[-1][report.places]
+    copies = int(pd.Series(asked).isin(seen).sum())
     if copies < max(2, 0.01 * len(report)):
         return []
     return [

@@ -1,10 +1,11 @@
 """Scales: classes that follow each other, such as "never, sometimes, often" or an agreement from 1 to 7.
 
-Words are known by a list; whole numbers that count up are a scale where the mistakes of a quick look fall beside the
-truth more often than they would if the numbers were only names.
+`scale_words`, `scale_bands` and `scale_rates` know many; whole numbers that count up are one where the mistakes of a
+quick look fall beside the truth more often than they would if the numbers were only names.
 """
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammatune.errors import InvalidArgument
+from gammatune.pipeline.data import scale_words
+from gammatune.pipeline.data.cells.no_answer import says_nothing
 from gammatune.pipeline.data.cells.spelling import find, written
 from gammatune.pipeline.data.columns import Column, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.row_hints import as_numbers
+from gammatune.pipeline.data.scale_bands import bands, numbered
+from gammatune.pipeline.data.scale_rates import rates
+from gammatune.pipeline.data.target import CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LEAST, MOST = 3, 11  # levels; two are never a scale, and of more a number says as much
+SIZES = (
+    "xxs",
+    "xs",
+    "s",
+    "m",
+    "l",
+    "xl",
+    "xxl",
+    "xxxl",
+)  # or names of anything else: never taken, but hinted at
+STRANGE = 3  # of so many answers one may be unknown where the others are taken for a scale, in a hint [guess]
 NUMBERS = 5  # whole numbers that are one by themselves, at least; three or four are as often names
 ENOUGH = 100  # rows by which their order is told
 ROWS, COLUMNS, TREES, FOLDS = 2_000, 50, 30, 3  # of the quick look
@@ -29,31 +46,6 @@ ORDERS, CHANCE = 500, 0.01  # other orders of the same classes, of which so many
 ROUNDING = 1e-9
 NEIGHBOURS = "they count up, and what a quick look at rows that train says of one it says of its neighbours"
 MARKS = ",;|"  # that may part the labels of --order
-
-# From low to high; words of one level stand in one string.
-_SCALES = (
-    ("never", "almost never|hardly ever|very rarely", "rarely|seldom", "sometimes|occasionally", "often|frequently",
-     "usually|very often|very frequently|almost always", "always"),
-    ("none|not at all|no", "very little|slightly|a little|minimal", "some|somewhat|mild|moderately",
-     "moderate|fairly", "much|very|quite a bit|a lot|severe|marked", "very much|extremely|very severe|completely"),
-    ("none", "mild|slight", "moderate|some", "severe|marked", "very severe|extreme|critical"),
-    ("very low", "low", "medium|moderate|middle|average|normal", "high", "very high"),
-    ("very small", "small", "medium", "large", "very large|extra large"),
-    ("very bad|very poor|terrible", "bad|poor", "fair|average|ok|acceptable", "good", "very good", "excellent|ideal"),
-    ("strongly disagree|disagree strongly|completely disagree|totally disagree", "disagree|mostly disagree",
-     "somewhat disagree|slightly disagree|disagree somewhat",
-     "neutral|neither|neither agree nor disagree|undecided|neither disagree nor agree",
-     "somewhat agree|slightly agree|agree somewhat", "agree|mostly agree",
-     "strongly agree|agree strongly|completely agree|totally agree"),
-    ("very dissatisfied", "dissatisfied|unsatisfied", "neutral|neither|neither satisfied nor dissatisfied",
-     "satisfied", "very satisfied"),
-    ("very unlikely", "unlikely", "neutral|possible|neither likely nor unlikely", "likely", "very likely"),
-    ("very unimportant|not important|not at all important", "unimportant|slightly important",
-     "neutral|somewhat important|moderately important", "important", "very important|extremely important"),
-    ("too little", "about right", "too much"),
-    ("worse", "same|about the same|unchanged|no change", "better"),
-    ("much worse", "worse", "same|about the same|unchanged|no change", "better", "much better"),
-)  # fmt: skip
 
 
 def unordered(task: TargetTask | None, order: str | None) -> Task | None:
@@ -90,6 +82,7 @@ class Scale:
         """
         ordered, why = _ordered(name, classes, task, order, levels_in_order(column))
         if not ordered:
+            said += _like_a_scale(name, classes) if task is None else []
             may_be = task is None and counts_up(classes)
             return cls(classes, np.arange(len(classes)), False, may_be)
         said.append(scale_in_words(name, ordered, why))
@@ -117,7 +110,7 @@ def _ordered(
         known = scale_held(classes, held) if len(classes) >= LEAST else None
         if known is not None:
             return known, "as the table has them"
-        return scale_of_words(classes) or (), "by their words"
+        return scale_told(classes) or ((), "")
     option = f"--order {order}" if order is not None else "--task ordinal"
     if task not in (None, "ordinal"):
         raise InvalidArgument(f"{option} and --task {task} contradict each other; give one")
@@ -129,13 +122,16 @@ def _ordered(
         return scale_given(name, classes, order), "as asked"
     if not isinstance(classes[0], str):
         return classes, "as asked"
-    known = scale_held(classes, held) or scale_of_words(classes)
-    if known is None:
+    known = scale_held(classes, held)
+    if known is not None:
+        return known, "as the table has them"
+    told = scale_told(classes)
+    if told is None:
         raise InvalidArgument(
-            f"--task ordinal: the order of {listed(map(str, classes))} is not known; say --order "
-            f'"{order_of(classes)}", from low to high'
+            f"--task ordinal: the order of {listed(map(str, classes))} is not known; say "
+            f"{_option('--order', order_of(classes))}, from low to high"
         )
-    return known, "as the table has them" if held else "by their words"
+    return told
 
 
 def levels_in_order(values: "pd.Series[Any]") -> tuple[str, ...]:
@@ -156,17 +152,57 @@ def scale_held(labels: Sequence[Label], held: Sequence[str]) -> tuple[Label, ...
     return tuple(label for _, label in sorted(known, key=lambda each: each[0]))
 
 
-def scale_of_words(labels: Sequence[Label]) -> tuple[Label, ...] | None:
-    """The labels from low to high, where each is a level of its own of one known scale."""
-    if not LEAST <= len(labels) <= MOST:
+def scale_told(labels: Sequence[Label]) -> tuple[tuple[Label, ...], str] | None:
+    """The labels from low to high, and what tells it, where each has a place of its own on one scale."""
+    found, why = _places(labels)
+    known = {label: place for label, place in zip(labels, found, strict=True) if place is not None}
+    if not LEAST <= len(labels) == len(known) == len(set(known.values())):
         return None
-    plain = {label: re.sub(r"[\W_]+", " ", str(label)).strip().lower() for label in labels}
-    for scale in _SCALES:
-        levels = {word: place for place, words in enumerate(scale) for word in words.split("|")}
-        places = {label: levels[word] for label, word in plain.items() if word in levels}
-        if len(labels) == len(places) == len(set(places.values())):
-            return tuple(sorted(labels, key=places.__getitem__))
-    return None
+    return tuple(sorted(labels, key=known.__getitem__)), why
+
+
+def _like_a_scale(name: str, labels: Sequence[Label]) -> list[str]:
+    """A sentence where most labels have a place on one scale, others none or a shared one, or where all are sizes."""
+    found, _ = _places(labels)
+    if {str(label).lower() for label in labels} <= {*SIZES}:
+        found = [float(SIZES.index(str(label).lower())) for label in labels]
+    known = sorted((place, label) for place, label in zip(found, labels, strict=True) if place is not None)
+    rest = [label for label, place in zip(labels, found, strict=True) if place is None]
+    silent = [label for label in rest if says_nothing(str(label)) or not re.search(r"[^\W_]", str(label))]
+    if len({place for place, _ in known}) < LEAST or (len(rest) - len(silent)) * STRANGE > len(labels):
+        return []
+    order = _option("--order", order_of([*(label for _, label in known), *rest]))
+    if not rest:
+        return [f"{name} looks like a scale; if it is one, say its order, from low to high: {order}."]
+    leave = ",".join(map(str, rest))
+    out = f"where that is no answer, {_option('--missing', leave)} leaves out its rows; "
+    out *= leave.count(",") < len(rest)
+    return [
+        f"{name} looks like a scale but for {listed(map(repr, rest))}: {out}where it is one, say its place, from low "
+        f"to high: {order}."
+    ]
+
+
+def _option(name: str, value: str) -> str:
+    """As a shell takes it, which makes something else of "$0"."""
+    return shlex.join([name, value])
+
+
+def _places(labels: Sequence[Label]) -> tuple[list[float | None], str]:
+    """Of the scale that knows most of the labels apart: their places, None where one has none; and what tells it."""
+    texts = [str(label) for label in labels]
+    if not LEAST <= len(texts) <= CLASSES or not isinstance(labels[0], str):
+        return [None] * len(texts), ""
+    answers = [text for text in texts if not says_nothing(text)]
+    told = [(places, "by their words") for places in scale_words.places(answers)]
+    told += [
+        (bands(answers), "by the numbers that bound them"),
+        (rates(answers), "by how often that is"),
+        (numbered(answers), "by their numbers"),
+    ]
+    best, why = max(told, key=lambda each: len({place for place in each[0] if place is not None}))
+    known = dict(zip(answers, best, strict=True))
+    return [known.get(text) for text in texts], why
 
 
 def scale_given(name: str, labels: Sequence[Label], order: str) -> tuple[Label, ...]:

@@ -280,9 +280,12 @@ class _Parting:
 
         stratify = None
         if self.labels is not None:
-            obstacle = _why_not_stratified(self.labels[pool], count)
+            labels = self.labels[pool]
+            if labels.max(initial=0) < 2**15:
+                labels = labels.astype(np.int16)  # which are sorted at once
+            obstacle = _why_not_stratified(labels, count)
             if obstacle is None:
-                stratify = self.labels[pool]
+                stratify = labels
             else:
                 self.said.append(f"The {part} part is drawn without regard to the classes: {obstacle}.")
         rest, taken = train_test_split(pool, test_size=count, random_state=chance, stratify=stratify)

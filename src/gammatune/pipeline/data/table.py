@@ -12,6 +12,7 @@ from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.codes import without
 from gammatune.pipeline.data.cells.dates import date_format
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import Column, Given, Kind, listed
@@ -20,6 +21,7 @@ from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
 from gammatune.pipeline.data.files.finding import name_of, title_of
 from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
+from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.looking import as_read, columns_in_words, look_at
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.named_columns import target_among
@@ -138,8 +140,9 @@ def make_table(
     found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
     leave = (target, group, sample_weight)
-    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes)
-    frame = as_read(frame, columns)
+    levels: dict[str, Distinct] = {}
+    columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels)
+    frame = as_read(frame, columns, levels)
     scale = Scale.of(target, classes, task, order, said, column)
     y = scale.codes[y] if classes else y
     said += columns_in_words(columns) + _parts_in_words(frame, group, time) + in_words(weights, sample_weight)
@@ -188,42 +191,44 @@ def split_table(
         validation=validation,
         report=test is None,
     )
+    teaching = FrameRows(table.frame, train)
     if table.may_be_ordered:
-        frame, y, _ = _rows(table, train)
+        frame, y = teaching.as_frame(), table.y[train]
         table = replace(table, ordered=has_order(frame, y, table.columns, table.target, table.classes, said))
-    preprocessing = _learned(table, train, one_hot, said)
+    preprocessing = _learned(table, teaching, one_hot, said)
     train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
-    parted = {"train": _rows(table, train), "select": _rows(table, select)}
-    parted["report"] = _rows(table, report) if test is None else (test.frame, test.y, test.weights)
-    frames = {part: frame for part, (frame, _, _) in parted.items()}
-    said.append(sizes(*(len(frame) for frame in frames.values())))
+    said.append(sizes(len(train), len(select), len(report if test is None else test.frame)))
+    reporting = FrameRows(table.frame, report)
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
-        frames["report"] = as_read(test.frame, table.columns)
-    said += leaks(frames["train"], parted["train"][1], table.columns, preprocessing)
-    said += duplicates(frames["train"], frames["report"], [column.name for column in table.columns])
+        reporting = FrameRows.all_of(as_read(test.frame, table.columns))
     strange: list[str] = []
-    teaching, selecting, reporting = (
-        with_targets(preprocessing, preprocessing.encode(frames[part], strange), y, w)
-        for part, (_, y, w) in parted.items()
-    )
+    own = [train, select] if test is not None else [train, select, report]
+    inputs = preprocessing.encode_parts(table.frame, own, strange)
+    inputs += [] if test is None else [preprocessing.encode(reporting.frame, strange)]
+    said += leaks(inputs[0], table.y[train], preprocessing)
+    names = [column.name for column in table.columns]
+    said += duplicates(FrameRows(table.frame, train), reporting, names)
+    answers = [_answers(table, train), _answers(table, select), _answers(test or table, reporting.places)]
+    parts = (with_targets(preprocessing, x, y, w) for x, (y, w) in zip(inputs, answers, strict=True))
+    training, selecting, reported = parts
     return Split(
-        *(table.name, teaching, selecting, reporting, preprocessing),
+        *(table.name, training, selecting, reported, preprocessing),
         said=tuple(dict.fromkeys([*said, *strange])),
         groups=None if table.groups is None else table.groups[np.concatenate([train, select])],
         in_order=table.times is not None,
-        origins=frames["report"].index.to_numpy() + 1,
+        origins=reporting.frame.index.to_numpy()[reporting.places] + 1,
         source=(test or table).source,
     )
 
 
-def _rows(table: Table, places: NDArray[Any]) -> tuple["pd.DataFrame", NDArray[Any], NDArray[Any] | None]:
-    weights = None if table.weights is None else table.weights[places]
-    return table.frame.iloc[places], table.y[places], weights
+def _answers(table: Table, places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The targets of some rows, and what these count for."""
+    return table.y[places], None if table.weights is None else table.weights[places]
 
 
-def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:
-    """train: which rows teach."""
+def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> TablePreprocessing:
+    """train: the rows that teach."""
     known = TablePreprocessing(
         table.task,
         (),
@@ -240,8 +245,8 @@ def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) 
         target_form=table.goal.form,
         target_missing=table.goal.missing,
     )
-    frame, y = table.frame.iloc[train], table.y[train]
-    preprocessing = learn_table(known, frame, y, table.columns, said, ordered_by=table.ordered_by)
+    y = table.y[train.places]
+    preprocessing = learn_table(known, train, y, table.columns, said, ordered_by=table.ordered_by)
     if not preprocessing.columns:
         raise InvalidData(
             f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more "

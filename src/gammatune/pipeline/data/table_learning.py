@@ -1,5 +1,6 @@
 """What the training rows of a table teach: a `TablePreprocessing`."""
 
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,15 +12,10 @@ from numpy.typing import NDArray
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import spellings
 from gammatune.pipeline.data.columns import Column
-from gammatune.pipeline.data.table_preprocessing import (
-    Category,
-    Date,
-    Encoded,
-    Number,
-    Part,
-    TablePreprocessing,
-)
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of
+from gammatune.pipeline.data.frame_rows import FrameRows
+from gammatune.pipeline.data.table_encoding import CYCLES, Category, Date, Encoded, Number, Part
+from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
+from gammatune.pipeline.data.values import counts_of, dates_in, days_of, place_in_cycle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +25,7 @@ LEVELS = 500  # of a category at most, the most frequent ones; the others count 
 
 def learn_table(
     known: TablePreprocessing,
-    frame: "pd.DataFrame",
+    frame: "pd.DataFrame | FrameRows",
     y: NDArray[Any],
     columns: Sequence[Column],
     said: list[str],
@@ -70,19 +66,24 @@ def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
     present = values[~np.isnan(values)]
     if not len(present):
         return 0.0, 1.0
-    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25))))
+    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25), overwrite_input=True)))
     if not scale > 0:
         scale = float(np.ptp(present)) / 2 or 1.0
-    return float(np.median(present)), scale
+    return float(np.median(present, overwrite_input=True)), scale
 
 
 def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:
     found = counts_of(values)
     one = spellings(found)
     said += one.said(name)
-    counts: Counter[str] = Counter()
-    for text, count in found.items():
-        counts[one(text)] += count
+    counts: Counter[str] = found
+    if one.one:
+        counts = Counter()
+        for text, count in found.items():
+            counts[one(text)] += count
+    if len(counts) > LEVELS:  # of very many most are not to be sorted
+        least = heapq.nlargest(LEVELS, counts.values())[-1]
+        counts = Counter({level: count for level, count in counts.items() if count >= least})
     # of equal counts by name, so that nothing depends on the order of rows
     levels = sorted(counts, key=lambda level: (-counts[level], level))[:LEVELS]
     return Category(name, tuple(levels))
@@ -92,12 +93,10 @@ def _learn_date(column: Column, values: "pd.Series[Any]", *, trend: bool) -> Dat
     dates = dates_in(values, column.format)
     days = days_of(dates)
     parts: list[Part] = ["trend"] if trend else []
-    if dates.dt.month.nunique() > 1:
-        parts.append("month")
-    if dates.dt.day_of_week.nunique() > 1:
-        parts.append("weekday")
-    if dates.dt.hour.nunique() > 1:
-        parts.append("hour")
+    for part in CYCLES:
+        places = place_in_cycle(dates, part)
+        known = places[places >= 0]
+        parts += [part] if len(known) and known.min() < known.max() else []
     if not parts:
         return None
     centre, scale = _robust(days)

@@ -18,9 +18,10 @@ that knows no codes they become one column a level (`one_hot`).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,73 +32,21 @@ from gammatune.pipeline.data.cells.amounts import Form, numbers_in
 from gammatune.pipeline.data.cells.codes import without
 from gammatune.pipeline.data.cells.dates import in_words
 from gammatune.pipeline.data.cells.numerals import Mark
-from gammatune.pipeline.data.cells.spelling import find, otherwise, written
+from gammatune.pipeline.data.cells.spelling import otherwise, written
 from gammatune.pipeline.data.columns import is_unnamed, listed
 from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.values import counts_of, dates_in, days_of, texts_in
+from gammatune.pipeline.data.table_encoding import Category, Date, Encoded, Number, encode_column
+from gammatune.pipeline.data.values import counts_of, dates_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CLIP = 3.0  # RealMLP's
-FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
-UNKNOWN, MISSING = 0, 1  # codes
-
-Part: TypeAlias = Literal["trend", "month", "weekday", "hour"]
-CYCLES: Mapping[str, float] = {"month": 12.0, "weekday": 7.0, "hour": 24.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """centre, scale: median and interquartile range, scale > 0. flagged: a column says where it is missing. form: how
-    text writes its numbers; None: as they are. missing: numbers that stand for missing."""
-
-    name: str
-    centre: float
-    scale: float
-    flagged: bool
-    form: Form | None = None
-    missing: tuple[float, ...] = ()
-
-    @property
-    def width(self) -> int:
-        return 1 + self.flagged
-
-
-@dataclass(frozen=True, slots=True)
-class Category:
-    """levels: in the order of their codes, from 2 on; of spellings that are one, the commonest."""
-
-    name: str
-    levels: tuple[str, ...]
-
-    @property
-    def codes(self) -> int:
-        return 2 + len(self.levels)
-
-
-@dataclass(frozen=True, slots=True)
-class Date:
-    """format: as in `Column`. parts: what is made of it. centre, scale: of the days since 1970. flagged: see
-    Number."""
-
-    name: str
-    format: str | None
-    parts: tuple[Part, ...]
-    centre: float
-    scale: float
-    flagged: bool
-
-    @property
-    def width(self) -> int:
-        return sum(1 if part == "trend" else 2 for part in self.parts) + self.flagged
-
-
-Encoded: TypeAlias = Number | Category | Date
+SHOWN = 3  # sentences of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +127,29 @@ class TablePreprocessing:
 
     def encode(self, frame: "pd.DataFrame", said: list[str]) -> torch.Tensor:
         """`inputs` of a frame whose columns are called as those trained on, such as `matched` makes."""
+        return self._encoded(frame, [len(frame)], said)[0]
+
+    def encode_parts(
+        self, frame: "pd.DataFrame", parts: Sequence[NDArray[np.int64]], said: list[str]
+    ) -> list[torch.Tensor]:
+        """`encode` of some rows and others: parts holds the places in the frame of those of each."""
+        rows = FrameRows(frame, np.concatenate(parts))
+        return self._encoded(rows, list(map(len, parts)), said)
+
+    def _encoded(
+        self, frame: "pd.DataFrame | FrameRows", sizes: Sequence[int], said: list[str]
+    ) -> list[torch.Tensor]:
         # column after column, so that of twice the bits no more than one is held
-        x = np.empty((len(frame), self.shape[0]), dtype=np.float32)
+        parts = [np.empty((size, self.shape[0]), dtype=np.float32) for size in sizes]
+        lines: list[list[str]] = [[] for _ in sizes]
         for column, (name, places) in zip(self.columns, self.spans, strict=True):
-            x[:, places.start : places.stop] = _encode(column, frame[name], self.one_hot, said)
-        return torch.from_numpy(x)
+            own = [x[:, places.start : places.stop] for x in parts]
+            encode_column(column, frame[name], self.one_hot, own, lines)
+        unknown = list(chain.from_iterable(lines))
+        said += unknown[:SHOWN] + [f"So do values of {len(unknown) - SHOWN} other columns."] * (
+            len(unknown) > SHOWN
+        )
+        return [torch.from_numpy(x) for x in parts]
 
     def matched(self, frame: "pd.DataFrame", said: list[str]) -> "pd.DataFrame":
         """The columns of another table that are among those trained on, called and ordered as these: see `matched`.
@@ -305,19 +272,6 @@ def preparing_from_dict(saved: Mapping[str, Any]) -> "Preprocessing | TablePrepr
     return Preprocessing.from_dict(saved)
 
 
-# Encoding -------------------------------------------------------------------------------------------------
-
-
-def _encode(column: Encoded, values: "pd.Series[Any]", one_hot: bool, said: list[str]) -> NDArray[np.float64]:
-    if isinstance(column, Number):
-        numbers = numbers_in(values, column.form, column.missing)
-        return _flag(_squash(numbers, column.centre, column.scale)[:, None], column.flagged)
-    if isinstance(column, Date):
-        return _encode_date(column, values)
-    codes = _codes(column, values, said)
-    return np.eye(column.codes)[codes] if one_hot else codes[:, None].astype(np.float64)
-
-
 def _shares(column: Number, values: "pd.Series[Any]", numbers: NDArray[np.float64]) -> list[str]:
     """A sentence where numbers trained on as 45.3 % come as 0.453: cells that a spreadsheet shows as percent."""
     are_percent = column.form is not None and column.form.unit == "%" and column.centre > 1
@@ -328,48 +282,6 @@ def _shares(column: Number, values: "pd.Series[Any]", numbers: NDArray[np.float6
         f"per cent, {column.centre:g} % in the middle: {numbers.max():g} counts as {numbers.max():g} %; where these "
         "are shares of 1, write them a hundred times as large."
     ]
-
-
-def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:
-    """RealMLP's robust scaling and smooth clipping; missing stays missing."""
-    far = FAR * scale
-    u = (np.clip(values, centre - far, centre + far) - centre) / scale
-    squashed: NDArray[np.float64] = u / np.hypot(1, u / CLIP)
-    return squashed
-
-
-def _flag(encoded: NDArray[np.float64], flagged: bool) -> NDArray[np.float64]:
-    """Missing values at the centre, and a column that says where they were."""
-    missing = np.isnan(encoded[:, :1])
-    filled = np.nan_to_num(encoded, nan=0.0)
-    return np.concatenate([filled, missing], axis=1) if flagged else filled
-
-
-def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
-    dates = dates_in(values, column.format)
-    parts = []
-    for part in column.parts:
-        if part == "trend":
-            parts.append(_squash(days_of(dates), column.centre, column.scale)[:, None])
-            continue
-        at = {"month": dates.dt.month - 1, "weekday": dates.dt.day_of_week, "hour": dates.dt.hour}[part]
-        angle = 2 * np.pi * at.to_numpy(dtype=np.float64, na_value=np.nan) / CYCLES[part]
-        parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
-    return _flag(np.concatenate(parts, axis=1), column.flagged)
-
-
-def _codes(column: Category, values: "pd.Series[Any]", said: list[str]) -> NDArray[np.int64]:
-    places, distinct = texts_in(values)
-    found = [-1 if place is None else place for place in find(distinct, column.levels)]
-    coded = np.array([UNKNOWN if place < 0 else place + 2 for place in found] + [MISSING], dtype=np.int64)
-    codes: NDArray[np.int64] = coded[places]  # the place of what is missing is -1, the last
-    strange = np.flatnonzero(codes == UNKNOWN)
-    if len(strange):
-        said.append(
-            f"{len(strange)} values of {column.name} were not among the levels learned, such as "
-            f"{distinct[places[strange[0]]]!r:.40}: they count as unknown."
-        )
-    return codes
 
 
 def _column(saved: Mapping[str, Any]) -> Encoded:

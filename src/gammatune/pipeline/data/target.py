@@ -69,11 +69,12 @@ def read_target(
     _refuse_what_is_no_class(name, values, distinct, hint, is_number=is_number)
     if whole:
         values = values.astype(np.int64)
-    elif not pd.api.types.is_bool_dtype(values):
+    elif not pd.api.types.is_bool_dtype(values) and not isinstance(values.dtype, pd.StringDtype):
         values = values.map(str)
     classes = _in_order(name, values, positive, exact=exact)
     codes = {label: code for code, label in enumerate(classes)}
-    y = np.array([codes[label] for label in values.tolist()], dtype=np.int64)
+    places, labels = pd.factorize(values)
+    y = np.array([codes[label] for label in labels.tolist()], dtype=np.int64)[places]
     other = "; --task regression reads it otherwise" if is_number and task is None else ""
     said = f"{name} is one of {len(classes)} classes ({listed(map(str, classes))}): a classification{other}."
     if len(classes) == 2:

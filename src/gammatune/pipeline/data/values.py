@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Cycle: TypeAlias = Literal["month", "weekday", "hour"]
+
+
 def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
     """As text: the place of each value in a list of the different ones, -1 where it is missing; and the list."""
     import pandas as pd
@@ -25,15 +28,19 @@ def texts_in(values: "pd.Series[Any]") -> tuple[NDArray[np.int64], list[str]]:
         places, distinct = pd.factorize(values)
     except TypeError:  # lists, mappings
         places, distinct = pd.factorize(values.map(str, na_action="ignore"))
-    return places.astype(np.int64), [written(value) for value in distinct.tolist()]
+    texts = [value if type(value) is str else written(value) for value in distinct.tolist()]
+    return places.astype(np.int64), texts
 
 
 def counts_of(values: "pd.Series[Any]") -> Counter[str]:
     """How often each value is there, as text."""
     places, distinct = texts_in(values)
-    counts: Counter[str] = Counter()
-    for text, count in zip(distinct, np.bincount(places[places >= 0], minlength=len(distinct)), strict=True):
-        counts[text] += int(count)
+    met = np.bincount(places[places >= 0], minlength=len(distinct)).tolist()
+    counts = Counter(dict(zip(distinct, met, strict=True)))
+    if len(counts) < len(distinct):  # 1 and '1'
+        counts = Counter()
+        for text, count in zip(distinct, met, strict=True):
+            counts[text] += count
     return counts
 
 
@@ -72,10 +79,11 @@ def dates_in(values: "pd.Series[Any]", format: str | None) -> "pd.Series[Any]":
         dates = values
     else:
         is_number = pd.api.types.is_numeric_dtype(values)
-        values = values.astype(object)
+        if not isinstance(values.dtype, pd.StringDtype):
+            values = values.astype(object)
         dates = parsed(values, format or ISO)
-        if format not in (None, ISO) and not is_number:
-            left = values.where(dates.isna() & values.astype(str).str.match(BY_ISO))
+        if format not in (None, ISO) and not is_number and (unknown := dates.isna()).any():
+            left = values.where(unknown & values.astype(str).str.match(BY_ISO))
             dates = dates.fillna(parsed(left, ISO))
     return dates.dt.tz_convert(None) if dates.dt.tz is not None else dates
 
@@ -86,3 +94,19 @@ def days_of(dates: "pd.Series[Any]") -> NDArray[np.float64]:
     seconds = dates.to_numpy().astype("datetime64[s]")
     days: NDArray[np.float64] = np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / (24 * 3600))
     return days
+
+
+def place_in_cycle(dates: "pd.Series[Any]", cycle: Cycle) -> NDArray[np.int64]:
+    """The month from 0, the weekday from Monday as 0, or the hour; -1 where missing."""
+    seconds = dates.to_numpy().astype("datetime64[s]")
+    days = seconds.astype("datetime64[D]")
+    match cycle:
+        case "month":
+            places = days.astype("datetime64[M]").astype(np.int64) % 12
+        case "weekday":
+            places = (days.astype(np.int64) + 3) % 7  # 1970 began on a Thursday
+        case "hour":
+            places = (seconds - days).astype(np.int64) // 3600
+        case _:
+            assert_never(cycle)
+    return np.where(np.isnat(days), -1, places)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gammatune.errors import InvalidArgument, require
 from gammatune.journal.events import text_of
 from gammatune.journal.history import Story, replay
+from gammatune.report.glossary import page_words
 from gammatune.report.held import listed
 from gammatune.report.html import answers, figures, sentences, tables
 from gammatune.report.html.bands import bands
@@ -118,6 +119,7 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
         "epochs": tables.epochs(story),
         "tree": tree_picture(story),
         "compared": compares(story),
+        "words": page_words(lowered=not has_looks(story), nets=nets_of(story)),
         "policy": story.begin["policy"],
         "rollouts": tables.rollouts(story),
         **_believed(story, surfaces(story)),

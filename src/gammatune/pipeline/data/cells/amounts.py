@@ -15,12 +15,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import NUMBER, PROOF, Mark
 
 if TYPE_CHECKING:
@@ -110,34 +111,66 @@ def numbers_in(
         numbers = amounts_in(values, form)
     else:
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if not missing and len(numbers) and _are_in_range(numbers):
+        return numbers
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     if missing:
         numbers[np.isin(numbers, missing)] = np.nan
     return numbers.clip(-LARGEST, LARGEST)
 
 
+def _are_in_range(numbers: NDArray[np.float64]) -> bool:
+    """Without a copy of them, nor a look at each by itself."""
+    low, high = np.fmin.reduce(numbers), np.fmax.reduce(numbers)  # of what is not missing
+    return bool(low >= -LARGEST and high <= LARGEST)
+
+
 def form_of(values: "pd.Series[Any]", decimal: Mark = "", *, least: float = MOSTLY) -> Form | None:
-    """How the numbers of a column of text are written; None where fewer than `least` of its values are numbers, or
-    one of them could be two, or all stand there as they are.
+    """See `TakenApart`."""
+    return TakenApart(values, decimal).form(least)
+
+
+class TakenApart:
+    """A column of text, taken apart once, whatever is asked of it then; a few values from all over tell most texts
+    from numbers at once.
 
     decimal: as the file has it, where the column does not tell."""
-    step = len(values) // LOOKED_AT
-    if step > 1 and _fitting(values.iloc[::step], decimal, least / 2) is None:
-        return None
-    return _fitting(values, decimal, least)
+
+    def __init__(self, values: "pd.Series[Any]", decimal: Mark = "") -> None:
+        self._values, self._decimal = values, decimal
+        step = len(values) // LOOKED_AT
+        self._few = _Parts.of(values.iloc[::step]) if step > 1 else None
+
+    @cached_property
+    def _all(self) -> "_Parts":
+        return _Parts.of(self._values)
+
+    def form(self, least: float = MOSTLY) -> Form | None:
+        """How its numbers are written; None where fewer than `least` of its values are numbers, or one of them could
+        be two, or all stand there as they are."""
+        if self._few is not None and self._few.form(self._decimal, least / 2) is None:
+            return None
+        return self._all.form(self._decimal, least)
+
+    def units(self) -> tuple[str, ...]:
+        """The units of measure, or currencies, of numbers in several, the commonest first; else none."""
+        return () if self._few is not None and not self._few.parts else self._all.units()
 
 
 def amounts_in(values: "pd.Series[Any]", form: Form) -> NDArray[np.float64]:
     """The numbers; NaN where a value is none, or not of this form."""
     import pandas as pd
 
-    places, distinct = pd.factorize(values.astype(object))
+    places, found = pd.factorize(
+        values if isinstance(values.dtype, pd.StringDtype) else values.astype(object)
+    )
+    distinct = np.asarray(found, dtype=object)
     numbers = np.full(len(distinct) + 1, np.nan)  # the last is for what is missing
     numbers[:-1] = _alike(distinct, form)
     left = np.flatnonzero(np.isnan(numbers[:-1]))
     numbers[left] = [_value(distinct[place], form) for place in left]
-    found: NDArray[np.float64] = numbers[places]
-    return found
+    every: NDArray[np.float64] = numbers[places]
+    return every
 
 
 def _alike(distinct: NDArray[np.object_], form: Form) -> NDArray[np.float64]:
@@ -183,46 +216,61 @@ def converted(values: "pd.Series[Any]", numbers: NDArray[np.float64]) -> str:
     return ", ".join(f"{text!r:.40} as {shown[text]:.12g}" for text in [first, *others[:1]] if text)
 
 
-def units_in(values: "pd.Series[Any]") -> tuple[str, ...]:
-    """The units of measure, or currencies, of a column of numbers in several, the commonest first; else none."""
-    step = len(values) // LOOKED_AT
-    if step > 1 and not any(isinstance(each, str) and _apart(each) for each in values.iloc[::step].tolist()):
-        return ()
-    found = Counter[str]()
-    counts = Counter(value for value in values.tolist() if isinstance(value, str))
-    for text, count in counts.items():
-        parts = _apart(text)
-        if parts is not None:
-            found[parts.currency or parts.unit] += count
-    units = tuple(unit for unit, _ in found.most_common() if unit)
-    are_units = len(units) > 1 and all(
-        unit in _MEASURES or re.fullmatch(_CURRENCY, unit, re.I) for unit in units
-    )
-    return units if are_units and found.total() >= MOSTLY * counts.total() else ()
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """counts: how often each text is there. parts: of those that hold a number. rows: values that are no text too."""
 
+    counts: Mapping[str, int]
+    parts: Mapping[str, _Amount]
+    rows: int
 
-def _fitting(values: "pd.Series[Any]", decimal: Mark, least: float) -> Form | None:
-    counts = Counter(value for value in values.tolist() if isinstance(value, str))
-    parts = {text: found for text in counts if (found := _apart(text)) is not None}
-    others = len(values) - counts.total()  # numbers already
-    if not parts or (len(counts) < LEVELS and least > HALF):
-        return None
-    proved = [
-        mark for mark in _PROVEN if any(mark in f.core and _proves(f.core, mark) for f in parts.values())
-    ]
-    told: Mark = proved[0] if len(proved) == 1 else decimal or "."
-    form = Form(told, *_unit(counts, parts))
-    numbers = {text: number for text, each in parts.items() if (number := _number(each, form)) is not None}
-    if all(each.times == 1 for each in parts.values()) and not form.unit:
-        numbers = {text: n for text, n in numbers.items() if parts[text].unit not in _BESIDE_TIMES}
-    fit = sum(counts[text] for text in numbers) + others
-    if fit < least * len(values) or not numbers or _is_scale(counts, parts, numbers):
-        return None
-    if all(map(_AS_IT_IS.fullmatch, numbers)):
-        return None
-    # without more a comma may as well part the choices of an answer (1,3)
-    bare = told == "," and decimal != "," and all(found.is_bare for found in parts.values())
-    return None if bare and fit < len(values) else form
+    @classmethod
+    def of(cls, values: "pd.Series[Any]") -> "_Parts":
+        import pandas as pd
+
+        counts = (
+            Distinct.of(values).by_text()
+            if isinstance(values.dtype, pd.StringDtype)
+            else Counter(value for value in values.tolist() if isinstance(value, str))
+        )
+        return cls(counts, {t: found for t in counts if (found := _apart(t)) is not None}, len(values))
+
+    @property
+    def texts(self) -> int:
+        return sum(self.counts.values())
+
+    def form(self, decimal: Mark, least: float) -> Form | None:
+        """As `TakenApart.form` has it."""
+        counts, parts = self.counts, self.parts
+        if not parts or (len(counts) < LEVELS and least > HALF):
+            return None
+        proved = [
+            mark for mark in _PROVEN if any(mark in f.core and _proves(f.core, mark) for f in parts.values())
+        ]
+        told: Mark = proved[0] if len(proved) == 1 else decimal or "."
+        form = Form(told, *_unit(counts, parts))
+        numbers = {text: n for text, each in parts.items() if (n := _number(each, form)) is not None}
+        if all(each.times == 1 for each in parts.values()) and not form.unit:
+            numbers = {text: n for text, n in numbers.items() if parts[text].unit not in _BESIDE_TIMES}
+        fit = sum(counts[text] for text in numbers) + self.rows - self.texts
+        if fit < least * self.rows or not numbers or _is_scale(counts, parts, numbers):
+            return None
+        if all(map(_AS_IT_IS.fullmatch, numbers)):
+            return None
+        # without more a comma may as well part the choices of an answer (1,3)
+        bare = told == "," and decimal != "," and all(found.is_bare for found in parts.values())
+        return None if bare and fit < self.rows else form
+
+    def units(self) -> tuple[str, ...]:
+        """As `TakenApart.units` has them."""
+        found = Counter[str]()
+        for text, parts in self.parts.items():
+            found[parts.currency or parts.unit] += self.counts[text]
+        units = tuple(unit for unit, _ in found.most_common() if unit)
+        are_units = len(units) > 1 and all(
+            unit in _MEASURES or re.fullmatch(_CURRENCY, unit, re.I) for unit in units
+        )
+        return units if are_units and found.total() >= MOSTLY * self.texts else ()
 
 
 def _unit(counts: Mapping[str, int], parts: Mapping[str, _Amount]) -> tuple[str, str]:

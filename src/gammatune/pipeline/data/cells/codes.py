@@ -83,11 +83,16 @@ def told(
 
 def _ends(numbers: NDArray[np.float64], far: float, usual: frozenset[float] = _USUAL) -> tuple[float, ...]:
     """The codes at both ends of the numbers, so far outside of the rest."""
-    here = numbers[~np.isnan(numbers)]
-    if not len(here) or not (float(here.min()) in usual or float(here.max()) in usual):
+    if not len(numbers):
         return ()
-    values, counts = np.unique(here, return_counts=True)
+    ends = [float(end.reduce(numbers)) for end in (np.fmin, np.fmax)]  # of what is not missing
+    if not usual.intersection(ends):  # so are most columns, without another look
+        return ()
+    here = numbers[~np.isnan(numbers)]
     least = max(TIMES, SHARE * len(here))
+    if all(end not in usual or (here == end).sum() < least for end in ends):
+        return ()
+    values, counts = _counted(here)
 
     def is_code(place: int) -> bool:
         return float(values[place]) in usual and bool(counts[place] >= least)
@@ -101,6 +106,15 @@ def _ends(numbers: NDArray[np.float64], far: float, usual: frozenset[float] = _U
         if low < end and _lie_apart(values[:low], values[low:end], values[end:], far):
             return tuple(outer.tolist())
     return ()
+
+
+def _counted(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The different ones, sorted, and how often each is there: of a million that repeat no more are sorted."""
+    import pandas as pd
+
+    places, values = pd.factorize(numbers)
+    order = np.argsort(values)
+    return values[order], np.bincount(places, minlength=len(values))[order]
 
 
 def _lie_apart(

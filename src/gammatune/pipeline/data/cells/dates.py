@@ -103,20 +103,43 @@ def parsed(values: "pd.Series[Any]", written: str) -> "pd.Series[Any]":
         meant = numbers.where((numbers >= 0) & (numbers <= 10 * counting.high))
         dates = pd.to_datetime(meant, unit=counting.unit, origin=counting.origin, utc=True)
         return dates.dt.round("s")
+    is_text = isinstance(values.dtype, pd.StringDtype)
     if written == ISO:
-        if values.dtype.kind in "fO":  # 20210304 beside an empty cell is a float
+        if is_text and (found := _at_once(values)) is not None:
+            return found
+        if not is_text and values.dtype.kind in "fO":  # 20210304 beside an empty cell is a float
             values = values.map(
                 lambda each: _as_text(each) if isinstance(each, float) else each, na_action="ignore"
             )
         return pd.to_datetime(values, format=ISO, errors="coerce", utc=True)
-    places, distinct = pd.factorize(values.astype(object))
-    texts = [_as_text(each) for each in distinct]
+    places, distinct = pd.factorize(values if is_text else values.astype(object))
+    texts = [_as_text(each) for each in distinct.tolist()]
     if "%b" in written:
         written, texts = _spaced(written), [_numbered(text) for text in texts]
     if "%p" in written:
         texts = [re.sub(r"(?i)([ap])\.?\s?m\.?", r"\1m", text) for text in texts]
     dates = pd.to_datetime(pd.Series([*texts, None], dtype=object), format=written, errors="coerce", utc=True)
     return dates.iloc[places].set_axis(values.index)
+
+
+def _at_once(text: "pd.Series[Any]") -> "pd.Series[Any] | None":
+    """By ISO 8601 as Arrow knows it: 2021-03-04, 2021-03-04 05:06:07.8, all with a zone or all without; None where a
+    value is written otherwise."""
+    import pandas as pd
+
+    values = getattr(text.array, "__arrow_array__", None)
+    if values is None:
+        return None
+    arrow = require("pyarrow", "tables", "text is read by")
+    compute = require("pyarrow.compute", "tables", "text is read by")
+    for zone in (None, "UTC"):
+        try:
+            dates = compute.cast(values(), arrow.timestamp("us", zone)).cast(arrow.timestamp("us"))
+        except arrow.ArrowInvalid:
+            continue
+        found = pd.Series(dates.to_numpy(zero_copy_only=False), text.index, name=text.name)
+        return found.dt.tz_localize("UTC")
+    return None
 
 
 def in_words(written: str | None) -> str:
@@ -131,14 +154,20 @@ def _as_text(value: Any) -> str:
 
 
 def _share(text: "pd.Series[Any]", written: str) -> float:
+    import pandas as pd
+
+    if written == ISO and isinstance(text.dtype, pd.StringDtype) and (found := _at_once(text)) is not None:
+        return float(found.notna().mean())
     # blanks and digits as Arrow knows them, which looks at a million at once
     if written == ISO and not text.astype(str).str.contains(r"^ *[0-9]{4}-[0-9]").mean() >= MOSTLY:
         return 0.0  # "2017" alone is ISO 8601 too
-    years = parsed(text, written).dt.year
+    dates = parsed(text, written)
     if written == ISO:
-        return float(years.notna().mean())
+        return float(dates.notna().mean())
+    years = dates.dt.year
     # beside dates that are text a spreadsheet has real ones, which count as they are read (`values.dates_in`)
-    left = text[years.isna() & text.astype(str).str.match(BY_ISO)]
+    left = text[years.isna()]
+    left = left[left.astype(str).str.match(BY_ISO)]
     known = int(years.between(*_YEARS).sum()) + (int(parsed(left, ISO).notna().sum()) if len(left) else 0)
     return known / len(text)
 

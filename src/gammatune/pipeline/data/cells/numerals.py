@@ -69,7 +69,7 @@ def read_numbers(
     least = 0.5 if semicolons else 1 - 1e-9  # half: a guess
     plain = {name: found for name in frame.columns if (found := plain_numbers(frame[name])) is not None}
     columns = [
-        c for name in frame.columns if (c := _Column.of(frame[name], least, name in plain)) is not None
+        c for name in frame.columns if (c := _Column.of(frame[name], least, plain.get(name))) is not None
     ]
     proved: set[Mark] = (
         {wanted} if wanted else {mark for mark in _MARKS if any(column.proves(mark) for column in columns)}
@@ -142,15 +142,17 @@ class _Column:
     plain: bool
 
     @classmethod
-    def of(cls, text: "pd.Series[Any]", least: float, plain: bool) -> "_Column | None":
-        """None where too few are numbers."""
+    def of(cls, text: "pd.Series[Any]", least: float, plain: "pd.Series[Any] | None") -> "_Column | None":
+        """None where too few are numbers. plain: all of them, where they are known."""
         few = tuple(value for value in _few(text).tolist() if isinstance(value, str))
         numbers = sum(re.fullmatch(_EITHER, value) is not None for value in few)
         if numbers <= least * len(few):
             return None
         marks = {mark for mark in _MARKS if any(mark in value for value in few)}
-        if plain:
-            has_point = "." in marks or text.str.contains(".", regex=False).any()
+        if plain is not None:
+            has_point = plain.dtype.kind == "f" and (
+                "." in marks or text.str.contains(".", regex=False).any()
+            )
             return cls(text, few, frozenset({"."} if has_point else set[Mark]()), True)
         if len(few) < len(text):  # else they are all
             marks |= {m for m in _MARKS if m not in marks and text.str.contains(m, regex=False).any()}

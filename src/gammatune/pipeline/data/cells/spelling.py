@@ -31,6 +31,14 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def plain_in_lower_case(texts: Sequence[str]) -> list[str]:
+    """`plain` of each, in lower case; at once where nothing stands in them that `plain` changes."""
+    whole = "\n".join(texts)
+    if whole.isascii() and whole.split() == [*texts]:
+        return whole.lower().split("\n") if texts else []
+    return [plain(text).lower() for text in texts]
+
+
 @dataclass(frozen=True, slots=True)
 class Spellings:
     """counts: how often each spelling was met. one: what those are taken for that are not taken as they are, the
@@ -58,7 +66,7 @@ class Spellings:
 
 def spellings(counts: Mapping[str, int]) -> Spellings:
     """Which spellings are one, by how often each was met."""
-    if len({plain(text).lower() for text in counts}) == len(counts):
+    if len({*plain_in_lower_case([*counts])}) == len(counts):
         return Spellings(counts, {})
     by_form, forms_by_case = defaultdict(list), defaultdict(list)
     for text in counts:
@@ -91,7 +99,13 @@ def find(texts: Sequence[str], known: Sequence[str], *, exact: bool = False) -> 
         lambda text: _read(plain(text)).lower(),
     ]
     loosest = set(map(forms[-1], known))  # what is none of these is none of the others
-    missed = {text for text in texts if text not in places and forms[-1](text) in loosest}
+    missed = {
+        text
+        for text, lower in zip(texts, plain_in_lower_case(texts), strict=True)
+        if (lower in loosest or text[:1] not in _LETTERS)  # which most are not: no need to read them
+        and text not in places
+        and forms[-1](text) in loosest
+    }
     for form in forms[: 1 if exact else None]:
         if not missed:
             break
@@ -101,7 +115,7 @@ def find(texts: Sequence[str], known: Sequence[str], *, exact: bool = False) -> 
         met = {text: by_form[read] for text in missed if (read := form(text)) in by_form}
         places |= met
         missed -= met.keys()
-    return [places.get(text) for text in texts]
+    return list(map(places.get, texts))
 
 
 def otherwise(texts: Mapping[str, int], known: Sequence[str]) -> Spellings:
