@@ -111,7 +111,7 @@ def test_a_sampler_that_is_told_the_epoch_and_a_scaler_are_put_back() -> None:
     gammatune.find_lr(
         *(model, torch.optim.SGD(model.parameters(), 0.1), loader, nn.CrossEntropyLoss()),
         steps=STEPS,
-        state=[counted],
+        running=gammatune.Running(state=[counted]),
     )
     assert sampler.epoch == 7
     assert counted.count == 4

@@ -1,7 +1,8 @@
 """`find_lr`: a learning rate for a training of your own, after which everything stands where it stood before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,6 @@ from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.process_group import ranks_of
 from gammatune.errors import InvalidArgument, InvalidData, whole
 from gammatune.policy.finding import Finding
-from gammatune.space import OPTIMIZER
 from gammatune.supervised.arguments import AnyOptimizer, Arguments, Training
 from gammatune.supervised.dry_run import read_once
 from gammatune.supervised.found_rate import FoundRate
@@ -37,9 +37,9 @@ def find_lr(
     steps: int,
     cost: float = 0.5,
     val_loader: Examples | None = None,
-    state: Sequence[Any] = (),
     seed: int = 0,
     training: Training | None = None,
+    running: Running | None = None,
 ) -> FoundRate:
     """A learning rate for a training of `steps` steps, found by the looks with which `fit` begins.
 
@@ -61,9 +61,8 @@ def find_lr(
     at 0.1 (`docs/site/find-lr.md` has the errors of both). FoundRate.cost is what it took.
     val_loader: what looks are scored on. None: of a set a fifth that is kept aside; of a loader up to 32 of its own
     batches, a fifth at most, which looks may have seen.
-    state: whatever else changes while training (GradScaler, EMA, generators, ...), and is put back too.
-    seed: fixes the random streams while looks are made, as in `fit`. training: its other options, of which `task`,
-    `sample_weight`, `class_weights`, `collate` and `batch_size` (of sets) count here.
+    seed: fixes the random streams while looks are made, as in `fit`. training, running: its other options, of which
+    `task`, the two weights, `collate`, `batch_size` (of sets), `state`, `forks` and `tape_bytes` count.
 
     Raises InvalidArgument, InvalidData, ModelMismatch, ConflictingControl or NotRestorable before any training;
     AllDiverged where no rate that was looked at gives a finite loss.
@@ -72,19 +71,14 @@ def find_lr(
     _refuse(model, optimizer, loader)
     said: list[str] = []
     with _put_back(loader, val_loader), ExitStack() as opened:
-        running = Running(state=state, ranks=ranks_of("off"))
-        given = _arguments(model, optimizer, loader, loss, val_loader, seed, training, running, said)
+        named = model, optimizer, loader, loss, val_loader, seed
+        given = _arguments(*named, training or Training(), running or Running(), said)
         ready = Setup.of(given.checked(), said)
-        if OPTIMIZER in ready.searched.space.names:
-            raise InvalidArgument(
-                "optimizer='auto' chooses between several: name the one that the rate is for"
-            )
         built = opened.enter_context(closing(ready.build()))
         opened.enter_context(seeded(given.seed, 0))
         said += built.said
         search = Search(policy=finding, objective=ready.goal.objective, space=ready.searched.space)
-        # the policy has a budget of its own, and never comes near this one
-        most = 1 + finding.cost
+        most = 1 + finding.cost  # the policy has a budget of its own, and never comes near this one
         tuner = Tuner(training=built, epochs=finding.steps, budget=most, seed=given.seed, search=search)
         with tuner:
             for run in tuner:
@@ -100,7 +94,7 @@ def _arguments(
     loss: LossFunction | None,
     val_loader: Examples | None,
     seed: int,
-    training: Training | None,
+    training: Training,
     running: Running,
     said: list[str],
 ) -> Arguments:
@@ -110,7 +104,7 @@ def _arguments(
     parameter = next(model.parameters(), None)
     given = Arguments(
         *(model, loader, val_loader, None, 1, None, None, None, loss, optimizer, seed, None),
-        *(training or Training(), Search(), running),
+        *(training, Search(), replace(running, ranks=ranks_of("off"))),
     )
     return given if parameter is None else given.with_training(device=parameter.device)
 
@@ -130,6 +124,8 @@ def _some_of(loader: Any, said: list[str]) -> list[Any]:
 
 
 def _refuse(model: nn.Module, optimizer: Any, loader: Any) -> None:
+    if isinstance(optimizer, str) and optimizer == "auto":
+        raise InvalidArgument("optimizer='auto' chooses between several: name the one that the rate is for")
     if ranks_of(None).world > 1:
         raise InvalidArgument(
             "find_lr looks in one process, and torch.distributed runs several: call it before the process group is "
