@@ -211,6 +211,31 @@ def test_a_loop_goes_on_twice_and_is_read_back(name: Any, tmp_path: Path) -> Non
         looped(net(), 5, schedule=name, run_dir=str(tmp_path))
 
 
+def test_a_loop_goes_on_with_a_run_of_another_directory(tmp_path: Path) -> None:
+    whole, later = net(), net()
+    looped(whole, 3)
+    looped(net(), run_dir=str(tmp_path / "one"))
+    tuner = looped(later, resume_from=tmp_path / "one", run_dir=str(tmp_path / "two"), extra_epochs=3)
+    assert alike(whole, later)
+    assert tuner.result.run_dir == str(tmp_path / "two")
+    assert len(replay(tmp_path / "one").course) == 6
+
+
+def test_a_tracker_is_told_what_is_new() -> None:
+    class Told(gammatune.Tracker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epochs: list[int] = []
+
+        def epoch(self, epoch: int, metrics: Any, values: Any) -> None:
+            self.epochs.append(epoch)
+
+    for name, epochs in (("linear", [1, 2, 3, 4, 5, 6, 7, 8]), ("wsd", [1, 2, 3, 4, 5, 6, 5, 6, 7, 8])):
+        told = Told()
+        looped(net(), 2, schedule=name, listeners=[told])
+        assert told.epochs == epochs
+
+
 def test_what_is_worse_in_every_respect_is_not_handed_back() -> None:
     """The loop says that everything after the sixth epoch is bad."""
     model, x = net(), data()[0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import gammatune
+from gammatune.course import Stretch
 from gammatune.errors import AnotherRun, InvalidArgument
 from gammatune.journal.history import replay
 from gammatune.records import Shape
@@ -168,6 +169,18 @@ def test_every_batch_goes_along_and_a_journal_repeats_it(given_: Any, tmp_path: 
     along = result.schedule.to_lambda_lr(optimizer)
     batches = result.schedule.stretches[0].epoch_batches
     assert along.get_last_lr()[0] == pytest.approx(peak * shape(0.5 / (epochs * batches)))
+
+
+def test_what_is_shown_of_a_curve_is_where_it_turns() -> None:
+    def levels(name: Any, start: float, end: float) -> list[float]:
+        return [round(level, 3) for level in Stretch({"lr": 1.0}, part(schedule(name), start, end)).levels]
+
+    assert levels("cosine", 0.0, 0.5) == [0.0, 1.0, 0.541]
+    assert levels("cosine", 0.5, 1.0) == [0.541, 0.0]
+    assert levels("1-sqrt", 0.0, 1.0) == [0.0, 1.0, 0.0]
+    assert levels("wsd", 0.0, 1.0) == [0.0, 1.0, 0.0]
+    assert levels("wsd", 0.5, 0.7) == [1.0]
+    assert levels("linear", 0.0, 1.0) == [0.0, 1.0, 0.0]
 
 
 def test_another_function_of_the_same_name_is_another_run(tmp_path: Path) -> None:
