@@ -3,7 +3,9 @@
 import math
 import time as clock
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,16 @@ from gammatune.journal.history import replay
 from gammatune.metrics.permutation_importance import Feature, Importance
 from gammatune.metrics.predictions import Answers
 from gammatune.pipeline.models.tabular import Tabular
-from gammatune.pipeline.table_diagnostics import Allowance, _hardly_begun, _in_words, _moved, _moved_apart
+from gammatune.pipeline.options import Options
+from gammatune.pipeline.table_diagnostics import (
+    Allowance,
+    _columns,
+    _hardly_begun,
+    _in_words,
+    _moved,
+    _moved_apart,
+)
+from gammatune.pipeline.train import WRITING, _kept_of_time
 from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.supervised.defaults import AFTER_MOST, kept_for_after
@@ -150,6 +161,34 @@ def test_a_first_look_at_many_columns_ends_with_its_time(monkeypatch: pytest.Mon
     assert some == [*whole[:11], *[0.0] * 29]
     now = iter(range(100))
     assert _moved_apart(model, x, spans, 0.0) == [whole[0], *[0.0] * 39]  # something is always looked at
+
+
+def test_columns_for_which_there_is_no_time_are_not_looked_at() -> None:
+    now, said = [0.0], list[object]()
+
+    def slow(x: Any) -> Any:
+        now[0] += 5.0  # each time it is asked
+        return np.full((len(x), 2), 0.5)
+
+    def left(seconds: float) -> float:
+        return max(0.0, seconds - now[0])
+
+    split: Any = SimpleNamespace(report=SimpleNamespace(x=torch.zeros(8, 3)))
+    models: Any = slow
+    for seconds in (0.0, 15.0):
+        now[0] = 0.0
+        found = _columns(models, None, split, None, 0, partial(left, seconds), said.append, "it")
+        assert found == ({}, ["The time left none to look at what each column is worth."])
+        assert now[0] <= 5
+    assert not said
+
+
+def test_what_writing_takes_is_kept_by_how_long_reading_took() -> None:
+    five = Options("t.csv", time=300.0)
+    assert _kept_of_time(five, 40.0, judged=True) == (60 + WRITING * 40, WRITING * 40)
+    assert _kept_of_time(five, 1e4, judged=True) == (90, 30)  # a tenth at most
+    assert _kept_of_time(five, 40.0, judged=False) == (15, 0)
+    assert _kept_of_time(Options("t.csv"), 40.0, judged=True) == (0, 0)
 
 
 def test_of_columns_in_the_order_of_the_file_a_few_say_nothing_of_the_others() -> None:

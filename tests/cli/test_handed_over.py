@@ -112,7 +112,11 @@ def test_killed_while_they_are_compared_it_hands_over_the_same(
         during.setattr("gammatune.pipeline.model_choice.keep", killed)
         assert gammatune(*asked, "--run-dir", "cut").code == 130
     assert replay("cut").report is None
+    understood = Path("cut/columns.toml")  # before anything is learnt, to be edited
+    assert understood.read_text() == Path("whole/columns.toml").read_text()
+    understood.write_text("# edited\n")
     assert gammatune("resume", "cut").code == 0
+    assert understood.read_text() == "# edited\n"
     whole, cut = (replay(run).report for run in ("whole", "cut"))
     assert whole is not None
     assert cut is not None
@@ -282,6 +286,7 @@ def test_killed_between_its_end_and_its_report_a_run_without_a_network_ends(
     with monkeypatch.context() as during:
         during.setattr("gammatune.pipeline.without_net.save_predictions", killed)
         assert gammatune(*asked).code == 130
+    assert Path("run/columns.toml").is_file()
     assert gammatune("resume", "run").code == 0
     story = replay("run")
     assert story.end is not None

@@ -94,7 +94,7 @@ def test_a_column_that_stays_text_is_taken_apart_once(monkeypatch: pytest.Monkey
     apart = TakenApart(values)
     assert (apart.form(MOSTLY), apart.form(HALF)) == (None, form_of(values, least=HALF))
     asked.clear()
-    assert "in 67 % of its cells" in " ".join(tell("weight", values, []).notes)
+    assert "in 67 % of its cells" in " ".join(tell("weight", values).notes)
     assert asked == [300]
 
 

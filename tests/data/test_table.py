@@ -1,6 +1,7 @@
 """Tables: what columns are, how they are encoded, how rows are split, what is noticed."""
 
 import json
+import re
 from typing import Any
 
 import needs
@@ -68,18 +69,18 @@ def people(n: int = N, seed: int = 0) -> pd.DataFrame:
     ],
 )
 def test_kinds_are_told_from_values(name: str, values: Any, kind: str) -> None:
-    assert tell(name, pd.Series(values), []).kind == kind
+    assert tell(name, pd.Series(values)).kind == kind
 
 
 def test_a_date_that_can_be_read_two_ways_is_said() -> None:
-    said: list[str] = []
-    assert tell("day", pd.Series(["01/02/2020", "03/04/2020"] * 10), said).format == "%m/%d/%Y"
-    assert said == [
+    column = tell("day", pd.Series(["01/02/2020", "03/04/2020"] * 10))
+    assert column.format == "%m/%d/%Y"
+    assert column.sentences == [
         "day holds dates such as 01/02/2020, read with the month first; the day may as well be: --column "
         "day=date:%d/%m/%Y reads them so."
     ]
-    assert tell("day", pd.Series(["01/02/2020", "25/04/2020"] * 10), said).format == "%d/%m/%Y"
-    assert len(said) == 1
+    told = tell("day", pd.Series(["01/02/2020", "25/04/2020"] * 10))
+    assert (told.format, told.notes) == ("%d/%m/%Y", ())
 
 
 def test_kinds_asked_for() -> None:
@@ -206,14 +207,14 @@ def test_dates_are_no_target() -> None:
 
 
 def test_codes_with_leading_zeros_are_categories() -> None:
-    said: list[str] = []
-    assert tell("zip", pd.Series(["07305", "10115", "20095"] * 10), said).kind == "category"
-    assert said == ["zip holds codes such as 07305: a category."]
+    column = tell("zip", pd.Series(["07305", "10115", "20095"] * 10))
+    assert column.kind == "category"
+    assert column.sentences == ["zip holds codes such as 07305: a category."]
 
 
 def test_texts_that_hardly_repeat_teach_nothing() -> None:
     values = [f"all well {i}" for i in range(40)] + ["nothing"] * 15
-    assert tell("remark", pd.Series(values), []).kind == "drop"
+    assert tell("remark", pd.Series(values)).kind == "drop"
 
 
 def test_the_task_can_be_said() -> None:
@@ -422,6 +423,10 @@ def test_new_rows_that_do_not_fit() -> None:
     assert said == [
         "60 values of city were not among the levels learned, such as 'Rome': they count as unknown."
     ]
+    many = people().assign(**{f"c{i}": np.array(["a", "b"])[np.arange(60) % 2] for i in range(9)})
+    learned(many).inputs(many.assign(**{f"c{i}": "z" for i in range(9)}), told := list[str]())
+    assert len(told) == 4
+    assert told[-1] == "So do values of 6 other columns."
 
 
 # Parts ----------------------------------------------------------------------------------------------------
@@ -657,14 +662,22 @@ def test_a_date_is_no_number() -> None:
 def test_levels_met_equally_often_are_in_the_order_of_their_names() -> None:
     for order in (["b", "a", "c"], ["c", "b", "a"]):
         frame = pd.DataFrame({"x": order * 20})
-        columns = [tell("x", frame.x, [])]
+        columns = [tell("x", frame.x)]
         known = TablePreprocessing("classification", (), "y", classes=("p", "q"))
         made = learn_table(known, frame, np.arange(60) % 2, columns, [])
         assert made.columns[0].levels == ("a", "b", "c")  # type: ignore[union-attr]
 
 
 def test_among_few_rows_text_that_always_differs_is_no_identifier() -> None:
-    assert tell("x", pd.Series([f"code{i}" for i in range(19)]), []).kind == "category"
+    assert tell("x", pd.Series([f"code{i}" for i in range(19)])).kind == "category"
+
+
+def test_levels_that_only_rows_to_judge_by_have_are_said_once() -> None:
+    frame = people().assign(city=[f"c{n // 3}" for n in range(N)])
+    said = split_table(make_table("t", frame, "answer"), seed=0).said
+    told = [line for line in said if "not among the levels learned" in line]
+    assert len(told) == 1, told
+    assert re.match(r"\d+ values? of city w", told[0])
 
 
 def test_whole_questions_are_cut_in_a_list() -> None:

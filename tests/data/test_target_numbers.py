@@ -62,6 +62,20 @@ def test_a_few_texts_are_classes_whatever_stands_in_them() -> None:
     assert make_table("t", stars, "y", task="regression").y[:2].tolist() == [[1.0], [2.0]]
 
 
+def test_numbers_with_a_few_words_and_few_values_are_classes_in_their_order_and_it_is_said() -> None:
+    y = ["none" if n % 20 == 0 else f"{n % 12}" for n in range(N)]
+    table = make_table("t", rows(0).assign(y=y), "y")
+    assert table.classes == (*(f"{n}" for n in range(12)), "none")
+    (said,) = [line for line in table.said if "Three ways on" in line]
+    assert said.startswith(
+        "y holds numbers in 190 of 200 rows, text in the others, such as 'none' (10). Three ways"
+    )
+    assert len(make_table("t", rows(0).assign(y=y), "y", task="regression").y) == 190
+    for labels in (["a1", "b", "c"], ["1st", "2nd"], ["0", "no"]):
+        plain = rows(0).assign(y=[labels[n % len(labels)] for n in range(N)])
+        assert not any("Three ways on" in line for line in make_table("t", plain, "y").said)
+
+
 def test_no_number_at_all_is_refused_as_a_regression() -> None:
     with pytest.raises(InvalidData, match="--task regression: the target y holds text, such as 'a'"):
         make_table("t", rows(0).assign(y=["a", "b"] * (N // 2)), "y", task="regression")

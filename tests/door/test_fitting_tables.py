@@ -131,7 +131,7 @@ def test_what_is_unusual_in_new_rows_is_a_warning(run: gammatune.Predictor) -> N
         warnings.simplefilter("always")
         assert len(run.predict(strange)) == 4
     told = [str(each.message) for each in caught if each.category is DataWarning]
-    assert any("1 values of hue were not among the levels learned, such as 'green'" in line for line in told)
+    assert any("1 value of hue was not among the levels learned, such as 'green'" in line for line in told)
     assert any("1 of 3 values of alcohol are no numbers, such as 'strong'" in line for line in told)
     assert caught[0].filename == __file__
 

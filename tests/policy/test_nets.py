@@ -479,6 +479,27 @@ def test_no_net_is_begun_that_the_time_does_not_allow(
         assert tuner.result.nets == ()
 
 
+class Slower(Slow):
+    """Its first rollouts take longer than the time there is, as on a machine that others use."""
+
+    def advance(self, epoch: int, values: Any, meter: Any) -> None:
+        super().advance(epoch, values, meter)
+        Clock.now += 15.0
+
+
+@pytest.mark.parametrize("seconds", [10.0, 20.0, 40.0])
+def test_time_that_is_over_before_the_first_look_leaves_one_net(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clock, "now", 0.0)
+    for module in ("tuning.run", "tuning.driver"):
+        monkeypatch.setattr(f"gammatune.{module}.clock.perf_counter", Clock().perf_counter)
+    tuner, one = run(Slower(1e-3), time=seconds, epochs=None, budget=None, guide=5.0)
+    assert tuner.result.nets == ()
+    assert tuner.result.course
+    assert_consistent(tuner, one)
+
+
 @pytest.mark.parametrize(
     "role", ["survey", "scout", "miniature", "course", "net 2", "net 3"], ids=lambda role: f"after {role}"
 )

@@ -208,17 +208,26 @@ def test_the_next_step_fits_the_result(table_run: Path, tmp_path: Path) -> None:
         narrow(event)
         event["extra"]["beside"] |= {"once_by_time": True, "rounds_in_time": 60}
 
+    def perfect(event: dict[str, Any]) -> None:
+        event["measures"]["balanced-accuracy"] = [0.995, 0.98, 1.0]
+
     found = {
         each.__name__: changed(
             table_run, tmp_path / each.__name__, each, {"time": 60.0 if each in (alone, once) else None}
         )
-        for each in (rare, wide, narrow, alone, once)
+        for each in (rare, wide, narrow, alone, once, perfect)
     }
     assert {name: next_step(story) for name, story in found.items()} == {
-        "rare": "rare", "wide": "wide", "narrow": "seed", "alone": "time", "once": "one part"
+        "rare": "rare", "wide": "wide", "narrow": "seed", "alone": "time", "once": "one part",
+        "perfect": "too good",
     }  # fmt: skip
     assert "number of boosting rounds (at most 60, for the time)" in methods_of(found["once"]).paragraph
     assert "wide, 60 to 90 %: about 4 times the rows" in what_now(found["wide"], "run")[2]
+    most = found["perfect"].report["extra"]["importance"]["features"][0]["name"]  # type: ignore[index]
+    assert what_now(found["perfect"], "run")[2] == (
+        "Nearly all of it is told right, which may be too good to be true. "
+        f"If {most}, needed most, is only known once answer is, leave it out: --drop {most}."
+    )
     lines = what_now(found["narrow"], "a run")
     assert lines[0] == "To predict new rows: gammatune predict 'a run' NEW.csv"
     assert lines[1].startswith("To take the model elsewhere: gammatune export 'a run' --out model.")

@@ -168,10 +168,10 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool, reading: Map
     if is_frame(given):
         frame = as_pandas(given)
     elif path is not None and holds_table(path):
-        read, name = read_table(path, said, preparing.decimal, how), name_of(path)
+        read, name = read_table(path, said, preparing.learned, how), name_of(path)
         frame, dialect, mark = read.frame, read.dialect, read.decimal
         assert read.source is not None
-        header, rows = as_written(read.source, frame)
+        header, rows = as_written(read.source, read)
     else:
         what = f"a {type(given).__name__}" if path is None else path
         raise InvalidData(
@@ -184,7 +184,7 @@ def _rows(given: Any, preparing: TablePreprocessing, targets: bool, reading: Map
     said += preparing.misread(frame)
     y = _targets(name, frame, preparing, said) if targets else None
     weights = None if y is None else _weights(frame, preparing, said)
-    return New(x, y, header, rows, dialect, said, weights)
+    return New(x, y, header, rows, dialect, tuple(dict.fromkeys(said)), weights)
 
 
 def _weights(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import AnotherRun, InvalidArgument, require
+from gammatune.journal.events import Event
 from gammatune.journal.history import FILE, replay
 from gammatune.pipeline.options import ONLY, Options
 from gammatune.supervised.defaults import kept_for_after
@@ -82,12 +83,13 @@ def train(
     began = clock.perf_counter()
     extra = _judge(options, prepared, directory, (began, writing), follower) if judged else None
     facts = _facts(options, prepared, frames or {})
+    tell = _after_columns(follower, directory, split, options)
     if not options.without_net:
         follower.say(BEFORE_TRAINING)
     try:
         with follower:
             if options.without_net and extra is not None:
-                without_net(split, directory, options.metric, options.seed, facts, extra, follower)
+                without_net(split, directory, options.metric, options.seed, facts, extra, tell)
             else:
                 fit(
                     prepared.net,
@@ -108,9 +110,9 @@ def train(
                     new_model=prepared.another,
                     run_dir=directory,
                     facts=facts,
-                    listeners=[follower],
+                    listeners=[tell],
                 )
-        _write_beside(directory, split, options)
+        _write_beside(directory, split)
         leave(directory)
     except (KeyboardInterrupt, Terminated) as stop:
         kept = directory if (Path(directory) / FILE).is_file() else None
@@ -145,19 +147,33 @@ def _announce(data: str, follower: "Progressing") -> None:
         follower.say(f"reading {path.name}, {in_bytes(size)}")
 
 
-def _write_beside(directory: str, split: "Split", options: Options) -> None:
-    """What lies beside the journal of the data."""
-    from gammatune.pipeline.columns_file import write_columns
+def _after_columns(
+    follower: "Progressing", directory: str, split: "Split", options: Options
+) -> "Callable[[Event], None]":
+    """The follower, before whom `columns.toml` is written as soon as the run begins: one that is killed leaves it."""
+    from gammatune.pipeline.columns_file import NAME, write_columns
+    from gammatune.pipeline.prepare import how_of
+
+    def tell(event: Event) -> None:
+        is_past = event["event"] == "resume" or event.get("past", False)
+        is_due = event["event"] in ("begin", "resume")
+        # of a run that is gone on with it is left as it is: perhaps edited
+        if split.sheet is not None and is_due and not (is_past and (Path(directory) / NAME).exists()):
+            source = None if options.test else split.source
+            write_columns(directory, split.sheet, how_of(options), source, options.task)
+        follower(event)
+
+    return tell
+
+
+def _write_beside(directory: str, split: "Split") -> None:
+    """What lies beside the journal of the data, once it has been learnt from."""
     from gammatune.pipeline.held_out import trace
     from gammatune.pipeline.pictures import write_pictures
-    from gammatune.pipeline.prepare import how_of
     from gammatune.pipeline.seen import leave_seen
 
     trace(directory, split)
     leave_seen(directory, split)
-    if split.sheet is not None:
-        source = None if options.test else split.source
-        write_columns(directory, split.sheet, how_of(options), source, options.task)
     write_pictures(directory, split)
 
 

@@ -16,15 +16,22 @@ from gammatune.report.wording import in_sentence
 
 WIDE = 0.1  # of a measure between 0 and 1: an interval that leaves much open (guess)
 NAMED, WIDTH = 3, 30  # classes that a sentence names, and letters of each (guess)
+TOO_GOOD = 0.99  # of the balanced accuracy or of R2, beyond which it may be (guess)
 HALF = 4  # times the rows, for an interval of half the width: it shrinks with their square root
 
-Next: TypeAlias = Literal["nothing", "untold", "rare", "rarer", "time", "one part", "wide", "seed"]
+Next: TypeAlias = Literal[
+    "nothing", "untold", "too good", "rare", "rarer", "time", "one part", "wide", "seed"
+]
 STEPS: Final[Mapping[Next, str]] = {
     "nothing": (
         "What would help: columns that have to do with {target}; more rows of the same columns hardly will. That "
         "these do not tell it is a result too."
     ),
     "untold": "What would help: more rows. {count} to report on cannot tell this result from a constant answer.",
+    "too good": (
+        "Nearly all of it is told right, which may be too good to be true. {column} only known once {target} is, "
+        "leave it out: --drop {drop}."
+    ),
     "rare": (
         "{never}, since {rare}: --class-weights balanced makes such mistakes cost more, "
         "--metric balanced-accuracy chooses by them."
@@ -71,7 +78,10 @@ def next_step(story: Story) -> Next:
         return "nothing"
     if whether == "untold":
         return "untold"
-    command = mapping(mapping(story.begin["facts"]).get("command"))
+    facts = mapping(story.begin["facts"])
+    command = mapping(facts.get("command"))
+    if mapping(facts.get("preprocessing")).get("kind") == "table" and _is_too_good(report):
+        return "too good"
     if _never_said(report):
         return "rarer" if command.get("class_weights") == "balanced" else "rare"
     kinds = {mapping(each).get("kind") for each in beside_of(report).get("models", ())}
@@ -84,6 +94,18 @@ def next_step(story: Story) -> Next:
     if measure is not None and measure[2] - measure[1] > WIDE and _is_of_shares(_name(report)):
         return "wide"
     return "seed"
+
+
+def _is_too_good(report: Mapping[str, Any]) -> bool:
+    measures = mapping(report.get("measures"))
+    found = measures.get("balanced-accuracy") or measures.get("r2")
+    return found is not None and found[0] >= TOO_GOOD
+
+
+def _needed_most(report: Mapping[str, Any]) -> str:
+    """The column that is worth the most; "" where that was not measured."""
+    features = listed(mapping(mapping(report.get("extra")).get("importance")).get("features"))
+    return str(mapping(features[0]).get("name", "")) if features else ""
 
 
 def _never_said(report: Mapping[str, Any]) -> list[int]:
@@ -132,7 +154,10 @@ def _told(story: Story) -> dict[str, Any]:
         percent = words_of(name).in_percent
         low, high = measure[1:]
         ends = f"{100 * low:.0f} to {100 * high:.0f} %" if percent else f"{low:.2g} to {high:.2g}"
+    column = _needed_most(report)
     return {
+        "column": f"If {column}, needed most, is" if column else "If a column is",
+        "drop": shlex.quote(column) if column else "NAME",
         "target": preparing.get("target", "the target"),
         "count": whole(mapping(report.get("extra")).get("examples")) or "so few",
         "never": _never(report, listed(preparing.get("classes"))),

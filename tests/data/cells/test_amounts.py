@@ -53,7 +53,7 @@ def test_amounts_are_numbers(way: str) -> None:
     form = form_of(values)
     assert form is not None
     np.testing.assert_allclose(amounts_in(values, form)[: len(numbers)], numbers)
-    assert tell("x", values, []).kind == "number"
+    assert tell("x", values).kind == "number"
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_what_is_no_amount_stays_text(texts: list[str]) -> None:
 
 def test_what_is_no_number_among_amounts_is_missing_and_said() -> None:
     values = pd.Series(["$1,234.56", "(3.50)", *(f"${n}" for n in range(40)), "on request"])
-    said: list[str] = []
-    assert tell("price", values, said).form == Form(currency="$")
-    assert said == [
+    column = tell("price", values)
+    assert column.form == Form(currency="$")
+    assert column.sentences == [
         "price is read as numbers: '$1,234.56' as 1234.56, '(3.50)' as -3.5.",
         "price holds numbers, and 1 values (2.3 %) that are none, such as 'on request' (1): they count as missing.",
     ]
@@ -97,19 +97,19 @@ def test_what_is_no_number_among_amounts_is_missing_and_said() -> None:
 
 def test_phone_numbers_in_groups_are_none() -> None:
     values = pd.Series([f"612 345 {n}" for n in range(100, 190)])
-    assert tell("phone", values, []).why == "holds phone numbers"
-    assert tell("people", values, []).kind == "number"
+    assert tell("phone", values).why == "holds phone numbers"
+    assert tell("people", values).kind == "number"
 
 
 def test_numbers_too_few_to_be_read_so_are_said() -> None:
-    said: list[str] = []
-    assert tell("size", pd.Series(["19M", "850k", "2M", "Varies"] * 10), said).kind == "category"
-    assert said[0].startswith(
-        "size holds numbers in 75 % of its cells, too few to be read so: --column size=number"
+    column = tell("size", pd.Series(["19M", "850k", "2M", "Varies"] * 10))
+    assert column.kind == "category"
+    assert column.notes[0].startswith(
+        "holds numbers in 75 % of its cells, too few to be read so: --column size=number"
     )
     assert TakenApart(pd.Series(["12 kg", "3 lb", "5 kg"] * 5)).units() == ("kg", "lb")
-    tell("load", pd.Series(["12 kg", "3 lb", "5 kg"] * 5), said)
-    assert said[1].startswith("load holds numbers in several units (kg, lb), which are left as text")
+    (note,) = tell("load", pd.Series(["12 kg", "3 lb", "5 kg"] * 5)).notes
+    assert note.startswith("holds numbers in several units (kg, lb), which are left as text")
 
 
 def test_the_decimal_mark_is_told_from_the_column_else_from_the_file() -> None:

@@ -65,7 +65,7 @@ def test_dates_are_read(first: str, second: str, clock: str, time: tuple[int, in
     read = parsed(values, found[0]).dt.tz_convert(None)
     assert read[0] == datetime(*DAY.timetuple()[:3], *time)
     assert read[1] == datetime(*OTHER.timetuple()[:3], *time)
-    assert tell("date", values, []).kind == "date"
+    assert tell("date", values).kind == "date"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_one_value_that_only_a_day_can_be_decides() -> None:
 )
 def test_months_alone_and_real_dates_beside_text_are_dates(texts: list[Any], written: str) -> None:
     values = pd.Series(texts * 9, dtype=object)
-    column = tell("day", values, [])
+    column = tell("day", values)
     assert (column.kind, column.format) == ("date", written)
     assert dates_in(values, written).notna().all()
 
@@ -123,7 +123,7 @@ def test_what_is_no_date_among_dates_is_missing_and_said() -> None:
     note = "holds dates, and 2 values (2.2 %) that are none, such as 'n.a.?' (2): they count as missing"
     for day in ("2021-03-04", "13/4/2021"):
         values = pd.Series([day, day.replace("4", "5")] * 45 + ["n.a.?"] * 2)
-        assert tell("day", values, []).notes == (note,)
+        assert tell("day", values).notes == (note,)
         (asked,) = look_at(values.to_frame("day"), {"day": Given("date")}, [], decimal="", find_codes=True)
         assert asked.notes == (note,)
 
@@ -172,12 +172,11 @@ def test_the_order_of_rows_changes_no_date(days: list[date]) -> None:
     ],
 )
 def test_numbers_are_dates_by_their_name(name: str, numbers: list[float], first: str | None) -> None:
-    said: list[str] = []
     values = pd.Series(numbers * 15)
-    column = tell(name, values, said)
+    column = tell(name, values)
     assert column.kind == ("number" if first is None else "date")
     if first is not None:
-        assert f"is {first}; --column {name}=number takes them as numbers" in said[0]
+        assert f"is {first}; --column {name}=number takes them as numbers" in column.notes[0]
         assert parsed(values, str(column.format)).iloc[0].date() == date.fromisoformat(first)
         (asked,) = look_at(values.to_frame(name), {name: Given("number")}, [], decimal="", find_codes=True)
         assert asked.kind == "number"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import AS_IT_IS
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.table import load_table, load_test, split_table
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -20,7 +21,7 @@ def read(tmp_path: Path, text: str, learned: Mark = "") -> tuple[dict[str, list[
     path = tmp_path / "t.csv"
     path.write_text(text)
     said: list[str] = []
-    found = read_table(path, said, learned)
+    found = read_table(path, said, Learned(learned))
     return found.frame.to_dict("list"), found.decimal, said  # type: ignore[return-value]
 
 

@@ -26,26 +26,30 @@ N = range(60)
     ],
 )
 def test_what_a_column_holds_is_told(name: str, values: list[object], kind: str, why: str) -> None:
-    column = tell(name, pd.Series(values), [])
+    column = tell(name, pd.Series(values))
     assert (column.kind, column.why) == (kind, why)
 
 
 def test_several_answers_in_a_cell_are_said() -> None:
-    said: list[str] = []
     cells = ["tea;milk", "tea", "coffee;milk", "coffee;sugar;milk"]
-    assert tell("drinks", pd.Series(cells * 10), said).kind == "category"
-    assert said == [
+    column = tell("drinks", pd.Series(cells * 10))
+    assert column.kind == "category"
+    assert column.sentences == [
         "drinks holds several answers in a cell, with ';' between, such as 'tea;milk': each combination counts as a "
         "level; a column for each answer says more."
     ]
-    tell("name", pd.Series([f"Smith{n}, John{n % 7}" for n in N] * 3), said)
-    tell("place", pd.Series(["Ulm, Germany", "Bonn, Germany", "Rome, Italy"] * 3), said)
-    assert len(said) == 1
+    assert not tell("name", pd.Series([f"Smith{n}, John{n % 7}" for n in N] * 3)).notes
+    assert not tell("place", pd.Series(["Ulm, Germany", "Bonn, Germany", "Rome, Italy"] * 3)).notes
+
+
+def test_text_that_nearly_always_differs_is_not_said_to_differ_in_every_row() -> None:
+    column = tell("key", pd.Series([*(f"K{n:04}X" for n in range(199)), "K0007X"]))
+    assert (column.kind, column.why) == ("drop", "differs in 99 % of the rows, as an identifier does")
 
 
 @pytest.mark.parametrize("values", [["a"] * 399 + ["b"], np.array([1.0] * 399 + [2.0])])
 def test_a_column_that_is_nearly_constant_is_said(values: object) -> None:
-    said: list[str] = []
-    assert tell("x", pd.Series(values), said).kind in ("number", "category")  # type: ignore[call-overload]
-    assert "in all but 1 of 400 rows" in said[0]
-    assert tell("x", pd.Series(["a"] * 395 + ["b"] * 5), []).notes == ()
+    column = tell("x", pd.Series(values))  # type: ignore[call-overload]
+    assert column.kind in ("number", "category")
+    assert "in all but 1 of 400 rows" in column.notes[0]
+    assert tell("x", pd.Series(["a"] * 395 + ["b"] * 5)).notes == ()

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
 from gammatune.pipeline.data.files.dialect import Dialect, Read, without_clash, write_rows
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.reading import as_written, read_table
 
 
 def written(read: Read) -> tuple[list[str], list[list[str]]]:
     """As the file has it; by what was read, and by reading it again."""
     assert read.source is not None
-    (names, rows), (again, anew) = as_written(read.source, read.frame), as_written(read.source)
+    (names, rows), (again, anew) = as_written(read.source, read), as_written(read.source)
     assert (names, [*rows()]) == (again, [*anew()])
     return names, [*rows()]
 
@@ -129,7 +130,7 @@ def test_what_was_written_is_what_is_read(
     path = tmp_path_factory.mktemp("rows") / "t.csv"
     told = [[word, dialect.number(value)] for word, value in rows]
     write_rows(str(path), dialect, ["word", "value"], lambda: told, [])
-    read = read_table(path, [], dialect.decimal)
+    read = read_table(path, [], Learned(dialect.decimal))
     assert [*written(read)[1]] == told
     assert (read.dialect.separator, read.dialect.encoding) == (dialect.separator, dialect.encoding)
     assert read.frame["value"].astype(float).tolist() == pytest.approx([value for _, value in rows])

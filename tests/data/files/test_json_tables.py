@@ -49,6 +49,36 @@ def test_what_is_nested_becomes_columns(tmp_path: Path) -> None:
     assert said == ["What is nested in home of t.json became columns of its own, such as home.city."]
 
 
+PEOPLE = {"anna": {"age": 36, "city": "Ulm"}, "ben": {"age": 40}, "cleo": {"age": None, "city": "Bonn"}}
+
+
+def by_column(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    return {name: {row: held.get(name) for row, held in rows.items()} for name in names}
+
+
+@pytest.mark.parametrize("held", [PEOPLE, by_column(PEOPLE)])
+def test_rows_that_are_called_by_words(tmp_path: Path, held: Any) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(held))
+    said: list[str] = []
+    frame = read_table(tmp_path / "t.json", said).frame
+    expected = pd.DataFrame(
+        {"row": ["anna", "ben", "cleo"], "age": [36, 40, None], "city": ["Ulm", None, "Bonn"]}
+    )
+    pd.testing.assert_frame_equal(frame, expected, check_dtype=False)
+    assert said[-1] == "t.json calls its rows 'anna', 'ben', ...: they are the column 'row'."
+
+
+def test_values_of_one_kind_are_longer_than_wide_or_refused(tmp_path: Path) -> None:
+    marks = {who: {"maths": 3, "music": 2} for who in ("anna", "ben", "cleo")}
+    for held in (marks, by_column(marks)):
+        (tmp_path / "t.json").write_text(json.dumps(held))
+        assert list(read_table(tmp_path / "t.json", []).frame.columns) == ["row", "maths", "music"]
+    (tmp_path / "t.json").write_text(json.dumps({who: marks[who] for who in ("anna", "ben")}))
+    with pytest.raises(InvalidData, match="whether 'anna' is a row or a column is not to be told"):
+        read_table(tmp_path / "t.json", [])
+
+
 def test_text_is_read_as_in_a_csv_and_numbers_are_exact(tmp_path: Path) -> None:
     rows = [{"id": 2**60 + 1, "zip": "01234", "rate": "3,5", "word": "n/a", "at": "2024-01-31T04:05:06"}] * 2
     (tmp_path / "t.json").write_text(json.dumps(rows))

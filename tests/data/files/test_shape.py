@@ -25,7 +25,7 @@ def grid(*lines: str) -> list[list[str]]:
 
 def shape(*lines: str, how: HowToRead = AS_IT_IS) -> tuple[list[str], list[list[Any]], str]:
     said: list[str] = []
-    frame = shaped(grid(*lines), how, said, "t.csv")
+    frame, _ = shaped(grid(*lines), how, said, "t.csv")
     rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
     return list(frame.columns), rows, " ".join(said)
 
@@ -112,6 +112,99 @@ def test_two_lines_of_names(lines: list[str], names: list[str] | None) -> None:
     beneath = lines[lines.index(MERGED[0] if names is None else BODY[0] if BODY[0] in lines else "n0;0") :]
     extra = [line for line in lines if "unknown" in line or "NA;" in line]
     assert len(rows) == len(beneath) + len(extra)
+
+
+def answers(count: int, *levels: list[str]) -> list[str]:
+    return [";".join(of[(i * 7 + i // 3 + n) % len(of)] for n, of in enumerate(levels)) for i in range(count)]
+
+
+TRUST, YES, FREQUENCY = ["a lot", "some", "none"], ["yes", "no"], ["daily", "weekly", "never"]
+
+
+@pytest.mark.parametrize(
+    ("names", "line", "rows"),
+    [
+        ("q1;q2", "Do you trust the news?;Did you vote?", answers(12, TRUST, YES)),
+        ("q1", "Do you trust the news?", answers(12, TRUST)),
+        ("q1;q2;age", "Trust;Voted;Age in years", answers(12, TRUST, YES, ["20", "31"])),
+        ("q1;q2;note", "Do you trust the news?;Did you vote?;What else?",
+         answers(30, TRUST, YES, [f"n{i}" for i in range(29)])),
+        ("q1;q2;q3", "trust;vote;news", answers(40, TRUST, YES, FREQUENCY)),
+        ("who;Any remarks;Which?;", "Response;Open-Ended Response;tea;milk",
+         [f"{w};remark {i};{'tea' * (i % 2)};{'milk' * (i % 3 == 0)}" for i, w in enumerate(answers(12, YES))]),
+        ("Respondent ID;Collector;How often?;Which?;;", ";;Response;tea;milk;water",
+         [f"{100 + i};{i % 3};{w};{'tea' * (i % 2)};{'milk' * (i % 3 == 0)};{'water' * (i % 4 == 0)}"
+          for i, w in enumerate(answers(12, FREQUENCY))]),
+    ],
+)  # fmt: skip
+def test_a_second_line_over_columns_of_words(names: str, line: str, rows: list[str]) -> None:
+    found, held, said = shape(names, line, *rows)
+    assert len(held) == len(rows)
+    assert found[0].split()[0] == names.split(";")[0].split()[0]
+    assert ("explain" in said) or ("joined" in said)
+    assert len(shape(names, *rows)[1]) == len(rows)  # and without it every row is one
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        ("q1;q2;q3", ["All;All;All", *answers(40, TRUST, YES, FREQUENCY)]),
+        ("q1;q2;q3", ["fresh;yes;new", *answers(40, TRUST, YES, FREQUENCY)]),
+        ("q1;q2", ["other;maybe", *answers(40, TRUST, YES)]),
+        ("q1;note", ["some;Is that not a strange thing to ask of people?",
+                     *(f"{a};why {i}?" for i, a in enumerate(answers(12, TRUST)))]),
+        ("q1;q2;age", ["some;maybe;unknown", *answers(12, TRUST, YES, ["20", "31"])]),
+        (";;score", ["x;y;", *(f"a{i};b{i};{i}" for i in range(12))]),
+        ("name;town", ["Ada;Ulm", *answers(12, ["Bo", "Cy"], ["Bonn", "Rome"])]),
+    ],
+)  # fmt: skip
+def test_a_first_row_of_words_of_its_own_is_a_row(names: str, rows: list[str]) -> None:
+    assert len(shape(names, *rows)[1]) == len(rows)
+
+
+def test_what_qualtrics_exports_where_all_is_text() -> None:
+    keys = ";".join(f'"{{""ImportId"":""QID{n}""}}"' for n in range(3))
+    rows = answers(4, TRUST, YES, FREQUENCY)
+    found, held, said = shape("Q1;Q2;Q3", "How much trust?;Voted?;How often do you read?", keys, *rows)
+    assert (found, len(held)) == (["Q1", "Q2", "Q3"], 4)
+    assert "Lines 2, 3 of t.csv explain the names, and are no rows." in said
+
+
+def test_remarks_above_in_merged_cells_are_no_part_of_the_names() -> None:
+    """As a spreadsheet holds them, each cell of a merged one filled."""
+    found, held, said = shape(
+        "A lot of people;;;",
+        "write remarks;;;too",
+        "above;a;table;",
+        "or;merge;merge;cells",
+        NAMES,
+        *BODY,
+    )
+    assert (found, held) == (NAMES.split(";"), CLEAN)
+    assert "stand in line 5 of t.csv; what is above them is left out" in said
+    groups = shape(";2020;2020;2021;2021", "who;men;women;men;women", *MERGED)[0]
+    assert groups == ["who", "2020 men", "2020 women", "2021 men", "2021 women"]
+
+
+DRINKS = ["tea", "a kind of coffee that is roasted long", "1 to 2 cups of milk"]
+TICKED = [
+    f"{100 + i};{i % 9};{';'.join(w * (i % (n + 2) == 0) for n, w in enumerate(DRINKS))}" for i in range(12)
+]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        [";;q1;;", "id;start;Which do you drink?;;", f";;{';'.join(DRINKS)}"],
+        ["id;start;Which do you drink?;Which do you drink?;Which do you drink?", f";;{';'.join(DRINKS)}"],
+        ["id;start;Which do you drink?;;", f";;{';'.join(DRINKS)}"],
+    ],
+)
+def test_answers_to_tick_stand_beneath_their_question(above: list[str]) -> None:
+    names, rows, _ = shape(*above, *TICKED)
+    assert len(rows) == len(TICKED)
+    assert [name.rpartition("? ")[2] for name in names[2:]] == DRINKS
+    assert all("Which do you drink?" in name for name in names[2:])
 
 
 def test_boxes_to_tick_whose_names_stand_in_the_second_line() -> None:
@@ -222,7 +315,7 @@ def test_a_grid_of_values_as_a_spreadsheet_holds_them() -> None:
         [None, "Bo", "#DIV/0!", when, None],
     ]
     said: list[str] = []
-    frame = shaped(rows, AS_IT_IS, said, "t.xlsx")
+    frame, _ = shaped(rows, AS_IT_IS, said, "t.xlsx")
     assert list(frame.columns) == ["who", "2019", "when"]
     assert frame["2019"].isna().tolist() == [False, True]
     assert frame["when"].tolist() == [when, when]
@@ -237,7 +330,7 @@ CELL = st.one_of(
 def test_any_grid_gives_rows_of_the_grid_with_a_name_for_each_column(
     rows: list[list[Any]], skip: int | None
 ) -> None:
-    frame = shaped(rows, replace(AS_IT_IS, skip_last=skip), [], "t.csv")
+    frame, _ = shaped(rows, replace(AS_IT_IS, skip_last=skip), [], "t.csv")
     assert frame.columns.is_unique
     assert len(frame) <= len(rows)
     held = [[cell for cell in row if cell not in (None, "")] for row in rows]

@@ -194,7 +194,8 @@ def test_values_of_more_than_8_bits_are_scaled_alike(
             deep(tmp_path / name / f"{i}.{ending}", np.full((8, 8), value), kind)
     said: list[str] = []
     data = load_folder(tmp_path, said=said)
-    assert data.levels == levels
+    assert (data.float_levels if kind == "float32" else data.levels) == levels
+    assert () in (data.levels, data.float_levels)
     assert said[0] == (
         f"More than 8 bits a pixel have 4 images: {levels[0]:g} becomes black and {levels[1]:g} white, in all of "
         "them alike."
@@ -204,6 +205,26 @@ def test_values_of_more_than_8_bits_are_scaled_alike(
         assert seen[name] == int((value - levels[0]) / (levels[1] - levels[0]) * 255)
     known = learn("classification", data.x_train, data.y_train, data.classes)
     assert known.levels == ()  # of arrays
+
+
+def test_floating_point_beside_whole_numbers_has_levels_of_its_own(tmp_path: Path) -> None:
+    for name, value in (("dark", 0.1), ("bright", 0.9)):
+        deep(tmp_path / name / "0.png", np.full((8, 8), value * 65535))
+        deep(tmp_path / name / "1.tif", np.full((8, 8), value), "float32")
+    said: list[str] = []
+    data = load_folder(tmp_path, said=said)
+    assert said[0] == (
+        "More than 8 bits a pixel have 4 images: 0 becomes black and 65535 white, in whole numbers, in floating "
+        "point 0 and 1, in all of them alike."
+    )
+    assert np.abs(np.diff(data.x_train[:, 0, 0].reshape(2, 2).astype(int))).max() <= 1
+    assert data.x_train[:, 0, 0].tolist()[0] > 225
+
+
+def test_an_image_of_a_kind_that_none_trained_on_was_tells_its_own_white(tmp_path: Path) -> None:
+    deep(tmp_path / "a" / "x.tif", np.full((8, 8), 0.5), "float32")
+    seen = pixels_of(tmp_path / "a" / "x.tif", Framing(8, 8, "L", levels=(0.0, 65535.0)))
+    assert seen[0, 0] == 127
 
 
 def test_pixels_that_are_no_numbers_are_unreadable(tmp_path: Path) -> None:
@@ -227,8 +248,12 @@ def test_a_run_keeps_its_framing_and_older_ones_cut() -> None:
     again = Preprocessing.from_dict(known.to_dict())
     assert again == known
     assert again.framing == Framing(8, 8, "L", "pad", (0.0, 4095.0))
-    older = {name: held for name, held in known.to_dict().items() if name not in ("fit", "levels")}
+    older = {
+        name: held for name, held in known.to_dict().items() if name not in ("fit", "levels", "float_levels")
+    }
     assert Preprocessing.from_dict(older).framing == Framing(8, 8, "L", "crop")
+    former = {name: held for name, held in known.to_dict().items() if name != "float_levels"}
+    assert Preprocessing.from_dict(former).framing.float_levels == (0.0, 4095.0)
     for wrong in ({"fit": "fold"}, {"levels": [1.0]}, {"levels": [2.0, 1.0]}, {"levels": ["a", "b"]}):
         with pytest.raises(InvalidData):
             Preprocessing.from_dict(known.to_dict() | wrong)

@@ -27,8 +27,8 @@ class Data:
     (n, t) float64, t targets an example.
     x_test and y_test are both None where the set has no test part of its own; x_select and y_select where it has no
     part to select by. files: of the examples of the test part, or, where there is none, of those to train on, the
-    names of their files; None where they have none. fit, levels: how images of any shape and depth were brought to
-    this one (`images.framing.Framing`).
+    names of their files; None where they have none. fit, levels, float_levels: how images of any shape and depth
+    were brought to this one (`images.framing.Framing`).
     classes: the k labels as the source has them, in the order of their codes; empty for a regression.
     Raises InvalidData, in one line: what was received and what to write instead.
     """
@@ -45,6 +45,7 @@ class Data:
     files: NDArray[Any] | None = None
     fit: str = "crop"
     levels: tuple[float, ...] = ()
+    float_levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.task == "classification" and len(self.classes) < 2:

@@ -148,7 +148,9 @@ def _data(
     said.append(f"{count} of {framing.height} x {framing.width} pixels, {tail}, {what} {found.how}.")
     reported = read.get("test", read["train"])
     names = np.array([str(file.relative_to(path)) for file in reported])
-    return replace(data, files=names, fit=framing.fit, levels=framing.levels)
+    return replace(
+        data, files=names, fit=framing.fit, levels=framing.levels, float_levels=framing.float_levels
+    )
 
 
 def _refuse_missing(path: Path, found: Labelled, labels: Mapping[str, Sequence[Any]]) -> None:

@@ -70,9 +70,7 @@ def look_at(
     for name in frame.columns:
         if name not in leave:
             own = given.get(name, Given(None))
-            column = column_given(name, frame[name], own, decimal) or tell(
-                name, frame[name], [], decimal, levels
-            )
+            column = column_given(name, frame[name], own, decimal) or tell(name, frame[name], decimal, levels)
             found.append(column if own.missing is None else replace(column, missing=own.missing))
     if all(column.kind == "drop" for column in found):
         why = "; ".join(f"{column.name} {column.why}" for column in found[:5])
@@ -137,18 +135,12 @@ def as_read(
 
 
 def tell(
-    name: str,
-    values: "pd.Series[Any]",
-    said: list[str],
-    decimal: Mark = "",
-    levels: dict[str, Distinct] | None = None,
+    name: str, values: "pd.Series[Any]", decimal: Mark = "", levels: dict[str, Distinct] | None = None
 ) -> Column:
-    """The kind of a column, from its name and values alone. said: takes what is unusual in it. levels: takes those of
-    a category."""
+    """The kind of a column, from its name and values alone. levels: takes those of a category."""
     column = _tell(name, values, decimal, {} if levels is None else levels)
     if column.kind != "drop" and (note := _nearly_constant(values.dropna())):
-        column = replace(column, notes=(*column.notes, note))
-    said += column.sentences
+        return replace(column, notes=(*column.notes, note))
     return column
 
 
@@ -318,11 +310,17 @@ def _category_or_identifier(name: str, text: "pd.Series[Any]", found: Distinct, 
     if share >= IDENTIFYING:
         if words >= SENTENCE:
             return Column(name, "drop", "is free text, which is not read")
-        return Column(name, "drop", "differs in every row, as an identifier does")
+        return Column(
+            name, "drop", f"differs in {_share(len(found.texts), len(text))}, as an identifier does"
+        )
     is_text = words >= SENTENCE / 2
     return Column(
         name, "drop", "is free text, which is not read" if is_text else "has a value of its own in most rows"
     )
+
+
+def _share(distinct: int, rows: int) -> str:
+    return "every row" if distinct == rows else f"{100 * distinct // rows} % of the rows"
 
 
 def _nearly_constant(present: "pd.Series[Any]") -> str:

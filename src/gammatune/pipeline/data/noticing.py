@@ -1,6 +1,7 @@
 """What somebody who knows tables would notice in one, said before the training: columns that give the target away,
 rows that stand in two parts."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def leaks(x: torch.Tensor, y: NDArray[Any], preprocessing: "TablePreprocessing")
         if reached >= GIVEN_AWAY:
             said.append(
                 f"Look at {name}: alone it tells {preprocessing.target} ({measure} {reached:.3f}). If it is only "
-                f"known once {preprocessing.target} is, leave it out: --drop {name}."
+                f"known once {preprocessing.target} is, leave it out: --drop {shlex.quote(name)}."
             )
     return said
 

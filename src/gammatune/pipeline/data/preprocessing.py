@@ -35,7 +35,8 @@ class Preprocessing:
     mean, std: C or F numbers, in units of the scaled input; std > 0.
     classes: the original labels by code; empty for a regression.
     target_mean, target_std: t numbers in the target's unit; empty for a classification.
-    fit, levels: how image files become examples (`images.framing.Framing`); older runs cut the middle out.
+    fit, levels, float_levels: how image files become examples (`images.framing.Framing`); older runs cut the middle
+    out.
     """
 
     cardinalities: ClassVar[tuple[int, ...]] = ()  # no column of x holds codes: see `TablePreprocessing`
@@ -51,6 +52,7 @@ class Preprocessing:
     target_std: tuple[float, ...] = ()
     fit: str = "crop"
     levels: tuple[float, ...] = ()
+    float_levels: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -63,7 +65,9 @@ class Preprocessing:
         if len(self.shape) != 3:
             raise InvalidData(f"the network was trained on rows of {self.shape[0]} numbers, not on images")
         channels, height, width = self.shape
-        return Framing(height, width, "L" if channels == 1 else "RGB", self.fit, self.levels)
+        return Framing(
+            height, width, "L" if channels == 1 else "RGB", self.fit, self.levels, self.float_levels
+        )
 
     def inputs(self, x: ArrayLike) -> torch.Tensor:
         """Examples `x` (n, ...) as the model wants them: float32 (n, *shape), standardised.
@@ -141,6 +145,7 @@ class Preprocessing:
         """The record that `to_dict` wrote, JSON in between or not. Raises InvalidData where it is another."""
         try:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+            fields.setdefault("float_levels", fields.get("levels", ()))  # earlier versions had one for both
             found = cls(**fields)
             found._check()
         except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -163,8 +168,9 @@ class Preprocessing:
             )
         else:
             task_known = self.task == "regression" and len(self.target_mean) >= 1
-        framing_known = self.fit in FITS and (
-            not self.levels or (len(self.levels) == 2 and self.levels[0] < self.levels[1])
+        framing_known = self.fit in FITS and all(
+            not levels or (len(levels) == 2 and levels[0] < levels[1])
+            for levels in (self.levels, self.float_levels)
         )
         if not (sizes_known and numbers_known and fit and task_known and framing_known) or not isinstance(
             self.pixels, bool

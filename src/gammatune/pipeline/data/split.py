@@ -130,7 +130,10 @@ def split_data(
     )
     said += [] if has_report else rare_classes(y, data.classes)
     preprocessing = replace(
-        learn(data.task, data.x_train[train], y[train], data.classes), fit=data.fit, levels=data.levels
+        learn(data.task, data.x_train[train], y[train], data.classes),
+        fit=data.fit,
+        levels=data.levels,
+        float_levels=data.float_levels,
     )
     if like is not None:
         preprocessing = preprocessing.following(like)

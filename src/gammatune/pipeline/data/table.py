@@ -19,6 +19,7 @@ from gammatune.pipeline.data.columns import Column, Given, Kind, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Source
 from gammatune.pipeline.data.files.finding import name_of, title_of
+from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.files.names import refuse_named_twice
 from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.frame_rows import FrameRows
@@ -48,12 +49,12 @@ class Table:
     frame: every column but the target; its index is the place of each row in the file, from 0. y: codes (n,) for a
     classification, (n, 1) float64 for a regression.
     classes: the labels by code; ordered: from low to high, of a scale; may_be_ordered: `split_table` looks whether
-    they are. columns: what each input is. identifiers: columns that are no inputs and name a row. goal: how the
-    target was read. looked_at: what each other column is, those left out too.
+    they are. columns: what each input is. goal: how the target was read. looked_at: what each other column is, those
+    left out too.
     groups (n,), times (n,): by which the parts are to be made. weights (n,): what each row counts for, above 0; None:
     all the same. weighed_by: the column that says so, whether they differ or not. said: what was found out, in
     sentences. read: the rows of the file. left_out: why rows of it are not among these, in sentences, which are in
-    `said` too. source: the file, where they are of one.
+    `said` too. source: the file, where they are of one; layout: of its lines.
     header, decimal, how, exact_labels: as in `TablePreprocessing`.
     """
 
@@ -64,7 +65,6 @@ class Table:
     target: str
     classes: tuple[Label, ...]
     columns: tuple[Column, ...]
-    identifiers: tuple[str, ...] = ()
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
     ordered_by: str | None = None
@@ -83,6 +83,12 @@ class Table:
     read: int = 0
     left_out: tuple[str, ...] = ()
     source: Source | None = None
+    layout: Layout | None = None
+
+    @property
+    def learned(self) -> Learned:
+        """By which other files are read."""
+        return Learned(self.decimal, self.layout)
 
 
 def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_IS, **reading: Any) -> Table:
@@ -93,7 +99,7 @@ def load_table(path: str | Path, target: str | None, *, how: HowToRead = AS_IT_I
         named = [target, *(reading.get(role) for role in ("group", "time", "sample_weight"))]
         refuse_named_twice(path, read.source.written, [name for name in named if name is not None])
     table = make_table(title_of(path), read.frame, target, how=how, mark=read.decimal, **reading)
-    return replace(table, said=(*said, *table.said), source=read.source)
+    return replace(table, said=(*said, *table.said), source=read.source, layout=read.layout)
 
 
 def make_table(
@@ -123,13 +129,12 @@ def make_table(
     Raises InvalidArgument: a column that is not there, a target that is none. InvalidData: nothing to learn from.
     """
     target = target_among(frame, target, group, time, sample_weight)
-    said, left_out, read = list[str](), list[str](), len(frame)
+    said, left_out, levels, read = list[str](), list[str](), dict[str, Distinct](), len(frame)
     frame = without(frame.reset_index(drop=True), how.missing)
     given = {n: kind if isinstance(kind, Given) else Given(kind) for n, kind in (kinds or {}).items()}
     own, find_codes = given.pop(target, None), not how.missing
     task = task_of(target, task, None if own is None else own.kind)
-    meant = unordered(task, order)
-    column = frame[target]
+    meant, column = unordered(task, order), frame[target]
     known = [n for n, each in given.items() if each.missing is not None or each.kind not in (None, "number")]
     beside = frame.drop(columns=[n for n in (target, group, sample_weight, *known) if n in frame])
     values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
@@ -140,7 +145,6 @@ def make_table(
     found, y, classes, told = read_target(target, values, meant, positive, exact=exact_labels, hint=hint)
     said += [*left_out, *told]
     leave = (target, group, sample_weight)
-    levels: dict[str, Distinct] = {}
     columns = look_at(frame, given, said, leave=leave, decimal=mark, find_codes=find_codes, levels=levels)
     frame = as_read(frame, columns, levels)
     scale = Scale.of(target, classes, task, order, said, column)
@@ -150,19 +154,13 @@ def make_table(
     said += rare_classes(y, scale.classes)
     groups = None if group is None else np.array([plain(str(value)) for value in frame[group].tolist()])
     weights = None if weights is None or (weights == weights[0]).all() else weights
-    inputs, identifiers = tuple(c for c in columns if c.kind != "drop"), _identifiers(columns, group)
     return Table(
-        name, found, frame.drop(columns=[target]), y, target, scale.classes, inputs, identifiers, groups,
+        name, found, frame.drop(columns=[target]), y, target, scale.classes,
+        tuple(c for c in columns if c.kind != "drop"), groups,
         None if time is None else _order(frame[time], time, columns), time, weights, sample_weight, scale.is_known,
         tuple(said), header=tuple(frame.columns), decimal=mark, how=how, goal=goal, looked_at=columns, read=read,
         exact_labels=exact_labels, may_be_ordered=scale.may_be, left_out=tuple(left_out),
     )  # fmt: skip
-
-
-def _identifiers(columns: Sequence[Column], group: str | None) -> tuple[str, ...]:
-    """The columns that are no inputs and name a row."""
-    dropped = [c.name for c in columns if c.kind == "drop" and ("identifier" in c.why or "numbers" in c.why)]
-    return (*dropped, *([group] if group is not None else []))
 
 
 def split_table(
@@ -234,8 +232,7 @@ def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> 
         (),
         table.target,
         one_hot,
-        table.identifiers,
-        table.classes,
+        classes=table.classes,
         header=table.header,
         decimal=table.decimal,
         how=table.how,
@@ -244,6 +241,7 @@ def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> 
         ordered=table.ordered,
         target_form=table.goal.form,
         target_missing=table.goal.missing,
+        layout=table.layout,
     )
     y = table.y[train.places]
     preprocessing = learn_table(known, train, y, table.columns, said, ordered_by=table.ordered_by)
@@ -258,7 +256,7 @@ def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> 
 def load_test(path: str | Path, table: Table) -> Table:
     """The rows in a file, to report on; what is raised is that of `as_test`, and of `read_table`."""
     said: list[str] = []
-    read = read_table(path, said, table.decimal, table.how)
+    read = read_table(path, said, table.learned, table.how)
     test = as_test(table, name_of(path), read.frame, mark=read.decimal)
     return replace(test, said=(*said, *test.said), source=read.source)
 

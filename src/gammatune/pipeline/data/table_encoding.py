@@ -76,19 +76,20 @@ def encode_column(
     values: "pd.Series[Any]",
     one_hot: bool,
     parts: Sequence[NDArray[np.float32]],
-    said: Sequence[list[str]],
+    said: list[str],
 ) -> None:
     """Writes the column into its places of each part of x, one behind the other in `values`.
 
-    parts: (n_i, w), those of the column alone. said: of each part, takes what was unusual in it.
+    parts: (n_i, w), those of the column alone. said: takes what was unusual in it.
     """
     if isinstance(column, Category):
         places, distinct = texts_in(values)
         codes = _codes(column, places, distinct)
+        said += _unknown(column.name, codes, places, distinct)
     else:
         numbers = _numbers(column, values)
     end = 0
-    for x, lines in zip(parts, said, strict=True):
+    for x in parts:
         start, end = end, end + len(x)
         if not isinstance(column, Category):
             x[:] = numbers[start:end]
@@ -99,12 +100,18 @@ def encode_column(
             x[np.arange(len(own)), own] = 1
         else:
             x[:, 0] = own
-        strange = np.flatnonzero(own == UNKNOWN)
-        if len(strange):
-            lines.append(
-                f"{len(strange)} values of {column.name} were not among the levels learned, such as "
-                f"{distinct[places[start + strange[0]]]!r:.40}: they count as unknown."
-            )
+
+
+def _unknown(name: str, codes: NDArray[Any], places: NDArray[np.int64], distinct: Sequence[str]) -> list[str]:
+    """A sentence where levels were not learned."""
+    strange = np.flatnonzero(codes == UNKNOWN)
+    if not len(strange):
+        return []
+    many = len(strange) > 1
+    return [
+        f"{len(strange)} value{'s' * many} of {name} {'were' if many else 'was'} not among the levels learned, "
+        f"such as {distinct[places[strange[0]]]!r:.40}: {'they count' if many else 'it counts'} as unknown."
+    ]
 
 
 def _numbers(column: Number | Date, values: "pd.Series[Any]") -> NDArray[np.float64]:

@@ -20,7 +20,6 @@ that knows no codes they become one column a level (`one_hot`).
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from gammatune.pipeline.data.cells.spelling import otherwise, written
 from gammatune.pipeline.data.columns import is_unnamed, listed
 from gammatune.pipeline.data.dataset import Label, Task, encode, make_targets
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
@@ -54,12 +54,13 @@ class TablePreprocessing:
     """Plain numbers and text, so that it can be saved as JSON (`to_dict`, `from_dict`) beside the weights.
 
     columns: those that are read, numbers and dates first. target: the name of the column to predict. one_hot: see the
-    module. identifiers: columns that are no inputs and are handed through to the predictions.
+    module. identifiers: other columns of the table, in runs of earlier versions, which keep no header.
     classes, target_mean, target_std: as in `Preprocessing`.
     header: every column of the table trained on, in its order. decimal: how that writes decimals. how: what was asked
     of its reading, by which others are read. All are empty in runs of earlier versions. exact_labels: classes are met
     only as they are spelled. sample_weight: the column that says what a row counts for, no input. ordered: the
-    classes are a scale, from low to high. target_form, target_missing: of a target of numbers, as in Number.
+    classes are a scale, from low to high. target_form, target_missing: of a target of numbers, as in Number. layout:
+    of the file trained on; None of a frame, and of files without lines.
     """
 
     task: Task
@@ -78,6 +79,12 @@ class TablePreprocessing:
     ordered: bool = False
     target_form: Form | None = None
     target_missing: tuple[float, ...] = ()
+    layout: Layout | None = None
+
+    @property
+    def learned(self) -> Learned:
+        """By which other files are read."""
+        return Learned(self.decimal, self.layout)
 
     @property
     def outputs(self) -> int:
@@ -141,13 +148,12 @@ class TablePreprocessing:
     ) -> list[torch.Tensor]:
         # column after column, so that of twice the bits no more than one is held
         parts = [np.empty((size, self.shape[0]), dtype=np.float32) for size in sizes]
-        lines: list[list[str]] = [[] for _ in sizes]
+        lines: list[str] = []
         for column, (name, places) in zip(self.columns, self.spans, strict=True):
             own = [x[:, places.start : places.stop] for x in parts]
             encode_column(column, frame[name], self.one_hot, own, lines)
-        unknown = list(chain.from_iterable(lines))
-        said += unknown[:SHOWN] + [f"So do values of {len(unknown) - SHOWN} other columns."] * (
-            len(unknown) > SHOWN
+        said += lines[:SHOWN] + [f"So do values of {len(lines) - SHOWN} other columns."] * (
+            len(lines) > SHOWN
         )
         return [torch.from_numpy(x) for x in parts]
 
@@ -209,7 +215,7 @@ class TablePreprocessing:
             {"kind": type(column).__name__.lower(), **_without_empty(asdict(column), "form", "missing")}
             for column in self.columns
         ]
-        return {"kind": "table", **_without_empty(saved, "target_form", "target_missing")}
+        return {"kind": "table", **_without_empty(saved, "target_form", "target_missing", "layout")}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "TablePreprocessing":
@@ -221,6 +227,7 @@ class TablePreprocessing:
             fields["columns"] = tuple(_column(column) for column in saved["columns"])
             how = saved.get("how", {})
             fields["target_form"] = _form(saved.get("target_form"))
+            fields["layout"] = Layout.of(saved.get("layout"))
             fields["how"] = replace(AS_IT_IS, **how | {"missing": tuple(how.get("missing", ()))})
             found = cls(**fields)
             found._check()

@@ -3,6 +3,7 @@
 Text, truth values and a few whole numbers are classes, other numbers a regression.
 """
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gammatune.pipeline.data.values import counts_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_NUMERAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 CLASSES = 20  # distinct whole numbers that are still classes [guess]
 MANY = 1000  # classes; more were never meant [guess]
 # Of two labels, the one that is the event: it gets code 1, of which f1, precision, recall and the like are told.
@@ -140,7 +142,7 @@ def _one_spelling(name: str, values: "pd.Series[Any]", said: list[str]) -> "pd.S
 def _in_order(name: str, values: "pd.Series[Any]", positive: str | None, *, exact: bool) -> tuple[Label, ...]:
     """The labels, sorted; of two the positive one last: the one asked for, or named so, or the rarer."""
     counts = values.value_counts()
-    classes = sorted(counts.index.tolist())
+    classes = sorted(counts.index.tolist(), key=_numbers_first)
     if positive is not None:
         (place,) = find([positive], [written(label) for label in classes], exact=exact)
         chosen = [] if place is None else [classes[place]]
@@ -158,6 +160,14 @@ def _in_order(name: str, values: "pd.Series[Any]", positive: str | None, *, exac
     else:
         return tuple(classes)
     return (*(label for label in classes if label != chosen[0]), chosen[0])
+
+
+def _numbers_first(label: Any) -> Any:
+    """By which labels of text are sorted: 2 before 10, both before words."""
+    if not isinstance(label, str):
+        return label
+    number = float(label) if _NUMERAL.fullmatch(label) else np.inf
+    return number, label
 
 
 def task_of(target: str, task: TargetTask | None, kind: Kind | None) -> TargetTask | None:

@@ -100,13 +100,15 @@ def half_numbers(values: "pd.Series[Any]", goal: Column, decimal: Mark) -> str:
     """Of a target of text a sentence where some of it are numbers, too few to be read so; else ""."""
     import pandas as pd
 
-    if goal.kind == "number" or not pd.api.types.is_string_dtype(values) or values.nunique() <= CLASSES:
+    if goal.kind == "number" or not pd.api.types.is_string_dtype(values):
         return ""
     form = form_of(values, decimal, least=HALF)
     numbers = numbers_in(values, form)
     strange = values[np.isnan(numbers)].value_counts()
     if not len(strange) or strange.sum() > (1 - HALF) * len(values):
         return ""
+    if len(np.unique(numbers[~np.isnan(numbers)])) < 2:
+        return ""  # one of a few words that begins with a digit
     shown = ", ".join(f"{text!r:.40} ({count})" for text, count in strange.iloc[:2].items())
     return (
         f"{goal.name} holds numbers in {len(values) - strange.sum()} of {len(values)} rows, text in the others, such "

@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import settled
 
@@ -27,7 +27,7 @@ _QUOTED = re.compile(r"""^(['"])(.*)\1$""")  # by the other sign than most are
 _NONE = "{none}"  # a type that scipy knows, in the place of those that it does not
 
 
-def read_arff(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_arff(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """Raises InvalidData: it cannot be read."""
     from scipy.io import arff
 

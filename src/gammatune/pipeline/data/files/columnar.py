@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line, require
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import without_marks
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_parquet(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_parquet(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     import pandas as pd
 
     require("pyarrow", "tables", "Parquet files are read by")
@@ -25,7 +25,7 @@ def read_parquet(file: TableFile, how: HowToRead, said: list[str], learned: Mark
         raise InvalidData(_damaged(file, "Parquet file", error)) from error
 
 
-def read_arrow(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_arrow(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """Feather of either version, and Arrow's own files and streams."""
     require("pyarrow", "tables", "Arrow files are read by")
     from pyarrow import feather, ipc

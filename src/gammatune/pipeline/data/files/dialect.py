@@ -4,7 +4,7 @@ import codecs
 import csv
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress, count
+from itertools import compress, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from gammatune.errors import InvalidArgument
 from gammatune.files import whole_file
+from gammatune.pipeline.data.files.learned import NOTHING, Layout, Learned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +69,8 @@ AS_IT_IS = HowToRead(None, None, None, None, None, skip_last=None, missing=())
 class Source:
     """A file of a table as it was read. names: of the columns. rows: how many.
 
-    Of text, written: the names as the file has them; totals: rows behind the others that sum them up. how: what was
-    asked.
+    Of text, written: the names as the file has them; totals: rows behind the others that sum them up; again: places,
+    from 0, of rows among them that are the names once more. how: what was asked. learned: by what it was read.
     """
 
     path: str
@@ -78,20 +79,34 @@ class Source:
     rows: int
     written: tuple[str, ...] = ()
     totals: int = 0
+    again: tuple[int, ...] = ()
     how: HowToRead = AS_IT_IS
+    learned: Learned = NOTHING
+
+    @property
+    def lines(self) -> int:
+        """How many rows the file holds that are no notes."""
+        return self.rows + len(self.again) + self.totals
+
+    def rows_of(self, rows: Iterable[list[str]]) -> Iterator[list[str]]:
+        """Of all the rows of the file those of the table."""
+        again = frozenset(self.again)
+        return islice((row for place, row in enumerate(rows) if place not in again), self.rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
     """frame: with numbers where a column holds nothing else. decimal: as the file writes it; "" where nothing tells.
-    dialect: how it is written otherwise. source: the file, once it is read. labels: what it says of columns beside
-    their names, by these."""
+    dialect: how it is written otherwise. source: the file, once it is read. rows: gives those of text as the file has
+    them. labels: what it says of columns beside their names, by these. layout: where it has lines."""
 
     frame: "pd.DataFrame"
     decimal: Literal[",", ".", ""]
     dialect: Dialect = PLAIN
     source: Source | None = None
+    rows: Callable[[], Iterator[list[str]]] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout | None = None
 
 
 _MIDNIGHT = " 00:00:00"

@@ -48,8 +48,9 @@ def decoded(content: bytes, encoding: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def read_encoding(content: bytes, wanted: str | None, name: str, said: list[str]) -> str:
-    """wanted: by `--encoding`. name: of the file. said: takes what is no more than likely.
+def read_encoding(content: bytes, wanted: str | None, name: str, said: list[str], likely: str = "") -> str:
+    """wanted: by `--encoding`. name: of the file. said: takes what is no more than likely. likely: the encoding of
+    the file trained on, of which more was known.
 
     Raises InvalidArgument: no such encoding. InvalidData: the file is not in the one that was asked for."""
     if wanted is not None:
@@ -72,13 +73,21 @@ def read_encoding(content: bytes, wanted: str | None, name: str, said: list[str]
                 "became \ufffd."
             )
             return "utf-8"
-    encoding = _likely(content)
+    encoding = likely if likely and _is_in(content, likely) else _likely(content)
     example = next(_words(content, encoding), "")
     said.append(
         f"{name} is not in UTF-8 and was read as {encoding}{f', such as {example!r:.40}' if example else ''}; "
         "--encoding says otherwise."
     )
     return encoding
+
+
+def _is_in(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _wanted(content: bytes, wanted: str, name: str) -> str:

@@ -10,11 +10,9 @@ a second line            text again, where the columns hold figures: joined to t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from gammatune.pipeline.data.files.grid import (
     LOOKED_AT,
-    Kind,
     Row,
     columns_of,
     extent,
@@ -23,13 +21,20 @@ from gammatune.pipeline.data.files.grid import (
     text_of,
     usual_extent,
 )
+from gammatune.pipeline.data.files.learned import Layout
+from gammatune.pipeline.data.files.second_line import (
+    FEW,
+    asks,
+    fills,
+    imported,
+    is_second,
+    merged,
+    over,
+    recurs,
+    tells_apart,
+)
 
 _TITLES = 20  # lines above the names that may be titles, at most [guess]
-_LEAST = 5  # rows beneath, before a second line is called one of names [guess]
-_QUESTION = (
-    25  # letters in the mean, above which a second line explains the names and is none of them [guess]
-)
-_IMPORTED = '{"ImportId"'  # in the third line of what Qualtrics exports
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +47,51 @@ class Header:
     first: int
 
 
-def find_header(rows: Sequence[Row]) -> Header:
-    """rows: the first of a file, blank ones among them."""
+def find_header(rows: Sequence[Row], layout: Layout | None = None) -> Header:
+    """rows: the first of a file, blank ones among them. layout: of the one trained on, whose names are names."""
     there = [line for line, row in enumerate(rows) if filled(row)]
     if not there:
         return Header((), (), 0)
+    if layout is not None and (known := _known(rows, there, layout)) is not None:
+        return known
     place = _top(rows, there)
     beneath = [rows[line] for line in there[place + 1 :][:LOOKED_AT]]
-    has_second = len(beneath) > 1 and _is_second(rows[there[place]], beneath[0], beneath[1:])
+    has_second = len(beneath) > 1 and is_second(rows[there[place]], beneath[0], beneath[1:])
     if not has_second and not _holds_names(rows[there[place]], beneath):
         return Header((), (), there[place])
-    explained = _imported(rows, there, place)
+    explained = imported(rows, there, place)
     if explained:
         return Header((there[place],), tuple(there[place + 1 : explained + 1]), there[explained] + 1)
-    names = [*_above(rows, there, place), there[place]]
-    explain: list[int] = []
+    return _with_second(rows, there, place, _above(rows, there, place))
+
+
+def _with_second(rows: Sequence[Row], there: Sequence[int], place: int, above: Sequence[int]) -> Header:
+    """With the lines beneath that hold more of the names, or explain them."""
+    names, explain = [*above, there[place]], list[int]()
     for line in there[place + 1 : place + 3]:
         under = [rows[other] for other in there if other > line][:LOOKED_AT]
-        if not _is_second(rows[names[-1]], rows[line], under):
+        if not is_second(rows[names[-1]], rows[line], under):
             break
-        texts = [text_of(cell) for cell in rows[line] if text_of(cell)]
-        asking = sum(word[-1:] == "?" for word in texts)
-        is_question = asking > len(texts) / 2 or sum(map(len, texts)) > _QUESTION * len(texts)
-        is_name = not explain and (not is_question or _fills(rows[names[-1]], rows[line]))
+        above = rows[names[-1]]
+        is_name = not explain and (
+            not asks(rows[line]) or fills(above, rows[line]) or tells_apart(above, rows[line])
+        )
         (names if is_name else explain).append(line)
     return Header(tuple(names), tuple(explain), max(*names, *explain, -1) + 1)
 
 
-def _fills(names: Row, second: Row) -> bool:
-    """Whether columns without a name have one in the second line."""
-    return any(not text_of(name) and text_of(cell) for name, cell in zip(names, second, strict=False))
+def _known(rows: Sequence[Row], there: Sequence[int], layout: Layout) -> Header | None:
+    """As in the file trained on: where its names stand again, or where it has none, and few rows tell nothing."""
+    if not layout.lines:
+        is_told = len(there) > FEW or _stands_over(rows[there[0]], [rows[line] for line in there[1:]])
+        return None if is_told else Header((), (), there[0])
+    found = layout.again([rows[line] for line in there])
+    if found is None:
+        return None
+    if len(layout.lines) == 1:
+        return _with_second(rows, there, found[0][0], ())
+    names, explain = (tuple(there[place] for place in places) for places in found)
+    return Header(names, explain, max(*names, *explain, -1) + 1)
 
 
 def header_at(rows: Sequence[Row], line: int) -> Header:
@@ -100,7 +120,7 @@ def _top(rows: Sequence[Row], there: Sequence[int]) -> int:
     beneath = [rows[line] for line in there[full + 1 :][:LOOKED_AT]]
     has_names = _stands_over(rows[there[full]], beneath)
     if found < full:  # less than full: names, but where the full line is one of names
-        return full if has_names and not _merged(rows[there[found]], rows[there[full]]) else found
+        return full if has_names and not merged(rows[there[found]], rows[there[full]]) else found
     if not has_names and full and there[full - 1] == there[full] - 1:  # names of a few columns only
         above = rows[there[full - 1]]
         if len(above) > 1 and _stands_over(above, [rows[there[full]], *beneath]):
@@ -120,31 +140,32 @@ def _fuller(rows: Sequence[Row]) -> int:
             has_gaps = True
         elif has_gaps:
             found, has_gaps = place, False
+        elif found == place - 1 and found and _differ(row) and not _differ(rows[found]):
+            found = place  # beneath a remark in merged cells
     return found if found and _stands_over(rows[found], rows[found + 1 :][:LOOKED_AT]) else 0
+
+
+def _differ(row: Row) -> bool:
+    texts = [text_of(row[place]) for place in filled(row)]
+    return len(set(texts)) == len(texts)
 
 
 def _stands_over(row: Row, beneath: Sequence[Row]) -> bool:
     """Whether text stands over figures, more than figures do."""
-    text, figures = _over(row, columns_of(beneath, len(row)))
+    text, figures = over(row, columns_of(beneath, len(row)))
     return text > figures
-
-
-def _over(row: Row, columns: Sequence[Kind]) -> tuple[int, int]:
-    """How many texts, and how many figures, stand over figures."""
-    kinds = [kind_of(cell) for cell, column in zip(row, columns, strict=False) if column == "figure"]
-    return kinds.count("text"), kinds.count("figure")
 
 
 def _holds_names(row: Row, beneath: Sequence[Row]) -> bool:
     columns = columns_of(beneath, len(row))
-    text, figures = _over(row, columns)
+    text, figures = over(row, columns)
     if figures and _counts(row, beneath, alone=not text):
         return True
     if (
         text and text == figures
     ):  # a row with a word for what is not known, or names of which some are numbers
         return _whole(row) is not None and not any(
-            kind_of(cell) == "text" and _recurs(place, cell, beneath) for place, cell in enumerate(row)
+            kind_of(cell) == "text" and recurs(place, cell, beneath) for place, cell in enumerate(row)
         )
     if text or figures:
         return text > figures
@@ -201,51 +222,9 @@ def _go_up(numbers: Sequence[int]) -> bool:
     return len(numbers) > 1 and all(a < b for a, b in pairwise(numbers))
 
 
-def _imported(rows: Sequence[Row], there: Sequence[int], place: int) -> int:
-    """The place in `there` of Qualtrics' line of keys; 0: there is none."""
-    for other in range(place + 1, min(place + 4, len(there))):
-        cells = [cell for each in rows[there[other]] if (cell := text_of(each))]
-        if sum(cell.startswith(_IMPORTED) for cell in cells) > len(cells) / 2:
-            return other
-    return 0
-
-
 def _above(rows: Sequence[Row], there: Sequence[int], place: int) -> list[int]:
     """The line over that of names, where it stands over several of them each."""
     if not place or there[place - 1] != there[place] - 1:
         return []
     upper = rows[there[place - 1]]
-    return [there[place - 1]] if len(filled(upper)) > 1 and _merged(upper, rows[there[place]]) else []
-
-
-def _merged(upper: Row, names: Row) -> bool:
-    """Whether cells of the upper line stand over several columns, or over the whole height."""
-    texts = [text_of(cell) for cell in names]
-    known = [text for text in texts if text]
-    above = set(filled(upper))
-    return len(set(known)) < len(known) or any(
-        place in above and not texts[place] for place in range(len(texts))
-    )
-
-
-def _is_second(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
-    """Whether a line beneath the names holds no row but more of the names."""
-    if len(beneath) < _LEAST:
-        return False
-    columns = columns_of(beneath, len(row))
-    text, figures = _over(row, columns)
-    if figures or not text or extent(row) > max(extent(names), usual_extent(beneath)):
-        return False
-    if any(_recurs(place, cell, beneath) for place, cell in enumerate(row) if kind_of(cell) == "text"):
-        return False
-    others = [
-        cell for cell, column in zip(row, columns, strict=False) if column != "figure" and text_of(cell)
-    ]
-    in_brackets = any(text_of(cell)[:1] in ("(", "[") for cell in row if text_of(cell))
-    return text > 1 or in_brackets or not others or _merged(names, row)
-
-
-def _recurs(place: int, cell: Any, beneath: Sequence[Row]) -> bool:
-    """Whether its text stands beneath it again, beside others: a box that was ticked holds its name alone."""
-    values = {text_of(row[place]) for row in beneath if place < len(row)} - {""}
-    return text_of(cell) in values and len(values) > 1
+    return [there[place - 1]] if len(filled(upper)) > 1 and merged(upper, rows[there[place]]) else []

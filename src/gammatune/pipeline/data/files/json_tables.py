@@ -2,7 +2,8 @@
 
     [{"age": 36, "city": "London"}, ...]           rows; also one a line
     {"age": [36, ...], "city": ["London", ...]}    columns; also {"age": {"0": 36, ...}}, as pandas has it
-    {"0": {"age": 36, "city": "London"}, ...}      rows by their numbers
+    {"0": {"age": 36, "city": "London"}, ...}      rows by their numbers, or by words, which are a column then;
+                                                   "age": {"anna": 36, ...} likewise
     {"columns": [...], "data": [[...], ...]}       names, and rows of values
     {"count": 2, "results": [{...}, ...]}          rows beneath a name, the longest list of them
 
@@ -14,8 +15,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
+from gammatune.pipeline.data.files.names import name_of_rows
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import as_from_text
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _FORMS = "a list of rows, a row a line, or a list for each column"
 
 
-def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """Raises InvalidData: no JSON, with the line, or none that is a table."""
     import pandas as pd
 
@@ -45,7 +47,7 @@ def read_json(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # rows of several kinds or lengths
         raise InvalidData(f"{file.path} holds no table ({first_line(error)}); write {_FORMS}") from error
     assert isinstance(frame, pd.DataFrame)
-    frame, decimal = as_from_text(frame, file.name, said, learned, how.decimal)
+    frame, decimal = as_from_text(frame, file.name, said, learned.decimal, how.decimal)
     return Read(frame, decimal)
 
 
@@ -82,13 +84,12 @@ def _table(file: TableFile, held: Any, said: list[str]) -> "pd.DataFrame":
             name = max(rows, key=lambda name: len(rows[name]))
             said.append(f"The rows of {file.name} are those that it calls {name!r}.")
             held = rows[name]
-        elif _are_numbered(held):
-            held = list(held.values())
-        elif all(isinstance(value, (list, Mapping)) for value in held.values()):
+        elif held and all(isinstance(value, Mapping) for value in held.values()):
+            return _of_mappings(file, held, said)
+        elif held and all(isinstance(value, list) for value in held.values()):
             if len({len(value) for value in held.values()}) > 1:
                 raise ValueError("lists of several lengths")
-            columns = {name: pd.Series(value, dtype=object) for name, value in held.items()}
-            return pd.DataFrame(columns).reset_index(drop=True)
+            return pd.DataFrame({name: pd.Series(value, dtype=object) for name, value in held.items()})
     if not _are_rows(held):
         if isinstance(held, list) and held and all(isinstance(row, list) for row in held):
             return pd.DataFrame(held[1:], columns=held[0], dtype=object)
@@ -100,14 +101,58 @@ def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
-def _are_numbered(held: Mapping[str, Any]) -> bool:
-    """Whether the values are rows, called by their numbers, and not columns of which each value is."""
-    rows = list(held.values())
-    return (
-        _are_rows(rows)
-        and all(map(str.isdecimal, held))
-        and not any(str.isdecimal(name) for row in rows for name in row)
-    )
+def _of_mappings(file: TableFile, held: Mapping[str, Mapping[str, Any]], said: list[str]) -> "pd.DataFrame":
+    """Rows by what they are called, or columns of values by what their rows are called."""
+    import pandas as pd
+
+    inner = dict.fromkeys(name for each in held.values() for name in each)
+    is_word, is_word_within = not all(map(str.isdecimal, held)), not all(map(str.isdecimal, inner))
+    are_rows = _are_called_rows(held) if is_word and is_word_within else is_word_within
+    if are_rows is None:
+        raise ValueError(
+            f"whether {next(iter(held))!r} is a row or a column is not to be told: all values are of one kind"
+        )
+    calls_rows = list(held) if are_rows else list(inner)
+    if are_rows:
+        frame = _of_rows(file, list(held.values()), said)
+    else:
+        columns = {name: pd.Series(value, dtype=object) for name, value in held.items()}
+        frame = pd.DataFrame(columns).reindex(calls_rows).reset_index(drop=True)
+    if is_word if are_rows else is_word_within:
+        row = name_of_rows(map(str, frame.columns))
+        frame.insert(0, row, pd.Series(calls_rows, dtype=object))
+        said.append(
+            f"{file.name} calls its rows {', '.join(map(repr, calls_rows[:2]))}{', ...' * (len(calls_rows) > 2)}: "
+            f"they are the column {row!r}."
+        )
+    return frame
+
+
+def _are_called_rows(held: Mapping[str, Mapping[str, Any]]) -> bool | None:
+    """Whether values are rows, where rows and columns are called by words: those of one column are of one kind, those
+    of one row of several. None where nothing tells."""
+    within: dict[str, set[str]] = {}
+    for each in held.values():
+        for name, value in each.items():
+            within.setdefault(name, set()).update(_kind(value))
+    of_rows = sum(len(kinds) > 1 for kinds in within.values()) / max(1, len(within))
+    of_columns = sum(
+        len({kind for value in each.values() for kind in _kind(value)}) > 1 for each in held.values()
+    ) / len(held)
+    if of_rows != of_columns:
+        return of_rows < of_columns
+    if len(held) != len(within):  # a table is longer than it is wide
+        return len(held) > len(within)
+    return None
+
+
+def _kind(value: Any) -> set[str]:
+    """Of nothing none."""
+    if value is None:
+        return set()
+    return {
+        "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+    }
 
 
 def _of_rows(file: TableFile, rows: list[Mapping[str, Any]], said: list[str]) -> "pd.DataFrame":

@@ -57,6 +57,11 @@ def in_full(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def name_of_rows(names: Iterable[str]) -> str:
+    """What a column is called that names the rows, beside columns of these names."""
+    return "row" if "row" not in names else "name of the row"
+
+
 def by_place(width: int) -> tuple[str, ...]:
     """The names of columns in a file that has none."""
     return tuple(_BY_PLACE.format(place) for place in range(1, width + 1))

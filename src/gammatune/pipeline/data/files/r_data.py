@@ -4,9 +4,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from gammatune.errors import InvalidData, first_line, require
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.columnar import as_columns
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import settled
 from gammatune.pipeline.data.files.sheets import choose
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ROWS = "rownames"  # pyreadr's name of the index that holds them
 
 
-def read_r(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_r(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """Raises InvalidData: it cannot be read, or holds no table. InvalidArgument: a table that is not there.
     MissingExtra: pyreadr is not installed."""
     pyreadr = require("pyreadr", "files", "files of R are read by")

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from gammatune.errors import InvalidData, require
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.arff import read_arff
 from gammatune.pipeline.data.files.columnar import read_arrow, read_parquet
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead, Read, Source, cells_of
 from gammatune.pipeline.data.files.finding import find, is_address
 from gammatune.pipeline.data.files.json_tables import read_json
 from gammatune.pipeline.data.files.kinds import Kind, kind_in
+from gammatune.pipeline.data.files.learned import NOTHING, Learned
 from gammatune.pipeline.data.files.names import called_by_text
 from gammatune.pipeline.data.files.opening import TableFile, open_table
 from gammatune.pipeline.data.files.r_data import read_r
@@ -24,9 +23,9 @@ from gammatune.pipeline.data.files.text import read_text
 from gammatune.pipeline.data.files.text_body import open_text
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-Reader: TypeAlias = Callable[[TableFile, HowToRead, list[str], Mark], Read]
+Reader: TypeAlias = Callable[[TableFile, HowToRead, list[str], Learned], Read]
 
 READERS: Mapping[Kind, Reader] = {
     "text": read_text,
@@ -43,11 +42,13 @@ READERS: Mapping[Kind, Reader] = {
 }
 
 
-def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowToRead = AS_IT_IS) -> Read:
+def read_table(
+    path: str | Path, said: list[str], learned: Learned = NOTHING, how: HowToRead = AS_IT_IS
+) -> Read:
     """The table in the file, one column a name, as it is; what was unusual goes into `said`.
 
-    path: or the address from which it is fetched. learned: how the table trained on writes decimals, by which a file
-    is read that does not tell. how: what was asked.
+    path: or the address from which it is fetched. learned: from the table trained on, by which a file is read
+    that does not tell. how: what was asked.
     Raises InvalidData: no such file, no table, no rows, names twice. InvalidArgument: what was asked cannot be had of
     it. MissingExtra: what reads files of its kind is not installed.
     """
@@ -61,7 +62,7 @@ def read_table(path: str | Path, said: list[str], learned: Mark = "", how: HowTo
         raise InvalidData(str(error).replace(str(place), str(path))) from error
 
 
-def _read(path: Path, said: list[str], learned: Mark, how: HowToRead) -> Read:
+def _read(path: Path, said: list[str], learned: Learned, how: HowToRead) -> Read:
     file = open_table(path, how.sheet, said)
     kind = kind_in(file.name, file.head(), said)
     read = READERS[kind](file, how, said, learned)
@@ -70,22 +71,25 @@ def _read(path: Path, said: list[str], learned: Mark, how: HowToRead) -> Read:
     if read.source is not None:
         return read
     names, rows = tuple(read.frame.columns), len(read.frame)
-    return replace(read, source=Source(str(path), read.dialect, names, rows, how=how))
+    return replace(read, source=Source(str(path), read.dialect, names, rows, how=how, learned=learned))
 
 
 def as_written(
-    source: Source, frame: "pd.DataFrame | None" = None
+    source: Source, read: Read | None = None
 ) -> tuple[list[str], Callable[[], Iterator[list[str]]]]:
     """The names of the columns, and what gives the rows, by cell: as the file has them, and as they are read where it
     is no text, or its lines are not its rows.
 
-    frame: what was read, which is read again without it. Raises InvalidData where it cannot be.
+    read: what was read of it, else it is read again. Raises InvalidData where it cannot be.
     """
+    if read is not None and read.rows is not None:
+        return list(source.written), read.rows
     path = Path(source.path)
     if source.written:  # text
-        text = open_text(open_table(path, source.how.sheet), source.how, [])
-        if text.names == source.names and sum(1 for _ in text.rows()) == source.rows + source.totals:
-            return list(text.written), lambda: islice(text.rows(), source.rows)
+        text = open_text(open_table(path, source.how.sheet), source.how, [], source.learned.layout)
+        if text.names == source.names and sum(1 for _ in text.rows()) == source.lines:
+            return list(source.written), lambda: source.rows_of(text.rows())
         raise InvalidData(f"{path} has been changed since it was read")
-    held = read_table(path, [], source.dialect.decimal, source.how).frame if frame is None else frame
+    learned = replace(source.learned, decimal=source.dialect.decimal)
+    held = (read_table(path, [], learned, source.how) if read is None else read).frame
     return list(source.names), lambda: cells_of(held, source.dialect)

@@ -25,8 +25,10 @@ from gammatune.pipeline.data.files.grid import (
     usual_extent,
 )
 from gammatune.pipeline.data.files.header import Header, find_header, header_at, is_line
+from gammatune.pipeline.data.files.learned import Layout
 from gammatune.pipeline.data.files.missing import ERRORS
 from gammatune.pipeline.data.files.names import by_place, in_full, twice
+from gammatune.pipeline.data.files.repeats import without_names
 from gammatune.pipeline.data.files.totals import without_totals
 
 if TYPE_CHECKING:
@@ -46,17 +48,22 @@ _NOTE = re.compile(
 class Shape:
     """Lines of a grid, from 0.
 
-    above: what the filled ones above the names hold. header: which are names, and which explain them. notes: what
-    lines at the end hold that are no rows. last: how many lines there are from the first of these on. written: the
-    names of the columns as the file has them, "" where it has none; names: so that each has one of its own.
+    above: what the filled ones above the names hold. header: which are names, and which explain them; lines: what
+    these hold, by cell. notes: what lines at the end hold that are no rows. last: how many lines there are from the
+    first of these on. written: the names of the columns as the file has them, "" where it has none; names: so that
+    each has one of its own.
     """
 
     above: tuple[str, ...]
     header: Header
+    lines: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
     last: int
     written: tuple[str, ...]
     names: tuple[str, ...]
+
+    def layout(self, separator: str = "", encoding: str = "") -> Layout:
+        return Layout(self.lines, len(self.header.names), self.notes, separator, encoding)
 
     def said(self, name: str, lines: Sequence[int] | None = None) -> list[str]:
         """What was done, in sentences. name: of the file. lines: that those of the grid are in it, from 0."""
@@ -80,7 +87,8 @@ class Shape:
         what = f"The first lines of {name} are titles, and are"
         if self.header.names:
             line = _numbers(self.header.names, lines)
-            what = f"The names of the columns stand in line {line} of {name}; what is above them is"
+            lines_of = "lines" if len(self.header.names) > 1 else "line"
+            what = f"The names of the columns stand in {lines_of} {line} of {name}; what is above them is"
         return [f"{what} left out ({_shown(self.above)})."]
 
     def _names(self, name: str, lines: Sequence[int]) -> list[str]:
@@ -103,36 +111,47 @@ class Shape:
         return said
 
 
-def find_shape(head: Sequence[Row], tail: Sequence[Row], how: HowToRead) -> Shape:
+def find_shape(
+    head: Sequence[Row], tail: Sequence[Row], how: HowToRead, layout: Layout | None = None
+) -> Shape:
     """head, tail: the first and the last lines, blank ones among them as empty rows; the same where they are all.
 
-    how: its header counts lines of `head`. Raises InvalidArgument: a header beyond them."""
+    how: its header counts lines of `head`. layout: of the file trained on. Raises InvalidArgument: a
+    header beyond them."""
     if how.header is not None and not 0 <= how.header <= len(head):
         raise InvalidArgument(
             f"--header {how.header}: there are {len(head)} lines to look at; name one of them, or 0 for no line"
         )
-    header = find_header(head) if how.header is None else header_at(head, how.header)
+    header = find_header(head, layout) if how.header is None else header_at(head, how.header)
     rows = [row for row in head[header.first :] if filled(row)][:LOOKED_AT]
-    last = _notes(tail, rows) if how.skip_last is None else _asked(tail, how.skip_last)
+    last = (
+        _notes(tail, rows, () if layout is None else layout.notes)
+        if how.skip_last is None
+        else _asked(tail, how.skip_last)
+    )
     lines = [head[line] for line in header.names]
     written = _joined(lines) if lines else by_place(_width(rows))
-    skipped = {*header.names, *header.explain}
+    skipped = [*header.names, *header.explain]
     above = [
         _text(row) for line, row in enumerate(head[: header.first]) if line not in skipped and filled(row)
     ]
     notes = [_text(row) for row in tail[len(tail) - last :] if filled(row)]
-    return Shape(tuple(above), header, tuple(notes), last, written, in_full(written))
+    held = tuple(tuple(map(text_of, head[line])) for line in skipped)
+    return Shape(tuple(above), header, held, tuple(notes), last, written, in_full(written))
 
 
-def shaped(rows: Sequence[Row], how: HowToRead, said: list[str], name: str) -> "pd.DataFrame":
-    """The table in a grid that holds all of it, values as they are there; blank rows and columns are none.
+def shaped(
+    rows: Sequence[Row], how: HowToRead, said: list[str], name: str, layout: Layout | None = None
+) -> "tuple[pd.DataFrame, Layout]":
+    """The table in a grid that holds all of it, values as they are there; blank rows and columns are none; and how it
+    is laid out.
 
-    name: of the file. Raises InvalidArgument as `find_shape` does."""
+    name: of the file. layout: of the one trained on. Raises InvalidArgument as `find_shape` does."""
     import pandas as pd
 
     first, width = _edges(rows)
     grid = [[*row[first:width], *[None] * (width - max(first, len(row)))] for row in rows]
-    shape = find_shape(grid, grid, how)
+    shape = find_shape(grid, grid, how, layout)
     said += shape.said(name)
     body = grid[shape.header.first : len(grid) - shape.last]
     cells = [
@@ -143,10 +162,11 @@ def shaped(rows: Sequence[Row], how: HowToRead, said: list[str], name: str) -> "
     empty = [
         place for place, name in enumerate(shape.written) if not name and frame.iloc[:, place].isna().all()
     ]
+    frame, _ = without_names(frame, shape.lines, name, said)
     frame = frame.drop(columns=[names[place] for place in empty])
     if how.skip_last is None:
         frame = without_totals(frame, name, said)
-    return frame.infer_objects()
+    return frame.infer_objects(), shape.layout()
 
 
 def _edges(rows: Sequence[Row]) -> tuple[int, int]:
@@ -187,8 +207,8 @@ def _asked(tail: Sequence[Row], count: int) -> int:
     return len(tail) - places[max(0, len(places) - count)] if count and places else 0
 
 
-def _notes(tail: Sequence[Row], rows: Sequence[Row]) -> int:
-    """How many lines of the tail there are from the first note at its end on."""
+def _notes(tail: Sequence[Row], rows: Sequence[Row], known: Sequence[str]) -> int:
+    """How many lines of the tail there are from the first note at its end on. known: notes of the file trained on."""
     width = usual_extent(rows)
     columns = columns_of(rows, width)
     like = [row for row in (*rows, *tail) if is_line(row, width)]
@@ -201,7 +221,7 @@ def _notes(tail: Sequence[Row], rows: Sequence[Row]) -> int:
         if not cells:
             continue
         after_blank = line > 0 and not filled(tail[line - 1])
-        if not _is_note(row, width, columns, longest, after_blank):
+        if _text(row) not in known and not _is_note(row, width, columns, longest, after_blank):
             break
         last = len(tail) - line
     return last

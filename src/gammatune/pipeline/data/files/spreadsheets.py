@@ -12,8 +12,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from gammatune.errors import InvalidData, first_line, require
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.missing import ERRORS
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import as_from_text
@@ -26,7 +26,7 @@ _BOOK, _RELATED = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
-def read_spreadsheet(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_spreadsheet(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """learned: as in `read_table`. Raises InvalidData: no spreadsheet that can be read, locked, or nothing in it.
     InvalidArgument: a sheet that is not there. MissingExtra: python-calamine is not installed."""
     calamine = require("python_calamine", "files", "spreadsheets are read by")
@@ -49,8 +49,9 @@ def read_spreadsheet(file: TableFile, how: HowToRead, said: list[str], learned: 
         ) from error
     _fill(rows, merged)
     _say_errors(file, name, rows, said)
-    frame, decimal = as_from_text(shaped(rows, how, said, file.name), file.name, said, learned, how.decimal)
-    return Read(frame, decimal)
+    table, layout = shaped(rows, how, said, file.name, learned.layout)
+    frame, decimal = as_from_text(table, file.name, said, learned.decimal, how.decimal)
+    return Read(frame, decimal, layout=layout)
 
 
 def _sheets(calamine: Any, book: Any, wanted: str | None) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidData, first_line, require
 from gammatune.pipeline.data.cells.no_answer import says_nothing
-from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import settled, without_marks
 
@@ -40,7 +40,7 @@ class _Found:
     nothing: dict[str, str] = field(default_factory=dict)
 
 
-def read_statistics(reads: Reads, file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_statistics(reads: Reads, file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """Raises InvalidData: it cannot be read. MissingExtra: pyreadstat is not installed."""
     pyreadstat = require("pyreadstat", "files", "files of Stata, SPSS and SAS are read by")
     options: dict[str, Any] = {"dates_as_pandas_datetime": True}

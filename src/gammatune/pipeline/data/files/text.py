@@ -10,7 +10,9 @@ from gammatune.pipeline.data.cells.amounts import form_of
 from gammatune.pipeline.data.cells.codes import NONE
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.files.dialect import Dialect, HowToRead, Read, Source
+from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
+from gammatune.pipeline.data.files.repeats import without_names
 from gammatune.pipeline.data.files.rows import read_rows
 from gammatune.pipeline.data.files.text_body import open_text
 from gammatune.pipeline.data.files.totals import without_totals
@@ -21,28 +23,27 @@ if TYPE_CHECKING:
 _THREE = r"\d,\d{3}(?!\d)"  # decimals, or digits in a group
 
 
-def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Mark) -> Read:
+def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """learned: as in `read_table`. Raises InvalidData, InvalidArgument, MissingExtra."""
-    text = open_text(file, how, said)
+    text = open_text(file, how, said, learned.layout)
     frame = read_rows(text, () if how.missing == (NONE,) else how.missing, said)
+    frame, again = without_names(frame, text.layout.lines, file.name, said)
     rows = len(frame)
     if how.skip_last is None:
         frame = without_totals(frame, file.name, said)
     totals = rows - len(frame)
     is_semicolon = text.separator == ";"
     frame, told = read_numbers(
-        frame, file.name, said, semicolons=is_semicolon, learned=learned, wanted=how.decimal
+        frame, file.name, said, semicolons=is_semicolon, learned=learned.decimal, wanted=how.decimal
     )
-    if is_semicolon and not (told or learned):
+    if is_semicolon and not (told or learned.decimal):
         told = _beside_units(frame)
-    decimal = how.decimal or told or learned or ("," if is_semicolon else ".")
+    decimal = how.decimal or told or learned.decimal or ("," if is_semicolon else ".")
     dialect = Dialect(text.separator, decimal, text.encoding)
-    return Read(
-        frame,
-        told,
-        dialect,
-        Source(str(file.path), dialect, text.names, rows - totals, text.written, totals, how),
+    source = Source(
+        str(file.path), dialect, text.names, rows - totals, text.written, totals, again, how, learned
     )
+    return Read(frame, told, dialect, source, lambda: source.rows_of(text.rows()), layout=text.layout)
 
 
 def _beside_units(frame: "pd.DataFrame") -> Mark:

@@ -22,7 +22,9 @@ from gammatune.pipeline.data.files.delimiters import (
 from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.encodings import decoded, read_encoding
 from gammatune.pipeline.data.files.grid import filled
+from gammatune.pipeline.data.files.learned import Layout
 from gammatune.pipeline.data.files.lines import HEAD, Lines, ends_of
+from gammatune.pipeline.data.files.names import name_of_rows
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.shape import Shape, find_shape
 
@@ -35,7 +37,7 @@ class Text:
 
     path, file: where it is, and its name unpacked. body: its rows alone, in UTF-8. line: on which the first of them
     begins, from 1. separator, encoding: of the file. names: of the columns; written: as the file has them. width:
-    cells of a row: more than there are names where rows end in separators.
+    cells of a row: more than there are names where rows end in separators. layout: of its lines.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Text:
     names: tuple[str, ...]
     written: tuple[str, ...]
     width: int
+    layout: Layout
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as the file has them, with the line on which each begins; those of nothing are none."""
@@ -77,16 +80,22 @@ class Text:
         return [*row[:count], *[""] * (count - len(row))]
 
 
-def open_text(file: TableFile, how: HowToRead, said: list[str]) -> Text:
-    """What is a table in a text. Raises InvalidData, InvalidArgument, MissingExtra."""
+def open_text(file: TableFile, how: HowToRead, said: list[str], layout: Layout | None = None) -> Text:
+    """What is a table in a text. layout: of the file trained on.
+
+    Raises InvalidData, InvalidArgument, MissingExtra."""
     path = file.path
-    encoding, body = _in_utf_8(file, how.encoding, said)
+    encoding, body = _in_utf_8(file, how.encoding, "" if layout is None else layout.encoding, said)
     first = next(lines_in(body[:HEAD].decode("utf-8", "ignore")), "")
     says = said_by(first)
     above = 1 if says else 0  # lines
     body = body[len(first.encode()) * above :]
     lines = list(islice(lines_in(body[:HEAD].decode("utf-8", "ignore")), _LOOKED_AT))
-    separator = says or find_delimiter(lines) if how.delimiter is None else wanted_delimiter(how.delimiter)
+    separator = (
+        says or _known(lines, layout) or find_delimiter(lines)
+        if how.delimiter is None
+        else wanted_delimiter(how.delimiter)
+    )
     try:
         head, tail = ends_of(body, separator, how.skip_last or 0)
     except csv.Error as error:
@@ -95,15 +104,22 @@ def open_text(file: TableFile, how: HowToRead, said: list[str]) -> Text:
             "columns with --delimiter"
         ) from error
     header = None if how.header is None else head.row(max(how.header - above, min(how.header, 1)))
-    shape = find_shape(head.rows, tail.rows, replace(how, header=header))
+    shape = find_shape(head.rows, tail.rows, replace(how, header=header), layout)
     said += shape.said(file.name, [line + above for line in head.lines])
-    return _cut(
-        Text(path, file.name, body, above + 1, separator, encoding, shape.names, shape.written, 0),
-        shape,
-        head,
-        tail,
-        said,
-    )
+    found = shape.layout(separator, encoding)
+    text = Text(path, file.name, body, above + 1, separator, encoding, shape.names, shape.written, 0, found)
+    return _cut(text, shape, head, tail, said)
+
+
+def _known(lines: Sequence[str], layout: Layout | None) -> str:
+    """What parted the columns of the file trained on, where it parts the same names here; else ""."""
+    if layout is None or not layout.separator:
+        return ""
+    try:
+        rows = [row for row in parted(lines, layout.separator) if filled(row)]
+    except csv.Error:
+        return ""
+    return layout.separator if layout.again(rows) is not None else ""
 
 
 def _cut(text: Text, shape: Shape, head: Lines, tail: Lines, said: list[str]) -> Text:
@@ -115,7 +131,7 @@ def _cut(text: Text, shape: Shape, head: Lines, tail: Lines, said: list[str]) ->
     names, written, width = text.names, text.written, len(text.names)
     match _more(text, rows, said):
         case "row names":
-            row = "row" if "row" not in names else "name of the row"
+            row = name_of_rows(names)
             names, written, width = (row, *names), (row, *written), width + 1
         case "separator":
             width = len(rows[0][1])
@@ -147,10 +163,10 @@ def _more(
     return "row names"  # as R writes them
 
 
-def _in_utf_8(file: TableFile, wanted: str | None, said: list[str]) -> tuple[str, bytes]:
-    """The encoding, and the text in UTF-8, without a mark."""
+def _in_utf_8(file: TableFile, wanted: str | None, likely: str, said: list[str]) -> tuple[str, bytes]:
+    """The encoding, and the text in UTF-8, without a mark. likely: that of the file trained on."""
     content = file.content()
-    encoding = read_encoding(content, wanted, file.name, said)
+    encoding = read_encoding(content, wanted, file.name, said, likely)
     body = content if encoding == "utf-8" else decoded(content, encoding).encode()
     if encoding == "utf-8" and said and "\ufffd" in said[-1]:
         body = decoded(content, encoding).encode()

@@ -52,7 +52,9 @@ def head_of(file: Path) -> Head:
             with _room_for(image):
                 values = _finite(image)
             levels = float(values.min()), float(values.max())
-        return Head(height, width, grey, levels, bool(getattr(image, "is_animated", False)))
+        return Head(
+            height, width, grey, levels, image.mode == "F", bool(getattr(image, "is_animated", False))
+        )
 
 
 def pixels_of(file: Path, framing: Framing) -> NDArray[np.uint8]:
@@ -105,7 +107,7 @@ def _converted(image: Any, framing: Framing) -> Any:
     """In the mode of the framing, in bytes."""
     if _is_deep(image):
         values = _finite(image)
-        low, high = framing.levels or (
+        low, high = (framing.float_levels if image.mode == "F" else framing.levels) or (
             0.0,
             65535.0 if values.max() > 255 else 255.0 if values.max() > 1 else 1.0,
         )

@@ -6,8 +6,9 @@ It is chosen once, from the heads of all files; a run keeps it, and brings every
     pad       all of it, scaled; beside it the median colour of the two edges that are filled up
     stretch   all of it, scaled in both directions; what is round becomes oval
 
-16-bit and floating-point images have no white of their own: `levels` says which values become 0 and 255, in all of
-them alike, so that one may be brighter than another.
+16-bit and floating-point images have no white of their own: `levels` says which values become 0 and 255 in whole
+numbers of more than 8 bits, `float_levels` in floating point, whose values are of another size; in all of them alike,
+so that one may be brighter than another.
 """
 
 from collections.abc import Sequence
@@ -36,26 +37,29 @@ WHITES = (1, 255, 1023, 4095, 16383, 65535)  # of fractions, and of 8, 10, 12, 1
 @dataclass(frozen=True, slots=True)
 class Head:
     """What is known of an image that is not decoded. height, width: upright. levels: the least and the largest value
-    of a 16-bit or floating-point image, which has been decoded for them; else None. moves: there are more pictures
-    in the file."""
+    of a 16-bit or floating-point image, which has been decoded for them; else None. floats: they are in floating
+    point. moves: there are more pictures in the file."""
 
     height: int
     width: int
     grey: bool
     levels: tuple[float, float] | None = None
+    floats: bool = False
     moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """mode: "L" or "RGB". fit: of FITS. levels: what becomes 0 and 255 in images that are no bytes; empty
-    where none was among those trained on, and where an older version trained: then each image tells by itself."""
+    """mode: "L" or "RGB". fit: of FITS. levels, float_levels: what becomes 0 and 255 in images that are no bytes, of
+    whole numbers and in floating point; empty where none was among those trained on, and where an older version
+    trained: then each image tells by itself."""
 
     height: int
     width: int
     mode: str
     fit: str = "crop"
     levels: tuple[float, ...] = ()
+    float_levels: tuple[float, ...] = ()
 
     @property
     def array(self) -> tuple[int, ...]:
@@ -78,18 +82,18 @@ def choose(heads: Sequence[Head], size: int | None, fit: str | None, said: list[
     """
     shapes = np.array([(head.height, head.width) for head in heads])
     mode = "L" if all(head.grey for head in heads) else "RGB"
-    levels = _levels(heads, said)
+    levels = _all_levels(heads, said)
     alike = bool((shapes == shapes[0]).all())
     if size is None and alike and shapes.max() <= SIDES[-1]:
         height, width = shapes[0].tolist()
-        return Framing(height, width, mode, fit or "crop", levels)
+        return Framing(height, width, mode, fit or "crop", *levels)
     side = _side(shapes) if size is None else size
     lost = 1 - shapes.min(axis=1) / shapes.max(axis=1)  # (n,), the share of each that a square leaves out
     much = float((lost > LOSS).mean())
     chosen = fit or ("pad" if much > SHARE else "crop")
     if size is None or lost.any():
         said.append(_in_words(shapes, side, chosen, lost, much, by_rule=fit is None))
-    return Framing(side, side, mode, chosen, levels)
+    return Framing(side, side, mode, chosen, *levels)
 
 
 def _side(shapes: NDArray[np.int64]) -> int:
@@ -121,18 +125,32 @@ def _in_words(
     return f"{have}{how}{why}.{more} {otherwise}"
 
 
-def _levels(heads: Sequence[Head], said: list[str]) -> tuple[float, ...]:
-    """The least and the largest value of all, widened to what so many bits hold."""
-    deep = [head.levels for head in heads if head.levels is not None]
-    if not deep:
+def _all_levels(heads: Sequence[Head], said: list[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of whole numbers, and of floating point."""
+    deep = [head for head in heads if head.levels is not None]
+    levels, float_levels = (
+        _levels([head.levels for head in deep if head.levels is not None and head.floats == floats])
+        for floats in (False, True)
+    )
+    known = [each for each in (levels, float_levels) if each]
+    if known:
+        low, high = known[0]
+        kind, other = "", ""
+        if len(known) > 1:
+            kind = ", in whole numbers"
+            other = f", in floating point {float_levels[0]:g} and {float_levels[1]:g}"
+        said.append(
+            f"More than 8 bits a pixel have {images(len(deep))}: {low:g} becomes black and {high:g} "
+            f"white{kind}{other}, in all of them alike."
+        )
+    return levels, float_levels
+
+
+def _levels(found: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+    """The least and the largest value of all, widened to what so many bits hold; empty of none."""
+    if not found:
         return ()
-    low, high = min(low for low, _ in deep), max(high for _, high in deep)
-    low = min(low, 0.0)
+    low, high = min(0.0, *(low for low, _ in found)), max(high for _, high in found)
     if low == 0:
         high = next((float(white) for white in WHITES if white >= high), high)
-    levels = (low, high if high > low else low + 1)
-    said.append(
-        f"More than 8 bits a pixel have {images(len(deep))}: {levels[0]:g} becomes black and {levels[1]:g} white, in "
-        "all of them alike."
-    )
-    return levels
+    return low, high if high > low else low + 1

@@ -117,9 +117,7 @@ def _by_table(
         raise InvalidData(f"{path} holds no image ({', '.join(ENDINGS[:4])}, ...)")
     read = read_table(table, said, how=how)
     assert read.source is not None
-    header, rows = as_written(
-        read.source, read.frame
-    )  # as it is written: a name that is a number keeps its zeros
+    header, rows = as_written(read.source, read)  # a name that is a number keeps its zeros
     cells = list(rows())
     finder = _Finder(path, files)
     place = _column_of_names(table, header, cells, finder)
