@@ -55,7 +55,7 @@ version: str = gammatune.__version__
 WRONG = {
     "policy": "lookahed",
     "sampler": "gama",
-    "schedule": "cosine",
+    "schedule": "cosin",
     "objective": "acuracy",
     "keep": "first",
     "forks": "gpu",

@@ -102,6 +102,14 @@ SAID: list[tuple[Reason, str]] = [
         Reason("alone", {"net": 3, "score": 1.5}),
         "net 3 is much better alone, at a score of 1.5: nothing is averaged",
     ),
+    (
+        Reason("extended", {"more": 1, "begins": 8, "rates": {"lr": 0.1}, "stands": 1}),
+        "gone on with for 1 more epoch, from the end of epoch 8 at lr 0.1, where the rate stands",
+    ),
+    (
+        Reason("extension left", {"epochs": 6, "more": 5}),
+        "the 5 epochs more ended below the 6 before them, in every respect: those are handed back",
+    ),
     (Reason("schedule"), "along the schedule"),
     (Reason("course found", {"epoch": 1, "epochs": 3}), "epoch 1 of 3 of a course found before"),
     (Reason("course repeated", {"epochs": 3}), "a course of 3 epochs that was found before is repeated"),

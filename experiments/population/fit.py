@@ -12,6 +12,9 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
              with which the highest expected score regrets least (`offline`)
     seen     the same as it is measured, hill of a look against `place_of` the whole; for the eye only
     tiny     by how many decades the best rate rises for each by which a training is shorter than 200 steps
+    longer   of looks of one form: by how many decades their best rate rises for each by which they are longer
+             (slope), and the spread of that for a length ten times another, without the noise of a place, which two
+             seeds of a task tell
     hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms; transfer,
              growth and peak: see `calibrated`
 """
@@ -133,6 +136,7 @@ def _without(found: tuple[Landscape, ...]) -> dict[str, tuple[dict[str, float], 
 
 # The hill of a look -----------------------------------------------------------------------------------------
 
+LENGTHS = 4, 8, 16, 32  # of triangles, as parts of the course
 PLACES = np.arange(-5.0, 2.51, 1 / 12)
 WIDTHS = np.exp(np.linspace(math.log(0.3), math.log(2.5), 12))
 
@@ -150,14 +154,33 @@ def hill(u: np.ndarray, y: np.ndarray, tail: float = -0.15) -> tuple[float, floa
 
 
 @cache
-def looks_of(one: Landscape, k: int) -> list[tuple[float, float, float]]:
-    """Hills of the triangles of a k-th of the course, of the seeds in which they see anything."""
-    out = []
+def looks_of(one: Landscape, k: int) -> dict[int, tuple[float, float, float]]:
+    """Hills of the triangles of a k-th of the course, by the seeds in which they see anything."""
+    out = {}
     for seed in range(one.seeds if ("tri", k) in one.looks else 0):
         y = one.looks["tri", k][seed] - one.nothing[seed]
         if y.max() > 0.1 * max(abs(one.nothing[seed]), 1.0):
-            out.append(hill(one.u, np.where(one.looks["tri", k][seed] <= DEAD, DEAD, y)))
+            out[seed] = hill(one.u, np.where(one.looks["tri", k][seed] <= DEAD, DEAD, y))
     return out
+
+
+def longer_of(found: Sequence[Landscape]) -> dict[str, float]:
+    """Slope and spread by decades of the length, over all pairs of lengths, each pair weighing alike."""
+    places = {k: [{seed: h[0] for seed, h in looks_of(one, k).items()} for one in found] for k in LENGTHS}
+    noise = np.mean([(of[0] - of[1]) ** 2 / 2 for k in LENGTHS for of in places[k] if {0, 1} <= of.keys()])
+    slopes, spreads, count = [], [], 0
+    for long, short in itertools.combinations(LENGTHS, 2):
+        decades = math.log10(short / long)
+        pairs = zip(places[long], places[short], strict=True)
+        apart = np.array([a[seed] - b[seed] for a, b in pairs for seed in a.keys() & b.keys()])
+        slopes.append(apart.mean() / decades)
+        spreads.append((apart.var() - 2 * noise) / decades)
+        count += len(apart)
+    return {
+        "slope": float(np.mean(slopes)),
+        "spread": math.sqrt(max(float(np.mean(spreads)), 0.0)),
+        "n": count,
+    }
 
 
 def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
@@ -166,11 +189,11 @@ def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
     at, held = places(usual, slope), left_out(usual)
     off = np.array([place_of(one) - held[one.task.name] for one in usual])
     seen, widths = {}, []
-    for k in (4, 8, 16, 32):
-        above = [h[0] - place_of(one) for one in usual for h in looks_of(one, k)]
+    for k in LENGTHS:
+        above = [h[0] - place_of(one) for one in usual for h in looks_of(one, k).values()]
         if len(above) > 10:
             seen[str(k)] = {"mean": float(np.mean(above)), "sd": float(np.std(above)), "n": len(above)}
-        widths += [h[1:] for one in usual for h in looks_of(one, k)] if k in (8, 16) else []
+        widths += [h[1:] for one in usual for h in looks_of(one, k).values()] if k in (8, 16) else []
     logs = np.log(np.array(widths))
     return {
         "tasks": len(found),
@@ -180,6 +203,7 @@ def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
         "tiny": {"below": TINY, "slope": tiny_slope(found, at, slope)},
         "spread": float(np.sqrt(np.mean(off**2))),
         "seen": seen,
+        "longer": longer_of(usual),
         "hill": {
             "left": float(np.exp(np.median(logs[:, 0]))),
             "right": float(np.exp(np.median(logs[:, 1]))),

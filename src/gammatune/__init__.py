@@ -3,6 +3,7 @@
     fit     a model and data in, the trained model and what was found out; or a table in, the best model for it out
     read_table  how a table is understood, column by column
     Tuner   the same inside a training loop of your own
+    find_lr  a rate for a training that you do, and everything as it was before
     Search, Running, Training   their options, in records
     load    what a run of `gammatune train`, or of `fit` with a table, hands over
     freeze, load_weights   for a network that was trained before
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from gammatune.space import Int as Int
     from gammatune.space import Space as Space
     from gammatune.supervised.arguments import Training as Training
+    from gammatune.supervised.find_lr import find_lr as find_lr
+    from gammatune.supervised.found_rate import FoundRate as FoundRate
     from gammatune.supervised.pretrained import freeze as freeze
     from gammatune.supervised.result import FitResult as FitResult
     from gammatune.supervised.weights import load_weights as load_weights
@@ -65,6 +68,8 @@ _HOMES = {
     "Predictor": "gammatune.pipeline.predictor",
     "read_table": "gammatune.pipeline.table_reading",
     "TableReading": "gammatune.pipeline.table_reading",
+    "find_lr": "gammatune.supervised.find_lr",
+    "FoundRate": "gammatune.supervised.found_rate",
     "FitResult": "gammatune.supervised.result",
     "Tuner": "gammatune.tuning.tuner",
     "Tracker": "gammatune.journal.tracker",

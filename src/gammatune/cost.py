@@ -212,6 +212,15 @@ class Ledger:
         if outcome.ok and whole and outcome.evaluated and outcome.processor:
             self._whole.append(outcome.processor)
 
+    def extend(self, epochs: int) -> None:
+        """A plain run has so many epochs from now on."""
+        self._epochs = epochs
+
+    @property
+    def spent(self) -> float | None:
+        """Plain epochs; None before the length of one is known."""
+        return units(self._trained, self._evaluated) / self._plain.units if self._plain.units else None
+
     def repeat(self, trained: float, evaluated: float, seconds: float) -> None:
         """What was trained again after an interruption."""
         self._repeated += units(trained, evaluated)

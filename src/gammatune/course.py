@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -72,8 +73,11 @@ class Stretch(Leg):
 
     @property
     def levels(self) -> list[float]:
-        """The multipliers where its shape begins, turns and ends, as far as it came along it."""
-        turns = [level for progress, level in self.shape.knots if 0 < progress < self.reached]
+        """The multipliers where its shape begins, turns and ends, as far as it came; a bend of a curve is no turn."""
+        knots = self.shape.knots
+        way = [(a < b) - (a > b) for (_, a), (_, b) in pairwise(knots)]  # up, down or level
+        inner = zip(knots[1:], way, way[1:], strict=False)
+        turns = [level for (at, level), before, after in inner if before != after and 0 < at < self.reached]
         found = [self.shape(0.0), *turns, self.shape(self.reached)]
         return [level for i, level in enumerate(found) if i == 0 or level != found[i - 1]]
 

@@ -84,6 +84,7 @@ Because: TypeAlias = Literal[
     # what is handed back
     "walk won", "net won", "walk stays", "best commit", "ended below", "blew up after",
     "averaged", "left out", "alone",
+    "extended", "extension left",
     # along the course
     "schedule", "course found", "course repeated", "blew up", "out of memory", "patience",
     # notes
@@ -105,8 +106,9 @@ class Reason:
 
 
 Kind: TypeAlias = Literal[
-    "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "handed back", "ensemble", "other"
-]
+    "search", "epoch", "schedule", "guard", "memory", "patience", "walk", "extension", "handed back", "ensemble",
+    "other",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,9 @@ class Verdict:
     kind: what was decided, by which whoever shows a run chooses what to show.
     "search" the values of the whole course; "epoch" those of one epoch; "schedule" to go on as decided before;
     "guard" an epoch blew up, is taken back and tried again slower; "memory" the same at a smaller batch size;
-    "patience" the rate goes to zero, for want of progress; "walk" a later walk becomes the course; "handed back" the
-    course goes back to an earlier state; "ensemble" whose predictions are averaged; "other" whatever else a policy of
-    one's own decides, which is always shown.
+    "patience" the rate goes to zero, for want of progress; "walk" a later walk becomes the course; "extension" the
+    course goes on beyond its end; "handed back" it goes back to an earlier state; "ensemble" whose predictions are
+    averaged; "other" whatever else a policy of one's own decides, which is always shown.
     """
 
     reason: str = ""
@@ -218,9 +220,12 @@ FLAT = Shape()
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Capture the training as it stands now under `name`, replacing an earlier fork of that name."""
+    """Capture the training as it stands now under `name`, replacing an earlier fork of that name.
+
+    lasting: a later process will want it, so that it goes on disk at once, where there is one."""
 
     name: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,7 +347,7 @@ def test_bad_data_is_one_line(gammatune: Any, arrays: dict[str, Any], message: s
         (("train", "digits", "--optimizer", "speedy"), "choose one of sgd"),
         (("train", "digits", "--sampler", "magic"), "gamma"),
         (("train", "digits", "--policy", "lazy"), "write one of lookahead, greedy, once"),
-        (("train", "digits", "--schedule", "cosine"), "'linear' or 'constant'"),
+        (("train", "digits", "--schedule", "cosin"), "'linear', 'cosine', '1-sqrt', 'wsd', 'constant'"),
         (("train", "digits", "--objective", "joy"), "kappa"),
         (("train", "digits", "--objective", "r2"), "r2"),
         (("train", "digits", "--epochs", "0"), "epochs=0"),

@@ -392,3 +392,34 @@ def test_several_nets_are_pooled_and_one_is_taught(tmp_path: Path, monkeypatch: 
     told = together.summary(out, "choose")
     assert told[0] == "choose: 1 trainings"
     assert any("2 of 1 " in line for line in told)
+
+
+def test_a_rate_alone_is_held_against_the_landscape_and_the_page_says_what_came_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import find_lr
+
+    task = "friedman3/mlp/sgd/900"
+    row = find_lr.found(task, 0, 0.1, 2)
+    assert row["cost"] <= 0.1
+    assert row["regret"] == pytest.approx(find_lr.known()[task].regret(math.log10(row["rate"])), abs=2e-3)
+    find_lr.summary(find_lr.OUT)
+    told = capsys.readouterr().out
+    page = (needs.ROOT / "docs" / "site" / "find-lr.md").read_text(encoding="utf-8")
+    assert told.startswith("102 trainings (a task under a seed) on 29 data sets, failed 0")
+    assert "102 small trainings (29 data sets" in page
+    held = {
+        "cost 0.5": "1.07 [1.03, 1.13]",
+        "cost 0.1": "1.08 [1.03, 1.14]",
+        "thumb": "1.22 [1.12, 1.33]",
+    }
+    for line, figures in held.items():
+        (found,) = (each for each in told.splitlines() if each.startswith(line))
+        assert figures in page
+        of_page = [float(part.strip("[],")) for part in figures.split()]
+        assert of_page == pytest.approx(_first_three(found), abs=0.0051)
+
+
+def _first_three(line: str) -> list[float]:
+    """The mean and its interval, of a line of a summary."""
+    return [float(part.strip("[],")) for part in line.partition(" clipped")[0].split()[-3:]]

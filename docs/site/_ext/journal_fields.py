@@ -23,6 +23,7 @@ class JournalFields(Directive):
             "repeat": [f.name for f in dataclasses.fields(events.Repeat)],
             "check": [f.name for f in dataclasses.fields(events.Check)],
             "end": list(fields.END),
+            "extend": list(fields.EXTEND),
             "report": [],
             "note": ["text", "is_start", "because"],
         }

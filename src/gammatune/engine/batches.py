@@ -264,6 +264,21 @@ def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
             set_epoch(epoch + order * FAR)
 
 
+@contextmanager
+def epochs_told(loader: Any) -> Iterator[None]:
+    """Samplers that are told the epoch stand afterwards in the one they stood in."""
+    samplers = _samplers(loader) if isinstance(loader, DataLoader) else []
+    told = [
+        each for each in samplers if callable(getattr(each, "set_epoch", None)) and hasattr(each, "epoch")
+    ]
+    before = [each.epoch for each in told]
+    try:
+        yield
+    finally:
+        for sampler, epoch in zip(told, before, strict=True):
+            sampler.set_epoch(epoch)
+
+
 def length_of(loader: Any) -> int | None:
     """The batches of a pass, as far as the loader says."""
     try:

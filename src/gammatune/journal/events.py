@@ -9,6 +9,7 @@
     repeat   a rollout that was trained again, because the state after it was lost
     check    what came of one batch that was trained twice before the first rollout
     end      how it ended, and the cost
+    extend   the run goes on beyond its end, for so many more epochs, within another budget
     report   what was measured afterwards on data the run neither trained on nor selected by
     note     a sentence worth keeping
     objective  what is scored from here on, in the place of what was asked for, with earlier scores taken anew
@@ -56,6 +57,19 @@ class State:
     file: str
     sha256: str
     digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A run went on beyond its end.
+
+    epochs: more than the course had. budget: in plain runs of all of them together. is_after_end: the end had been
+    told, with what the clock had said last.
+    """
+
+    epochs: int
+    budget: float
+    is_after_end: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +157,11 @@ def end_event(how: str, cost: Cost, times: Mapping[str, Any]) -> dict[str, Any]:
 def state_event(state: State) -> dict[str, Any]:
     event = {"event": "state", "after": state.after, "file": state.file, "sha256": state.sha256}
     return event if state.digest is None else event | {"digest": state.digest}
+
+
+def extend_event(epochs: int, budget: float) -> dict[str, Any]:
+    """epochs: more than the course has. budget: in plain runs of all of them together."""
+    return {"event": "extend", "epochs": epochs, "budget": budget}
 
 
 def net_event(net: int, sha256: str) -> dict[str, Any]:

@@ -214,6 +214,8 @@ OPTIONS: dict[str, Check] = {
     "known": _known,
     "ensemble": flag,
     "guide": _or_none(real),
+    "schedule": _or_none(text),
+    "knots": _or_none(lambda value: _shape({"knots": value})),
     "steps": _or_none(whole),
     "every": _or_none(whole),
 }
@@ -246,6 +248,7 @@ OUTCOME: dict[str, Check] = {
     "net": whole,
     "nets": _counts,
 }
+EXTEND: dict[str, Check] = {"epochs": whole, "budget": real}
 NET: dict[str, Check] = {"net": whole, "sha256": _hexadecimal}
 OBJECTIVE: dict[str, Check] = {
     "name": text,

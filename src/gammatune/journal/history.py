@@ -13,11 +13,12 @@ from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import JournalError
-from gammatune.journal.events import FORMAT, NO_POLICY, Check, Event, EventVisitor, Repeat, State
+from gammatune.journal.events import FORMAT, NO_POLICY, Check, Event, EventVisitor, Extended, Repeat, State
 from gammatune.journal.fields import (
     BEGIN,
     CHECK,
     END,
+    EXTEND,
     LABELS,
     LATER,
     MEASURED,
@@ -63,6 +64,7 @@ class Story(RunState, EventVisitor):
     answers: what the clock told the policy before each rollout and each commit, in the order of the events, and
     before the end where there is one. elapsed: seconds since the run began, of all processes together. spent: of
     the processor; 0 in journals that are older than that.
+    extensions: each time it went on beyond its end.
     kept: the SHA-256 of the file of each net that was kept, by number; of a complete run those of `nets` alone are
     still there.
     is_start: no epoch was better than the pretrained weights the run began with, and those were handed back.
@@ -82,7 +84,19 @@ class Story(RunState, EventVisitor):
     elapsed: float = 0.0
     spent: float = 0.0
     is_start: bool = False
+    _planned: int = 0
     kept: dict[int, str] = field(default_factory=dict)
+    extensions: list[Extended] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """Of the course as it was planned last; where their number was left open, what all may cost, in epochs."""
+        return self._planned or int(self.begin["epochs"])
+
+    @property
+    def budget(self) -> float:
+        """What all may cost, in plain runs of so many epochs."""
+        return self.extensions[-1].budget if self.extensions else float(self.begin["budget"])
 
     @property
     def has_net(self) -> bool:
@@ -126,6 +140,14 @@ class Story(RunState, EventVisitor):
             self.end = None
             self.answers.pop()  # whoever goes on asks again
         self.resumes.append(dict(event))
+
+    def visit_extend(self, event: Event) -> None:
+        held = fields(event, EXTEND)
+        if not self.course:
+            raise ValueError("nothing had been trained that could go on")
+        self.extensions.append(Extended(**held, is_after_end=self.end is not None))
+        self._planned = len(self.course) + held["epochs"]
+        self.end = self.report = None
 
     def visit_rollout(self, event: Event) -> None:
         outcome = outcome_from(event)

@@ -103,6 +103,7 @@ class _Teller(EventVisitor):
         self._begun = False  # in this process
         self._past = False  # what is told has been told by an earlier one
         self._drafted: list[int] = []  # the rollouts that the present version is made of
+        self._told: list[int] = []  # the rollouts of the course as it was told on the main axis
         self._version = 1
 
     def hear(self, event: Event) -> None:
@@ -157,8 +158,11 @@ class _Teller(EventVisitor):
         self.story.tell(event)
         how = str(event["how"])
         if how == "complete":
-            for place in range(len(self.story.course)):
-                self.tracker.epoch(place + 1, *self._told_of(place))
+            course = [outcome.number for outcome in self.story.course]
+            for place, number in enumerate(course):
+                if self._told[place : place + 1] != [number]:  # of a run that went on beyond its end the rest
+                    self.tracker.epoch(place + 1, *self._told_of(place))
+            self._told = course
         said = self.story.end or {}
         names = ("trained", "evaluated", "seconds", "plain_runs", "plain_epochs")
         cost: dict[str, Any] = {name: said[name] for name in names}

@@ -133,6 +133,13 @@ def _average(members: int, factor: float) -> str:
     return f"every epoch the average of {members}, at the best rate so far{times}"
 
 
+def _extended(more: int, begins: int, rates: Values, stands: int) -> str:
+    at = f" at {values_in_words(rates)}" if rates else ""
+    how = "where the rate stands" if stands else "after a short rise"
+    epochs = "epoch" if more == 1 else "epochs"
+    return f"gone on with for {more} more {epochs}, from the end of epoch {begins}{at}, {how}"
+
+
 def _blew_up(epoch: int, note: str, score: float | None, batches: int | None = None) -> str:
     what = note or ("" if score is None else f"it ended at a score of {score:.3g}")
     left = "" if batches is None else f", for the {batches} batches that are left"
@@ -202,6 +209,10 @@ SENTENCES: Final[Mapping[Because, Callable[..., str]]] = {
     "averaged": "the predictions of {nets} nets are averaged, at a score of {score:.4g}".format,
     "left out": "net {net} is left out: {of}".format,
     "alone": "net {net} is much better alone, at a score of {score:.4g}: nothing is averaged".format,
+    "extended": _extended,
+    "extension left": (
+        "the {more} epochs more ended below the {epochs} before them, in every respect: those are handed back"
+    ).format,
     "schedule": "along the schedule".format,
     "course found": "epoch {epoch} of {epochs} of a course found before".format,
     "course repeated": "a course of {epochs} epochs that was found before is repeated".format,

@@ -182,8 +182,8 @@ class Options:
         DEFAULT,
     )
     schedule: str | None = of_search(
-        "What lookahead makes of the rate: linear (a short rise, then down to zero) or constant. "
-        "Default: linear."
+        "What lookahead makes of the rate, after a short rise: linear (straight down to zero), cosine, 1-sqrt, wsd "
+        "(the peak, and down in the last fifth) or constant. Default: linear."
     )
     sampler: str = of_search(
         "gamma, gaussian, gaussian-quadrature, gamma-plugin-a, gamma-plugin-b, random, grid, tabu or tpe. "

@@ -15,7 +15,7 @@ class Budget:
     kept for what is sure to follow.
     """
 
-    def __init__(self, budget: float, epochs: int, survey: Outcome) -> None:
+    def __init__(self, budget: float, epochs: float, survey: Outcome) -> None:
         self.epochs = epochs
         self.paid = self.aside = 0.0
         self._measured = PlainEpoch()
@@ -83,7 +83,7 @@ class Budget:
     @property
     def total_batches(self) -> int:
         """The batches of the whole course."""
-        return self.epochs * self.batches
+        return round(self.epochs * self.batches)
 
 
 class Share:

@@ -69,7 +69,7 @@ def lookahead(
     further walks; None: FACTORS, or where most is promised if there were no looks. averages: of the best rate so far,
     for walks of averages. The latter two are options for experiments."""
     yield Fork("start")
-    job, survey = yield from _survey(job)
+    job, survey = yield from surveyed(job)
     budget = Budget(job.budget, job.epochs, survey)
     if job.alternatives:
         opening = open_between
@@ -78,8 +78,7 @@ def lookahead(
         return
     trainings = _paid_for(job, budget)
     spare = budget.left - trainings * budget.plain - (asking_all(job, budget, trainings) if job.nets else 0.0)
-    reserve = min(RESERVE * spare, budget.epoch)
-    found = yield from opening(job, budget, spare - reserve, survey)
+    found = yield from opening(job, budget, for_the_opening(spare, budget), survey)
     if found.tried and not any(o.ok for o in found.tried):
         refuse_all(found.tried, job.where)
     job = replace(job, space=found.space)
@@ -108,7 +107,12 @@ def _paid_for(job: Job, budget: Budget) -> int:
     return count
 
 
-def _survey(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]:
+def for_the_opening(spare: float, budget: Budget) -> float:
+    """What it may spend of the units that the course leaves."""
+    return spare - min(RESERVE * spare, budget.epoch)
+
+
+def surveyed(job: Job) -> Generator[Request, Outcome | None, tuple[Job, Outcome]]:
     """One batch at rate 0; where it does not fit into memory, at the next smaller batch size that is searched."""
     fork = None
     while True:

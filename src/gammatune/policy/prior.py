@@ -63,6 +63,24 @@ def drift(share: float) -> "Normal1":
     return Normal1(told["mean"], told["sd"]) if share > 1 else Normal1(0.0, 0.0)
 
 
+def longer(times: float, total: int) -> "Normal1":
+    """By how many decades the best rate of a training `times` as long lies above that of one of so many batches.
+
+    Of looks of one form and several lengths at the trainings of the population: the places of their best rates drift
+    by a little with the logarithm of the length, and part as in a random walk. Below 200 batches the best rate rises
+    besides (`place`)."""
+    from gammatune.surrogate.hill import Normal1
+
+    told, tiny = learned()["longer"], learned()["tiny"]
+
+    def above(batches: float) -> float:
+        return float(tiny["slope"]) * max(0.0, math.log10(tiny["below"] / max(batches, 1.0)))
+
+    decades = math.log10(times)
+    mean = told["slope"] * decades + above(total * times) - above(total)
+    return Normal1(mean, told["spread"] * math.sqrt(abs(decades)))
+
+
 def hill() -> "HillPrior":
     from gammatune.surrogate.hill import HillPrior
 

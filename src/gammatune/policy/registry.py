@@ -16,6 +16,7 @@ from gammatune.policy.job import Policy
 from gammatune.policy.lookahead import VERSION, lookahead
 from gammatune.policy.once import once
 from gammatune.policy.replay import Replay
+from gammatune.space import Space
 
 PolicyName: TypeAlias = Literal["lookahead", "greedy", "once"]
 AnyPolicy: TypeAlias = PolicyName | Plugin | Policy
@@ -42,7 +43,8 @@ class PolicyRecord:
     chooses_length: it chooses the number of epochs where that is left open, and the patience with it.
     chooses_optimizer: between several. trains_nets: several, where the budget pays for them.
     goes_by_prior: it begins where other trainings did best, and may be given a range of any width.
-    ends_early: where patience has run out. beside: its rollouts can be trained beside each other.
+    extends: its course can go on beyond its end. ends_early: where patience has run out. beside: its rollouts can be
+    trained beside each other.
     """
 
     make: Policy | None = None
@@ -55,8 +57,16 @@ class PolicyRecord:
     chooses_optimizer: bool = False
     trains_nets: bool = False
     goes_by_prior: bool = False
+    extends: bool = False
     ends_early: bool = True
     beside: bool = True
+
+    def expected(self, budget: float, space: Space) -> float:
+        """The plain runs that a run will cost, as far as can be told beforehand; a little more than it will."""
+        if self.compares == "nothing":
+            return budget / 2  # which is twice what it needs
+        by_one = self.compares in ("epochs", "runs")
+        return min(float(int(budget)), float(space.size)) if by_one else budget
 
 
 POLICIES: dict[str, PolicyRecord] = {
@@ -69,6 +79,7 @@ POLICIES: dict[str, PolicyRecord] = {
         chooses_optimizer=True,
         trains_nets=True,
         goes_by_prior=True,
+        extends=True,
     ),
     "greedy": PolicyRecord(greedy, decades=FEWER_DECADES, compares="epochs", needs_epochs=True),
     "once": PolicyRecord(
@@ -132,6 +143,15 @@ def refuse_open(policy: str | Policy) -> None:
     """Raises InvalidArgument where the number of epochs cannot be left open."""
     if record_of(policy).needs_epochs:
         raise InvalidArgument(f"policy={name_of(policy)!r} needs epochs=, the number of epochs to train")
+
+
+def refuse_extension(policy: str | Policy) -> None:
+    """Raises InvalidArgument where no course goes on beyond its end."""
+    if not chosen_by_name(policy).extends:
+        raise InvalidArgument(
+            f"policy={name_of(policy)!r} ends with its course; one that goes on, by extra_epochs= or Tuner.extend, "
+            "is policy='lookahead'"
+        )
 
 
 def refuse_patience(policy: str | Policy, patience: int) -> None:

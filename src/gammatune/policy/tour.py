@@ -96,7 +96,7 @@ def hand_back(job: Job, best: Trial, number: int, count: int) -> Steps:
 
 def _go_back(job: Job, done: Trial, why: Reason) -> Commit:
     verdict = Verdict.of("handed back", why, score=_score(job, done))
-    return Commit((), len(done.upto_best), done.peak, verdict)
+    return Commit((), done.begins + len(done.upto_best), done.peak, verdict)
 
 
 def _score(job: Job, done: Trial) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from gammatune.policy.batch_sizes import fit_in, size_of
 from gammatune.policy.budget import Budget
+from gammatune.policy.guard import blew_up, fell, luck
 from gammatune.policy.job import Job, Steps, ahead
 from gammatune.policy.opening import rates_of
 from gammatune.records import (
@@ -33,21 +34,14 @@ from gammatune.records import (
     Values,
     Verdict,
 )
-from gammatune.schedules import STILL, part
+from gammatune.schedules import STILL, part, stable
 from gammatune.space import Space
 
-# Of the progress made so far: an epoch that loses more than this has blown up. In 24 runs at good rates the
-# largest loss was 0.15, in those that ended badly 0.35 or more, but for a task that was learned to the last
-# example (experiments/landscape.py).
-LOST = 0.35
-LEAST_PROGRESS = 0.1  # of the score of doing nothing, or of 1: below that nothing can be lost (guess)
 SLOWER = 0.5  # what a rate is multiplied by after an epoch that blew up (guess)
 TRIES = 6  # halvings before a walk gives up: a factor 64
 # ... and for falling below where the training began: a factor 4, a little more than the spread of the prior. More of
 # them would be false alarms: after a few steps the running statistics of batch normalisation are not the data's.
 FALLS = 2
-NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard normal number
-FEWEST_SCORES = 4  # of a walk, from which their noise can be told
 COURSE = "course"  # the role of the first walk's rollouts
 
 
@@ -58,7 +52,8 @@ class Trial:
     why: the verdict it began with. values: as it ended. outcomes: one an epoch. averaged: of those that scored an
     average, by number, what was averaged. tried: those that blew up. best: the one with the best score, and once
     the walk has ended the one to hand back; its state is in the fork `peak`. slowed: how often the guard had to
-    halve the rate. standing: the training still stands where the last epoch left it.
+    halve the rate. standing: the training still stands where the last epoch left it. begins: the epochs of the course
+    before it, of one that goes on with a run (`policy.extension`).
     """
 
     peak: str
@@ -70,6 +65,7 @@ class Trial:
     best: Outcome | None = None
     slowed: int = 0
     standing: bool = False
+    begins: int = 0
 
     @property
     def stale(self) -> int:
@@ -100,8 +96,10 @@ def trial(
     unseen: bool = False,
     net: int = 0,
     only: bool = False,
+    origin: str = "start",
+    begins: int = 0,
 ) -> Generator[Request, Outcome | None, Trial]:
-    """From the fork "start" along the schedule. verdict: why it is tried.
+    """From the fork `origin` along the schedule, where `begins` epochs lie before it. verdict: why it is tried.
 
     number: the first walk is the course and is committed epoch by epoch; a later one has to prove itself first
     (`tour.compare`), and leaves the course where it is. guard: try again at half the rate after an epoch that blew
@@ -111,12 +109,14 @@ def trial(
     kept but its best, from which it goes on after an epoch that blew up. only: no other walk follows, so that nobody
     comes back to "start" once an epoch is kept.
     """
-    done = Trial(peak, verdict, values)
+    done = Trial(peak, verdict, values, begins=begins)
     role = COURSE if number == 1 else f"net {net + 1}" if net else f"walk {number}"
     under_way = _UnderWay(
         *(job, budget, survey, done, members, number == 1, role, guard, unseen, net, only),
         space=job.space,
         verdict=verdict,
+        origin=origin,
+        epoch=begins,
     )
     yield from under_way.go()
     if done.standing and done.best is not None and not _ended_below(job, done):
@@ -147,7 +147,8 @@ class _UnderWay:
     only: bool
     space: Space
     verdict: Verdict
-    epoch: int = 0
+    origin: str
+    epoch: int
     length: Length = EPOCH
     fresh: bool = False
     ending: bool = False
@@ -170,12 +171,23 @@ class _UnderWay:
                 break
         done.standing = self.fresh
 
+    @property
+    def _trunk(self) -> int:
+        """The epochs of the course at whose end the rate still stands at its highest, before it falls for good: from
+        there a longer training goes on. 0 where it never stays there."""
+        start, end = stable(self.job.shape)
+        begins = self.done.begins
+        passed = int(end * (self.job.epochs - begins) + 1e-9)
+        return begins + passed if start < end < 1 and passed else 0
+
     def _next_shape(self) -> Shape:
         """That of the next epoch: along the schedule, or to zero in the last."""
         job, epoch = self.job, self.epoch
         shape = job.shape
+        begins = self.done.begins
         if self.length is EPOCH:
-            shape = part(shape, epoch / job.epochs, (epoch + 1) / job.epochs)
+            left = job.epochs - begins
+            shape = part(shape, (epoch - begins) / left, (epoch + 1 - begins) / left)
         if job.is_ending(self.seconds):  # a short decay from where the rate stands
             self.ending = True
         elif job.patience is not None and self.done.stale >= job.patience and epoch + 1 < job.epochs:
@@ -186,7 +198,7 @@ class _UnderWay:
     def _train(self, shape: Shape) -> Generator[Request, Outcome | None, tuple[Outcome, tuple[Outcome, ...]]]:
         """The next epoch, and what was averaged for it."""
         done, net = self.done, self.net
-        fork = ("last" if self.fresh else done.peak) if done.outcomes else "start"
+        fork = ("last" if self.fresh else done.peak) if done.outcomes else self.origin
         if self.members > 1:
             rollouts = [
                 Rollout(done.values, self.epoch, fork, shape=shape, order=order, scored=False, role=self.role)
@@ -213,8 +225,8 @@ class _UnderWay:
 
     def _is_lost(self, outcome: Outcome) -> bool:
         job, done, survey = self.job, self.done, self.job.now(self.survey)
-        return _blew_up(job, outcome, done.best, survey, done.outcomes) or (
-            self.unseen and _fell(outcome, survey) and _can_repeat(job, self.budget, done)
+        return blew_up(job, outcome, done.best, survey, done.outcomes) or (
+            self.unseen and fell(outcome, survey) and _can_repeat(job, self.budget, done)
         )
 
     def _take_back(self, outcome: Outcome) -> bool:
@@ -232,7 +244,7 @@ class _UnderWay:
         left: int | None = None  # batches, where they are less than an epoch
         done.outcomes = list(done.upto_best) if done.best else []
         lasting = self.members * (budget.epoch - budget.pass_) + budget.pass_  # units an epoch
-        self.epoch = max(len(done.outcomes), job.epochs - int(budget.left / lasting + 1e-9))
+        self.epoch = max(done.begins + len(done.outcomes), job.epochs - int(budget.left / lasting + 1e-9))
         rest = int(budget.affordable(budget.left) + 1e-9)  # batches
         # past the batch at which it blew up, where that is known: what lies in the data is met again
         least = outcome.batches if 0 < outcome.batches < budget.batches else 1
@@ -248,7 +260,8 @@ class _UnderWay:
             done.averaged[outcome.number] = joined
         if self.is_course:
             taken = (outcome,)
-            yield Commit(taken, len(done.outcomes), None, self.verdict, done.members_of(taken))
+            epochs = done.begins + len(done.outcomes)
+            yield Commit(taken, epochs, None, self.verdict, done.members_of(taken))
         if done.best is None or job.rank(outcome) > job.rank(done.best):
             done.best = outcome
             yield Fork(done.peak)
@@ -256,7 +269,14 @@ class _UnderWay:
             yield Fork("last")
         if self.only and len(done.outcomes) == 1:
             yield Forget("start")
+        if self.epoch + 1 == self._trunk and not self.net:
+            yield Fork(trunk_of(done.peak), lasting=True)
         self.epoch, self.fresh, self.verdict = self.epoch + 1, True, _along(job, done.values, shape)
+
+
+def trunk_of(peak: str) -> str:
+    """The fork at the end of the trunk, of the walk whose best state is in the fork `peak`."""
+    return f"trunk {peak}"
 
 
 def _ended_below(job: Job, done: Trial) -> bool:
@@ -274,19 +294,6 @@ def _ended_below(job: Job, done: Trial) -> bool:
     scores = [outcome.score for outcome in done.outcomes if outcome.score is not None]
     is_clear = (best.score or 0.0) - (last.score or 0.0) > luck(scores)
     return (job.beats(best, last) and is_clear) or job.overfitted(last, best)
-
-
-def luck(scores: Sequence[float]) -> float:
-    """How far the best of these scores, one an epoch, may lie above another by noise alone; 0 where nobody can tell.
-
-    A smooth course hardly enters second differences, whose variance is six times that of independent noise; their
-    median is not moved by the one epoch that blew up. The best of n is sqrt(2 log n) standard deviations lucky.
-    """
-    if len(scores) < FEWEST_SCORES:
-        return 0.0
-    bent = sorted(abs(a - 2 * b + c) for a, b, c in zip(scores, scores[1:], scores[2:], strict=False))
-    noise = (bent[(len(bent) - 1) // 2] + bent[len(bent) // 2]) / 2 / (NORMAL_MEDIAN * math.sqrt(6))
-    return noise * (1 + math.sqrt(2 * math.log(len(scores))))
 
 
 def _averaged(
@@ -316,30 +323,6 @@ def _averaged(
     assert outcome is not None
     budget.pay(outcome)
     return outcome, tuple(joined)
-
-
-def _blew_up(
-    job: Job, outcome: Outcome, best: Outcome | None, survey: Outcome, earlier: Sequence[Outcome]
-) -> bool:
-    """Not finite, or back near where the training began, by more than noise, and worse in every respect: where nearly
-    every example is met a few of them move the logarithm of the loss by much, and the accuracy by less than its
-    standard error. earlier: the epochs of this walk before it."""
-    if not outcome.ok or outcome.score is None:
-        return True
-    if best is None or best.score is None:
-        return False
-    floor = -math.inf if survey.score is None else survey.score
-    progress = best.score - floor
-    lost = progress > LEAST_PROGRESS * max(1.0, abs(floor)) and outcome.score < best.score - LOST * progress
-    scores = [seen.score for seen in earlier if seen.score is not None]
-    return lost and job.beats(best, outcome) and best.score - outcome.score > luck(scores)
-
-
-def _fell(outcome: Outcome, survey: Outcome) -> bool:
-    """Far below where the training began, before there was any progress to lose."""
-    if outcome.score is None or survey.score is None:
-        return False
-    return outcome.score < survey.score - LOST * max(1.0, abs(survey.score))
 
 
 def _can_repeat(job: Job, budget: Budget, done: Trial) -> bool:

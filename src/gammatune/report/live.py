@@ -15,7 +15,7 @@ from gammatune.journal.events import Event, EventVisitor
 from gammatune.journal.history import Story
 from gammatune.journal.wording import failures_in_words, number, values_in_words
 from gammatune.policy.job import failures
-from gammatune.policy.registry import Compares, called
+from gammatune.policy.registry import called
 from gammatune.records import Outcome
 from gammatune.report.wording import (
     duration,
@@ -29,7 +29,7 @@ from gammatune.report.wording import (
     stretch_in_words,
 )
 from gammatune.schedules import STILL
-from gammatune.space import Space, parse
+from gammatune.space import parse
 
 SEARCHING = ("survey", "scout", "miniature", "")  # roles of rollouts before the course
 SHOWN = 6  # commits kept on the screen; the journal has all
@@ -70,10 +70,14 @@ class Progressing(EventVisitor):
             return
         self.space = parse(*event["space"])
         self._scale = objective_in_words(str(event["objective"]))
-        self.epochs = int(event["epochs"])
-        self.compared = called(str(event["policy"])).compares
-        self.expected = expected(self.compared, float(event["budget"]), self.space)
-        self._ledger = Ledger(self.epochs)
+        policy = called(str(event["policy"]))
+        self.compared, self.expected = policy.compares, policy.expected(float(event["budget"]), self.space)
+        self._ledger = Ledger(self.story.epochs)
+
+    def visit_extend(self, event: Event) -> None:
+        self.story.tell(event)
+        self.expected = self.story.budget
+        self._ledger.extend(self.story.epochs)
 
     def visit_start(self, event: Event) -> None:
         self.run = event["run"]
@@ -168,7 +172,7 @@ class Progressing(EventVisitor):
             is_open(begin := self.story.begin) and begin.get("total_epochs") is None
         ):  # only the time is limited
             return f"{spent} plain epochs"
-        return f"{spent} of at most {float(begin['budget']) * self.epochs:.4g} plain epochs"
+        return f"{spent} of at most {self.story.budget * self.story.epochs:.4g} plain epochs"
 
     @property
     def time(self) -> str:
@@ -184,7 +188,7 @@ class Progressing(EventVisitor):
 
     def _phase(self) -> str:
         """What the run that starts is for."""
-        epoch = epoch_in_words(self.story.begin, self.run.epoch)
+        epoch = epoch_in_words(self.story, self.run.epoch)
         done = len(self.recent)
         if self.run.nets:
             return nets_in_words(self.run.nets)
@@ -212,7 +216,7 @@ class Progressing(EventVisitor):
         return "  ".join(
             part
             for part in (
-                epoch_in_words(story.begin, last.epoch),
+                epoch_in_words(story, last.epoch),
                 stretch_in_words(story.schedule.stretches[-1]) + mean_of(story.members.get(last.number, ())),
                 self.measured(last),
                 reason + (f" ({failed})" if failed else ""),
@@ -230,7 +234,7 @@ class Progressing(EventVisitor):
 
     def rollout_in_words(self, outcome: Outcome) -> str:
         """One line for an epoch of a walk that is not, or not yet, the course."""
-        epoch = epoch_in_words(self.story.begin, outcome.epoch)
+        epoch = epoch_in_words(self.story, outcome.epoch)
         joined = self.recent[-1 - self._joined : -1]
         stretch = Schedule.of([outcome], self.story.rollouts, {outcome.number: joined}).stretches[0]
         return f"{epoch}  {stretch_in_words(stretch)}{mean_of(joined)}  {self.measured(outcome)}"
@@ -282,7 +286,7 @@ class PlainLines(Progressing):
 
     def show_start(self) -> None:
         if self.run.is_repeated:
-            self.say(f"{epoch_in_words(self.story.begin, self.run.epoch)} once more")
+            self.say(f"{epoch_in_words(self.story, self.run.epoch)} once more")
             return
         if self.compared != "looks":
             return
@@ -386,13 +390,6 @@ class LiveDisplay(Progressing):
                 how = self.measured(seen) if seen.ok else f"{seen.status}: {seen.note}"
                 lines.append(Text(f"{name:<8} {values_in_words(seen.values)}  {how}"))
         return Group(*lines)
-
-
-def expected(compared: Compares, budget: float, space: Space) -> float:
-    """The plain runs a run will cost, as far as the policy tells beforehand; a little more than that, as a rule."""
-    if compared == "nothing":
-        return budget / 2  # which is twice what it needs
-    return min(float(int(budget)), float(space.size)) if compared in ("epochs", "runs") else budget
 
 
 def _is_member(outcome: Outcome) -> bool:

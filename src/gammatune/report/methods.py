@@ -40,6 +40,13 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "regression": {"linear": "a ridge regression", "trees": "gradient-boosted trees"},
 }
+ALONG: Final[Mapping[str, str]] = {  # after a brief rise
+    "linear": "fell in a straight line to zero",
+    "cosine": "fell along half a cosine to zero",
+    "1-sqrt": "fell to zero, as one minus the square root of the progress",
+    "wsd": "stayed there, and fell to zero over the last fifth",
+    "constant": "stayed there",
+}
 SETTINGS: Final[Mapping[str, str]] = {
     "linear": "the strength of the penalty",
     "trees": "the number of boosting rounds",
@@ -270,8 +277,9 @@ def _network(story: Story) -> list[str]:
             f"Its learning rate was chosen by gammatune from {len(looks)} short trainings, by {score} on examples "
             "set aside for choosing."
         )
-    if back is not None and compares(story) == "looks" and story.begin.get("schedule") in (None, "linear"):
-        said.append("Along the training the rate rose briefly, then fell in a straight line to zero.")
+    is_whole = back is not None and not story.extensions
+    if is_whole and compares(story) == "looks" and (along := ALONG.get(_schedule_of(story))):
+        said.append(f"Along the training the rate rose briefly, then {along}.")
     if back is not None and back.epoch:
         rates = _and([f"{number(rate)}" for rate in back.rates.values()])
         highest = f" at a learning rate of at most {rates}" if rates else ""
@@ -289,6 +297,12 @@ def _network(story: Story) -> list[str]:
             f"{together} answer together, by their average."
         )
     return said
+
+
+def _schedule_of(story: Story) -> str:
+    """Its name; where nobody chose one, as the last epoch went: an optimizer may want a constant rate."""
+    ends_at_zero = bool(story.course) and story.course[-1].shape(1.0) == 0
+    return str(story.begin.get("schedule") or ("linear" if ends_at_zero else "constant"))
 
 
 # The results ----------------------------------------------------------------------------------------------

@@ -224,11 +224,14 @@ def is_open(begin: Mapping[str, Any]) -> bool:
     return bool(begin.get("open", False))
 
 
-def epoch_in_words(begin: Mapping[str, Any], epoch: int) -> str:
+def epoch_in_words(story: Story, epoch: int) -> str:
     """'epoch 3/20', or 'step 750/3000' where steps are counted. epoch: from 0."""
+    begin = story.begin
     if begin.get("steps"):
-        return f"step {min((epoch + 1) * begin['every'], begin['steps'])}/{begin['steps']}"
-    return f"epoch {epoch + 1}" if is_open(begin) else f"epoch {epoch + 1}/{begin['epochs']}"
+        steps = story.epochs * begin["every"] if story.extensions else begin["steps"]
+        return f"step {min((epoch + 1) * begin['every'], steps)}/{steps}"
+    is_known = story.extensions or not is_open(begin)
+    return f"epoch {epoch + 1}/{story.epochs}" if is_known else f"epoch {epoch + 1}"
 
 
 def settings_in_words(begin: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from gammatune.supervised.optimizers import OptimizerName
 from gammatune.supervised.reading import TaskName
 from gammatune.supervised.sample_weights import SampleWeight
 from gammatune.tuning.arguments import as_space, refuse_two_places
+from gammatune.tuning.extensions import taken_up
 from gammatune.tuning.options import Options, Running, Search
 
 AnyOptimizer: TypeAlias = (
@@ -127,6 +128,12 @@ class Arguments:
     training: Training
     search: Search
     running: Running
+
+    def taken_up(self) -> "Arguments":
+        """With the directory of the run that is gone on with, and the epochs it was begun with."""
+        run, ranks = self.running.resume_from, self.ranks
+        run_dir, epochs = taken_up(run, self.run_dir, self.epochs, ranks)
+        return replace(self, run_dir=run_dir, epochs=epochs).with_running(resume_from=None)
 
     def checked(self) -> "Arguments":
         """What can be judged before any data are looked at: metric and space as they are known further on."""

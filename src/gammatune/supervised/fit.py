@@ -97,7 +97,7 @@ def _fit(given: Arguments) -> FitResult:
 
     started = clock.perf_counter()
     shown = given.training.progress if given.ranks.rank == 0 else False
-    given = given.with_running(listeners=listeners_for(shown, given.running.listeners)).checked()
+    given = given.with_running(listeners=listeners_for(shown, given.running.listeners)).taken_up().checked()
     said: list[str] = []
 
     # what there is

@@ -10,6 +10,8 @@ from gammatune.journal.events import begin_event, text_of
 from gammatune.metrics.objectives import Objective
 from gammatune.policy import registry
 from gammatune.samplers import SAMPLERS
+from gammatune.schedules import knots_of
+from gammatune.schedules import name_of as name_of_schedule
 from gammatune.space import Space
 from gammatune.tuning.arguments import Extent
 from gammatune.tuning.options import Search
@@ -56,7 +58,8 @@ def begin(
         seconds=extent.time,
         every=None if extent.steps is None else extent.steps.every,
         steps=None if extent.steps is None else extent.steps.total,
-        schedule=search.schedule,
+        schedule=None if search.schedule is None else name_of_schedule(search.schedule),
+        knots=knots_of(search.schedule),
         multiplier=search.multiplier,
         ensemble=bool(search.ensemble),
         guide=search.guide,

@@ -53,7 +53,8 @@ from gammatune.tuning.teller import Teller
 class Driver:
     """Serves the requests of one policy.
 
-    found: what has come of it, as a journal read back has it. ledger: what it cost. scores: how that is scored.
+    found: what has come of it, as a journal read back has it. ledger: what it cost; budget: and may, in plain runs.
+    scores: how that is scored.
     states: where the training stands, and has stood. faults: what candidates have raised.
     """
 
@@ -77,7 +78,7 @@ class Driver:
         self.clock = Clock()
         self._training = training
         self.scores = Scores(objective)
-        self._budget = budget
+        self.budget = budget
         self._seed = seed
         self.teller = Teller(journal, listeners)
         self._ranks = ranks
@@ -148,8 +149,8 @@ class Driver:
                         reply = yield from self._roll(request)
                     case Ahead():
                         yield from self._ahead(request)
-                    case Fork(name):
-                        self.states.fork(name)
+                    case Fork(name, lasting):
+                        self.states.fork(name, lasting=lasting)
                     case Forget(name):
                         self.states.forget(name)
                     case Pool(name, count):
@@ -381,7 +382,7 @@ class Driver:
     def _allowance(self, count: int = 1, passes: int = 1) -> float:
         """The units each of the next `count` rollouts may train with: what is left, less their own evaluation, of so
         many passes."""
-        left = self.ledger.left(self._budget) / count
+        left = self.ledger.left(self.budget) / count
         evaluated = next(
             (o.evaluated for o in reversed(self.found.rollouts) if o.evaluated and not o.nets), 0
         )

@@ -19,7 +19,8 @@ from gammatune.policy import DEFAULT, registry
 from gammatune.policy.registry import AnyPolicy
 from gammatune.samplers import SamplerName
 from gammatune.samplers.sampler import Sampler
-from gammatune.schedules import ScheduleName
+from gammatune.schedules import AnySchedule
+from gammatune.schedules import schedule as schedule_of
 from gammatune.space import Dimension, Space
 from gammatune.tuning.executor import Executor
 from gammatune.tuning.teller import Listener
@@ -44,9 +45,11 @@ class Search:
     "greedy" (the thesis: each epoch the best of `budget` candidates) or "once" (one candidate for the whole run, the
     best of `budget` runs), one that an installed package offers (`gammatune.plugin("name")`), or a policy of your
     own; `gammatune.replay` makes one of a course that was found before, which needs neither epochs nor budget.
-    schedule: "linear" (a short warm-up, then straight down to zero) or "constant", what the chosen learning
-    rate is multiplied by along the course of "lookahead"; an optimizer that wants a constant one, such as
-    Schedule-Free, gets it without being asked.
+    schedule: what the chosen learning rate is multiplied by along the course of "lookahead", after a short warm-up:
+    "linear" (straight down to zero), "cosine", "1-sqrt", "wsd" (the peak, and down in the last fifth, so that a
+    longer training can go on from before that), "constant"; or a function of the progress from 0 to 1, taken at 257
+    points of it, such as `gammatune.schedules.wsd(decay=0.1)`. None: "linear"; an optimizer that wants a constant
+    one, such as Schedule-Free, gets that.
     sampler: "gamma", "gaussian", "random", "grid", ... (`gammatune.samplers.SAMPLERS`), of an installed package
     (`gammatune.plugin`), or a function (space, generator) -> sampler; "lookahead" asks it only where more than
     learning rates is searched. sampler_options: handed to one given by name.
@@ -73,6 +76,7 @@ class Search:
     new_model: a function that makes another net like `model`, with other initial weights, drawn from torch's random
     stream. Without it nets differ by the order of their data alone; `fit` draws weights anew where the layers' own
     way of doing so is plainly how they were drawn, else says so.
+    extra_epochs: for so many more epochs the course goes on once it has come to its end; see `Tuner.extend`.
     guide: where the length is left open, the epochs that such a training usually has, by which they are shared
     between more nets and longer ones; None: one net; `fit` goes by the number of examples
     (`gammatune.supervised.defaults`), and without epochs, total_epochs and time all together takes `budget` times
@@ -80,7 +84,7 @@ class Search:
     """
 
     policy: AnyPolicy = DEFAULT
-    schedule: ScheduleName | None = None
+    schedule: AnySchedule | None = None
     sampler: AnySampler = "gamma"
     sampler_options: Mapping[str, Any] | None = None
     objective: ObjectiveName | Objective | None = None
@@ -94,18 +98,25 @@ class Search:
     ensemble: bool | None = None
     new_model: "Callable[[], nn.Module] | None" = None
     guide: float | None = None
+    extra_epochs: int | None = None
 
     def checked(self) -> Self:
         """With numbers as Python has them. Raises InvalidArgument."""
+        if self.schedule is not None:
+            schedule_of(self.schedule)
         if self.keep not in ("best", "last"):
             raise InvalidArgument(f"keep={self.keep!r}: write 'best' or 'last'")
         patience = None if self.patience is None else whole(self.patience, "patience", least=1)
         if patience is not None:
             registry.refuse_patience(self.policy, patience)
+        extra = None if self.extra_epochs is None else whole(self.extra_epochs, "extra_epochs", least=1)
+        if extra is not None:
+            registry.refuse_extension(self.policy)
         return replace(
             self,
             patience=patience,
             guide=None if self.guide is None else positive(self.guide, "guide"),
+            extra_epochs=extra,
             at_once=None if self.at_once is None else whole(self.at_once, "at_once", least=1),
         )
 
@@ -131,6 +142,8 @@ class Running:
     (`EscapeWarning`) of what comes out otherwise or is carried on: an average of weights, a counter, a clock, a
     generator that no fork puts back. The loop body is given those two runs like any (`run.is_repeated`); results are
     the same with and without.
+    resume_from: a run that is gone on with, complete or not: its directory, or what `fit` or `Tuner` gave back.
+    Call as it was begun; epochs may be left out. With run_dir= it is copied there first, and stays as it is.
     ranks: where torch.distributed trains one model in several processes, each calls this alike, on its share of the
     data and a device of its own, rank 0 decides, and examples are counted over all of them. None: the processes of
     the default group, where one is initialised; a process group; or "off": this process trains a model of its own.
@@ -146,6 +159,7 @@ class Running:
     forks: Where = "auto"
     tape_bytes: int = TAPE_BYTES
     check: bool = True
+    resume_from: Any = None
     ranks: Any = None
 
 
@@ -153,7 +167,7 @@ class SearchOptions(TypedDict, total=False):
     """The fields of `Search`, for type checkers and editors of those who give them one by one."""
 
     policy: AnyPolicy
-    schedule: ScheduleName | None
+    schedule: AnySchedule | None
     sampler: AnySampler
     sampler_options: Mapping[str, Any] | None
     objective: ObjectiveName | Objective | None
@@ -167,6 +181,7 @@ class SearchOptions(TypedDict, total=False):
     ensemble: bool | None
     new_model: "Callable[[], nn.Module] | None"
     guide: float | None
+    extra_epochs: int | None
 
 
 class RunningOptions(TypedDict, total=False):
@@ -180,6 +195,7 @@ class RunningOptions(TypedDict, total=False):
     forks: Where
     tape_bytes: int
     check: bool
+    resume_from: Any
     ranks: Any
 
 

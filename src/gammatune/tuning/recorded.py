@@ -66,6 +66,11 @@ class Clock:
         """The work has ended: what the process does from now on is spent on something else."""
         self._spent = self.spent
 
+    def restart(self) -> None:
+        """It goes on."""
+        if self._spent is not None:
+            self._spent_from, self._spent = clock.process_time() - self._spent, None
+
     @property
     def spent(self) -> float:
         """Seconds of the processor, user and system, of all threads of this process and of workers: training,

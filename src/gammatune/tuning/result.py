@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from gammatune.cost import Cost
 from gammatune.course import Schedule
 from gammatune.journal.events import Event
-from gammatune.journal.reducer import HandedBack, handed_back
+from gammatune.journal.reducer import HandedBack, RunState, handed_back
 from gammatune.journal.table import Table, flatten
+from gammatune.journal.writer import Echo, Journal
 from gammatune.records import Metrics, Outcome, Verdict
+from gammatune.tuning.longer import LongerRate, rate_for
 from gammatune.tuning.notebook import Measured, card, line
 
 
@@ -44,6 +46,13 @@ class Result:
         What a loop logged in them is the log of that training, each of its steps once."""
         epochs = (self.members.get(outcome.number, (outcome,)) for outcome in self.course)
         return tuple(one.number for epoch in epochs for one in epoch)
+
+    def rate_for(self, *, longer: float) -> LongerRate:
+        """The learning rate that a training so many times as long is believed to want, with its spread: by how much
+        best rates drift with the length, in a population of small trainings.
+
+        Raises InvalidArgument where the course has not one learning rate."""
+        return rate_for(self.schedule, self.course, longer)
 
     def table(self) -> Table:
         """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
@@ -81,3 +90,27 @@ class Result:
     def metrics(self) -> Metrics:
         """The metrics of the weights handed back, on the data they were selected by."""
         return self.course[-1].metrics if self.course else {}
+
+
+def result_of(
+    found: RunState,
+    cost: Cost,
+    seed: int,
+    events: Sequence[Event],
+    journal: Journal | Echo | None,
+    *,
+    multiplier: bool,
+) -> Result:
+    return Result(
+        tuple(found.course),
+        tuple(found.rollouts),
+        tuple(found.verdicts),
+        cost,
+        seed,
+        Schedule.of(found.course, found.rollouts, found.members, multiplier=multiplier),
+        members=found.members,
+        decided=tuple(found.decided),
+        nets=found.nets,
+        events=tuple(events),
+        run_dir=None if journal is None else str(journal.directory),
+    )

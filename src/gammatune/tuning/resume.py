@@ -1,6 +1,7 @@
 """Whether a run directory holds the run that is wanted for, so that it can be gone on with."""
 
 import json
+import reprlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from gammatune.policy.older import Taken
 
 # Another value of these is another run: every decision would be taken otherwise.
 COMPARED = (
-    "seed", "steps", "every", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule",
+    "seed", "steps", "every", "epochs", "budget", "open", "total_epochs", "seconds", "policy", "schedule", "knots",
     "sampler", "sampler_options", "objective", "lam", "space", "multiplier", "keep",
     "patience", "at_once", "ensemble", "guide",
 )  # fmt: skip
@@ -125,4 +126,4 @@ def _words(name: str, value: Any) -> str:
         return f"data whose checksum is {value}"
     if isinstance(value, str) and ":" in value:  # of the structure: it says what it is
         return f"{name} {value}"
-    return f"{name}={value!r}"
+    return f"{name}={reprlib.repr(value) if name == 'knots' else repr(value)}"

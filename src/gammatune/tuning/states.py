@@ -114,6 +114,7 @@ class States:
         self.home: Place = begin
         self.forks: dict[str, Place] = {}
         self._held: Held[Place] = Held(training)  # what the forks of the training hold indeed
+        self._lasting: frozenset[str] | set[str] = frozenset()  # forks that a later process will want
         self._pools: dict[str, list[Place]] = {}
         self._pooled: dict[str, list[Place]] = {}
         self.at_home = True
@@ -144,11 +145,13 @@ class States:
         if isinstance(self._training, Joinable):
             self.live = Renewed(self.live, net)
 
-    def fork(self, name: str) -> None:
-        """From now on that name means where the training stands, which is copied once, when it is left."""
+    def fork(self, name: str, *, lasting: bool = False) -> None:
+        """From now on that name means where the training stands, which is copied once, when it is left. lasting: it is
+        written then, whether or not it is time."""
         if self.stands is self.live and self._is_ahead(self.live):
             self.home = self.live
         self.forks[name] = self.live
+        self._lasting = {*self._lasting, name} if lasting else self._lasting - {name}
 
     def forget(self, name: str) -> None:
         """Nobody comes back to that fork."""
@@ -159,7 +162,9 @@ class States:
         place = self.stands
         name = next((name for name, forked in self.forks.items() if forked is place), None)
         if place is not None and name is not None and self._held.fork_of(place) is None:
-            self.checkpoint(self._held.capture(place, name, [*self.forks.values(), self.home]), place)
+            held = self._held.capture(place, name, [*self.forks.values(), self.home])
+            at_once = any(self.forks.get(one) is place for one in self._lasting)
+            self.checkpoint(held, place, at_once=at_once)
 
     def depart(self) -> None:
         """From here on nobody knows where the training stands."""
@@ -249,16 +254,17 @@ class States:
             self.checkpoint(name, self.home, at_once=True)
 
     def end(self) -> None:
-        """Nothing is left to be trained: of all states, where the course ends is kept."""
+        """Nothing is left to be trained: of all states are kept where the course ends, and what a later process will
+        want."""
         self.keep()
-        self.forks.clear()
-        home = self.home
+        self.forks = {name: place for name, place in self.forks.items() if name in self._lasting}
+        home, wanted = self.home, [place for place in self.forks.values() if isinstance(place, Trained)]
         if (
             self.checkpoints is not None
             and isinstance(home, Trained)
             and home.number in self.checkpoints.known
         ):
-            self.checkpoints.retire({home.number})
+            self.checkpoints.retire({home.number, *(place.number for place in wanted)})
 
     def keep_the_beginning(self) -> None:
         """Once the loader has been met, whose streams belong to it."""

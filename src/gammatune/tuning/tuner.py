@@ -7,18 +7,19 @@ The thesis calls it the Hyperparameter Scheduler; its Determinant is the policy'
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from gammatune.cost import Cost
-from gammatune.course import Schedule
 from gammatune.engine.trainable import Advises, Forkable, Joinable
 from gammatune.errors import AllDiverged, InvalidArgument, RankFailed, whole
-from gammatune.journal.events import Event, end_event
+from gammatune.journal.events import Event
 from gammatune.journal.history import Story
 from gammatune.metrics.objectives import Objective
 from gammatune.policy import registry
+from gammatune.policy.job import Job
 from gammatune.policy.lookahead import lookahead
 from gammatune.records import Outcome
 from gammatune.schedules import schedule as schedule_of
@@ -38,12 +39,14 @@ from gammatune.tuning.arguments import (
 from gammatune.tuning.before import Before
 from gammatune.tuning.begin import begin
 from gammatune.tuning.driver import Driver
+from gammatune.tuning.ending import end_of, say_end
+from gammatune.tuning.extensions import Extensions, taken_up
 from gammatune.tuning.faults import advise
 from gammatune.tuning.job import job_for
 from gammatune.tuning.options import Options, Running, Search, with_options
 from gammatune.tuning.other_ranks import OtherRanks
 from gammatune.tuning.rank_zero import agreed
-from gammatune.tuning.result import Result
+from gammatune.tuning.result import Result, result_of
 from gammatune.tuning.resume import opening_taken, refuse_another_run
 from gammatune.tuning.run import Run
 from gammatune.tuning.signals import Terminated, terminating
@@ -108,6 +111,7 @@ class Tuner:
         with ExitStack() as opened:  # a tuner that is refused leaves no lock, no hook and no rank that waits
             opened.push(self._tell_the_others)
             refuse_two_places(self._running, run_dir)
+            run_dir, epochs = taken_up(self._running.resume_from, run_dir, epochs, self._ranks)
             refuse_executor(self._running, training, self._ranks)
             self._begin_to_listen()
             self._search = search = self._search.checked()
@@ -177,15 +181,20 @@ class Tuner:
         self._past = None if self._journal is None else self._journal.past
         if self._past is not None:
             self._go_on(self._past)
-        job = job_for(
+        self._beyond = Extensions(self._search, self._driver, self._ranks, self._past, self._job)
+        self._runs = self._driver.runs(agreed(self.policy, self._ranks), self._job(), self._say_begin)
+        opened.callback(lambda: self._runs.close())
+
+    def _job(self, **extent: Any) -> Job:
+        """extent: what of it has become another."""
+        self._extent = replace(self._extent, **extent)
+        return job_for(
             *(self._search, self._extent, self._before, self._driver),
             sampler=lambda k, space: self._sampler(space or self.space, stream(self.seed, "sampler", k)),
             shape=self._shape,
             nets=self._nets,
             is_stopping=lambda: self._stopping,
         )
-        self._runs = self._driver.runs(agreed(self.policy, self._ranks), job, self._say_begin)
-        opened.callback(self._runs.close)
 
     def _go_on(self, past: Story) -> None:
         """Take up the run that the directory holds, if it is this one."""
@@ -227,27 +236,13 @@ class Tuner:
                     kind = kind if fault is None else RankFailed
                     how = "stopped" if kind is None else f"failed: {kind.__name__}"
                     how = "interrupted" if kind in (KeyboardInterrupt, Terminated) else how
-                    self._say_end(how, fault or error)
+                    say_end(self._driver, self._journal, how, fault or error)
                 if fault is not None:
                     raise fault from error
         finally:
             self._closed = True
             with self._signals, self._opened:  # each is closed, whatever becomes of the others
                 pass
-
-    def _say_end(self, how: str, error: BaseException | None) -> None:
-        if error is None:
-            self._driver.teller.write(self._end_event(how))
-            return
-        try:
-            self._driver.teller.write(self._end_event(how))
-        except Exception as second:  # a listener's; what ended the run is what must be heard
-            error.add_note(f"As the run was closed, {type(second).__name__} was raised too: {second}")
-        if self._journal is not None:
-            error.add_note(
-                f"The run is kept in {self._journal.directory}; the same call, with the same run directory, goes on "
-                "with it."
-            )
 
     def __iter__(self) -> Iterator[Run]:
         while (run := self.ask()) is not None:
@@ -276,6 +271,9 @@ class Tuner:
         cause: Exception | None = None
         try:
             run = next(self._runs, None)
+            while run is None and (beyond := self._beyond.next()) is not None:
+                self._runs = beyond
+                run = next(beyond, None)
         except AllDiverged as failed:
             self._driver.states.go_home()
             cause = self._driver.faults.cause_of(failed, self._driver.found)
@@ -291,7 +289,7 @@ class Tuner:
             if ended is not None and ended["how"] == "complete":
                 self._driver.teller.tell(ended)
             else:
-                self._driver.teller.write(self._end_event("complete"))
+                self._driver.teller.write(end_of(self._driver, "complete"))
             self._ranks.sum("leaves the loop")  # nobody ends while another still listens
         self.current = run
         return run
@@ -305,6 +303,23 @@ class Tuner:
         outcome = self._driver.tell(run)
         self.current = None
         return outcome
+
+    def extend(self, epochs: int) -> None:
+        """Go on beyond the end of the course, for so many more epochs: loop again afterwards, in the same with block.
+
+        From where the schedule says: under "wsd" from the end of its trunk, what fell being trained anew at the new
+        end; under "constant" from where it stands; else after a short rise to where a course of that length would be,
+        at the rate that one is believed to want (`Result.rate_for`). With keep="best" the state before is handed back
+        where it is better in every respect. The ceiling rises by what these epochs cost, and 12 %. A run that is gone
+        on with follows what its journal has of it by itself; asked for again, that is known.
+        Raises InvalidArgument before the end, and where the course cannot go on; AnotherRun.
+        """
+        if not self._finished or self._closed:
+            raise InvalidArgument(
+                "extend goes on with a course that has ended: call it in the with block, after the loop"
+            )
+        if (beyond := self._beyond.begin(epochs)) is not None:
+            self._runs, self._finished = beyond, False
 
     def stop(self) -> None:
         """End soon: the running decision takes the best it has, and the course ends with it."""
@@ -351,20 +366,8 @@ class Tuner:
     @property
     def result(self) -> Result:
         """What has been found so far; after the loop, of the whole run."""
-        found = self._driver.found
-        return Result(
-            tuple(found.course),
-            tuple(found.rollouts),
-            tuple(found.verdicts),
-            self.cost,
-            self.seed,
-            Schedule.of(found.course, found.rollouts, found.members, multiplier=self._begin["multiplier"]),
-            members=found.members,
-            decided=tuple(found.decided),
-            nets=found.nets,
-            events=tuple(self._events),
-            run_dir=None if self._journal is None else str(self._journal.directory),
-        )
+        told = self._events, self._journal
+        return result_of(self._driver.found, self.cost, self.seed, *told, multiplier=self._search.multiplier)
 
     def ensemble(self) -> "Ensemble | None":
         """The nets whose predictions are averaged, as one module in eval mode that takes and gives what the model
@@ -394,7 +397,3 @@ class Tuner:
             self._driver.teller.write(self._begin)
         else:
             self._driver.teller.tell(self._past.begin | {"past": True})
-
-    def _end_event(self, how: str) -> dict[str, Any]:
-        self._driver.clock.stop()
-        return end_event(how, self.cost, self._driver.clock.times())

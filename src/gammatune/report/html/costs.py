@@ -52,7 +52,7 @@ def shares(story: Story) -> tuple[list[Share], float | None]:
         epoch.hear(o)
     plain = None
     if epoch.units and not is_open(story.begin):
-        plain = epoch.units * story.begin["epochs"]
+        plain = epoch.units * story.epochs
     return [Share(name, value) for name, value in sums.items() if value > 0], plain
 
 

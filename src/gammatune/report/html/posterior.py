@@ -14,8 +14,9 @@ from gammatune.errors import GammatuneError
 from gammatune.journal.history import Story
 from gammatune.journal.wording import number
 from gammatune.policy.choice import belief
+from gammatune.policy.looks import Looked
 from gammatune.policy.opening import rates_of
-from gammatune.records import Observation, Values
+from gammatune.records import Observation, Outcome, Values
 from gammatune.report.html.looks import Stage, place_of_next, why_chosen
 from gammatune.report.html.searches import Search, searches
 from gammatune.samplers import make_sampler
@@ -136,18 +137,21 @@ def _view(story: Story, search: Search, count: int) -> View:
 
 def _view_of_looks(story: Story, search: Search, stage: Stage, count: int) -> View:
     """Along the line of rates; where several move together, told by the first, as the others keep their ratio."""
-    looked, name = stage.after(count), stage.rates[0]
-    own = float(looked.line.own[name])
-    at = _along(search, name)
-    u = np.log10(np.array(at) / own)
-    score, whole = looked.process.look(u), looked.process.whole(u).mean
-    curve = _with_band(looked.floor + score.mean, np.sqrt(score.variance))
-    seen = [(float(o.values[name]), o.score) for o in stage.told[:count]]
-    part = Slice(name, True, None, at, *curve, None, seen, _from_0_to_1(whole))
+    part = slice_of_looks(stage.after(count), stage.told[:count], _along(search, stage.rates[0]))
     last = count == len(stage.told)
     following = None if last else {n: stage.told[count].values[n] for n in search.names}
     chosen = search.chosen if last else None
     return View(_title(search, count), _words(story, search, count), [part], following, chosen, last=last)
+
+
+def slice_of_looks(looked: Looked, told: Sequence[Outcome], at: Sequence[float]) -> Slice:
+    """What is believed along the line of rates, by the first of them, after the looks that were told. at: of that."""
+    name = looked.line.rates[0]
+    u = np.log10(np.array(at) / float(looked.line.own[name]))
+    score, whole = looked.process.look(u), looked.process.whole(u).mean
+    curve = _with_band(looked.floor + score.mean, np.sqrt(score.variance))
+    seen = [(float(o.values[name]), o.score) for o in told]
+    return Slice(name, True, None, list(at), *curve, None, seen, _from_0_to_1(whole))
 
 
 def _with_band(mean: Array, sd: Array) -> tuple[list[float], list[float], list[float]]:
@@ -211,9 +215,13 @@ def _slice(
 
 def _along(search: Search, name: str) -> list[float]:
     """Points about what the whole search tried, the same in each of its views."""
-    dimension: Any = search.whole[name]
     values = [float(o.values[name]) for o in search.told]
     values += [float(v[name]) for v in (search.chosen, search.used) if v is not None and name in v]
+    return points_about(search.whole[name], values)
+
+
+def points_about(dimension: Any, values: Sequence[float]) -> list[float]:
+    """Of a dimension that is no choice, as far as these values lie and a little further."""
     if dimension.log:
         low = max(dimension.low, min(values) / 10**MARGIN)
         high = min(dimension.high, max(values) * 10**MARGIN)
