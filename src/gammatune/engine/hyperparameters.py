@@ -125,12 +125,12 @@ class Hyperparameters:
         self.bent = multiplier
         if self._multiplier:
             return
-        for group, lr, wanted in self._straight:  # in every step of a course
-            stands = group["lr"]
-            if stands is not wanted[2] and not _equals(_get(group, "lr"), wanted[2]):
+        for group, _, wanted in self._straight:  # in every step of a course; groups may share one tensor
+            if group["lr"] is not wanted[2] and not _equals(_get(group, "lr"), wanted[2]):
                 self.refuse_changed()
+        for group, lr, wanted in self._straight:
             bent = lr * (multiplier or _above_zero(multiplier, group))
-            if isinstance(stands, Tensor):
+            if isinstance(group["lr"], Tensor):
                 _set(group, "lr", bent)
                 wanted[2] = _get(group, "lr")
             else:

@@ -126,8 +126,7 @@ class Driver:
     def runs(self, policy: Policy, job: Job, begin: Callable[[], None]) -> Generator[Run, None, None]:
         """What is to be trained, one run after the other; each is to be told before the next.
 
-        begin: called once the policy has asked for something; before that it may refuse the job.
-        """
+        begin: called once the policy has asked for something; before that it may refuse the job."""
         requests = policy(job)
         reply: Outcome | None = None
         begun = False

@@ -146,8 +146,8 @@ class States:
             self.live = Renewed(self.live, net)
 
     def fork(self, name: str, *, lasting: bool = False) -> None:
-        """From now on that name means where the training stands, which is copied once, when it is left. lasting: it is
-        written then, whether or not it is time."""
+        """From now on that name means where the training stands, which is copied once, when it is left.
+        lasting: it is written then, whether or not it is time."""
         if self.stands is self.live and self._is_ahead(self.live):
             self.home = self.live
         self.forks[name] = self.live

@@ -284,11 +284,12 @@ class Tuner:
         self._failed = False
         if run is None:
             self._finished = True
-            self._driver.states.end()
             ended = self._past.end if self._past is not None and self._driver.teller.is_past else None
             if ended is not None and ended["how"] == "complete":
+                self._driver.keep()
                 self._driver.teller.tell(ended)
             else:
+                self._driver.states.end()
                 self._driver.teller.write(end_of(self._driver, "complete"))
             self._ranks.sum("leaves the loop")  # nobody ends while another still listens
         self.current = run
