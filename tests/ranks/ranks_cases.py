@@ -200,7 +200,9 @@ def tuned(
     seeded(rank)
     optimizer = sgd(model)
     loader = shares(rank, world) if loader is None else loader
-    tuner = Tuner(model=model, optimizer=optimizer, **{"epochs": EPOCHS, "budget": 2, **options})
+    tuner = Tuner(
+        model=model, optimizer=optimizer, **{"epochs": EPOCHS, "budget": 2, "check": False, **options}
+    )
     with tuner:
         for run in tuner:
             model.train()
@@ -250,7 +252,10 @@ def apart(rank: int, world: int, directory: Path) -> dict[str, Any]:
     optimizer = sgd(model)
     policy = control_rollouts({"lr": 0.1}, [{"lr": 5.0}, {"lr": 0.2}])
     given: dict[str, Any] = {"model": model, "optimizer": optimizer, "policy": policy, "schedule": "constant"}
-    with warnings.catch_warnings(record=True) as heard, Tuner(epochs=2, budget=99, **given) as tuner:
+    with (
+        warnings.catch_warnings(record=True) as heard,
+        Tuner(epochs=2, budget=99, check=False, **given) as tuner,
+    ):
         warnings.simplefilter("always")
         for run in tuner:
             steps.append(0)

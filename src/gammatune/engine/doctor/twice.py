@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from gammatune.engine.doctor.comparison import Differences, Pairs, listed_names
@@ -197,13 +198,16 @@ class Note:
 
 
 def _inexact(roots: Roots) -> list[Tensor] | None:
-    """Copies of what is trained, where its device may add up in any order; else None."""
+    """Copies of what is trained, where its device, or several ranks, may add up in any order; else None."""
     trained = [
         p.detach() for model in roots.models for p in named_parameters(model).values() if p.requires_grad
     ]
-    if torch.are_deterministic_algorithms_enabled() or all(tensor.is_cpu for tensor in trained):
+    # sums over ranks are of another order once DistributedDataParallel has seen its first batch
+    is_alone = not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1)
+    exact = torch.are_deterministic_algorithms_enabled() or all(tensor.is_cpu for tensor in trained)
+    if exact and is_alone:
         return None
-    return [tensor.cpu().clone() for tensor in trained]
+    return [local(tensor).cpu().clone() for tensor in trained]
 
 
 def _between(some: list[Tensor], others: list[Tensor]) -> float:
