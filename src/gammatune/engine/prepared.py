@@ -12,6 +12,11 @@ from torch.optim import Optimizer
 
 from gammatune.errors import InvalidArgument
 
+OF_A_LOADER = (
+    "iteration",
+    "end_of_dataloader",
+    "remainder",
+)  # of accelerate's: its passes, and where it stands
 FABRIC = "lightning.fabric.wrappers", "lightning_fabric.wrappers"  # the package goes by two names
 
 
@@ -43,17 +48,19 @@ class AcceleratorCounters:
 
     def state_dict(self) -> dict[str, Any]:
         accelerator = self.accelerator
+        loaders, active = accelerator._dataloaders, accelerator.gradient_state.dataloader_references
         return {
             "step": accelerator.step,
             "sync_gradients": accelerator.gradient_state.sync_gradients,
             "num_steps": accelerator.gradient_accumulation_steps,
             "overflow": [optimizer._is_overflow for optimizer in accelerator._optimizers],
-            "passes": [passes_over(loader) for loader in accelerator._dataloaders],
+            "loaders": [{name: getattr(loader, name) for name in OF_A_LOADER} for loader in loaders],
+            "within": [n for n, loader in enumerate(loaders) if any(loader is one for one in active)],
             "scaler": None if accelerator.scaler is None else accelerator.scaler.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        accelerator = self.accelerator
+        accelerator, loaders = self.accelerator, self.accelerator._dataloaders
         accelerator.step = state["step"]
         accelerator.gradient_state.sync_gradients = state["sync_gradients"]
         if accelerator.gradient_accumulation_steps != state["num_steps"]:
@@ -61,8 +68,11 @@ class AcceleratorCounters:
         # not strict: more may have been prepared since
         for optimizer, overflow in zip(accelerator._optimizers, state["overflow"], strict=False):
             optimizer._is_overflow = overflow
-        for loader, passes in zip(accelerator._dataloaders, state["passes"], strict=False):
-            loader.iteration = passes
+        for loader, kept in zip(loaders, state["loaders"], strict=False):
+            vars(loader).update({name: was for name, was in kept.items() if getattr(loader, name) != was})
+        # of whichever Accelerator, loaders stand in one list
+        others = [one for one in accelerator.gradient_state.dataloader_references if not self.knows(one)]
+        accelerator.gradient_state.dataloader_references = [*others, *(loaders[n] for n in state["within"])]
         if accelerator.scaler is not None and state["scaler"] is not None:
             accelerator.scaler.load_state_dict(state["scaler"])
 

@@ -64,22 +64,16 @@ class AcceleratedLoader(Wrapped):
             yield batch, bool(own["end_of_dataloader"]), int(own["remainder"]), number
 
     def shown(self, given: Iterator[Marked]) -> Iterator[Any]:
-        """The batches, within each of which the loader stands as when it was drawn."""
+        """The batches, within each of which the loader stands as when it was drawn. Left early, it stands within its
+        pass, as one that a plain loop leaves."""
         loader, state = self._loader, self._state
-        is_within = False
-        try:
-            for batch, is_last, remainder, number in given:
-                if not is_within:
-                    state._add_dataloader(loader)
-                    is_within = True
-                loader.end_of_dataloader, loader.remainder, loader.iteration = is_last, remainder, number
-                yield batch
-                if is_last:
-                    loader.iteration = number + 1
-                    state._remove_dataloader(loader)
-                    is_within = False
-        finally:
-            if is_within:
+        for batch, is_last, remainder, number in given:
+            if state.active_dataloader is not loader:
+                state._add_dataloader(loader)
+            loader.end_of_dataloader, loader.remainder, loader.iteration = is_last, remainder, number
+            yield batch
+            if is_last:
+                loader.iteration = number + 1
                 state._remove_dataloader(loader)
 
 
