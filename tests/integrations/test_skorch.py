@@ -140,7 +140,7 @@ NETS: dict[str, Any] = {
     "classifier": {},
     "momentum": {"optimizer__momentum": 0.9},
     "adam": {"optimizer": torch.optim.AdamW},
-    "second order": {"optimizer": torch.optim.LBFGS},
+    "second order": {"optimizer": torch.optim.LBFGS, "optimizer__max_iter": 3},
     "clipping": CLIPPED,
     "accumulation": {"kind": Accumulating, **CROSS},
     "accumulation and clipping": {"kind": Accumulating, **CROSS, **CLIPPED},
