@@ -194,7 +194,9 @@ class Recorder(callbacks.Callback):  # type: ignore[misc]
             return found
 
         def record(net: Any, **told: Any) -> None:
-            self.heard.append((name, sorted(told), len(net.history), float(net.module_.net[0].weight.detach().sum())))
+            self.heard.append(
+                (name, sorted(told), len(net.history), float(net.module_.net[0].weight.detach().sum()))
+            )
 
         return record
 
