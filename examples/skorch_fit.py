@@ -42,7 +42,9 @@ common = {
 net = NeuralNetClassifier(Net, max_epochs=8, **common)
 result = fit(net, X_train, y_train)
 print(result.verdicts[0].reason)
-print(f"on data it never saw: {net.score(X_test, y_test):.3f} after {len(net.history)} epochs, at {result.cost}")
+print(
+    f"on data it never saw: {net.score(X_test, y_test):.3f} after {len(net.history)} epochs, at {result.cost}"
+)
 
 search = GridSearchCV(Tuned(Net, max_epochs=4, **common), {"module__width": [16, 64]}, cv=2)
 search.fit(X_train, y_train)

@@ -14,7 +14,7 @@ training that has several for the same parameters takes one (`TorchLoop.apply`).
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -65,8 +65,6 @@ class Hyperparameters:
         self._steps = [0] * len(optimizers)
         self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
-        if not multiplier:
-            refuse_scheduled(self.optimizers)
         self._names = [name for name in names if name not in NOT_HERE]
         self._refuse_overlap()
         for name in self._names:
@@ -290,16 +288,6 @@ class Hyperparameters:
                 raise InvalidArgument(
                     f"{key!r} and {name!r} are both searched and set the same number; keep one"
                 )
-
-
-def refuse_scheduled(optimizers: Iterable[Optimizer]) -> None:
-    """Raises ConflictingControl where a scheduler steps with one of them."""
-    for optimizer in optimizers:
-        if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
-            raise ConflictingControl(
-                f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
-                "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
-            )
 
 
 def refuse_unhooked(optimizer: Optimizer) -> None:

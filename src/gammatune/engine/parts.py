@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gammatune.engine.forks.sharding import refuse_flat
 from gammatune.engine.forks.streams import Stream
 from gammatune.engine.forks.tensors import refuse_without_numbers
-from gammatune.engine.hyperparameters import rate_of, refuse_scheduled
+from gammatune.engine.hyperparameters import rate_of
 from gammatune.engine.prepared import as_state, bare_optimizer, bare_scheduler, scaler_of
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 
@@ -41,7 +41,7 @@ class Parts:
             self._sort_in(as_state(item), multiplier=multiplier)
         scalers = {id(scaler): scaler for one in self._given if (scaler := scaler_of(one)) is not None}
         self.extras += [s for s in scalers.values() if not any(s is extra for extra in self.extras)]
-        self._refuse_unseen_schedulers(multiplier)
+        self._refuse_schedulers(multiplier)
         self._refuse_nothing_to_train()
         refuse_flat(self.modules)
 
@@ -80,12 +80,15 @@ class Parts:
     def schedulers(self) -> list[LRScheduler]:
         return [one for one in map(bare_scheduler, self.extras) if isinstance(one, LRScheduler)]
 
-    def _refuse_unseen_schedulers(self, multiplier: bool) -> None:
-        """In multiplier mode a scheduler stays, so forks must put it back, so it must be handed in."""
-        if not multiplier:
-            refuse_scheduled(self._given)
-        attached = any(hasattr(o.step, "_wrapped_by_lr_sched") for o in (*self._given, *self.optimizers))
-        if multiplier and not self.schedulers and attached:
+    def _refuse_schedulers(self, multiplier: bool) -> None:
+        """In multiplier mode one that is attached stays, so forks must put it back, so it must be handed in."""
+        scheduled = [o for o in (*self._given, *self.optimizers) if hasattr(o.step, "_wrapped_by_lr_sched")]
+        if scheduled and not multiplier:
+            raise ConflictingControl(
+                f"a learning-rate scheduler is attached to the {type(scheduled[0]).__name__} optimizer; take it "
+                "away, or pass multiplier=True so that gammatune scales what the scheduler sets"
+            )
+        if scheduled and not self.schedulers:
             raise NotRestorable(
                 "a learning-rate scheduler is attached to the optimizer; hand it in as state=[scheduler], so that "
                 "a rollout does not move it"
