@@ -394,10 +394,10 @@ def test_a_loader_of_another_make_is_refused() -> None:
     assert same(before, weights_of(loop))
 
 
-def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_net_that_is_shared_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop()
-    monkeypatch.setattr(type(loop.accelerator), "num_processes", 2)
-    with pytest.raises(InvalidArgument, match="accelerate trains in 2 processes"):
+    monkeypatch.setattr(type(loop.accelerator), "distributed_type", accelerate.DistributedType.DEEPSPEED)
+    with pytest.raises(InvalidArgument, match="accelerate trains by DEEPSPEED here"):
         loop.tuned()
 
 

@@ -87,18 +87,26 @@ def restorable(loader: Loader, trusted: Sequence[Any] = ()) -> bool:
         return isinstance(loader, (list, tuple))
     if isinstance(loader.dataset, IterableDataset) or loader.persistent_workers:
         return False
-    return all(type(s) in TRUSTED or any(s is t for t in trusted) for s in _samplers(loader))
+    return all(type(s) in TRUSTED or any(s is t for t in trusted) for s in samplers_of(loader))
 
 
-def _samplers(loader: DataLoader[Any]) -> list[Any]:
-    samplers: list[Any] = [s for s in (loader.sampler, loader.batch_sampler) if s is not None]
-    return samplers + [s.sampler for s in samplers if isinstance(s, BatchSampler)]
+def samplers_of(loader: DataLoader[Any]) -> list[Any]:
+    """What it draws its order from, and what that draws from."""
+    found: list[Any] = []
+    sampler: Any = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
+    while sampler is not None:
+        found.append(sampler)
+        inner = getattr(
+            sampler, "sampler", getattr(sampler, "batch_sampler", None)
+        )  # accelerate's shares one out
+        sampler = inner if isinstance(sampler, BatchSampler) else None
+    return found
 
 
 def is_shuffled(loader: Loader) -> bool:
     """Whether a pass over a restorable loader has another order where the random streams stand otherwise."""
     loader = _plain(loader)
-    samplers = _samplers(loader) if isinstance(loader, DataLoader) else []
+    samplers = samplers_of(loader) if isinstance(loader, DataLoader) else []
     return bool(samplers) and not any(isinstance(sampler, SequentialSampler) for sampler in samplers)
 
 
@@ -147,7 +155,7 @@ def streams_of(loader: Loader) -> list[Stream]:
     if not isinstance(loader, DataLoader):
         return []
     found: dict[int, Stream] = {}
-    queue = [(owner, 0) for owner in (loader, loader.dataset, loader.collate_fn, *_samplers(loader))]
+    queue = [(owner, 0) for owner in (loader, loader.dataset, loader.collate_fn, *samplers_of(loader))]
     seen: dict[int, int] = {}  # how deep: a set is met in its sampler too, a step deeper than in its loader
     while queue:
         owner, depth = queue.pop()
@@ -292,7 +300,7 @@ def in_order(loader: Loader, order: int, epoch: int, nth: int) -> Iterator[Any]:
 def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
     """Tell samplers that draw their order from the epoch, such as `DistributedSampler`, which epoch of the course it
     is. order: above 0 another order, the same on every rank."""
-    told = [loader, *_samplers(loader)] if isinstance(loader, DataLoader) else [loader]
+    told = [loader, *samplers_of(loader)] if isinstance(loader, DataLoader) else [loader]
     for sampler in told:
         if callable(set_epoch := getattr(sampler, "set_epoch", None)):
             set_epoch(epoch + order * FAR)

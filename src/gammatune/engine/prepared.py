@@ -12,27 +12,28 @@ from torch.optim import Optimizer
 
 from gammatune.errors import InvalidArgument
 
-OF_A_LOADER = (
-    "iteration",
-    "end_of_dataloader",
-    "remainder",
-)  # of accelerate's: its passes, and where it stands
+OF_A_LOADER = "iteration", "end_of_dataloader", "remainder"  # of accelerate's: its passes, where it stands
+DATA_PARALLEL = (
+    "NO",
+    "MULTI_CPU",
+    "MULTI_GPU",
+)  # how accelerate trains, one process or several with the whole net
 FABRIC = "lightning.fabric.wrappers", "lightning_fabric.wrappers"  # the package goes by two names
 
 
 class AcceleratorCounters:
     """What an Accelerator counts while it trains, which decides when a step is one; it goes back with a fork.
 
-    Raises InvalidArgument where several processes train.
+    Raises InvalidArgument where several processes share out the net.
     """
 
     def __init__(self, accelerator: Any) -> None:
         kind = getattr(accelerator.distributed_type, "value", accelerator.distributed_type)
-        if accelerator.num_processes > 1 or kind != "NO":
+        if kind not in DATA_PARALLEL:
             raise InvalidArgument(
-                f"accelerate trains in {accelerator.num_processes} processes here ({kind}), and draws its batches in "
-                "a way that a trial cannot take back yet: start the script as one process (python script.py), or "
-                "write the loop with DistributedDataParallel and a DistributedSampler of your own"
+                f"accelerate trains by {kind} here, which keeps parts of the training where no fork reaches them: "
+                "start it as one process, or as several that have the whole net each (DistributedDataParallel, as "
+                "accelerate does by itself)"
             )
         self.accelerator = accelerator
         # passes that were made before there was a tuner

@@ -8,7 +8,7 @@ rollout, finds the loader standing there.
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from gammatune.engine.batches import Wrapped
+from gammatune.engine.batches import Wrapped, samplers_of
 from gammatune.engine.prepared import (
     FABRIC,
     AcceleratorCounters,
@@ -20,6 +20,7 @@ from gammatune.engine.prepared import (
 )
 from gammatune.errors import InvalidArgument
 
+SAMPLERS = "accelerate.data_loader"
 # a batch, whether it is the last of its pass, `remainder` as accelerate has it, and the number of the pass
 Marked: TypeAlias = tuple[Any, bool, int, int]
 # What a loader of accelerate's keeps of the pass it is in, while here several may be under way.
@@ -33,10 +34,13 @@ class AcceleratedLoader(Wrapped):
 
     def __init__(self, loader: Any, counters: AcceleratorCounters) -> None:
         super().__init__(loader.base_dataloader)
-        # its order follows from the number of the pass
-        sampler = getattr(self.inner.batch_sampler, "sampler", None)
-        seeded = is_a(sampler, "SeedableRandomSampler", "accelerate.data_loader")
-        self.trusted = (sampler,) if seeded else ()
+        # their order follows from the number of the pass, and from what they share out
+        self.trusted = tuple(
+            sampler
+            for sampler in samplers_of(self.inner)
+            if is_a(sampler, "SeedableRandomSampler", SAMPLERS)
+            or is_a(sampler, "BatchSamplerShard", SAMPLERS)
+        )
         self._loader, self._first = loader, counters.first(loader)
         self._state = counters.accelerator.gradient_state
         # accelerate tells a data set which pass it is, and it cannot be in two
