@@ -216,6 +216,7 @@ def test_control_rollouts_change_nothing(name: str) -> None:
     assert same(loop.heard, heard)
 
 
+@pytest.mark.filterwarnings("ignore:one batch, trained twice")  # which is what is meant here
 @pytest.mark.parametrize("name", ["counters", "marks"])
 def test_the_disturbances_disturb(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the counters not part of a fork, or the end of a pass not told again, the property would not hold."""

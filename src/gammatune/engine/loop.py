@@ -1,8 +1,8 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,9 @@ from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.nets import SeveralNets, unwrapped
 from gammatune.engine.own_schedule import OwnSchedule
 from gammatune.engine.parts import Parts, lr_of
-from gammatune.engine.prepared import counters_in, refuse_without_accelerator
-from gammatune.engine.prepared_loaders import AcceleratedLoader, unprepared
+from gammatune.engine.prepared import refuse_without_accelerator
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
-from gammatune.engine.run_batches import RunBatches
-from gammatune.engine.run_steps import RunSteps
+from gammatune.engine.run_passes import batches_of
 from gammatune.engine.trainable import Where
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, RankFailed
 from gammatune.metrics.objectives import plain_number
@@ -260,30 +258,10 @@ class TorchLoop(SeveralNets):
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
         met = self._loaders.loader_for(loader, size)
-        if isinstance(met, AcceleratedLoader):
-            with closing(self._given_out(met, epoch, meter, lambda marked: examples(marked[0]))) as given:
-                yield from met.shown(given)
-        elif counters := counters_in(self._parts.extras):
-            with closing(self._given_out(met, epoch, meter, examples)) as given:
-                yield from unprepared(given, counters[0])
-        else:
-            yield from self._given_out(met, epoch, meter, examples)
-
-    def _given_out(
-        self, met: Loader, epoch: int, meter: Meter, examples: Callable[[Any], int]
-    ) -> Generator[Any, None, None]:
-        if self.steps is not None:
-            yield from RunSteps(
-                self._loaders.reel_of(met),
-                *(epoch, meter, examples),
-                steps=self.steps,
-                lockstep=self._lockstep,
-                hyperparameters=self._hyperparameters,
-            )
-            return
-        yield from RunBatches(
-            met,
-            *(epoch, meter, examples),
+        yield from batches_of(
+            *(met, epoch, meter, examples),
+            extras=self._parts.extras,
+            steps=self.steps,
             loaders=self._loaders,
             lockstep=self._lockstep,
             hyperparameters=self._hyperparameters,
