@@ -23,6 +23,9 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_fit": ("keras", ("-W", "ignore::DeprecationWarning")),  # how Keras makes NumPy arrays of tensors
     "ray_rollouts": ("ray", ("-W", "ignore")),
     "lora": ("peft", ("-W", "ignore")),
+    "accelerate_loop": ("accelerate", ("-W", "ignore")),
+    "fabric_loop": ("lightning", ("-W", "ignore")),
+    "skorch_fit": ("skorch", ()),
     "lightning_fit": ("lightning", ("-W", "ignore")),  # few workers, PyTorch's own deprecations, ...
     "transformers_train": ("transformers", ("-W", "ignore")),
 }

@@ -1,6 +1,5 @@
 """Wrappers of other libraries, what is no optimizer, and rates that another sets: they work, or it is said."""
 
-from collections.abc import Callable
 from typing import Any
 
 import needs
@@ -11,7 +10,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import gammatune
 from gammatune.errors import ConflictingControl, InvalidArgument
-from gammatune.testing.control import control_rollouts
 
 X = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
 Y = (X[:, 0] > 0).long()
@@ -24,12 +22,10 @@ def parts() -> tuple[Any, Any, Any]:
     return model, optimizer, DataLoader(TensorDataset(X, Y), batch_size=16, shuffle=True)
 
 
-def train(
-    model: Any, optimizer: Any, batches: Any, backward: Callable[[Any], Any] = lambda loss: loss.backward()
-) -> None:
+def train(model: Any, optimizer: Any, batches: Any) -> None:
     for x, y in batches:
         optimizer.zero_grad()
-        backward(nn.functional.cross_entropy(model(x), y))
+        nn.functional.cross_entropy(model(x), y).backward()
         optimizer.step()
 
 
@@ -38,67 +34,6 @@ def tuned(model: Any, optimizer: Any, loader: Any, **options: Any) -> None:
         for run in tuner:
             train(model, optimizer, run.batches(loader))
             run.report(score=1.0)
-
-
-@pytest.fixture
-def accelerated() -> tuple[Any, Any, Any]:
-    accelerate = needs.package("accelerate")
-    prepared: tuple[Any, Any, Any] = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2).prepare(
-        *parts()
-    )
-    return prepared
-
-
-@pytest.mark.parametrize("which", ["optimizer", "model"])
-def test_what_accelerate_prepared_is_refused_before_any_training(accelerated: Any, which: str) -> None:
-    model, optimizer, loader = parts()
-    before = [p.detach().clone() for p in model.parameters()]
-    model, optimizer = (model, accelerated[1]) if which == "optimizer" else (accelerated[0], optimizer)
-    with pytest.raises(
-        InvalidArgument, match=r"prepared by accelerate.*loss\.backward\(\) for accelerator\.backward"
-    ):
-        tuned(model, optimizer, loader)
-    assert all(map(torch.equal, before, parts()[0].parameters()))
-
-
-def test_so_is_its_loader(accelerated: Any) -> None:
-    model, optimizer, _ = parts()
-    with pytest.raises(
-        InvalidArgument, match=r"DataLoaderShard that accelerate has prepared.*as it was before prepare"
-    ):
-        tuned(model, optimizer, accelerated[2])
-
-
-def test_fit_refuses_an_optimizer_that_tells_nobody_of_its_steps(accelerated: Any) -> None:
-    with pytest.raises(
-        InvalidArgument, match=r"AcceleratedOptimizer.*give the optimizer itself, the SGD it wraps"
-    ):
-        gammatune.fit(accelerated[0], (X, Y), (X, Y), epochs=1, optimizer=accelerated[1])
-
-
-def test_fabric_trains_as_it_does_alone() -> None:
-    """Model, optimizer and loader of Lightning Fabric: a run with control rollouts is the plain one, to the bit."""
-    fabric = needs.package("lightning.fabric")
-
-    def weights(disturbed: bool) -> list[torch.Tensor]:
-        fab = fabric.Fabric(accelerator="cpu", devices=1)
-        model, optimizer, loader = parts()
-        model, optimizer = fab.setup(model, optimizer)
-        loader = fab.setup_dataloaders(loader)
-        if not disturbed:
-            for _ in range(3):
-                train(model, optimizer, loader, fab.backward)
-        else:
-            policy = control_rollouts({"lr": 0.1}, [{"lr": 0.9}, {"lr": 0.001}])
-            with gammatune.Tuner(
-                model=model, optimizer=optimizer, epochs=3, policy=policy, space=["lr=1e-3:1:log"]
-            ) as tuner:
-                for run in tuner:
-                    train(model, optimizer, run.batches(loader), fab.backward)
-                    run.report(score=1.0)
-        return [p.detach().clone() for p in model.parameters()]
-
-    assert all(map(torch.equal, weights(True), weights(False)))
 
 
 def misplaced(name: str) -> tuple[Any, Any]:

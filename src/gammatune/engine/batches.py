@@ -49,27 +49,64 @@ TRUSTED = (
 )
 
 
+class Wrapped:
+    """A loader that gives what another one does, on terms of its own. inner: that one, whose order it has.
+    trusted: samplers of it whose order follows from the epoch they are told. counts_passes: it counts its passes and
+    a fork puts the count back, so that it need not be told the epoch of a pass that is drawn again. is_single: a
+    second pass beside the one that is under way would change that one.
+    """
+
+    trusted: tuple[Any, ...] = ()
+    counts_passes = False
+
+    def __init__(self, inner: DataLoader[Any]) -> None:
+        self.inner = inner
+        self.persistent_workers = self.is_single = inner.persistent_workers
+
+    def set_epoch(self, epoch: int) -> None:
+        """See `tell_epoch`."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+
+def _plain(loader: Loader) -> Loader:
+    return loader.inner if isinstance(loader, Wrapped) else loader
+
+
 def restorable(loader: Loader, trusted: Sequence[Any] = ()) -> bool:
     """Whether iterating again from restored random streams gives the same batches again.
 
     trusted: objects whose state is restored too (the user handed them in), so that a sampler of one's own
     among them is as good as torch's.
     """
+    if isinstance(loader, Wrapped):
+        return restorable(loader.inner, (*trusted, *loader.trusted))
     if not isinstance(loader, DataLoader):
         return isinstance(loader, (list, tuple))
     if isinstance(loader.dataset, IterableDataset) or loader.persistent_workers:
         return False
-    return all(type(s) in TRUSTED or any(s is t for t in trusted) for s in _samplers(loader))
+    return all(type(s) in TRUSTED or any(s is t for t in trusted) for s in samplers_of(loader))
 
 
-def _samplers(loader: DataLoader[Any]) -> list[Any]:
-    samplers: list[Any] = [s for s in (loader.sampler, loader.batch_sampler) if s is not None]
-    return samplers + [s.sampler for s in samplers if isinstance(s, BatchSampler)]
+def samplers_of(loader: DataLoader[Any]) -> list[Any]:
+    """What it draws its order from, and what that draws from."""
+    found: list[Any] = []
+    sampler: Any = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
+    while sampler is not None:
+        found.append(sampler)
+        inner = getattr(
+            sampler, "sampler", getattr(sampler, "batch_sampler", None)
+        )  # accelerate's shares one out
+        sampler = inner if isinstance(sampler, BatchSampler) else None
+    return found
 
 
 def is_shuffled(loader: Loader) -> bool:
     """Whether a pass over a restorable loader has another order where the random streams stand otherwise."""
-    samplers = _samplers(loader) if isinstance(loader, DataLoader) else []
+    loader = _plain(loader)
+    samplers = samplers_of(loader) if isinstance(loader, DataLoader) else []
     return bool(samplers) and not any(isinstance(sampler, SequentialSampler) for sampler in samplers)
 
 
@@ -87,12 +124,6 @@ class Passes:
 
 def refuse_no_loader(given: Any, what: str) -> None:
     """Raises InvalidArgument at what gives no batches one after the other, or does so on terms of its own."""
-    if getattr(given, "_is_accelerate_prepared", False) or type(given).__module__.startswith("accelerate."):
-        raise InvalidArgument(
-            f"{what} is a {type(given).__name__} that accelerate has prepared: it reads a batch ahead and counts for "
-            "an accumulation of gradients, which a trial cannot take back. Give the loader as it was before prepare, "
-            "and move each batch to the device in the loop"
-        )
     if isinstance(given, type) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
         got = given.__name__ if isinstance(given, type) else f"{type(given).__name__} ({given!r:.40})"
         raise InvalidArgument(
@@ -111,12 +142,20 @@ def refuse_endless(loader: Loader, batches: int | None) -> None:
         )
 
 
+def is_single(loader: Loader) -> bool:
+    """Whether a second pass over it, beside the one that is under way, would end or change that one."""
+    if isinstance(loader, Wrapped):
+        return loader.is_single
+    return bool(getattr(loader, "persistent_workers", False))
+
+
 def streams_of(loader: Loader) -> list[Stream]:
     """The generators that a DataLoader, its samplers, data set (and what that wraps) and collate function hold."""
+    loader = _plain(loader)
     if not isinstance(loader, DataLoader):
         return []
     found: dict[int, Stream] = {}
-    queue = [(owner, 0) for owner in (loader, loader.dataset, loader.collate_fn, *_samplers(loader))]
+    queue = [(owner, 0) for owner in (loader, loader.dataset, loader.collate_fn, *samplers_of(loader))]
     seen: dict[int, int] = {}  # how deep: a set is met in its sampler too, a step deeper than in its loader
     while queue:
         owner, depth = queue.pop()
@@ -135,12 +174,13 @@ def streams_of(loader: Loader) -> list[Stream]:
 
 def named(loader: Any) -> str:
     """What a message calls a loader: its class, or the function that it is."""
-    source = loader.function if isinstance(loader, Passes) else loader
+    source = loader.function if isinstance(loader, Passes) else _plain(loader)
     return str(getattr(source, "__qualname__", type(source).__name__))
 
 
 def described(loader: Loader) -> str:
     """A loader in words, by which another process knows it again: "DataLoader of Digits, 1437 in batches of 32"."""
+    loader = _plain(loader)
     if not isinstance(loader, DataLoader):
         return named(loader) if isinstance(loader, Passes) else type(loader).__name__
     data = loader.dataset
@@ -234,6 +274,7 @@ class Epoch:
 
 def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> Epoch:
     """One pass over a restorable loader."""
+    loader = _plain(loader)
     if isinstance(loader, (list, tuple)):
         return Epoch(len(loader), sum(examples(batch) for batch in loader))
     assert isinstance(loader, DataLoader)
@@ -251,14 +292,15 @@ def in_order(loader: Loader, order: int, epoch: int, nth: int) -> Iterator[Any]:
     if order and isinstance(loader, (list, tuple)):
         permuted = stream(order, "list", epoch, nth).permutation(len(loader))
         return (loader[index] for index in permuted)
-    tell_epoch(loader, epoch, order)
+    if order or not (isinstance(loader, Wrapped) and loader.counts_passes):
+        tell_epoch(loader, epoch, order)
     return iter(loader)
 
 
 def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
     """Tell samplers that draw their order from the epoch, such as `DistributedSampler`, which epoch of the course it
     is. order: above 0 another order, the same on every rank."""
-    told = [loader, *_samplers(loader)] if isinstance(loader, DataLoader) else [loader]
+    told = [loader, *samplers_of(loader)] if isinstance(loader, DataLoader) else [loader]
     for sampler in told:
         if callable(set_epoch := getattr(sampler, "set_epoch", None)):
             set_epoch(epoch + order * FAR)
@@ -267,7 +309,7 @@ def tell_epoch(loader: Loader, epoch: int, order: int = 0) -> None:
 @contextmanager
 def epochs_told(loader: Any) -> Iterator[None]:
     """Samplers that are told the epoch stand afterwards in the one they stood in."""
-    samplers = _samplers(loader) if isinstance(loader, DataLoader) else []
+    samplers = samplers_of(loader) if isinstance(loader, DataLoader) else []
     told = [
         each for each in samplers if callable(getattr(each, "set_epoch", None)) and hasattr(each, "epoch")
     ]
@@ -281,6 +323,7 @@ def epochs_told(loader: Any) -> Iterator[None]:
 
 def length_of(loader: Any) -> int | None:
     """The batches of a pass, as far as the loader says."""
+    loader = _plain(loader)
     try:
         if isinstance(loader, DataLoader) and isinstance(loader.dataset, IterableDataset):
             # not the loader's own word, after which it counts what it gives, and warns

@@ -67,8 +67,6 @@ class Hyperparameters:
         self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
         self.gradients = SpentGradients(self.optimizers)
-        if not multiplier:
-            self._refuse_schedulers()
         self._names = [name for name in names if name not in NOT_HERE]
         self._refuse_overlap()
         for name in self._names:
@@ -290,14 +288,6 @@ class Hyperparameters:
             if index is not None and key in self._names:
                 raise InvalidArgument(
                     f"{key!r} and {name!r} are both searched and set the same number; keep one"
-                )
-
-    def _refuse_schedulers(self) -> None:
-        for optimizer in self.optimizers:
-            if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
-                raise ConflictingControl(
-                    f"a learning-rate scheduler is attached to the {type(optimizer).__name__} optimizer; take "
-                    "it away, or pass multiplier=True so that gammatune scales what the scheduler sets"
                 )
 
 

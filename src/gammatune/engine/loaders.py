@@ -29,6 +29,7 @@ from gammatune.engine.batches import (
 )
 from gammatune.engine.forks.snapshot import Snapshot
 from gammatune.engine.forks.streams import Stream, kind_of, set_state, start_anew
+from gammatune.engine.prepared_loaders import prepared_loader
 from gammatune.engine.recorded_loader import Tape
 from gammatune.engine.recorded_stream import Reel
 from gammatune.errors import InvalidArgument, NotRestorable
@@ -59,6 +60,9 @@ class Loaders:
         self._made: dict[tuple[int, int], Loader] = {}  # (factory, batch size) -> loader
         self._factories: dict[int, int] = {}  # in the order they were met
         self._functions: list[Passes] = []  # that give the batches of a pass
+        self._prepared: dict[
+            int, tuple[Any, Loader]
+        ] = {}  # as another library has made them, and as they are here
         self._met: dict[int, _Met] = {}  # the loaders that have random streams of their own, or a tape
         # what a file said of loaders that this process has not met: of the training as it stands, and of the forks
         self._pending: tuple[Saved, ...] = ()
@@ -177,9 +181,20 @@ class Loaders:
             return self._loader_of(given, size)
         if is_function:
             given = self._passes_of(given)
-        refuse_no_loader(given, "what run.batches was given")
-        self._meet(given, None, None)  # type: ignore[arg-type]
-        return given  # type: ignore[return-value]
+        found = self._as_passed_over(given, "what run.batches was given")
+        self._meet(found, None, None)
+        return found
+
+    def _as_passed_over(self, given: Any, what: str) -> Loader:
+        """It, or in the place of one that another library has prepared what knows its terms, always the same."""
+        if id(given) not in self._prepared:
+            refuse_no_loader(given, what)
+            found = prepared_loader(given, self._trusted)
+            if found is None:
+                return given  # type: ignore[no-any-return]
+            self._prepared[id(given)] = given, found
+            _refuse_too_many(len(self._prepared))
+        return self._prepared[id(given)][1]
 
     def _passes_of(self, function: Any) -> Loader:
         """The loader that a generator function is; the same one for the same function."""
@@ -204,9 +219,8 @@ class Loaders:
         sizes = [saved["size"] for saved in self._pending if saved["factory"] == number]
         for each in (*sizes, size):
             if (id(factory), each) not in self._made:
-                made = factory(each)
-                refuse_no_loader(made, f"{named(factory)}({each}), given to run.batches,")
-                self._made[id(factory), each] = made
+                what = f"{named(factory)}({each}), given to run.batches,"
+                self._made[id(factory), each] = self._as_passed_over(factory(each), what)
             self._meet(self._made[id(factory), each], number, each)
         return self._made[id(factory), size]
 

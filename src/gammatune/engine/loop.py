@@ -25,10 +25,10 @@ from gammatune.engine.lockstep import Lockstep
 from gammatune.engine.modes import evaluating, has_mode
 from gammatune.engine.nets import SeveralNets, unwrapped
 from gammatune.engine.own_schedule import OwnSchedule
-from gammatune.engine.parts import Parts, lr_of, refuse_prepared
+from gammatune.engine.parts import Parts, lr_of
+from gammatune.engine.prepared import refuse_without_accelerator
 from gammatune.engine.ranks import PATIENCE, SINGLE, Ranks, beside
-from gammatune.engine.run_batches import RunBatches
-from gammatune.engine.run_steps import RunSteps
+from gammatune.engine.run_passes import batches_of
 from gammatune.engine.trainable import Roots, Where
 from gammatune.errors import DamagedCheckpoint, InvalidArgument, RankFailed
 from gammatune.metrics.objectives import plain_number
@@ -37,7 +37,7 @@ from gammatune.schedules import ScheduleName
 from gammatune.seeds import stream
 from gammatune.space import BATCH_SIZE, OPTIMIZER
 
-__all__ = ["TorchLoop", "lr_of", "refuse_prepared", "unwrapped"]
+__all__ = ["TorchLoop", "lr_of", "refuse_without_accelerator", "unwrapped"]
 
 
 class TorchLoop(SeveralNets):
@@ -287,18 +287,10 @@ class TorchLoop(SeveralNets):
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
         met = self._loaders.loader_for(loader, size)
-        if self.steps is not None:
-            yield from RunSteps(
-                self._loaders.reel_of(met),
-                *(epoch, meter, examples),
-                steps=self.steps,
-                lockstep=self._lockstep,
-                hyperparameters=self._hyperparameters,
-            )
-            return
-        yield from RunBatches(
-            met,
-            *(epoch, meter, examples),
+        yield from batches_of(
+            *(met, epoch, meter, examples),
+            extras=self._parts.extras,
+            steps=self.steps,
             loaders=self._loaders,
             lockstep=self._lockstep,
             hyperparameters=self._hyperparameters,

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from gammatune.engine.ensemble import Ensemble, Nets, NewModel
 from gammatune.engine.forks.streams import StreamStates, reseed
 from gammatune.engine.modes import evaluating
+from gammatune.engine.prepared import bare_module
 from gammatune.errors import InvalidArgument
 from gammatune.seeds import stream
 
@@ -98,7 +99,7 @@ class SeveralNets:
 
     @property
     def _net(self) -> nn.Module:
-        return unwrapped(self._modules[0])
+        return bare_module(unwrapped(self._modules[0]))
 
     @contextmanager
     def _answering(self) -> Iterator[int]:
@@ -107,8 +108,11 @@ class SeveralNets:
             yield 1
             return
         net = self._net
+        own = vars(net).get("forward")  # accelerate's, in mixed precision
         net.forward = self._ensemble.forward
         try:
             yield len(self._ensemble.members)
         finally:
             del net.forward
+            if own is not None:
+                net.forward = own

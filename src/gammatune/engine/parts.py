@@ -12,6 +12,7 @@ from gammatune.engine.forks.sharding import refuse_flat
 from gammatune.engine.forks.streams import Stream
 from gammatune.engine.forks.tensors import refuse_without_numbers
 from gammatune.engine.hyperparameters import rate_of
+from gammatune.engine.prepared import as_state, bare_optimizer, bare_scheduler, scaler_of
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 
 
@@ -31,15 +32,17 @@ class Parts:
     ) -> None:
         self.models: list[nn.Module] = listed(model, nn.Module, "model")
         self.modules = [*self.models]  # and those handed in as state
-        self.choice = dict(optimizer) if isinstance(optimizer, Mapping) else {}
-        self.optimizers: list[Optimizer] = listed(
-            list(self.choice.values()) or optimizer, Optimizer, "optimizer"
-        )
+        named = optimizer if isinstance(optimizer, Mapping) else {}
+        self._given: list[Optimizer] = listed(list(named.values()) or optimizer, Optimizer, "optimizer")
+        self.optimizers = [bare_optimizer(one) for one in self._given]
+        self.choice = dict(zip(named, self.optimizers, strict=True)) if named else {}
         self.streams: list[Stream] = []
         self.extras: list[Any] = []
         for item in state:
-            self._sort_in(item, multiplier=multiplier)
-        self._refuse_unseen_schedulers(multiplier)
+            self._sort_in(as_state(item), multiplier=multiplier)
+        scalers = {id(scaler): scaler for one in self._given if (scaler := scaler_of(one)) is not None}
+        self.extras += [s for s in scalers.values() if not any(s is extra for extra in self.extras)]
+        self._refuse_schedulers(multiplier)
         self._refuse_nothing_to_train()
         refuse_flat(self.modules)
 
@@ -53,7 +56,7 @@ class Parts:
         return said | ({"state": ", ".join(others)} if others else {})
 
     def _sort_in(self, item: Any, *, multiplier: bool) -> None:
-        if isinstance(item, LRScheduler) and not multiplier:
+        if isinstance(bare_scheduler(item), LRScheduler) and not multiplier:
             raise ConflictingControl(
                 f"a {type(item).__name__} sets the learning rate, and so does gammatune: leave it out, or pass "
                 "multiplier=True so that gammatune scales what it sets"
@@ -76,12 +79,17 @@ class Parts:
 
     @property
     def schedulers(self) -> list[LRScheduler]:
-        return [extra for extra in self.extras if isinstance(extra, LRScheduler)]
+        return [one for one in map(bare_scheduler, self.extras) if isinstance(one, LRScheduler)]
 
-    def _refuse_unseen_schedulers(self, multiplier: bool) -> None:
-        """In multiplier mode a scheduler stays, so forks must put it back, so it must be handed in."""
-        attached = any(hasattr(o.step, "_wrapped_by_lr_sched") for o in self.optimizers)
-        if multiplier and not self.schedulers and attached:
+    def _refuse_schedulers(self, multiplier: bool) -> None:
+        """In multiplier mode one that is attached stays, so forks must put it back, so it must be handed in."""
+        scheduled = [o for o in (*self._given, *self.optimizers) if hasattr(o.step, "_wrapped_by_lr_sched")]
+        if scheduled and not multiplier:
+            raise ConflictingControl(
+                f"a learning-rate scheduler is attached to the {type(scheduled[0]).__name__} optimizer; take it "
+                "away, or pass multiplier=True so that gammatune scales what the scheduler sets"
+            )
+        if scheduled and not self.schedulers:
             raise NotRestorable(
                 "a learning-rate scheduler is attached to the optimizer; hand it in as state=[scheduler], so that "
                 "a rollout does not move it"
@@ -150,23 +158,10 @@ def listed(given: Any, kind: type, name: str) -> list[Any]:
 
 def _instead(given: Any, name: str) -> str:
     """Where a thing belongs that was given as the optimizer or the model."""
-    if isinstance(given, LRScheduler):
+    if isinstance(bare_scheduler(given), LRScheduler):
         return ": a scheduler is handed in as state=[scheduler], with multiplier=True"
     if isinstance(given, (nn.Module, Optimizer)):
         return f": give it as {'model' if isinstance(given, nn.Module) else 'optimizer'}="
     if hasattr(given, "state_dict"):  # a GradScaler
         return ": what else changes while training is handed in as state=[...]"
     return ""
-
-
-def refuse_prepared(*given: Any) -> None:
-    """Raises InvalidArgument at what accelerate has prepared: its Accelerator decides whether a step is one, by
-    counters that no fork knows of, so that a trial would move the accumulation of the training itself."""
-    for item in given:
-        if getattr(item, "_is_accelerate_prepared", False):
-            raise InvalidArgument(
-                f"a {type(item).__name__} was prepared by accelerate, which decides by counters of its own when a "
-                "step is one, so that a trial cannot be taken back. Hand over model, optimizer, loader and scheduler "
-                "as they were before accelerator.prepare, write loss.backward() for accelerator.backward(loss), and "
-                "step in every k-th batch where gradients are accumulated"
-            )

@@ -11,6 +11,7 @@ from gammatune.engine.batches import (
     Loader,
     empty_loader,
     in_order,
+    is_single,
     named,
     streams_of,
     tell_epoch,
@@ -54,7 +55,7 @@ class Reel:
         self._still = StreamStates([]) if isinstance(loader, (list, tuple)) else None
         self._is_shuffled, self._begins_anew = is_shuffled, begins_anew
         # a second pass beside the one that is under way would end that one
-        self._is_single = isinstance(loader, Iterator) or bool(getattr(loader, "persistent_workers", False))
+        self._is_single = isinstance(loader, Iterator) or is_single(loader)
         self._kept: dict[int, _Kept] = {}  # by position
         self._held = 0  # bytes
         self._largest = 0  # bytes of a batch

@@ -17,6 +17,7 @@ from gammatune.engine.ensemble import Ensemble, Price
 from gammatune.engine.forks.streams import StreamStates, reseed
 from gammatune.engine.loop import TorchLoop, unwrapped
 from gammatune.engine.modes import evaluating, has_mode, into_training
+from gammatune.engine.prepared import refuse_in_a_loop_of_ours
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import TAPE_BYTES, Roots, Where
 from gammatune.metrics.predictions import Answers
@@ -78,6 +79,8 @@ class Supervised(TorchLoop):
         form: Form = PAIRS,
         ordered: bool = False,
     ) -> None:
+        several = list(optimizer.values()) if isinstance(optimizer, Mapping) else [optimizer]
+        refuse_in_a_loop_of_ours(model, *several, train, select)
         loss_state = [loss] if isinstance(loss, nn.Module) else []
         super().__init__(
             *(model, optimizer, names),

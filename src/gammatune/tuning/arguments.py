@@ -46,7 +46,7 @@ class UsersLoop:
         """What is searched where nothing else is said."""
         from gammatune.engine.loop import lr_of
 
-        self._refuse_prepared(self.optimizer)
+        self._refuse_without_accelerator()
         return {"lr": around(1.0 if self.multiplier else lr_of(self.optimizer), policy)}
 
     def training(
@@ -54,7 +54,7 @@ class UsersLoop:
     ) -> Forkable:
         from gammatune.engine.loop import TorchLoop
 
-        self._refuse_prepared(self.model, self.optimizer, self.state)
+        self._refuse_without_accelerator()
         return TorchLoop(
             *(self.model, self.optimizer, space.names),
             state=self.state,
@@ -81,12 +81,12 @@ class UsersLoop:
                 )
         return said + list(training.said)
 
-    @staticmethod
-    def _refuse_prepared(*things: Any) -> None:
-        from gammatune.engine.loop import refuse_prepared
+    def _refuse_without_accelerator(self) -> None:
+        from gammatune.engine.loop import refuse_without_accelerator
 
-        for given in things:
-            refuse_prepared(*(given if isinstance(given, (list, tuple)) else [given]))
+        given = (self.model, self.optimizer)
+        things = [thing for one in given for thing in (one if isinstance(one, (list, tuple)) else [one])]
+        refuse_without_accelerator(things, self.state)
 
 
 def open_journal(run_dir: str, ranks: Ranks) -> Journal | Echo:

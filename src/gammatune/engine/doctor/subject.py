@@ -15,6 +15,7 @@ from gammatune.engine.forks.streams import Stream, StreamStates, kind_of
 from gammatune.engine.loop import TorchLoop
 from gammatune.engine.modes import has_mode
 from gammatune.engine.parts import listed, named_parameters
+from gammatune.engine.prepared import as_state
 from gammatune.errors import InvalidArgument
 
 Step = Callable[[Any], Any]
@@ -43,7 +44,7 @@ class Subject:
         self.models = listed(model, nn.Module, "model")
         self.optimizers = listed(optimizer, Optimizer, "optimizer")
         self.loader = loader
-        self.state = list(state)
+        self.state = [as_state(item) for item in state]
         if isinstance(loss_fn, nn.Module) and not any(loss_fn is item for item in state):
             self.state.append(loss_fn)
         self.step = _step_of(self.models, self.optimizers, step, loss_fn)
