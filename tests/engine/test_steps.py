@@ -228,8 +228,8 @@ def test_of_several_optimizers_the_one_counts_that_steps_most() -> None:
 def test_it_is_told_in_steps(tmp_path: Path) -> None:
     Loop(LOADERS["list"]()).train(run_dir=str(tmp_path))
     story = replay(tmp_path)
-    assert epoch_in_words(story.begin, 0) == "step 8/40"
-    assert epoch_in_words(story.begin, 4) == "step 40/40"
+    assert epoch_in_words(story, 0) == "step 8/40"
+    assert epoch_in_words(story, 4) == "step 40/40"
     assert "steps 40, every 8" in settings_in_words(story.begin)
     assert story.end is not None
     assert "plain steps" in cost_in_words(story.end, story.begin)
