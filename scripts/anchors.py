@@ -23,7 +23,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, geometric_mean, median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +37,7 @@ FILTERS: dict[str, Callable[[Any], Any]] = {
     "count": len,
     "sum": sum,
     "mean": fmean,
+    "geometric mean": geometric_mean,
     "median": median,
     "min": min,
     "max": max,

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "benchmarks" / "equal_cost")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks" / "equal_cost"))
 
 import anchors
 import ratios  # type: ignore[import-not-found]
+
+ROOT = Path(__file__).resolve().parent.parent
 
 FILE = {
     "rows": [

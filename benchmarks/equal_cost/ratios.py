@@ -3,9 +3,9 @@
     python benchmarks/equal_cost/ratios.py
 
 The rows of table.py over the frozen tasks, whose words these are: `frozen` against its reference, `head to head`
-method by method under "ONE against OTHER". ratio, low, high: of test errors, with the 95 % interval over tasks (null where
-there is one task); worst: the largest ratio of a task; lower: on how many tasks it is below 1; level: on how many the
-task's interval contains 1; cost in plain runs.
+method by method under "ONE against OTHER". ratio, low, high: of test errors, with the 95 % interval over tasks (null
+where there is one task); worst: the largest ratio of a task; lower: on how many tasks it is below 1; level: on how
+many the task's interval contains 1; cost in plain runs.
 """
 
 import json
