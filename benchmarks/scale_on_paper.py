@@ -12,10 +12,10 @@ at each of PLACES spreads from where the prior has it.
 sizes. Nothing here is a measurement of a large training.
 
 Assumptions: a course has EPOCHS stretches, each with a validation pass of VALIDATION of its examples. A weight is
-4 bytes, and AdamW keeps 8 more, so that a fork has 12 a weight; activations are in none. On one machine the small sum
-over the ranks before every batch takes as long as was measured with two processes; among more it grows with the
-logarithm of their number (a tree). A fork is sent to a worker over NETWORK, and moved to the memory of the host over
-HOST: nominal figures, neither measured. Steps take as long in a look as in the course.
+4 bytes, and AdamW keeps 8 more, so that a fork has 12 a weight; activations are in none. Among two ranks a step takes
+as much longer as was measured on two cores that had nothing to spare; each doubling of their number adds the small
+sum over the ranks before every batch once more (a tree). A fork is sent to a worker over NETWORK, and moved to the
+memory of the host over HOST: nominal figures, neither measured. Steps take as long in a look as in the course.
 """
 
 import json
@@ -27,6 +27,7 @@ from typing import Any
 
 import harness
 
+from gammatune.cost import Meter
 from gammatune.policy.opening import look_batches
 from gammatune.policy.prior import learned, place
 from gammatune.records import Known, Values
@@ -40,6 +41,7 @@ STEP_SECONDS = 1e-3, 1e-2, 1e-1, 1.0, 10.0
 RANKS = 1, 8, 64, 1024
 EPOCHS, VALIDATION, BUDGET = 20, 0.1, 1.5
 PLACES = -2.0, -1.0, 0.0, 1.0, 2.0  # spreads of the prior
+WARM = 20  # batches after which the loss has fallen by a third (guess)
 OWN = 1e-3  # the rate that the optimizer came with, which nobody chose
 BYTES = 12  # of a fork, a weight
 HOST, NETWORK = 25e9, 1.25e9  # bytes a second: PCIe 4.0 x16 as a rule of thumb, a line of 10 Gbit/s
@@ -47,7 +49,8 @@ HOST, NETWORK = 25e9, 1.25e9  # bytes a second: PCIe 4.0 x16 as a rule of thumb,
 
 @dataclass
 class Counted(FakeTraining):
-    """Counts its forks, and tells what is known of it: AdamW at a rate that nobody chose."""
+    """Learns for as long as it is trained, counts its forks, and tells what is known of it: AdamW at a rate that
+    nobody chose."""
 
     captures: int = 0
     restores: int = 0
@@ -59,6 +62,15 @@ class Counted(FakeTraining):
 
     def own(self, names: Any) -> Values:
         return dict.fromkeys(names, OWN)
+
+    def advance(self, epoch: int, values: Values, meter: Meter) -> None:
+        """The loss falls with the root of the batches, as far as the rate is good, also within a short look."""
+        before, batches = self.loss, meter.batches
+        super().advance(epoch, values, meter)
+        rate = float(values["lr"]) * max(level for _, level in meter.shape.knots)
+        good = math.exp(-(math.log10(rate / self.best_lr) ** 2)) if rate > 0 else 0.0
+        lived = WARM * (before**-2 - 1) + (meter.batches - batches) * good
+        self.loss = (1 + lived / WARM) ** -0.5
 
     def capture(self, fork: str) -> None:
         super().capture(fork)
@@ -118,11 +130,13 @@ def by_steps(steps: int, places: tuple[float, ...] = PLACES) -> dict[str, Any]:
 class Constants:
     """Measured, all on a CPU. Seconds, and bytes a second.
 
-    step: on top of every step. decision: of a rollout, among processes in_ranks. exchange: over two processes, before
-    every batch. fork: bytes a second of a fork and its restore together. grid: plain runs of a grid of twelve.
+    step: on top of every step, of two ranks step_in_ranks. decision: of a rollout, among processes in_ranks.
+    exchange: the sum over two processes before every batch, by itself. fork: bytes a second of a fork and its restore
+    together. grid: plain runs of a grid of twelve.
     """
 
     step: float
+    step_in_ranks: float
     decision: float
     in_ranks: float
     exchange: float
@@ -138,6 +152,7 @@ class Constants:
         largest = max(overhead["forks"], key=lambda fork: float(fork["megabytes"]))
         return cls(
             overhead["step"]["extra_us"] / 1e6,
+            ranks["20 ms a step"]["extra_us"]["median"] / 1e6,
             overhead["decision"]["median_ms"] / 1e3,
             ranks["20 ms a step"]["decision_ms"]["median"] / 1e3,
             ranks["exchange_us"]["median"] / 1e6,
@@ -148,7 +163,8 @@ class Constants:
 
 def on_top(constants: Constants, row: dict[str, Any], step: float, ranks: int) -> float:
     """Seconds of the library's own beside the training, as a share of a plain run of steps of so many seconds."""
-    each = constants.step + (constants.exchange * math.log2(ranks) if ranks > 1 else 0.0)
+    more = constants.exchange * (math.log2(ranks) - 1)
+    each = constants.step_in_ranks + more if ranks > 1 else constants.step
     decision = constants.in_ranks if ranks > 1 else constants.decision
     return float((row["batches"] * each + row["rollouts"] * decision) / (row["steps"] * step))
 
@@ -167,10 +183,9 @@ def by_weights(constants: Constants, weights: int, held: float) -> dict[str, Any
         "weights": weights,
         "fork_gb": fork / 1e9,
         "held_gb": fork * held / 1e9,
-        "held_gb_of_1024": fork * held / 1e9 / 1024,
+        "held_mb_of_1024": fork * held / 1e6 / 1024,
         "fork_seconds": fork / constants.fork,
         "host_seconds": 2 * fork / HOST,
-        "host_seconds_of_1024": 2 * fork / HOST / 1024,
         "network_seconds": fork / NETWORK,
     }
 
@@ -241,10 +256,11 @@ def draw(content: dict[str, Any], path: Path) -> None:
     of = content["weights"]
     weights = [row["weights"] for row in of]
     forks.plot(weights, [row["held_gb"] for row in of], "o-", label="forks held, one device")
-    forks.plot(weights, [row["held_gb_of_1024"] for row in of], "--", label="a rank's part, of 1,024")
+    forks.plot(weights, [row["held_mb_of_1024"] / 1000 for row in of], "--", label="a rank's part, of 1,024")
     forks.set(xscale="log", yscale="log", xlabel="weights", ylabel="GB", title="computed")
     for axes in (costs, tops, forks):
         axes.grid(alpha=0.3)
+        axes.minorticks_off()
         axes.legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)

@@ -18,6 +18,7 @@ Anchors in fenced blocks are not read, and the form has no "|", which would end 
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ FILTERS: dict[str, Callable[[Any], Any]] = {
     "less": lambda ratio: 100 * (1 - ratio),  # per cent
     "thousandth": lambda value: value / 1000,  # microseconds to milliseconds, kB to MB
 }
-NUMBER = r"[-−+]?(?:\d+(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)"
+NUMBER = r"[-−+]?(?:\d+(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:e[-+]\d+)?"
 ANCHOR = re.compile(
     rf"(?P<number>(?<![\w.]){NUMBER}|\b(?i:{'|'.join(WORDS)}))?<!-- (?P<file>[\w.-]+)#(?P<terms>.*?) -->"
 )
@@ -76,7 +77,7 @@ class Anchor:
         terms = list(self.terms[1:])
         while terms and terms[0] in FILTERS:
             value = FILTERS[terms.pop(0)](value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise AnchorError(f"{'; '.join(self.terms)} is no number but {str(value)[:60]}")
         if not terms and isinstance(value, int):
             return f"{value:,}"

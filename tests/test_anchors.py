@@ -44,6 +44,7 @@ FILE = {
         ("a~1b/ratio;more;.1f", "14.6"),
         ("difference;+.2f", "-0.04"),
         ("difference;.1f", "0.0"),
+        ("difference;.1e", "-4.0e-02"),
     ],
 )
 def test_a_number_is_found(terms: str, text: str) -> None:
@@ -88,7 +89,7 @@ def test_fenced_blocks_are_left_alone() -> None:
 
 @given(
     st.floats(-1e6, 1e6),
-    st.sampled_from([".0f", ".1f", ".3f", "+.2f", ",.0f"]),
+    st.sampled_from([".0f", ".1f", ".3f", "+.2f", ",.0f", ".2e", ".3g"]),
     st.text("a0 .,|*-", max_size=6),
 )
 def test_written_twice_is_written_once(value: float, form: str, before: str) -> None:
@@ -133,7 +134,6 @@ PATHS = [path for folder in anchors.RESULTS for path in sorted((ROOT / folder).g
 BEFORE = "written before heads had a command: "
 LACKS: dict[str, tuple[set[str], str]] = {  # what a result file's head does not say, and why
     "equal_cost.json": ({"command"}, "grown over many calls: benchmarks/equal_cost/run.py, whose commits it lists"),
-    "noisy_quadratic.json": ({"command"}, BEFORE + "python benchmarks/noisy_quadratic.py"),
     "overhead.json": ({"command"}, BEFORE + "python benchmarks/overhead.py"),
     "ranks.json": ({"command"}, BEFORE + "python benchmarks/ranks.py"),
     "sizes.json": ({"command"}, BEFORE + "python benchmarks/sizes.py"),
