@@ -2,11 +2,11 @@
 
     python experiments/population/end_ratios.py
 
-From the runs of end_to_end.py (end.jsonl) and the landscapes, both of which lie there already. For each length, over the
-part that was looked at once and over all parts: n; cost, [least, most] plain runs, validation left out; ratios of the
-test error, geometric means, each held in [1/2, 2]: to `thumb`, the usual rate, and to `best`, that of the landscape's
-rates which its selection data choose; regret: what the chosen rate alone leads to, over the landscape's least, one by
-one in order.
+From the runs of end_to_end.py (end.jsonl) and the landscapes, both of which lie there already. For each length, over
+the part that was looked at once and over all parts: n; cost, [least, most] plain runs, validation left out; ratios of
+the test error, geometric means, each held in [1/2, 2]: to `thumb`, the usual rate, and to `best`, that of the
+landscape's rates which its selection data choose; regret: what the chosen rate alone leads to, over the landscape's
+least, one by one in order.
 """
 
 import math
