@@ -48,14 +48,14 @@ def _mean(logs: Any) -> float:
     return round(math.exp(float(np.clip(logs, -CLIPPED, CLIPPED).mean())), 4)
 
 
-def main() -> None:
+def content() -> dict[str, Any]:
     runs = [row for row in harness.read(RUNS) if "failed" not in row]
     lengths = sorted({TASKS[row["task"]].length for row in runs})
-    content: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     for title, parts in (("once", ("once",)), ("all", ("fit", "choose", "once"))):
         of = {length: _of(runs, parts, length) for length in lengths}
-        content[title] = {length: ratios(rows) for length, rows in of.items() if rows}
-    harness.save(OUT, harness.about("gammatune", "torch", "numpy") | content)
+        made[title] = {length: ratios(rows) for length, rows in of.items() if rows}
+    return made
 
 
 def _of(runs: list[harness.Row], parts: tuple[str, ...], length: str) -> list[harness.Row]:
@@ -63,4 +63,4 @@ def _of(runs: list[harness.Row], parts: tuple[str, ...], length: str) -> list[ha
 
 
 if __name__ == "__main__":
-    main()
+    harness.save(OUT, harness.about("gammatune", "torch", "numpy") | content())
