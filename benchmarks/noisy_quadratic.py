@@ -177,7 +177,7 @@ def main() -> None:
     if args.out:
         report = {
             "benchmark": "noisy_quadratic",
-            "machine": harness.machine("gammatune", "numpy", "scipy"),
+            **harness.about("gammatune", "numpy", "scipy"),
             "epochs": EPOCHS,
             "seeds": args.seeds,
             "seconds": round(time.perf_counter() - began, 1),

@@ -25,6 +25,7 @@ needs.package("PIL")
 sys.path.append(str(needs.ROOT / "experiments" / "population"))
 
 import cells
+import end_ratios
 import fit
 import harness
 import landscapes
@@ -423,3 +424,8 @@ def test_a_rate_alone_is_held_against_the_landscape_and_the_page_says_what_came_
 def _first_three(line: str) -> list[float]:
     """The mean and its interval, of a line of a summary."""
     return [float(part.strip("[],")) for part in line.partition(" clipped")[0].split()[-3:]]
+
+
+def test_what_the_documents_say_of_the_runs_is_what_they_came_to() -> None:
+    kept = json.loads(end_ratios.OUT.read_text())
+    assert {name: kept[name] for name in ("once", "all")} == json.loads(json.dumps(end_ratios.content()))
