@@ -423,8 +423,8 @@ def test_a_course_that_has_not_been_committed_yet_goes_on(
     with tuner_in(tmp_path, training()) as killed:
         for run in killed:
             if killed.result.rollouts and killed.result.rollouts[-1].role == "course":
-                states = {path: path.read_bytes() for path in tmp_path.glob("state-*.pt")}
                 break
+            states = {path: path.read_bytes() for path in tmp_path.glob("state-*.pt")}
             run.drive()
     for path, content in states.items():  # a process that is killed tidies nothing up
         path.write_bytes(content)
