@@ -151,10 +151,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How far a rollout goes: `epochs` of them, but at least and at most so many batches.
-
-    A policy speaks of epochs; how many batches an epoch has is known once a loader has been seen.
-    """
+    """How far a rollout goes: `epochs` (how many batches that is, a loader says), at least and at most so many."""
 
     epochs: float = 1.0
     least: int = 1
@@ -220,9 +217,8 @@ FLAT = Shape()
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Capture the training as it stands now under `name`, replacing an earlier fork of that name.
-
-    lasting: a later process will want it, so that it goes on disk at once, where there is one."""
+    """Capture the training as it stands now under `name`, replacing an earlier fork of that name. lasting: a later
+    process will want it, so that it goes on disk at once, where there is one."""
 
     name: str
     lasting: bool = False

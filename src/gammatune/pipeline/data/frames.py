@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gammatune.errors import InvalidArgument, InvalidData, require
 from gammatune.pipeline.data.files.columnar import as_columns
 from gammatune.pipeline.data.files.names import called_by_text
+from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def _with_plain_labels(frame: "pd.DataFrame", target: str | None) -> "pd.DataFra
     kind = frame[target].dtype if target in frame.columns else None
     if not isinstance(kind, pd.CategoricalDtype) or kind.categories.dtype.kind not in "iub":
         return frame
-    return frame.assign(**{str(target): frame[target].astype(object).infer_objects()})
+    return replaced(frame, {str(target): frame[target].astype(object).infer_objects()})
 
 
 def _usual(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -81,7 +82,7 @@ def _usual(frame: "pd.DataFrame") -> "pd.DataFrame":
             found[str(name)] = frame[name].sparse.to_dense()
         elif isinstance(kind, pd.PeriodDtype):
             found[str(name)] = frame[name].dt.to_timestamp()
-    return frame.assign(**found)
+    return replaced(frame, found)
 
 
 def _of_arrow(table: Any) -> "pd.DataFrame":
@@ -98,7 +99,7 @@ def _of_arrow(table: Any) -> "pd.DataFrame":
     exact = table.select(whole).to_pandas(
         types_mapper=lambda kind: pd.UInt64Dtype() if kind == arrow.uint64() else pd.Int64Dtype()
     )
-    return frame.assign(**{name: exact[name] for name in whole})
+    return replaced(frame, {name: exact[name] for name in whole})
 
 
 def called(frame: "pd.DataFrame") -> str:

@@ -32,6 +32,7 @@ from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
+from gammatune.pipeline.data.replaced import replaced
 from gammatune.pipeline.data.values import dates_in
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def as_read(
             is_there = frame[name].notna()
             known = levels.get(name) or Distinct.of(frame[name][is_there])
             read[name] = known.levels(is_there.to_numpy(dtype=bool))
-    return frame.assign(**read) if read else frame
+    return replaced(frame, read)
 
 
 def tell(

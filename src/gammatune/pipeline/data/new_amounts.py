@@ -9,6 +9,7 @@ import numpy as np
 from gammatune.pipeline.data.cells.amounts import HALF, Form, amounts_in, converted, form_of, numbers_in
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.given_columns import form_given
+from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def read_as_here(
         changed[name] = values.astype(object).mask(~np.isnan(numbers), numbers)
         if examples := converted(values, numbers):
             said.append(f"{name} is read as numbers: {examples}.")
-    return frame.assign(**changed) if changed else frame
+    return replaced(frame, changed)
 
 
 def _form_here(present: "pd.Series[Any]", form: Form | None, marks: Sequence[Mark]) -> Form | None:

@@ -28,6 +28,7 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.named_columns import target_among
 from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.noticing import duplicates, leaks
+from gammatune.pipeline.data.replaced import replaced
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.scales import Scale, has_order, unordered
@@ -138,7 +139,7 @@ def make_table(
     known = [n for n, each in given.items() if each.missing is not None or each.kind not in (None, "number")]
     beside = frame.drop(columns=[n for n in (target, group, sample_weight, *known) if n in frame])
     values, goal = target_of(target, column, meant, own, decimal=mark, find_codes=find_codes, beside=beside)
-    frame = _with_target(frame.assign(**{target: values}), target, left_out, goal)
+    frame = _with_target(replaced(frame, {target: values}), target, left_out, goal)
     frame, weights = weighing(frame, sample_weight, left_out)
     values = frame[target]
     hint = half_numbers(values, goal, mark)
@@ -284,7 +285,7 @@ def as_test(table: Table, name: str, frame: "pd.DataFrame", *, mark: Mark = "") 
     forms = {c.name: c.form for c in (*table.columns, table.goal) if c.kind == "number"}
     frame = read_as_here(frame, forms, (table.decimal, mark), said)
     if table.task == "regression":
-        frame = frame.assign(**{table.target: in_test(name, frame[table.target], table.goal)})
+        frame = replaced(frame, {table.target: in_test(name, frame[table.target], table.goal)})
     frame, weights = weighing(_with_target(frame, table.target, said), table.weighed_by, said)
     values = frame[table.target]
     y: NDArray[Any]
@@ -320,7 +321,7 @@ def _with_target(
     said.append(f"{int(empty.sum())} of {len(frame)} rows have no {target} and are left out.")
     rest = frame[~empty]
     # truth values beside which one was missing
-    return rest.assign(**{target: rest[target].infer_objects()})
+    return replaced(rest, {target: rest[target].infer_objects()})
 
 
 def _order(values: "pd.Series[Any]", name: str, columns: Sequence[Column]) -> NDArray[Any]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gammatune.pipeline.data.replaced import replaced
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -53,7 +55,7 @@ def without(frame: "pd.DataFrame", codes: Sequence[str]) -> "pd.DataFrame":
             )
         if here.any():
             changed[name] = values.mask(here)
-    return frame.assign(**changed) if changed else frame
+    return replaced(frame, changed)
 
 
 def codes_in(columns: "Mapping[str, NDArray[np.float64]]") -> dict[str, tuple[float, ...]]:

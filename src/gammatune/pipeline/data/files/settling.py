@@ -15,6 +15,7 @@ from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
 from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.files.missing import KNOWN, MISSING
 from gammatune.pipeline.data.files.names import refuse_twice
+from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def as_from_text(
     read, decimal = read_numbers(
         without_marks(frame[texts]), name, said, semicolons=False, learned=learned, wanted=wanted
     )
-    frame = frame.assign(**{str(name): read[name] for name in texts})
+    frame = replaced(frame, {str(name): read[name] for name in texts})
     # beside numbers that are typed what text proves is of its own column alone, as in a CSV of both marks
     return frame, "" if is_typed and wanted is None else decimal
 
@@ -55,7 +56,7 @@ def settled(frame: "pd.DataFrame", name: str) -> "pd.DataFrame":
     """With columns of one kind each; text of blanks is missing. Raises InvalidData: names twice."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     refuse_twice(name, frame.columns)
-    return frame.assign(**{str(name): _settled(values) for name, values in frame.items()})
+    return replaced(frame, {str(name): _settled(values) for name, values in frame.items()})
 
 
 def _settled(values: "pd.Series[Any]") -> "pd.Series[Any]":

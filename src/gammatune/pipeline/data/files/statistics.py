@@ -18,6 +18,7 @@ from gammatune.pipeline.data.files.dialect import HowToRead, Read
 from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import settled, without_marks
+from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def read_statistics(reads: Reads, file: TableFile, how: HowToRead, said: list[st
     names = {name: str(label or "").strip() for name, label in about.column_names_to_labels.items()}
     names = {name: label for name, label in names.items() if label and label != name}
     said += _in_words(file.name, found, declared, names)
-    return Read(frame.assign(**columns), "", labels=names)
+    return Read(replaced(frame, columns), "", labels=names)
 
 
 def _declared(read: Any, path: Path, options: Mapping[str, Any]) -> dict[str, str]:
