@@ -1,11 +1,11 @@
-"""benchmarks/loops.py in small."""
+"""benchmarks/loops_of_authors.py in small."""
 
 import json
 from pathlib import Path
 
 import programs
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "loops.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "loops_of_authors.py"
 
 
 def test_every_training_runs_by_its_author_and_by_us(tmp_path: Path) -> None:

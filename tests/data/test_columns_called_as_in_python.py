@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammatune import read_table
-from gammatune.pipeline.data.replaced import replaced
+from gammatune.pipeline.data.cells.replaced import replaced
 
 NAMES = ("self", "index", "columns", "T", "shape", "None", "class", "name", "frame", "cls", "values", "axis")
 

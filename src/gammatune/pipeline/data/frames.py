@@ -8,9 +8,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gammatune.errors import InvalidArgument, InvalidData, require
+from gammatune.pipeline.data.cells.replaced import replaced
 from gammatune.pipeline.data.files.columnar import as_columns
 from gammatune.pipeline.data.files.names import called_by_text
-from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,10 +29,10 @@ from gammatune.pipeline.data.cells.dates import counted_format, date_format, in_
 from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
+from gammatune.pipeline.data.cells.replaced import replaced
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
-from gammatune.pipeline.data.replaced import replaced
 from gammatune.pipeline.data.values import dates_in
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 
 from gammatune.pipeline.data.cells.amounts import HALF, Form, amounts_in, converted, form_of, numbers_in
 from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.cells.replaced import replaced
 from gammatune.pipeline.data.given_columns import form_given
-from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,6 +14,7 @@ from gammatune.pipeline.data.cells.codes import without
 from gammatune.pipeline.data.cells.dates import date_format
 from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
+from gammatune.pipeline.data.cells.replaced import replaced
 from gammatune.pipeline.data.cells.spelling import plain
 from gammatune.pipeline.data.columns import Column, Given, Kind, listed
 from gammatune.pipeline.data.dataset import Label, TargetTask, Task
@@ -28,7 +29,6 @@ from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.named_columns import target_among
 from gammatune.pipeline.data.new_amounts import read_as_here
 from gammatune.pipeline.data.noticing import duplicates, leaks
-from gammatune.pipeline.data.replaced import replaced
 from gammatune.pipeline.data.row_hints import hints, rare_classes
 from gammatune.pipeline.data.row_weights import in_words, weighing
 from gammatune.pipeline.data.scales import Scale, has_order, unordered

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gammatune.pipeline.data.replaced import replaced
+from gammatune.pipeline.data.cells.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd

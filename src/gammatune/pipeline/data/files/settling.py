@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gammatune.pipeline.data.cells.numerals import Mark, read_numbers
+from gammatune.pipeline.data.cells.replaced import replaced
 from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.files.missing import KNOWN, MISSING
 from gammatune.pipeline.data.files.names import refuse_twice
-from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gammatune.errors import InvalidData, first_line, require
 from gammatune.pipeline.data.cells.no_answer import says_nothing
+from gammatune.pipeline.data.cells.replaced import replaced
 from gammatune.pipeline.data.cells.spelling import written
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
 from gammatune.pipeline.data.files.learned import Learned
 from gammatune.pipeline.data.files.opening import TableFile
 from gammatune.pipeline.data.files.settling import settled, without_marks
-from gammatune.pipeline.data.replaced import replaced
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,6 @@
 """Loops as people write them, with their authors' rate and schedule, and with the rate that is found.
 
-    python benchmarks/loops.py [--seeds 3] [--only vae] [--minutes 60] [--out benchmarks/results/loops.json]
+    python benchmarks/loops_of_authors.py [--seeds 3] [--only vae] [--minutes 60] [--out benchmarks/results/loops_of_authors.json]
 
 Six trainings like those of examples/, larger. Each is trained with its author's rate times 1/3, 1 and 3 under the
 author's own schedule, and by a `Tuner` with budget 1.5 (which knows the author's rate as the optimizer's own). One
@@ -371,7 +371,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = harness.arguments(__doc__, "results/loops.json", seeds=3, jobs=1, minutes=60)
+    parser = harness.arguments(__doc__, "results/loops_of_authors.json", seeds=3, jobs=1, minutes=60)
     parser.add_argument("--only", default=";".join(TRAININGS), help="with semicolons")
     parser.add_argument("--small", action="store_true", help="a few steps each")
     args = parser.parse_args()
