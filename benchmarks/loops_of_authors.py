@@ -1,6 +1,6 @@
 """Loops as people write them, with their authors' rate and schedule, and with the rate that is found.
 
-    python benchmarks/loops_of_authors.py [--seeds 3] [--only vae] [--minutes 60] [--out benchmarks/results/loops_of_authors.json]
+    python benchmarks/loops_of_authors.py [--seeds 3] [--only vae] [--minutes 60] [--out FILE]
 
 Six trainings like those of examples/, larger. Each is trained with its author's rate times 1/3, 1 and 3 under the
 author's own schedule, and by a `Tuner` with budget 1.5 (which knows the author's rate as the optimizer's own). One
