@@ -78,6 +78,7 @@ def step_cost(steps: int, repeats: int, make: Callable[[], nn.Module] = small_ne
         budget=2,
         sampler="random",
         space=["lr=1e-5:1e-3:log"],
+        check=False,
     )
     with tuner:
         for run in tuner:
@@ -107,6 +108,7 @@ def decision_cost(epochs: int) -> dict[str, Any]:
             budget=12,
             space=SPACE,
             run_dir=f"{directory}/run",
+            check=False,
         )
         ended: float | None = None
         with tuner:
@@ -160,6 +162,7 @@ def share(epochs: int, steps: int) -> dict[str, float]:
             budget=12,
             space=SPACE,
             run_dir=f"{directory}/run",
+            check=False,
         )
         started = time.perf_counter()
         with tuner:
@@ -232,7 +235,9 @@ def memory(rollouts: int) -> dict[str, float]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     x, y = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
     readings = []
-    tuner = gammatune.Tuner(model=model, optimizer=optimizer, epochs=rollouts // 10, budget=10, space=SPACE)
+    tuner = gammatune.Tuner(
+        model=model, optimizer=optimizer, epochs=rollouts // 10, budget=10, space=SPACE, check=False
+    )
     with tuner:
         for run in tuner:
             for a, b in run.batches([(x, y)]):
