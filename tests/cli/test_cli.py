@@ -232,13 +232,14 @@ def test_stopping_keeps_what_was_committed(gammatune: Any) -> None:
         "        Net.made = self\n"
         "    def forward(self, x):\n"
         "        CALLS.append(self.training)  # a global, which no fork puts back\n"
-        "        if sum(CALLS) > 40:\n"
+        "        if sum(CALLS) > 42:\n"
         "            raise KeyboardInterrupt\n"
         "        return self.inner(x)\n"
         "def net(shape, outputs):\n"
         "    return Net(outputs)\n"
     )
-    # 5 batches an epoch and 2 candidates: the fifth decision is cut off
+    # 5 batches an epoch and 2 candidates, and before them 2 by which the training is looked at: the fifth decision is
+    # cut off
     said = gammatune(
         *("train", "digits", "--epochs", "9", "--policy", "greedy", "--budget", "2", "--limit", "200"),
         *("--model", "stopping:net", "--run-dir", "my run", "--batch-size", "32"),

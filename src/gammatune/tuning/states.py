@@ -253,9 +253,9 @@ class States:
             name = self._held.fork_of(self.home) or self._held.capture(self.home, AGAIN, [])
             self.checkpoint(name, self.home, at_once=True)
 
-    def end(self) -> None:
+    def end(self, *, renews: bool) -> None:
         """Nothing is left to be trained: of all states are kept where the course ends, and what a later process will
-        want."""
+        want. renews: so may the beginning be, from which a net that is lost is trained again."""
         self.keep()
         self.forks = {name: place for name, place in self.forks.items() if name in self._lasting}
         home, wanted = self.home, [place for place in self.forks.values() if isinstance(place, Trained)]
@@ -264,7 +264,8 @@ class States:
             and isinstance(home, Trained)
             and home.number in self.checkpoints.known
         ):
-            self.checkpoints.retire({home.number, *(place.number for place in wanted)})
+            kept = {home.number, *(place.number for place in wanted)}
+            self.checkpoints.retire(kept | ({BEGIN} if renews else set()))
 
     def keep_the_beginning(self) -> None:
         """Once the loader has been met, whose streams belong to it."""

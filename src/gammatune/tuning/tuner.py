@@ -289,7 +289,7 @@ class Tuner:
                 self._driver.keep()
                 self._driver.teller.tell(ended)
             else:
-                self._driver.states.end()
+                self._driver.states.end(renews=bool(self._driver.found.nets))
                 self._driver.teller.write(end_of(self._driver, "complete"))
             self._ranks.sum("leaves the loop")  # nobody ends while another still listens
         self.current = run

@@ -13,6 +13,7 @@ from gammatune.pipeline.data.files.grid import filled, kind_of
 if TYPE_CHECKING:
     from _csv import Reader as _Reader
 
+LONGEST_CELL = 2**31 - 1  # letters, as many as the reader can count
 BLANKS = " "  # one or several, tabulators among them
 _SIGNS = ",;\t|"
 _LOOKED_AT = 100  # lines [guess]
@@ -87,6 +88,7 @@ def _mark(lines: Sequence[str], sign: str) -> tuple[float, int] | None:
 
 def parted(lines: Iterable[str], sign: str) -> "_Reader":
     """The cells of each line, by Python's reader; a line of nothing has none. Raises csv.Error."""
+    csv.field_size_limit(LONGEST_CELL)  # of the whole process, which has no other way: 128 KiB otherwise
     if sign == BLANKS:
         return csv.reader(map(_collapsed, lines), delimiter=BLANKS)
     return csv.reader(lines, delimiter=sign, skipinitialspace=True)
