@@ -333,7 +333,7 @@ def test_a_run_whose_length_is_left_open() -> None:
     assert settings_in_words(begin | {"total_epochs": None, "seconds": 90.0}).endswith(
         "kappa, at most 1:30 min"
     )
-    assert epoch_in_words(story.begin, 2) == "epoch 3"
+    assert epoch_in_words(story, 2) == "epoch 3"
     seen = Watched()
     seen(begin)
     assert seen.compute == "? of at most 60 plain epochs"

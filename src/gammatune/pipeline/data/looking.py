@@ -217,7 +217,9 @@ def _tell_text(
     apart = TakenApart(present, decimal)
     numbers, form = _numbers_of_text(present, apart)
     if numbers is not None and form is None and not np.isnan(numbers).any():
-        return _tell_numbers(name, pd.to_numeric(present), rows)
+        exact = pd.to_numeric(present)  # objects still, where numbers beyond 64 bits are among others
+        told = pd.Series(numbers, present.index) if exact.dtype == object else exact
+        return _tell_numbers(name, told, rows)
     if numbers is not None:
         return _amounts(name, present, text, numbers, form, rows)
     if dates := date_format(name, text):
