@@ -174,4 +174,8 @@ def test_the_page_shows_what_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_numbers_beyond_64_bits_among_truth_values_are_numbers() -> None:
     frame = pd.DataFrame({"a": [0.0] * 20, "b": [False] * 18 + [0, -(2**63) - 1]})
-    assert {c.name: c.kind for c in gammatune.read_table(frame).columns}["b"] in ("number", "drop", "category")
+    assert {c.name: c.kind for c in gammatune.read_table(frame).columns}["b"] in (
+        "number",
+        "drop",
+        "category",
+    )
