@@ -83,13 +83,13 @@ def train(
     began = clock.perf_counter()
     extra = _judge(options, prepared, directory, (began, writing), follower) if judged else None
     facts = _facts(options, prepared, frames or {})
-    tell = _after_columns(follower, directory, split, options)
+    listeners: list[Callable[[Event], None]] = [_columns_writer(directory, split, options), follower]
     if not options.without_net:
         follower.say(BEFORE_TRAINING)
     try:
         with follower:
             if options.without_net and extra is not None:
-                without_net(split, directory, options.metric, options.seed, facts, extra, tell)
+                without_net(split, directory, options.metric, options.seed, facts, extra, listeners)
             else:
                 fit(
                     prepared.net,
@@ -110,7 +110,7 @@ def train(
                     new_model=prepared.another,
                     run_dir=directory,
                     facts=facts,
-                    listeners=[tell],
+                    listeners=listeners,
                 )
         _write_beside(directory, split)
         leave(directory)
@@ -147,23 +147,20 @@ def _announce(data: str, follower: "Progressing") -> None:
         follower.say(f"reading {path.name}, {in_bytes(size)}")
 
 
-def _after_columns(
-    follower: "Progressing", directory: str, split: "Split", options: Options
-) -> "Callable[[Event], None]":
-    """The follower, before whom `columns.toml` is written as soon as the run begins: one that is killed leaves it."""
+def _columns_writer(directory: str, split: "Split", options: Options) -> "Callable[[Event], None]":
+    """Who writes `columns.toml` as soon as the run begins: one that is killed leaves it."""
     from gammatune.pipeline.columns_file import NAME, write_columns
     from gammatune.pipeline.prepare import how_of
 
-    def tell(event: Event) -> None:
+    def write(event: Event) -> None:
         is_past = event["event"] == "resume" or event.get("past", False)
         is_due = event["event"] in ("begin", "resume")
         # of a run that is gone on with it is left as it is: perhaps edited
         if split.sheet is not None and is_due and not (is_past and (Path(directory) / NAME).exists()):
             source = None if options.test else split.source
             write_columns(directory, split.sheet, how_of(options), source, options.task)
-        follower(event)
 
-    return tell
+    return write
 
 
 def _write_beside(directory: str, split: "Split") -> None:

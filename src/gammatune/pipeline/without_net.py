@@ -2,7 +2,7 @@
 
 import platform
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ def without_net(
     seed: int,
     facts: Mapping[str, Any],
     judge: Callable[[None, None], Mapping[str, Any]],
-    tell: Callable[[Event], None],
+    listeners: Sequence[Callable[[Event], None]],
 ) -> None:
     """Fit the one kind of model that was asked for, and report on it, as `fit` does of a network.
 
-    judge: as `table_diagnostics.judge` gives it. facts: for the first line of the journal. tell: every event.
+    judge: as `table_diagnostics.judge` gives it. facts: for the first line of the journal. listeners: of every event.
     A directory that holds this very run is gone on with. Raises AnotherRun where it holds another one.
     """
     metric = None if metric is None else recipe(metric, split.task).name
@@ -43,7 +43,8 @@ def without_net(
 
         def append(event: Event) -> None:
             journal.append(event)
-            tell(event)
+            for listener in listeners:
+                listener(event)
 
         past = journal.past
         if past is None:
