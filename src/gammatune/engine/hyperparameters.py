@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from gammatune.cost import Meter
 from gammatune.engine.divergence import DivergenceCheck
-from gammatune.engine.own_schedule import OwnSchedule
+from gammatune.engine.own_schedule import OwnSchedule, put
 from gammatune.engine.spent_gradients import SpentGradients
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
@@ -140,7 +140,7 @@ class Hyperparameters:
             bases += [_base_of(group) for group in optimizer.param_groups[len(bases) :]]
             if not self._multiplier:  # a fork may have been captured while its rate was bent
                 for base, group in zip(bases, optimizer.param_groups, strict=False):
-                    _put(group, "lr", base["lr"])
+                    put(group, "lr", base["lr"])
         self._factor = {}
         for name, value in self._values.items():
             key, _ = _split(name)
@@ -234,7 +234,7 @@ class Hyperparameters:
     def _after(self, index: int) -> Any:
         def after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             for group, lr in zip(optimizer.param_groups, self._lent[index], strict=False):
-                _put(group, "lr", lr)
+                put(group, "lr", lr)
             self._lent[index] = []
 
         return after_step
@@ -243,10 +243,10 @@ class Hyperparameters:
         factor = self._factor.get(index, 1.0) * self.bent
         groups = self.optimizers[index].param_groups
         for group, lr in zip(groups, self._lent[index], strict=False):
-            _put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
+            put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
         for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
-            _put(group, "lr", lr * _above_zero(factor, group))
+            put(group, "lr", lr * _above_zero(factor, group))
         self._lent[index] = lent
 
     # -- which groups a name means
@@ -367,20 +367,11 @@ def _set(group: dict[str, Any], key: str, value: Any) -> None:
     if key == "momentum" and key not in group:
         group["betas"] = (value, *group["betas"][1:])
     else:
-        _put(group, key, value)
+        put(group, key, value)
     if not _equals(_get(group, key), value):
         raise ConflictingControl(
             f"{key} was set to {value!r} and read back as {_get(group, key)!r}; the optimizer does not take it"
         )
-
-
-def _put(group: dict[str, Any], key: str, value: Any) -> None:
-    """Write a number where a number or a tensor stands; the tensor stays the same object."""
-    if isinstance(group[key], Tensor):
-        with torch.no_grad():
-            group[key].copy_(value) if isinstance(value, Tensor) else group[key].fill_(value)
-    else:
-        group[key] = value
 
 
 def _equals(stored: Any, value: Any) -> bool:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -38,30 +39,26 @@ class OwnSchedule:
         """A look takes its first batch."""
         self._before, self._batches, self._calls = self._count(), 0, 0
 
-    def show(self, progress: float, steps: int, epoch_batches: int) -> bool:
-        """Set what stands there along the course, progress in [0, 1]; whether that is known.
+    def show(self, progress: float, steps: int, epoch_batches: int) -> None:
+        """Set what stands there along the course, progress in [0, 1], where that is known.
 
         A batch is about to be trained. steps: of the optimizer, since the look began, which is at the beginning of
         the course. epoch_batches: that an epoch has.
         """
         self._batches += 1
         if not self._schedulers or self._course is None:
-            return False
+            return
         if not self._calls and steps:
             self._calls = self._of_course(self._course, self._count() - self._before, steps, epoch_batches)
         if not self._calls:
-            return False  # before the first step it stands where it began
+            return  # before the first step it stands where it began
         if self._calls not in self._along:
             self._along[self._calls] = self._step_through(self._calls)
         rates = self._along[self._calls]
         for group, rate in zip(
             self._groups, rates[min(int(progress * self._calls), len(rates) - 1)], strict=True
         ):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
-        return True
+            put(group, "lr", rate)
 
     # -- inside
 
@@ -92,13 +89,19 @@ class OwnSchedule:
                 one.load_state_dict(state)
             for group, numbers in zip(self._groups, held, strict=True):
                 for name, value in numbers.items():
-                    if isinstance(group[name], Tensor):
-                        group[name].copy_(value)
-                    else:
-                        group[name] = value
+                    put(group, name, value)
         return along
 
 
 def _numbers(group: dict[str, Any]) -> dict[str, Any]:
     """All that a scheduler may set."""
     return {n: v.clone() if isinstance(v, Tensor) else v for n, v in group.items() if n != "params"}
+
+
+def put(group: dict[str, Any], key: str, value: Any) -> None:
+    """Write a number where a number or a tensor stands; the tensor stays the same object."""
+    if isinstance(group[key], Tensor):
+        with torch.no_grad():
+            group[key].copy_(value) if isinstance(value, Tensor) else group[key].fill_(value)
+    else:
+        group[key] = value

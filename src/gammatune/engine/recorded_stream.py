@@ -88,8 +88,12 @@ class Reel:
             if kept is not None:
                 if not order:
                     kept.draw.restore_if_moved()
-            elif course or not self._is_full():
-                kept = self._draw(self.position)
+            elif not self._is_full():
+                kept = self._keep(self.position, self._draw())
+            elif course:
+                self.position += 1
+                yield copied(self._next())
+                continue
             else:
                 window = window or self._window(first)
                 kept = self._kept[first + (self.position - first) % window]
@@ -138,12 +142,11 @@ class Reel:
             self._next()
         here.restore()
 
-    def _draw(self, position: int) -> "_Kept":
-        """The next batch of the loader; kept, if it fits."""
+    def _draw(self) -> "_Kept":
+        """The next batch of the loader, to be kept."""
         before = self._stand()
         batch = copied(self._next())
-        kept = _Kept(Draw(batch, before, self._stand()), self._drawn - 1)
-        return kept if self._is_full() else self._keep(position, kept)
+        return _Kept(Draw(batch, before, self._stand()), self._drawn - 1)
 
     def _keep(self, position: int, kept: "_Kept") -> "_Kept":
         size, self._last = kept.draw.count(self._last)
@@ -248,10 +251,10 @@ class Reel:
         while self._drawn < recipe["drawn"]:
             at, stood = before.get(self._drawn, (None, None))
             restore(stood)
-            stands = self._stand()
-            batch = copied(self._next())
-            if at is not None:
-                self._keep(at, _Kept(Draw(batch, stands, self._stand()), self._drawn - 1))
+            if at is None:
+                self._next()
+            else:
+                self._keep(at, self._draw())
         here.restore()
 
 
