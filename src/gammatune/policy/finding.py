@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from gammatune.errors import InvalidArgument
 from gammatune.policy.budget import Budget
-from gammatune.policy.job import Job, Steps, refuse_all
+from gammatune.policy.job import Job, Steps
 from gammatune.policy.lookahead import for_the_opening, surveyed
-from gammatune.policy.opening import Opening, open_course
+from gammatune.policy.opening import Opening, open_course, refuse_failed
 from gammatune.records import Commit, Fork, Outcome
 
 
@@ -43,7 +43,6 @@ class Finding:
                 "score by"
             )
         found = yield from open_course(job, budget, for_the_opening(left, budget), survey)
-        if found.tried and not any(o.ok for o in found.tried):
-            refuse_all(found.tried, job.where)
+        refuse_failed(found, job)
         self.found, self.spent = found, budget.paid / budget.plain
         yield Commit((), 0, "start", found.verdict)  # where it stood

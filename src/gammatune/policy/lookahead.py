@@ -28,7 +28,7 @@ from gammatune.policy.budget import Budget
 from gammatune.policy.job import Job, Steps, refuse_all, refuse_hopeless
 from gammatune.policy.looks import Looked
 from gammatune.policy.nets import Nets, asking_all
-from gammatune.policy.opening import Opening, open_course, rates_of
+from gammatune.policy.opening import Opening, open_course, rates_of, refuse_failed
 from gammatune.policy.tour import PEAKS, Tour, settle
 from gammatune.policy.trial import Trial, trial
 from gammatune.records import Fork, Length, Outcome, Reason, Request, Rollout, Values, Verdict
@@ -79,8 +79,7 @@ def lookahead(
     trainings = _paid_for(job, budget)
     spare = budget.left - trainings * budget.plain - (asking_all(job, budget, trainings) if job.nets else 0.0)
     found = yield from opening(job, budget, for_the_opening(spare, budget), survey)
-    if found.tried and not any(o.ok for o in found.tried):
-        refuse_all(found.tried, job.where)
+    refuse_failed(found, job)
     job = replace(job, space=found.space)
     only = trainings == 1 and (job.nets or not averages or budget.members(1) < FEW)
     tour = Tour(job, budget, survey, (yield from _course(job, budget, found, survey, only=only)))
@@ -146,8 +145,7 @@ def _open_horizon(job: Job, budget: Budget, survey: Outcome, opening: Open) -> S
     budget.epochs = max(1, int(budget.left / nets / budget.epoch))
     planned = replace(job, epochs=budget.epochs)
     found = yield from opening(planned, budget, OPEN_SHARE * budget.left, survey)
-    if found.tried and not any(o.ok for o in found.tried):
-        refuse_all(found.tried, job.where)
+    refuse_failed(found, job)
     nets = _how_many(job, budget)
     budget.epochs = max(1, int((budget.left - asking_all(job, budget, nets)) / nets / budget.epoch))
     course = replace(job, space=found.space, epochs=budget.epochs)

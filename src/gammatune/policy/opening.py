@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from gammatune.policy.batch_sizes import equal_samples, fit_in
 from gammatune.policy.budget import Budget, Share
 from gammatune.policy.choice import choose
-from gammatune.policy.job import Job, Search, ahead, failures
+from gammatune.policy.job import Job, Search, ahead, failures, refuse_all
 from gammatune.policy.looks import SAME, Line, Looked
 from gammatune.policy.prior import place
 from gammatune.records import (
@@ -203,6 +203,12 @@ def _in_small(values: Values, length: Length, role: str = LOOKED) -> Rollout:
 
 
 # What follows from them -------------------------------------------------------------------------------------
+
+
+def refuse_failed(found: Opening, job: Job) -> None:
+    """Raises AllDiverged where whatever was tried has failed."""
+    if found.tried and not any(o.ok for o in found.tried):
+        refuse_all(found.tried, job.where)
 
 
 def by_looks(looked: Looked, scouts: list[Outcome]) -> Opening:
