@@ -24,7 +24,7 @@ from gammatune.policy.job import Job, Policy, Steps
 from gammatune.policy.lookahead import lookahead
 from gammatune.policy.registry import AnyPolicy
 from gammatune.records import Metrics, StepCount
-from gammatune.tuning.arguments import around, as_space
+from gammatune.tuning.arguments import around, as_space, step_count
 from gammatune.tuning.options import Running, Search, with_options
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
@@ -64,15 +64,17 @@ def no_validation(advice: str) -> InvalidArgument:
     )
 
 
-def refuse_uneven(batches: int | None, accumulated: int) -> None:
-    """Raises InvalidArgument where the last step of a pass over the data takes fewer batches than the others, as none
-    of a stream does. batches: of a pass, where anybody knows."""
+def counted_course(steps: int, every: int | None, *, batches: int | None, accumulated: int) -> StepCount:
+    """A course that a framework counts in steps, each of so many batches; a report every so many, or twenty in all.
+    batches: of a pass over the data, where anybody knows. Raises InvalidArgument where the last step of a pass takes
+    fewer batches than the others, as none of a stream does."""
     if batches is not None and batches % accumulated:
         raise InvalidArgument(
             f"a pass over the training data has {batches} batches, and gradients accumulate over {accumulated}, so "
             "that the last step of each pass takes fewer; where steps are counted all take as many: choose the batch "
             f"size so that a pass has a multiple of {accumulated}, or count in epochs"
         )
+    return step_count(steps, every)
 
 
 def named_metrics(
@@ -136,6 +138,14 @@ class ShownLoop(TorchLoop):
     def evaluate(self, meter: Meter) -> Metrics:
         """On the framework's own validation data."""
         raise NotImplementedError
+
+    def batches_of_run(self, loader: Any, epoch: int, meter: Meter, accumulated: int) -> tuple[int, int]:
+        """How many batches a run is to have, of which so many make a step; and how many of them the framework is to
+        take for one of its epochs."""
+        if self.steps is None:
+            return meter.length.batches(len(loader)), len(loader)
+        planned = accumulated * meter.length.batches(self.steps.in_epoch(epoch))
+        return planned, planned
 
     def trial(self) -> Metrics:
         """The metrics of an evaluation that leaves no trace."""

@@ -158,12 +158,8 @@ class _Training(ShownLoop):
 
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         loop, usual = self._loop, self._loop.max_batches
-        if self.steps is None:
-            whole = len(self._loader)
-            planned = meter.length.batches(whole)
-        else:
-            every = self._trainer.accumulate_grad_batches
-            whole = planned = every * meter.length.batches(self.steps.in_epoch(epoch))
+        accumulated = self._trainer.accumulate_grad_batches
+        planned, whole = self.batches_of_run(self._loader, epoch, meter, accumulated)
         batches = self.batches(self._loader, epoch, meter)
         self._scored = None
         with self._heard(in_epoch=True):

@@ -9,21 +9,19 @@ from torch.utils.data import DataLoader
 from gammatune.engine.batches import length_of, restorable
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import InvalidArgument
-from gammatune.integrations.callbacks import refuse_uneven
+from gammatune.integrations.callbacks import counted_course
 from gammatune.integrations.loaders import passes
 from gammatune.records import StepCount
-from gammatune.tuning.arguments import steps_of
 
 
 def length_of_course(trainer: Any) -> int | StepCount:
     if trainer.max_steps == -1:
         return int(trainer.max_epochs)
-    every, given = trainer.accumulate_grad_batches, trainer.val_check_interval
-    refuse_uneven(length_of(trainer.train_dataloader), every)
+    accumulated, given = trainer.accumulate_grad_batches, trainer.val_check_interval
     by_batch = isinstance(given, int) and trainer.check_val_every_n_epoch is None
-    counted = steps_of(trainer.max_steps, max(1, given // every) if by_batch else None)
-    assert counted is not None
-    return counted
+    every = max(1, given // accumulated) if by_batch else None
+    batches = length_of(trainer.train_dataloader)
+    return counted_course(trainer.max_steps, every, batches=batches, accumulated=accumulated)
 
 
 def batches_of(trainer: Any) -> Any:

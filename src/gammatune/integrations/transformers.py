@@ -155,12 +155,7 @@ class _Training(ShownLoop):
     def advance(self, epoch: int, values: Values, meter: Meter) -> None:
         trainer, loader = self._trainer, self._loader
         every = trainer.args.gradient_accumulation_steps
-        if self.steps is None:
-            whole = len(loader)
-            planned = meter.length.batches(whole)
-        else:
-            planned = every * meter.length.batches(self.steps.in_epoch(epoch))
-            whole = planned
+        planned, whole = self.batches_of_run(loader, epoch, meter, every)
         batches = self.batches(loader, epoch, meter)
         self._scored = None
         # the last epoch sets it, which may have been taken back

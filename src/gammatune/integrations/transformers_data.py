@@ -7,9 +7,8 @@ from typing import Any
 from torch.utils.data import BatchSampler, DataLoader
 
 from gammatune.engine.batches import length_of
-from gammatune.integrations.callbacks import refuse_uneven
+from gammatune.integrations.callbacks import counted_course
 from gammatune.records import StepCount
-from gammatune.tuning.arguments import steps_of
 
 # Samplers whose order follows from torch's streams, or from seed and epoch.
 TRUSTED = ("SequentialSampler", "RandomSampler", "SeedableRandomSampler", "LengthGroupedSampler")
@@ -20,12 +19,10 @@ def length_of_course(trainer: Any, loader: Any) -> int | StepCount:
     args, steps = trainer.args, int(trainer.args.max_steps)
     if steps <= 0:
         return int(args.num_train_epochs)
-    refuse_uneven(length_of(loader), args.gradient_accumulation_steps)
     by_step = getattr(args.eval_strategy, "value", args.eval_strategy) == "steps"
     every = int(trainer.state.eval_steps) if by_step else None
-    counted = steps_of(steps, every)
-    assert counted is not None
-    return counted
+    accumulated = args.gradient_accumulation_steps
+    return counted_course(steps, every, batches=length_of(loader), accumulated=accumulated)
 
 
 def batches_of(trainer: Any, loader: Any) -> Any:

@@ -271,9 +271,14 @@ class Extent:
         return cls(epochs, most, total, seconds, False, steps)
 
 
-def steps_of(
-    steps: Any, every: Any, epochs: Any = None, training: Forkable | None = None
-) -> StepCount | None:
+def step_count(steps: Any, every: Any) -> StepCount:
+    """every: None: a twentieth. Raises InvalidArgument."""
+    total = whole(steps, "steps", least=1)
+    every = -(-total // REPORTS) if every is None else whole(every, "every", least=1)
+    return StepCount(total, min(total, every))
+
+
+def steps_of(steps: Any, every: Any, epochs: Any, training: Forkable | None) -> StepCount | None:
     """How steps are counted; None where epochs are. Raises InvalidArgument."""
     if steps is None:
         if every is not None:
@@ -283,9 +288,7 @@ def steps_of(
         raise InvalidArgument(
             f"steps={steps!r} and epochs={epochs!r} both say how long the course is: give one"
         )
-    total = whole(steps, "steps", least=1)
-    every = -(-total // REPORTS) if every is None else whole(every, "every", least=1)
-    counted = StepCount(total, min(total, every))
+    counted = step_count(steps, every)
     if training is not None and not (isinstance(training, CountsSteps) and training.steps == counted):
         raise InvalidArgument(
             "steps= counts those of a loop of your own (model=, optimizer=); a training= of your own counts epochs"
