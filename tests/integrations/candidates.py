@@ -1,4 +1,4 @@
-"""A policy for candidates that raise, the same for every framework."""
+"""Policies for candidates that raise or blow up, the same for every framework."""
 
 from typing import Any
 
@@ -19,3 +19,13 @@ def two_epochs(*rates: float) -> Any:
             yield Commit((outcome,), epoch + 1, None, Verdict("test"))
 
     return policy
+
+
+def blowing_up(job: Any) -> Any:
+    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
+    yield Fork("home")
+    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
+        for rate in rates:
+            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
+        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
+        yield Fork("home")

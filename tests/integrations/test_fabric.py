@@ -8,6 +8,7 @@ from typing import Any
 import needs
 import pytest
 import torch
+from alike import same
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, Sampler, TensorDataset
 
@@ -138,16 +139,6 @@ class Loop:
             [torch.get_rng_state(), random.getstate()],
             self.heard,
         ]
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

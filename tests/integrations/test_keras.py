@@ -11,7 +11,7 @@ import needs
 import numpy as np
 import pytest
 import torch
-from candidates import two_epochs
+from candidates import blowing_up, two_epochs
 
 from gammatune.errors import (
     ConflictingControl,
@@ -22,7 +22,7 @@ from gammatune.errors import (
     NotRestorable,
 )
 from gammatune.integrations.keras import fit
-from gammatune.records import Commit, Fork, Length, Rollout, Verdict
+from gammatune.records import Length, Rollout
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -408,16 +408,6 @@ def test_an_error_of_a_callback_is_the_users(method: str) -> None:
             verbose=0,
             callbacks=[callback],
         )
-
-
-def blowing_up(job: Any) -> Any:
-    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
-    yield Fork("home")
-    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
-        for rate in rates:
-            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
-        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-        yield Fork("home")
 
 
 def test_an_epoch_that_is_taken_back() -> None:

@@ -13,13 +13,14 @@ import needs
 import numpy as np
 import pytest
 import torch
-from candidates import two_epochs
+from alike import same
+from candidates import blowing_up, two_epochs
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gammatune.errors import ConflictingControl, EscapeWarning, InvalidArgument, MissingExtra
 from gammatune.integrations.lightning import fit
-from gammatune.records import Commit, Fork, Length, Rollout, Verdict
+from gammatune.records import Length, Rollout
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -104,16 +105,6 @@ def evidence(trainer: Any, model: Any) -> list[Any]:
         [trainer.current_epoch, trainer.global_step],
         dict(trainer.callback_metrics),
     ]
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def run(
@@ -385,16 +376,6 @@ def test_an_error_of_the_module_or_of_a_callback_is_the_users() -> None:
     for model, callbacks in ((Buggy(), []), (Net(), [Fail()])):
         with pytest.raises(ValueError, match="mine"):
             fit(trainer_of(max_epochs=4, callbacks=callbacks), model, *many(4))
-
-
-def blowing_up(job: Any) -> Any:
-    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
-    yield Fork("home")
-    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
-        for rate in rates:
-            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
-        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-        yield Fork("home")
 
 
 def test_an_epoch_that_is_taken_back() -> None:

@@ -10,7 +10,7 @@ import needs
 import numpy as np
 import pytest
 import torch
-from candidates import two_epochs
+from candidates import blowing_up, two_epochs
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -19,7 +19,7 @@ from torch import nn
 
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
 from gammatune.integrations.skorch import GammaTuned, fit
-from gammatune.records import Commit, Fork, Length, Rollout, Verdict
+from gammatune.records import Length, Rollout
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -312,16 +312,6 @@ def test_gone_on_with(tmp_path: Any) -> None:
     with pytest.raises(RuntimeError, match="pulled the plug"):
         weights("parts", callbacks=[("fail", Fail())])
     assert same(whole, weights("parts"))
-
-
-def blowing_up(job: Any) -> Any:
-    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
-    yield Fork("home")
-    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
-        for rate in rates:
-            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
-        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-        yield Fork("home")
 
 
 def test_an_epoch_that_is_taken_back() -> None:

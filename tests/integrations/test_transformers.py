@@ -11,12 +11,13 @@ import needs
 import numpy as np
 import pytest
 import torch
-from candidates import two_epochs
+from alike import same
+from candidates import blowing_up, two_epochs
 from torch.utils.data import IterableDataset
 
 from gammatune.errors import ConflictingControl, EscapeWarning, InvalidArgument, MissingExtra
 from gammatune.integrations.transformers import train
-from gammatune.records import Commit, Fork, Length, Rollout, Verdict
+from gammatune.records import Length, Rollout
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
 
@@ -123,16 +124,6 @@ def evidence(trainer: Any) -> list[Any]:
         told(trainer),
         trainer.model.training,
     ]
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def plain(trainer: Any) -> list[Any]:
@@ -329,16 +320,6 @@ def test_an_error_of_a_callback_is_the_users(tmp_path: Path) -> None:
     trainer = make(tmp_path, [Fail()], num_train_epochs=4, examples={"train_dataset": ROWS[:240]})
     with pytest.raises(ValueError, match="mine"):
         train(trainer)
-
-
-def blowing_up(job: Any) -> Any:
-    """Three epochs; the second is first trained at a rate that blows up, and repeated."""
-    yield Fork("home")
-    for epoch, rates in enumerate(([0.01], [1e30, 0.01], [0.01])):
-        for rate in rates:
-            outcome = yield Rollout({"lr": rate}, epoch, "home", course=True)
-        yield Commit((outcome,), epoch + 1, None, Verdict("test"))
-        yield Fork("home")
 
 
 def test_an_epoch_that_is_taken_back(tmp_path: Path) -> None:
