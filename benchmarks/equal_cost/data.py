@@ -101,20 +101,26 @@ def cifar() -> Pool:
 def _cifar_part(part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     kept = CACHE / f"cifar-{part}.npz"
     if not kept.exists():
-        from PIL import Image
-
-        with np.load(folder() / f"cifar10_{part}_jpeg.npz") as file:
-            stream, offsets = file["bytes"].tobytes(), file["offsets"]
-            labels = file["labels"][: CIFAR_LIMIT[part]].astype(np.int64)
-        files = [stream[offsets[i] : offsets[i + 1]] for i in range(len(labels))]
-        images = np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files])
-        pooled = np.rint(halved(images.transpose(0, 3, 1, 2)) * 255).astype(np.uint8)
+        images, labels = decoded(part, CIFAR_LIMIT[part])
+        pooled = np.rint(halved(images) * 255).astype(np.uint8)
         CACHE.mkdir(parents=True, exist_ok=True)
         beside = CACHE / f"cifar-{part}.{os.getpid()}.npz"
         np.savez(beside, x=pooled, y=labels)
         os.replace(beside, kept)
     with np.load(kept) as file:
         return file["x"], file["y"]
+
+
+def decoded(part: str, limit: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """CIFAR-10's images (n, 3, 32, 32) and labels, of "train" or "test", the first `limit`."""
+    from PIL import Image
+
+    with np.load(folder() / f"cifar10_{part}_jpeg.npz") as file:
+        stream, offsets = file["bytes"].tobytes(), file["offsets"]
+        labels = file["labels"][:limit].astype(np.int64)
+    files = [stream[offsets[i] : offsets[i + 1]] for i in range(len(labels))]
+    images = np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files])
+    return images.transpose(0, 3, 1, 2), labels
 
 
 def halved(images: NDArray[np.uint8]) -> Array:

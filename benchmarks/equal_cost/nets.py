@@ -43,11 +43,11 @@ class Block(nn.Module):
         return functional.relu(residual + self.shortcut(x))
 
 
-def resnet(channels: int, outputs: int, widths: tuple[int, ...]) -> nn.Module:
-    """A 3x3 convolution of stride 2 to widths[0], a residual block to each other one, the mean, linear."""
+def resnet(channels: int, outputs: int, widths: tuple[int, ...], stride: int = 2) -> nn.Module:
+    """A 3x3 convolution of that stride to widths[0], a residual block to each other one, the mean, linear."""
     blocks = [Block(a, b) for a, b in pairwise(widths)]
     stem = [
-        nn.Conv2d(channels, widths[0], 3, stride=2, padding=1, bias=False),
+        nn.Conv2d(channels, widths[0], 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(widths[0]),
         nn.ReLU(),
     ]

@@ -46,6 +46,7 @@ class Cell:
     test, second, select: the task's error of the model it hands over; None for data that it trained on.
     cost: in plain runs. seconds: of the processor. diverged: the model handed over is no good.
     chosen: what was chosen, the rate among it. note: in words, what else there is to know.
+    measured: the metrics of the model it hands over, on the test part.
     """
 
     task: str
@@ -59,6 +60,7 @@ class Cell:
     diverged: bool
     chosen: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 Method = Callable[[Task, int], Cell]
@@ -86,6 +88,7 @@ def cell_of(
         trace.diverged,
         chosen or {},
         note,
+        trace.metrics["test"],
     )
 
 

@@ -1,6 +1,7 @@
 """Optimizers that need no schedule, or no rate, as their READMEs advise; nothing is chosen by validation.
 
     schedule-free   SGDScheduleFree or AdamWScheduleFree (Defazio et al. 2024, arXiv 2405.15682; package schedulefree)
+    schedule-free-1.5   the same with 1.5 times the epochs
     prodigy         Prodigy (Mishchenko and Defazio 2024, arXiv 2306.06101; package prodigyopt)
     prodigy-1.5     the same with 1.5 times the epochs
 
@@ -28,13 +29,14 @@ LR = {"sgd": 1.0, "adamw": 0.01}
 BETA = 0.9  # the README's; in SGDScheduleFree it takes the place of momentum
 
 
-def schedule_free(task: Task, seed: int) -> Cell:
+def schedule_free(name: str, times: float, task: Task, seed: int) -> Cell:
     """Warm-up over the same 5 % of the steps as elsewhere; BatchNorm's statistics are taken anew at the average."""
     setting = setting_of(task, seed)
     lr = LR["adamw" if task.optimizer == "adamw" else "sgd"]
+    steps = round(times * task.epochs) * len(setting.loader())
 
     def make(model: nn.Module) -> Optimizer:
-        warmup = round(WARM_UP * task.epochs * len(setting.loader()))
+        warmup = round(WARM_UP * steps)
         common = {"lr": lr, "weight_decay": task.weight_decay, "warmup_steps": warmup}
         if task.optimizer == "adamw":
             return AdamWScheduleFree(model.parameters(), betas=(BETA, 0.999), **common)
@@ -43,13 +45,13 @@ def schedule_free(task: Task, seed: int) -> Cell:
     began = clock()
     course = Course(setting, make)
     course.optimizer.train()
-    course.advance(course.total, lambda k: lr)
+    course.advance(steps, lambda k: lr)
     course.optimizer.eval()
     if any(isinstance(module, nn.BatchNorm2d) for module in course.model.modules()):
         setting.recalibrate(course.model)
         course.evaluated += setting.examples
     trace = finished(course, cost=course.cost, seconds=clock() - began)
-    return cell_of(setting, "schedule-free", trace, chosen={"lr": lr})
+    return cell_of(setting, name, trace, chosen={"lr": lr})
 
 
 def prodigy(name: str, times: float, task: Task, seed: int) -> Cell:
@@ -70,7 +72,8 @@ def prodigy(name: str, times: float, task: Task, seed: int) -> Cell:
 
 
 METHODS: dict[str, Method] = {
-    "schedule-free": schedule_free,
+    "schedule-free": partial(schedule_free, "schedule-free", 1.0),
+    "schedule-free-1.5": partial(schedule_free, "schedule-free-1.5", 1.5),
     "prodigy": partial(prodigy, "prodigy", 1.0),
     "prodigy-1.5": partial(prodigy, "prodigy-1.5", 1.5),
 }

@@ -35,6 +35,7 @@ from gammatune.records import Rollout
 
 ELEVEN = (2.0, 0.5, 4.0, 0.25, 1.41, 0.71, 2.83, 0.35, 1.19, 0.84)  # multiples of the first trial's rate
 ORDERS = 5
+LOOKS = ("scout", "miniature")  # their roles
 
 
 def run(
@@ -42,6 +43,7 @@ def run(
 ) -> Cell:
     """One cell. factor: what the optimizer's default rate is multiplied by. order: of the data; 0 is every other
     method's. is_own: the policy is told that somebody chose that rate. choices: for the tuner.
+    ensemble: what the budget pays for beyond one training goes into more nets, whose average is handed over.
     """
     setting = setting_of(task, seed).reordered(order)
     note = ""
@@ -54,6 +56,8 @@ def run(
     space = choices.pop("space", [f"lr={lr * 1e-6:g}:{lr * 1e6:g}:log"])  # the policy's own, about that rate
     training = TorchLoop(model, optimizer, [line.partition("=")[0] for line in space])
     training.rate_is_own = is_own
+    if choices.get("ensemble"):
+        training.several(task.net, None, probabilities=setting.classify)
     with torch.random.fork_rng(devices=[]), closing(training):
         torch.default_generator.manual_seed(setting.noise)
         tuner = gammatune.Tuner(
@@ -73,9 +77,10 @@ def run(
                     )
         except AllDiverged as error:
             note = str(error)
-    seconds = clock() - began
+        seconds = clock() - began
+        answering = tuner.ensemble() or model
+        metrics = {part: setting.score(answering, part) for part in ("select", "second", "test")}
     found = tuner.result
-    metrics = {part: setting.score(model, part) for part in ("select", "second", "test")}
     trace = Trace(
         metrics, [], objective(setting)(metrics["select"]),
         cost(setting, found.cost.trained, found.cost.evaluated), seconds, not found.course,
@@ -83,6 +88,12 @@ def run(
     chosen = {
         "lr": float(f"{max((float(v['lr']) for v in found.schedule), default=0.0):.4g}"),
         "epochs": len(found.course),
+        "nets": max(1, len(found.nets)),
+        "looks": [
+            [float(f"{float(o.values['lr']):.3g}"), o.steps, o.score and float(f"{o.score:.4g}")]
+            for o in found.rollouts
+            if o.role in LOOKS
+        ],  # rate, steps, score
         "failed": sum(not o.ok for o in found.rollouts),
         "handed back": found.verdicts[-1].reason if found.verdicts else "",
     }
