@@ -29,19 +29,18 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-ROOM = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOM))
-sys.path.append(str(ROOM / "equal_cost"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "equal_cost"))
 
 import harness
 import torch
-from methods import free, ours
-from outcomes import Cell, Method, cell_of, chosen_names, commit, setting_of
+from methods import ours
+from outcomes import Cell, Method, all_methods, cell_of, chosen_names, commit, setting_of
 from recipes import LOSS, SCALES, Recipe, recipes
 from tasks import Task
 from training import train
 
-RESULTS = ROOM / "results" / "long.json"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "long.json"
 FACTORS = (1 / 9, 1 / 3, 1, 3, 9)
 KEY = ("scale", "task", "method", "seed")
 LAST = ("ours-4",)  # in each seed
@@ -60,6 +59,10 @@ def own(name: str, budget: float, task: Task, seed: int) -> Cell:
     return ours.run(task, seed, name, budget=budget, **several)
 
 
+def peer(name: str, task: Task, seed: int) -> Cell:
+    return all_methods()[name](task, seed)
+
+
 def of_grid(factor: float) -> str:
     """The method that trains at the author's rate times this."""
     return "author" if factor == 1 else f"author x {factor:.2g}"
@@ -69,7 +72,9 @@ METHODS: dict[str, Method] = {
     "author": partial(author, "author", 1.0, 1.0),
     "ours-1.5": partial(own, "ours-1.5", 1.5),
     "author-1.5": partial(author, "author-1.5", 1.0, 1.5),
-    **{name: free.METHODS[name] for name in ("prodigy", "prodigy-1.5", "schedule-free", "schedule-free-1.5")},
+    **{
+        name: partial(peer, name) for name in ("prodigy", "prodigy-1.5", "schedule-free", "schedule-free-1.5")
+    },
     **{of_grid(f): partial(author, of_grid(f), f, 1.0) for f in FACTORS if f != 1},
     "ours-4": partial(own, "ours-4", 4.0),
 }

@@ -45,10 +45,12 @@ LOSS = "loss"  # the metric of a training that is told by its own loss
 @dataclass(frozen=True)
 class Recipe(Task):
     """default_lr, shape: the author's rate and what becomes of it on the way. make: the author's optimizer; that of
-    `optimizer` where there is none. optimizer: what its kind is, by which a method that brings its own chooses."""
+    `optimizer` where there is none. optimizer: what its kind is, by which a method that brings its own chooses.
+    nothing: the loss of a net that learnt nothing, where the loss is the metric."""
 
     shape: Shape = constant
     make: Callable[[nn.Module, float], Optimizer] | None = None
+    nothing: float = math.inf
 
     def setting(self, seed: int) -> Setting:
         return Long(self, seed)
@@ -84,7 +86,9 @@ class Long(Setting):
     def error(self, metrics: Mapping[str, float]) -> float:
         if self.task.metric != LOSS:
             return super().error(metrics)
-        return metrics["loss"] if math.isfinite(metrics["loss"]) else math.inf
+        return (
+            min(metrics["loss"], self.task.nothing) if math.isfinite(metrics["loss"]) else self.task.nothing
+        )
 
 
 class Together(list[Any]):
@@ -243,36 +247,37 @@ def recipes(scale: str) -> dict[str, Recipe]:
         return lambda rng, **counts: sets.windows(read(), CONTEXT, **counts)
 
     by_loss = {"classes": 0, "metric": LOSS}
+    of_text = {**by_loss, "nothing": math.log(len(sets.SYMBOLS) + 1)}
     width = {name: size.width for name, size in sizes.items()}
-    made = (
+    made = (  # the cheaper ones first, so that whole comparisons are there soon
         recipe(
             "code", "adamw", text(sets.code), partial(characters, width["code"]),
-            make=nano, weight_decay=0.1, shape=warm_then_cosine, **by_loss,
+            make=nano, weight_decay=0.1, shape=warm_then_cosine, **of_text,
         ),
         recipe(
-            "mnist", "adamw", partial(split, pool=sets.mnist), architectures.digits,
-            default_lr=1.0, make=adadelta, shape=stairs,
-        ),
-        recipe(
-            "cifar", "momentum", partial(split, pool=images), partial(architectures.residual, width["cifar"]),
-            default_lr=0.1, weight_decay=5e-4, augment=True, shape=SHAPES["cosine"],
+            "rows", "adamw", sets.table, partial(architectures.tabular, 40, 5),
+            classes=5, weight_decay=0.01, shape=SHAPES["one-cycle"],
         ),
         recipe(
             "signals", "adamw", sets.signals, partial(architectures.Recurrent, width["signals"], sets.KINDS),
             weight_decay=0.01, shape=SHAPES["cosine"],
         ),
         recipe(
-            "rows", "adamw", sets.table, partial(architectures.tabular, 40, 5),
-            classes=5, weight_decay=0.01, shape=SHAPES["one-cycle"],
+            "finetune", "adamw", text(sets.prose), partial(fine_tuned, sizes["finetune"]),
+            default_lr=1e-4, weight_decay=0.01, shape=SHAPES["linear"], **of_text,
         ),
-        recipe("vae", "adamw", sets.pixels, architectures.Vae, make=adam, **by_loss),
         recipe(
             "muon", "adamw", sets.signals, partial(architectures.Patches, sets.LENGTH, width["muon"], sets.KINDS),
             weight_decay=0.01, make=muon, shape=SHAPES["linear"],
         ),
+        recipe("vae", "adamw", sets.pixels, architectures.Vae, make=adam, nothing=784 * math.log(2), **by_loss),
         recipe(
-            "finetune", "adamw", text(sets.prose), partial(fine_tuned, sizes["finetune"]),
-            default_lr=1e-4, weight_decay=0.01, shape=SHAPES["linear"], **by_loss,
+            "cifar", "momentum", partial(split, pool=images), partial(architectures.residual, width["cifar"]),
+            default_lr=0.1, weight_decay=5e-4, augment=True, shape=SHAPES["cosine"],
+        ),
+        recipe(
+            "mnist", "adamw", partial(split, pool=sets.mnist), architectures.digits,
+            default_lr=1.0, make=adadelta, shape=stairs,
         ),
     )  # fmt: skip
     return {each.name: each for each in made}

@@ -1,0 +1,327 @@
+"""Where the methods of measure.py stand: results/long.json and results/long.md from the cells of results/long.jsonl.
+
+    python benchmarks/long/standing.py [--scale short] [--hours]
+
+By method, against the author's recipe in the same seed (the words are those of equal_cost/table.py):
+
+    score    the ratio of what a training is told by, to the author's: its loss (code, finetune, in nats a character;
+             vae, in nats an image) or its error (1 - accuracy), on the test part after the last step; the geometric
+             mean over trainings of the ratio of the means over seeds, with a 95 % interval over trainings
+    loss     the same of the test loss, of all eight
+    cost     plain runs, in examples; seconds: of the processor, over the author's of the same training and seed, the
+             geometric mean
+    failed   models handed over that had diverged, or methods that raised
+
+    best of grid: of the five runs at 1/9 to 9 times the author's rate the one that is best by "select"; it costs five
+
+A method stands in the table where it has run with the author's recipe on at least one training; `trainings` says on
+how many. --hours: times some steps of each training at full scale, and adds the hours that all of it would take.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "equal_cost"))
+
+import harness
+import numpy as np
+import sets
+from course import Course
+from harness import Ratio
+from measure import FACTORS, KEY, METHODS, PACKAGES, RESULTS, keys, of_grid
+from outcomes import setting_of
+from recipes import LOSS, SCALES, SIZES, Recipe, recipes
+from table import BOUND, Cells, markdown, paired, with_interval
+
+AUTHOR, GRID = "author", "best of grid"
+SHOWN = (
+    *("ours-1.5", "ours-4", AUTHOR, "author-1.5", GRID),
+    *("prodigy", "prodigy-1.5", "schedule-free", "schedule-free-1.5"),
+)
+PLAIN_RUNS = 17.0  # of all methods of a training and seed together
+SEEDS = 3
+TIMED = 10  # steps
+SEEN = {  # by the population that gammatune's prior was fitted on
+    "code": "other modules of the same library",
+    "mnist": "the same images",
+    "cifar": "the same images",
+    "signals": "other signals",
+    "rows": "other tables, also made by scikit-learn",
+    "vae": "the same images",
+    "muon": "other signals",
+    "finetune": "not this text",
+}
+
+
+# Numbers --------------------------------------------------------------------------------------------------
+
+
+def compared(rows: Sequence[Mapping[str, Any]]) -> Cells:
+    """By training, method and seed; the best of the grid among them where all five of it are there."""
+    cells = {(row["task"], row["method"], row["seed"]): row for row in rows}
+    for task, seed in sorted({(task, seed) for task, _, seed in cells}):
+        five = [cells.get((task, of_grid(factor), seed)) for factor in FACTORS]
+        runs = [run for run in five if run is not None]
+        if len(runs) == len(FACTORS):
+            best = min(runs, key=lambda run: (run["diverged"], run["select"]))
+            paid = {name: sum(run[name] for run in runs) for name in ("cost", "seconds")}
+            cells[task, GRID, seed] = {**best, **paid, "method": GRID}
+    return cells
+
+
+def losses(cells: Cells) -> Cells:
+    return {key: {**cell, "test": cell["measured"]["loss"]} for key, cell in cells.items()}
+
+
+def against(cells: Cells, tasks: Mapping[str, Any], method: str) -> Ratio | None:
+    """The author's recipe; None where they have nothing in common."""
+    found = [pair.ratio.value for pair in paired(cells, tasks, method, AUTHOR)]
+    return Ratio.mean(found) if found else None
+
+
+def standing(cells: Cells, tasks: Mapping[str, Any], method: str) -> dict[str, Any] | None:
+    pairs = paired(cells, tasks, method, AUTHOR)
+    if not pairs:
+        return None
+    own = [(cells[p.task, method, seed], cells[p.task, AUTHOR, seed]) for p in pairs for seed in p.seeds]
+    by_task = {pair.task: pair.ratio for pair in pairs}
+    worst = max(by_task, key=lambda task: by_task[task].value)
+    score, loss = against(cells, tasks, method), against(losses(cells), tasks, method)
+    assert score is not None
+    assert loss is not None
+    return {
+        "trainings": len(pairs),
+        "pairs": len(own),
+        **{name: _ratio(ratio) for name, ratio in (("score", score), ("loss", loss))},
+        "lower": sum(ratio.value < 1 for ratio in by_task.values()),
+        "worst": by_task[worst].value,
+        "worst training": worst,
+        "by training": {task: _ratio(ratio) for task, ratio in by_task.items()},
+        "cost": float(np.mean([cell["cost"] for cell, _ in own])),
+        "seconds": harness.geometric_mean([cell["seconds"] / of["seconds"] for cell, of in own]),
+        "diverged": sum(cell["diverged"] for cell, _ in own),
+    }
+
+
+def _ratio(ratio: Ratio) -> dict[str, float | None]:
+    ends = {"low": ratio.low, "high": ratio.high}
+    return {"ratio": ratio.value} | {name: None if np.isnan(end) else end for name, end in ends.items()}
+
+
+def facts(recipe: Recipe, scale: str, cells: Cells) -> dict[str, Any]:
+    """Of a training; what its plain runs reached and took, in the mean over seeds; what ours decided, by seed."""
+    size = SIZES[scale][recipe.name]
+    plain = [cell for (task, method, _), cell in cells.items() if (task, method) == (recipe.name, AUTHOR)]
+    ours = {
+        f"{method} seed {seed}": {
+            name: cell["chosen"][name] for name in ("lr", "nets", "looks", "handed back")
+        }
+        for (task, method, seed), cell in cells.items()
+        if task == recipe.name and method.startswith("ours")
+    }
+    return {
+        "steps": steps_of(size),
+        "epochs": size.epochs,
+        "train": size.train,
+        "test": size.test,
+        "batch": size.batch,
+        "lr": recipe.default_lr,
+        "told by": "loss" if recipe.metric == LOSS else "error",
+        "seen": SEEN[recipe.name],
+        "seconds": float(np.mean([cell["seconds"] for cell in plain])) if plain else None,
+        "ours": ours,
+    }
+
+
+def steps_of(size: Any) -> int:
+    return int(size.epochs * -(-size.train // size.batch))
+
+
+def hours() -> dict[str, Any]:
+    """Of the full scale: a plain run's seconds from those of TIMED steps, and core-hours of everything."""
+    seconds: dict[str, float] = {}
+    for name, recipe in recipes("full").items():
+        course = Course(setting_of(recipe, 0))
+        course.advance(2, lambda k: 1e-4)
+        with harness.timed() as took:
+            course.advance(TIMED, lambda k: 1e-4)
+        seconds[name] = took.processor / TIMED * steps_of(SIZES["full"][name])
+        setting_of.cache_clear()
+        print(f"{name}: {seconds[name]:.0f} s a plain run", flush=True)
+    total = sum(seconds.values()) * PLAIN_RUNS * SEEDS / 3600
+    return {"timed steps": TIMED, "seconds of a plain run": seconds, "seeds": SEEDS, "core hours": total}
+
+
+def numbers(scale: str, rows: Sequence[harness.Row]) -> dict[str, Any]:
+    good = [row for row in rows if "failed" not in row]
+    cells, known = compared(good), recipes(scale)
+    tasks = {name: facts(recipe, scale, cells) for name, recipe in known.items()}
+    methods = {method: standing(cells, tasks, method) for method in SHOWN}
+    raised = [f"{r['task']} {r['method']} seed {r['seed']}: {r['failed']}" for r in rows if "failed" in r]
+    wanted = sum(1 for _ in keys(scale, SEEDS, list(known), list(METHODS)))
+    return {
+        "scale": scale,
+        "cells": len(rows),
+        "of": wanted,
+        "commits": sorted({row["commit"] for row in good}),
+        "texts": {"code": sets.sha256(sets.code()), "finetune": sets.sha256(sets.prose())},
+        "methods": {name: found for name, found in methods.items() if found},
+        "trainings": tasks,
+        "reached": {name: reached(cells, name) for name in known},
+        "raised": raised,
+    }
+
+
+def reached(cells: Cells, task: str) -> dict[str, Any]:
+    """By method, in the mean over its seeds: the score, the test metrics, cost, seconds; and the seeds."""
+    found: dict[str, Any] = {}
+    for method in dict.fromkeys(method for of, method, _ in cells if of == task):
+        of = {seed: cell for (t, m, seed), cell in cells.items() if (t, m) == (task, method)}
+        names = ("test", "cost", "seconds")
+        means = {name: float(np.mean([cell[name] for cell in of.values()])) for name in names}
+        measured = {
+            name: float(np.mean([cell["measured"][name] for cell in of.values()]))
+            for name in next(iter(of.values()))["measured"]
+        }
+        found[method] = {"seeds": sorted(of), **means, **measured}
+    return found
+
+
+# Markdown -------------------------------------------------------------------------------------------------
+
+
+def document(told: Mapping[str, Any]) -> str:
+    whole = all(set(SHOWN) <= set(of) for of in told["reached"].values())
+    text = [
+        f"# The long benchmark, scale {told['scale']}: {told['cells']} of {told['of']} cells\n",
+        (__doc__ or "").split("\n\n", 2)[2],
+    ]
+    if not whole:
+        text.append(
+            "Not every method has run on every training: ratios of different rows hold different trainings.\n"
+        )
+    text += ["## Against the author's recipe\n", markdown(*by_method(told)) + "\n"]
+    text += ["## What was reached\n", REACHED, markdown(*by_training(told)) + "\n"]
+    text += ["## The trainings\n", markdown(*trainings(told)) + "\n"]
+    text += ["## What ours decided\n", DECIDED, markdown(*decisions(told)) + "\n"]
+    text += ["Raised:\n", *(f"- {each}" for each in told["raised"])] if told["raised"] else []
+    if "full" in told:
+        seconds = ", ".join(f"{name} {s:.0f}" for name, s in told["full"]["seconds of a plain run"].items())
+        text.append(
+            f"Full scale: {told['full']['core hours']:.0f} core-hours for {told['full']['seeds']} seeds, by the time "
+            f"of {told['full']['timed steps']} steps each; seconds of a plain run: {seconds}.\n"
+        )
+    where = told["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    text.append(f"Measured on {where['processor']}, 1 thread, Python {where['python']}, {versions}.\n")
+    return "\n".join(text)
+
+
+REACHED = "Test loss (code, vae, finetune) or test error in % after the last step, means over the seeds there are.\n"
+DECIDED = "The highest rate over the author's, and the rates that were looked at before it.\n"
+Table = tuple[Sequence[str], list[list[str]]]
+
+
+def by_method(told: Mapping[str, Any]) -> Table:
+    lines = []
+    for method, of in told["methods"].items():
+        score, loss = (
+            Ratio(**{end: np.nan if n is None else n for end, n in _named(of[name]).items()})
+            for name in ("score", "loss")
+        )
+        cells = [
+            method,
+            f"{of['trainings']} ({of['pairs']})",
+            with_interval(score, BOUND),
+            with_interval(loss, BOUND),
+        ]
+        worst = f"{of['worst training']} {of['worst']:.3f}"
+        lines.append(
+            [
+                *cells,
+                f"{of['lower']}",
+                worst,
+                f"{of['diverged']}",
+                f"{of['cost']:.2f}",
+                f"{of['seconds']:.2f}",
+            ]
+        )
+    head = ("method", "trainings (runs)", "score", "loss", "better on", "worst", "failed", "cost", "seconds")
+    return head, lines
+
+
+def _named(ratio: Mapping[str, Any]) -> dict[str, Any]:
+    return {"value": ratio["ratio"], "low": ratio["low"], "high": ratio["high"]}
+
+
+def by_training(told: Mapping[str, Any]) -> Table:
+    methods = [*SHOWN, *(of_grid(factor) for factor in FACTORS if factor != 1)]
+    lines = []
+    for method in methods:
+        line = [method]
+        for task, of in told["reached"].items():
+            points = 1 if told["trainings"][task]["told by"] == LOSS else 100
+            line.append(f"{points * of[method]['test']:.4g}" if method in of else "")
+        if any(line[1:]):
+            lines.append(line)
+    return ("method", *told["reached"]), lines
+
+
+def trainings(told: Mapping[str, Any]) -> Table:
+    lines = [
+        [
+            name,
+            f"{of['train']:,}",
+            f"{of['epochs']}",
+            f"{of['steps']:,}",
+            f"{of['lr']:g}",
+            "" if of["seconds"] is None else f"{of['seconds']:.0f}",
+            of["seen"],
+        ]
+        for name, of in told["trainings"].items()
+    ]
+    return (
+        "training",
+        "examples",
+        "epochs",
+        "steps",
+        "author's rate",
+        "seconds",
+        "data in the population",
+    ), lines
+
+
+def decisions(told: Mapping[str, Any]) -> Table:
+    lines = []
+    for task, of in told["trainings"].items():
+        for run, made in of["ours"].items():
+            rates = " ".join(f"{look[0]:.2g}" for look in made["looks"])
+            lines.append(
+                [task, run, f"{made['lr'] / of['lr']:.2f}", str(made["nets"]), rates, made["handed back"]]
+            )
+    return ("training", "run", "rate over the author's", "nets", "rates of the looks", "handed back"), lines
+
+
+def main() -> None:
+    parser = harness.arguments(__doc__, RESULTS)
+    parser.add_argument("--scale", choices=SCALES, default="short")
+    parser.add_argument("--hours", action="store_true")
+    args = parser.parse_args()
+    rows = [row for row in harness.Cells.beside(args.out, *KEY) if row["scale"] == args.scale]
+    if not rows:
+        raise SystemExit(
+            f"no cell of scale {args.scale} in {args.out.with_suffix('.jsonl')}: run measure.py first"
+        )
+    told = {**harness.about(*PACKAGES), **numbers(args.scale, rows)}
+    if args.hours:
+        told["full"] = hours()
+    told = harness.rounded(told, 5)
+    harness.save(args.out, told)
+    args.out.with_suffix(".md").write_text(document(told))
+
+
+if __name__ == "__main__":
+    main()
