@@ -15,11 +15,14 @@ By method, against the author's recipe in the same seed (the words are those of 
     best of grid: of the five runs at 1/9 to 9 times the author's rate the one that is best by "select"; it costs five
 
 A method stands in the table where it has run with the author's recipe on at least one training; `trainings` says on
-how many. --hours: times some steps of each training at full scale, and adds the hours that all of it would take.
+how many. --hours: times some steps of each training at full scale, and adds the hours that all of it would take; they
+stay in the file.
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +39,9 @@ from outcomes import setting_of
 from recipes import LOSS, SCALES, SIZES, Recipe, recipes
 from table import BOUND, Cells, markdown, paired, with_interval
 
-AUTHOR, GRID = "author", "best of grid"
+AUTHOR, GRID, OURS = "author", "best of grid", "ours-1.5"
 SHOWN = (
-    *("ours-1.5", "ours-4", AUTHOR, "author-1.5", GRID),
+    *(OURS, "ours-4", AUTHOR, "author-1.5", GRID),
     *("prodigy", "prodigy-1.5", "schedule-free", "schedule-free-1.5"),
 )
 PLAIN_RUNS = 17.0  # of all methods of a training and seed together
@@ -76,10 +79,8 @@ def losses(cells: Cells) -> Cells:
     return {key: {**cell, "test": cell["measured"]["loss"]} for key, cell in cells.items()}
 
 
-def against(cells: Cells, tasks: Mapping[str, Any], method: str) -> Ratio | None:
-    """The author's recipe; None where they have nothing in common."""
-    found = [pair.ratio.value for pair in paired(cells, tasks, method, AUTHOR)]
-    return Ratio.mean(found) if found else None
+def against(cells: Cells, tasks: Mapping[str, Any], method: str, other: str = AUTHOR) -> Ratio:
+    return Ratio.mean([pair.ratio.value for pair in paired(cells, tasks, method, other)])
 
 
 def standing(cells: Cells, tasks: Mapping[str, Any], method: str) -> dict[str, Any] | None:
@@ -90,8 +91,6 @@ def standing(cells: Cells, tasks: Mapping[str, Any], method: str) -> dict[str, A
     by_task = {pair.task: pair.ratio for pair in pairs}
     worst = max(by_task, key=lambda task: by_task[task].value)
     score, loss = against(cells, tasks, method), against(losses(cells), tasks, method)
-    assert score is not None
-    assert loss is not None
     return {
         "trainings": len(pairs),
         "pairs": len(own),
@@ -104,6 +103,19 @@ def standing(cells: Cells, tasks: Mapping[str, Any], method: str) -> dict[str, A
         "seconds": harness.geometric_mean([cell["seconds"] / of["seconds"] for cell, of in own]),
         "diverged": sum(cell["diverged"] for cell, _ in own),
     }
+
+
+def ours_over(cells: Cells, tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """The score of ours at 1.5 over every other's, one by one."""
+    found = {}
+    for other in SHOWN:
+        pairs = paired(cells, tasks, OURS, other)
+        if other != OURS and pairs:
+            lower = sum(pair.ratio.value < 1 for pair in pairs)
+            worst = max(pair.ratio.value for pair in pairs)
+            told = {"trainings": len(pairs), "lower": lower, "worst": worst}
+            found[other] = {**told, **_ratio(against(cells, tasks, OURS, other))}
+    return found
 
 
 def _ratio(ratio: Ratio) -> dict[str, float | None]:
@@ -143,7 +155,9 @@ def steps_of(size: Any) -> int:
 def hours() -> dict[str, Any]:
     """Of the full scale: a plain run's seconds from those of TIMED steps, and core-hours of everything."""
     seconds: dict[str, float] = {}
-    for name, recipe in recipes("full").items():
+    known = recipes("full")
+    known["finetune"] = replace(known["finetune"], net=known["code"].net)  # the same net, not trained before
+    for name, recipe in known.items():
         course = Course(setting_of(recipe, 0))
         course.advance(2, lambda k: 1e-4)
         with harness.timed() as took:
@@ -169,6 +183,7 @@ def numbers(scale: str, rows: Sequence[harness.Row]) -> dict[str, Any]:
         "commits": sorted({row["commit"] for row in good}),
         "texts": {"code": sets.sha256(sets.code()), "finetune": sets.sha256(sets.prose())},
         "methods": {name: found for name, found in methods.items() if found},
+        f"{OURS} over": ours_over(cells, tasks),
         "trainings": tasks,
         "reached": {name: reached(cells, name) for name in known},
         "raised": raised,
@@ -204,6 +219,7 @@ def document(told: Mapping[str, Any]) -> str:
             "Not every method has run on every training: ratios of different rows hold different trainings.\n"
         )
     text += ["## Against the author's recipe\n", markdown(*by_method(told)) + "\n"]
+    text += [f"## {OURS} over the others\n", markdown(*one_by_one(told)) + "\n"]
     text += ["## What was reached\n", REACHED, markdown(*by_training(told)) + "\n"]
     text += ["## The trainings\n", markdown(*trainings(told)) + "\n"]
     text += ["## What ours decided\n", DECIDED, markdown(*decisions(told)) + "\n"]
@@ -228,10 +244,7 @@ Table = tuple[Sequence[str], list[list[str]]]
 def by_method(told: Mapping[str, Any]) -> Table:
     lines = []
     for method, of in told["methods"].items():
-        score, loss = (
-            Ratio(**{end: np.nan if n is None else n for end, n in _named(of[name]).items()})
-            for name in ("score", "loss")
-        )
+        score, loss = _read(of["score"]), _read(of["loss"])
         cells = [
             method,
             f"{of['trainings']} ({of['pairs']})",
@@ -253,8 +266,24 @@ def by_method(told: Mapping[str, Any]) -> Table:
     return head, lines
 
 
-def _named(ratio: Mapping[str, Any]) -> dict[str, Any]:
-    return {"value": ratio["ratio"], "low": ratio["low"], "high": ratio["high"]}
+def _read(of: Mapping[str, Any]) -> Ratio:
+    low, high = (np.nan if of[end] is None else of[end] for end in ("low", "high"))
+    return Ratio(of["ratio"], low, high)
+
+
+def one_by_one(told: Mapping[str, Any]) -> Table:
+    lines = [
+        [
+            other,
+            f"{of['trainings']}",
+            with_interval(_read(of), BOUND),
+            f"{of['lower']}",
+            f"{of['worst']:.3f}",
+            f"{told['methods'][OURS]['cost']:.2f} / {told['methods'][other]['cost']:.2f}",
+        ]
+        for other, of in told[f"{OURS} over"].items()
+    ]
+    return ("over", "trainings", "score", "better on", "worst", "costs"), lines
 
 
 def by_training(told: Mapping[str, Any]) -> Table:
@@ -315,9 +344,9 @@ def main() -> None:
         raise SystemExit(
             f"no cell of scale {args.scale} in {args.out.with_suffix('.jsonl')}: run measure.py first"
         )
-    told = {**harness.about(*PACKAGES), **numbers(args.scale, rows)}
-    if args.hours:
-        told["full"] = hours()
+    before = json.loads(args.out.read_text()) if args.out.exists() else {}
+    full = hours() if args.hours else before.get("full")
+    told = {**harness.about(*PACKAGES), **numbers(args.scale, rows)} | ({"full": full} if full else {})
     told = harness.rounded(told, 5)
     harness.save(args.out, told)
     args.out.with_suffix(".md").write_text(document(told))

@@ -206,6 +206,13 @@ def test_a_joined_batch_is_one_of_every_order():
     assert len(x) == len(y) == 3 * TINY.batch_size
 
 
+def test_ours_hands_over_the_average_of_nets_and_tells_its_metrics() -> None:
+    cell = ours.run(replace(TINY, epochs=4), 0, "several", budget=4, ensemble=True)
+    assert cell.chosen["nets"] > 1
+    assert 2 < cell.cost <= 4
+    assert 1 - cell.measured["accuracy"] == pytest.approx(cell.test)
+
+
 def test_runs_in_other_orders_are_told_one_by_one(monkeypatch):
     monkeypatch.setattr(ours, "ORDERS", 2)
     cell = ours.METHODS["lookahead-1.5-orders"](TINY, 0)

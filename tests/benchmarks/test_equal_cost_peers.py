@@ -30,6 +30,7 @@ CEILINGS = {
     "grid-100-log": 100,
     "grid-100-once": 100,
     "schedule-free": 1,
+    "schedule-free-1.5": 1.5,
     "prodigy": 1,
     "prodigy-1.5": 1.5,
     "nadamw": 1,
