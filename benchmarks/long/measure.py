@@ -15,9 +15,9 @@ which takes as long as four of the others, comes last in each seed. `standing.py
 
 All train on the same examples from the same initial weights and see them in an order of their own seed; the part
 "select" is for ours and the grid to choose by; what is reported is "test", after the last step. One thread. Seconds
-are of the processor. At full scale a plain run takes 1 minute (finetune) to 20 (mnist, at its author's 14 epochs; the
-others at most 8), and a seed of everything 17 plain runs of each: see results/long.json, "full", for the hours, which
-are estimated from the seconds of these cells:
+are of the processor. A plain run of full scale takes one minute (finetune) to eight (cifar), and eighteen of mnist at
+its author's fourteen epochs; three seeds of everything about 33 core-hours, by the time of some steps of each
+(`standing.py --hours`; "full" in results/long.json):
 
     for i in $(seq 20); do python benchmarks/long/measure.py --scale full --minutes 120; done
 """
