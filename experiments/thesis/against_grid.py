@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from mnist_small import OF_THE_TIME, Network, Small, best, curve, no_worse, per_cent, seconds
+from mnist_small import OF_THE_TIME, Network, Small, best, curve, per_cent, seconds
 from pictures import COLOURS, MARKERS, STYLES, figure
-from reproduction import Asked, Report, Sample, judged, paired
+from reproduction import Asked, Report, Sample
+from verdicts import judged, no_worse, paired
 
 SEARCHES = {"gaussian": "Gaussian", "gamma": "Gamma"}
 
@@ -21,10 +22,10 @@ def report(
 ) -> Report:
     """printed: search -> its accuracy and rate in the thesis."""
     small = Small(options)
-    few = small.few
-    grids = [small.grid(seed, epochs) for seed in small.seeds]
+    few, seeds = small.few, small.seeds_of(epochs)
+    grids = [small.grid(seed, epochs) for seed in seeds]
     goals = [best(grid, OF_THE_TIME) for grid in grids]
-    found = {s: [small.once(seed, s, OF_THE_TIME, epochs, few) for seed in small.seeds] for s in SEARCHES}
+    found = {s: [small.once(seed, s, OF_THE_TIME, epochs, few) for seed in seeds] for s in SEARCHES}
     result = Report(
         name,
         title,
@@ -64,18 +65,18 @@ def report(
         no_worse("Gamma is at least as accurate as Gaussian, on test images", tested["gamma"], tested["gaussian"]),
         no_worse("Gamma is at least as accurate as Gaussian, thesis's way", selected["gamma"], selected["gaussian"]),
         judged("Gamma arrives in fewer trainings than Gaussian", paired(arrivals["gamma"], arrivals["gaussian"]),
-               better="less"),
+               better="less", unit="training"),
         judged("Gamma is more accurate than the grid, on test images", paired(tested["gamma"], tested["grid"]),
-               better="more"),
+               better="more", unit="point"),
         judged("Gamma is more accurate than the grid, thesis's way", paired(selected["gamma"], selected["grid"]),
-               better="more"),
+               better="more", unit="point"),
     ]  # fmt: skip
     draw(result, options, epochs, grids, found, goals)
     result.notes.append(
-        f"Scale {options.scale}: {epochs} epoch{'s' if epochs > 1 else ''}, {options.seeds} seeds. In brackets the "
+        f"Scale {options.scale}: {epochs} epoch{'s' if epochs > 1 else ''}, {len(seeds)} seeds. In brackets the "
         "thesis's one run. Both searches begin with the same two rates under one seed. Never arrived: "
         + ", ".join(
-            f"{label} {sum(a > few for a in arrivals[s])} of {options.seeds}" for s, label in SEARCHES.items()
+            f"{label} {sum(a > few for a in arrivals[s])} of {len(seeds)}" for s, label in SEARCHES.items()
         )
         + "."
     )

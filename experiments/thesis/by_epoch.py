@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from reproduction import Asked, Cells, Claim, Sample, cells_of, judged, paired
+from reproduction import Asked, Cells, Sample, cells_of
 from searches import BUDGET, MEASURES, RANGE, Setup
 from torch import nn
 from torch.nn import functional
+from verdicts import Claim, judged, paired
 
 import gammatune
 from gammatune.metrics.thesis import classification
@@ -38,6 +39,7 @@ RANDOM = Searched("Random", "random", "kappa11", "random")
 GAUSSIAN = Searched("Gaussian", "gaussian", "kappa11", "gaussian")
 GAMMA = Searched("Gamma", "gamma", "kappa11", "gamma")
 GAMMA_12 = Searched("Gamma, kappa (12)", "gamma", "kappa12", "gamma-plugin-a")
+ASKED = {GAMMA.name, GAUSSIAN.name}, {GAMMA_12.name, GAMMA.name}  # pairs that have a claim of their own
 DEFAULT = Searched("default (lookahead)", "gamma", "kappa", "lookahead", "lookahead", 1.5)
 
 
@@ -167,7 +169,7 @@ def claims_at(found: Found, epoch: int, printed: Mapping[str, float]) -> list[Cl
     return [
         compare(f"{at}: Gamma is more accurate than Gaussian", found, GAMMA.name, GAUSSIAN.name, epoch),
         compare(f"{at}: kappa (12) is more accurate than (11)", found, GAMMA_12.name, GAMMA.name, epoch),
-        ordering(f"{at}: the order printed", found, printed, epoch),
+        *ordering(f"{at}: the order printed", found, printed, epoch),
     ]
 
 
@@ -175,25 +177,19 @@ def compare(text: str, found: Found, one: str, other: str, epoch: int) -> Claim:
     """Whether `one` is more accurate than `other`, judged on the images that nothing was chosen by."""
     honest = paired(*(values(found, name, epoch, "report", "accuracy") for name in (one, other)))
     flattered = paired(*(values(found, name, epoch, "select", "accuracy") for name in (one, other)))
-    claim = judged(text, honest, better="more")
+    claim = judged(text, honest, better="more", unit="point")
     words = f"other images: {honest}; the thesis's way, on the images selected by: {flattered}"
-    return Claim(claim.text, claim.verdict, words)
+    return replace(claim, words=words)
 
 
-def ordering(text: str, found: Found, printed: Mapping[str, float], epoch: int) -> Claim:
-    """Whether searches stand in the order that the thesis's accuracies give them, on images nothing was chosen by.
+def ordering(text: str, found: Found, printed: Mapping[str, float], epoch: int) -> list[Claim]:
+    """Whether neighbours stand in the order that the thesis's accuracies give them, on images nothing was chosen by.
 
-    It holds where each is above the next with p < 0.05, does not hold where one is below the next with p < 0.05.
+    The pairs that `claims_at` asks for at every epoch are left out.
     """
     names = sorted(printed, key=printed.__getitem__, reverse=True)
-    ours = {name: values(found, name, epoch, "report", "accuracy") for name in names}
-    steps = [judged("", paired(ours[a], ours[b]), better="more").verdict for a, b in pairwise(names)]
-    worst_first = ("does not hold", "cannot be told", "holds")
-    verdict = next(verdict for verdict in worst_first if verdict in steps)
-    means = {name: Sample(ours[name]).mean for name in names}
-    found_order = sorted(names, key=means.__getitem__, reverse=True)
-    words = " > ".join(f"{name} {means[name]:.2f}" for name in found_order)
-    return Claim(f"{text}: {' > '.join(names)}", verdict, f"ours: {words}; n {len(ours[names[0]])}")  # type: ignore[arg-type]
+    pairs = [pair for pair in pairwise(names) if set(pair) not in ASKED]
+    return [compare(f"{text}, {one} above {other}", found, one, other, epoch) for one, other in pairs]
 
 
 def accuracies(found: Found, epochs: Sequence[int], part: str = "report") -> dict[str, dict[int, Sample]]:

@@ -2,36 +2,40 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from reproduction import Asked, Report, together
+from reproduction import RESULTS, Asked, Report, hours, left, rounds, seeds_of, together
 from reproduction import reproduce as reproduce_one
 
 from gammatune.errors import InvalidArgument, require
 
-SCALES = ("smoke", "small", "full")
+SCALES = ("smoke", "small", "power", "full")
 
 
 def reproduce(
     wanted: Sequence[str],
     known: Sequence[str],
     scale: str,
-    seeds: int,
+    seeds: int | None,
     data: str | None,
     out: str | None,
     jobs: int = 1,
 ) -> list[Report]:
     """Run each of `wanted`, or all that are known; the reports, in the order asked for. jobs: processes at a time.
 
+    seeds: None takes what the scale is for; see `reproduction.seeds_of`. At scale power the hours are said first, and
+    results are written after every round of seeds: a run that is ended goes on where it was.
+
     Raises InvalidArgument at a name or scale that is not known, or where matplotlib is missing MissingExtra.
     """
     if scale not in SCALES:
         raise InvalidArgument(f"--scale {scale}: write {', '.join(SCALES)}")
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise InvalidArgument(f"--seeds {seeds}: give 1 or more")
     if jobs < 1:
         raise InvalidArgument(f"--jobs {jobs}: give 1 or more")
@@ -40,25 +44,51 @@ def reproduce(
             f"{', '.join(unknown)}: there is no such figure or table; choose of {', '.join(known)}"
         )
     require("matplotlib", "figures", "the pictures are drawn by")
-    places = {} if out is None else {"out": Path(out), "cache": Path(out) / ".cache"}
-    options = Asked(scale, seeds, None if data is None else Path(data), **places)
+    places: dict[str, Path] = {"out": RESULTS / "power"} if scale == "power" else {}
+    if out is not None:
+        places = {"out": Path(out), "cache": Path(out) / ".cache"}
+    options = Asked(scale, data=None if data is None else Path(data), **places)
     names = wanted or known
-    if jobs == 1 or len(names) == 1:
-        return [_told(_run(name, options), options) for name in names]
-    found: dict[str, Report] = {}
+    lines = together(names)
+    if scale == "power":
+        lines.sort(key=lambda line: sum(hours([line], seeds).values()))
+        _say_hours(hours(lines, seeds))
+    work = [(line, replace(options, seeds=seeds_of(line, scale, seeds))) for line in lines]
+    if jobs == 1 or len(lines) == 1:
+        if scale != "power":  # in the order asked for
+            work = [([name], replace(options, seeds=seeds_of([name], scale, seeds))) for name in names]
+        found = {report.name: report for one in work for report in _run_line(*one, shown=True)}
+        return [found[name] for name in names]
+    found = {}
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        lines = [pool.submit(_run_line, line, options) for line in together(names)]
-        for line in as_completed(lines):
-            found |= {report.name: _told(report, options) for report in line.result()}
+        for done in as_completed([pool.submit(_run_line, *one) for one in work]):
+            found |= {report.name: _told(report, options) for report in done.result()}
     return [found[name] for name in names]
 
 
-def _run(name: str, options: Any) -> Report:
-    return reproduce_one(importlib.import_module(name), options)
+def _say_hours(costs: Mapping[str, float]) -> None:
+    for names, cost in costs.items():
+        print(f"{cost:6.2f} hours of one core: {names}")
+    print(f"{sum(costs.values()):6.2f} hours in all, less what lies in the cache", flush=True)
 
 
-def _run_line(names: Sequence[str], options: Any) -> list[Report]:
-    return [_run(name, options) for name in names]
+def _run_line(names: Sequence[str], options: Asked, *, shown: bool = False) -> list[Report]:
+    """The reports of the last round."""
+    found: dict[str, Report] = {}
+    planned = rounds(names, options)
+    for asked, at in left(planned, options.out):
+        for name in asked:
+            found[name] = reproduce_one(importlib.import_module(name), at)
+            if shown:
+                _told(found[name], at)
+        if len(planned) > 1:
+            print(f"{', '.join(asked)}: {_count(at)} seeds are done", flush=True)
+    return [found[name] for name in names]
+
+
+def _count(at: Asked) -> str:
+    long = "" if at.long_seeds is None else f", {at.long_seeds} of {at.asked} in long runs"
+    return f"{at.seeds} of {at.asked}{long}"
 
 
 def _told(report: Report, options: Any) -> Report:

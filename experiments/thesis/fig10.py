@@ -12,7 +12,8 @@ figure 9. (12) is convex, uncut and cut where negative, but so is (11): convexit
 """
 
 import kappa_surfaces as surfaces
-from reproduction import Asked, Claim, Report
+from reproduction import Asked, Report
+from verdicts import Claim
 
 NAME = "fig10"
 TITLE = "The improved κ (12) against accuracy and loss"

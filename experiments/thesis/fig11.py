@@ -17,7 +17,8 @@ import illustration as shown
 import numpy as np
 import sine_example as sine
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, judged, paired
+from reproduction import Asked, Report
+from verdicts import judged, paired
 
 from gammatune.seeds import stream
 from gammatune.surrogate.acquisition import pi
@@ -64,7 +65,7 @@ def run(options: Asked) -> Report:
             ),
             judged(
                 f"{improved} needs fewer evaluations on the sine example than {name}",
-                paired(times[improved], times[name]), better="less",
+                paired(times[improved], times[name]), better="less", unit="evaluation",
             ),
         ]  # fmt: skip
     report.notes += [

@@ -9,9 +9,10 @@ Scales: mnist_small.py.
 """
 
 import numpy as np
-from mnist_small import Small, curve, in_most, maxima, per_cent, sample
+from mnist_small import Small, curve, maxima, per_cent, sample
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, judged, paired
+from reproduction import Asked, Report
+from verdicts import in_most, judged, paired
 
 NAME = "fig14"
 TITLE = "accuracy and loss over a grid of learning rates, at 1 and 50 epochs"
@@ -32,8 +33,8 @@ def run(options: Asked) -> Report:
     report = Report(NAME, TITLE, columns)
     arguments = {"nrows": 2, "ncols": 2, "figsize": (11, 6.5), "sharex": True, "sharey": "row"}
     with figure(report, options, **arguments) as (fig, axes):
-        for column, epochs in enumerate((1, small.long)):
-            grids = [small.grid(seed, epochs) for seed in small.seeds]
+        for column, epochs in enumerate(small.lengths):
+            grids = [small.grid(seed, epochs) for seed in small.seeds_of(epochs)]
             rates = np.array([network["lr"] for network in grids[0]])
             accuracy = np.array([curve(grid, lambda n: 100 * n["accuracy"]) for grid in grids])
             tested = np.array([curve(grid, lambda n: per_cent(n, "report")) for grid in grids])

@@ -7,10 +7,13 @@ Readings: kappa (11) and (12) both, cut at 0, lambda 0.5 [guess]; "about 0.13" i
 of the highest or more. Scales: mnist_small.py.
 """
 
+from dataclasses import replace
+
 import numpy as np
-from mnist_small import OBJECTIVES, Small, best, curve, in_most, maxima, per_cent, sample
+from mnist_small import OBJECTIVES, Small, best, curve, maxima, per_cent, sample
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, judged, paired
+from reproduction import Asked, Report
+from verdicts import in_most, judged, paired
 
 from gammatune.metrics.objectives import make_objective
 
@@ -28,7 +31,7 @@ def run(options: Asked) -> Report:
     report = Report(
         NAME, TITLE, ["objective", "rate chosen", "accuracy %, its 100 images", "test images", "local maxima"]
     )
-    grids = [small.grid(seed, small.long) for seed in small.seeds]
+    grids = [small.grid(seed, small.long) for seed in small.long_seeds]
     rates = np.array([network["lr"] for network in grids[0]])
     peaks, curves = {}, {}
     for label, name in OBJECTIVES.items():
@@ -57,7 +60,7 @@ def run(options: Asked) -> Report:
             f"the highest beyond is {sample(100 * beyond / np.where(highest > 0, highest, 1)).text(0)} % of all",
         )
         if label == "existing":
-            no_high = type(no_high)("(the contrast) " + no_high.text, no_high.verdict, no_high.words)
+            no_high = replace(no_high, text="(the contrast) " + no_high.text)
         else:
             report.claims.append(
                 in_most(
@@ -96,7 +99,7 @@ def run(options: Asked) -> Report:
             )
         axes[1].legend(fontsize=8)
     report.notes.append(
-        f"Scale {options.scale}: a grid of {small.coarse}, {small.long} epochs, {options.seeds} seeds. A line ends "
+        f"Scale {options.scale}: a grid of {small.coarse}, {small.long} epochs, {len(grids)} seeds. A line ends "
         "where training diverges."
     )
     return report

@@ -10,7 +10,8 @@ Gaussian, by the correlation over the 90 pairs of digits. Scales: mnist_small.py
 import numpy as np
 from mistakes import Mistakes
 from mnist_small import OBJECTIVES
-from reproduction import Asked, Report, judged, paired
+from reproduction import Asked, Report
+from verdicts import judged, paired
 
 NAME = "fig19"
 TITLE = "confusion matrices, searches by kappa (11)"

@@ -9,7 +9,8 @@ Scales: mnist_small.py.
 
 from mnist_small import Small
 from pictures import figure
-from reproduction import Asked, Claim, Report, Sample, judged, paired
+from reproduction import Asked, Report, Sample
+from verdicts import Claim, judged, paired
 
 NAME = "fig2"
 TITLE = "loss of one network on MNIST under five learning rates"
@@ -21,11 +22,11 @@ DASHES = (":", "--", "-", "-.", (0, (1, 1)))
 
 def run(options: Asked) -> Report:
     small = Small(options)
-    runs = {seed: small.curves(seed, RATES) for seed in small.seeds}
+    runs = {seed: small.curves(seed, RATES) for seed in small.long_seeds}
     report = Report(NAME, TITLE, ["learning rate", "diverged", "last loss", "last accuracy %"])
     lasts: dict[float, list[dict[str, float]]] = {}
     for rate in RATES:
-        every = [runs[seed][f"{rate:g}"] for seed in small.seeds]
+        every = [runs[seed][f"{rate:g}"] for seed in small.long_seeds]
         lasts[rate] = [course[-1] for course in every if course[-1]["status"] == "ok"]
         numbers = [
             Sample(tuple(last["loss"] for last in lasts[rate])).text(3) if lasts[rate] else "",
@@ -58,7 +59,7 @@ def run(options: Asked) -> Report:
     losses = {rate: [last["loss"] for last in lasts[rate]] for rate in (slow, good)}
     report.claims.append(_differ(slow, good, losses))
     report.notes.append(
-        f"Scale {options.scale}: {small.long} epochs, {options.seeds} seeds; the picture shows seed 0. Means are "
+        f"Scale {options.scale}: {small.long} epochs, {len(runs)} seeds; the picture shows seed 0. Means are "
         "over the seeds that did not diverge."
     )
     report.numbers = {

@@ -10,7 +10,8 @@ import numpy as np
 import table7
 from by_epoch import DEFAULT, Found, has
 from pictures import figure
-from reproduction import Asked, Claim, Report, Verdict
+from reproduction import Asked, Report
+from verdicts import Claim, Verdict
 
 NAME = "fig21"
 TITLE = "CIFAR-10: what is taken for what, by search and epoch"

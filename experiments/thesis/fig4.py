@@ -15,7 +15,8 @@ import illustration as shown
 import numpy as np
 import sine_example as sine
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, judged, paired
+from reproduction import Asked, Report
+from verdicts import judged, paired
 
 from gammatune.seeds import stream
 from gammatune.surrogate.acquisition import ei, pi
@@ -80,7 +81,7 @@ def run(options: Asked) -> Report:
     report.claims = [
         judged(
             f"ξ = 0.01 gives better results than ξ = {xi:g} (fewer evaluations on the sine example)",
-            paired(times[MARGIN], times[xi]), better="less",
+            paired(times[MARGIN], times[xi]), better="less", unit="evaluation",
         )
         for xi in XIS if xi != MARGIN
     ]  # fmt: skip

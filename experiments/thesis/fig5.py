@@ -11,7 +11,8 @@ Found: as it must be; the claim is an identity, and the picture its illustration
 import numpy as np
 import sine_example as sine
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, Sample, judged, paired
+from reproduction import Asked, Report, Sample
+from verdicts import judged, paired
 
 from gammatune.seeds import stream
 

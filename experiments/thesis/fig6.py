@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import sine_example as sine
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, Sample, judged, paired
+from reproduction import Asked, Report, Sample
+from verdicts import judged, paired
 
 from gammatune.seeds import stream
 from gammatune.surrogate.dataset import Dataset

@@ -8,8 +8,9 @@ costs the same, so it shows what the search itself is worth.
 from collections.abc import Sequence
 from statistics import mean
 
-from mnist_small import OF_THE_TIME, Network, Small, best, no_worse, per_cent, seconds
-from reproduction import Asked, Claim, Report, Sample, judged, paired
+from mnist_small import OF_THE_TIME, Network, Small, best, per_cent, seconds
+from reproduction import Asked, Report, Sample
+from verdicts import Claim, judged, no_worse, paired
 
 COLUMNS = [
     "search",
@@ -37,7 +38,9 @@ class Rows:
         self.trials = trials
         self.rows: list[list[str]] = []
         self.numbers: dict[str, dict[str, list[float]]] = {}
-        small, seeds, fine = self.small, self.small.seeds, self.small.fine_seeds
+        small = self.small
+        self.seeds = seeds = small.seeds_of(epochs)
+        self.fine = fine = [seed for seed in small.fine_seeds if seed in seeds]
         fields = {"accuracy": list(accuracy), "time": list(time)}
         whole = {seed: small.grid(seed, epochs) for seed in seeds}
         for size in small.sizes:
@@ -99,7 +102,7 @@ class Rows:
 
     def _average(self, thesis: dict[str, list[float]]) -> None:
         """Over the five grids, of the seeds that have all of them."""
-        n = len(self.small.fine_seeds)
+        n = len(self.fine)
         grids = [self.numbers[f"grid of {size}"] for size in self.small.sizes]
         numbers = {
             part: [mean(grid[part][i] for grid in grids) for i in range(n)]
@@ -123,7 +126,7 @@ class Rows:
 
     def more_accurate(self, one: str, other: str, text: str) -> Claim:
         test = paired(self.numbers[one]["report"], self.numbers[other]["report"])
-        return judged(text, test, better="more")
+        return judged(text, test, better="more", unit="point")
 
     def factor(self, text: str, printed: float) -> Claim:
         """How many times more CPU time the average grid takes than Gamma, and how much of that is counting."""
@@ -134,7 +137,7 @@ class Rows:
         times = Sample(tuple(g / t for g, t in zip(per_grid, gamma, strict=True)))
         by_gaussian = Sample(tuple(g / t for g, t in zip(per_grid, gaussian, strict=True)))
         counted = mean_size / self.trials
-        n = len(small.fine_seeds)
+        n = len(self.fine)
         average = self.numbers[self.rows[len(small.sizes)][0]]["seconds"]
         straight = Sample(tuple(average[i] / gamma[i] for i in range(n)))
         verdict = "holds" if abs(times.mean / printed - 1) < 0.25 else "does not hold"
@@ -150,10 +153,10 @@ class Rows:
 
 def notes(options: Asked, rows: Rows) -> list[str]:
     small = rows.small
-    n = len(small.fine_seeds)
-    reduced = f" Grids beyond {small.coarse} were trained for {n} seeds only." if n < options.seeds else ""
+    n = len(rows.fine)
+    reduced = f" Grids beyond {small.coarse} were trained for {n} seeds only." if n < len(rows.seeds) else ""
     return [
-        f"Scale {options.scale}: epochs {rows.epochs}, seeds {options.seeds}.{reduced} The thesis's numbers in "
+        f"Scale {options.scale}: epochs {rows.epochs}, seeds {len(rows.seeds)}.{reduced} The thesis's numbers in "
         "brackets are one run each, selected and reported on the same 100 images.",
         f"{rows.diverged.text(1)} % of the grid's rates diverged, and ended there: their trainings cost less.",
     ]

@@ -6,9 +6,10 @@ the thesis. Drawn are 10,000 test images, added over the seeds: 100 images have 
 """
 
 import numpy as np
-from mnist_small import Small, in_most
+from mnist_small import Small
 from pictures import figure
-from reproduction import Asked, Claim, Report
+from reproduction import Asked, Report
+from verdicts import Claim, in_most
 
 SEARCHES = {"grid": "Grid", "gaussian": "Gaussian", "gamma": "Gamma"}
 
@@ -21,9 +22,12 @@ class Mistakes:
         self.small = small = Small(options)
         self.all = {
             (epochs, search, part): np.array(
-                [small.chosen(seed, search, objective, epochs)[part]["confusion"] for seed in small.seeds]
+                [
+                    small.chosen(seed, search, objective, epochs)[part]["confusion"]
+                    for seed in small.seeds_of(epochs)
+                ]
             )
-            for epochs in (1, small.long)
+            for epochs in small.lengths
             for search in SEARCHES
             for part in ("select", "report")
         }
@@ -47,15 +51,17 @@ class Mistakes:
     def rows(self) -> list[list[str]]:
         return [
             [f"{epochs}", label, _worst(self.shares(epochs, s, "report")), _worst(self.shares(epochs, s, "select"))]
-            for epochs in (1, self.small.long)
+            for epochs in self.small.lengths
             for s, label in SEARCHES.items()
         ]  # fmt: skip
 
     def report(self, name: str, title: str, claims: list[Claim]) -> Report:
         columns = ["epochs", "search", "most common mistakes, test images", "on the 100 images it chose by"]
         result = Report(name, title, columns, self.rows(), claims)
-        with figure(result, self.options, nrows=2, ncols=3, figsize=(12, 8)) as (fig, axes):
-            for line, epochs in zip(axes, (1, self.small.long), strict=True):
+        lengths = self.small.lengths
+        size = {"nrows": len(lengths), "ncols": 3, "figsize": (12, 4 * len(lengths)), "squeeze": False}
+        with figure(result, self.options, **size) as (fig, axes):
+            for line, epochs in zip(axes, lengths, strict=True):
                 worst = max(self.shares(epochs, search, "report").max() for search in SEARCHES)
                 for place, (search, label) in zip(line, SEARCHES.items(), strict=True):
                     shares = self.shares(epochs, search, "report")
@@ -70,7 +76,7 @@ class Mistakes:
                     place.set(xlabel="taken for", ylabel="digit")
                 fig.colorbar(image, ax=line, label="of the digit's test images, %", shrink=0.8)
         result.notes.append(
-            f"Scale {self.options.scale}, {self.options.seeds} seeds added up. Numbers from 5 % on are written in."
+            f"Scale {self.options.scale}, {self.small.said} added up. Numbers from 5 % on are written in."
         )
         result.numbers = {
             f"{epochs} epochs, {search}, {part}": counts.sum(axis=0).tolist()

@@ -22,7 +22,11 @@ knows its budget, so the first 12 trainings of a search of 22 (table 10) are the
     scale   long run   grid   combs of it                        2 + 10 trainings   2 + 20
     smoke    2 epochs     5   5 for each seed                                   4        6
     small   50 epochs   100   5 for the first seed, else 1                     12       22
+    power   50 epochs   100   5 for the first 6, else 1                         12       22
     full    50 epochs   100   5 for each seed                                  12       22
+
+At scale power the searches of 1 and 2 epochs come first, under all seeds; `Asked.long_seeds` have the long runs. A
+seed without one has its comb trained for one epoch.
 """
 
 import math
@@ -32,7 +36,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from reproduction import ALPHA, Asked, Cells, Claim, Sample, Verdict, cells_of, paired
+from reproduction import Asked, Cells, Sample, cells_of
 from searches import MEASURES, Setup, measured, mnist_small, search
 
 import gammatune
@@ -43,7 +47,7 @@ Network = Mapping[str, Any]
 
 TOP = 0.5  # of the range of learning rates (thesis, table 2 and section 4.1)
 COMBS = 5
-FINE_SEEDS = 1  # at scale small: seeds with all five combs
+FINE_SEEDS, POWER_FINE_SEEDS = 1, 6  # at scale small and power: seeds with all five combs
 DEFAULT_RANGE = "lr=1e-6:10:log"  # what `gammatune.fit` searches where nothing is said
 OBJECTIVES = {"existing": "accuracy", "kappa (11)": "kappa11-cut", "kappa (12)": "kappa12-cut"}
 UNCUT = {"kappa (12), uncut": "kappa12"}
@@ -63,14 +67,29 @@ class Small:
     def __init__(self, options: Asked) -> None:
         self.options = options
         self.seeds = range(options.seeds)
+        self.long_seeds = range(options.seeds if options.long_seeds is None else options.long_seeds)
         self.long = options.pick(smoke=2, small=50, full=50)
         self.coarse = options.pick(smoke=5, small=100, full=100)
         self.few = options.pick(smoke=4, small=12, full=12)
         self.more = options.pick(smoke=6, small=22, full=22)
         self.fine_seeds = self.seeds[
-            : options.pick(smoke=options.seeds, small=FINE_SEEDS, full=options.seeds)
+            : options.pick(smoke=options.seeds, small=FINE_SEEDS, power=POWER_FINE_SEEDS, full=options.seeds)
         ]
         self.sizes = [self.coarse * k for k in range(1, COMBS + 1)]
+
+    def seeds_of(self, epochs: int) -> range:
+        """Those that have been trained for so many."""
+        return self.long_seeds if epochs == self.long else self.seeds
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Epochs of the runs of one rate that there are."""
+        return (1, self.long) if self.long_seeds else (1,)
+
+    @property
+    def said(self) -> str:
+        few = f", {len(self.long_seeds)} of them for {self.long} epochs"
+        return f"{len(self.seeds)} seeds{few if len(self.long_seeds) < len(self.seeds) else ''}"
 
     @cached_property
     def _combs(self) -> Cells:
@@ -93,15 +112,16 @@ class Small:
         return [{"lr": point["lr"], **point["after"][str(epochs)]} for point in trained]
 
     def _comb(self, seed: int, comb: int) -> list[dict[str, Any]]:
-        key = {"seed": seed, "comb": comb, "of": COMBS, "points": self.coarse, "epochs": self.long}
-        return self._combs.get(self._sized(key), lambda: self._train_comb(seed, comb))
+        epochs = self.long if seed in self.long_seeds else 1
+        key = {"seed": seed, "comb": comb, "of": COMBS, "points": self.coarse, "epochs": epochs}
+        return self._combs.get(self._sized(key), lambda: self._train_comb(seed, comb, epochs))
 
-    def _train_comb(self, seed: int, comb: int) -> list[dict[str, Any]]:
+    def _train_comb(self, seed: int, comb: int, epochs: int) -> list[dict[str, Any]]:
         setup = setup_of(self.options, seed)
         step = TOP / (COMBS * self.coarse)
         low, high = comb * step, TOP - (COMBS - comb) * step
-        watch = Watch(setup, "accuracy", epochs=(1, self.long), all_of_them=True)
-        self._fit(setup, f"lr={low:.6g}:{high:.6g}", self.long, self.coarse, "grid", "accuracy", watch)
+        watch = Watch(setup, "accuracy", epochs=sorted({1, epochs}), all_of_them=True)
+        self._fit(setup, f"lr={low:.6g}:{high:.6g}", epochs, self.coarse, "grid", "accuracy", watch)
         return sorted(watch.points, key=lambda point: point["lr"])
 
     # Searches
@@ -323,33 +343,3 @@ def maxima(values: np.ndarray) -> int:
     heights = np.where(np.isnan(values), -np.inf, values)
     levels = heights[np.r_[True, heights[1:] != heights[:-1]]]
     return int(np.sum((levels[1:-1] > levels[:-2]) & (levels[1:-1] > levels[2:])))
-
-
-def in_most(text: str, true: Sequence[bool], words: str) -> Claim:
-    """The verdict on a sentence that is true of some seeds: more often than not, by an exact binomial test?"""
-    from scipy.stats import binomtest
-
-    hits, n = sum(true), len(true)
-    verdict: Verdict = "cannot be told"
-    if binomtest(hits, n, alternative="greater").pvalue < ALPHA:
-        verdict = "holds"
-    if binomtest(hits, n, alternative="less").pvalue < ALPHA:
-        verdict = "does not hold"
-    return Claim(text, verdict, f"{hits} of {n} seeds; {words}")
-
-
-MARGIN = 1.0  # points of accuracy: the thesis's own differences are of 1 to 3 (guess)
-
-
-def no_worse(text: str, one: Sequence[float], other: Sequence[float], margin: float = MARGIN) -> Claim:
-    """The verdict on 'one is at least as accurate as other'.
-
-    It holds where one, were it `margin` points better, would be better with p < 0.05: it is then no more than that
-    worse. It does not hold where one is worse as it stands with p < 0.05.
-    """
-    shifted = paired([value + margin for value in one], other)
-    plain = paired(one, other)
-    if shifted.difference > 0 and shifted.p < ALPHA:
-        return Claim(text, "holds", f"{plain}; not {margin:g} worse: p {shifted.p:.2g}")
-    verdict = "does not hold" if plain.difference < 0 and plain.p < ALPHA else "cannot be told"
-    return Claim(text, verdict, f"{plain}; not {margin:g} worse: p {shifted.p:.2g}")

@@ -23,7 +23,8 @@ STYLES = {"grid": "-", "random": ":", "gaussian": "--", "gamma": "-", "lookahead
 
 @contextmanager
 def figure(report: Any, options: Any, name: str | None = None, **arguments: Any) -> Iterator[tuple[Any, Any]]:
-    """A figure and its axes; saved as PNG and SVG, and named in the report, when the block ends.
+    """A figure and its axes; saved as PNG and SVG, and named in the report, when the block ends; not at scale
+    power, since small has drawn the same.
 
     arguments: of `matplotlib.pyplot.subplots`.
     """
@@ -36,6 +37,9 @@ def figure(report: Any, options: Any, name: str | None = None, **arguments: Any)
     with plt.rc_context(settings):
         fig, axes = plt.subplots(**({"figsize": (7, 4), "layout": "constrained"} | arguments))
         yield fig, axes
+        if options.scale == "power":
+            plt.close(fig)
+            return
         options.out.mkdir(parents=True, exist_ok=True)
         for ending in ("png", "svg"):
             path = options.out / f"{name or report.name}.{ending}"

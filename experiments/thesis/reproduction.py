@@ -9,15 +9,15 @@ Each of the files beside this one has a header with its evidence, and
 `gammatune reproduce NAME` runs it, prints the report and writes results/NAME.{json,md} and its pictures.
 
 Words: a *cell* is one training, or one search, under one seed; a *claim* is a sentence of the thesis that numbers can
-hold or break; *paired* differences are taken seed by seed.
+hold or break (verdicts.py).
 """
 
-import math
+import json
 import statistics
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import harness
 from harness import Cells
+from verdicts import FEWEST, Claim
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -43,28 +44,32 @@ SHARED: tuple[tuple[str, ...], ...] = (
     ("fig3", "fig4", "fig5", "fig6", "fig11", "fig12", "fig13"),
 )
 
-Scale = Literal["smoke", "small", "full"]
-Verdict = Literal["holds", "does not hold", "cannot be told"]
-ALPHA = 0.05
+Scale = Literal["smoke", "small", "power", "full"]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """scale: smoke (seconds, in CI), small (minutes, two cores), full (the thesis's own sizes, a GPU).
+    """scale: smoke (seconds, in CI), small (minutes, two cores), power (small's with seeds enough to tell, and all of
+    MNIST; hours), full (the thesis's own sizes, a GPU).
 
-    seeds: how many, from 0. data: a folder with mnist.npz and the CIFAR-10 files; None asks OpenML by name.
+    seeds: how many, from 0. long_seeds: of 500 images over 50 epochs; None is all of them. asked: seeds in the end,
+    where this is a round on the way. data: a folder with mnist.npz and the CIFAR-10 files; None asks OpenML by name.
     out: where results go. cache: where cells are kept.
     """
 
     scale: Scale = "small"
-    seeds: int = 6  # with five no paired test can tell anything (p is 0.0625 or more)
+    seeds: int = FEWEST
+    long_seeds: int | None = None
+    asked: int | None = None
     data: Path | None = None
     out: Path = RESULTS
     cache: Path = CACHE
 
-    def pick(self, *, smoke: Any, small: Any, full: Any) -> Any:
-        """The size that belongs to the scale."""
-        return {"smoke": smoke, "small": small, "full": full}[self.scale]
+    def pick(self, *, smoke: Any, small: Any, full: Any, power: Any = None) -> Any:
+        """The size that belongs to the scale; power has small's where none is named."""
+        return {"smoke": smoke, "small": small, "power": small if power is None else power, "full": full}[
+            self.scale
+        ]
 
 
 # Cells ----------------------------------------------------------------------------------------------------
@@ -104,60 +109,6 @@ class Sample:
         return f"{self.mean:.{digits}f}{spread}{printed}"
 
 
-@dataclass(frozen=True)
-class Paired:
-    """A two-sided Wilcoxon signed-rank test of one against other, seed by seed.
-
-    difference: the mean of one - other. p: 1 where nothing differs. effect: matched-pairs rank-biserial
-    correlation, from -1 to 1: the share of the rank sum in favour of one, less the share against.
-    """
-
-    difference: float
-    p: float
-    effect: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"difference {self.difference:+.3g}, p {self.p:.2g}, effect {self.effect:+.2f}, n {self.n}"
-
-
-def paired(one: Sequence[float], other: Sequence[float]) -> Paired:
-    """Compare two samples of the same seeds in the same order."""
-    from scipy.stats import rankdata, wilcoxon
-
-    differences = [a - b for a, b in zip(one, other, strict=True)]
-    told = [d for d in differences if d != 0]
-    if not told:
-        return Paired(0.0, 1.0, 0.0, len(differences))
-    ranks = rankdata([abs(d) for d in told])
-    total = sum(ranks)
-    effect = sum(math.copysign(rank, d) for rank, d in zip(ranks, told, strict=True)) / total
-    return Paired(statistics.mean(differences), float(wilcoxon(told).pvalue), float(effect), len(differences))
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of the thesis, and what became of it here. words: the numbers behind the verdict."""
-
-    text: str
-    verdict: Verdict
-    words: str
-
-
-def judged(text: str, test: Paired, *, better: Literal["more", "less"], margin: float = 0.0) -> Claim:
-    """The verdict that a paired test gives on 'one is more (less) than the other'.
-
-    It holds where the difference goes that way by more than the margin and p < 0.05, does not hold where it goes the
-    other way with p < 0.05; else it cannot be told. With five seeds p is never below 0.0625: take six or more.
-    """
-    towards = test.difference > margin if better == "more" else test.difference < -margin
-    against = test.difference < 0 if better == "more" else test.difference > 0
-    verdict: Verdict = "cannot be told"
-    if test.p < ALPHA:
-        verdict = "holds" if towards else "does not hold" if against else "cannot be told"
-    return Claim(text, verdict, str(test))
-
-
 # The report -----------------------------------------------------------------------------------------------
 
 
@@ -191,8 +142,11 @@ class Report:
 
     def write(self, options: Asked, seconds: float) -> None:
         """results/NAME.json and .md."""
+        asked = options.asked or options.seeds
         result = {
-            "command": f"gammatune reproduce {self.name} --scale {options.scale} --seeds {options.seeds}",
+            "command": f"gammatune reproduce {self.name} --scale {options.scale} --seeds {asked}",
+            "scale": options.scale,
+            "seeds": {"asked": asked, "done": options.seeds, "long": options.long_seeds},
             "machine": harness.machine("torch", "numpy", "scipy", "scikit-learn", "gammatune"),
             "seconds": round(seconds, 1),
             **asdict(self),
@@ -210,6 +164,71 @@ def together(names: Sequence[str]) -> list[list[str]]:
     lines = [[name for name in line if name in names] for line in SHARED]
     alone = [[name] for name in names if not any(name in line for line in SHARED)]
     return [line for line in (*lines, *alone) if line]
+
+
+# Rounds at scale power ------------------------------------------------------------------------------------
+
+ROUND = 6  # seeds: after so many more the results are written, of what there is
+POWER_SEEDS = {"table6": 6, "table7": 6}  # by the first of a line; 30 elsewhere
+SMALL = "table4"  # the line of the 500 images
+NEEDS_LONG = ("table9", "table11", "fig2", "fig15", "fig17")
+# Seconds of one core a seed at scale power, by the first of a line: those that results/*.json name at scale small, by
+# the clock of two cores that did other work too (112 minutes for 55.5 of a core), times the images that power has
+# more of, 25 times in table 6 and 8 times in table 7. 500 images: the short runs (53 measured), and the long ones.
+COSTS = {"table7": 8 * 153, "table1": 89, "table6": 25 * 79, SMALL: 53 + 170, "fig3": 1.4}
+
+
+def seeds_of(line: Sequence[str], scale: str, given: int | None) -> int:
+    """How many a line has: what was given, else what its scale is for."""
+    if given is not None:
+        return given
+    whole = next(shared for shared in (*SHARED, tuple(line)) if line[0] in shared)
+    return POWER_SEEDS.get(whole[0], 30) if scale == "power" else FEWEST
+
+
+def hours(lines: Sequence[Sequence[str]], given: int | None) -> dict[str, float]:
+    """Of one core, from an empty cache, for each line by its names; arithmetic and descriptions cost nothing."""
+    costs = {line[0]: COSTS[line[0]] for line in SHARED}
+    return {
+        ", ".join(line): costs[whole[0]] * seeds_of(line, "power", given) / 3600
+        for line in lines
+        for whole in SHARED
+        if line[0] in whole
+    }
+
+
+def rounds(line: Sequence[str], options: Asked) -> list[tuple[list[str], Asked]]:
+    """What is run in turn, and with how many seeds: at scale power ever more, else all at once.
+
+    500 images: first the runs of one and two epochs under every seed, then those of 50, which cost twice as much.
+    """
+    trained = any(line[0] in whole for whole in SHARED[:-1])
+    if options.scale != "power" or not trained:
+        return [(list(line), options)]
+    count, options = options.seeds, replace(options, asked=options.seeds)
+    steps = [*range(ROUND, count, ROUND), count]
+    if not any(line[0] in whole for whole in SHARED if whole[0] == SMALL):
+        return [(list(line), replace(options, seeds=step)) for step in steps]
+    short = [name for name in line if name not in NEEDS_LONG]
+    first = [(short, replace(options, seeds=step, long_seeds=0)) for step in steps if short]
+    return first + [(list(line), replace(options, long_seeds=step)) for step in steps]
+
+
+def left(planned: Sequence[tuple[list[str], Asked]], out: Path) -> list[tuple[list[str], Asked]]:
+    """The rounds after the last whose results are all written; the last of all is always run, from its cells."""
+    for place in range(len(planned) - 1, -1, -1):
+        names, options = planned[place]
+        if all(_written(out / f"{name}.json", options) for name in names):
+            return list(planned[min(place + 1, len(planned) - 1) :])
+    return list(planned)
+
+
+def _written(path: Path, options: Asked) -> bool:
+    if not path.exists():
+        return False
+    result = json.loads(path.read_text())
+    there = result["seeds"] if result.get("scale") == options.scale else {}
+    return bool(there) and (there["done"], there["long"]) == (options.seeds, options.long_seeds)
 
 
 def reproduce(module: Any, options: Asked) -> Report:

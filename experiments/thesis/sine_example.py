@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 from pictures import COLOURS, figure
-from reproduction import Asked, Claim, Report, Verdict, cells_of, judged, paired
+from reproduction import Asked, Report, cells_of
 from scipy.optimize import minimize
+from verdicts import ALPHA, UNTOLD, Claim, Verdict, judged, paired
 
 from gammatune.records import Observation, Values
 from gammatune.samplers import Sampler, make_sampler
@@ -230,16 +231,21 @@ def needs(text: str, times: Sequence[float], low: float, high: float) -> Claim:
     mean = float(np.mean(times))
     end = high if mean > high else low
     test = paired(times, [end] * len(times))
-    verdict: Verdict = "cannot be told"
+    verdict: Verdict = UNTOLD
     if low <= mean <= high:
         verdict = "holds"
-    elif test.p < 0.05:
+    elif test.p < ALPHA:
         verdict = "does not hold"
-    return Claim(text, verdict, f"mean {mean:.1f}, median {np.median(times):g}; against {end:g}: {test}")
+    return Claim(
+        text,
+        verdict,
+        f"mean {mean:.1f}, median {np.median(times):g}; against {end:g}: {test}",
+        test.told("evaluation"),
+    )
 
 
 def fewer(text: str, one: Sequence[float], other: Sequence[float]) -> Claim:
-    return judged(text, paired(one, other), better="less")
+    return judged(text, paired(one, other), better="less", unit="evaluation")
 
 
 # Pictures -------------------------------------------------------------------------------------------------
@@ -346,6 +352,8 @@ def animate(report: Report, options: Asked, name: str, steps: Steps, heading: st
     import matplotlib.pyplot as plt
     from matplotlib.animation import PillowWriter
 
+    if options.scale == "power":
+        return
     steps = steps[:THESIS]
     fig, axes = plt.subplots(
         2, 1, figsize=(7, 5.5), height_ratios=(2, 1), layout="constrained", sharex=True, dpi=80

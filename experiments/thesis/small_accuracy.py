@@ -11,8 +11,9 @@ has 100 rates (in each epoch, where each has its own), the other searches take 2
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 
-from mnist_small import MEASURES, Network, Small, four, no_worse, per_cent
-from reproduction import Asked, Claim, Paired, Report, judged, paired
+from mnist_small import MEASURES, Network, Small, four, per_cent
+from reproduction import Asked, Report
+from verdicts import Claim, Paired, judged, no_worse, paired
 
 NAMES = {"grid": "Grid", "random": "random", "gaussian": "Gaussian", "gamma": "Gamma",
          "gamma-plugin-a": "Gamma, plug-in a", "gamma-plugin-b": "Gamma, plug-in b"}  # fmt: skip
@@ -74,14 +75,19 @@ class Accuracy:
         self.searches: tuple[str, ...] = options.pick(
             smoke=("grid", "gaussian", "gamma"), small=tuple(NAMES), full=tuple(NAMES)
         )
-        self.readings: dict[str, tuple[int, Callable[[int, str, str], Network]]] = {
+        readings: dict[str, tuple[int, Callable[[int, str, str], Network]]] = {
             "1": (1, lambda seed, sampler, objective: small.chosen(seed, sampler, objective, 1)),
             "2 (rate an epoch)": (2, lambda *which: small.greedy(*which, 2)),
             f"2 (as {small.long} epochs)": (2, lambda *which: small.chosen(*which, small.long)),
         }
+        epochs_of = dict(zip(readings, (1, 2, small.long), strict=True))
+        self.lengths = {r: e for r, e in epochs_of.items() if small.seeds_of(e)}
+        self.readings = {reading: readings[reading] for reading in self.lengths}
         self.found: dict[tuple[str, str, str], list[Network]] = {}
         for seed in small.seeds:  # the seed outermost: its data are read once
             for reading, (_, network) in self.readings.items():
+                if seed not in small.seeds_of(self.lengths[reading]):
+                    continue
                 for sampler in self.searches:
                     for objective in objectives.values():
                         those = self.found.setdefault((reading, sampler, objective), [])
@@ -117,7 +123,7 @@ class Accuracy:
         for reading in self.readings:
             for part, words in PARTS:
                 test = paired(self._mean(reading, one, part), self._mean(reading, other, part))
-                claims.append(judged(f"epochs {reading}: {text}, {words}", test, better="more"))
+                claims.append(judged(f"epochs {reading}: {text}, {words}", test, better="more", unit="point"))
         return claims
 
     def _mean(self, reading: str, objective: str, part: str) -> list[float]:
@@ -139,6 +145,7 @@ class Accuracy:
                 f"epochs {reading}: {text}, {words}",
                 self._test(reading, (one, objective), (other, objective), part),
                 better="more",
+                unit="point",
             )
             for reading in self.readings
             for part, words in PARTS
@@ -178,7 +185,7 @@ class Accuracy:
     def report(self, name: str, title: str, claims: list[Claim], notes: list[str]) -> Report:
         options = self.options
         said = [
-            f"Scale {options.scale}, n {options.seeds} seeds; a grid of {self.small.coarse}, {self.small.few} "
+            f"Scale {options.scale}, {self.small.said}; a grid of {self.small.coarse}, {self.small.few} "
             "trainings in the other searches. In brackets the thesis's numbers, one run each, selected and reported "
             "on the same 100 images; those of its row 2 stand at both readings of it.",
             self.flattery(),

@@ -22,7 +22,7 @@ Evidence: results/table1.json, made by `gammatune reproduce table1 --scale small
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,10 +30,11 @@ import numpy as np
 import torch
 from by_epoch import DEVICE, judge
 from pictures import COLOURS, figure
-from reproduction import Asked, Report, Sample, cells_of, judged, paired
+from reproduction import Asked, Report, Sample, cells_of
 from searches import Setup, cifar, mnist_full
 from torch import nn
 from torch.nn import functional
+from verdicts import judged, paired
 
 import gammatune
 from gammatune.pipeline.data.split import Part
@@ -81,14 +82,17 @@ BUDGET = 1.5  # the default of policy lookahead
 
 def run(options: Asked) -> Report:
     report = Report(NAME, TITLE)
+    sized = (
+        replace(options, scale="small") if options.scale == "power" else options
+    )  # more seeds, no more images
     report.columns = [
         "net", "data", "reused (thesis)", "epochs", "reused: Acc %", "reused, 1.5 times as long: Acc %",
         "gammatune: Acc %", "plain runs", "learning rate found",
     ]  # fmt: skip
     found: dict[str, dict[str, Sample]] = {}
     for default in DEFAULTS:
-        found[default.net] = one_net(report, options, default)
-    report.notes = [said(options, default) for default in DEFAULTS] + [
+        found[default.net] = one_net(report, sized, default)
+    report.notes = [said(sized, default) for default in DEFAULTS] + [
         "The LSTM's reused values include clipping, which `gammatune.fit` does not do: it is compared as a whole.",
         "Few images make few steps an epoch: hard on small rates, short for BatchNorm's averages, and next to "
         "nothing for short rollouts to look at. The full scale may tell otherwise.",
@@ -129,7 +133,7 @@ def one_net(report: Report, options: Asked, default: Default) -> dict[str, Sampl
     ):
         test = paired(samples["gammatune"].values, samples[against].values)
         text = f"{default.net}: what is reused is not the best for new data, {how}"
-        report.claims.append(judged(text, test, better="more"))
+        report.claims.append(judged(text, test, better="more", unit="point"))
     report.numbers[default.net] = {how: sample.values for how, sample in samples.items()} | {"lr": rates}
     return samples
 

@@ -13,9 +13,12 @@ Reading: one rate for the whole run; kappa (11), cut. The first 12 of the 22 are
 How it was made smaller, and what the CPU seconds are: mnist_small.py.
 """
 
+from dataclasses import replace
+
 from learning_time import COLUMNS, Rows, notes
-from mnist_small import OF_THE_TIME, best, per_cent
-from reproduction import Asked, Report, judged, paired
+from mnist_small import OF_THE_TIME, Small, best, per_cent
+from reproduction import Asked, Report
+from verdicts import judged, paired
 
 NAME = "table10"
 TITLE = "grids of 100 to 500 rates against 22 samples, 1 and 50 epochs"
@@ -27,7 +30,7 @@ TIME = (215.9, 459.1, 647.58, 899.84, 1124.46, 699.38, 27.266, 27.3)
 def run(options: Asked) -> Report:
     result = Report(NAME, TITLE, ["epochs", *COLUMNS])
     few, more = options.pick(smoke=4, small=12, full=12), options.pick(smoke=6, small=22, full=22)
-    for epochs in (1, options.pick(smoke=2, small=50, full=50)):
+    for epochs in Small(options).lengths:
         rows = Rows(options, epochs, more, ACCURACY, TIME)
         result.rows += [[f"{epochs}", *row] for row in rows.rows]
         result.numbers[f"{epochs} epochs"] = rows.numbers
@@ -38,14 +41,14 @@ def run(options: Asked) -> Report:
             rows.factor("Gamma is 25.6 times faster than the average grid (699.38 s against 27.3 s)", 25.6),
         ]
         for sampler in ("gaussian", "gamma"):
-            found = [rows.small.once(seed, sampler, OF_THE_TIME, epochs, more) for seed in rows.small.seeds]
+            found = [rows.small.once(seed, sampler, OF_THE_TIME, epochs, more) for seed in rows.seeds]
             before = [best(networks[:few], OF_THE_TIME) for networks in found]
             after = [best(networks, OF_THE_TIME) for networks in found]
             for part, words in (("report", "on test images"), ("select", "on the images it chose by")):
                 test = paired([per_cent(x, part) for x in after], [per_cent(x, part) for x in before])
                 text = f"{sampler} is more accurate after {more} trainings than after {few}, {words}"
-                claims.append(judged(text, test, better="more"))
+                claims.append(judged(text, test, better="more", unit="point"))
         for claim in claims:
-            result.claims.append(type(claim)(f"{length}: {claim.text}", claim.verdict, claim.words))
+            result.claims.append(replace(claim, text=f"{length}: {claim.text}"))
         result.notes += [f"{length}. {note}" for note in notes(options, rows)]
     return result

@@ -12,7 +12,8 @@ How it was made smaller: mnist_small.py.
 from collections.abc import Sequence
 
 from mnist_small import OF_THE_TIME, Small, best
-from reproduction import Asked, Claim, Report, Sample, judged, paired
+from reproduction import Asked, Report, Sample
+from verdicts import Claim, judged, paired
 
 NAME = "table11"
 TITLE = "the learning rates chosen in table 10"
@@ -27,17 +28,17 @@ THESIS = {
 def run(options: Asked) -> Report:
     small = Small(options)
     rates = {
-        "grid": [best(small.grid(seed, small.long), OF_THE_TIME)["lr"] for seed in small.seeds],
+        "grid": [best(small.grid(seed, small.long), OF_THE_TIME)["lr"] for seed in small.long_seeds],
         **{
             sampler: [
                 best(small.once(seed, sampler, OF_THE_TIME, small.long, small.more), OF_THE_TIME)["lr"]
-                for seed in small.seeds
+                for seed in small.long_seeds
             ]
             for sampler in ("gaussian", "gamma")
         },
     }
     rows = []
-    for i, seed in enumerate(small.seeds):
+    for i, seed in enumerate(small.long_seeds):
         printed = {name: f" ({those[i]:.3f})" if i < len(those) else "" for name, those in THESIS.items()}
         rows.append([f"seed {seed}", *(f"{rates[name][i]:.3f}{printed[name]}" for name in THESIS)])
     means = {name: sum(those) / len(those) for name, those in THESIS.items()}
@@ -62,8 +63,8 @@ def run(options: Asked) -> Report:
         )
     ]
     notes = [
-        f"Scale {options.scale}: {small.long} epochs, {options.seeds} seeds, a grid of {small.coarse}, {small.more} "
-        "trainings a search. The thesis's five numbers stand in brackets in its order; they are other runs.",
+        f"Scale {options.scale}: {small.long} epochs, {len(small.long_seeds)} seeds, a grid of {small.coarse}, "
+        f"{small.more} trainings a search. The thesis's five numbers stand in brackets in its order: other runs.",
         f"The thesis's own rates lie {printed['gaussian']:.4f} (Gaussian) and {printed['gamma']:.4f} (Gamma) from "
         "the grid's in the mean: its table does not show what its text says.",
     ]

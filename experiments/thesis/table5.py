@@ -35,10 +35,10 @@ def run(options: Asked) -> Report:
         table.helps_by_search(new, plain, "Kappa (12) less accuracy, in points of accuracy"),
     ]
     result = table.report(NAME, TITLE, claims, notes)
-    lengths, costs = (1, 2, table.small.long), []
-    for reading, epochs in zip(table.readings, lengths, strict=True):
+    costs = []
+    for reading, epochs in table.lengths.items():
         for budget in (1.5, 12):
-            found = [table.small.default(seed, budget, epochs) for seed in table.small.seeds]
+            found = [table.small.default(seed, budget, epochs) for seed in table.small.seeds_of(epochs)]
             spent = Sample(tuple(cell["plain_runs"] for cell in found)).mean
             costs.append(f"{spent:.1f} at a budget of {budget:g} (epochs {reading})")
             name = f"default at {budget:g}"

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 
 from by_epoch import DEFAULT, GAMMA, GAMMA_12, GAUSSIAN, GRID, Found, claims_at, compare, find, has, kept, row
 from keras_twin import twin
-from reproduction import Asked, Claim, Report, Sample
+from reproduction import Asked, Report, Sample
 from searches import MEASURES, cifar
+from verdicts import Claim
 
 NAME = "table7"
 TITLE = "CIFAR-10, Keras example network, the learning rate of each epoch: five measures by epoch (thesis)"

@@ -10,7 +10,8 @@ How it was made smaller, and what the CPU seconds are: mnist_small.py.
 """
 
 from learning_time import Rows, notes, report
-from reproduction import Asked, Report, judged, paired
+from reproduction import Asked, Report
+from verdicts import judged, paired
 
 NAME = "table8"
 TITLE = "grids of 100 to 500 rates against 12 samples, 1 epoch"
@@ -23,14 +24,15 @@ def run(options: Asked) -> Report:
     few = options.pick(smoke=4, small=12, full=12)
     rows = Rows(options, 1, few, ACCURACY, TIME)
     finest = f"grid of {rows.small.sizes[-1]}"
-    n = len(rows.small.fine_seeds)
+    n = len(rows.fine)
     larger = paired(rows.numbers[finest]["report"], rows.numbers[rows.coarse]["report"][:n])
     claims = [
         *rows.as_accurate("Gamma", "Gaussian", "Gamma is at least as accurate as Gaussian"),
         rows.more_accurate("Gamma", "Gaussian", "Gamma is more accurate than Gaussian (by 7 points), on test images"),
         *rows.as_accurate("Gamma", rows.coarse, f"Gamma is as accurate as the {rows.coarse}"),
         rows.factor("Gamma is 3.5 times faster than the average grid (15.6 s against 4.48 s)", 15.6 / 4.48),
-        judged(f"the larger the grid, the more accurate: {finest} against {rows.coarse}", larger, better="more"),
+        judged(f"the larger the grid, the more accurate: {finest} against {rows.coarse}", larger,
+               better="more", unit="point"),
         rows.more_accurate(
             "Gamma",
             f"grid of {few}",

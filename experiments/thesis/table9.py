@@ -36,7 +36,7 @@ def run(options: Asked) -> Report:
     ]  # fmt: skip
     defaults = []
     for budget in (1.5, 12):
-        found = [rows.small.default(seed, budget, long) for seed in rows.small.seeds]
+        found = [rows.small.default(seed, budget, long) for seed in rows.small.long_seeds]
         rows.put(f"gammatune's default, budget {budget:g}", "", found, [cell["seconds"] for cell in found])
         spent = Sample(tuple(cell["plain_runs"] for cell in found))
         defaults.append(f"{spent.text(2)} plain runs at a budget of {budget:g}")

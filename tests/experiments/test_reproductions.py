@@ -7,6 +7,7 @@ import math
 import sys
 import types
 from pathlib import Path
+from typing import get_args
 
 import needs
 import pytest
@@ -19,19 +20,16 @@ sys.path.insert(0, str(folder()))
 from reproduction import (
     SHARED,
     Asked,
-    Claim,
-    Paired,
     Report,
     Sample,
     cells_of,
-    judged,
-    paired,
     reproduce,
     together,
 )
+from verdicts import Claim, Paired, Verdict, judged, paired
 
 ROOT = Path(__file__).resolve().parents[2]
-VERDICTS = {"holds", "does not hold", "cannot be told"}
+VERDICTS = set(get_args(Verdict))
 
 pytestmark = pytest.mark.usefixtures("matplotlib_here")
 
@@ -109,7 +107,7 @@ def test_committed_drawings_are_small_and_have_their_picture(path):
     assert path.with_suffix(".png").is_file()
 
 
-@pytest.mark.parametrize("path", sorted((folder() / "results").glob("*.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((folder() / "results").glob("**/*.json")), ids=lambda path: path.name)
 def test_committed_results_name_what_is_there(path):
     result = json.loads(path.read_text())
     assert result["name"] == path.stem
@@ -145,7 +143,7 @@ def test_paired_turns_its_sign_with_its_sides():
 
 
 def test_paired_of_equal_samples_tells_nothing():
-    assert paired([1, 2, 3], [1, 2, 3]) == Paired(0.0, 1.0, 0.0, 3)
+    assert paired([1, 2, 3], [1, 2, 3]) == Paired(0.0, 1.0, 0.0, 3, 0.0)
 
 
 def test_paired_takes_the_same_seeds_on_both_sides():
@@ -167,7 +165,7 @@ def test_paired_takes_the_same_seeds_on_both_sides():
     ],
 )
 def test_judged(difference, p, better, margin, verdict):
-    claim = judged("one is better", Paired(difference, p, 0.5, 8), better=better, margin=margin)
+    claim = judged("one is better", Paired(difference, p, 0.5, 8, 4.0), better=better, margin=margin)
     assert claim.verdict == verdict
     assert claim.text == "one is better"
     assert "n 8" in claim.words

@@ -288,9 +288,12 @@ def reproduce(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every figure and table.")] = False,
     scale: Annotated[
-        str, typer.Option(help="smoke (seconds), small (minutes) or full (the thesis's own sizes).")
+        str,
+        typer.Option(help="smoke (seconds), small (minutes), power (hours, it says them) or full (a GPU)."),
     ] = "small",
-    seeds: Annotated[int, typer.Option(help="How many; paired tests tell something from 6 on.")] = 6,
+    seeds: Annotated[
+        int | None, typer.Option(help="How many. Default: 6; at power 30, of tables 6 and 7 6.")
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(help="A folder with mnist.npz and CIFAR-10. Default: by name, from OpenML."),
