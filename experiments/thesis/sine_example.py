@@ -231,17 +231,11 @@ def needs(text: str, times: Sequence[float], low: float, high: float) -> Claim:
     mean = float(np.mean(times))
     end = high if mean > high else low
     test = paired(times, [end] * len(times))
-    verdict: Verdict = UNTOLD
+    verdict: Verdict = "does not hold" if test.p < ALPHA else UNTOLD
     if low <= mean <= high:
         verdict = "holds"
-    elif test.p < ALPHA:
-        verdict = "does not hold"
-    return Claim(
-        text,
-        verdict,
-        f"mean {mean:.1f}, median {np.median(times):g}; against {end:g}: {test}",
-        test.told("evaluation"),
-    )
+    words = f"mean {mean:.1f}, median {np.median(times):g}; against {end:g}: {test}"
+    return Claim(text, verdict, words, test.told("evaluation"))
 
 
 def fewer(text: str, one: Sequence[float], other: Sequence[float]) -> Claim:
