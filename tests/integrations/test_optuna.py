@@ -24,7 +24,8 @@ from optuna.trial import TrialState, create_trial
 
 from gammatune.errors import InvalidArgument, MissingExtra
 from gammatune.integrations import optuna as ours
-from gammatune.integrations.optuna import MOST, GammaSampler, fenced, parameter, scored
+from gammatune.integrations.optuna import MOST, GammaSampler, parameter
+from gammatune.integrations.optuna_scores import NOISE, fenced, known_errors, scored
 from gammatune.records import Observation
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "optuna_study.py"
@@ -321,7 +322,7 @@ def test_a_failure_whose_parameters_have_a_score_by_now_is_forgotten():
         create_trial(value=1.0, params={"lr": 0.1}, distributions=space),
         create_trial(state=TrialState.FAIL, params={"lr": 0.2}, distributions=space),
     ]
-    told, _ = ours._told(trials, scored(trials, -1.0), {"lr": parameter(LR)})
+    told, _ = ours._told(trials, scored(trials, -1.0), [1.0] * len(trials), {"lr": parameter(LR)})
     assert [(seen.values["lr"], seen.score) for seen in told] == [(0.1, -1.0), (0.2, None)]
 
 
@@ -475,3 +476,65 @@ def test_the_example(capsys):
     study = runpy.run_path(str(EXAMPLE))["study"]
     assert len(study.trials) == len(capsys.readouterr().out.splitlines()) - 1
     assert study.best_value < 0.6
+
+
+# Known noise ----------------------------------------------------------------------------------------------
+
+
+def noisy_trials(errors):
+    """A trial a decade, of which the one at 1e-4 was lucky; with these standard errors, None: not said."""
+    losses = (1.0, 1.0, 0.0, 0.95, 0.5, 0.3, 0.6, 1.0)
+    return [
+        create_trial(
+            value=loss,
+            params={"lr": 10.0**k},
+            distributions={"lr": LR},
+            user_attrs={} if error is None else {NOISE: error},
+        )
+        for k, (loss, error) in enumerate(zip(losses, errors, strict=False), start=-6)
+    ]
+
+
+def proposed(errors):
+    study = optuna.create_study(sampler=GammaSampler(seed=0))
+    study.add_trials(noisy_trials(errors))
+    return math.log10(study.ask({"lr": LR}).params["lr"])
+
+
+def test_the_errors_that_trials_say_are_relative_to_the_median_and_none_where_none_is_said():
+    assert known_errors(noisy_trials([None] * 5)) == (None, [1.0] * 5)
+    assert known_errors(noisy_trials([0.1, None, 0.2, 0.4, None])) == (0.2, [0.25, 1.0, 1.0, 4.0, 1.0])
+    assert known_errors(noisy_trials([0, 0.0, None, 0, 0])) == (0.0, [1.0] * 5)
+    typical, relative = known_errors(noisy_trials([0.0, 1e-200, 1e200, 1e200, None]))
+    assert typical == 1e200
+    assert relative == [1e-6, 1e-6, 1.0, 1.0, 1.0]
+
+
+def test_a_lucky_trial_that_says_it_is_unsure_is_followed_less():
+    assert abs(proposed([None] * 8) + 4) < 0.5  # beside the lucky one
+    assert abs(proposed([0.01] * 8) + 4) < 0.5
+    assert abs(proposed([0.01, 0.01, 1.0, *[0.01] * 5]) + 1) < 0.5  # beside the best of the others
+
+
+@pytest.mark.parametrize("error", [-0.1, math.nan, math.inf, "0.1", True, [0.1]])
+def test_an_error_that_means_nothing_is_refused_with_the_trial(error):
+    study = optuna.create_study(sampler=GammaSampler(seed=0))
+    study.add_trials(noisy_trials([0.1, 0.1, error, 0.1]))
+    with pytest.raises(InvalidArgument, match=r"gammatune_noise of trial 2 is .*set the standard error"):
+        study.ask({"lr": LR})
+
+
+def test_noise_that_is_known_passes_through_a_storage_and_a_study_gone_on_with(tmp_path):
+    def objective(trial):
+        trial.set_user_attr(NOISE, 0.05)
+        return curve(trial)
+
+    url, found = f"sqlite:///{tmp_path}/noise.db", []
+    for n in (5, 5, 10):
+        study = optuna.create_study(
+            study_name="s" if n == 5 else "t", storage=url, load_if_exists=True, sampler=GammaSampler(seed=2)
+        )
+        study.optimize(objective, n_trials=n)
+        found.append(params(study))
+    assert found[1] == found[2]
+    assert study.best_value < 0.2

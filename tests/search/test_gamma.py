@@ -180,7 +180,7 @@ def test_twice_the_grid_gives_the_same_beliefs(monkeypatch: pytest.MonkeyPatch) 
     """12 x 6 cells against 48 x 24 of the same span."""
     from gammatune.surrogate import quadrature
 
-    def fine(prior: ThetaPrior) -> quadrature.Nodes:
+    def fine(prior: ThetaPrior, rhos: int) -> quadrature.Nodes:
         scale, noise = np.linspace(-2.5, 2.5, 48), np.linspace(-2.0, 2.0, 24)
         centre, spread = prior.centre(1), prior.spread(1)
         log_weight = (-0.5 * (scale[:, None] ** 2 + noise[None, :] ** 2)).ravel()

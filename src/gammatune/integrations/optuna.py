@@ -2,18 +2,11 @@
 
 A thin layer: what an Optuna study knows is translated into what `samplers.conditional` is told. Nothing is kept
 between trials but the seed; every suggestion reads the study again, so that any number of workers on one storage,
-threads among them, may use samplers of their own.
+threads among them, may use samplers of their own. How a trial counts stands in `optuna_scores`. Of running trials:
 
-How a trial counts (s the score, higher is better; worst, median and spread those of the feasible finished trials):
-
-    finished, feasible      s; one far out on the bad side (below the lower quartile by more than three times the
-                            distance of the quartiles: Tukey 1977) at that fence; +inf as the best, -inf as failed
-    pruned                  the last value it reported, between worst and median; as failed where it reported none
-    infeasible              worst - spread (1 + v), v from 0 to 1 the mean violation of the constraints, each relative
-                            to the largest seen; -v where nothing is feasible yet (Deb 2000: least violation leads)
-    failed                  below all of these by another spread, unless the same parameters have a score by now
-    running                 its posterior mean, where it is known what it tries ("believer", Ginsbourger et al. 2010);
-                            where several propose at the same moment, all but the first take a Thompson draw
+    what they try is known      they count as if they had scored their posterior mean ("believer", Ginsbourger et al.
+                                2010)
+    several propose at once     all but the first take a Thompson draw
 
 Parameters that the library's space cannot hold (integers beyond 2^53) are drawn at random, by Optuna's own sampler.
 """
@@ -23,6 +16,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,9 +26,9 @@ from gammatune.records import Observation, Value
 from gammatune.samplers.bayes import fading_margin
 from gammatune.samplers.conditional import Conditional
 from gammatune.seeds import stream
-from gammatune.space import Array, Choice, Dimension, Float, Int, Space
-from gammatune.surrogate.dataset import Dataset
+from gammatune.space import Choice, Dimension, Float, Int, Space
 from gammatune.surrogate.gamma import GammaProcess
+from gammatune.surrogate.known_noise import KnownNoiseProcess
 from gammatune.surrogate.quadrature import kronecker
 
 try:
@@ -48,6 +42,8 @@ try:
     from optuna.samplers import BaseSampler, RandomSampler
     from optuna.study import Study, StudyDirection
     from optuna.trial import FrozenTrial, TrialState
+
+    from gammatune.integrations.optuna_scores import known_errors, scored
 except ImportError:
     require("optuna", "optuna", "GammaSampler needs")
     raise
@@ -55,7 +51,6 @@ except ImportError:
 _logger = optuna.logging.get_logger(__name__)
 
 MOST = 150  # trials the surrogate sees: 0.1 to 0.3 s a suggestion on one core, 2 s at twice as many
-FENCE = 3.0  # distances of the quartiles (Tukey: "far out")
 # as all of the library's model-based searches begin: theta is integrated out, so that two points do
 OPENING = 2
 # of EI, over n; held against problems that are no benchmark's (benchmarks/results/bo_tuning.json)
@@ -130,63 +125,6 @@ def _inward(parameters: Mapping[str, Parameter], params: Mapping[str, Any]) -> d
     return inside
 
 
-# Scores ---------------------------------------------------------------------------------------------------
-
-
-def fenced(scores: Array) -> Array:
-    """The finite scores, none below the fence; with all of one value, or two of them, as they are."""
-    low, high = np.quantile(scores, [0.25, 0.75], method="higher")
-    if not high > low:
-        return scores
-    return np.asarray(np.maximum(scores, low - FENCE * (high - low)))
-
-
-def scored(trials: Sequence[FrozenTrial], sign: float) -> list[float | None]:
-    """A score for each finished trial, higher is better, None for what failed; see the table above.
-
-    sign: -1 where the study minimises.
-    """
-    out: list[float | None] = [None] * len(trials)
-    feasible = {i for i, trial in enumerate(trials) if all(v <= 0 for v in trial.constraints.values())}
-    complete = [i for i in sorted(feasible) if trials[i].state == TrialState.COMPLETE]
-    finite = [i for i in complete if math.isfinite(trials[i].values[0])]
-    if finite:
-        scores = fenced(np.array([sign * trials[i].values[0] for i in finite]))
-        for i, score in zip(finite, scores.tolist(), strict=True):
-            out[i] = score
-        for i in complete:
-            if sign * trials[i].values[0] == math.inf:
-                out[i] = float(scores.max())
-    for i in feasible:
-        trial = trials[i]
-        if trial.state == TrialState.PRUNED and trial.last_step is not None:
-            last = sign * trial.intermediate_values[trial.last_step]
-            if math.isfinite(last):
-                out[i] = min(max(last, float(scores.min())), float(np.median(scores))) if finite else last
-    broken = [
-        i
-        for i, t in enumerate(trials)
-        if i not in feasible and t.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    ]
-    if broken:
-        violation = _violations([trials[i].constraints for i in broken])
-        known = np.array([score for score in out if score is not None])
-        spread = Dataset(np.zeros((len(known), 1)), known).spread if len(known) else 1.0
-        for i, v in zip(broken, violation, strict=True):
-            out[i] = float(known.min()) - spread * (1 + v) if len(known) else -v
-    return out
-
-
-def _violations(constraints: Sequence[Mapping[str, float]]) -> list[float]:
-    """The mean violation of each, relative to the largest seen of its constraint; from 0 to 1."""
-    names = sorted({name for each in constraints for name in each})
-    excess = np.array([[max(each.get(name, 0.0), 0.0) for name in names] for each in constraints])
-    largest = excess.max(axis=0)
-    with np.errstate(invalid="ignore"):  # inf / inf
-        shares = np.where(largest > 0, excess / np.where(largest > 0, largest, 1.0), 0.0)
-    return np.nan_to_num(shares, nan=1.0).mean(axis=1).tolist()  # type: ignore[no-any-return]
-
-
 def _kept(told: list[Observation]) -> list[Observation]:
     """At most MOST of the observations: the best half of them, and of the others evenly many from all times."""
     if len(told) <= MOST:
@@ -212,8 +150,11 @@ class GammaSampler(BaseSampler):
     constraints_func: constraints by a function of the trial (above 0: violated), for studies that do not use
         `trial.set_constraint`. What it raises goes through.
 
+    A trial may say how sure its value is: `trial.set_user_attr("gammatune_noise", se)`, the value's standard error in
+    the value's unit, makes the likelihood that of scores of known, different noise (`optuna_scores`).
     Parameters that only some trials have are searched together with the others (`samplers.conditional`), those never
-    seen before are drawn at random. Raises InvalidArgument, a ValueError, for studies of several objectives.
+    seen before are drawn at random. Raises InvalidArgument, a ValueError, for studies of several objectives and for a
+    standard error that is none.
     """
 
     _surrogate, _margin = GammaProcess, MARGIN  # the ablations of benchmarks/bo take others
@@ -276,16 +217,18 @@ class GammaSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         finished = [seen for seen in trials if seen.state.is_finished()]
         sign = -1.0 if study.direction == StudyDirection.MINIMIZE else 1.0
-        told, used = _told(finished, scored(finished, sign), parameters)
+        typical, noises = known_errors(finished)
+        told, used = _told(finished, scored(finished, sign), noises, parameters)
         if not told:
             return None
+        surrogate = self._surrogate if typical is None else partial(KnownNoiseProcess, error=typical)
         running = [
             seen for seen in trials if seen.state == TrialState.RUNNING and seen.number != trial.number
         ]
         claims = [_inward(parameters, _claimed(seen)) for seen in running]
 
         search = Conditional(
-            space, stream(self._seed, "optuna", trial.number), self._surrogate, fading_margin(self._margin)
+            space, stream(self._seed, "optuna", trial.number), surrogate, fading_margin(self._margin)
         )
         for observation in _kept(told):
             search.tell(observation)
@@ -330,6 +273,7 @@ class GammaSampler(BaseSampler):
 def _told(
     finished: Sequence[FrozenTrial],
     scores: Sequence[float | None],
+    noises: Sequence[float],
     parameters: Mapping[str, Parameter],
 ) -> tuple[list[Observation], set[frozenset[str]]]:
     """What the trials say of the space as it is now, and the sets of parameters that they used.
@@ -341,7 +285,7 @@ def _told(
     used: set[frozenset[str]] = set()
     known: set[Any] = set()
     for fallen in (False, True):
-        for trial, score in zip(finished, scores, strict=True):
+        for trial, score, noise in zip(finished, scores, noises, strict=True):
             values = _inward(parameters, trial.params)
             names = frozenset(values)
             if (
@@ -353,7 +297,7 @@ def _told(
             )
             if not names or (fallen and (names not in used or identity in known)):
                 continue
-            told.append(Observation(values, score))
+            told.append(Observation(values, score, noise))
             used.add(names)
             known.add(identity)
     return told, used

@@ -55,10 +55,13 @@ class GammaProcess:
 
     data: what was observed. family: the kernel. prior, theta: the beliefs about lambda and about theta.
     Attributes: weights (k,), the posterior probability of each node; log_evidence, that of the whole mixture;
-    jitter (see `Solved`). Everything it answers is in units of `data.y`.
+    variance (k,), what a bracket of (7) is multiplied by, and df, the degrees of freedom; jitter (see `Solved`).
+    Everything it answers is in units of `data.y`.
     Raises numpy.linalg.LinAlgError where C cannot be factorised.
     Twin: tests/search/test_gamma.py integrates over lambda numerically.
     """
+
+    rhos = 6  # nodes of rho in one dimension
 
     def __init__(
         self,
@@ -69,10 +72,16 @@ class GammaProcess:
     ) -> None:
         self.data, self.family, self.prior, self.theta = data, family, prior, theta
         self.a_n = prior.a0 + data.n / 2  # (5)
-        self.nodes, self.solved, self.log_evidence = integrate(data, family, theta, self._log_evidence)
+        self.nodes, self.solved, self.log_evidence = integrate(
+            data, family, theta, self._log_evidence, self.rhos
+        )
         self.b_n: Array = prior.b0 + self.solved.square / 2  # (5), (k,)
         self.weights: Array = np.exp(self.nodes.log_weight)
         self.jitter: float = self.solved.jitter
+        self.variance, self.df = self._precision()
+
+    def _precision(self) -> tuple[Array, float]:
+        return np.asarray(self.b_n / self.a_n), 2 * self.a_n  # (7)
 
     def _log_evidence(self, solved: Solved) -> Array:  # (k,)
         a0, b0, a_n, n = self.prior.a0, self.prior.b0, self.a_n, self.data.n
@@ -112,8 +121,9 @@ class GammaProcess:
         c, half = self._project(Z)
         loc = self._location(c)  # (k, q)
         drawn = rng.choice(len(self.weights), size=count, p=self.weights / self.weights.sum())
-        # 1 / sqrt(lambda)
-        scale = np.sqrt(self.b_n[drawn] / rng.gamma(self.a_n, size=count)) * self.data.spread
+        a = self.df / 2
+        shares = np.ones(count) if np.isinf(a) else rng.gamma(a, size=count) / a
+        scale = np.sqrt(self.variance[drawn] / shares) * self.data.spread  # 1 / sqrt(lambda)
         standard = rng.standard_normal((count, len(Z)))
         out = np.empty((count, len(Z)))
         for k in np.unique(drawn):
@@ -132,5 +142,5 @@ class GammaProcess:
 
     def _mixture(self, loc: Array, bracket: Array) -> Mixture:
         # rounding can leave a bracket of an observed point just below 0
-        scale = np.sqrt((self.b_n / self.a_n)[:, None] * np.maximum(bracket, 0.0)) * self.data.spread
-        return Mixture(self.weights, StudentT(loc, scale, 2 * self.a_n))
+        scale = np.sqrt(self.variance[:, None] * np.maximum(bracket, 0.0)) * self.data.spread
+        return Mixture(self.weights, StudentT(loc, scale, self.df))

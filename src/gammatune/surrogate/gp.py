@@ -6,6 +6,7 @@ variance, rho the noise-to-signal ratio, W the diagonal relative noise.
     y ~ N(0, sigma^2 C),   C = K_theta + rho W                                                      (1)
     log evidence = -y' C^-1 y / (2 sigma^2) - log|C| / 2 - n/2 log(2 pi sigma^2)                    (2)
     f(x) | y ~ N(k' C^-1 y, sigma^2 (1 - k' C^-1 k)),   k = k_theta(X, x)                           (3)
+    + rho w in the bracket of (3): a new score, measured with relative noise w
 
 `GP` holds one value of (theta, sigma^2, rho), `fit` finds the one of highest evidence ("type-II maximum
 likelihood"), `QuadratureGP` averages over theta and rho as the Gamma process does.
@@ -59,9 +60,13 @@ class GP:
 
     def posterior(self, Z: Array) -> Normal:
         """f at the candidates Z (q, d), in units of `data.y`."""
+        return self.predictive(Z, noise=0.0)
+
+    def predictive(self, Z: Array, noise: float = 1.0) -> Normal:
+        """A new score at the candidates Z (q, d), measured with relative noise w = `noise`."""
         k = self.family(self.theta)(self.data.X, Z)  # (n, q)
         loc = self.alpha @ k * self.data.spread + self.data.centre
-        bracket = 1 - np.sum((self.inverse @ k) ** 2, axis=0)
+        bracket = 1 - np.sum((self.inverse @ k) ** 2, axis=0) + self.rho * noise
         return Normal(loc, np.sqrt(self.variance * np.maximum(bracket, 0.0)) * self.data.spread)  # (3)
 
 
@@ -128,8 +133,14 @@ class QuadratureGP:
 
     def posterior(self, Z: Array) -> Mixture:
         """f at the candidates Z (q, d), in units of `data.y`."""
+        return self.predictive(Z, noise=0.0)
+
+    def predictive(self, Z: Array, noise: float = 1.0) -> Mixture:
+        """A new score at the candidates Z (q, d), measured with relative noise w = `noise`."""
         c, half = project(self.nodes, self.solved, self.family, self.theta.v0, self.data.X, Z)
         variance = self._variance(self.solved)[:, None]
-        bracket = np.maximum(1 + self.theta.v0 - np.sum(half**2, axis=1), 0.0)
+        bracket = 1 + self.theta.v0 - np.sum(half**2, axis=1) + self.nodes.rho[:, None] * noise
         loc = np.squeeze(self.solved.alpha[:, None, :] @ c, 1) * self.data.spread + self.data.centre
-        return Mixture(self.weights, Normal(loc, np.sqrt(variance * bracket) * self.data.spread))
+        return Mixture(
+            self.weights, Normal(loc, np.sqrt(variance * np.maximum(bracket, 0.0)) * self.data.spread)
+        )

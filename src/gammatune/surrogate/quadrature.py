@@ -80,18 +80,18 @@ class Nodes:
 
 
 @functools.cache
-def grid_nodes(prior: ThetaPrior) -> Nodes:
-    """12 lengthscales times 6 rho for one dimension, evenly spaced in logarithms.
+def grid_nodes(prior: ThetaPrior, rhos: int = 6) -> Nodes:
+    """12 lengthscales times 6 (`rhos`) rho for one dimension, evenly spaced in logarithms.
 
     They span 2.5 and 2 prior standard deviations either way; cells of equal size, so the weight is the prior
     density. 12 x 6 (guess): doubling both moves suggestions less than the candidates lie apart (tests).
     """
-    scale, noise = np.linspace(-2.5, 2.5, 12), np.linspace(-2.0, 2.0, 6)
+    scale, noise = np.linspace(-2.5, 2.5, 12), np.linspace(-2.0, 2.0, rhos)
     centre, spread = prior.centre(1), prior.spread(1)
     log_weight = -0.5 * (scale[:, None] ** 2 + noise[None, :] ** 2)
     return Nodes(
         np.exp(centre[0] + spread[0] * scale)[:, None],
-        np.repeat(np.arange(12), 6),
+        np.repeat(np.arange(12), rhos),
         np.tile(np.exp(centre[1] + spread[1] * noise), 12),
         (log_weight - log_sum(log_weight)).ravel(),
     )
@@ -153,20 +153,23 @@ class Solved:
     """C at every node, factorised: what evidence and prediction need of it.
 
     inverse: (k, n, n) with inverse' inverse = C^-1 (the inverted Cholesky factor). log_det: (k,) log|C|.
-    alpha: (k, n) = C^-1 z. square: (k,) = z' C^-1 z. jitter: what had to be added to the diagonal of C, as a
-    share of it, 0 unless the factorisation failed without; evidence and prediction both see it.
+    alpha: (k, n) = C^-1 z. square: (k,) = z' C^-1 z. rho: (k,) of the nodes. jitter: what had to be
+    added to the diagonal of C, as a share of it, 0 unless the factorisation failed without; evidence and prediction
+    both see it.
     """
 
     inverse: Array
     log_det: Array
     alpha: Array
     square: Array
+    rho: Array
     jitter: float
 
     def keep(self, chosen: Indices) -> "Solved":
         return Solved(
-            self.inverse[chosen], self.log_det[chosen], self.alpha[chosen], self.square[chosen], self.jitter
-        )
+            self.inverse[chosen], self.log_det[chosen], self.alpha[chosen], self.square[chosen],
+            self.rho[chosen], self.jitter,
+        )  # fmt: skip
 
     def joined(self, other: "Solved") -> "Solved":
         """The nodes of both."""
@@ -175,6 +178,7 @@ class Solved:
             np.concatenate([self.log_det, other.log_det]),
             np.concatenate([self.alpha, other.alpha]),
             np.concatenate([self.square, other.square]),
+            np.concatenate([self.rho, other.rho]),
             max(self.jitter, other.jitter),
         )
 
@@ -183,16 +187,16 @@ LogEvidence: TypeAlias = Callable[[Solved], Array]  # of every node, (k,)
 
 
 def integrate(
-    data: Dataset, family: KernelFamily, prior: ThetaPrior, log_evidence: LogEvidence
+    data: Dataset, family: KernelFamily, prior: ThetaPrior, log_evidence: LogEvidence, rhos: int = 6
 ) -> tuple[Nodes, Solved, float]:
     """The nodes that hold the posterior of theta, C at each, and the log evidence of the whole mixture.
 
-    In one dimension the grid, in more two rounds of quasi-random nodes. On return `log_weight` is the log of
-    the posterior probability of each node, those that hold next to nothing left out.
+    In one dimension the grid (with so many `rhos`), in more two rounds of quasi-random nodes. On return `log_weight`
+    is the log of the posterior probability of each node, those that hold next to nothing left out.
     Raises numpy.linalg.LinAlgError where C cannot be factorised.
     """
     if data.d == 1:
-        nodes = grid_nodes(prior)
+        nodes = grid_nodes(prior, rhos)
         solved = solve(nodes, family, prior.v0, data)
     else:
         standard, first = first_nodes(prior, data.d)
@@ -236,6 +240,7 @@ def solve(nodes: Nodes, family: KernelFamily, v0: float, data: Dataset) -> Solve
         2 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1),
         np.squeeze(half[:, None, :] @ inverse, 1),
         np.sum(half**2, axis=1),
+        nodes.rho,
         jitter,
     )
 
