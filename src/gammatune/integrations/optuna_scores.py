@@ -9,10 +9,10 @@ How a trial counts (s the score, higher is better; worst, median and spread thos
                             to the largest seen; -v where nothing is feasible yet (Deb 2000: least violation leads)
     failed                  below all of these by another spread, unless the same parameters have a score by now
 
-A trial's value may have a known standard error, in its unit: `trial.set_user_attr("gammatune_noise", 0.02)`, of a mean
-over k folds or seeds say their standard deviation / sqrt(k). As soon as one finished trial has it, the noise is no longer
-learned but taken from there (`surrogate.known_noise`): what is unsure bends the beliefs less. A trial without it counts
-as one with the median of theirs (of those above 0).
+A trial may know its value's standard error, in its unit: `trial.set_user_attr("gammatune_noise", 0.02)`, of a
+mean over k folds or seeds say their standard deviation / sqrt(k). As soon as one finished trial has it, the noise is
+not learned but taken from there (`surrogate.known_noise`): what is unsure bends the beliefs less. A trial without it
+counts as one with the median of theirs (of those above 0).
 """
 
 import math
