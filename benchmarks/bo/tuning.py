@@ -16,7 +16,12 @@ d^0.5 (gained 0.036 +- 0.020 at n = 12 on 60 runs, lost 0.008 +- 0.017 on 80 oth
 some logarithms (lost 0.02 +- 0.02), the first trial in the middle of all ranges (gained 0.06 +- 0.05 at n = 5, lost
 0.02 +- 0.02 at 20).
 
+The opening came later, of the same problems and of the landscapes of the population's part "fit" (rates-fit of
+problems.py, over ranges that are drawn): results/bo_opening.json. "As it is" is since then with it, the margins were
+compared under the former one.
+
 Run:  python benchmarks/bo/tuning.py --out benchmarks/results/bo_tuning.json
+      python benchmarks/bo/tuning.py --openings --seeds 1 --out benchmarks/results/bo_opening.json
 """
 
 import functools
@@ -39,6 +44,7 @@ from optuna.distributions import (
 )
 from peers import METHODS, Study, followed, quiet
 from problems import LR, Instance, Params, Problem
+from problems import problems as measured
 
 from gammatune.integrations.optuna import GammaSampler
 from gammatune.samplers.bayes import expected_improvement
@@ -267,10 +273,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "optuna tpe-2": {"method": "tpe-2"},
     "optuna gp-2": {"method": "gp-2"},
 }
+OPENINGS: dict[str, dict[str, Any]] = {
+    "two, the first anywhere": {"first": None, "startup": lambda d: 2},
+    "as it is": {},  # three, the first in the middle half of each range
+    "three, the first anywhere": {"first": None},
+    "two": {"startup": lambda d: 2},
+    "d + 2": {"startup": lambda d: d + 2},
+    "three, the first in the middle": {"first": (0.5, 0.5)},
+}
 AT = (5, 8, 12, 20, 50)
+OPENED = (3, 4, 5, 8, 12)  # of the openings
 
 
-def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[float], float]:
+def run(problem: Problem, seed: int, variant: dict[str, Any], n: int) -> tuple[list[float], float]:
     """The normalised regret after each trial, and the seconds of processor time a suggestion took."""
     made = problem.make(seed)
     if "method" in variant:
@@ -278,12 +293,14 @@ def run(problem: Problem, seed: int, variant: dict[str, Any]) -> tuple[list[floa
     else:
         options = {"n_startup_trials": variant["startup"](len(made.space))} if "startup" in variant else {}
         sampler = GammaSampler(seed=seed, **options)
+        if "first" in variant:
+            sampler._first = variant["first"]
         if "theta" in variant:
             sampler._surrogate = functools.partial(GammaProcess, theta=variant["theta"])  # type: ignore[assignment]
         if "margin" in variant:
             sampler._margin = variant["margin"]
         method = Study(made.space, sampler)
-    regret, seconds = followed(made, method, problem.n)
+    regret, seconds = followed(made, method, n)
     return regret, float(seconds[:, 1].mean())
 
 
@@ -309,23 +326,33 @@ def replaced(variant: dict[str, Any]) -> Callable[[], None]:
 def main() -> None:
     parser = harness.arguments(__doc__, seeds=3)  # eight times as many of the rates' problems
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--openings", action="store_true", help="OPENINGS, at most 12 trials, rates-fit too")
     parser.add_argument("--variants", default="", help="by semicolons; all where nothing is said")
     parser.add_argument("--groups", default="", help="by commas")
     args = parser.parse_args()
-    chosen = [p for p in problems() if not args.groups or p.group in args.groups.split(",")]
-    names = args.variants.split(";") if args.variants else list(VARIANTS)
+    variants, at_trials = (OPENINGS, OPENED) if args.openings else (VARIANTS, AT)
+    held = [*problems(), *(measured(["rates-fit"]) if args.openings else [])]
+    chosen = [p for p in held if not args.groups or p.group in args.groups.split(",")]
+    names = args.variants.split(";") if args.variants else list(variants)
     rows: dict[str, Any] = {}
     base: dict[str, np.ndarray] = {}
     with quiet():
         for name in names:
-            restore = replaced(VARIANTS[name])
+            restore = replaced(variants[name])
             rows[name] = {}
             for group in dict.fromkeys(problem.group for problem in chosen):
-                seeds = range(args.first, args.first + args.seeds * (8 if group == "lr" else 1))
+                seeds = range(
+                    args.first, args.first + args.seeds * (8 if group == "lr" and not args.openings else 1)
+                )
                 runs = [
-                    (p, run(p, seed, VARIANTS[name])) for p in chosen if p.group == group for seed in seeds
+                    (p, run(p, seed, variants[name], min(p.n, at_trials[-1])))
+                    for p in chosen
+                    if p.group == group
+                    for seed in seeds
                 ]
-                at = np.array([[regret[min(n, len(regret)) - 1] for n in AT] for _, (regret, _) in runs])
+                at = np.array(
+                    [[regret[min(n, len(regret)) - 1] for n in at_trials] for _, (regret, _) in runs]
+                )
                 worse = at - base.setdefault(group, at)
                 rows[name][group] = {
                     "regret": np.round(at.mean(axis=0), 4).tolist(),
@@ -339,7 +366,7 @@ def main() -> None:
                     },
                 }  # fmt: skip
                 line = zip(
-                    AT,
+                    at_trials,
                     *(rows[name][group][k] for k in ("regret", "minus_first", "standard_error")),
                     strict=True,
                 )
@@ -347,7 +374,7 @@ def main() -> None:
                 print(f"{name:18} {group:6} {shown}  {rows[name][group]['ms']:.1f} ms", flush=True)
             restore()
             if args.out:
-                about = {"command": harness.command(), "at": AT}
+                about = {"command": harness.command(), "at": at_trials}
                 about |= harness.machine("gammatune", "optuna", "numpy", "scipy")
                 harness.save(args.out, {**about, "variants": rows})
 

@@ -74,6 +74,21 @@ def test_it_finds_the_rate_in_ten_trials():
     assert study_of(curve, 10).best_value < 0.05
 
 
+def test_the_first_trial_lies_in_the_middle_half_of_every_range_and_differs_by_seed():
+    first = []
+    for seed in range(12):
+        study = optuna.create_study(sampler=GammaSampler(seed=seed))
+        trial = study.ask()
+        lr, k = trial.suggest_float("lr", 1e-6, 10.0, log=True), trial.suggest_int("k", 0, 1000)
+        trial.suggest_categorical("c", ["a", "b"])
+        first.append((math.log10(lr), k))
+    rates, ks = np.array(first).T
+    assert -4.25 <= rates.min() < -3.5
+    assert -1.5 < rates.max() <= -0.75
+    assert 249 <= ks.min() < 400
+    assert 600 < ks.max() <= 751
+
+
 def test_maximising_the_negative_is_minimising():
     up = optuna.create_study(direction="maximize", sampler=GammaSampler(seed=3))
     up.optimize(lambda trial: -curve(trial), n_trials=8)
