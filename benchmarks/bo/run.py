@@ -38,7 +38,7 @@ from scipy import stats
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 AT = (5, 8, 12, 20, 50)
 SEEDS = {
-    "lr-1d": 8, "lr-2d": 8, "tables": 3, "bbob": 3, "bbob-noisy": 3, "rates-other": 2, "heavy": 1, "known-noise": 1,
+    "lr-1d": 8, "lr-2d": 8, "tables": 3, "bbob": 3, "bbob-noisy": 3, "rates-other": 1, "heavy": 1, "known-noise": 1,
 }  # fmt: skip
 ALL = (*GROUPS, "rates-other", "heavy", "known-noise")
 ON_RATES = ("logei-2", "sklearn", "smac")  # slow, and no better than the others where they take part
@@ -67,12 +67,16 @@ Row = harness.Row
 def plan(chosen: Sequence[Problem], seeds: dict[str, int]) -> list[tuple[Problem, int, str]]:
     """What is to be run, so ordered that wherever it stops the methods have the same problems and seeds.
 
-    seeds: of each group. Of COCO's functions each is run in one dimension a seed, in turn.
+    seeds: of each group. Of COCO's functions each is run in one dimension a seed, in turn; of the population one task
+    of each data set, the first.
     """
     out = []
+    data = {(problem.group, problem.name.split("/")[0]): problem for problem in reversed(chosen)}
     for seed in range(max(seeds.values())):
         for problem in chosen:
             if seed >= seeds[problem.group]:
+                continue
+            if problem.group in TRAINED and problem not in data.values():
                 continue
             if problem.group.startswith("bbob"):
                 number, d = int(problem.name[1:].split()[0]), int(problem.name[-3])
