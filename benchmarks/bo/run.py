@@ -53,11 +53,14 @@ ON_TRAINED = (
     "logei",
     "cma",
 )  # of the population
+TOLD = ("gamma", "gamma-told", "random", "gp")  # what it gives to be told of the noise
 
 
 def takes_part(method: str, group: str) -> bool:
+    if group == "known-noise":
+        return method in TOLD
     if group in TRAINED:
-        return method in ON_TRAINED or (method == "gamma-told" and group == "known-noise")
+        return method in ON_TRAINED
     return method != "gamma-told" and (method not in ON_RATES or group.startswith("lr"))
 
 
