@@ -1,9 +1,12 @@
 """What is done to a column at once gives what is done to one value after the other."""
 
+import datetime
 import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +14,14 @@ from hypothesis import strategies as st
 from gammatune.pipeline.data.cells.amounts import HALF, MOSTLY, TakenApart, _Parts, form_of
 from gammatune.pipeline.data.cells.codes import _counted
 from gammatune.pipeline.data.cells.dates import ISO, _at_once
+from gammatune.pipeline.data.cells.sample import every
 from gammatune.pipeline.data.cells.spelling import _read, find, plain, plain_in_lower_case
-from gammatune.pipeline.data.files.rows import _has_blanks
+from gammatune.pipeline.data.files.missing import ERRORS, KNOWN, MISSING
+from gammatune.pipeline.data.files.rows import _arrow, _Columns
 from gammatune.pipeline.data.looking import tell
 from gammatune.pipeline.data.table import Table, make_table, split_table
 from gammatune.pipeline.data.table_encoding import CYCLES
+from gammatune.pipeline.data.table_learning import _robust
 from gammatune.pipeline.data.values import place_in_cycle
 
 DAYS = [
@@ -31,6 +37,7 @@ DAYS = [
 ]
 TIMES = ["", " 12:30", "T12:30:00", " 12:30:00.5", " 12:30:00.123456", " 24:00:00", " 12", " 1:30"]
 ZONES = ["", "Z", "+02:00", "-0530", "+02", " ", " UTC"]
+MARCH, APRIL = datetime.date(2020, 3, 1), datetime.date(2020, 4, 2)  # of which a calendar is short
 DATE = st.tuples(st.sampled_from(DAYS), st.sampled_from(TIMES), st.sampled_from(ZONES)).map("".join)
 TEXT = st.one_of(
     st.sampled_from(
@@ -49,7 +56,7 @@ def test_dates(cells: list[str | None]) -> None:
         pd.testing.assert_series_equal(found, expected.astype("datetime64[us, UTC]"))
 
 
-@given(st.lists(st.one_of(st.none(), st.datetimes()), min_size=1, max_size=5))
+@given(st.lists(st.one_of(st.none(), st.datetimes(), st.dates(MARCH, APRIL)), min_size=1, max_size=80))
 def test_months_weekdays_and_hours(moments: list[object]) -> None:
     dates = pd.Series(moments, dtype="datetime64[us]")
     expected = {"month": dates.dt.month - 1, "weekday": dates.dt.day_of_week, "hour": dates.dt.hour}
@@ -67,13 +74,45 @@ def test_spellings(texts: list[str], known: list[str]) -> None:
             assert text in known or _read(plain(text)).lower() in loosest
 
 
-@given(st.text(alphabet=' \t,;"\r\nab', max_size=8), st.sampled_from(",;\t"))
-def test_blanks_at_the_edges_of_cells(text: str, separator: str) -> None:
-    blank = "[ ]" if separator == "\t" else r"[ \t]"
-    edge = rf'["\r\n{separator}]'
-    body = text.encode()
-    assert _has_blanks(body, separator, behind=True) == bool(re.search(rf"{blank}({edge}|\Z)", text))
-    assert _has_blanks(body, separator, behind=False) == bool(re.search(rf"(\A|{edge})[ ]", text))
+CELLS = st.sampled_from(
+    ["1", "-20", "007", "0", "0.5", "00.5", "0x1F", "0xFFFFFFFFFF", "NA", "nan", "inf", "+1", "", "x"]
+)
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=6))
+def test_missing_cells_and_numbers_of_columns(cells: list[list[str]]) -> None:
+    body = "".join(f"{','.join(row)}\n" for row in cells).encode()
+    types = dict.fromkeys(["0", "1"], pa.large_string())
+    marks = [*KNOWN, *MISSING, *ERRORS]
+    convert = pa_csv.ConvertOptions(column_types=types, null_values=marks, strings_can_be_null=True)
+    expected = pa_csv.read_csv(
+        pa.BufferReader(body), pa_csv.ReadOptions(column_names=[*types]), None, convert
+    )
+    found = _Columns.of(_arrow(body, ",", 2), ())
+    for place, column in enumerate(expected.columns):
+        assert found.texts[place].to_pylist() == column.to_pylist()
+        texts = [text for text in column.to_pylist() if text is not None]
+        numbers = found.numbers.get(place)
+        if numbers is None:
+            continue
+        assert not any(re.fullmatch(r"0\d+|0[xX].*", text) for text in texts)
+        assert numbers[~np.isnan(numbers)].tolist() == [float(text) for text in texts]
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "", "1"])), max_size=30), st.integers(1, 7))
+def test_values_from_all_over_a_column(cells: list[str | None], step: int) -> None:
+    pieces = [pa.array(cells[at : at + 4], pa.large_string()) for at in range(0, len(cells), 4)]
+    held = pa.chunked_array(pieces, pa.large_string())
+    text = pa.table({"n": held}).to_pandas()["n"]
+    pd.testing.assert_series_equal(every(text, step), text.iloc[::step])
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
+def test_median_and_interquartile_range(numbers: list[float]) -> None:
+    values = np.array(numbers)
+    scale = float(np.subtract(*np.quantile(values, (0.75, 0.25))))
+    scale = scale if scale > 0 else float(np.ptp(values)) / 2 or 1.0
+    assert _robust(values) == (float(np.median(values)), scale)
 
 
 @given(st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=20))
@@ -123,3 +162,14 @@ def test_parts_are_encoded_as_each_by_itself(one_hot: bool) -> None:
     assert alone.tolist() == split.report.x.tolist()
     text = report.assign(colour=report["colour"].astype("str"), day=report["day"].dt.strftime("%Y-%m-%d"))
     assert split.preprocessing.encode(text, []).tolist() == alone.tolist()  # type: ignore[union-attr]
+
+
+def test_rows_that_are_equal_are_found_by_all_columns() -> None:
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": r.integers(9, size=400) / 2, "b": r.integers(9, size=400), "y": r.integers(2, size=400)}
+    )
+    said = " ".join(split_table(make_table("t", frame, "y"), seed=0).said)
+    assert "rows to report on equal rows that are trained on" in said
+    other = frame.assign(c=np.arange(400) % 397)
+    assert "trained on" not in " ".join(split_table(make_table("t", other, "y"), seed=0).said)

@@ -10,6 +10,7 @@ from gammatune.pipeline.data.cells.amounts import Form
 
 Kind: TypeAlias = Literal["number", "category", "date", "drop"]
 Use: TypeAlias = Kind | Literal["target", "group", "weight"]
+LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
 LONGEST = 40  # letters of a name among others: whole questions fill a screen (guess)
 KINDS: tuple[Kind, ...] = ("number", "category", "date", "drop")
 

@@ -19,10 +19,10 @@ ANY = 1e-9  # of the values are numbers, where they are meant to be
 
 def column_given(name: str, values: "pd.Series[Any]", given: Given, decimal: Mark) -> Column | None:
     """None where its kind is to be told."""
+    if given.kind is None:
+        return None
     present = values.dropna()
     match given.kind:
-        case None:
-            return None
         case "drop":
             return Column(name, "drop", given.why)
         case "number":

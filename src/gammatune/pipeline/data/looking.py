@@ -30,8 +30,9 @@ from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.replaced import replaced
+from gammatune.pipeline.data.cells.sample import every
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
-from gammatune.pipeline.data.columns import Column, Given, dozen, is_unnamed, listed, short
+from gammatune.pipeline.data.columns import LEVELS, Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
 from gammatune.pipeline.data.values import dates_in
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 IDENTIFYING = 0.95  # distinct values among those present that make text an identifier [guess]
 FEWEST = 20  # rows below which nothing is called an identifier by counting [guess]
 ONCE = 0.5  # of the rows hold a value that no other row has: nothing is learned of it [guess]
+LEAST = 0.1  # of the rows hold one of the levels that are kept, or nothing is learned of them [guess]
 SENTENCE = 4.0  # words in the mean that make text free text [guess]
 HALF = 0.5  # of the values are numbers: said where they are too few to be read so [guess]
 NEARLY = 0.995  # of the values are one [guess]
@@ -139,16 +141,19 @@ def tell(
     name: str, values: "pd.Series[Any]", decimal: Mark = "", levels: dict[str, Distinct] | None = None
 ) -> Column:
     """The kind of a column, from its name and values alone. levels: takes those of a category."""
-    column = _tell(name, values, decimal, {} if levels is None else levels)
-    if column.kind != "drop" and (note := _nearly_constant(values.dropna())):
+    present = values.dropna() if values.hasnans else values
+    column = _tell(name, values, present, decimal, {} if levels is None else levels)
+    if column.kind != "drop" and (note := _nearly_constant(present)):
         return replace(column, notes=(*column.notes, note))
     return column
 
 
-def _tell(name: str, values: "pd.Series[Any]", decimal: Mark, levels: dict[str, Distinct]) -> Column:
+def _tell(
+    name: str, values: "pd.Series[Any]", present: "pd.Series[Any]", decimal: Mark, levels: dict[str, Distinct]
+) -> Column:
+    """present: the values that are not missing."""
     import pandas as pd
 
-    present = values.dropna()
     if not len(present):
         return Column(name, "drop", "holds nothing")
     is_plain = all(isinstance(value, str | int | float | bool) for value in present.iloc[:3].tolist())
@@ -261,7 +266,7 @@ def _numbers_of_text(present: "pd.Series[Any]", apart: TakenApart) -> "tuple[Any
     not mostly numbers."""
     import pandas as pd
 
-    sample = present.iloc[:: max(1, len(present) // 1000)]  # tells most texts from numbers at once
+    sample = every(present, max(1, len(present) // 1000))  # tells most texts from numbers at once
     numbers = pd.to_numeric(sample, errors="coerce")
     if numbers.notna().mean() > MOSTLY / 2:
         numbers = pd.to_numeric(present, errors="coerce")
@@ -276,7 +281,7 @@ def _numbers_of_text(present: "pd.Series[Any]", apart: TakenApart) -> "tuple[Any
 
 def _share_of_numbers(present: "pd.Series[Any]", form: Form | None) -> float:
     """Of all, but where a few from all over the column have hardly any: of these."""
-    few = present.iloc[:: max(1, len(present) // 1000)]
+    few = every(present, max(1, len(present) // 1000))
     share = float((~np.isnan(numbers_in(few, form))).mean())
     return share if share < HALF / 2 else float((~np.isnan(numbers_in(present, form))).mean())
 
@@ -305,7 +310,8 @@ def _category_or_identifier(name: str, text: "pd.Series[Any]", found: Distinct, 
     """found: what is different in the text."""
     share = len(found.texts) / len(text)
     alone = int((found.counts == 1).sum()) / len(text)
-    if rows < FEWEST or (share < IDENTIFYING and alone <= ONCE):
+    kept = len(text) if len(found.texts) <= LEVELS else np.partition(found.counts, -LEVELS)[-LEVELS:].sum()
+    if rows < FEWEST or (share < IDENTIFYING and alone <= ONCE and kept >= LEAST * len(text)):
         return Column(name, "category")
     if what := kind_of_text(text):
         return Column(name, "drop", f"holds {what}")
@@ -316,10 +322,10 @@ def _category_or_identifier(name: str, text: "pd.Series[Any]", found: Distinct, 
         return Column(
             name, "drop", f"differs in {_share(len(found.texts), len(text))}, as an identifier does"
         )
-    is_text = words >= SENTENCE / 2
-    return Column(
-        name, "drop", "is free text, which is not read" if is_text else "has a value of its own in most rows"
-    )
+    if words >= SENTENCE / 2:
+        return Column(name, "drop", "is free text, which is not read")
+    few = f"repeats too little: its {LEVELS} commonest values stand in {100 * kept / len(text):.2g} % of the rows"
+    return Column(name, "drop", "has a value of its own in most rows" if alone > ONCE else few)
 
 
 def _share(distinct: int, rows: int) -> str:
@@ -330,7 +336,7 @@ def _nearly_constant(present: "pd.Series[Any]") -> str:
     """Where all but a few values are one: this, in words."""
     if len(present) < 1 / (1 - NEARLY):
         return ""
-    few = present.iloc[:: len(present) // 1000 + 1].value_counts()
+    few = every(present, len(present) // 1000 + 1).value_counts()
     if few.iloc[0] < (2 * NEARLY - 1) * few.sum():
         return ""
     others = int((present != few.index[0]).sum())

@@ -8,10 +8,9 @@ import numpy as np
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.dates import COUNTED
 from gammatune.pipeline.data.cells.spelling import written
-from gammatune.pipeline.data.columns import Column, ColumnReading, Sheet, Use
+from gammatune.pipeline.data.columns import LEVELS, Column, ColumnReading, Sheet, Use
 from gammatune.pipeline.data.looking import columns_in_words
 from gammatune.pipeline.data.table import Table
-from gammatune.pipeline.data.table_learning import LEVELS
 from gammatune.pipeline.data.values import counts_of, dates_in
 
 if TYPE_CHECKING:

@@ -190,11 +190,10 @@ def split_table(
         validation=validation,
         report=test is None,
     )
-    teaching = FrameRows(table.frame, train)
     if table.may_be_ordered:
-        frame, y = teaching.as_frame(), table.y[train]
+        frame, y = FrameRows(table.frame, train).as_frame(), table.y[train]
         table = replace(table, ordered=has_order(frame, y, table.columns, table.target, table.classes, said))
-    preprocessing = _learned(table, teaching, one_hot, said)
+    preprocessing = _learned(table, train, one_hot, said)
     train, select = that_fit(train, select, preprocessing.shape[0], seed=seed, said=said)
     said.append(sizes(len(train), len(select), len(report if test is None else test.frame)))
     reporting = FrameRows(table.frame, report)
@@ -226,8 +225,9 @@ def _answers(table: Table, places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[
     return table.y[places], None if table.weights is None else table.weights[places]
 
 
-def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> TablePreprocessing:
+def _learned(table: Table, train: NDArray[Any], one_hot: bool, said: list[str]) -> TablePreprocessing:
     """train: the rows that teach."""
+    teaching = FrameRows(table.frame, np.sort(train))  # which are read one after the other
     known = TablePreprocessing(
         table.task,
         (),
@@ -244,8 +244,9 @@ def _learned(table: Table, train: FrameRows, one_hot: bool, said: list[str]) -> 
         target_missing=table.goal.missing,
         layout=table.layout,
     )
-    y = table.y[train.places]
-    preprocessing = learn_table(known, train, y, table.columns, said, ordered_by=table.ordered_by)
+    preprocessing = learn_table(
+        known, teaching, table.y[train], table.columns, said, ordered_by=table.ordered_by
+    )
     if not preprocessing.columns:
         raise InvalidData(
             f"nothing is left to learn from: the only inputs are dates of one day ({table.ordered_by}); give more "

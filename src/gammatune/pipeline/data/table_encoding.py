@@ -1,6 +1,6 @@
 """How a column of a table becomes numbers for a network; see `gammatune.pipeline.data.table_preprocessing`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CLIP = 3.0  # RealMLP's
 FAR = 1e6  # scales from the centre, where all is the same to 32 bits, and squares are finite
+TOGETHER = 16  # columns that are written at once: as many as a line of the cache holds
+_ROWS, _PIECE = 1 << 11, 1 << 14  # of these, and of one alone, which stay in the cache [guess]
 UNKNOWN, MISSING = 0, 1  # codes
 
 Part: TypeAlias = Literal["trend"] | Cycle
@@ -71,35 +73,59 @@ class Date:
 Encoded: TypeAlias = Number | Category | Date
 
 
-def encode_column(
-    column: Encoded,
-    values: "pd.Series[Any]",
+def encode_columns(
+    columns: Sequence[Encoded],
+    values: "Callable[[str], pd.Series[Any]]",
     one_hot: bool,
     parts: Sequence[NDArray[np.float32]],
-    said: list[str],
-) -> None:
-    """Writes the column into its places of each part of x, one behind the other in `values`.
+) -> list[str]:
+    """Writes the columns into each part of x, one part behind the other in the values of a column; what was unusual
+    in them is returned.
 
-    parts: (n_i, w), those of the column alone. said: takes what was unusual in it.
+    values: of a column, by name. parts: (n_i, F).
     """
-    if isinstance(column, Category):
-        places, distinct = texts_in(values)
-        codes = _codes(column, places, distinct)
-        said += _unknown(column.name, codes, places, distinct)
-    else:
-        numbers = _numbers(column, values)
+    said, at = list[str](), 0
+    held = list[NDArray[Any]]()  # float32 or truth values
+    for column in columns:
+        if not isinstance(column, Category):
+            held += _numbers(column, values(column.name))
+        else:
+            places, distinct = texts_in(values(column.name))
+            codes = _codes(column, places, distinct)
+            said += _unknown(column.name, codes, places, distinct)
+            if one_hot:
+                at = _write(held, parts, at)
+                _write_ones(codes, parts, at, column.codes)
+                at += column.codes
+            else:
+                held.append(codes.astype(np.float32))
+        if len(held) >= TOGETHER:
+            at = _write(held, parts, at)
+    _write(held, parts, at)
+    return said
+
+
+def _write(held: list[NDArray[Any]], parts: Sequence[NDArray[np.float32]], at: int) -> int:
+    """The columns held, from the place `at` on, and where those behind them begin; none is held then. Some rows at
+    once: one column alone would come by each of the rows for four bytes of it."""
+    behind, end = at + len(held), 0
+    for x in parts:
+        start, end = end, end + len(x)
+        for row in range(0, len(x) if held else 0, _ROWS):
+            several = x[row : row + _ROWS, at:behind]
+            first = start + row
+            for place, each in enumerate(held):
+                several[:, place] = each[first : first + len(several)]
+    held.clear()
+    return behind
+
+
+def _write_ones(codes: NDArray[np.int64], parts: Sequence[NDArray[np.float32]], at: int, width: int) -> None:
     end = 0
     for x in parts:
         start, end = end, end + len(x)
-        if not isinstance(column, Category):
-            x[:] = numbers[start:end]
-            continue
-        own = codes[start:end]
-        if one_hot:
-            x[:] = 0
-            x[np.arange(len(own)), own] = 1
-        else:
-            x[:, 0] = own
+        x[:, at : at + width] = 0
+        x[np.arange(len(x)), at + codes[start:end]] = 1
 
 
 def _unknown(name: str, codes: NDArray[Any], places: NDArray[np.int64], distinct: Sequence[str]) -> list[str]:
@@ -114,43 +140,48 @@ def _unknown(name: str, codes: NDArray[Any], places: NDArray[np.int64], distinct
     ]
 
 
-def _numbers(column: Number | Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
+def _numbers(column: Number | Date, values: "pd.Series[Any]") -> list[NDArray[Any]]:
     if isinstance(column, Date):
         return _encode_date(column, values)
     numbers = numbers_in(values, column.form, column.missing)
-    return _flag(_squash(numbers, column.centre, column.scale)[:, None], column.flagged)
+    return _flag([_squash(numbers, column.centre, column.scale)], column.flagged)
 
 
-def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:
+def _squash(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float32]:
     """RealMLP's robust scaling and smooth clipping; missing stays missing."""
     far = FAR * scale
-    u = np.clip(values, centre - far, centre + far)
-    u -= centre
-    u /= scale
-    bend = u / CLIP
-    squashed: NDArray[np.float64] = np.divide(u, np.hypot(1, bend, out=bend), out=u)
+    squashed = np.empty(len(values), np.float32)
+    for start in range(0, len(values), _PIECE):
+        piece = slice(start, start + _PIECE)
+        u = np.clip(values[piece], centre - far, centre + far)
+        u -= centre
+        u /= scale
+        bend = u / CLIP
+        np.divide(u, np.hypot(1, bend, out=bend), out=u)
+        squashed[piece] = u
     return squashed
 
 
-def _flag(encoded: NDArray[np.float64], flagged: bool) -> NDArray[np.float64]:
+def _flag(encoded: list[NDArray[np.float32]], flagged: bool) -> list[NDArray[Any]]:
     """Missing values at the centre, and a column that says where they were."""
-    missing = np.isnan(encoded[:, :1])
+    missing = np.isnan(encoded[0])
     if missing.any():
-        encoded[missing[:, 0]] = 0.0
-    return np.concatenate([encoded, missing], axis=1) if flagged else encoded
+        for each in encoded:
+            each[missing] = 0.0
+    return [*encoded, missing] if flagged else [*encoded]
 
 
-def _encode_date(column: Date, values: "pd.Series[Any]") -> NDArray[np.float64]:
+def _encode_date(column: Date, values: "pd.Series[Any]") -> list[NDArray[Any]]:
     dates = dates_in(values, column.format)
-    parts = []
+    found = list[NDArray[np.float32]]()
     for part in column.parts:
         if part == "trend":
-            parts.append(_squash(days_of(dates), column.centre, column.scale)[:, None])
+            found.append(_squash(days_of(dates), column.centre, column.scale))
             continue
         angle = 2 * np.pi * np.arange(CYCLES[part], dtype=np.float64) / CYCLES[part]
-        circle = np.stack([np.append(np.sin(angle), np.nan), np.append(np.cos(angle), np.nan)], axis=1)
-        parts.append(circle[place_in_cycle(dates, part)])  # of what is missing the last
-    return _flag(np.concatenate(parts, axis=1), column.flagged)
+        places = place_in_cycle(dates, part)  # of what is missing the last
+        found += [np.append(of(angle), np.nan).astype(np.float32)[places] for of in (np.sin, np.cos)]
+    return _flag(found, column.flagged)
 
 
 def _codes(column: Category, places: NDArray[np.int64], distinct: Sequence[str]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gammatune.pipeline.data.cells.amounts import numbers_in
 from gammatune.pipeline.data.cells.spelling import spellings
-from gammatune.pipeline.data.columns import Column
+from gammatune.pipeline.data.columns import LEVELS, Column
 from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.table_encoding import CYCLES, Category, Date, Encoded, Number, Part
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
@@ -19,8 +19,6 @@ from gammatune.pipeline.data.values import counts_of, dates_in, days_of, place_i
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LEVELS = 500  # of a category at most, the most frequent ones; the others count as unknown [guess]
 
 
 def learn_table(
@@ -34,9 +32,9 @@ def learn_table(
 ) -> TablePreprocessing:
     """`known` with what training rows and their targets teach.
 
-    y: codes (n,) for a classification, targets (n, 1) for a regression. said: takes which spellings of levels are
-    one. ordered_by: the column of dates by which the parts of the data follow each other; its trend is left out,
-    since every later row lies beyond those trained on.
+    y: codes (n,) for a classification, targets (n, 1) for a regression, in any order. said: takes which spellings of
+    levels are one. ordered_by: the column of dates by which the parts of the data follow each other; its trend is
+    left out, since every later row lies beyond those trained on.
     """
     learned: list[Encoded] = []
     for column in columns:
@@ -66,10 +64,22 @@ def _robust(values: NDArray[np.float64]) -> tuple[float, float]:
     present = values[~np.isnan(values)]
     if not len(present):
         return 0.0, 1.0
-    scale = float(np.subtract(*np.quantile(present, (0.75, 0.25), overwrite_input=True)))
+    last = len(present) - 1
+    present.partition(sorted({min(last * k // 4 + more, last) for k in (1, 2, 3) for more in (0, 1)}))
+    low, high = (_between(present, share) for share in (0.25, 0.75))
+    scale = high - low
     if not scale > 0:
         scale = float(np.ptp(present)) / 2 or 1.0
-    return float(np.median(present, overwrite_input=True)), scale
+    middle = present[last // 2 : len(present) // 2 + 1]  # one of an odd number, else two
+    return float(middle.mean()), scale
+
+
+def _between(ordered: NDArray[np.float64], share: float) -> float:
+    """The quantile, as numpy has it, of numbers that are in order about it."""
+    place = (len(ordered) - 1) * share
+    below = int(place)
+    low, high, part = ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below
+    return float(high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part)
 
 
 def _learn_category(name: str, values: "pd.Series[Any]", said: list[str]) -> Category:

@@ -40,7 +40,7 @@ from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
 from gammatune.pipeline.data.preprocessing import Preprocessing
-from gammatune.pipeline.data.table_encoding import Category, Date, Encoded, Number, encode_column
+from gammatune.pipeline.data.table_encoding import Category, Date, Encoded, Number, encode_columns
 from gammatune.pipeline.data.values import counts_of, dates_in
 
 if TYPE_CHECKING:
@@ -146,12 +146,9 @@ class TablePreprocessing:
     def _encoded(
         self, frame: "pd.DataFrame | FrameRows", sizes: Sequence[int], said: list[str]
     ) -> list[torch.Tensor]:
-        # column after column, so that of twice the bits no more than one is held
+        # a few columns after the other, so that of twice the bits no more than these are held
         parts = [np.empty((size, self.shape[0]), dtype=np.float32) for size in sizes]
-        lines: list[str] = []
-        for column, (name, places) in zip(self.columns, self.spans, strict=True):
-            own = [x[:, places.start : places.stop] for x in parts]
-            encode_column(column, frame[name], self.one_hot, own, lines)
+        lines = encode_columns(self.columns, frame.__getitem__, self.one_hot, parts)
         said += lines[:SHOWN] + [f"So do values of {len(lines) - SHOWN} other columns."] * (
             len(lines) > SHOWN
         )

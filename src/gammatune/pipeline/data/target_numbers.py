@@ -12,6 +12,7 @@ import numpy as np
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.cells import codes
 from gammatune.pipeline.data.cells.amounts import HALF, MOSTLY, form_of, numbers_in
+from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.columns import Column, Given
 from gammatune.pipeline.data.dataset import Task
@@ -103,10 +104,11 @@ def half_numbers(values: "pd.Series[Any]", goal: Column, decimal: Mark) -> str:
     if goal.kind == "number" or not pd.api.types.is_string_dtype(values):
         return ""
     form = form_of(values, decimal, least=HALF)
-    numbers = numbers_in(values, form)
-    strange = values[np.isnan(numbers)].value_counts()
-    if not len(strange) or strange.sum() > (1 - HALF) * len(values):
+    found = Distinct.of(values)
+    numbers = numbers_in(found.texts, form)
+    if not 0 < found.counts[np.isnan(numbers)].sum() <= (1 - HALF) * len(values):
         return ""
+    strange = values[np.isnan(numbers)[found.places]].value_counts()
     if len(np.unique(numbers[~np.isnan(numbers)])) < 2:
         return ""  # one of a few words that begins with a digit
     shown = ", ".join(f"{text!r:.40} ({count})" for text, count in strange.iloc[:2].items())

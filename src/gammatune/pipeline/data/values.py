@@ -102,7 +102,7 @@ def place_in_cycle(dates: "pd.Series[Any]", cycle: Cycle) -> NDArray[np.int64]:
     days = seconds.astype("datetime64[D]")
     match cycle:
         case "month":
-            places = days.astype("datetime64[M]").astype(np.int64) % 12
+            places = _months(days)
         case "weekday":
             places = (days.astype(np.int64) + 3) % 7  # 1970 began on a Thursday
         case "hour":
@@ -110,3 +110,15 @@ def place_in_cycle(dates: "pd.Series[Any]", cycle: Cycle) -> NDArray[np.int64]:
         case _:
             assert_never(cycle)
     return np.where(np.isnat(days), -1, places)
+
+
+def _months(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """From 0; those of a calendar of all days between, where that is shorter. Anything where missing."""
+    known = days[~np.isnat(days)]
+    first, last = (known.min(), known.max()) if len(known) else (0, 0)
+    many = int((last - first).astype(np.int64)) + 1 if len(known) else 0
+    if not 0 < many < len(days):
+        months: NDArray[np.int64] = days.astype("datetime64[M]").astype(np.int64) % 12
+        return months
+    calendar = np.arange(first, last + 1).astype("datetime64[M]").astype(np.int64) % 12
+    return calendar[np.clip((days - first).astype(np.int64), 0, many - 1)]

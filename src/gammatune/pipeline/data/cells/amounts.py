@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import NUMBER, PROOF, Mark
+from gammatune.pipeline.data.cells.sample import every
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,9 @@ def numbers_in(
 
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
         return np.full(len(values), np.nan)  # pandas would count their ticks
-    if form is not None and not pd.api.types.is_numeric_dtype(values):
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf":
+        numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64)
+    elif form is not None and not pd.api.types.is_numeric_dtype(values):
         numbers = amounts_in(values, form)
     else:
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -139,7 +142,7 @@ class TakenApart:
     def __init__(self, values: "pd.Series[Any]", decimal: Mark = "") -> None:
         self._values, self._decimal = values, decimal
         step = len(values) // LOOKED_AT
-        self._few = _Parts.of(values.iloc[::step]) if step > 1 else None
+        self._few = _Parts.of(every(values, step)) if step > 1 else None
 
     @cached_property
     def _all(self) -> "_Parts":

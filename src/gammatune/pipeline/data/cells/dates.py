@@ -20,6 +20,7 @@ import numpy as np
 
 from gammatune.errors import require
 from gammatune.pipeline.data.cells.amounts import LOOKED_AT, MOSTLY
+from gammatune.pipeline.data.cells.sample import every
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def date_format(name: str, text: "pd.Series[Any]") -> tuple[str, str] | None:
     """How a column of text writes dates, and a note on what that leaves open, or ""; None where they are none.
 
     name: of the column, for the note."""
-    sample = text.iloc[:: max(1, len(text) // LOOKED_AT)].astype(str)
+    sample = every(text, max(1, len(text) // LOOKED_AT)).astype(str)
     if sample.str.contains(r"\d").mean() < MOSTLY or sample.str.len().median() < 6:
         return None
     shapes = {re.sub(r"\d", "0", value): value for value in sample.tolist()}

@@ -12,14 +12,19 @@ columns, and groups digits elsewhere.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gammatune.pipeline.data.cells.plain_numbers import CODE, plain_numbers
+from gammatune.pipeline.data.cells.sample import every
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Mark: TypeAlias = Literal[",", ".", ""]  # between a number and its decimals; "" where nothing tells
+
+_FIRST = 100  # values at the beginning, which are at hand
 
 _MARKS: tuple[Mark, Mark] = (",", ".")
 _OTHER: dict[Mark, Mark] = {",": ".", ".": ","}
@@ -59,15 +64,18 @@ def read_numbers(
     semicolons: bool,
     learned: Mark = "",
     wanted: Mark | None = None,
+    known: "Mapping[str, pd.Series[Any]]" = MappingProxyType({}),
 ) -> "tuple[pd.DataFrame, Mark]":
     """Columns of text as numbers, where they hold them, and what parts decimals.
 
     name: of the file. semicolons: they part its columns. learned: what parts decimals in the table trained on.
-    wanted: what does here, whatever the columns prove; None: they tell.
+    wanted: what does here, whatever the columns prove; None: they tell. known: columns of plain numbers, by name.
     """
     # Words may stand between numbers; but without semicolons a comma may as well part the choices of an answer (1,3).
     least = 0.5 if semicolons else 1 - 1e-9  # half: a guess
-    plain = {name: found for name in frame.columns if (found := plain_numbers(frame[name])) is not None}
+    looked = ((name, known.get(name)) for name in frame.columns)
+    tried = ((name, plain_numbers(frame[name]) if found is None else found) for name, found in looked)
+    plain = {name: found for name, found in tried if found is not None}
     columns = [
         c for name in frame.columns if (c := _Column.of(frame[name], least, plain.get(name))) is not None
     ]
@@ -131,34 +139,38 @@ def _assumed(name: str, columns: "Sequence[_Column]") -> list[str]:
     return []
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Column:
-    """few: values from all over the column, which tell most texts from numbers at once. marks: that occur in it.
-    plain: every value is a number as programs write it, and so proves no comma."""
+    """marks: that occur in it. plain: every value is a number as programs write it, and so proves no comma."""
 
     text: "pd.Series[Any]"
-    few: tuple[str, ...]
     marks: frozenset[Mark]
     plain: bool
+
+    @cached_property
+    def few(self) -> tuple[str, ...]:
+        """Values from all over the column, which tell most texts from numbers at once."""
+        return tuple(value for value in _few(self.text).tolist() if isinstance(value, str))
 
     @classmethod
     def of(cls, text: "pd.Series[Any]", least: float, plain: "pd.Series[Any] | None") -> "_Column | None":
         """None where too few are numbers. plain: all of them, where they are known."""
-        few = tuple(value for value in _few(text).tolist() if isinstance(value, str))
+        if plain is not None:
+            first = text.iloc[:_FIRST].dropna().tolist()
+            has_point = plain.dtype.kind == "f" and (
+                any("." in value for value in first) or text.str.contains(".", regex=False).any()
+            )
+            return cls(text, frozenset({"."} if has_point else set[Mark]()), True)
+        few = cls(text, frozenset(), False).few
         numbers = sum(re.fullmatch(_EITHER, value) is not None for value in few)
         if numbers <= least * len(few):
             return None
         marks = {mark for mark in _MARKS if any(mark in value for value in few)}
-        if plain is not None:
-            has_point = plain.dtype.kind == "f" and (
-                "." in marks or text.str.contains(".", regex=False).any()
-            )
-            return cls(text, few, frozenset({"."} if has_point else set[Mark]()), True)
         if len(few) < len(text):  # else they are all
             marks |= {m for m in _MARKS if m not in marks and text.str.contains(m, regex=False).any()}
             if "," in marks and text.str.fullmatch(_EITHER, na=False).sum() <= least * text.notna().sum():
                 return None
-        return cls(text, few, frozenset(marks), False)
+        return cls(text, frozenset(marks), False)
 
     def proves(self, mark: Mark) -> bool:
         if self.plain and mark not in self.marks:
@@ -170,7 +182,7 @@ class _Column:
 
 
 def _few(text: "pd.Series[Any]") -> "pd.Series[Any]":
-    return text.iloc[:: max(1, len(text) // 100)]
+    return every(text, max(1, len(text) // 100))
 
 
 def _converted(frame: "pd.DataFrame", plain: "Mapping[Any, pd.Series[Any]]") -> "pd.DataFrame":

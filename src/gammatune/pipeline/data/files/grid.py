@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from gammatune.pipeline.data.cells.spelling import written
@@ -27,7 +28,11 @@ def kind_of(cell: Any) -> Kind:
     """ "" of what is missing; a figure is a number or a date, in whatever form."""
     if not isinstance(cell, str):
         return "figure" if text_of(cell) else ""
-    text = cell.strip()
+    return _kind(cell.strip())
+
+
+@lru_cache(maxsize=1 << 15)  # every line is asked more than once
+def _kind(text: str) -> Kind:
     if text in KNOWN or text in MISSING:
         return ""
     bare = text.lstrip(_BEFORE)
@@ -40,16 +45,17 @@ def kind_of(cell: Any) -> Kind:
 
 def filled(row: Row) -> list[int]:
     """The places of the cells that are not blank."""
-    return [place for place, cell in enumerate(row) if text_of(cell)]
+    return [place for place, cell in enumerate(row) if (cell.strip() if type(cell) is str else text_of(cell))]
 
 
 def extent(row: Row) -> int:
-    return max(filled(row), default=-1) + 1
+    """How many cells there are up to the last that is filled."""
+    return next((place for place in range(len(row), 0, -1) if text_of(row[place - 1])), 0)
 
 
 def usual_extent(rows: Sequence[Row]) -> int:
-    """The commonest number of cells up to the last that is filled, of those the largest; 0 of nothing."""
-    counts = Counter(extent(row) for row in rows if filled(row))
+    """The commonest `extent`, of those the largest; 0 of nothing."""
+    counts = Counter(width for row in rows if (width := extent(row)))
     return max(counts, key=lambda width: (counts[width], width), default=0)
 
 

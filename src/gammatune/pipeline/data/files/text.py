@@ -26,15 +26,23 @@ _THREE = r"\d,\d{3}(?!\d)"  # decimals, or digits in a group
 def read_text(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
     """learned: as in `read_table`. Raises InvalidData, InvalidArgument, MissingExtra."""
     text = open_text(file, how, said, learned.layout)
-    frame = read_rows(text, () if how.missing == (NONE,) else how.missing, said)
+    frame, plain = read_rows(text, () if how.missing == (NONE,) else how.missing, said)
     frame, again = without_names(frame, text.layout.lines, file.name, said)
     rows = len(frame)
     if how.skip_last is None:
         frame = without_totals(frame, file.name, said)
     totals = rows - len(frame)
+    if totals or again:
+        plain = {}  # a column may hold nothing else now
     is_semicolon = text.separator == ";"
     frame, told = read_numbers(
-        frame, file.name, said, semicolons=is_semicolon, learned=learned.decimal, wanted=how.decimal
+        frame,
+        file.name,
+        said,
+        semicolons=is_semicolon,
+        learned=learned.decimal,
+        wanted=how.decimal,
+        known=plain,
     )
     if is_semicolon and not (told or learned.decimal):
         told = _beside_units(frame)

@@ -35,14 +35,17 @@ _LOOKED_AT = 200  # lines, to tell what parts the columns [guess]
 class Text:
     """A table in text, as it stands in its file.
 
-    path, file: where it is, and its name unpacked. body: its rows alone, in UTF-8. line: on which the first of them
+    path, file: where it is, and its name unpacked. content: in UTF-8, of which the bytes from `start` up to `end` are
+    its rows: of hundreds of millions no copy is made. line: on which the first of them
     begins, from 1. separator, encoding: of the file. names: of the columns; written: as the file has them. width:
     cells of a row: more than there are names where rows end in separators. layout: of its lines.
     """
 
     path: Path
     file: str
-    body: bytes
+    content: bytes
+    start: int
+    end: int
     line: int
     separator: str
     encoding: str
@@ -50,6 +53,21 @@ class Text:
     written: tuple[str, ...]
     width: int
     layout: Layout
+
+    @property
+    def body(self) -> bytes:
+        """Its rows alone."""
+        return self.content[self.start : self.end]
+
+    @property
+    def view(self) -> memoryview:
+        return memoryview(self.content)[self.start : self.end]
+
+    def has(self, sign: bytes) -> bool:
+        return self.content.find(sign, self.start, self.end) >= 0
+
+    def count(self, sign: bytes) -> int:
+        return self.content.count(sign, self.start, self.end) if self.has(sign) else 0
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as the file has them, with the line on which each begins; those of nothing are none."""
@@ -107,7 +125,20 @@ def open_text(file: TableFile, how: HowToRead, said: list[str], layout: Layout |
     shape = find_shape(head.rows, tail.rows, replace(how, header=header), layout)
     said += shape.said(file.name, [line + above for line in head.lines])
     found = shape.layout(separator, encoding)
-    text = Text(path, file.name, body, above + 1, separator, encoding, shape.names, shape.written, 0, found)
+    text = Text(
+        path,
+        file.name,
+        body,
+        0,
+        len(body),
+        above + 1,
+        separator,
+        encoding,
+        shape.names,
+        shape.written,
+        0,
+        found,
+    )
     return _cut(text, shape, head, tail, said)
 
 
@@ -135,9 +166,8 @@ def _cut(text: Text, shape: Shape, head: Lines, tail: Lines, said: list[str]) ->
             names, written, width = (row, *names), (row, *written), width + 1
         case "separator":
             width = len(rows[0][1])
-    body = text.body[head.starts[first] : end]
-    line = text.line + head.lines[first]
-    return replace(text, body=body, line=line, names=names, written=written, width=width)
+    start, line = head.starts[first], text.line + head.lines[first]
+    return replace(text, start=start, end=end, line=line, names=names, written=written, width=width)
 
 
 def _more(
