@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from gammatune.errors import InvalidArgument
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.files.reading import read_table
 from gammatune.pipeline.data.files.shape import shaped
 
 NAMES = "name;age;score;city"
@@ -336,3 +338,18 @@ def test_any_grid_gives_rows_of_the_grid_with_a_name_for_each_column(
     held = [[cell for cell in row if cell not in (None, "")] for row in rows]
     for row in frame.astype(object).where(frame.notna(), None).to_numpy().tolist():
         assert [cell for cell in row if cell is not None] in held
+
+
+def test_years_beneath_a_name_of_several_columns(tmp_path: Path) -> None:
+    """As CSV has merged cells: blank, but for the first."""
+    rows = "".join(f"Place {i},{i + 7},{i + 8},{i + 9},{3 * i}\n" for i in range(9))
+    (tmp_path / "t.csv").write_text(f"Area,Counted,,Estimated,\n,2010,2011,2011,2012\n{rows}")
+    frame = read_table(tmp_path / "t.csv", []).frame
+    assert frame.columns.tolist() == [
+        "Area",
+        "Counted 2010",
+        "Counted 2011",
+        "Estimated 2011",
+        "Estimated 2012",
+    ]
+    assert len(frame) == 9

@@ -154,6 +154,55 @@ def test_merged_cells_count_for_each_that_they_cover(tmp_path: Path) -> None:
     assert "All that was found" in said[0]
 
 
+CENSUS = (  # first line, first column, last line, last column, from 0
+    (0, 0, 0, 5, "Table 1. People, by county and age"),
+    (1, 0, 3, 0, "County"),
+    (1, 1, 2, 1, "All"),
+    (1, 2, 1, 5, "Of these"),
+    (2, 2, 3, 2, "children"),
+    (2, 3, 2, 5, "over 18, July 1"),
+)
+LOWEST = {1: "people", 3: 2010, 4: 2011, 5: 2012}
+NAMES = [
+    "County",
+    "All people",
+    "Of these children",
+    *(f"Of these over 18, July 1 {n}" for n in range(2010, 2013)),
+]
+
+
+@pytest.mark.parametrize("ending", [".xlsx", ".xls"])
+@pytest.mark.parametrize("counties", [3, 12])
+def test_names_in_merged_cells_over_several_lines(tmp_path: Path, ending: str, counties: int) -> None:
+    """Labels on the left of several rows stand in merged cells too, and are no names."""
+    path = tmp_path / f"t{ending}"
+    labels = [(4 + 2 * n, 0, 5 + 2 * n, 0, f"County {n}") for n in range(counties)]
+    counts = [[1000 * row + place for place in range(5)] for row in range(2 * counties)]
+    if ending == ".xls":
+        book = xlwt.Workbook()
+        sheet: Any = book.add_sheet("rows")
+        merge = sheet.write_merge
+        order = (0, 2, 1, 3)
+    else:
+        book = xlsxwriter.Workbook(str(path))
+        sheet = book.add_worksheet()
+        merge, order = sheet.merge_range, (0, 1, 2, 3)
+    for *corners, text in (*CENSUS, *labels):
+        merge(*(corners[place] for place in order), text)
+    for place, name in LOWEST.items():
+        sheet.write(3, place, name)
+    for row, numbers in enumerate(counts):
+        for place, number in enumerate(numbers):
+            sheet.write(4 + row, 1 + place, number)
+    book.save(str(path)) if ending == ".xls" else book.close()
+    said: list[str] = []
+    frame = read_table(path, said).frame
+    assert frame.columns.tolist() == NAMES
+    assert frame["County"].tolist() == [f"County {row // 2}" for row in range(2 * counties)]
+    assert frame.iloc[:, 1:].to_numpy().tolist() == counts
+    assert "stand in lines 2, 3, 4, which are joined" in said[1]
+
+
 @pytest.mark.parametrize("ending", [".xls", ".ods"])
 def test_older_and_open_spreadsheets(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"t{ending}"

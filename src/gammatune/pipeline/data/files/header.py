@@ -47,14 +47,22 @@ class Header:
     first: int
 
 
-def find_header(rows: Sequence[Row], layout: Layout | None = None) -> Header:
-    """rows: the first of a file, blank ones among them. layout: of the one trained on, whose names are names."""
+def find_header(
+    rows: Sequence[Row], layout: Layout | None = None, bound: Sequence[tuple[int, int]] = ()
+) -> Header:
+    """rows: the first of a file, blank ones among them. layout: of the one trained on, whose names are names. bound:
+    the first and the last of lines that a merged cell stands in, which are all names where one is."""
     there = [line for line, row in enumerate(rows) if filled(row)]
     if not there:
         return Header((), (), 0)
     if layout is not None and (known := _known(rows, there, layout)) is not None:
         return known
     place = _top(rows, there)
+    if (stack := _stack(rows, there, place, bound)) > place:
+        upper = [
+            line for line in there[:stack] if line >= min(top for top, end in bound if end >= there[place])
+        ]
+        return _with_second(rows, there, stack, upper)
     beneath = [rows[line] for line in there[place + 1 :][:LOOKED_AT]]
     has_second = len(beneath) > 1 and is_second(rows[there[place]], beneath[0], beneath[1:])
     if not has_second and not _holds_names(rows[there[place]], beneath):
@@ -63,6 +71,22 @@ def find_header(rows: Sequence[Row], layout: Layout | None = None) -> Header:
     if explained:
         return Header((there[place],), tuple(there[place + 1 : explained + 1]), there[explained] + 1)
     return _with_second(rows, there, place, _above(rows, there, place))
+
+
+def _stack(rows: Sequence[Row], there: Sequence[int], place: int, bound: Sequence[tuple[int, int]]) -> int:
+    """The place in `there` of the last line that merged cells bind to one of names, where together they stand over
+    rows; else its own."""
+    last = there[place]
+    for top, end in sorted(bound):
+        if top <= last:
+            last = max(last, end)
+    stack = max(number for number, line in enumerate(there) if line <= last)
+    lowest = [
+        next((cell for cell in cells[::-1] if text_of(cell)), "")
+        for cells in zip(*(rows[line] for line in there[place : stack + 1]), strict=False)
+    ]
+    beneath = [rows[line] for line in there[stack + 1 :][:LOOKED_AT]]
+    return stack if beneath and _holds_names(lowest, beneath) else place
 
 
 def _with_second(rows: Sequence[Row], there: Sequence[int], place: int, above: Sequence[int]) -> Header:

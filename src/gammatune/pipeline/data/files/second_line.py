@@ -5,6 +5,7 @@ over words        questions, or other words that never come again in columns tha
 of programs       Qualtrics' line of keys, SurveyMonkey's "Open-Ended Response"
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ _MANY = 20  # rows beneath, before words that come once are no row [guess]
 _EACH = 4  # times that a value is there in the mean, in a column that repeats a few [guess]
 _SURE = 3  # such columns, over which no row has words of its own [guess]
 _IMPORTED = '{"ImportId"'  # in the third line of what Qualtrics exports
+_YEAR = re.compile("(19|20)[0-9]{2}")  # over which counts of it stand
 _OPEN = "Open-Ended Response"  # in the second line of what SurveyMonkey exports
 
 
@@ -72,14 +74,15 @@ def _labels(row: Row, beneath: Sequence[Row], columns: Sequence[Kind], over_figu
 
 def _continues(names: Row, row: Row, beneath: Sequence[Row]) -> bool:
     """Whether it names several columns that have no name of their own in the first line, and says nothing where every
-    row does."""
+    row does, or in the first of the columns alone."""
     above = [_at(names, place) for place in range(len(row))]
     first = min(filled(names), default=0)
     added = [place for place in filled(row) if place > first and above[place] in ("", above[place - 1])]
     always = [place for place in filled(names) if all(_at(other, place) for other in beneath)]
     blank = [place for place in always if not _at(row, place)]
-    figures = sum(kind_of(cell) == "figure" for cell in row)
-    return len(added) > 1 and 2 * figures <= len(filled(row)) and len(blank) > len(always) / 2
+    figures = sum(kind_of(cell) == "figure" and not _YEAR.fullmatch(text_of(cell)) for cell in row)
+    is_stub = blank == [first] and filled(row) == list(range(first + 1, len(row)))
+    return len(added) > 1 and 2 * figures <= len(filled(row)) and (is_stub or len(blank) > len(always) / 2)
 
 
 def _at(row: Row, place: int) -> str:

@@ -112,17 +112,21 @@ class Shape:
 
 
 def find_shape(
-    head: Sequence[Row], tail: Sequence[Row], how: HowToRead, layout: Layout | None = None
+    head: Sequence[Row],
+    tail: Sequence[Row],
+    how: HowToRead,
+    layout: Layout | None = None,
+    bound: Sequence[tuple[int, int]] = (),
 ) -> Shape:
     """head, tail: the first and the last lines, blank ones among them as empty rows; the same where they are all.
 
-    how: its header counts lines of `head`. layout: of the file trained on. Raises InvalidArgument: a
-    header beyond them."""
+    how: its header counts lines of `head`. layout: of the file trained on. bound: as in `find_header`. Raises
+    InvalidArgument: a header beyond them."""
     if how.header is not None and not 0 <= how.header <= len(head):
         raise InvalidArgument(
             f"--header {how.header}: there are {len(head)} lines to look at; name one of them, or 0 for no line"
         )
-    header = find_header(head, layout) if how.header is None else header_at(head, how.header)
+    header = find_header(head, layout, bound) if how.header is None else header_at(head, how.header)
     rows = [row for row in head[header.first :] if filled(row)][:LOOKED_AT]
     last = (
         _notes(tail, rows, () if layout is None else layout.notes)
@@ -141,17 +145,23 @@ def find_shape(
 
 
 def shaped(
-    rows: Sequence[Row], how: HowToRead, said: list[str], name: str, layout: Layout | None = None
+    rows: Sequence[Row],
+    how: HowToRead,
+    said: list[str],
+    name: str,
+    layout: Layout | None = None,
+    bound: Sequence[tuple[int, int]] = (),
 ) -> "tuple[pd.DataFrame, Layout]":
     """The table in a grid that holds all of it, values as they are there; blank rows and columns are none; and how it
     is laid out.
 
-    name: of the file. layout: of the one trained on. Raises InvalidArgument as `find_shape` does."""
+    name: of the file. layout: of the one trained on. bound: as in `find_header`. Raises InvalidArgument as
+    `find_shape` does."""
     import pandas as pd
 
     first, width = _edges(rows)
     grid = [[*row[first:width], *[None] * (width - max(first, len(row)))] for row in rows]
-    shape = find_shape(grid, grid, how, layout)
+    shape = find_shape(grid, grid, how, layout, bound)
     said += shape.said(name)
     body = grid[shape.header.first : len(grid) - shape.last]
     cells = [

@@ -49,7 +49,8 @@ def read_spreadsheet(file: TableFile, how: HowToRead, said: list[str], learned: 
         ) from error
     _fill(rows, merged)
     _say_errors(file, name, rows, said)
-    table, layout = shaped(rows, how, said, file.name, learned.layout)
+    bound = [(top, bottom) for (top, _), (bottom, _) in merged if bottom > top]
+    table, layout = shaped(rows, how, said, file.name, learned.layout, bound)
     frame, decimal = as_from_text(table, file.name, said, learned.decimal, how.decimal)
     return Read(frame, decimal, layout=layout)
 
