@@ -135,3 +135,12 @@ def test_boxes_that_are_ticked_with_their_own_names_are_rows(tmp_path: Path) -> 
     assert without_names(ticked.assign(n=["n", 1, 2]), [("tea", "milk", "n")], "t.csv", [])[1] == (0,)
     words = ["a;b", "a;c", "b;c", "a;b"]
     assert cells(read(tmp_path / "t.csv", "first;second", *words)) == words
+
+
+def test_every_line_is_a_row_where_that_is_said(tmp_path: Path) -> None:
+    lines = ["word,answer", "tea,yes", "milk,no", "word,answer", "tea,no"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    said: list[str] = []
+    assert len(read_table(tmp_path / "t.csv", said).frame) == 3
+    assert said[-1].endswith("left out; --header 0 takes every line as a row.")
+    assert len(read_table(tmp_path / "t.csv", [], how=replace(AS_IT_IS, header=0)).frame) == 5

@@ -34,6 +34,7 @@ from gammatune.pipeline.data.cells.sample import every
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import LEVELS, Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
+from gammatune.pipeline.data.survey_tools import beside_answers, boxes
 from gammatune.pipeline.data.values import dates_in
 
 if TYPE_CHECKING:
@@ -69,10 +70,12 @@ def look_at(
         raise InvalidArgument(
             f"{place}there is no column {unknown[0]!r}; the table has {listed(frame.columns)}"
         )
-    found = []
+    found, beside = list[Column](), beside_answers(list(frame.columns))
     for name in frame.columns:
         if name not in leave:
             own = given.get(name, Given(None))
+            if own.kind is None and name in beside:
+                own = replace(own, kind="drop", why=beside[name])
             column = column_given(name, frame[name], own, decimal) or tell(name, frame[name], decimal, levels)
             found.append(column if own.missing is None else replace(column, missing=own.missing))
     if all(column.kind == "drop" for column in found):
@@ -85,6 +88,7 @@ def look_at(
         known = {name for name, each in given.items() if each.missing is not None}
         found = _without_codes(frame, found, known)
     said += [sentence for column in found for sentence in column.sentences]
+    said += boxes(frame, [column.name for column in found if column.kind != "drop"])
     return tuple(found)
 
 

@@ -32,7 +32,8 @@ def without_names(
     what = f"{len(places)} rows of {name} are" if len(places) > 1 else f"A row of {name} is"
     first = f"the first is row {places[0] + 1}" if len(places) > 1 else f"row {places[0] + 1}"
     said.append(
-        f"{what} the line of names again ({first}), as where files are put one behind the other: left out."
+        f"{what} the line of names again ({first}), as where files are put one behind the other: left out; "
+        "--header 0 takes every line as a row."
     )
     return rest.reset_index(drop=True), tuple(places)
 

@@ -2,7 +2,7 @@
 
 over figures      text, where the columns hold numbers or dates
 over words        questions, or other words that never come again in columns that repeat a few
-of programs       Qualtrics' line of keys, SurveyMonkey's "Open-Ended Response"
+of programs       Qualtrics' and LimeSurvey's line of keys, SurveyMonkey's "Open-Ended Response"
 """
 
 import re
@@ -26,6 +26,7 @@ _EACH = 4  # times that a value is there in the mean, in a column that repeats a
 _SURE = 3  # such columns, over which no row has words of its own [guess]
 _IMPORTED = '{"ImportId"'  # in the third line of what Qualtrics exports
 _YEAR = re.compile("(19|20)[0-9]{2}")  # over which counts of it stand
+_KEY, _OF_LIMESURVEY = re.compile(r"\w+"), re.compile(r"\d+X\d+X\d+\w*", re.A)  # survey, group and question
 _OPEN = "Open-Ended Response"  # in the second line of what SurveyMonkey exports
 
 
@@ -97,10 +98,12 @@ def asks(row: Row) -> bool:
 
 
 def imported(rows: Sequence[Row], there: Sequence[int], place: int) -> int:
-    """The place in `there` of Qualtrics' line of keys; 0: there is none."""
+    """The place in `there` of Qualtrics' or LimeSurvey's line of keys; 0: there is none."""
     for other in range(place + 1, min(place + 4, len(there))):
         cells = [cell for each in rows[there[other]] if (cell := text_of(each))]
         if sum(cell.startswith(_IMPORTED) for cell in cells) > len(cells) / 2:
+            return other
+        if any(map(_OF_LIMESURVEY.fullmatch, cells)) and all(map(_KEY.fullmatch, cells)):
             return other
     return 0
 
