@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammatune.pipeline.data.files.dialect import Read
+from gammatune.pipeline.data.files.dialect import AS_IT_IS, Read
 from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.files.reading import as_written, read_table
 from gammatune.pipeline.data.files.repeats import without_names

@@ -65,12 +65,12 @@ _TICKS = {"y", "n", "yes", "no", "0", "1", "0.0", "1.0", "checked", "unchecked",
 
 def beside_answers(names: Sequence[str]) -> dict[str, str]:
     """Why columns that hold no answers do not, by name; none where no such program is known by its names."""
-    texts = [str(name) for name in names]
+    names = [str(name) for name in names]
     for tool, (known_by, beside) in _TOOLS.items():
-        if sum(any(re.fullmatch(each, text) for text in texts) for each in known_by) >= TELLING:
+        if sum(any(re.fullmatch(each, name) for name in names) for each in known_by) >= TELLING:
             pattern = re.compile("|".join(beside))
-            timed = {f"{text.partition('[')[0]}Time" for text in texts}  # of each question, by LimeSurvey
-            others = [text for text in texts if pattern.fullmatch(text) or text in timed]
+            timed = {f"{name.partition('[')[0]}Time" for name in names}  # of each question, by LimeSurvey
+            others = [name for name in names if pattern.fullmatch(name) or name in timed]
             return dict.fromkeys(others, f"was written by {tool} and is no answer")
     return {}
 

@@ -115,10 +115,11 @@ def place_in_cycle(dates: "pd.Series[Any]", cycle: Cycle) -> NDArray[np.int64]:
 def _months(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
     """From 0; those of a calendar of all days between, where that is shorter. Anything where missing."""
     known = days[~np.isnat(days)]
-    first, last = (known.min(), known.max()) if len(known) else (0, 0)
-    many = int((last - first).astype(np.int64)) + 1 if len(known) else 0
+    many = int((known.max() - known.min()).astype(np.int64)) + 1 if len(known) else 0
     if not 0 < many < len(days):
         months: NDArray[np.int64] = days.astype("datetime64[M]").astype(np.int64) % 12
         return months
-    calendar = np.arange(first, last + 1).astype("datetime64[M]").astype(np.int64) % 12
-    return calendar[np.clip((days - first).astype(np.int64), 0, many - 1)]
+    first = known.min()
+    calendar = (first + np.arange(many)).astype("datetime64[M]").astype(np.int64) % 12
+    found: NDArray[np.int64] = calendar[np.clip((days - first).astype(np.int64), 0, many - 1)]
+    return found

@@ -5,18 +5,8 @@ from collections.abc import Sequence
 
 # Beside what pandas knows ("", NA, N/A, NaN, null, None, ...); the last is LimeSurvey's.
 MISSING = (
-    "?",
-    "-",
-    "--",
-    ".",
-    "n.a.",
-    "N.A.",
-    "k.A.",
-    "k. A.",
-    "keine Angabe",
-    "no answer",
-    "{question_not_shown}",
-)  # guess; fmt: skip
+    "?", "-", "--", ".", "n.a.", "N.A.", "k.A.", "k. A.", "keine Angabe", "no answer", "{question_not_shown}",  # guess
+)  # fmt: skip
 
 # What spreadsheets write where a formula has no value, in English, German, French and Spanish.
 ERRORS = (
