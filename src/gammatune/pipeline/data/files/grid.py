@@ -63,8 +63,8 @@ def columns_of(rows: Sequence[Row], width: int) -> list[Kind]:
     """What stands in each column: figures, or text; "" where nothing does, or both."""
     found: list[Kind] = []
     for place in range(width):
-        kinds = Counter(kind_of(row[place]) for row in rows if place < len(row))
-        there = kinds["figure"] + kinds["text"]
-        share = kinds["figure"] / there if there else 0.5
+        kinds = [kind_of(row[place]) for row in rows if place < len(row)]
+        figures, there = kinds.count("figure"), len(kinds) - kinds.count("")
+        share = figures / there if there else 0.5
         found.append("figure" if share >= MOSTLY else "text" if share <= 1 - MOSTLY else "")
     return found
