@@ -6,6 +6,7 @@ that layer-wise rates stay layer-wise and a 0 stays 0.
 
     names      lr, weight_decay, momentum (the first beta for the Adam family), or any number all groups have
     name.k     the same for optimizer k alone (from 0)
+    lr_ratio   what the rates of one part are multiplied by beside those of the others (engine/rate_ratios.py)
     multiplier the searched lr multiplies whatever the user's own scheduler has set, for the time of the step
     shape      what every learning rate is multiplied by at some point of a rollout (`bend`)
 
@@ -24,6 +25,7 @@ from torch.optim import Optimizer
 from gammatune.cost import Meter
 from gammatune.engine.divergence import DivergenceCheck
 from gammatune.engine.own_schedule import OwnSchedule, put
+from gammatune.engine.rate_ratios import RateRatios, split
 from gammatune.engine.spent_gradients import SpentGradients
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
@@ -69,8 +71,9 @@ class Hyperparameters:
         self.gradients = SpentGradients(self.optimizers)
         self._names = [name for name in names if name not in NOT_HERE]
         self._refuse_overlap()
+        self._relative = RateRatios(self.optimizers, self._names)
         for name in self._names:
-            if not self._is_multiplied(name):
+            if name not in self._relative.part_of and not self._is_multiplied(name):
                 self._ratios(name)  # raises where the name cannot be set
         self._hooks = []
         for index, optimizer in enumerate(self.optimizers):
@@ -96,8 +99,8 @@ class Hyperparameters:
         """What the optimizers came with: the value a search would set, or 1 for a multiplier."""
         own: dict[str, float] = {}
         for name in names:
-            key, _ = _split(name)
-            if self._is_multiplied(name):
+            key, _ = split(name)
+            if self._is_multiplied(name) or name in self._relative.part_of:
                 own[name] = 1.0
             elif name not in NOT_HERE:
                 bases = [_base(self._bases[o][g], key, name) for o, g, _ in self._ratios(name)]
@@ -142,8 +145,11 @@ class Hyperparameters:
                 for base, group in zip(bases, optimizer.param_groups, strict=False):
                     put(group, "lr", base["lr"])
         self._factor = {}
+        self._relative.apply(self._values)
         for name, value in self._values.items():
-            key, _ = _split(name)
+            if name in self._relative.part_of:
+                continue
+            key, _ = split(name)
             if self._is_multiplied(name):
                 self._factor |= {index: float(value) for index in self._whose(name)}
                 continue
@@ -158,6 +164,11 @@ class Hyperparameters:
                     else:
                         scaled = float(value) * ratio
                     _set(groups[number], key, scaled)
+        if not self._multiplier:
+            for index, optimizer in enumerate(self.optimizers):
+                for number, group in enumerate(optimizer.param_groups):
+                    if (ratio := self._relative.of(index, number)) != 1.0:
+                        _set(group, "lr", float(group["lr"]) * ratio)
         straight = [float(g["lr"]) for o in self.optimizers for g in o.param_groups]
         if not self._multiplier and self.bent != 1.0:
             bent = (g for o in self.optimizers for g in o.param_groups)
@@ -170,7 +181,7 @@ class Hyperparameters:
 
     def _expect(self) -> None:
         """Note what every step must find."""
-        steered = {_split(name)[0] for name in self._values if not self._is_multiplied(name)}
+        steered = {split(name)[0] for name in self._values if not self._is_multiplied(name)}
         if not self._multiplier:
             steered.add("lr")
         # The very objects for plain numbers, so that an unchanged value is recognised without comparing.
@@ -245,14 +256,16 @@ class Hyperparameters:
         for group, lr in zip(groups, self._lent[index], strict=False):
             put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
-        for group, lr in zip(groups, lent, strict=True):  # of the copies: groups may share one tensor
-            put(group, "lr", lr * _above_zero(factor, group))
+        for number, (group, lr) in enumerate(
+            zip(groups, lent, strict=True)
+        ):  # of the copies, as tensors are shared
+            put(group, "lr", lr * _above_zero(factor * self._relative.of(index, number), group))
         self._lent[index] = lent
 
     # -- which groups a name means
 
     def _whose(self, name: str) -> list[int]:
-        _, index = _split(name)
+        _, index = split(name)
         if index is None:
             return list(range(len(self.optimizers)))
         if not 0 <= index < len(self.optimizers):
@@ -263,7 +276,7 @@ class Hyperparameters:
 
     def _ratios(self, name: str) -> list[tuple[int, int, float]]:
         """(optimizer, group, ratio to the searched value) for every group that `name` steers."""
-        key, _ = _split(name)
+        key, _ = split(name)
         where = [(o, g) for o in self._whose(name) for g in range(len(self._bases[o]))]
         bases = [_base(self._bases[o][g], key, name) for o, g in where]
         reference = next((base for base in bases if base > 0), None)
@@ -280,11 +293,11 @@ class Hyperparameters:
         ]
 
     def _is_multiplied(self, name: str) -> bool:
-        return self._multiplier and _split(name)[0] == "lr"
+        return self._multiplier and split(name)[0] == "lr"
 
     def _refuse_overlap(self) -> None:
         for name in self._names:
-            key, index = _split(name)
+            key, index = split(name)
             if index is not None and key in self._names:
                 raise InvalidArgument(
                     f"{key!r} and {name!r} are both searched and set the same number; keep one"
@@ -326,18 +339,6 @@ def _base_of(group: dict[str, Any]) -> dict[str, Any]:
 def _above_zero(multiplier: float, group: dict[str, Any]) -> float:
     """What to multiply a group's rate by; never 0 for Adam and AdamW."""
     return multiplier or (STILL if "amsgrad" in group else 0.0)
-
-
-def _split(name: str) -> tuple[str, int | None]:
-    """'lr' -> ('lr', None); 'lr.1' -> ('lr', 1)."""
-    key, dot, index = name.partition(".")
-    if not dot:
-        return key, None
-    if not index.isdecimal():
-        raise InvalidArgument(
-            f"{name!r} is not a hyperparameter; write 'lr' or, for optimizer 1 alone, 'lr.1'"
-        )
-    return key, int(index)
 
 
 def _base(group: dict[str, Any], key: str, name: str) -> float:

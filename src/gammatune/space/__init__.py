@@ -13,6 +13,7 @@ How a dimension fills its columns:
 """
 
 from gammatune.space.dimensions import BATCH_SIZE as BATCH_SIZE
+from gammatune.space.dimensions import LR_RATIO as LR_RATIO
 from gammatune.space.dimensions import OPTIMIZER as OPTIMIZER
 from gammatune.space.dimensions import Array as Array
 from gammatune.space.dimensions import Choice as Choice

@@ -15,6 +15,7 @@ from gammatune.records import Value
 Array: TypeAlias = npt.NDArray[np.float64]
 
 BATCH_SIZE = "batch_size"  # the one name that steers the loader, not the optimizer
+LR_RATIO = "lr_ratio"  # what the rates of one part are multiplied by beside those of the others
 OPTIMIZER = "optimizer"  # the one name that says which optimizer takes the steps
 DIGITS = 12  # significant digits that tell two floats apart: far below any effect, far above rounding noise
 SLACK = 1e-12  # how far (relative) a float may lie outside its bounds and still count as the bound itself

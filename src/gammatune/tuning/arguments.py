@@ -23,7 +23,7 @@ from gammatune.records import StepCount
 from gammatune.samplers import SAMPLERS, make_sampler
 from gammatune.samplers.sampler import Sampler
 from gammatune.seeds import stream
-from gammatune.space import BATCH_SIZE, OPTIMIZER, Choice, Dimension, Float, Space, parse
+from gammatune.space import BATCH_SIZE, LR_RATIO, OPTIMIZER, Choice, Dimension, Float, Space, parse
 from gammatune.tuning.options import Running, SamplerFactory, Search, positive
 
 OPEN = 10**6  # epochs, where only the time is limited
@@ -175,12 +175,13 @@ def _check_space(space: Space) -> None:
                     f"{'; '.join(space.lines)}: a batch size is a whole number of 1 or more; write "
                     "batch_size=16,32,64 or batch_size=16:64:int"
                 )
-        elif key in ("lr", "weight_decay", "momentum") and not all(
-            isinstance(o, (int, float)) and o >= 0 for o in options
-        ):
-            raise InvalidSpace(
-                f"{'; '.join(space.lines)}: {name} takes numbers of 0 or more, not {options!r}"
-            )
+        elif key in ("lr", "weight_decay", "momentum", LR_RATIO):
+            is_fit = [
+                isinstance(o, (int, float)) and (o > 0 or (o == 0 and key != LR_RATIO)) for o in options
+            ]
+            if not all(is_fit):
+                what = "above 0" if key == LR_RATIO else "of 0 or more"
+                raise InvalidSpace(f"{'; '.join(space.lines)}: {name} takes numbers {what}, not {options!r}")
 
 
 def total_of(budget: float | None, usual: float) -> float:
