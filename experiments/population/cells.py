@@ -1,6 +1,6 @@
 """Landscapes of the population: what every rate leads to, and what a policy could see of it on the way.
 
-    python experiments/population/cells.py [--tasks PATTERN ...] [--lengths short long tiny] [--jobs 2]
+    python experiments/population/cells.py [--tasks PATTERN ...] [--lengths short long tiny clipped] [--jobs 2]
                                            [--minutes 120]
 
 Appends a line a training to experiments/results/population/<length>.jsonl and leaves out what is there, so that it
@@ -33,7 +33,7 @@ RESULTS = Path(__file__).parent.parent / "results" / "population"
 COURSE_LOOKS = 4, 8, 16  # of the course: a k-th
 TRIANGLES = 4, 8, 16, 32
 LEAST_LOOK = 4  # steps
-SEEDS = {"short": 2, "long": 1, "tiny": 2}
+SEEDS = {"short": 2, "long": 1, "tiny": 2, "clipped": 1}
 
 
 def compute(task: str, seed: int, u: float | None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def main() -> None:
             {"task": task.name, "seed": seed, "u": u}
             for seed in range(SEEDS[length])
             for task in tasks
-            for u in (None, *rates_of(task.optimizer))
+            for u in (None, *rates_of(task.optimizer, task.clip))
         ]
         if keys:
             cells = harness.Cells(args.out / f"{length}.jsonl", "task", "seed", "u")

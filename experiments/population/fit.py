@@ -17,6 +17,7 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
              seeds of a task tell
     hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms; transfer,
              growth and peak: see `calibrated`
+    clipped  of `clipped.py`, and left as it stands
 """
 
 import itertools
@@ -32,6 +33,8 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import harness
 import numpy as np
 from landscapes import CLIPPED, DEAD, RESULTS, Landscape, parts, read
+
+from gammatune.policy import prior
 
 OUT = Path(__file__).parent.parent.parent / "src" / "gammatune" / "policy" / "prior.json"
 GRID = np.arange(-6.0, 3.01, 1 / 24)
@@ -264,7 +267,7 @@ def main() -> None:
     found = list(parts(read(sorted(RESULTS.glob("[slt]*.jsonl"))), "fit"))
     short = [one for one in found if one.task.length == "short"]
     made = with_drift(short, {"made_by": "experiments/population/fit.py", **fitted(found)})
-    made = calibrated(short, made)
+    made = calibrated(short, made) | {"clipped": prior.learned()["clipped"]}
     harness.save(args.out, rounded(made))
     print(args.out.read_text())
 

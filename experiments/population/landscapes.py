@@ -112,7 +112,7 @@ def parts(found: Iterable[Landscape], *names: str) -> Iterator[Landscape]:
 def _landscape(task: Task, seeds: dict[int, list[dict[str, Any]]]) -> Landscape | None:
     from loops import rates_of
 
-    u = np.array(rates_of(task.optimizer))
+    u = np.array(rates_of(task.optimizer, task.clip))
     whole: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     for _, cells in sorted(seeds.items()):
         at = {round(cell["u"], 3) if "u" in cell else None: cell for cell in cells}

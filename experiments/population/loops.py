@@ -61,14 +61,15 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, float], Any]] = {
 # log10 of the lowest rate of a landscape; the others lie above it a third of a decade apart.
 LOWEST = {"sgd": -3.0, "momentum": -3.0, "nesterov": -3.0, "adagrad": -3.0, "lbfgs": -2.0 - 1 / 3}
 LOWEST_OF_THE_REST = -4.0 - 1 / 3
+LOWEST_CLIPPED = -2.0
 RATES = 14
 STEP = 1 / 3
 RULE_OF_THUMB = {"sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.01, "lbfgs": 1.0}  # else 1e-3
 
 
-def rates_of(optimizer: str) -> list[float]:
-    """log10 of the rates of a landscape."""
-    lowest = LOWEST.get(optimizer, LOWEST_OF_THE_REST)
+def rates_of(optimizer: str, clip: float = 0.0) -> list[float]:
+    """log10 of the rates of a landscape: higher ones where steps are as long as the rate and the clip make them."""
+    lowest = LOWEST_CLIPPED if clip else LOWEST.get(optimizer, LOWEST_OF_THE_REST)
     return [round(lowest + STEP * k, 3) for k in range(RATES)]
 
 
@@ -220,6 +221,8 @@ def _step(problem: Problem, model: nn.Module, optimizer: Any, x: Tensor, y: Tens
     if math.isfinite(value):
         optimizer.zero_grad()
         loss.backward()
+        if problem.task.clip:
+            nn.utils.clip_grad_norm_(model.parameters(), problem.task.clip)
         optimizer.step()
     return value
 

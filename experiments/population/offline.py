@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,7 @@ def play(one: Landscape, seed: int, plain_runs: float = 1.5, own: float | None =
         )  # fmt: skip
 
     survey = outcome(0, None, float(one.nothing[seed]), 1)
+    survey = replace(survey, clipped=one.first[seed].get("clipped", 0.0))
     budget = Budget(plain_runs, epochs, survey)
     trainings = max(1, int(budget.left / budget.plain - OPENING))
     spare = budget.left - trainings * budget.plain

@@ -1,6 +1,7 @@
 """The trainings of the population: a line each, and one more line adds another.
 
 short   200 to 2,000 steps      long   3,000 and more      tiny   8 to 100
+clipped short ones whose gradients are cut to a norm, far below that of the first
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ class Task:
 
     noise: share of the training labels drawn at random. goal: "" the targets of the source; "copy" the inputs
     themselves (an autoencoder); "reinforce" a policy gradient whose action is the class. start, start_steps: the
-    network was trained before on that source, and only its last layer is new.
+    network was trained before on that source, and only its last layer is new. clip: the norm to which gradients are
+    cut; 0: they are not.
     """
 
     source: str
@@ -30,6 +32,7 @@ class Task:
     goal: str = ""
     start: str | None = None
     start_steps: int = 300
+    clip: float = 0.0
 
     @property
     def name(self) -> str:
@@ -37,6 +40,8 @@ class Task:
 
     @property
     def length(self) -> str:
+        if self.clip:
+            return "clipped"
         return "tiny" if self.steps <= 100 else "short" if self.steps < 3000 else "long"
 
     @property
@@ -231,6 +236,25 @@ _ALL = [
     Task("email", "tiny", mlp(32, 1), "momentum", 640, 300, 64, 40),
     Task("product", "tiny", mlp(32, 1), "adamw", 600, 200, 30, 100),
     Task("churn_calls", "tiny", mlp(32, 2), "adam", 800, 300, 100, 16),
+    # fit: clipped
+    Task("text_python", "lstm-clip", recurrent("lstm", 48), "sgd", 3000, 200, 16, 300, clip=0.25),
+    Task("which_module", "gru-clip", recurrent("gru", 32), "sgd", 2500, 500, 32, 300, clip=0.1),
+    Task("digits", "mlp-clip", mlp(96, 2), "sgd", 1200, 300, 32, 400, clip=0.1),
+    Task("mnist", "cnn-clip", cnn(8), "sgd", 2000, 500, 50, 300, clip=0.25),
+    Task("teacher_tanh", "mlp-clip", mlp(64, 2), "sgd", 1600, 400, 50, 400, clip=0.05),
+    Task("sines", "mlp-clip", mlp(64, 2, "tanh"), "momentum", 1500, 400, 50, 400, clip=0.1),
+    Task("waves", "gru-clip", recurrent("gru", 32), "momentum", 2000, 500, 64, 300, clip=0.05),
+    Task("spirals", "mlp-clip", mlp(64, 2, "tanh"), "momentum", 1500, 400, 50, 600, clip=0.02),
+    Task("cifar", "cnn-clip", cnn(8), "momentum", 2000, 500, 50, 300, clip=0.1),
+    # choose and once: clipped
+    Task("text_english", "lstm-clip", recurrent("lstm", 48), "sgd", 3000, 200, 16, 300, clip=0.1),
+    Task("breast_cancer", "mlp-clip", mlp(48, 2), "sgd", 300, 120, 20, 300, clip=0.05),
+    Task("mackey_glass", "gru-clip", recurrent("gru", 24), "sgd", 2000, 500, 64, 300, clip=0.05),
+    Task("blobs40", "mlp-clip", mlp(96, 2, "tanh"), "momentum", 2000, 500, 50, 400, clip=0.1),
+    Task("text_c", "lstm-clip", recurrent("lstm", 48), "sgd", 3000, 200, 16, 300, clip=0.25),
+    Task("which_header", "gru-clip", recurrent("gru", 32), "sgd", 2500, 500, 32, 300, clip=0.25),
+    Task("product", "mlp-clip", mlp(64, 2), "momentum", 2000, 500, 50, 600, clip=0.05),
+    Task("cifar_5_9", "cnn-clip", cnn(8), "sgd", 2000, 500, 50, 300, clip=0.1),
 ]
 TASKS = {task.name: task for task in _ALL}
 if len(TASKS) != len(_ALL):

@@ -40,7 +40,8 @@ class Meter:
     course: it goes on with the course as it stands, so that no other rollout sees the same batches.
     small: it goes through the whole course in small.
     leaves, seen: `leaves` and `left` of the outcome before. calls: of `run.batches`, so far.
-    note: why, in words. epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
+    note: why, in words. clipped: as of `Outcome`.
+    epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
 
     length: Length = EPOCH
@@ -62,6 +63,7 @@ class Meter:
     told: bool = False
     foreign: BaseException | None = None
     note: str = ""
+    clipped: float = 0.0
     leaves: tuple[int, ...] = ()
     seen: tuple[int, ...] = ()
     calls: list[Call] = field(default_factory=list)

@@ -353,14 +353,13 @@ class Outcome:
     pass. Nothing is decided by either.
     batches: how many it saw. epoch_batches, epoch_examples: how many an epoch has; 0 where nobody knows.
     shape, order, length, role: as in the request. cut: the ceiling of the budget ended it before that.
-    left: after how many batches the loop body left each of its `run.batches`, 0 where it went to the end, as the last
-    rollout that could tell did; empty where it left none. leaves: the same, once two rollouts have agreed: over so
-    many the rate of those that follow is brought down.
-    origin: the number of the rollout after which it began, of an average that of its last member; -1 where the
-    training itself began; None in a journal that is older than this field.
+    left: after how many batches the loop body left each `run.batches`, 0: at its end, as the last rollout that could
+    tell did; empty where it left none. leaves: the same, once two have agreed: over so many later rates come down.
+    origin: the number of the rollout after which it began, of an average that of its last member; -1: none.
     raised: the type of the exception that ended it, by name; "" where none did. examined: the units it took to train
     it again at the optimizer's own rate, which did not raise; the seconds of that are in `seconds`.
     net: as in the request. nets: those whose averaged predictions it scored (`Together`); empty of any training.
+    clipped: of a survey whose gradient was cut to a norm, the length of the weights over that; else 0.
     """
 
     number: int
@@ -390,6 +389,7 @@ class Outcome:
     raised: str = ""
     net: int = 0
     nets: tuple[int, ...] = ()
+    clipped: float = 0.0
 
     @property
     def ok(self) -> bool:

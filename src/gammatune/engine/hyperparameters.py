@@ -23,12 +23,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gammatune.cost import Meter
+from gammatune.engine.clipping import Clipping
 from gammatune.engine.divergence import DivergenceCheck
 from gammatune.engine.own_schedule import OwnSchedule, put
 from gammatune.engine.rate_ratios import RateRatios, split
 from gammatune.engine.spent_gradients import SpentGradients
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
+from gammatune.schedules import STILL as AT_REST
 from gammatune.space import BATCH_SIZE, OPTIMIZER
 
 # What a rate of Adam's is multiplied by in the place of 0. Compiled or capturable, torch's Adam divides by the rate,
@@ -68,6 +70,7 @@ class Hyperparameters:
         self._steps = [0] * len(optimizers)
         self._begins = True
         self._checks = [DivergenceCheck(o) for o in self.optimizers]
+        self._clipping: Clipping | None = None  # during a survey, until its first step
         self.gradients = SpentGradients(self.optimizers)
         self._names = [name for name in names if name not in NOT_HERE]
         self._refuse_overlap()
@@ -93,6 +96,9 @@ class Hyperparameters:
         self._steps = [0] * len(self.optimizers)
         self._begins = True
         self.bent = 1.0
+        if self._clipping is not None:
+            self._clipping.close()
+        self._clipping = Clipping(self.optimizers) if meter.shape == AT_REST else None
         self._set_all()
 
     def own(self, names: Sequence[str]) -> Values:
@@ -207,6 +213,8 @@ class Hyperparameters:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+        if self._clipping is not None:
+            self._clipping.close()
 
     def _before(self, index: int) -> Any:
         check = self._checks[index]
@@ -224,6 +232,10 @@ class Hyperparameters:
                 self._set_all()
             self._refuse_changed(index)
             self.gradients.before_step(index)
+            if self._clipping is not None:
+                meter.clipped = self._clipping.relative()
+                self._clipping.close()
+                self._clipping = None
             if self._multiplier:
                 self._lend(index)
             if not meter.diverged and check.diverged(overflow):

@@ -247,6 +247,7 @@ OUTCOME: dict[str, Check] = {
     "raised": text,
     "net": whole,
     "nets": _counts,
+    "clipped": real,
 }
 EXTEND: dict[str, Check] = {"epochs": whole, "budget": real}
 NET: dict[str, Check] = {"net": whole, "sha256": _hexadecimal}

@@ -33,8 +33,10 @@ def learned() -> dict[str, Any]:
     return found
 
 
-def place(known: Known, total: int) -> "Normal1":
-    """Where a whole training of so many batches does best: decades from the rate that the optimizer came with."""
+def place(known: Known, total: int, clipped: float = 0.0) -> "Normal1":
+    """Where a whole training of so many batches does best: decades from the rate that the optimizer came with.
+
+    clipped: as of `Outcome`. Where steps are cut to one length, the weights' own length says how long is right."""
     # here, since it brings scipy with it, for which `import gammatune` need not wait
     from gammatune.surrogate.hill import Normal1
 
@@ -48,6 +50,8 @@ def place(known: Known, total: int) -> "Normal1":
     if family == "schedulefree":
         family, (above, unsure) = "adam", SCHEDULE_FREE
     rate = table["places"][family] + above
+    if clipped and family in (cut := table["clipped"])["families"]:
+        return Normal1(cut["place"] + math.log10(clipped) - own, cut["spread"])
     if family in table["fan_in"]["families"]:
         rate += table["fan_in"]["slope"] * (math.log10(known.fan_in) - table["fan_in"]["about"])
     rate += table["tiny"]["slope"] * max(0.0, math.log10(table["tiny"]["below"] / max(total, 1)))

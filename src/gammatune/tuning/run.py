@@ -347,6 +347,7 @@ class Run:
             origin=self._origin,
             leaves=leaves,
             left=left,
+            clipped=meter.clipped,
             raised=self._raised,
             net=self._request.net,
             nets=self._request.nets,
