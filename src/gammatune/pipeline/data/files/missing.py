@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-# Beside what pandas knows ("", NA, N/A, NaN, null, None, ...); the last is LimeSurvey's.
+# Beside what pandas knows ("", NA, N/A, NaN, null, None, ...), a guess; the last is LimeSurvey's.
 MISSING = (
-    "?", "-", "--", ".", "n.a.", "N.A.", "k.A.", "k. A.", "keine Angabe", "no answer", "{question_not_shown}",  # guess
+    "?", "-", "--", ".", "n.a.", "N.A.", "k.A.", "k. A.", "keine Angabe", "no answer", "{question_not_shown}",
 )  # fmt: skip
 
 # What spreadsheets write where a formula has no value, in English, German, French and Spanish.
