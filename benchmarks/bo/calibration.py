@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import harness
 import numpy as np
 from peers import quiet
-from problems import Instance, Params, Problem, landscapes, problems
+from problems import Instance, Params, Problem, landscapes, own, problems
 from scipy.special import logsumexp
 
 from gammatune.integrations.optuna import MARGIN, parameter
@@ -110,9 +110,8 @@ def random_design(asked: Asked, points: list[Any], n: int, rng: np.random.Genera
     return {"said": told(Dataset(X[:n], y[:n]), X[n:], y[n:], unit), "failed": failed}
 
 
-def searched(asked: Asked, seed: int) -> dict[int, dict[str, Any]]:
+def searched(asked: Asked, rng: np.random.Generator) -> dict[int, dict[str, Any]]:
     """By n: what was believed of the next score of a search."""
-    rng = np.random.default_rng([seed, 8])
     search = Bayes(asked.space, rng, GammaProcess, fading_margin(MARGIN))
     points: list[np.ndarray] = []
     scores: list[float | None] = []
@@ -150,7 +149,7 @@ def run(group: str, problem: str, seed: int) -> harness.Row:
     """Coverage and density of each model, by design and n: sums over what was asked, and how many that was."""
     with quiet():
         asked = Asked(known(group)[problem].make(seed), problem.endswith(", loss"))
-        rng = np.random.default_rng([seed, 9])
+        rng = np.random.default_rng([own(problem, seed), 9])
         of_rates = group.startswith("rates")
         found: dict[str, list[dict[str, Any]]] = {}
         for n in AT:
@@ -160,7 +159,7 @@ def run(group: str, problem: str, seed: int) -> harness.Row:
                 else:
                     points = [asked.space.from_unit(u) for u in rng.random((n + OTHERS, asked.space.columns))]
                 found.setdefault(f"random {n}", []).append(random_design(asked, points, n, rng))
-        for n, row in searched(asked, seed).items():
+        for n, row in searched(asked, rng).items():
             found[f"search {n}"] = [row]
     return {"data": trainings()[problem].task.source if of_rates else problem, "sums": summed(found)}
 

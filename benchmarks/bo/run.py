@@ -8,9 +8,9 @@ has seen; their regret is (truth - best) / (median truth of random points - best
 unit can be averaged, 1 means no better than one random trial, and a single bad problem cannot outweigh all others
 (the worst value, as divisor, would let every method look perfect: losses reach 1e10).
 
-All methods of a group have the same seeds; scikit-learn and SMAC take part on learning rates alone. Rank: of the
-regrets within a problem and seed, ties sharing. Intervals are 95 %, of bootstrap samples of problems and, for
-themselves, of seeds.
+All methods of a group have the same seeds (of the population's landscapes each has its own); scikit-learn and SMAC take
+part on learning rates alone. Rank: of the regrets within a problem and seed, ties sharing. Intervals are 95 %, of
+bootstrap samples of problems and, for themselves, of seeds.
 
 Run:  python benchmarks/bo/run.py            (two hours on one core; goes on where it was interrupted)
       python benchmarks/bo/run.py --smoke    (seconds; a problem of each group, few trials)
@@ -32,7 +32,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import harness
 import numpy as np
 from peers import METHODS, followed, maker, quiet
-from problems import GROUPS, TRAINED, Problem, problems
+from problems import GROUPS, TRAINED, Problem, own, problems
 from scipy import stats
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -104,7 +104,8 @@ def measured(problem: Problem, seed: int, method: str, trials: int | None) -> Ro
     """trials: None, as many as the problem is made for."""
     n = trials or problem.n
     made = problem.make(seed)
-    search = maker(method, made)(made.space, seed, n)
+    of_search = own(problem.name, seed) if problem.group in TRAINED else seed
+    search = maker(method, made)(made.space, of_search, n)
     regret, seconds = followed(made, search, n)
     wall, processor = seconds.T * 1e3
     return {

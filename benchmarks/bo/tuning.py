@@ -43,7 +43,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from peers import METHODS, Study, followed, quiet
-from problems import LR, Instance, Params, Problem
+from problems import LR, Instance, Params, Problem, own
 from problems import problems as measured
 
 from gammatune.integrations.optuna import GammaSampler
@@ -345,7 +345,15 @@ def main() -> None:
                     args.first, args.first + args.seeds * (8 if group == "lr" and not args.openings else 1)
                 )
                 runs = [
-                    (p, run(p, seed, variants[name], min(p.n, at_trials[-1])))
+                    (
+                        p,
+                        run(
+                            p,
+                            own(p.name, seed) if args.openings else seed,
+                            variants[name],
+                            min(p.n, at_trials[-1]),
+                        ),
+                    )
                     for p in chosen
                     if p.group == group
                     for seed in seeds
