@@ -8,7 +8,7 @@ has seen; their regret is (truth - best) / (median truth of random points - best
 unit can be averaged, 1 means no better than one random trial, and a single bad problem cannot outweigh all others
 (the worst value, as divisor, would let every method look perfect: losses reach 1e10).
 
-All methods of a group have the same seeds (of the population's landscapes each has its own); scikit-learn and SMAC take
+All methods of a group have the same seeds (each landscape of the population its own); scikit-learn and SMAC take
 part on learning rates alone. Rank: of the regrets within a problem and seed, ties sharing. Intervals are 95 %, of
 bootstrap samples of problems and, for themselves, of seeds.
 
