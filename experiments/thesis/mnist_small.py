@@ -329,6 +329,11 @@ def four(networks: Sequence[Network], part: str, thesis: Sequence[float] | None 
     ]
 
 
+def spent(networks: Iterable[Network]) -> Sample:
+    """Plain runs of those of which not everything diverged: the others end with an error, which names no cost."""
+    return sample(network["plain_runs"] for network in networks if network["plain_runs"] is not None)
+
+
 def sample(values: Iterable[float], thesis: float | None = None) -> Sample:
     return Sample(tuple(float(value) for value in values), thesis)
 

@@ -11,7 +11,8 @@ How it was made smaller, and what the CPU seconds are: mnist_small.py.
 """
 
 from learning_time import Rows, notes, report
-from reproduction import Asked, Report, Sample
+from mnist_small import spent
+from reproduction import Asked, Report
 
 NAME = "table9"
 TITLE = "grids of 100 to 500 rates against 12 samples, 50 epochs"
@@ -38,8 +39,7 @@ def run(options: Asked) -> Report:
     for budget in (1.5, 12):
         found = [rows.small.default(seed, budget, long) for seed in rows.small.long_seeds]
         rows.put(f"gammatune's default, budget {budget:g}", "", found, [cell["seconds"] for cell in found])
-        spent = Sample(tuple(cell["plain_runs"] for cell in found))
-        defaults.append(f"{spent.text(2)} plain runs at a budget of {budget:g}")
+        defaults.append(f"{spent(found).text(2)} plain runs at a budget of {budget:g}")
     said = notes(options, rows)
     said.append(
         "gammatune's default is the policy lookahead over 1e-6 to 10, not 0 to 0.5, with its schedule; it spent "

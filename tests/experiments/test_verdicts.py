@@ -249,6 +249,12 @@ def test_the_large_sets_are_larger_at_power_and_the_small_one_is_not():
     assert options.pick(smoke=1, small=2, full=3, power=4) == 4
 
 
+def test_what_a_run_cost_of_which_everything_diverged_is_not_known():
+    import mnist_small
+
+    assert mnist_small.spent([{"plain_runs": 1.5}, {"plain_runs": None}, {"plain_runs": 2.5}]).mean == 2.0
+
+
 # The page -------------------------------------------------------------------------------------------------
 
 
