@@ -191,8 +191,10 @@ def described(loader: Loader) -> str:
 
 def examples_in(batch: Any) -> int:
     """The number of examples in a batch: the first dimension of the first array in it."""
-    if type(batch) in (list, tuple) and batch and isinstance(batch[0], torch.Tensor) and batch[0].ndim:
-        return batch[0].shape[0]  # nearly every batch, and this runs in every step
+    if type(batch) in (list, tuple) and batch:  # nearly every batch, and this runs in every step
+        first = batch[0]
+        if isinstance(first, torch.Tensor) and (shape := first.shape):
+            return shape[0]
     if (size := _first_dimension(batch)) is None:
         raise InvalidArgument(
             f"cannot tell how many examples a batch of type {type(batch).__name__} holds; "

@@ -42,7 +42,11 @@ def _gradient(parameter: Tensor) -> Tensor | None:
 
 
 class DivergenceCheck:
-    """Watches the gradients of one optimizer."""
+    """Watches the gradients of one optimizer.
+
+    short, limit: where `short` is there and has a gradient, all that `diverged` asks in a step that is no multiple of
+    `TURN` is whether the magnitude of its sum is below `limit`. The hook asks for that itself, in nearly every step.
+    """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
@@ -52,42 +56,40 @@ class DivergenceCheck:
         """A new rollout: forget what was seen, and choose again what to watch."""
         self._parameters: list[Tensor] = []  # those with a gradient, the smallest first
         self._on_cpu = True
-        self._is_short = False  # the gradient that is watched can be read as a list
-        self._limit = math.inf  # until the first gradient has been seen
+        self.short: Tensor | None = None  # the first of them, where its gradient can be read as a list
+        self.limit = math.inf  # until a gradient has been seen
         self._flag: Tensor | None = None  # on an accelerator: true once something was bad
-        self._steps = 0
 
-    def diverged(self, overflow: Tensor | None = None) -> bool:
+    def diverged(self, steps: int, overflow: Tensor | None = None) -> bool:
         """Look at the gradients of this step; on an accelerator, at the flag when it is due.
 
-        overflow: there, above 0 where the optimizer skips this step by itself, whatever the gradients."""
-        if not self._parameters:
+        steps: of this rollout, this one among them. overflow: there, above 0 where the optimizer skips this step by
+        itself, whatever the gradients."""
+        if is_first := not self._parameters:
             self._parameters = self._with_gradient()
             if not self._parameters:
                 return False
-            self._on_cpu = self._parameters[0].is_cpu
-            self._is_short = self._on_cpu and _is_short(self._parameters[0].grad)
-        steps = self._steps = self._steps + 1
-        shortest = self._parameters[0].grad
-        if self._is_short and shortest is not None and steps > 1 and steps % TURN:  # nearly every step
-            return not float(abs(sum(shortest.tolist()))) < self._limit
+            first = self._parameters[0]
+            self._on_cpu = first.is_cpu
+            self.short = first if self._on_cpu and _is_short(first.grad) else None
         watched = _gradient(self._parameters[0])
         other = (
             _gradient(self._parameters[steps // TURN % len(self._parameters)]) if steps % TURN == 0 else None
         )
         if watched is None or not self._on_cpu:
-            return self._on_the_device(watched, other, overflow=overflow)
+            is_due = is_first or steps % READ_EVERY == 0
+            return self._on_the_device(watched, other, overflow=overflow, is_due=is_due)
         size = _size(watched)
-        diverged = not size < self._limit  # not (x < limit) rather than x >= limit: NaN compares false
-        if steps == 1:
-            self._limit = max(BLOW_UP, GROWTH * size)
+        diverged = not size < self.limit  # not (x < limit) rather than x >= limit: NaN compares false
+        if is_first:
+            self.limit = max(BLOW_UP, GROWTH * size)
         return diverged or (other is not None and not math.isfinite(_size(other)))
 
     def finally_diverged(self) -> bool:
         """Read the flag at the end of a rollout, whatever the step."""
         return self._flag is not None and bool(self._flag.item())
 
-    def _on_the_device(self, *gradients: Tensor | None, overflow: Tensor | None) -> bool:
+    def _on_the_device(self, *gradients: Tensor | None, overflow: Tensor | None, is_due: bool) -> bool:
         if any(g is not None and g.is_cuda for g in gradients) and torch.cuda.is_current_stream_capturing():
             return False  # nothing can be read, and a graph that is replayed calls no hook
         for gradient in gradients:
@@ -99,7 +101,7 @@ class DivergenceCheck:
                 self._flag = (
                     bad if self._flag is None else self._flag | bad.to(self._flag.device, non_blocking=True)
                 )
-        return (self._steps == 1 or self._steps % READ_EVERY == 0) and self.finally_diverged()
+        return is_due and self.finally_diverged()
 
     def _with_gradient(self) -> list[Tensor]:
         groups = self._optimizer.param_groups

@@ -24,10 +24,11 @@ from torch.optim import Optimizer
 
 from gammatune.cost import Meter
 from gammatune.engine.clipping import Clipping
-from gammatune.engine.divergence import DivergenceCheck
+from gammatune.engine.divergence import TURN, DivergenceCheck
 from gammatune.engine.own_schedule import OwnSchedule, put
+from gammatune.engine.prepared import refuse_unhooked
 from gammatune.engine.rate_ratios import RateRatios, split
-from gammatune.engine.spent_gradients import SpentGradients
+from gammatune.engine.spent_gradients import FIRST, SpentGradients
 from gammatune.errors import ConflictingControl, InvalidArgument
 from gammatune.records import Values
 from gammatune.schedules import STILL as AT_REST
@@ -36,6 +37,7 @@ from gammatune.space import BATCH_SIZE, OPTIMIZER
 # What a rate of Adam's is multiplied by in the place of 0. Compiled or capturable, torch's Adam divides by the rate,
 # so that 0 makes NaN of a weight that has had no gradient yet. Of all float32 only 0 is moved by it, to no effect.
 STILL = 1e-30
+AHEAD = 64  # batches whose rates are worked out together, which takes less than each in its step; guess
 NOT_HERE = BATCH_SIZE, OPTIMIZER
 
 
@@ -124,6 +126,11 @@ class Hyperparameters:
             self._begins = False
         self._own.show(progress, self.steps, epoch_batches)
         self.bend(1.0)  # it has a shape of its own
+
+    def levels(self, done: int, horizon: int) -> list[float]:
+        """What `go_along` bends by in the batches that follow `done` of `horizon`, as far as that is known now."""
+        ahead = range(0 if self._own is not None and self._meter.small else AHEAD)
+        return [self._meter.shape((done + k + 0.5) / horizon) for k in ahead]
 
     def bend(self, multiplier: float) -> None:
         """Multiply every learning rate, as `apply` left it, by this; what other keys were set to stays."""
@@ -217,28 +224,39 @@ class Hyperparameters:
             self._clipping.close()
 
     def _before(self, index: int) -> Any:
-        check = self._checks[index]
+        check, gradients = self._checks[index], self.gradients
 
         def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             meter = self._meter
             # A fused optimizer is called even where GradScaler found an overflow, and skips by itself. On an
             # accelerator nobody waits to hear of it, so that such a step is counted there.
-            overflow: Tensor | None = vars(optimizer).get("found_inf")
+            overflow: Tensor | None = optimizer.__dict__.get("found_inf")
             if overflow is not None and overflow.is_cpu and overflow.item() > 0:
                 return
             meter.steps += 1
-            self._steps[index] += 1
+            steps = self._steps[index] = self._steps[index] + 1
             if len(optimizer.param_groups) > len(self._bases[index]):
                 self._set_all()
-            self._refuse_changed(index)
-            self.gradients.before_step(index)
+            for group, key, wanted in self._wanted[index]:
+                if group.get(key) is not wanted:
+                    self._refuse_changed(index)
+                    break
+            if steps <= FIRST or gradients.is_last:
+                gradients.before_step(index, steps)
             if self._clipping is not None:
                 meter.clipped = self._clipping.relative()
                 self._clipping.close()
                 self._clipping = None
             if self._multiplier:
                 self._lend(index)
-            if not meter.diverged and check.diverged(overflow):
+            if meter.diverged:
+                return
+            watched = check.short  # and, nearly always, in this step too
+            if watched is not None and steps % TURN and (gradient := watched.grad) is not None:
+                diverged = not abs(sum(gradient.tolist())) < check.limit
+            else:
+                diverged = check.diverged(steps, overflow)
+            if diverged:
                 meter.diverged = True
                 meter.note = f"the gradient was not finite at step {meter.steps}"
 
@@ -314,17 +332,6 @@ class Hyperparameters:
                 raise InvalidArgument(
                     f"{key!r} and {name!r} are both searched and set the same number; keep one"
                 )
-
-
-def refuse_unhooked(optimizer: Optimizer) -> None:
-    """Raises InvalidArgument at a wrapper that is an optimizer by its class alone, and tells nobody of its steps."""
-    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
-        kind, inner = type(optimizer).__name__, getattr(optimizer, "optimizer", None)
-        wrapped = f", the {type(inner).__name__} it wraps" if isinstance(inner, Optimizer) else " it wraps"
-        raise InvalidArgument(
-            f"a {kind} ({type(optimizer).__module__}) wraps an optimizer and does not tell of its steps: give the "
-            f"optimizer itself{wrapped}, and call that in the loop (loss.backward(), optimizer.step())"
-        )
 
 
 def rate_of(group: dict[str, Any], optimizer: Optimizer) -> float:

@@ -153,3 +153,14 @@ def without_accelerator(what: str) -> InvalidArgument:
         f"{what} was prepared by accelerate, whose Accelerator counts when a step is one: hand it in as "
         "state=[accelerator], so that a trial can be taken back"
     )
+
+
+def refuse_unhooked(optimizer: Optimizer) -> None:
+    """Raises InvalidArgument at a wrapper that is an optimizer by its class alone, and tells nobody of its steps."""
+    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+        kind, inner = type(optimizer).__name__, getattr(optimizer, "optimizer", None)
+        wrapped = f", the {type(inner).__name__} it wraps" if isinstance(inner, Optimizer) else " it wraps"
+        raise InvalidArgument(
+            f"a {kind} ({type(optimizer).__module__}) wraps an optimizer and does not tell of its steps: give the "
+            f"optimizer itself{wrapped}, and call that in the loop (loss.backward(), optimizer.step())"
+        )

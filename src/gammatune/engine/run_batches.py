@@ -10,7 +10,6 @@ from gammatune.cost import Call, Meter, units
 from gammatune.engine.batches import (
     Epoch,
     Loader,
-    drawn,
     empty_loader,
     length_of,
     of_the_loader,
@@ -22,6 +21,11 @@ from gammatune.engine.loaders import Loaders
 from gammatune.engine.lockstep import Lockstep
 from gammatune.errors import NotRestorable
 from gammatune.records import FLAT
+
+SPOILT = (
+    "the loop changed a batch of the list in place, so no other run would see it as it was; work on a copy "
+    "(x = x * 2 instead of x *= 2), or give a DataLoader"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,51 +63,59 @@ class RunBatches:
         self._call = Call(self._plan.batches)
         meter.calls.append(self._call)
         self._trained = meter.trained  # before the first of them
-        self._size = 0  # examples in the batch that was taken last
-        self._steps = 0  # and the optimizer's steps when it was
-        self._idle = 0  # batches without a step
 
     def __iter__(self) -> Iterator[Any]:
-        """They end early when the rollout diverges or may use no more."""
+        """They end early when the rollout diverges or may use no more. What every step passes through stands here and
+        in `paid`, in few calls: between two steps of a net nothing of it is left in the processor's caches."""
         meter, loaders, loader, plan, call = self._meter, self._loaders, self._loader, self._plan, self._call
         # a list's batches come again as they are; a loop that spoils them does so in its first pass
         watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
         nth = loaders.next_pass(loader)
-        self._hyperparameters.gradients.expect_last(False)
+        hyperparameters, is_known = self._hyperparameters, plan.epoch is not None
+        gradients = hyperparameters.gradients
+        gradients.is_last = False
+        batches, horizon = plan.batches, plan.horizon
+        levels: list[float] = []  # of the rates, from the batch `first` on
+        first = 0
+        # of the batch that was taken last: examples, and the optimizer's steps then; batches without a step
+        size = steps = idle = 0
         try:
             for ahead in range(plan.passes):
                 if meter.ended:
                     break
                 # after a whole pass the loader comes to its own end, which may draw random numbers
-                whole = (
-                    not plan.batches
-                    if plan.epoch is None
-                    else plan.batches - call.batches >= plan.epoch.batches
-                )
                 started = call.batches
-                for batch, count in paid(
-                    loaders.play(loader, self._epoch + ahead, nth, meter),
-                    meter,
-                    self._examples,
-                    self._lockstep,
-                ):
-                    self._take(count)
+                whole = not batches if plan.epoch is None else batches - started >= plan.epoch.batches
+                played = loaders.play(loader, self._epoch + ahead, nth, meter)
+                for batch, count in paid(played, meter, self._examples, self._lockstep):
+                    meter.trained += count
+                    meter.batches += 1
+                    done = call.batches
+                    if is_known:
+                        if done - first >= len(levels):
+                            levels, first = hyperparameters.levels(done, horizon), done
+                        if not levels:
+                            hyperparameters.go_along((done + 0.5) / horizon, plan.epoch_batches)
+                        elif (level := levels[done - first]) != hyperparameters.bent:
+                            hyperparameters.bend(level)
+                    done = call.batches = done + 1
+                    if done == horizon:
+                        gradients.is_last = True
+                    size, steps, idle = count, meter.steps, idle + 1
                     before = versions(batch) if watched else None
                     yield batch
-                    self._idle -= meter.steps > self._steps
+                    if meter.steps > steps:
+                        idle -= 1
                     if watched and versions(batch) != before:
-                        raise NotRestorable(
-                            "the loop changed a batch of the list in place, so no other run would see it as it was; "
-                            "work on a copy (x = x * 2 instead of x *= 2), or give a DataLoader"
-                        )
-                    if meter.diverged or (call.batches == plan.batches and not whole):
+                        raise NotRestorable(SPOILT)
+                    if meter.diverged or (done == batches and not whole):
                         break
                 if call.batches == started and not meter.ended:
                     raise empty_loader(loader)
                 if whole:
                     loaders.exhausted.add(id(loader))
         except GeneratorExit:  # the loop body goes on without the rest
-            self._leave()
+            self._leave(size, idle if meter.steps == steps else 0)
             raise
         self._end()
 
@@ -134,26 +146,15 @@ class RunBatches:
             batches = passes * there
         return _Plan(epoch, passes, batches, leaves, epoch_batches, min(batches, leaves) or batches)
 
-    def _take(self, size: int) -> None:
-        meter, plan = self._meter, self._plan
-        meter.trained += size
-        meter.batches += 1
-        if plan.epoch is not None:
-            self._hyperparameters.go_along((self._call.batches + 0.5) / plan.horizon, plan.epoch_batches)
-        self._call.batches += 1
-        if self._call.batches == plan.horizon:
-            self._hyperparameters.gradients.expect_last(True)
-        self._size, self._steps = size, meter.steps
-        self._idle += 1
-
-    def _leave(self) -> None:
-        """The loop body did not take the rest."""
+    def _leave(self, size: int, idle: int) -> None:
+        """The loop body did not take the rest. size: examples in the batch taken last. idle: batches without a step,
+        that one among them; 0 where it had one."""
         meter, call, plan = self._meter, self._call, self._plan
         if not meter.ended:  # else it raised
-            if self._idle == 1 and meter.steps == self._steps and call.batches > 1:
+            if idle == 1 and call.batches > 1:
                 # it has drawn one to see that it had enough
                 call.batches -= 1
-                meter.trained, meter.batches = meter.trained - self._size, meter.batches - 1
+                meter.trained, meter.batches = meter.trained - size, meter.batches - 1
             call.left = 0 < call.batches < plan.batches
         if plan.epoch is not None:
             self._count_epoch(plan.epoch, plan.epoch_batches, call.batches if call.left else plan.leaves)
@@ -189,9 +190,19 @@ def paid(
 ) -> Iterator[tuple[Any, int]]:
     """The batches of a source, as far as every rank has one and the allowance goes, each with the number of its
     examples, those of all ranks together."""
-    for batch in drawn(source, meter):
+    with of_the_loader(meter):
+        batches = iter(source)
+    is_alone = lockstep.is_alone
+    while True:
+        try:  # as `drawn` does, in every step
+            batch = next(batches)
+        except StopIteration:
+            break
+        except Exception as error:
+            meter.foreign = error
+            raise
         size, evaluated = examples(batch), meter.evaluated
-        if not lockstep.is_alone:
+        if not is_alone:
             size, evaluated, ready = lockstep.share(meter, size, ready=True)
             if not ready:
                 return

@@ -1,6 +1,6 @@
 """What one call of `run.batches` gives: counted in batches or in steps, on the terms of whoever made the loader."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -31,19 +31,21 @@ def batches_of(
 ) -> Iterator[Any]:
     """extras: what was handed in as state. steps: where these are counted."""
 
-    def given(examples: Callable[[Any], int]) -> Generator[Any, None, None]:
+    def given(examples: Callable[[Any], int]) -> Iterator[Any]:
         run = (
             partial(RunBatches, loader, loaders=loaders)
             if steps is None
             else partial(RunSteps, loaders.reel_of(loader), steps=steps)
         )
-        yield from run(epoch, meter, examples, lockstep=lockstep, hyperparameters=hyperparameters)
+        return iter(run(epoch, meter, examples, lockstep=lockstep, hyperparameters=hyperparameters))
 
     if isinstance(loader, AcceleratedLoader):
-        with closing(given(lambda marked: examples(marked[0]))) as batches:
-            yield from loader.shown(batches)
-    elif counters := counters_in(extras):
-        with closing(given(examples)) as batches:
-            yield from unprepared(batches, counters[0])
-    else:
-        yield from given(examples)
+        return _shown(loader.shown, given(lambda marked: examples(marked[0])))
+    if counters := counters_in(extras):
+        return _shown(lambda batches: unprepared(batches, counters[0]), given(examples))
+    return given(examples)
+
+
+def _shown(show: Callable[[Iterator[Any]], Iterator[Any]], batches: Any) -> Iterator[Any]:
+    with closing(batches):
+        yield from show(batches)

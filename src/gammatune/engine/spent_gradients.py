@@ -15,26 +15,24 @@ from torch.optim import Optimizer
 
 # Gradients, and how often each had been written into.
 Seen: TypeAlias = list[tuple["weakref.ref[Tensor]", int]]
+FIRST = 2  # steps of a run, which tell what the loop does
 
 
 class SpentGradients:
-    """Of several optimizers."""
+    """Of several optimizers. is_last: what comes is the last batch of a run."""
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
         self._each = [_OfOne(optimizer) for optimizer in optimizers]
+        self.is_last = False
 
     def begin_run(self) -> None:
+        self.is_last = False
         for one in self._each:
             one.begin_run()
 
-    def expect_last(self, is_last: bool) -> None:
-        """Whether what comes is the last batch of a run."""
-        for one in self._each:
-            one.is_last = is_last
-
-    def before_step(self, index: int) -> None:
-        """Of one of them."""
-        self._each[index].before_step()
+    def before_step(self, index: int, steps: int) -> None:
+        """Of one of them, its so manieth of the run; beyond the FIRST only of the last batch."""
+        self._each[index].before_step(steps, self.is_last)
 
     @property
     def ids(self) -> set[int]:
@@ -43,31 +41,24 @@ class SpentGradients:
 
 
 class _OfOne:
-    """is_last: the step that comes is of the last batch of a run."""
-
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
         self._replaces: bool | None = None  # None: nobody has seen two steps yet
         self.begin_run()
 
     def begin_run(self) -> None:
-        self.is_last = False
-        self._steps = 0
         self._first: Seen = []
         self._used: Seen = []
 
-    def before_step(self) -> None:
-        self._steps += 1
-        if self._steps > 2 and not self.is_last:
-            return
+    def before_step(self, steps: int, is_last: bool) -> None:
         seen = self._seen()
-        if self._steps == 1:
+        if steps == 1:
             self._first = seen
-        elif self._steps == 2 and self._first:
+        elif steps == 2 and self._first:
             now = {id(gradient()) for gradient, _ in seen}
             others = all((first := gradient()) is None or id(first) not in now for gradient, _ in self._first)
             self._replaces = others and self._replaces is not False
-        if self.is_last:
+        if is_last:
             self._used = seen
 
     @property
