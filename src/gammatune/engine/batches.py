@@ -138,7 +138,7 @@ def refuse_endless(loader: Loader, batches: int | None) -> None:
         raise InvalidArgument(
             f"an epoch of the loader ({described(loader)}) has {batches:,} batches. Rollouts and course are measured "
             "in epochs: give a loader whose epoch is one (a sampler with a smaller num_samples), and their number as "
-            "epochs=; or count in steps, Tuner(steps=..., every=...)"
+            "epochs=; or count in steps (steps=3000, every=250)"
         )
 
 

@@ -243,7 +243,7 @@ class Tape:
             f"the batches of a loader whose order cannot be restored ({named(self._loader)}) are kept for an epoch: "
             f"{how}, more than the {mib(self._limit)} allowed. Use a map-style dataset without persistent "
             "workers, make the epochs shorter (a function of yours that gives itertools.islice(source, 1000)), count "
-            "in steps (Tuner(steps=..., every=...)), or raise tape_bytes"
+            "in steps (steps=3000, every=250), or raise tape_bytes"
         )
 
     def _drop(self, current: "_Pass") -> None:

@@ -15,13 +15,14 @@ from gammatune.errors import InvalidArgument
 from gammatune.metrics.catalogue import MetricName, recipe
 from gammatune.metrics.predictions import Answers
 from gammatune.policy.replay import Replay
+from gammatune.records import StepCount
 from gammatune.space import Space
 from gammatune.supervised.evaluation import Scale
 from gammatune.supervised.loaders import Examples
 from gammatune.supervised.optimizers import OptimizerName
 from gammatune.supervised.reading import TaskName
 from gammatune.supervised.sample_weights import SampleWeight
-from gammatune.tuning.arguments import as_space, refuse_two_places
+from gammatune.tuning.arguments import as_space, refuse_two_places, steps_of
 from gammatune.tuning.extensions import taken_up
 from gammatune.tuning.options import Options, Running, Search
 
@@ -36,6 +37,8 @@ class Training:
 
     lr, weight_decay: of an optimizer given by name; around that rate no more than three decades are searched, and it
     stays unless another is likely to be better. Without lr the search begins where other trainings did best.
+    steps, every: see `Tuner`: the length in steps of the optimizer, in the place of `epochs`, where train_set has no
+    end, or its end means nothing.
     batch_size, collate: for sets; a loader has its own. A last batch of one example is left out of a set, since batch
     normalisation cannot train on it. None: by the number of examples.
     task: what is learnt, where it is not to be told by loss and targets: "classification", a column of scores a
@@ -74,6 +77,8 @@ class Training:
 
     lr: float | None = None
     weight_decay: float | None = None
+    steps: int | None = None
+    every: int | None = None
     batch_size: int | None = None
     collate: Callable[[list[Any]], Any] | None = None
     task: TaskName | None = None
@@ -94,6 +99,8 @@ class FitOptions(Options, total=False):
 
     lr: float | None
     weight_decay: float | None
+    steps: int | None
+    every: int | None
     batch_size: int | None
     collate: Callable[[list[Any]], Any] | None
     task: TaskName | None
@@ -146,11 +153,21 @@ class Arguments:
                 "multiplier=True scales what a scheduler of your own sets in a loop of your own (`Tuner`); here the "
                 "rate has no other schedule than schedule="
             )
+        if self.steps is not None and self.training.parallel is not None:
+            raise InvalidArgument(
+                f"parallel={self.training.parallel!r} trains epochs, each rollout apart from the others: with steps= "
+                "leave it out"
+            )
         metric = None if self.metric is None else recipe(self.metric).name
         space, policy = self.search.space, self.search.policy
         # a course that is repeated has a space of its own
         space = policy.space if space is None and isinstance(policy, Replay) else space
         return replace(self, metric=metric).with_search(space=None if space is None else as_space(space))
+
+    @property
+    def steps(self) -> StepCount | None:
+        """How they are counted; None where epochs are. Raises InvalidArgument."""
+        return steps_of(self.training.steps, self.training.every, self.epochs, None)
 
     @property
     def space(self) -> Space | None:

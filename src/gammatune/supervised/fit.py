@@ -230,6 +230,8 @@ class _Run:
         return Tuner(
             training=self._training,
             epochs=given.epochs,
+            steps=given.training.steps,
+            every=given.training.every,
             budget=given.budget,
             time=given.time,
             seed=given.seed,

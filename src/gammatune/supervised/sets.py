@@ -111,6 +111,7 @@ def with_length(given: Arguments, sets: Sets, said: list[str]) -> Arguments:
     chosen; the time alone may limit it."""
     if (
         given.epochs is not None
+        or given.steps is not None
         or not chosen_by_name(given.search.policy).chooses_length
         or given.search.guide is not None
     ):

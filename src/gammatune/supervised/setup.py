@@ -84,6 +84,7 @@ class Setup:
             state=given.running.state,
             forks=given.running.forks,
             tape_bytes=given.running.tape_bytes,
+            steps=given.steps,
             select_loss=goal.select_loss,
             metric=goal.metric,
             scale=goal.scale,

@@ -21,7 +21,7 @@ from gammatune.engine.prepared import refuse_in_a_loop_of_ours
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.engine.trainable import TAPE_BYTES, Roots, Where
 from gammatune.metrics.predictions import Answers
-from gammatune.records import Known, Metrics, Values
+from gammatune.records import Known, Metrics, StepCount, Values
 from gammatune.seeds import stream
 from gammatune.supervised.batch_form import PAIRS, Form, answer
 from gammatune.supervised.evaluation import Evaluation, Scale
@@ -52,7 +52,7 @@ class Supervised(TorchLoop):
     them. ordered: the classes follow each other.
     rate_is_own: the user, not the library, chose the rate that the optimizer comes with.
     device: where batches go. state, forks, tape_bytes, ranks: see `TorchLoop`; of several ranks each scores its own
-    examples, and what is told is of all of them.
+    examples, and what is told is of all of them. steps: how they are counted, where epochs are not.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Supervised(TorchLoop):
         single: bool = False,
         form: Form = PAIRS,
         ordered: bool = False,
+        steps: StepCount | None = None,
     ) -> None:
         several = list(optimizer.values()) if isinstance(optimizer, Mapping) else [optimizer]
         refuse_in_a_loop_of_ours(model, *several, train, select)
@@ -87,6 +88,7 @@ class Supervised(TorchLoop):
             state=[*state, *loss_state],
             tape_bytes=tape_bytes,
             forks=forks,
+            course=steps,
             ranks=ranks,
         )
         self._model = model
