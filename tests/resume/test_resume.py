@@ -249,6 +249,11 @@ def test_few_states_lie_there_and_one_at_the_end(tmp_path: Path, always: None) -
     again = training()
     assert finish(tuner_in(tmp_path, again)) == []  # it is read, and nothing is trained
     assert again.progress == one.progress
+    left.unlink()  # as whoever wants the room may
+    later = training()
+    with pytest.warns(JournalWarning, match="is missing"):
+        finish(tuner_in(tmp_path, later))
+    assert later.progress == one.progress
 
 
 def test_a_training_that_came_out_otherwise_is_said(tmp_path: Path) -> None:

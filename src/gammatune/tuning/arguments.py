@@ -292,8 +292,8 @@ def steps_of(steps: Any, every: Any, epochs: Any, training: Forkable | None) -> 
     counted = step_count(steps, every)
     if training is not None and not (isinstance(training, CountsSteps) and training.steps == counted):
         raise InvalidArgument(
-            "steps= counts those of a loop of your own (model=, optimizer=), or of `fit`; a training= of your own counts "
-            "epochs"
+            "steps= counts those of a loop of your own (model=, optimizer=), or of `fit`; a training= of your own "
+            "counts epochs"
         )
     return counted
 
