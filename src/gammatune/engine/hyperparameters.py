@@ -116,8 +116,7 @@ class Hyperparameters:
         return own
 
     def go_along(self, progress: float, epoch_batches: int) -> None:
-        """The learning rates become what they are so far along the run, in [0, 1]: a batch is about to be trained.
-        epoch_batches: that an epoch has."""
+        """Bend the learning rates for a batch so far along the run, in [0, 1]. epoch_batches: that an epoch has."""
         if self._own is None or not self._meter.small:
             self.bend(self._meter.shape(progress))
             return
