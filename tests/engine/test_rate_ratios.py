@@ -125,7 +125,9 @@ def test_a_course_at_a_ratio_is_kept_in_the_journal_gone_on_with_and_repeated(tm
     assert "lr_ratio" in gammatune.write_report(tmp_path / "run").read_text()
     assert first.rate_for(longer=2).rate == pytest.approx(float(values["lr"]), rel=0.5)
     fresh = blocks()
-    repeated = tuned(fresh, two(fresh), policy=gammatune.replay(first.schedule), space=None, epochs=None).result
+    repeated = tuned(
+        fresh, two(fresh), policy=gammatune.replay(first.schedule), space=None, epochs=None
+    ).result
     assert repeated.schedule[-1] == values
 
 

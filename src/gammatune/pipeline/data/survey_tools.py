@@ -21,7 +21,7 @@ class _Tool(NamedTuple):
     beside: tuple[str, ...]
 
 
-# As their manuals and files that people share have them, by codes and by labels.
+# As files that people share have them, or, of full texts and labels, as the tools are known to write them, by codes and by labels.
 _TOOLS: Mapping[str, _Tool] = {
     "LimeSurvey": _Tool(
         ("submitdate|Date submitted", "lastpage|Last page", "startlanguage|Start language"),
