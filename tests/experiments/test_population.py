@@ -322,6 +322,25 @@ def test_places_and_slope_are_found_again(invented: list[landscapes.Landscape]) 
     assert np.sqrt(np.mean(np.square(off))) < 0.35
 
 
+def test_where_gradients_are_cut_the_place_is_found_again_in_units_of_what_is_seen() -> None:
+    import clipped
+
+    task, rng, found = TASKS["digits/mlp-clip/sgd/400"], np.random.default_rng(0), []
+    for k, clip in enumerate((0.0, 0.2, 0.1, 0.05, 0.02)):
+        u = np.array(loops.rates_of("sgd", clip))
+        one = replace(task, clip=clip, source=sorted(OTHERS["fit"])[k])
+        found.append(landscapes.Landscape(one, u, u[None], u[None], np.array([-9.0]), first=[{}]))
+    told = [clipped.relative(replace(one, task=replace(one.task, source="digits")), 0) for one in found]
+    assert told[0] == 0.0
+    assert told[1] * 0.2 == pytest.approx(told[4] * 0.02, rel=1e-3)
+    for one, seen in zip(found[1:], told[1:], strict=True):
+        one.first[0]["clipped"] = seen
+        one.test = 0.6 * (one.u - (-1.4 + math.log10(seen) + 0.1 * rng.normal()))[None] ** 2
+    made = clipped.fitted(found[1:])
+    assert made["place"] == pytest.approx(-1.4, abs=0.15)
+    assert made["spread"] < 0.3
+
+
 def test_a_data_set_is_predicted_by_the_others(invented: list[landscapes.Landscape]) -> None:
     """What is told of one does not depend on its own landscapes."""
     source = invented[0].task.source
