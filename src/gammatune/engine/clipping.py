@@ -71,4 +71,5 @@ def _is_plain(gradient: Tensor) -> bool:
 
 
 def _squared(tensor: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32).square()
+    length: Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32)
+    return length.square()
