@@ -223,7 +223,29 @@ def test_a_limit_on_time_shortens_the_training(gammatune: Any, monkeypatch: pyte
     # the same call goes on with it, though the clock would choose another length today
     monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 2.0)
     assert gammatune(*common, "--time", "1m", "--run-dir", "runs/survey-1").code == 0
-    assert "more than the time allows (1 s)" in gammatune(*common, "--time", "1s").err
+    assert "more than the 0.64 s that 1 s leave for it" in gammatune(*common, "--time", "1s").err
+
+
+def test_a_time_too_short_for_a_net_is_enough_for_trees(
+    gammatune: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survey().to_csv("survey.csv", index=False)
+    call = ("train", "survey.csv", "--target", "answer", "--time", "10s", "--run-dir", "run")
+    monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 60.0)
+    assert "trees would be fitted, and no network" in gammatune(*call, "--dry-run").out
+    said = gammatune(*call)
+    assert said.code == 0
+    assert (
+        "No network is trained: one epoch takes about 60 s, and with the search 90 s: more than" in said.out
+    )
+    assert gammatune("predict", "run", "survey.csv").code == 0
+    # the same call finds it complete, though the clock would allow a net today
+    monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 1e-3)
+    assert gammatune(*call).code == 0
+    assert replay("run").begin["facts"]["command"]["only"] == "trees"
+    # who names a net gets that or a refusal
+    monkeypatch.setattr("gammatune.pipeline.prepare._seconds_per_epoch", lambda *_: 60.0)
+    assert "one epoch takes about 60 s" in gammatune(*call[:-1], "other", "--model", "mlp").err
 
 
 def test_a_table_is_gone_on_with(gammatune: Any) -> None:

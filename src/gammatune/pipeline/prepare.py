@@ -80,8 +80,8 @@ FOR_IMAGES = ("image_size", "fit", "labels")
 class Prepared:
     """net: for the examples of split. model: its name, as `make_model` takes it. weights: what it began with, for the
     journal. another: makes a net like it, with initial weights drawn from torch's random stream; None where it began
-    with weights. batch_size: the one asked for, or by rule. patience: epochs, or None. said: what was chosen, in
-    sentences.
+    with weights. batch_size: the one asked for, or by rule. epochs: 0 where no net is trained. patience: epochs, or
+    None. said: what was chosen, in sentences.
     """
 
     split: Split
@@ -325,17 +325,25 @@ def _budget(options: Options) -> float:
 def _within(
     options: Options, epochs: int, net: nn.Module, split: Split, size: int, said: list[str], *, judged: bool
 ) -> int:
-    """As many epochs as the time allows. judged: other models stand beside the net."""
+    """As many epochs as the time allows; 0 where it allows none and other models can do without the net.
+
+    judged: other models stand beside the net."""
     assert options.time is not None
     per_epoch = _seconds_per_epoch(net, split, size, options.device)
     budget = _budget(options)
-    learning = options.time - kept_for_after(options.time, judged=judged)
-    possible = math.floor(SLACK * learning / (per_epoch * budget))
+    learning = SLACK * (options.time - kept_for_after(options.time, judged=judged))
+    possible = math.floor(learning / (per_epoch * budget))
     if possible < 1:
-        raise InvalidArgument(
-            f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} s: more than the "
-            f"time allows ({options.time:g} s); give more, or fewer examples with --limit"
+        why = (
+            f"ne epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} s: more than the "
+            f"{learning:.3g} s that {options.time:g} s leave for it"
         )
+        if judged and options.only is None and options.model == "auto":
+            said[-1] = (
+                f"No network is trained: o{why}. Boosted trees are fitted alone."  # instead of its length
+            )
+            return 0
+        raise InvalidArgument(f"o{why}; give more, or fewer examples with --limit")
     if possible < epochs:
         said.append(f"The time allows {possible} of these epochs, at {per_epoch:.2g} s each.")
     return min(epochs, possible)

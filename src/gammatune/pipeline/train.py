@@ -10,6 +10,7 @@ from gammatune.errors import AnotherRun, InvalidArgument, require
 from gammatune.journal.events import Event
 from gammatune.journal.history import FILE, replay
 from gammatune.pipeline.options import ONLY, Options
+from gammatune.report.models import TREES
 from gammatune.supervised.defaults import kept_for_after
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def train(
     _refuse_other_frames(options, run_dir, frames or {})
     options = _as_begun(options, run_dir)
     prepared, reading = _read(options, frames, follower)
-    split = prepared.split
+    options, split = _as_time_allows(options, prepared), prepared.split
     directory = run_dir if run_dir is not None else next_run(split.name)
     judged = prepared.is_table
     after, writing = _kept_of_time(options, reading, judged=judged)
@@ -118,6 +119,10 @@ def train(
         kept = directory if (Path(directory) / FILE).is_file() else None
         raise Stopped(kept, stop.status if isinstance(stop, Terminated) else Stopped.INTERRUPTED) from None
     return directory
+
+
+def _as_time_allows(options: Options, prepared: "Prepared") -> Options:
+    return options if prepared.epochs or options.without_net else replace(options, only=TREES)
 
 
 def _kept_of_time(options: Options, reading: float, *, judged: bool) -> tuple[float, float]:
@@ -292,7 +297,8 @@ def _as_begun(options: Options, run_dir: str | None) -> Options:
         return options  # only of images something else is chosen
     begun = Options.of_run(run_dir)
     # which `of_run` knows of an earlier version's
-    by_rule = {name: getattr(begun, name) for name in ("task", "fit") if getattr(options, name) is None}
+    chosen = ("task", "fit", *(("only",) if options.time is not None else ()))
+    by_rule = {name: getattr(begun, name) for name in chosen if getattr(options, name) is None}
     asked = replace(options, **by_rule)
     if options.epochs is not None:
         return asked
@@ -341,6 +347,7 @@ def plan(options: Options) -> Planned:
 
     _check(options, None)
     prepared = prepare(options)
+    options = _as_time_allows(options, prepared)
     sheet = prepared.split.sheet
     instead = () if sheet is None else sheet.sentences  # which the columns say
     said = [line for line in prepared.said if line not in instead]

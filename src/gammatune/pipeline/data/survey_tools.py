@@ -21,7 +21,8 @@ class _Tool(NamedTuple):
     beside: tuple[str, ...]
 
 
-# As files that people share have them, or, of full texts and labels, as the tools are known to write them, by codes and by labels.
+# By codes and by labels: codes of LimeSurvey and REDCap as files that people share have them, the rest as the tools
+# are known to write them, not held against an export.
 _TOOLS: Mapping[str, _Tool] = {
     "LimeSurvey": _Tool(
         ("submitdate|Date submitted", "lastpage|Last page", "startlanguage|Start language"),
