@@ -21,7 +21,9 @@ problems.py, over ranges that are drawn): results/bo_opening.json. "As it is" is
 compared under the former one.
 
 Run:  python benchmarks/bo/tuning.py --out benchmarks/results/bo_tuning.json
-      python benchmarks/bo/tuning.py --openings --seeds 1 --out benchmarks/results/bo_opening.json
+      python benchmarks/bo/tuning.py --openings --groups rates-fit,cube,table --seeds 1 --out .../bo_opening.json
+and, once, on other data sets:
+      python benchmarks/bo/tuning.py --openings --groups rates-other --seeds 3 --out .../bo_opening_told.json
 """
 
 import functools
@@ -326,12 +328,13 @@ def replaced(variant: dict[str, Any]) -> Callable[[], None]:
 def main() -> None:
     parser = harness.arguments(__doc__, seeds=3)  # eight times as many of the rates' problems
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--openings", action="store_true", help="OPENINGS, at most 12 trials, rates-fit too")
+    parser.add_argument("--openings", action="store_true", help="OPENINGS, at most 12 trials")
     parser.add_argument("--variants", default="", help="by semicolons; all where nothing is said")
     parser.add_argument("--groups", default="", help="by commas")
     args = parser.parse_args()
     variants, at_trials = (OPENINGS, OPENED) if args.openings else (VARIANTS, AT)
-    held = [*problems(), *(measured(["rates-fit"]) if args.openings else [])]
+    trained = [g for g in ("rates-fit", "rates-other") if g in args.groups.split(",")]
+    held = [*problems(), *measured(trained)]
     chosen = [p for p in held if not args.groups or p.group in args.groups.split(",")]
     names = args.variants.split(";") if args.variants else list(variants)
     rows: dict[str, Any] = {}
