@@ -16,8 +16,12 @@ Problems are those of problems.py. A score that failed is left out of what is kn
 Losses of curves are taken by their logarithm. By data set (of the tables and functions: by problem); intervals are
 95 %, of bootstrap samples of trainings (a task under a seed), crossed for totals: of data sets.
 
-Run:  python benchmarks/bo/calibration.py      (half an hour of one core; goes on where it stopped)
-      python benchmarks/bo/calibration.py --report
+The result file holds two seeds of rates-other and one of the benchmark's curves, surfaces and tables (b0 was chosen on
+rates-fit; COCO's functions would take as long as all of these).
+
+Run:  python benchmarks/bo/calibration.py --only rates-other
+      python benchmarks/bo/calibration.py --only lr-1d,lr-2d,tables --seeds 1
+      python benchmarks/bo/calibration.py --report      (a second a training; goes on where it stopped)
 """
 
 import functools
@@ -42,6 +46,9 @@ from gammatune.surrogate.gamma import GammaProcess, PrecisionPrior
 from gammatune.surrogate.gp import QuadratureGP, fit
 from gammatune.surrogate.predictive import Mixture, Predictive
 
+COMMAND = (
+    "python benchmarks/bo/calibration.py --only rates-other; the same --only lr-1d,lr-2d,tables --seeds 1"
+)
 OUT = Path(__file__).resolve().parents[1] / "results" / "calibration.json"
 GROUPS = ("rates-fit", "rates-other", "lr-1d", "lr-2d", "tables", "bbob", "bbob-noisy")
 MODELS: dict[str, Any] = {
@@ -259,7 +266,7 @@ def main() -> None:
         )
     failed = [row for row in cells if "failed" in row]
     made = {
-        "command": "python benchmarks/bo/calibration.py",
+        "command": COMMAND,
         "runs_failed": len(failed),
         **report(cells.good()),
     }
