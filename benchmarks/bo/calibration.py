@@ -14,10 +14,10 @@ scores of the run, held within +-20 (equal scores leave a Gaussian without varia
 
 Problems are those of problems.py. A score that failed is left out of what is known and of what is asked, and counted.
 Losses of curves are taken by their logarithm. By data set (of the tables and functions: by problem); intervals are
-95 %, of bootstrap samples of trainings (a task under a seed), crossed for totals: of data sets.
+95 %, of bootstrap samples of trainings (a task or problem under a seed).
 
-The result file holds two seeds of rates-other and one of the benchmark's curves, surfaces and tables (b0 was chosen on
-rates-fit; COCO's functions would take as long as all of these).
+The result file holds two seeds of rates-other and one of the benchmark's curves, surfaces and tables. b0 was chosen
+on rates-fit; COCO's functions would take as long as all of these.
 
 Run:  python benchmarks/bo/calibration.py --only rates-other
       python benchmarks/bo/calibration.py --only lr-1d,lr-2d,tables --seeds 1
