@@ -4,7 +4,7 @@ Spaces are Optuna's distributions without steps: floats (linear or log), whole n
 ordered list), and options without order. A loss is minimised; inf is a trial that failed.
 
     gamma, gauss      GammaSampler as it comes; the same with a Gaussian in the Gamma's place (the ablation)
-    gamma-1, gauss-1  as they were until the opening was changed: two trials, the first anywhere in the ranges
+    gamma-1           as it was until its opening was changed: two trials, the first anywhere in the ranges
     gamma-0           that without the margin of its expected improvement: as it was when it was first compared
     random, tpe, gp   Optuna's RandomSampler, TPESampler, GPSampler as they come (ten random trials first for the two)
     gamma-told        GammaSampler, told the standard error of each trial where the problem knows it
@@ -63,10 +63,6 @@ class GaussSampler(GammaSampler):
 
 class FormerOpening(GammaSampler):
     _first = None
-
-
-class GaussFormerOpening(FormerOpening):
-    _surrogate = QuadratureGP  # type: ignore[assignment]
 
 
 class NoMargin(FormerOpening):
@@ -328,7 +324,6 @@ METHODS: dict[str, Maker] = {
     "gamma": lambda space, seed, n: Study(space, GammaSampler(seed=seed)),
     "gauss": lambda space, seed, n: Study(space, GaussSampler(seed=seed)),
     "gamma-1": lambda space, seed, n: Study(space, FormerOpening(seed=seed, n_startup_trials=2)),
-    "gauss-1": lambda space, seed, n: Study(space, GaussFormerOpening(seed=seed, n_startup_trials=2)),
     "gamma-0": lambda space, seed, n: Study(space, NoMargin(seed=seed, n_startup_trials=2)),
     "random": lambda space, seed, n: Study(space, optuna.samplers.RandomSampler(seed=seed)),
     "tpe": lambda space, seed, n: Study(space, optuna.samplers.TPESampler(seed=seed)),

@@ -65,8 +65,6 @@ def takes_part(method: str, group: str) -> bool:
         return method in TOLD
     if group in TRAINED:
         return method in ON_TRAINED
-    if method == "gauss-1":  # of the rows that there were before the opening was changed
-        return group == "bbob-noisy"
     return method != "gamma-told" and (method not in ON_RATES or group.startswith("lr"))
 
 
