@@ -5,6 +5,7 @@
     code         nanoGPT on one core (its README): AdamW 1e-3, warm-up, a cosine to a tenth; a character at a time
     mnist        PyTorch's example: Adadelta at 1, times 0.7 fourteen times on the way
     cifar        a residual net: momentum 0.9 at 0.1, warm-up, a cosine to 0; images mirrored and shifted
+                 (full: nine epochs of all 50,000 images had 81.6 % in 480 seconds; what has 85 % is not found yet)
     signals      convolutions and a GRU: AdamW 1e-3, warm-up, a cosine to 0
     rows         fastai's tabular model: AdamW, one cycle up to 1e-3
     vae          PyTorch's example: Adam 1e-3, constant
