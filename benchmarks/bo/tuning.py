@@ -22,7 +22,7 @@ compared under the former one.
 
 Run:  python benchmarks/bo/tuning.py --out benchmarks/results/bo_tuning.json
       python benchmarks/bo/tuning.py --openings --groups rates-fit,cube,table --seeds 1 --out .../bo_opening.json
-and, once, on other data sets:
+and on other data sets (looked at twice: seeds became each landscape's own between):
       python benchmarks/bo/tuning.py --openings --groups rates-other --seeds 3 --out .../bo_opening_told.json
 """
 

@@ -102,6 +102,7 @@ SPACES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # as botorch is imported
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("method", ["gamma", "gauss", "tpe", "gp-2", "logei-2", "sklearn", "smac", "cma"])
 def test_every_method_proposes_within_the_space_and_takes_a_failure(method, space):

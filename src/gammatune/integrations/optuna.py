@@ -51,7 +51,7 @@ except ImportError:
 _logger = optuna.logging.get_logger(__name__)
 
 MOST = 150  # trials the surrogate sees: 0.1 to 0.3 s a suggestion on one core, 2 s at twice as many
-# Chosen on landscapes of trainings over rates, held once against those of other data sets: half the regret after
+# Chosen on landscapes of trainings over rates, held against those of other data sets: half the regret after
 # three trials, a quarter less after five (benchmarks/results/bo_opening.json, bo_opening_told.json)
 OPENING = 3
 FIRST = 0.25, 0.75  # where in its range each number of the first trial lies
