@@ -67,7 +67,9 @@ def effect(claim: Claim) -> str:
     if told["unit"] == "share of seeds":
         numbers = [100 * told[part] for part in ("value", "low", "high")]
         return "{:.0f} [{:.0f}, {:.0f}] % of seeds".format(*numbers)
-    value, low, high = (told[part] and round(told[part], 9) for part in ("value", "low", "high"))  # no -3e-16
+    value, low, high = (
+        told[part] and round(told[part], 9) + 0.0 for part in ("value", "low", "high")
+    )  # no -3e-16
     interval = "" if low is None else f" [{low:+.3g}, {high:+.3g}]"
     return f"{value:+.3g}{interval}{_unit(told)}"
 
@@ -98,6 +100,7 @@ def written(folder: Path) -> str:
     """The block between the marks."""
     every = {name: (results_of(name, folder), merged(results_of(name, folder))) for name in names()}
     lines = [*_summary([(name, claim) for name, (_, claims) in every.items() for claim in claims])]
+    lines[4:4] = _reached([result for results, _ in every.values() for result in results])
     for name, (results, claims) in every.items():
         lines += ["", f"### {name}: {results[0]['title']}", ""] if results else []
         lines += list(_table(claims))
@@ -133,6 +136,20 @@ def _summary(claims: Sequence[tuple[str, Claim]]) -> Iterator[str]:
     for name, claim in theirs:
         if claim["verdict"] == UNTOLD:
             yield f"| {name} | {claim['text']} | {effect(claim)} | {n(claim)} | {seen(claim)} |"
+
+
+def _reached(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How far scale power has come."""
+    names: dict[str, list[str]] = {}
+    for result in results:
+        if result.get("scale") == "power":
+            done, asked, long = (result["seeds"][part] for part in ("done", "asked", "long"))
+            far = f"n = {done} of {asked}" + (
+                "" if long is None else f" in runs of 1 and 2 epochs, {long} in those of 50"
+            )
+            names.setdefault(far, []).append(result["name"])
+    told = [f"{far} ({', '.join(those)})" for far, those in names.items()]
+    yield f"Of it has been run: {'; '.join(told) or 'nothing'}. Everything else on this page is scale `small`."
 
 
 def _table(claims: Sequence[Claim]) -> Iterator[str]:
