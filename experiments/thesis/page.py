@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from reproduction import HERE, RESULTS, hours, together
-from verdicts import UNTOLD, Verdict
+from verdicts import FEWEST, UNTOLD, Verdict
 
 PAGE = HERE.parents[1] / "docs" / "thesis.md"
 BEGIN, END = "<!-- verdicts: written by experiments/thesis/page.py -->", "<!-- verdicts end -->"
@@ -93,6 +93,8 @@ def seen(claim: Claim) -> str:
         return ""
     if told["unit"] == "share of seeds":
         return f"{100 * told['seen']:.0f} % of seeds, or {100 - 100 * told['seen']:.0f} %"
+    if told["differ"] < FEWEST:  # of mostly zeros the spread says nothing
+        return f"only {told['differ']} seeds differ"
     return f"{told['seen']:.3g}{_unit(told)}"
 
 

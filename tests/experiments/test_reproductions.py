@@ -143,7 +143,7 @@ def test_paired_turns_its_sign_with_its_sides():
 
 
 def test_paired_of_equal_samples_tells_nothing():
-    assert paired([1, 2, 3], [1, 2, 3]) == Paired(0.0, 1.0, 0.0, 3, 0.0)
+    assert paired([1, 2, 3], [1, 2, 3]) == Paired(0.0, 1.0, 0.0, 3, 0.0, 0)
 
 
 def test_paired_takes_the_same_seeds_on_both_sides():
@@ -165,7 +165,7 @@ def test_paired_takes_the_same_seeds_on_both_sides():
     ],
 )
 def test_judged(difference, p, better, margin, verdict):
-    claim = judged("one is better", Paired(difference, p, 0.5, 8, 4.0), better=better, margin=margin)
+    claim = judged("one is better", Paired(difference, p, 0.5, 8, 4.0, 8), better=better, margin=margin)
     assert claim.verdict == verdict
     assert claim.text == "one is better"
     assert "n 8" in claim.words
