@@ -17,6 +17,7 @@ from gammatune.journal.wording import number, reasons_shown, values_in_words
 from gammatune.metrics.catalogue import FIRST, words_of
 from gammatune.policy import DEFAULT
 from gammatune.records import FLAT
+from gammatune.report import wording
 from gammatune.report.glossary import words_in
 from gammatune.report.learnt import headline
 from gammatune.report.models import Models, handed_back_in_words, models_of
@@ -24,26 +25,6 @@ from gammatune.report.predictions import load_findings, run_path
 from gammatune.report.several import several
 from gammatune.report.understood import Understood, lines_of
 from gammatune.report.what_now import what_now
-from gammatune.report.wording import (
-    TORN,
-    UNENDED,
-    at_an_edge,
-    compares,
-    cost_in_short,
-    cost_in_words,
-    day_in_words,
-    duration,
-    in_order,
-    is_open,
-    length_in_words,
-    objective_in_words,
-    place_in_range,
-    rates_of,
-    settings_in_words,
-    size_in_words,
-    state_of,
-    way,
-)
 from gammatune.report.worst import worst
 from gammatune.space import parse
 
@@ -67,12 +48,12 @@ def final_screen(story: Story, run_dir: str | None) -> RenderableType:
     if story.has_net:
         parts += [Text("schedule found", style="italic"), schedule_table(story)]
         parts += [Text(line, style="dim") for line in [*reasons(story), *story.notes]]
-        parts += [Text(line) for line in at_an_edge(parse(*story.begin["space"]), story)]
+        parts += [Text(line) for line in wording.at_an_edge(parse(*story.begin["space"]), story)]
     if story.report is not None:
         parts.append(measures(story.report, standardised="preprocessing" in story.begin["facts"]))
         parts += _worst(story, run_dir)
     parts += [Text(line) for line in ending(story, run_dir)]
-    if meanings := words_in(_as_text(Group(*parts)), objective_in_words(story.objective)):
+    if meanings := words_in(_as_text(Group(*parts)), wording.objective_in_words(story.objective)):
         parts += [Text("what the words mean", style="italic"), _pairs(meanings)]
     if following := what_now(story, run_dir):
         parts += [Text("what now", style="italic"), *(Text(f"- {line}") for line in following)]
@@ -103,26 +84,26 @@ def schedule_table(story: Story) -> RenderableType:
     space = parse(*story.begin["space"])
     stretches = story.schedule.stretches
     shaped = any(stretch.shape != FLAT for stretch in stretches)
-    rates = (rates_of(stretches[0].values) or ["lr"]) if shaped else []
+    rates = (wording.rates_of(stretches[0].values) or ["lr"]) if shaped else []
     left = (
         [*(name if name in stretches[0].values else "rate ×" for name in rates), ""] if shaped else ["chosen"]
     )
-    names = in_order(name for outcome in story.course for name in outcome.metrics)
+    names = wording.in_order(name for outcome in story.course for name in outcome.metrics)
     rows = []
     highest = max((_mean(stretch) for stretch in stretches), default=0.0)
     for outcome, stretch in zip(story.course, stretches, strict=True):
         if shaped:
             length = max(1, round(BAR * _mean(stretch) / highest)) if highest else 0
-            chosen = [*(way(stretch, name) for name in rates), "█" * length]
+            chosen = [*(wording.way(stretch, name) for name in rates), "█" * length]
         else:
-            chosen = ["\n".join(place_in_range(space, stretch.values))]
+            chosen = ["\n".join(wording.place_in_range(space, stretch.values))]
         metrics = [f"{outcome.metrics[name]:.4f}" if name in outcome.metrics else "" for name in names]
         score = "" if outcome.score is None else number(outcome.score)
         rows.append([str(outcome.epoch + 1), *chosen, *metrics, score])
-    table = _grid(["epoch", *left, *names, objective_in_words(story.objective)], rows, left)
+    table = _grid(["epoch", *left, *names, wording.objective_in_words(story.objective)], rows, left)
     if not shaped:
         return table
-    lines = [f"chosen {line}" for line in place_in_range(space, stretches[0].values)]
+    lines = [f"chosen {line}" for line in wording.place_in_range(space, stretches[0].values)]
     counts = sorted({stretch.count for stretch in stretches})
     if counts[-1] > 1:
         lines.append(f"every epoch is the mean of {' or '.join(map(str, counts))} trainings")
@@ -153,7 +134,7 @@ def _row(table: Table, *cells: str) -> None:
 
 def _mean(stretch: Stretch) -> float:
     """The mean learning rate of an epoch, near enough for a bar."""
-    rates = rates_of(stretch.values)
+    rates = wording.rates_of(stretch.values)
     chosen = float(stretch.values[rates[0]]) if rates else 1.0
     return chosen * (stretch.shape(0.25) + stretch.shape(0.75)) / 2
 
@@ -234,18 +215,18 @@ def ending(story: Story, run_dir: str | None) -> list[str]:
     lines = []
     lines += [f"{name}    {what}" for name, what in handed_back_in_words(story)]
     if story.end is None:
-        lines.append(f"the run {UNENDED}")
+        lines.append(f"the run {wording.UNENDED}")
     else:
-        lines.append(f"learning time  {duration(story.end['seconds'])}")
+        lines.append(f"learning time  {wording.duration(story.end['seconds'])}")
         if story.has_net:
-            lines.append(f"cost           {cost_in_words(story.end, story.begin)}")
+            lines.append(f"cost           {wording.cost_in_words(story.end, story.begin)}")
         if story.end["how"] != "complete":
             lines.append(f"ended          {story.end['how']}")
     lines.append(f"seed           {story.begin['seed']}")
     if run_dir is not None:
         lines.append(f"run            {run_dir}")
     if story.torn:
-        lines.append(TORN)
+        lines.append(wording.TORN)
     return lines
 
 
@@ -256,7 +237,7 @@ def rollout_table(story: Story) -> Table:
         (
             str(o.number),
             str(o.epoch + 1),
-            length_in_words(o, len(story.members.get(o.number, ()))),
+            wording.length_in_words(o, len(story.members.get(o.number, ()))),
             values_in_words(o.values),
             o.status,
             ", ".join(f"{k} {v:.4f}" for k, v in o.metrics.items()) or o.note,
@@ -303,17 +284,19 @@ def _of_run(path: Path) -> dict[str, str]:
     of_search = {
         "policy": begin["policy"],
         "sampler": begin["sampler"],
-        "epochs": str(len(story.course)) if is_open(begin) else f"{len(story.course)}/{begin['epochs']}",
-        "cost": "" if story.end is None else cost_in_short(story.end, begin),
+        "epochs": str(len(story.course))
+        if wording.is_open(begin)
+        else f"{len(story.course)}/{begin['epochs']}",
+        "cost": "" if story.end is None else wording.cost_in_short(story.end, begin),
     }
     return {
         "run": path.parent.name,
-        "begun": day_in_words(begin.get("time")),
+        "begun": wording.day_in_words(begin.get("time")),
         "data": str(facts.get("data", "")),
         "model": str(facts.get("model", "")),
-        "params": size_in_words(facts.get("parameters")),
+        "params": wording.size_in_words(facts.get("parameters")),
         "measured": _measured(story),
-        "state": state_of(story),
+        "state": wording.state_of(story),
         **(of_search if story.has_net else {}),
     }
 
@@ -337,12 +320,12 @@ def _measured(story: Story) -> str:
 def show(console: Console, story: Story, run_dir: str, *, rollouts: bool) -> None:
     """What `gammatune show` prints."""
     facts = story.begin["facts"]
-    asked = settings_in_words(story.begin)
+    asked = wording.settings_in_words(story.begin)
     console.print(Text(f"{facts.get('data', 'a training')}, {facts.get('model', '')}: {asked}"))
     if rollouts:
         console.print(rollout_table(story))
     console.print(final_screen(story, run_dir))
-    if rollouts and compares(story) == "epochs":  # of the others the screen has said them
+    if rollouts and wording.compares(story) == "epochs":  # of the others the screen has said them
         for i, verdict in enumerate(story.verdicts):
             console.print(Text(f"decision {i + 1}: {verdict.reason}", style="dim"))
 
@@ -355,10 +338,10 @@ def plan_lines(
     said = [*lines_of(columns), *said]
     if not expected:
         return [*said, "Nothing was trained."]
-    seconds = duration(expected["seconds"])
+    seconds = wording.duration(expected["seconds"])
     return [
         *said,
         f"{int(expected['parameters']):,} parameters, batch size {int(expected['batch_size'])}, "
-        f"{int(expected['epochs'])} epochs of about {duration(expected['seconds_per_epoch'])}.",
+        f"{int(expected['epochs'])} epochs of about {wording.duration(expected['seconds_per_epoch'])}.",
         f"With the search at a budget of {expected['budget']:g}: about {seconds}. Nothing was trained.",
     ]

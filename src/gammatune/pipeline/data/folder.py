@@ -18,17 +18,10 @@ import numpy as np
 from gammatune.errors import InvalidData
 from gammatune.pipeline.data.dataset import Data, Task, encode, make_data
 from gammatune.pipeline.data.files.dialect import AS_IT_IS, HowToRead
+from gammatune.pipeline.data.images import loading
 from gammatune.pipeline.data.images.files import images
 from gammatune.pipeline.data.images.framing import Framing, Head, check_options, choose
 from gammatune.pipeline.data.images.labels import Labelled, labelled
-from gammatune.pipeline.data.images.loading import (
-    Images,
-    Skipped,
-    heads_of,
-    named,
-    read_images,
-    skipped_in_words,
-)
 
 LARGEST_BYTES = 8 * 2**30  # of all images together, as bytes
 UNREADABLE = 0.5  # of the images, beyond which this is not the folder that was meant [guess]
@@ -70,27 +63,27 @@ def load_folder(
     framing = _framing(options, list(heads.values()), said)
     _refuse_too_many(len(heads), framing)
     files = {part: [file for _, file in pairs if file in heads] for part, pairs in found.parts.items()}
-    parts = {part: read_images(there, framing) for part, there in files.items()}
+    parts = {part: loading.read_images(there, framing) for part, there in files.items()}
     skipped += [each for there in parts.values() for each in there.skipped]
     if len(skipped) > UNREADABLE * len(found.files):
         raise InvalidData(
             f"{path}: {len(skipped)} of {len(found.files)} images cannot be read, more than half: "
-            f"{named(skipped, path)}; is this the folder that was meant? Replace them, or remove them"
+            f"{loading.named(skipped, path)}; is this the folder that was meant? Replace them, or remove them"
         )
     if skipped:
-        said.append(skipped_in_words(skipped, len(found.files), path))
+        said.append(loading.skipped_in_words(skipped, len(found.files), path))
     read = {part: [files[part][place] for place in there.kept] for part, there in parts.items()}
     return _data(path, found, parts, read, framing, task, said)
 
 
-def _heads(path: Path, files: Sequence[Path]) -> tuple[dict[Path, Head], list[Skipped]]:
+def _heads(path: Path, files: Sequence[Path]) -> tuple[dict[Path, Head], list[loading.Skipped]]:
     """Of the files that can be opened, and the others. Raises InvalidData where none can."""
-    told = heads_of(files)
+    told = loading.heads_of(files)
     heads = {file: head for file, head in zip(files, told, strict=True) if isinstance(head, Head)}
-    skipped = [head for head in told if isinstance(head, Skipped)]
+    skipped = [head for head in told if isinstance(head, loading.Skipped)]
     if not heads:
         raise InvalidData(
-            f"{path}: none of {len(files)} images can be read: {named(skipped, path)}; replace them"
+            f"{path}: none of {len(files)} images can be read: {loading.named(skipped, path)}; replace them"
         )
     return heads, skipped
 
@@ -119,7 +112,7 @@ def _refuse_too_many(count: int, framing: Framing) -> None:
 def _data(
     path: Path,
     found: Labelled,
-    parts: Mapping[str, Images],
+    parts: Mapping[str, loading.Images],
     read: Mapping[str, Sequence[Path]],
     framing: Framing,
     task: Task | None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from gammatune.journal.history import Story
 from gammatune.records import Verdict
+from gammatune.report import wording
 from gammatune.report.held import listed, mapping, whole
 from gammatune.report.html.measures import interval_of
 from gammatune.report.html.svg import number
@@ -15,15 +16,6 @@ from gammatune.report.learnt import by_labels, by_numbers, is_weighted, whether_
 from gammatune.report.models import NAMES, NET, beside_of, capital, handed_over, kinds_in
 from gammatune.report.predictions import Findings, square, wilson
 from gammatune.report.several import nets_of
-from gammatune.report.wording import (
-    TORN,
-    UNENDED,
-    at_an_edge,
-    duration,
-    is_open,
-    metrics_in_words,
-    seconds_of,
-)
 from gammatune.space import parse
 
 _BESIDE = "A linear model and boosted trees were fitted to the same rows beside it."
@@ -81,7 +73,7 @@ def _quality(story: Story) -> str:
         if not story.course:
             return "Nothing of the training itself is done yet, so there is nothing to say of its quality."
         asked = [o for o in story.rollouts if o.nets and o.nets == story.nets]
-        last = metrics_in_words([*story.course, *asked][-1].metrics)
+        last = wording.metrics_in_words([*story.course, *asked][-1].metrics)
         return (
             f"How good it is on examples it has not seen was not measured. On the data it selects by: {last}."
             if last
@@ -167,15 +159,15 @@ def _quality_of_weighted_labels(report: Mapping[str, Any], where: str, it: str) 
 
 def _how(story: Story, run: Path | None) -> str:
     if story.end is None or story.end["how"] != "complete":
-        how = UNENDED if story.end is None else f"ended early ({story.end['how']})"
+        how = wording.UNENDED if story.end is None else f"ended early ({story.end['how']})"
         is_command = isinstance(story.begin["facts"].get("command"), Mapping)
         again = f" To go on with it: gammatune resume {shlex.quote(str(run))}" if is_command and run else ""
-        return f"The run {how} after {duration(seconds_of(story))}.{again}"
+        return f"The run {how} after {wording.duration(wording.seconds_of(story))}.{again}"
     plain = story.end.get("plain_runs")
     cost = ""
-    if plain is not None and not is_open(story.begin):
+    if plain is not None and not wording.is_open(story.begin):
         cost = f" The search and the training together cost {plain:.2f} times one plain training without a search."
-    return f"It took {duration(seconds_of(story))}.{cost}"
+    return f"It took {wording.duration(wording.seconds_of(story))}.{cost}"
 
 
 def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
@@ -189,9 +181,9 @@ def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
             f"{len(failed)} of {len(scores)} rollouts diverged (their numbers blew up) and were stopped; that is how "
             "the search learns which rates are too high."
         )
-    said += at_an_edge(parse(*story.begin["space"]), story) if story.course else []
+    said += wording.at_an_edge(parse(*story.begin["space"]), story) if story.course else []
     if story.torn:
-        said.append(f"{TORN.capitalize()}.")
+        said.append(f"{wording.TORN.capitalize()}.")
     said += [str(line) for line in listed((story.report or {}).get("extra", {}).get("said"))]
     return [*said, *found.problems]
 
@@ -214,9 +206,9 @@ def tiles(story: Story) -> list[tuple[str, str]]:
         whose = "epoch handed back" if handed_over(report) is None else "epoch of the network"
         whose = "epoch of the best net alone" if story.nets else whose
         done.append((f"{back.epoch} of {back.trained}", whose))
-    if story.end is not None and story.end.get("plain_runs") is not None and not is_open(story.begin):
+    if story.end is not None and story.end.get("plain_runs") is not None and not wording.is_open(story.begin):
         done.append((f"{story.end['plain_runs']:.2f} ×", "the cost of a plain training"))
-    return [*done, (duration(seconds_of(story)), "training time")]
+    return [*done, (wording.duration(wording.seconds_of(story)), "training time")]
 
 
 def verdicts(story: Story) -> list[tuple[str, Verdict]]:
