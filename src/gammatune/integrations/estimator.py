@@ -51,8 +51,6 @@ SEEDS = np.iinfo(np.int32).max  # as scikit-learn draws them
 one_at_a_time = threading.RLock()
 
 
-# The rules ------------------------------------------------------------------------------------------------
-
 # Tried on tables that scikit-learn generates. Of 50 to 3,000 examples more than 1000 steps of the optimizer gave
 # nothing, nor did more than 100 epochs; of 15,000, ten epochs were too few to tell four noisy classes apart (accuracy
 # 0.92, with twenty 0.935).
@@ -73,9 +71,6 @@ def net_for(shape: tuple[int, ...], outputs: int) -> nn.Module:
     that way and 0.94 this way, and 0.76 against 0.88 on 1000 of Friedman's third.
     """
     return mlp_as_torch_begins(shape, outputs)
-
-
-# The estimator ------------------------------------------------------------------------------------------
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -324,9 +319,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             "shape": list(preparing.shape),
             "preprocessing": preparing.to_dict(),
         }
-
-
-# Parts ----------------------------------------------------------------------------------------------------
 
 
 def hold_out(

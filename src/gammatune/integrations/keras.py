@@ -105,9 +105,6 @@ def fit(
     return training.search(epochs, wanted)
 
 
-# The training ---------------------------------------------------------------------------------------------
-
-
 class _Training(ShownLoop):
     """A `Trainable` over a Keras model.
 
@@ -252,9 +249,6 @@ def _unknown_to_torch(model: Any) -> list[nn.Module]:
     return [layer for layer in model._flatten_layers() if id(layer) not in known]
 
 
-# Data -----------------------------------------------------------------------------------------------------
-
-
 def _parted(train: dict[str, Any], split: float, held_out: Any) -> tuple[dict[str, Any], Any]:
     """What to train on, and what is kept aside to select by: as it was given, or taken out of the former."""
     from keras.src.trainers.data_adapters import array_slicing
@@ -305,9 +299,6 @@ def _examples(batch: Any) -> int:
     from keras import tree
 
     return int(next(array for array in tree.flatten(batch) if array is not None).shape[0])
-
-
-# Arguments ------------------------------------------------------------------------------------------------
 
 
 def _keras() -> None:

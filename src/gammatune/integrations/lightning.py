@@ -107,9 +107,6 @@ def _run(trainer: Any, named: tuple[str | None, str | None], wanted: Wanted) -> 
     loop.on_run_end()
 
 
-# The training ---------------------------------------------------------------------------------------------
-
-
 class _Training(ShownLoop):
     """A `Trainable` over a trainer in the midst of `fit`. named: loss and accuracy, as they are logged."""
 
@@ -284,9 +281,6 @@ class _Counters:
         for one, saved in zip(self._trackers, state["progress"], strict=True):
             one.load_state_dict(saved)
         self._loop.epoch_loop._batches_that_stepped = state["stepped"]
-
-
-# Refusals -------------------------------------------------------------------------------------------------
 
 
 def _refuse(pl: Any, trainer: Any, model: Any) -> None:

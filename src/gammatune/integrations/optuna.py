@@ -61,9 +61,6 @@ UNKNOWN = 60.0  # seconds for which a running trial without parameters counts as
 CLAIM, CHUNK = "gammatune:claim", 2045  # a system attribute holds no more characters in a relational storage
 
 
-# Parameters -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of Optuna as a dimension of ours, and the way there and back."""
@@ -136,9 +133,6 @@ def _kept(told: list[Observation]) -> list[Observation]:
     best, rest = ranked[: MOST // 2], sorted(ranked[MOST // 2 :])
     even = np.linspace(0, len(rest) - 1, MOST - len(best)).round().astype(int)
     return [told[i] for i in sorted({*best, *(rest[j] for j in even)})]
-
-
-# The sampler ----------------------------------------------------------------------------------------------
 
 
 class GammaSampler(BaseSampler):

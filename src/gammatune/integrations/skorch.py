@@ -158,9 +158,6 @@ class _Prelude:
             self.select = iterator, arguments
 
 
-# The training ---------------------------------------------------------------------------------------------
-
-
 class _Training(ShownLoop):
     """A `Trainable` over a net that has been initialized."""
 
@@ -299,9 +296,6 @@ def _right(net: Any, batch: Any, output: Any) -> Tensor:
     said = scores.argmax(1) if threshold is None else scores[:, 1] > threshold
     right: Tensor = said.cpu() == targets.cpu().reshape(said.shape)
     return right.flatten()
-
-
-# Refusals -------------------------------------------------------------------------------------------------
 
 
 def _refuse(net: Any) -> None:

@@ -101,9 +101,6 @@ def train(
     return results[0]
 
 
-# The training ---------------------------------------------------------------------------------------------
-
-
 class _Training(ShownLoop):
     """A `Trainable` over a trainer in the midst of `train`.
 
@@ -261,9 +258,6 @@ class _Followed:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """There is none."""
-
-
-# Refusals -------------------------------------------------------------------------------------------------
 
 
 def _refuse(transformers: Any, trainer: Any) -> None:

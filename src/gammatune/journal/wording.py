@@ -102,10 +102,6 @@ def _other_values(count: int, values: Values, **failed: int) -> str:
     return f"{_best_of(count, 'rollouts', failed)}: {values_in_words(values)} leads furthest there"
 
 
-def _beats_own(better: float) -> str:
-    return f"better than the optimizer's own with probability {_probability(better)}"
-
-
 def _not_beaten(better: float, least: float) -> str:
     return f"nothing is better with a probability of {least:g} (at most {_probability(better)})"
 
@@ -118,14 +114,6 @@ def _optimizers(optimizer: str, better: Mapping[str, float]) -> str:
 def _candidates(count: int, lead: float | None, **failed: int) -> str:
     ahead = "" if lead is None else f", {lead:.3g} ahead of the next"
     return _best_of(count, f"candidates{ahead}", failed)
-
-
-def _rival(optimizer: str, rates: Values) -> str:
-    return f"with {optimizer} at {values_in_words(rates)}, which may be better"
-
-
-def _promising_rate(rates: Values) -> str:
-    return f"at {values_in_words(rates)}, where most is promised"
 
 
 def _average(members: int, factor: float) -> str:
@@ -177,7 +165,7 @@ _START = (
 
 SENTENCES: Final[Mapping[Because, Callable[..., str]]] = {
     "looks": _looks,
-    "beats own": _beats_own,
+    "beats own": lambda better: f"better than the optimizer's own with probability {_probability(better)}",
     "not beaten": _not_beaten,
     "other values": _other_values,
     "optimizers": _optimizers,
@@ -189,9 +177,9 @@ SENTENCES: Final[Mapping[Because, Callable[..., str]]] = {
     "whole runs": lambda count, **failed: _best_of(count, "whole runs by its last epoch", failed),
     "older version": "chosen by an older version of the policy, after {count} rollouts".format,
     "candidates": _candidates,
-    "rival": _rival,
+    "rival": lambda optimizer, rates: f"with {optimizer} at {values_in_words(rates)}, which may be better",
     "other rate": "at {factor:g} times the rate".format,
-    "promising rate": _promising_rate,
+    "promising rate": lambda rates: f"at {values_in_words(rates)}, where most is promised",
     "average": _average,
     "net": "net {net}, {of}".format,
     "like the first": "trained like the first".format,

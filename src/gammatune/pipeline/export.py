@@ -284,9 +284,6 @@ def details_of(plan: Plan, *, raw: bool, nets: int = 1) -> dict[str, Any]:
     }
 
 
-# Files ----------------------------------------------------------------------------------------------------
-
-
 def _put(path: Path, write: Write) -> None:
     """Whole or not at all."""
     try:

@@ -99,9 +99,6 @@ def _mean(curves: Sequence[NDArray[Any]], sizes: Sequence[float]) -> NDArray[np.
     return mean
 
 
-# Linear, trees --------------------------------------------------------------------------------------------
-
-
 def _penalty(curves: Sequence[NDArray[Any]], sizes: Sequence[float]) -> float:
     return STRENGTHS[int(np.argmin(_mean(curves, sizes)))]  # of equal ones the strongest
 

@@ -79,9 +79,6 @@ def as_bytes(x: NDArray[np.float32], preparing: Preprocessing) -> NDArray[np.uin
     return pixels[:, 0] if pixels.shape[1] < 3 else np.moveaxis(pixels, 1, -1)
 
 
-# The contact sheet ------------------------------------------------------------------------------------
-
-
 def _write_sheet(directory: str | Path, split: Split) -> None:
     """Write it where the examples to train on are images from files."""
     preparing = split.preprocessing

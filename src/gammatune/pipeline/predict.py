@@ -118,9 +118,6 @@ def default_out(file: str) -> str:
     return out if is_address(file) else str(Path(file).with_name(out))
 
 
-# What is to be predicted ----------------------------------------------------------------------------------
-
-
 def new_examples(
     given: Any,
     preparing: Preprocessing | TablePreprocessing,
@@ -245,9 +242,6 @@ def _truth(files: Sequence[Path], preparing: Preprocessing) -> NDArray[Any] | No
         if set(told) <= set(labels):
             return np.asarray([labels[label] for label in told])
     return None
-
-
-# Forward ---------------------------------------------------------------------------------------------
 
 
 def answers(

@@ -195,9 +195,6 @@ def estimate(prepared: Prepared, options: Options) -> Mapping[str, float]:
     }
 
 
-# Data -----------------------------------------------------------------------------------------------------
-
-
 def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
     framing = like.framing if like is not None and len(like.shape) == 3 else None
     images = ImageOptions(
@@ -313,9 +310,6 @@ def _length_in_words(options: Options, epochs: int) -> str:
         f"A training of so many examples usually has {epochs} epochs; all of it together may take "
         f"{_budget(options):g} times that, as one net or as several."
     )
-
-
-# Time -----------------------------------------------------------------------------------------------------
 
 
 def _budget(options: Options) -> float:

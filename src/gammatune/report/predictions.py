@@ -220,9 +220,6 @@ def scale_of(story: Story, found: Findings) -> tuple[Any, Any] | None:
     return None if mean is None or std is None else (mean, std)
 
 
-# Mistakes -------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """index: in the report part. true, said: codes. probability: given to what was said; of_true: to the truth."""
@@ -299,9 +296,6 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
         + chunk(b"IDAT", zlib.compress(raw, 9))
         + chunk(b"IEND", b"")
     )
-
-
-# Sureness -------------------------------------------------------------------------------------------------
 
 
 def of_mean(mean: float, square: float, n: int) -> Measure:

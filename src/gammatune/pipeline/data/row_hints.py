@@ -104,9 +104,6 @@ def rare_classes(y: NDArray[Any], classes: Sequence[Any]) -> list[str]:
     ]
 
 
-# Weights --------------------------------------------------------------------------------------------------
-
-
 def _weights(frame: "pd.DataFrame", columns: Sequence[Column]) -> list[str]:
     numbers = [column.name for column in columns if column.kind == "number"]
     found = [name for name in numbers if _looks_like_weights(name, frame, numbers)]
@@ -144,9 +141,6 @@ def _largest_correlation(name: str, frame: "pd.DataFrame", numbers: Sequence[str
     others = others.loc[:, others.nunique() > GROUPS]
     ranks = others.rank().corrwith(pd.Series(numbers_in(frame[name]), others.index).rank()).abs()
     return None if ranks.isna().all() else float(ranks.max())
-
-
-# The same people ------------------------------------------------------------------------------------------
 
 
 def _repeated(
@@ -263,9 +257,6 @@ def as_numbers(column: Column, frame: "pd.DataFrame") -> NDArray[np.float64]:
     else:
         numbers = texts_in(values)[0].astype(np.float64)
     return np.nan_to_num(numbers, nan=-1e9).clip(-1e30, 1e30)
-
-
-# Time -----------------------------------------------------------------------------------------------------
 
 
 def _in_time(

@@ -139,9 +139,6 @@ def _of_every_class(graph: _Graph, scores: str, count: int, met: NDArray[Any], t
     graph.add("Cast", graph.add("MatMul", said, places), out=Y, to=FLOAT)
 
 
-# Linear ---------------------------------------------------------------------------------------------------
-
-
 def _of_linear(linear: Linear, shape: Shape) -> Any:
     """In double precision, as scikit-learn has it."""
     columns, model = linear.model[0], linear.model[-1]
@@ -186,9 +183,6 @@ def _tables(
         rows[:, place] = np.arange(len(rows))
         tables.append(np.asarray(levels.transform(rows) @ coefficients) - start)
     return tables, start[0]
-
-
-# Trees ----------------------------------------------------------------------------------------------------
 
 
 def _of_trees(trees: Trees, shape: Shape) -> Any:

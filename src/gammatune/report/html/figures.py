@@ -33,9 +33,6 @@ def axis_of_epochs(picture: Picture, epochs: float, y: Axis, heading: str) -> Ax
     return x
 
 
-# The learning rate ----------------------------------------------------------------------------------------
-
-
 def ways(story: Story) -> list[Curve]:
     """The rates of the course, and of what was trained after the epoch that was handed back."""
     course = list(story.schedule.stretches)
@@ -124,9 +121,6 @@ def _rate_words(drawn: Sequence[Curve], found: Sequence[Band]) -> str:
             "with a probability of 95 %."
         )
     return " ".join(said)
-
-
-# Quality over epochs --------------------------------------------------------------------------------------
 
 
 def progress(story: Story, metric: str | None) -> list[Curve]:

@@ -109,9 +109,6 @@ def _batches_of_the_course(story: Story, survey: Outcome) -> int:
     return max(1, int(story.begin["epochs"]) * epoch.batches)
 
 
-# In words ---------------------------------------------------------------------------------------------------
-
-
 def place_of_next(stage: Stage, count: int) -> str:
     """Where the look after the first `count` lies among those."""
     line = stage.before.line

@@ -222,9 +222,6 @@ def _note(name: str, text: "pd.Series[Any]", best: str, others: list[str]) -> st
     return years
 
 
-# Names of months ------------------------------------------------------------------------------------------
-
-
 def _has_month(words: list[str]) -> bool:
     left = [word for word in words if word not in _SMALL]
     if len(left) != 1 or len(left[0]) < 3:

@@ -88,9 +88,6 @@ def _tables_in(folder: Path) -> str:
     return f" that holds {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else ""
 
 
-# Addresses ------------------------------------------------------------------------------------------------
-
-
 @cache
 def _folder() -> TemporaryDirectory[str]:
     """Of all that was fetched; gone when Python ends."""

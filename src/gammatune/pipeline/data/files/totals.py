@@ -86,7 +86,7 @@ def _kind(values: "pd.Series[Any]") -> str:
 def _is_sum(text: str, values: "pd.Series[Any]") -> bool:
     """Whether it is the sum or the mean of them, be decimals parted by a point or by a comma."""
     for decimal, other in ((".", ","), (",", ".")):
-        numbers = _numbers(values, decimal, other)
+        numbers = np.array([_number(text_of(value), decimal, other) for value in values.tolist()])
         total = _number(text, decimal, other)
         if np.isnan(numbers).all() or np.isnan(total):
             continue
@@ -97,10 +97,6 @@ def _is_sum(text: str, values: "pd.Series[Any]") -> bool:
         if len(numbers) >= _FEWEST and abs(np.nanmean(numbers) - total) <= near:
             return True
     return False
-
-
-def _numbers(values: "pd.Series[Any]", decimal: str, other: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    return np.array([_number(text_of(value), decimal, other) for value in values.tolist()])
 
 
 def _number(text: str, decimal: str, other: str) -> float:

@@ -106,9 +106,6 @@ def _by_name(folder: Path) -> list[tuple[str, Path]]:
     )
 
 
-# By a table ---------------------------------------------------------------------------------------------
-
-
 def _by_table(
     path: Path, table: Path, target: str | None, how: HowToRead, said: list[str]
 ) -> list[tuple[Any, Path]]:
