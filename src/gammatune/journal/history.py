@@ -13,34 +13,8 @@ from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import JournalError
+from gammatune.journal import fields
 from gammatune.journal.events import FORMAT, NO_POLICY, Check, Event, EventVisitor, Extended, Repeat, State
-from gammatune.journal.fields import (
-    BEGIN,
-    CHECK,
-    END,
-    EXTEND,
-    LABELS,
-    LATER,
-    MEASURED,
-    NET,
-    NUMBERS,
-    OBJECTIVE,
-    OPTIONS,
-    OUTCOME,
-    REPEAT,
-    RESUME,
-    STATE,
-    after,
-    because,
-    check,
-    fields,
-    flag,
-    kind,
-    measured,
-    real,
-    text,
-    whole,
-)
 from gammatune.journal.older import is_of_the_start, kind_of
 from gammatune.journal.reducer import HandedBack, RunState, handed_back
 from gammatune.records import Outcome, Verdict
@@ -128,21 +102,23 @@ class Story(RunState, EventVisitor):
         )
 
     def visit_begin(self, event: Event) -> None:
-        if missing := [name for name in BEGIN if name not in event]:
+        if missing := [name for name in fields.BEGIN if name not in event]:
             raise JournalError(f"the first line of the journal lacks {', '.join(missing)}; it is damaged")
-        check(event, BEGIN | {name: look for name, look in OPTIONS.items() if name in event})
+        fields.check(
+            event, fields.BEGIN | {name: look for name, look in fields.OPTIONS.items() if name in event}
+        )
         self.begin = dict(event)
         self.objective = event["objective"]
 
     def visit_resume(self, event: Event) -> None:
-        check(event, RESUME)
+        fields.check(event, fields.RESUME)
         if self.end is not None:
             self.end = None
             self.answers.pop()  # whoever goes on asks again
         self.resumes.append(dict(event))
 
     def visit_extend(self, event: Event) -> None:
-        held = fields(event, EXTEND)
+        held = fields.fields(event, fields.EXTEND)
         if not self.course:
             raise ValueError("nothing had been trained that could go on")
         self.extensions.append(Extended(**held, is_after_end=self.end is not None))
@@ -155,51 +131,51 @@ class Story(RunState, EventVisitor):
         self.add(outcome)
 
     def visit_repeat(self, event: Event) -> None:
-        self.repeats.append(Repeat(**fields(event, REPEAT)))
+        self.repeats.append(Repeat(**fields.fields(event, fields.REPEAT)))
 
     def visit_check(self, event: Event) -> None:
-        self.checks.append(Check(**fields(event, CHECK)))
+        self.checks.append(Check(**fields.fields(event, fields.CHECK)))
 
     def visit_state(self, event: Event) -> None:
-        state = State(**fields(event, STATE))
+        state = State(**fields.fields(event, fields.STATE))
         self.states[state.after] = state
         if state.after < 0:
             self.beginning = state
 
     def visit_gone(self, event: Event) -> None:
-        self.states.pop(after(event["after"]), None)
+        self.states.pop(fields.after(event["after"]), None)
 
     def visit_net(self, event: Event) -> None:
-        held = fields(event, NET)
+        held = fields.fields(event, fields.NET)
         self.kept[held["net"]] = held["sha256"]
 
     def visit_end(self, event: Event) -> None:
-        check(event, END | {name: look for name, look in LATER.items() if name in event})
+        fields.check(event, fields.END | {name: look for name, look in fields.LATER.items() if name in event})
         if (event["plain_runs"] is None) != (event["plain_epochs"] is None):
             raise ValueError("plain_runs and plain_epochs are known together")
         self._take_in_the_clock(event)
         self.end = dict(event)
 
     def visit_report(self, event: Event) -> None:
-        check(event, LABELS if "accuracy" in event else NUMBERS)
-        check(event, {name: look for name, look in MEASURED.items() if name in event})
+        fields.check(event, fields.LABELS if "accuracy" in event else fields.NUMBERS)
+        fields.check(event, {name: look for name, look in fields.MEASURED.items() if name in event})
         self.report = dict(event)
 
     def visit_objective(self, event: Event) -> None:
-        held = fields(event, OBJECTIVE)
+        held = fields.fields(event, fields.OBJECTIVE)
         self.score_anew(held["name"], held["scores"])
         self.notes.append(held["text"])
 
     def visit_note(self, event: Event) -> None:
-        because(event.get("because", ()))
-        self.notes.append(text(event["text"]))
-        is_start = flag(event["is_start"]) if "is_start" in event else is_of_the_start(event["text"])
+        fields.because(event.get("because", ()))
+        self.notes.append(fields.text(event["text"]))
+        is_start = fields.flag(event["is_start"]) if "is_start" in event else is_of_the_start(event["text"])
         self.is_start |= is_start
         self.nets = () if is_start else self.nets
 
     def visit_commit(self, event: Event) -> None:
         taken = [self._number(number) for number in event["rollouts"]]
-        kept = whole(event["epochs"]) - len(taken)
+        kept = fields.whole(event["epochs"]) - len(taken)
         if not 0 <= kept <= len(self.course):
             raise ValueError(f"{len(taken)} epochs after {len(self.course)} make no {event['epochs']}")
         members = event.get("members", {})
@@ -210,25 +186,25 @@ class Story(RunState, EventVisitor):
             self._number(number)
             if not joined or max(joined) >= number:
                 raise ValueError(f"rollout {number} is no average of what came before it")
-        nets = tuple(whole(net) for net in event.get("nets", self.nets))
+        nets = tuple(fields.whole(net) for net in event.get("nets", self.nets))
         verdict = event["verdict"]
-        numbers = {text(name): measured(value) for name, value in verdict["numbers"].items()}
-        reason = text(verdict["reason"])
-        what = kind(verdict["kind"]) if "kind" in verdict else kind_of(reason)
-        decision = Verdict(reason, numbers, what, because(verdict.get("because", ())))
+        numbers = {fields.text(name): fields.measured(value) for name, value in verdict["numbers"].items()}
+        reason = fields.text(verdict["reason"])
+        what = fields.kind(verdict["kind"]) if "kind" in verdict else kind_of(reason)
+        decision = Verdict(reason, numbers, what, fields.because(verdict.get("because", ())))
         self._take_in_the_clock(event)
         self.commit(taken, event["epochs"], decision, averaged, nets)
 
     def _number(self, number: Any) -> int:
-        place: int = whole(number)
+        place: int = fields.whole(number)
         if place >= len(self.rollouts):
             raise ValueError(f"there is no rollout {place}")
         return place
 
     def _take_in_the_clock(self, event: Event) -> None:
-        answers = [measured(answer) for answer in event.get("asked", ())]
-        self.elapsed = float(real(event.get("elapsed", self.elapsed)))
-        self.spent = float(real(event.get("spent", self.spent)))
+        answers = [fields.measured(answer) for answer in event.get("asked", ())]
+        self.elapsed = float(fields.real(event.get("elapsed", self.elapsed)))
+        self.spent = float(fields.real(event.get("spent", self.spent)))
         self.answers.append(answers)
 
 
@@ -328,15 +304,15 @@ def _check_format(first: Any, path: Path) -> None:
 
 def _check_order(event: Any, story: Story) -> None:
     """Lines that are missing, doubled or in another order tell another story, and are not believed."""
-    kind = event["event"]
-    if kind == "begin" and story.begin:
+    what = event["event"]
+    if what == "begin" and story.begin:
         raise ValueError("a run begins once")
-    if kind in ("rollout", "commit", "end") and story.end is not None:
-        raise ValueError(f"a {kind} after the end of the run")
-    if kind == "rollout" and event["number"] != len(story.rollouts):
+    if what in ("rollout", "commit", "end") and story.end is not None:
+        raise ValueError(f"a {what} after the end of the run")
+    if what == "rollout" and event["number"] != len(story.rollouts):
         raise ValueError(f"rollout {event['number']!r:.40} in the place of rollout {len(story.rollouts)}")
 
 
 def outcome_from(event: Event) -> Outcome:
     """A rollout event as its outcome."""
-    return Outcome(**fields(event, OUTCOME))
+    return Outcome(**fields.fields(event, fields.OUTCOME))

@@ -45,6 +45,7 @@ Frames: TypeAlias = Mapping[str, Any]
 
 FEW_STEPS = 5  # that an estimate is made of
 SLACK = 0.8  # of the time allowed is planned for: machines get slower, and a start costs [guess]
+OF_READING = tuple(each.name for each in fields(HowToRead))
 FOR_TABLES = (
     "only",
     "target",
@@ -58,21 +59,13 @@ FOR_TABLES = (
     "drop",
     "column",
     "columns",
-    "missing",
-    "sheet",
-    "header",
-    "encoding",
-    "delimiter",
-    "decimal",
-    "skip_last",
+    *OF_READING,
 )
-
-
 USE_OF = {
     "target": "target",
     "group": "group",
     "sample_weight": "weight",
-}  # options, by those in columns.toml
+}  # by options, those in columns.toml
 FOR_IMAGES = ("image_size", "fit", "labels")
 
 
@@ -157,7 +150,7 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
 
 def _refuse_of_another_kind(options: Options, *, table: bool) -> None:
     """Options that go with other data than these."""
-    of_labels = ("target", *(each.name for each in fields(HowToRead))) if options.labels is not None else ()
+    of_labels = ("target", *OF_READING) if options.labels is not None else ()
     wrong = [name for name in FOR_TABLES if getattr(options, name) and name not in of_labels]
     # of what is not there the nearest name is said instead, later
     is_there = Path(options.data).exists() and Path(options.data).suffix.lower() != NUMBERS
@@ -280,7 +273,7 @@ def reading_of(options: Options) -> dict[str, Any]:
 
 def how_of(options: Options) -> HowToRead:
     """What was asked of the reading of files: by options, else by the file of --columns."""
-    wanted = {each.name: getattr(options, each.name) for each in fields(HowToRead)}
+    wanted = {name: getattr(options, name) for name in OF_READING}
     codes = (text.strip() for text in (options.missing or "").split(","))
     wanted["missing"] = tuple(code for code in codes if code)
     file = {} if options.columns is None else read_columns(options.columns).how

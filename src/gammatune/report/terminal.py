@@ -184,21 +184,14 @@ def _intervals(measures: Mapping[str, Sequence[float]], metric: str | None) -> R
 
 def _beside(models: Models) -> RenderableType:
     """The models of a table, each with its value on both parts; a mark at the one that is handed over."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    table.add_column(Text(f"{models.metric} {models.selected_on}"), justify="right")
-    table.add_column("on those reported on", justify="right")
-    table.add_column("95 % interval", justify="right")
+    metric, rows = models.metric, []
     for each in models.beside:
-        selected = "" if each.selected is None else _value(models.metric, each.selected)
-        reported = each.reported
-        ends = (
-            ("", "")
-            if reported is None
-            else (_value(models.metric, reported[0]), _interval(models.metric, reported))
-        )
-        _row(table, f"{'→' if each.is_chosen else ' '} {each.name}", selected, *ends)
-    return table
+        selected = "" if each.selected is None else _value(metric, each.selected)
+        ends = ["", ""]
+        if each.reported is not None:
+            ends = [_value(metric, each.reported[0]), _interval(metric, each.reported)]
+        rows.append([f"{'→' if each.is_chosen else ' '} {each.name}", selected, *ends])
+    return _grid(["", f"{metric} {models.selected_on}", "on those reported on", "95 % interval"], rows)
 
 
 def _value(name: str, value: float) -> str:

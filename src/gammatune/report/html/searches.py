@@ -79,7 +79,8 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
         if first is not None and first.values[OPTIMIZER] == each.name:
             chosen_with = each
         else:
-            found += _with_another(stages(story, space, each))
+            beaten = stages(story, space, each)
+            found += [_of_stage(stage, rates_found(beaten), None, is_beaten=True) for stage in beaten]
     at_rates = stages(story, space, chosen_with)
     if chosen_with is not None:
         space = Space({name: space[name] for name in space.names if name != OPTIMIZER})
@@ -109,12 +110,6 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
         )  # at the optimizer's own values, where nothing was known before
         found.append(Search("miniatures", searched, space, miniatures, used, used, given=given))
     return found
-
-
-def _with_another(found: Sequence[Stage]) -> list[Search]:
-    """Of an optimizer that was not taken."""
-    values = rates_found(found)
-    return [_of_stage(stage, values, None, is_beaten=True) for stage in found]
 
 
 def _of_stage(stage: Stage, chosen: Values | None, used: Values | None, *, is_beaten: bool = False) -> Search:
