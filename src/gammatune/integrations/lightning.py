@@ -183,7 +183,11 @@ class _Training(ShownLoop):
             # the trainer's own validation, if it had one, was not at the end of the epoch
             streams, counters = StreamStates([], cuda=True), self._progress.state_dict()
             with self._heard(in_epoch=False, silent=True):
-                self._validate()
+                trainer.validating = True  # as the epoch loop does it
+                try:
+                    epoch_loop.val_loop.run()
+                finally:
+                    trainer.training = True
             self._progress.load_state_dict(counters)
             streams.restore()
         assert self._scored is not None
@@ -193,15 +197,6 @@ class _Training(ShownLoop):
     def close(self) -> None:
         vars(self._loop.epoch_loop.val_loop).pop("run", None)
         super().close()
-
-    def _validate(self) -> None:
-        """As the epoch loop does it."""
-        trainer = self._trainer
-        trainer.validating = True
-        try:
-            trainer.fit_loop.epoch_loop.val_loop.run()
-        finally:
-            trainer.training = True
 
     def _metrics(self, logged: Mapping[str, Any]) -> Metrics:
         metrics = {name: plain_number(name, value) for name, value in logged.items()}

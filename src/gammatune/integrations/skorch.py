@@ -232,9 +232,12 @@ class _Training(ShownLoop):
 
     def _validate(self) -> Metrics:
         """A pass over the validation split: the mean loss, as skorch has it, and of a classifier the accuracy."""
+        import skorch
+
         assert self._prelude.select is not None
         net, (iterator, arguments) = self._fitted, self._prelude.select
-        of_classes = _is_classifier(net)
+        kinds = skorch.NeuralNetClassifier, skorch.classifier.NeuralNetBinaryClassifier
+        of_classes = isinstance(net, kinds)
         right: list[Tensor] = []
 
         def step(batch: Any, **params: Any) -> Any:
@@ -278,12 +281,6 @@ class _Training(ShownLoop):
 
 
 KINDS = "_modules", "_criteria", "_optimizers"  # of a net's parts, by which skorch lists their names
-
-
-def _is_classifier(net: Any) -> bool:
-    import skorch
-
-    return isinstance(net, (skorch.NeuralNetClassifier, skorch.classifier.NeuralNetBinaryClassifier))
 
 
 def _right(net: Any, batch: Any, output: Any) -> Tensor:

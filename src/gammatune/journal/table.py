@@ -148,33 +148,17 @@ def flatten(
     rows = []
     for outcome in rollouts:
         in_epoch = outcome.epoch_batches
-        row: Row = {
-            "number": outcome.number,
-            "epoch": outcome.epoch,
-            "role": outcome.role,
+        told = {
             "decision": decisions.get(outcome.number),
-            "origin": outcome.origin,
             "kept": outcome.number in kept,
             "member_of": joined.get(outcome.number),
-            "order": outcome.order,
-            **{column: outcome.values.get(name) for name, column in values.items()},
-            "status": outcome.status,
-            "score": outcome.score,
-            **{column: outcome.metrics.get(name) for name, column in metrics.items()},
-            "note": outcome.note,
-            "steps": outcome.steps,
-            "batches": outcome.batches,
             "planned": outcome.length.batches(in_epoch) if in_epoch else None,
-            "epoch_batches": in_epoch,
             "epochs": outcome.batches / in_epoch if in_epoch else None,
-            "cut": outcome.cut,
             "shape": json.dumps(outcome.shape.knots),
-            "trained": outcome.trained,
-            "evaluated": outcome.evaluated,
-            "epoch_examples": outcome.epoch_examples,
-            "seconds": outcome.seconds,
+            **{column: outcome.values.get(name) for name, column in values.items()},
+            **{column: outcome.metrics.get(name) for name, column in metrics.items()},
         }
-        rows.append(row)
+        rows.append({name: told[name] if name in told else getattr(outcome, name) for name in columns})
     return Table(rows, columns)
 
 

@@ -71,8 +71,8 @@ def whether_learnt(
             return Knowing(whether)
         case "nothing":
             said = (
-                f"{_capital(subject)} {it_is} no better than always saying {name} ({metric} {its:.3g}, its own "
-                f"{mine:.3g}, on {n} examples): by this measure nothing was learnt."
+                f"{subject[0].upper()}{subject[1:]} {it_is} no better than always saying {name} "
+                f"({metric} {its:.3g}, its own {mine:.3g}, on {n} examples): by this measure nothing was learnt."
             )
         case _:
             many = f"{n} example{'' if n == 1 else 's'}"
@@ -95,7 +95,3 @@ def _but_it_ranks(metric: str, answers: Answers, rng: np.random.Generator) -> st
         f" But it tells the likelier examples from others (auc {auc.value:.3g}): --metric balanced-accuracy or "
         "--class-weights balanced make use of that."
     )
-
-
-def _capital(subject: str) -> str:
-    return subject[0].upper() + subject[1:]

@@ -108,19 +108,9 @@ class Answers:
         return replace(self, targets=self.targets * std + mean, said=self.said * std + mean, spread=spread)
 
     def some(self, places: NDArray[np.intp]) -> "Answers":
-        probabilities = None if self.probabilities is None else self.probabilities[places]
-        spread = None if self.spread is None else self.spread[places]
-        weights = None if self.weights is None else self.weights[places]
-        shares = None if self.shares is None else self.shares[places]
-        return replace(
-            self,
-            targets=self.targets[places],
-            said=self.said[places],
-            probabilities=probabilities,
-            spread=spread,
-            weights=weights,
-            shares=shares,
-        )
+        names = ("targets", "said", "probabilities", "spread", "weights", "shares")
+        held = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: each[places] for name, each in held.items() if each is not None})
 
 
 class Cells:

@@ -14,7 +14,7 @@ note = "..."            for people; not read
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from gammatune.errors import InvalidArgument, first_line, require
 from gammatune.files import whole_file_of_run
@@ -69,11 +69,8 @@ def write_columns(
         columns[reading.name] = table
     document["columns"] = columns
     text = toml.dumps(document)
-
-    def write(stream: IO[bytes]) -> None:
-        stream.write(text.encode())
-
-    whole_file_of_run(Path(directory) / NAME, write, "what was understood of the columns")
+    path = Path(directory) / NAME
+    whole_file_of_run(path, lambda file: file.write(text.encode()), "what was understood of the columns")
 
 
 def read_columns(path: str | Path) -> ColumnsFile:

@@ -20,8 +20,6 @@ from gammatune.metrics.selection import Selection, select
 from gammatune.pipeline.data.split import Split
 from gammatune.pipeline.families import (
     Answering,
-    Family,
-    Fitted,
     Folds,
     cross_fitted,
     families,
@@ -29,7 +27,7 @@ from gammatune.pipeline.families import (
 )
 from gammatune.pipeline.limits import Limits, known_of, rows_of
 from gammatune.pipeline.models.linear import ROWS as LINEAR_ROWS
-from gammatune.pipeline.models.rows import Known, Rows
+from gammatune.pipeline.models.rows import Rows
 from gammatune.pipeline.models.trees import ROWS as TREE_ROWS
 from gammatune.report.models import AVERAGE, LINEAR, NAMES, NET, TREES, capital, name_of
 from gammatune.seeds import stream
@@ -200,7 +198,10 @@ def compare(
     seconds: dict[str, float] = {}
     for family in families(limits.rounds, limits.strengths):
         started = clock.perf_counter()
-        found = _fitted(family, train, select_by, every, known, crossed)
+        if crossed is None:
+            found = on_parts(family, train, select_by, known)
+        else:
+            found = cross_fitted(family, every, crossed.folds, known)
         fitted[family.kind], said[family.kind] = found.whole, found.aside
         seconds[family.kind] = clock.perf_counter() - started
     if net is not None:
@@ -217,14 +218,6 @@ def compare(
         reported[AVERAGE] = _averaged(reported, members, report, split)
     chosen = _chosen(fitted, selected, reported, members, metric, split, seed, seconds, crossed)
     return replace(chosen, limits=limits)
-
-
-def _fitted(
-    family: Family, train: Rows, select_by: Rows, every: Rows, known: Known, crossed: Crossed | None
-) -> Fitted:
-    if crossed is None:
-        return on_parts(family, train, select_by, known)
-    return cross_fitted(family, every, crossed.folds, known)
 
 
 def _chosen(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gammatune.errors import InvalidData
-from gammatune.pipeline.data.files.opening import content_of, open_table, opened
+from gammatune.pipeline.data.files.opening import open_table, opened
 
 TEXT = b"a,b\n1,2\n3,4\n" * 50
 
@@ -43,7 +43,7 @@ def test_every_packing_is_undone(tmp_path: Path, ending: str) -> None:
     file = open_table(path, said=said)
     assert (file.name, said) == ("t.csv", [])
     with opened(path) as stream:
-        assert stream.read() == content_of(path) == file.content() == TEXT
+        assert stream.read() == open_table(path).content() == file.content() == TEXT
     with file.on_disk() as there:
         assert (there.name, there.read_bytes()) == (path.name if ending == "" else "t.csv", TEXT)
     assert there.exists() == (ending == "")
@@ -53,7 +53,7 @@ def test_every_packing_is_undone(tmp_path: Path, ending: str) -> None:
 def test_names_may_lie(tmp_path: Path, ending: str) -> None:
     said: list[str] = []
     (tmp_path / "t.csv").write_bytes(PACKINGS[ending](TEXT))
-    assert content_of(tmp_path / "t.csv") == TEXT
+    assert open_table(tmp_path / "t.csv").content() == TEXT
     (tmp_path / f"u.csv{ending}").write_bytes(TEXT)
     file = open_table(tmp_path / f"u.csv{ending}", said=said)
     assert (file.name, file.content()) == ("u.csv", TEXT)
@@ -66,8 +66,8 @@ def test_what_r_compresses_itself_is_left_to_it(tmp_path: Path) -> None:
     content = gzip.compress(b"X\n")
     (tmp_path / "t.rds").write_bytes(content)
     (tmp_path / "t.rds.gz").write_bytes(gzip.compress(content))
-    assert content_of(tmp_path / "t.rds") == content
-    assert content_of(tmp_path / "t.rds.gz") == content
+    assert open_table(tmp_path / "t.rds").content() == content
+    assert open_table(tmp_path / "t.rds.gz").content() == content
 
 
 def test_of_several_tables_in_a_zip_the_largest_or_the_one_asked_for(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_of_several_tables_in_a_zip_the_largest_or_the_one_asked_for(tmp_path: P
     assert open_table(path, said=said).content() == TEXT
     assert "large.csv was read, the largest. --sheet NAME" in said[0]
     for sheet in ("small.csv", "small"):
-        assert content_of(path, sheet) == b"a\n1\n"
+        assert open_table(path, sheet).content() == b"a\n1\n"
     path.write_bytes(zipped(README=b"x", picture__png=b"y"))
     with pytest.raises(InvalidData, match=r"holds no table that is read, but README, picture\.png"):
         open_table(path)
@@ -101,4 +101,4 @@ def test_what_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "t.csv").write_bytes(TEXT)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InvalidData, match=r"cannot be read \(Permission denied\); close the program"):
-        content_of(tmp_path / "t.csv")
+        open_table(tmp_path / "t.csv").content()

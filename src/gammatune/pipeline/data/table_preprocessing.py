@@ -161,7 +161,6 @@ class TablePreprocessing:
         """
         inputs = [column.name for column in self.columns]
         known = dict.fromkeys([*inputs, *self.identifiers, self.target])
-        frame = without(frame, self.how.missing)
         trained = self.header or [n for n in known if not is_unnamed(n)]
         return matched(without(frame, self.how.missing), trained, inputs, said, self.target)
 

@@ -81,9 +81,8 @@ def _quality(story: Story) -> str:
         )
     unseen = report["on"] == "test"
     where = "examples that played no part in the training" if unseen else "examples it was also selected by"
-    if "accuracy" in report:
-        return _quality_of_labels(report, where, subject(story)) + ("" if unseen else _FLATTERED)
-    return _quality_of_numbers(report, where, subject(story)) + ("" if unseen else _FLATTERED)
+    quality = _quality_of_labels if "accuracy" in report else _quality_of_numbers
+    return quality(report, where, subject(story)) + ("" if unseen else _FLATTERED)
 
 
 def subject(story: Story) -> str:

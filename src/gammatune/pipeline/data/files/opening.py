@@ -105,11 +105,6 @@ def open_table(path: Path, sheet: str | None = None, said: list[str] | None = No
     return file
 
 
-def content_of(path: Path, sheet: str | None = None) -> bytes:
-    """What the file of `open_table` holds."""
-    return open_table(path, sheet).content()
-
-
 def opened(path: Path, sheet: str | None = None) -> BinaryIO:
     """A stream of what the file of `open_table` holds."""
     return open_table(path, sheet).stream()
