@@ -187,7 +187,8 @@ class Predictor:
         told = ""
         if first is not None:
             name, held = first
-            told = f", {name} {held.value:.4g} [{held.low:.4g}, {held.high:.4g}] on {self._examples} examples"
+            count = self._report.get("extra", {}).get("examples", "?")
+            told = f", {name} {held.value:.4g} [{held.low:.4g}, {held.high:.4g}] on {count} examples"
         return f"<Predictor: {self._name}{told}, in {self.run_dir}>"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -208,10 +209,6 @@ class Predictor:
     @property
     def _report(self) -> Mapping[str, Any]:
         return self.story.report or {}
-
-    @property
-    def _examples(self) -> str:
-        return f"{self._report.get('extra', {}).get('examples', '?')}"
 
     @cached_property
     def _answering(self) -> nn.Module | Answering:

@@ -12,7 +12,6 @@ far more than of those held out.
 import hashlib
 import math
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -33,13 +32,12 @@ def leave_seen(directory: str | Path, split: Split) -> None:
     parts = [hashes(part.x, part.y) for part in (split.train, split.select)]
     known = np.unique(np.concatenate(parts))
     held = hashes(split.report.x, split.report.y)
-    repeats = np.isin(held, known).sum()
-
-    def save(stream: BinaryIO) -> None:
-        examples = sum(map(len, parts))
-        np.savez(stream, hashes=known[:MOST], examples=examples, repeats=repeats, held_out=len(held))
-
-    whole_file_of_run(Path(directory) / FILE, save, "which examples were trained on")
+    counts = {"examples": sum(map(len, parts)), "repeats": np.isin(held, known).sum(), "held_out": len(held)}
+    whole_file_of_run(
+        Path(directory) / FILE,
+        lambda stream: np.savez(stream, hashes=known[:MOST], **counts),
+        "which examples were trained on",
+    )
 
 
 def seen(directory: str | Path, x: torch.Tensor, y: torch.Tensor, *, is_its_file: bool = False) -> int:

@@ -322,21 +322,16 @@ def _length(options: Options, prepared: "Prepared") -> dict[str, Any]:
 
 def _objective(options: Options, task: str) -> "Objective | None":
     """What was asked for; None leaves it to `fit`, which goes by the metric or the task."""
+    from gammatune.metrics import objectives
     from gammatune.metrics.catalogue import recipe
-    from gammatune.metrics.objectives import (
-        DEFAULT_CLASSIFICATION,
-        DEFAULT_LAM,
-        DEFAULT_REGRESSION,
-        for_metric,
-        make_objective,
-    )
 
-    if options.objective is None and options.lam == DEFAULT_LAM:
+    if options.objective is None and options.lam == objectives.DEFAULT_LAM:
         return None
     if options.objective is None and options.metric is not None:
-        return for_metric(recipe(options.metric, task).name, lam=options.lam)
-    default = DEFAULT_CLASSIFICATION if task == "classification" else DEFAULT_REGRESSION
-    return make_objective(options.objective or default, lam=options.lam)
+        return objectives.for_metric(recipe(options.metric, task).name, lam=options.lam)
+    by_task = {"classification": objectives.DEFAULT_CLASSIFICATION}
+    default = by_task.get(task, objectives.DEFAULT_REGRESSION)
+    return objectives.make_objective(options.objective or default, lam=options.lam)
 
 
 def plan(options: Options) -> Planned:

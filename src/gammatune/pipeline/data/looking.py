@@ -181,7 +181,8 @@ def _tell_numbers(name: str, present: "pd.Series[Any]", rows: int) -> Column:
     if present.min() == present.max():
         return _constant(name, present)
     if written := counted_format(name, present):
-        note = f"holds dates{in_words(written)}, by its name: {_first_date(present, written)}; --column {name}=number"
+        first = f"{present.iloc[0]:.12g} is {parsed(present.iloc[:1], written).iloc[0]:%Y-%m-%d}"
+        note = f"holds dates{in_words(written)}, by its name: {first}; --column {name}=number"
         notes = (f"{note} takes them as numbers", *no_dates(present, written))
         return Column(name, "date", format=written, notes=notes)
     if _counts_rows(name, present, rows):
@@ -351,10 +352,6 @@ def _nearly_constant(present: "pd.Series[Any]") -> str:
 
 def _constant(name: str, present: "pd.Series[Any]") -> Column:
     return Column(name, "drop", f"is {present.iloc[0]!s:.40} everywhere")
-
-
-def _first_date(present: "pd.Series[Any]", written: str) -> str:
-    return f"{present.iloc[0]:.12g} is {parsed(present.iloc[:1], written).iloc[0]:%Y-%m-%d}"
 
 
 def _counts_rows(name: str, present: "pd.Series[Any]", rows: int) -> bool:

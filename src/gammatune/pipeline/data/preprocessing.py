@@ -26,8 +26,34 @@ _FEW = 256  # examples standardised at a time, so that no second copy of them al
 _PIECE = 1024  # examples a piece; bounds the float64 copy, nothing depends on it
 
 
+class OfTargets:
+    """What both kinds of preprocessing know of the targets, for those that have these fields."""
+
+    __slots__ = ()
+    task: Task
+    classes: tuple[Label, ...]
+    target_mean: tuple[float, ...]
+    target_std: tuple[float, ...]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model must return for one example: one a class, or one a target."""
+        return len(self.classes) if self.task == "classification" else len(self.target_mean)
+
+    def labels(self, codes: ArrayLike) -> list[Label]:
+        """The original labels of codes (n,), such as the likeliest by a model's output."""
+        return [self.classes[code] for code in np.asarray(codes).tolist()]
+
+    def original_targets(self, outputs: ArrayLike) -> NDArray[np.float64]:
+        """A regression model's outputs (n, t) back in the unit of the original targets, (n, t)."""
+        return np.asarray(outputs, dtype=np.float64) * self.target_std + self.target_mean
+
+    def _standardised(self, values: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(((values - self.target_mean) / self.target_std).astype(np.float32))
+
+
 @dataclass(frozen=True, slots=True)
-class Preprocessing:
+class Preprocessing(OfTargets):
     """Plain numbers, so that it can be saved as JSON (`to_dict`, `from_dict`) beside the weights.
 
     shape: of one example as a model receives it, (C, H, W) or (F,).
@@ -53,11 +79,6 @@ class Preprocessing:
     fit: str = "crop"
     levels: tuple[float, ...] = ()
     float_levels: tuple[float, ...] = ()
-
-    @property
-    def outputs(self) -> int:
-        """How many numbers a model must return for one example: one a class, or one a target."""
-        return len(self.classes) if self.task == "classification" else len(self.target_mean)
 
     @property
     def framing(self) -> Framing:
@@ -109,15 +130,7 @@ class Preprocessing:
         values = make_targets("y", np.asarray(y))
         if values.shape[1] != len(self.target_mean):
             raise InvalidData(f"y holds {values.shape[1]} targets, trained on {len(self.target_mean)}")
-        return torch.from_numpy(((values - self.target_mean) / self.target_std).astype(np.float32))
-
-    def labels(self, codes: ArrayLike) -> list[Label]:
-        """The original labels of codes (n,), such as the likeliest by a model's output."""
-        return [self.classes[code] for code in np.asarray(codes).tolist()]
-
-    def original_targets(self, outputs: ArrayLike) -> NDArray[np.float64]:
-        """A regression model's outputs (n, t) back in the unit of the original targets, (n, t)."""
-        return np.asarray(outputs, dtype=np.float64) * self.target_std + self.target_mean
+        return self._standardised(values)
 
     def following(self, earlier: "Preprocessing") -> "Preprocessing":
         """The same, with the inputs standardised as `earlier` has them, for a network that was trained on those.

@@ -39,7 +39,7 @@ from gammatune.pipeline.data.files.learned import Layout, Learned
 from gammatune.pipeline.data.frame_rows import FrameRows
 from gammatune.pipeline.data.layout import Shape
 from gammatune.pipeline.data.matching import matched
-from gammatune.pipeline.data.preprocessing import Preprocessing
+from gammatune.pipeline.data.preprocessing import OfTargets, Preprocessing
 from gammatune.pipeline.data.table_encoding import Category, Date, Encoded, Number, encode_columns
 from gammatune.pipeline.data.values import counts_of, dates_in
 
@@ -50,7 +50,7 @@ SHOWN = 3  # sentences of one kind
 
 
 @dataclass(frozen=True, slots=True)
-class TablePreprocessing:
+class TablePreprocessing(OfTargets):
     """Plain numbers and text, so that it can be saved as JSON (`to_dict`, `from_dict`) beside the weights.
 
     columns: those that are read, numbers and dates first. target: the name of the column to predict. one_hot: see the
@@ -85,11 +85,6 @@ class TablePreprocessing:
     def learned(self) -> Learned:
         """By which other files are read."""
         return Learned(self.decimal, self.layout)
-
-    @property
-    def outputs(self) -> int:
-        """How many numbers a model must return for one row: one a class, or one a target."""
-        return len(self.classes) if self.task == "classification" else len(self.target_mean)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -193,16 +188,7 @@ class TablePreprocessing:
         """Labels (n,) as int64 codes (n,), or targets (n,) as standardised float32 (n, 1)."""
         if self.task == "classification":
             return torch.from_numpy(encode(self.target, np.asarray(y).reshape(-1), self.classes))
-        values = make_targets(self.target, np.asarray(y))
-        return torch.from_numpy(((values - self.target_mean) / self.target_std).astype(np.float32))
-
-    def labels(self, codes: ArrayLike) -> list[Label]:
-        """The labels of codes (n,)."""
-        return [self.classes[code] for code in np.asarray(codes).tolist()]
-
-    def original_targets(self, outputs: ArrayLike) -> NDArray[np.float64]:
-        """A regression model's outputs (n, t) back in the unit of the targets."""
-        return np.asarray(outputs, dtype=np.float64) * self.target_std + self.target_mean
+        return self._standardised(make_targets(self.target, np.asarray(y)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, text and lists, ready for `json.dumps`."""

@@ -147,13 +147,9 @@ def _likely(content: bytes) -> str:
             likely[encoding] = min(match.chaos, likely.get(encoding, 1.0))
     least = min(likely.values(), default=0.0)
     close = [encoding for encoding in _KNOWN if likely.get(encoding, 9.0) <= least + _CLOSE]
-    for encoding in sorted(close, key=lambda encoding: _strangeness(sample, encoding)):
-        try:
-            content.decode(encoding)
-            return encoding
-        except UnicodeDecodeError:
-            continue
-    return "latin_1"  # which has a sign for every byte
+    close.sort(key=lambda encoding: _strangeness(sample, encoding))
+    # the last has a sign for every byte
+    return next((encoding for encoding in close if _is_in(content, encoding)), "latin_1")
 
 
 def _strangeness(sample: bytes, encoding: str) -> int:

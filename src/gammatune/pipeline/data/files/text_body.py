@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from gammatune.errors import InvalidData, first_line
-from gammatune.pipeline.data.files.delimiters import (
-    find_delimiter,
-    lines_in,
-    parted,
-    said_by,
-    wanted_delimiter,
-)
+from gammatune.pipeline.data.files import delimiters
 from gammatune.pipeline.data.files.dialect import HowToRead
 from gammatune.pipeline.data.files.encodings import decoded, read_encoding
 from gammatune.pipeline.data.files.grid import filled
@@ -71,7 +65,7 @@ class Text:
 
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """The rows as the file has them, with the line on which each begins; those of nothing are none."""
-        reader = parted(lines_in(self.body.decode()), self.separator)
+        reader = delimiters.parted(delimiters.lines_in(self.body.decode()), self.separator)
         line = 0
         try:
             for row in reader:
@@ -104,15 +98,15 @@ def open_text(file: TableFile, how: HowToRead, said: list[str], layout: Layout |
     Raises InvalidData, InvalidArgument, MissingExtra."""
     path = file.path
     encoding, body = _in_utf_8(file, how.encoding, "" if layout is None else layout.encoding, said)
-    first = next(lines_in(body[:HEAD].decode("utf-8", "ignore")), "")
-    says = said_by(first)
+    first = next(delimiters.lines_in(body[:HEAD].decode("utf-8", "ignore")), "")
+    says = delimiters.said_by(first)
     above = 1 if says else 0  # lines
     body = body[len(first.encode()) * above :]
-    lines = list(islice(lines_in(body[:HEAD].decode("utf-8", "ignore")), _LOOKED_AT))
+    lines = list(islice(delimiters.lines_in(body[:HEAD].decode("utf-8", "ignore")), _LOOKED_AT))
     separator = (
-        says or _known(lines, layout) or find_delimiter(lines)
+        says or _known(lines, layout) or delimiters.find_delimiter(lines)
         if how.delimiter is None
-        else wanted_delimiter(how.delimiter)
+        else delimiters.wanted_delimiter(how.delimiter)
     )
     try:
         head, tail = ends_of(body, separator, how.skip_last or 0)
@@ -147,7 +141,7 @@ def _known(lines: Sequence[str], layout: Layout | None) -> str:
     if layout is None or not layout.separator:
         return ""
     try:
-        rows = [row for row in parted(lines, layout.separator) if filled(row)]
+        rows = [row for row in delimiters.parted(lines, layout.separator) if filled(row)]
     except csv.Error:
         return ""
     return layout.separator if layout.again(rows) is not None else ""
