@@ -1,6 +1,7 @@
 """Tables from files that keep columns with their kinds, read by pyarrow; and a frame's columns as all are read."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gammatune.errors import InvalidData, first_line, require
 from gammatune.pipeline.data.files.dialect import HowToRead, Read
@@ -16,13 +17,7 @@ def read_parquet(file: TableFile, how: HowToRead, said: list[str], learned: Lear
     import pandas as pd
 
     require("pyarrow", "tables", "Parquet files are read by")
-    try:
-        with file.stream() as stream:
-            return Read(as_columns(pd.read_parquet(stream)), "")
-    except MemoryError:  # no fault of the file
-        raise
-    except Exception as error:  # pyarrow has its own kinds for a damaged file
-        raise InvalidData(_damaged(file, "Parquet file", error)) from error
+    return _read(file, "Parquet file", pd.read_parquet)
 
 
 def read_arrow(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -> Read:
@@ -30,19 +25,23 @@ def read_arrow(file: TableFile, how: HowToRead, said: list[str], learned: Learne
     require("pyarrow", "tables", "Arrow files are read by")
     from pyarrow import feather, ipc
 
+    def frame_in(stream: BinaryIO) -> Any:
+        is_file = file.head().startswith((b"ARROW1", b"FEA1"))
+        return (feather.read_table(stream) if is_file else ipc.open_stream(stream).read_all()).to_pandas()
+
+    return _read(file, "Arrow file", frame_in)
+
+
+def _read(file: TableFile, what: str, frame_in: Callable[[BinaryIO], Any]) -> Read:
     try:
         with file.stream() as stream:
-            is_file = file.head().startswith((b"ARROW1", b"FEA1"))
-            table = feather.read_table(stream) if is_file else ipc.open_stream(stream).read_all()
-            return Read(as_columns(table.to_pandas()), "")
+            return Read(as_columns(frame_in(stream)), "")
     except MemoryError:  # no fault of the file
         raise
     except Exception as error:  # pyarrow has its own kinds for a damaged file
-        raise InvalidData(_damaged(file, "Arrow file", error)) from error
-
-
-def _damaged(file: TableFile, what: str, error: Exception) -> str:
-    return f"{file.path} is no {what} that can be read ({first_line(error)}); it may be cut: write it anew"
+        raise InvalidData(
+            f"{file.path} is no {what} that can be read ({first_line(error)}); it may be cut: write it anew"
+        ) from error
 
 
 def as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":

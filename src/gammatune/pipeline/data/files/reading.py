@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from gammatune.errors import InvalidData, require
 from gammatune.pipeline.data.files.arff import read_arff
@@ -21,9 +21,6 @@ from gammatune.pipeline.data.files.spreadsheets import read_spreadsheet
 from gammatune.pipeline.data.files.statistics import read_statistics
 from gammatune.pipeline.data.files.text import read_text
 from gammatune.pipeline.data.files.text_body import open_text
-
-if TYPE_CHECKING:
-    pass
 
 Reader: TypeAlias = Callable[[TableFile, HowToRead, list[str], Learned], Read]
 
