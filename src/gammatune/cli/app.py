@@ -24,6 +24,7 @@ app = typer.Typer(
 
 NOTHING_LEARNT = 3  # the status of --strict
 RUNS = "runs"  # as gammatune.pipeline.train has it
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,17 +81,14 @@ def train(
 
 @app.command()
 @options_of(Printing)
-def resume(
-    printing: Printing,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
-) -> None:
+def resume(printing: Printing, run: Run) -> None:
     """Go on with a run that was interrupted, from its last event, with what it was begun with."""
     _train(Options.of_run(run), run, printing)
 
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     rollouts: Annotated[bool, typer.Option("--rollouts", help="Every rollout and verdict too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -107,9 +105,7 @@ def show(
 
 
 @app.command()
-def methods(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
-) -> None:
+def methods(run: Run) -> None:
     """Print a paragraph for a methods section, and what to cite."""
     from gammatune.journal.history import replay
     from gammatune.report.methods import methods_of
@@ -137,7 +133,7 @@ def runs(
 
 @app.command()
 def rollouts(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     out: Annotated[
         str | None, typer.Option(help="A file to write: .csv, .parquet or .jsonl. Default: CSV, printed.")
     ] = None,
@@ -157,7 +153,7 @@ def rollouts(
 @options_of(FileOptions)
 def predict(
     reading: Any,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     file: Annotated[
         str,
         typer.Argument(
@@ -210,7 +206,7 @@ app.command()(doctor)
 
 @app.command()
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     out: Annotated[
         str,
         typer.Option(
@@ -236,7 +232,7 @@ def export(
 
 @app.command()
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     out: Annotated[
         str | None, typer.Option(help="The file to write. Default: report.html in the run directory.")
     ] = None,

@@ -9,7 +9,6 @@ import os
 import warnings
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from gammatune.errors import JournalError, JournalWarning
@@ -117,9 +116,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- beginning

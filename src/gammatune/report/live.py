@@ -17,17 +17,7 @@ from gammatune.journal.wording import failures_in_words, number, values_in_words
 from gammatune.policy.job import failures
 from gammatune.policy.registry import called
 from gammatune.records import Outcome
-from gammatune.report.wording import (
-    duration,
-    epoch_in_words,
-    is_open,
-    mean_of,
-    metrics_in_words,
-    nets_in_words,
-    objective_in_words,
-    place_in_range,
-    stretch_in_words,
-)
+from gammatune.report import wording
 from gammatune.schedules import STILL
 from gammatune.space import parse
 
@@ -69,7 +59,7 @@ class Progressing(EventVisitor):
         if not self.story.has_net:
             return
         self.space = parse(*event["space"])
-        self._scale = objective_in_words(str(event["objective"]))
+        self._scale = wording.objective_in_words(str(event["objective"]))
         policy = called(str(event["policy"]))
         self.compared, self.expected = policy.compares, policy.expected(float(event["budget"]), self.space)
         self._ledger = Ledger(self.story.epochs)
@@ -124,7 +114,7 @@ class Progressing(EventVisitor):
 
     def visit_note(self, event: Event) -> None:
         self.story.tell(event)
-        self._scale = objective_in_words(self.story.objective)
+        self._scale = wording.objective_in_words(self.story.objective)
         self.show_note(self.story.notes[-1])
 
     def visit_objective(self, event: Event) -> None:
@@ -169,15 +159,15 @@ class Progressing(EventVisitor):
         cost = self._ledger.cost()
         spent = "?" if cost.plain_epochs is None else f"{cost.plain_epochs:.1f}"
         if (
-            is_open(begin := self.story.begin) and begin.get("total_epochs") is None
+            wording.is_open(begin := self.story.begin) and begin.get("total_epochs") is None
         ):  # only the time is limited
             return f"{spent} plain epochs"
         return f"{spent} of at most {self.story.budget * self.story.epochs:.4g} plain epochs"
 
     @property
     def time(self) -> str:
-        left = "?" if self.left is None else duration(self.left)
-        return f"{duration(self.elapsed)}, about {left} left"
+        left = "?" if self.left is None else wording.duration(self.left)
+        return f"{wording.duration(self.elapsed)}, about {left} left"
 
     @property
     def _is_later_walk(self) -> bool:
@@ -188,10 +178,10 @@ class Progressing(EventVisitor):
 
     def _phase(self) -> str:
         """What the run that starts is for."""
-        epoch = epoch_in_words(self.story, self.run.epoch)
+        epoch = wording.epoch_in_words(self.story, self.run.epoch)
         done = len(self.recent)
         if self.run.nets:
-            return nets_in_words(self.run.nets)
+            return wording.nets_in_words(self.run.nets)
         if self.compared == "epochs":
             return f"{epoch}, candidate {done + 1}/{self.expected:g}"
         if self.compared == "runs":
@@ -216,8 +206,9 @@ class Progressing(EventVisitor):
         return "  ".join(
             part
             for part in (
-                epoch_in_words(story, last.epoch),
-                stretch_in_words(story.schedule.stretches[-1]) + mean_of(story.members.get(last.number, ())),
+                wording.epoch_in_words(story, last.epoch),
+                wording.stretch_in_words(story.schedule.stretches[-1])
+                + wording.mean_of(story.members.get(last.number, ())),
                 self.measured(last),
                 reason + (f" ({failed})" if failed else ""),
             )
@@ -228,28 +219,31 @@ class Progressing(EventVisitor):
         """A line for each of the last epochs of the course. digits, width: of the number and the choice, at least."""
         last = zip(self.story.course[-SHOWN:], self.story.schedule.stretches[-SHOWN:], strict=True)
         return [
-            f"epoch {outcome.epoch + 1:>{digits}}  {stretch_in_words(stretch):<{width}}  {self.measured(outcome)}"
+            f"epoch {outcome.epoch + 1:>{digits}}  {wording.stretch_in_words(stretch):<{width}}  "
+            f"{self.measured(outcome)}"
             for outcome, stretch in last
         ]
 
     def rollout_in_words(self, outcome: Outcome) -> str:
         """One line for an epoch of a walk that is not, or not yet, the course."""
-        epoch = epoch_in_words(self.story, outcome.epoch)
+        epoch = wording.epoch_in_words(self.story, outcome.epoch)
         joined = self.recent[-1 - self._joined : -1]
         stretch = Schedule.of([outcome], self.story.rollouts, {outcome.number: joined}).stretches[0]
-        return f"{epoch}  {stretch_in_words(stretch)}{mean_of(joined)}  {self.measured(outcome)}"
+        return (
+            f"{epoch}  {wording.stretch_in_words(stretch)}{wording.mean_of(joined)}  {self.measured(outcome)}"
+        )
 
     def measured(self, outcome: Outcome) -> str:
         score = "" if outcome.score is None else f", {self._scale} {number(outcome.score)}"
-        return metrics_in_words(outcome.metrics) + score
+        return wording.metrics_in_words(outcome.metrics) + score
 
     def together_in_words(self, outcome: Outcome) -> str:
         """One line for what several nets score together."""
-        return f"{nets_in_words(outcome.nets)}  {self.measured(outcome)}"
+        return f"{wording.nets_in_words(outcome.nets)}  {self.measured(outcome)}"
 
     def judging_in_words(self) -> str:
         assert self.after is not None
-        return f"{self.after['what']}: up to {duration(self.after['seconds'])}"
+        return f"{self.after['what']}: up to {wording.duration(self.after['seconds'])}"
 
     def resumed_in_words(self) -> str:
         story = self.story
@@ -286,7 +280,7 @@ class PlainLines(Progressing):
 
     def show_start(self) -> None:
         if self.run.is_repeated:
-            self.say(f"{epoch_in_words(self.story, self.run.epoch)} once more")
+            self.say(f"{wording.epoch_in_words(self.story, self.run.epoch)} once more")
             return
         if self.compared != "looks":
             return
@@ -383,7 +377,8 @@ class LiveDisplay(Progressing):
         if run is not None:
             what = "chosen" if self._walk else "trying"
             lines += [
-                Text(f"{what:<8} {line}", style="cyan") for line in place_in_range(self.space, run.values)
+                Text(f"{what:<8} {line}", style="cyan")
+                for line in wording.place_in_range(self.space, run.values)
             ]
         for name, seen in (("last", self._last), ("best", self._best)):
             if seen is not None:

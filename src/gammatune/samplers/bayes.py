@@ -57,10 +57,7 @@ def fading_margin(share: float) -> Acquisition:
     """Expected improvement with xi = share / n: while little is known only what would clearly be better counts, so
     that a plateau known to a hair's breadth does not draw all candidates; what it costs fades with n (guess)."""
 
-    def value(surrogate: Surrogate, Z: Array) -> Array:
-        return expected_improvement(share / surrogate.data.n)(surrogate, Z)
-
-    return value
+    return lambda surrogate, Z: expected_improvement(share / surrogate.data.n)(surrogate, Z)
 
 
 def probability_of_improvement(xi: float = 0.0) -> Acquisition:
@@ -116,14 +113,10 @@ class Bayes:
             self._opening = len(self._given)
         self._shift = rng.random(space.columns)
         self._turn = 0  # of the space-filling sequence
-        self._listed = self._list_all()
+        self._listed: Array | None = None
+        if space.size <= LISTABLE:
+            self._listed = np.array([space.to_unit(values) for values in space.grid(int(space.size))])
         self._beliefs: Surrogate | None = None
-
-    def _list_all(self) -> Array | None:
-        space = self.history.space
-        if space.size > LISTABLE:
-            return None
-        return np.array([space.to_unit(values) for values in space.grid(int(space.size))])
 
     def ask(self) -> Values | None:
         if self.history.exhausted:
