@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gammatune.errors import InvalidData
-from gammatune.pipeline.data.files.opening import open_table, opened
+from gammatune.pipeline.data.files.opening import open_table
 
 TEXT = b"a,b\n1,2\n3,4\n" * 50
 
@@ -42,7 +42,7 @@ def test_every_packing_is_undone(tmp_path: Path, ending: str) -> None:
     said: list[str] = []
     file = open_table(path, said=said)
     assert (file.name, said) == ("t.csv", [])
-    with opened(path) as stream:
+    with open_table(path).stream() as stream:
         assert stream.read() == open_table(path).content() == file.content() == TEXT
     with file.on_disk() as there:
         assert (there.name, there.read_bytes()) == (path.name if ending == "" else "t.csv", TEXT)

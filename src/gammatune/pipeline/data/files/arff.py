@@ -70,10 +70,7 @@ def _rows(file: TableFile, rows: str, about: Any) -> "pd.DataFrame":
             f"{file.path} has {len(names)} attributes, and its rows have {frame.shape[1]} values; correct it, or "
             "save the table as CSV"
         )
-    columns = {}
-    for place, name in enumerate(names):
-        kind, levels = about[name]
-        columns[name] = _of_kind(file, frame[place], kind, levels)
+    columns = {name: _of_kind(file, frame[place], *about[name]) for place, name in enumerate(names)}
     return pd.DataFrame(columns)
 
 

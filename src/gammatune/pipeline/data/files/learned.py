@@ -30,11 +30,8 @@ class Layout:
         """The record that was saved as JSON. Raises TypeError, ValueError where it is another."""
         if saved is None:
             return None
-        lines, notes = (
-            tuple(tuple(map(str, line)) for line in saved["lines"]),
-            tuple(map(str, saved["notes"])),
-        )
-        return cls(lines, int(saved["names"]), notes, str(saved["separator"]), str(saved["encoding"]))
+        lines, notes = tuple(tuple(map(str, line)) for line in saved["lines"]), map(str, saved["notes"])
+        return cls(lines, int(saved["names"]), tuple(notes), str(saved["separator"]), str(saved["encoding"]))
 
     def again(self, rows: Sequence[Row]) -> tuple[list[int], list[int]] | None:
         """Where these lines stand in the rows of another file, which may lack columns or have others: those that

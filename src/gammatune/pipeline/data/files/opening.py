@@ -105,11 +105,6 @@ def open_table(path: Path, sheet: str | None = None, said: list[str] | None = No
     return file
 
 
-def opened(path: Path, sheet: str | None = None) -> BinaryIO:
-    """A stream of what the file of `open_table` holds."""
-    return open_table(path, sheet).stream()
-
-
 def _packing(file: TableFile) -> "Callable[[TableFile, str | None, list[str]], TableFile] | None":
     head = file.head()
     if head.startswith(_ZIP):
