@@ -198,7 +198,7 @@ class _Training(ShownLoop):
         self._scored = None
         if self._shown is None:
             with self._unheard():
-                self._pass_over(batches, self._prelude.train[1])
+                self._fitted.run_single_epoch(batches, **self._prelude.train[1])
             return
         del self._fitted.history[self._rows + epoch :]  # of epochs that were taken back
         while planned > 0 and not meter.ended and not self.stopped:
@@ -209,7 +209,7 @@ class _Training(ShownLoop):
         """An epoch of so many batches, as skorch has it. is_last: of the run, so that the loader comes to its end."""
         net, told = self._fitted, self._prelude.told
         net.notify("on_epoch_begin", **told)
-        self._pass_over(batches if is_last else islice(batches, count), self._prelude.train[1])
+        net.run_single_epoch(batches if is_last else islice(batches, count), **self._prelude.train[1])
         if meter.ended:
             return
         self._scored = len(net.history), self._validate()
@@ -246,16 +246,13 @@ class _Training(ShownLoop):
                 right.append(_right(net, batch, said["y_pred"]))
             return said
 
-        self._pass_over(iterator, {**arguments, "step_fn": step})
+        net.run_single_epoch(iterator, **{**arguments, "step_fn": step})
         rows = net.history[-1, "batches", :, ("valid_loss", "valid_batch_size")]
         losses, sizes = zip(*rows, strict=True)
         metrics = {"loss": float(np.average(losses, weights=sizes))}
         if right:
             metrics["accuracy"] = sum(float(each.sum()) for each in right) / sum(len(each) for each in right)
         return metrics
-
-    def _pass_over(self, batches: Any, arguments: Mapping[str, Any]) -> None:
-        self._fitted.run_single_epoch(batches, **arguments)
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:

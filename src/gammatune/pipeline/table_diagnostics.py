@@ -104,7 +104,9 @@ def judge(
             tell=lambda share, whole: tell(judging_event(fitted, share, whole)),
         )
         models, told = choice.found, choice.event
-        subject = models.name if models.chosen != NET or choice.net is None else subject_of(choice.net)
+        subject = models.name
+        if models.chosen == NET and choice.net is not None:
+            subject = name_of(NET, (), len(members_of(choice.net)))
         if models.chosen != NET or choice.net is not net:
             told["answers"] = answers = models.reported[models.chosen]
         assert answers is not None
@@ -196,11 +198,6 @@ def _whether_learnt(metric: str, split: Split, answers: Answers, seed: int, subj
     train = rows.y if split.task == "classification" else split.preprocessing.original_targets(rows.y)
     chance = stream(seed, "rivals", "nothing")
     return whether_learnt(metric, train, in_unit(answers, split), chance, subject, rows.w)
-
-
-def subject_of(net: nn.Module) -> str:
-    """What sentences call it."""
-    return name_of(NET, (), len(members_of(net)))
 
 
 def screened(

@@ -17,10 +17,6 @@ class FrameRows:
     frame: "pd.DataFrame"
     places: NDArray[np.int64]
 
-    @classmethod
-    def all_of(cls, frame: "pd.DataFrame") -> "FrameRows":
-        return cls(frame, np.arange(len(frame)))
-
     def __len__(self) -> int:
         return len(self.places)
 

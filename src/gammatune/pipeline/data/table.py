@@ -199,7 +199,7 @@ def split_table(
     reporting = FrameRows(table.frame, report)
     if test is not None:
         said += [*test.said, *preprocessing.misread(test.frame)]
-        reporting = FrameRows.all_of(as_read(test.frame, table.columns))
+        reporting = FrameRows(as_read(test.frame, table.columns), np.arange(len(test.frame)))
     strange: list[str] = []
     own = [train, select] if test is not None else [train, select, report]
     inputs = preprocessing.encode_parts(table.frame, own, strange)

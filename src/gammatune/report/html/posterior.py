@@ -127,7 +127,7 @@ def _view(story: Story, search: Search, count: int) -> View:
     sampler = bayes if ruler is search.space else None
     following = None if last else {n: search.told[count].values[n] for n in search.names}
     chosen = search.chosen if last else None
-    held = chosen or following or max(told, key=_rank).values
+    held = chosen or following or max(told, key=lambda o: -math.inf if o.score is None else o.score).values
     slices = [
         _slice(ruler, surrogate, sampler, search, told, name, held) for name in search.names[:MOST_SLICES]
     ]
@@ -162,10 +162,6 @@ def _with_band(mean: Array, sd: Array) -> tuple[list[float], list[float], list[f
 def _from_0_to_1(scores: Array) -> list[float]:
     low, high = float(scores.min()), float(scores.max())
     return ((scores - low) / (high - low)).tolist() if high > low else [0.0] * len(scores)
-
-
-def _rank(seen: Observation) -> float:
-    return -math.inf if seen.score is None else seen.score
 
 
 def _sampler_of(story: Story, search: Search) -> Bayes | None:
