@@ -245,9 +245,8 @@ def read(path: Path) -> tuple[Story, int]:
         try:
             event = json.loads(line.decode(), parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
-            if (
-                1 < number == len(lines) and not rest
-            ):  # a part of it was on disk before the part in front of it
+            # a part of it was on disk before the part in front of it
+            if 1 < number == len(lines) and not rest:
                 story.torn = True
                 break
             raise _damaged(path, number, error) from error

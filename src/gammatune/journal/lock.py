@@ -68,9 +68,8 @@ class RunLock:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         text = json.dumps({"host": socket.gethostname(), "pid": self.pid, "since": now})
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a name
-            self._owner.unlink(
-                missing_ok=True
-            )  # of a process that was killed: a wrong name is worse than none
+            # of a process that was killed: a wrong name is worse than none
+            self._owner.unlink(missing_ok=True)
             self._owner.write_text(text + "\n", encoding="utf-8")
 
 
@@ -91,8 +90,7 @@ def _file_system(directory: Path) -> str:
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
             _, mount, its_kind, *_ = line.split()
-            if (
-                place.is_relative_to(mount) and len(mount) >= longest
-            ):  # of several on one place the last holds
+            # of several on one place the last holds
+            if place.is_relative_to(mount) and len(mount) >= longest:
                 kind, longest = its_kind, len(mount)
     return kind

@@ -61,9 +61,8 @@ def whether_learnt(
         return None
     constantly = "the median class" if in_steps else "the most frequent class"
     name, n = (constantly if answers.classes else "the mean"), len(answers)
-    are_several = (
-        subject.endswith("s") and " of " not in subject
-    )  # the boosted trees; the average of 12 networks
+    # the boosted trees; the average of 12 networks
+    are_several = subject.endswith("s") and " of " not in subject
     has, it_is = ("have", "are") if are_several else ("has", "is")
     whether = learnt(metric, its, ahead, answers.effective)
     match whether:

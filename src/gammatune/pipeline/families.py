@@ -21,9 +21,8 @@ from gammatune.report.models import LINEAR, TREES
 
 # rows -> probabilities (n, k), or standardised targets (n, t)
 Answering: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float64]]
-Folds: TypeAlias = Sequence[
-    tuple[NDArray[np.int64], NDArray[np.int64]]
-]  # places that train, that are kept aside
+# places that train, that are kept aside
+Folds: TypeAlias = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,11 @@ FEWEST_ROUNDS = 10  # however large the table
 TRIAL = 20  # rounds of boosting by which their pace is told, beside one alone
 TIMED = (5_000, 500)  # rows and columns by which it is, at most
 WARM = (50, 20)  # by which scikit-learn is loaded before
-LEAST_PACE = (
-    1 / 3
-)  # of a round in that trial, which no round is taken to be faster than: a clock is rough (guess)
+# of a round in that trial, which no round is taken to be faster than: a clock is rough (guess)
+LEAST_PACE = 1 / 3
 TRYING = 0.5  # of the time, after which no kind is tried any more
-EVERY = (
-    1.25  # times the rows that train are those that train and select, to which a model is fitted in the end
-)
+# times the rows that train are those that train and select, to which a model is fitted in the end
+EVERY = 1.25
 WORK = 2e10  # numbers looked at in fitting one kind (guess: some minutes of one core)
 
 
@@ -196,9 +194,8 @@ def _paces(train: Rows, known: Known, in_time: Callable[[], bool]) -> tuple[Pace
 
     if not in_time():
         return NEVER, NEVER
-    of_linear = Pace(
-        0.0, took(linear, (STRENGTHS[0],), LINEAR_ROWS)
-    )  # each strength takes nearly all of a fit
+    # each strength takes nearly all of a fit
+    of_linear = Pace(0.0, took(linear, (STRENGTHS[0],), LINEAR_ROWS))
     if not in_time():
         return of_linear, NEVER
     one = took(trees, (1,) * targets, TREE_ROWS)

@@ -326,9 +326,8 @@ def _within(
             f"{learning:.3g} s that {options.time:g} s leave for it"
         )
         if judged and options.only is None and options.model == "auto":
-            said[-1] = (
-                f"No network is trained: o{why}. Boosted trees are fitted alone."  # instead of its length
-            )
+            # instead of its length
+            said[-1] = f"No network is trained: o{why}. Boosted trees are fitted alone."
             return 0
         raise InvalidArgument(f"o{why}; give more, or fewer examples with --limit")
     if possible < epochs:

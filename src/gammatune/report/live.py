@@ -158,9 +158,8 @@ class Progressing(EventVisitor):
     def compute(self) -> str:
         cost = self._ledger.cost()
         spent = "?" if cost.plain_epochs is None else f"{cost.plain_epochs:.1f}"
-        if (
-            wording.is_open(begin := self.story.begin) and begin.get("total_epochs") is None
-        ):  # only the time is limited
+        # only the time is limited
+        if wording.is_open(begin := self.story.begin) and begin.get("total_epochs") is None:
             return f"{spent} plain epochs"
         return f"{spent} of at most {self.story.budget * self.story.epochs:.4g} plain epochs"
 

@@ -70,9 +70,8 @@ def display_for(progress: bool | None) -> Progressing:
 
 
 def _is_watched() -> bool:
-    return _in_notebook() or (
-        sys.stdout is not None and sys.stdout.isatty()
-    )  # None: a process without a console
+    # None: a process without a console
+    return _in_notebook() or (sys.stdout is not None and sys.stdout.isatty())
 
 
 def _in_notebook() -> bool:

@@ -35,9 +35,8 @@ class Surrogate(Protocol):
         """The noise-free score at Z (q, d), in units of `data.y`."""
 
 
-Acquisition: TypeAlias = Callable[
-    [Surrogate, Array], Array
-]  # logarithm of the value of each of Z (q, d) -> (q,)
+# logarithm of the value of each of Z (q, d) -> (q,)
+Acquisition: TypeAlias = Callable[[Surrogate, Array], Array]
 
 
 def best_mean(surrogate: Surrogate) -> float:
@@ -147,9 +146,8 @@ class Bayes:
             return self._space_filling()
         space, beliefs = self.history.space, self.believe()
         Z = self._candidates(beliefs)
-        if (
-            self._listed is None and space.columns == 1
-        ):  # the line is the same for all workers: each shakes it, and folds it back at the ends, where many meet
+        # the line is the same for all workers: each shakes it, and folds it back at the ends, where many meet
+        if self._listed is None and space.columns == 1:
             shaken = np.abs(Z + (self._rng.random(Z.shape) - 0.5) / (LINE - 1))
             Z = space.snap(1.0 - np.abs(1.0 - shaken))
         drawn = beliefs.sample(self.seen(Z), 1, self._rng)[0]  # type: ignore[attr-defined]

@@ -131,9 +131,8 @@ def as_read(
         elif column.kind == "date" and is_text:
             dates = dates_in(frame[name], column.format)
             if dates.notna().sum() == frame[name].notna().sum():
-                read[name] = dates.astype(
-                    "datetime64[us]"
-                )  # of one kind, whether seconds have decimals or not
+                # of one kind, whether seconds have decimals or not
+                read[name] = dates.astype("datetime64[us]")
         elif column.kind == "category" and is_text:
             is_there = frame[name].notna()
             known = levels.get(name) or Distinct.of(frame[name][is_there])

@@ -58,9 +58,8 @@ MANY_EACH = 50  # rows a value beyond which an id of anything is a category [gue
 # rows, which is about two standard errors of such a difference [guess].
 FLATTERED, NOISE = 0.03, 2.0
 
-DRIFT = (
-    0.1  # of a class's share between the first half and the second; of numbers a third of a deviation [guess]
-)
+# of a class's share between the first half and the second; of numbers a third of a deviation [guess]
+DRIFT = 0.1
 
 
 def hints(

@@ -27,9 +27,8 @@ from gammatune.pipeline.data.row_hints import rare_classes
 from gammatune.pipeline.data.table_preprocessing import TablePreprocessing
 from gammatune.seeds import stream
 
-CELLS = (
-    125_000_000  # numbers of 32 bits that train and select; what is fitted holds them some six times (guess)
-)
+# numbers of 32 bits that train and select; what is fitted holds them some six times (guess)
+CELLS = 125_000_000
 VALIDATION = 0.2  # thesis, table of training set-ups
 TEST = 0.2  # where the data has no test part of its own [guess]
 

@@ -37,9 +37,8 @@ class Plot:
 def _style() -> str:
     """The rules for pictures, in the colours of a light page, for what has the class SCOPE alone."""
     sheet = (Path(__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
-    colours = dict(
-        reversed(re.findall(r"--(\w+): ([^;]+);", sheet))
-    )  # the first of each, which are the light ones
+    # the first of each, which are the light ones
+    colours = dict(reversed(re.findall(r"--(\w+): ([^;]+);", sheet)))
     rules = sheet[sheet.index("\ntext {") : sheet.index("\n@media print")]
     rules = re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], rules)
     found = [f".{SCOPE} {{ font-family: system-ui, sans-serif; }}"]

@@ -61,9 +61,8 @@ def _along(stretches: Sequence[Stretch], name: str, first: int) -> list[Point]:
     points: list[Point] = []
     for place, stretch in enumerate(stretches, start=first):
         chosen = float(stretch.values.get(name, 1.0))
-        turns = [
-            knot for knot in stretch.shape.knots if 0 < knot[0] < stretch.reached
-        ]  # a step is two of them
+        # a step is two of them
+        turns = [knot for knot in stretch.shape.knots if 0 < knot[0] < stretch.reached]
         even = {stretch.reached * i / fine for i in range(fine + 1)} - {progress for progress, _ in turns}
         between = [(progress, stretch.shape(progress)) for progress in even]
         for progress, level in sorted([*turns, *between], key=lambda knot: knot[0]):

@@ -105,9 +105,8 @@ def _of_looks(story: Story, space: Space) -> list[Search]:
         found.append(_of_stage(stage, chosen, used if chosen is used else None))
     if len(miniatures) > looked:
         searched = space if centre is None else window_about(space, rates, centre)
-        given = looked or (
-            0 if at_rates else 1
-        )  # at the optimizer's own values, where nothing was known before
+        # at the optimizer's own values, where nothing was known before
+        given = looked or (0 if at_rates else 1)
         found.append(Search("miniatures", searched, space, miniatures, used, used, given=given))
     return found
 

@@ -37,9 +37,8 @@ def _kind(text: str) -> Kind:
         return ""
     bare = text.lstrip(_BEFORE)
     begins = bare[:1].isdecimal() or (bare[:1] in (".", ",") and bare[1:2].isdecimal())
-    of_one = not any(
-        sign in bare for sign in ";|\t"
-    )  # what parts columns, if they are parted by another sign
+    # what parts columns, if they are parted by another sign
+    of_one = not any(sign in bare for sign in ";|\t")
     return "figure" if begins and of_one and sum(map(str.isalpha, bare)) <= _UNIT else "text"
 
 

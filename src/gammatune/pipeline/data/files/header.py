@@ -185,9 +185,8 @@ def _holds_names(row: Row, beneath: Sequence[Row]) -> bool:
     text, figures = over(row, columns)
     if figures and _counts(row, beneath, alone=not text):
         return True
-    if (
-        text and text == figures
-    ):  # a row with a word for what is not known, or names of which some are numbers
+    # a row with a word for what is not known, or names of which some are numbers
+    if text and text == figures:
         return _whole(row) is not None and not any(
             kind_of(cell) == "text" and recurs(place, cell, beneath) for place, cell in enumerate(row)
         )

@@ -247,9 +247,8 @@ def _is_note(row: Row, width: int, columns: Sequence[str], longest: int, after_b
         return False  # a row like the others
     over_figures = place < len(columns) and columns[place] == "figure"
     is_short = len(row) < width
-    is_sentence = len(cell) > max(_LONG, longest) and (
-        is_short or width > 2
-    )  # of two cells one may be missing
+    # of two cells one may be missing
+    is_sentence = len(cell) > max(_LONG, longest) and (is_short or width > 2)
     alone = len(filled(row)) == 1
     torn = is_short and width > 2
     return marked or (alone and (after_blank or over_figures or is_sentence or torn))

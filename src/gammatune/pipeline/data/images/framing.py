@@ -27,9 +27,8 @@ FITS: tuple[str, ...] = get_args(Fit)
 
 SIDES = (16, 24, 28, 32, 48, 64)  # of images that are scaled: the largest that the median image fills [guess]
 LEAST_SIDE = 4
-LOSS = (
-    0.4  # of an image's area, beyond which it is a pity to cut it away: 3 x 2 is cut, 16 x 9 is not [guess]
-)
+# of an image's area, beyond which it is a pity to cut it away: 3 x 2 is cut, 16 x 9 is not [guess]
+LOSS = 0.4
 SHARE = 0.1  # of the images that may lose more than that [guess]
 WHITES = (1, 255, 1023, 4095, 16383, 65535)  # of fractions, and of 8, 10, 12, 14 and 16 bits
 
