@@ -69,7 +69,9 @@ def limits_within(
     trained; None where there cannot be one.
     """
     path, most = directory / LIMITS, _by_size(split)
-    crossed = refit is not None and most.rounds > 0 and can_be_crossed(split)
+    are_few = len(split.train.y) + len(split.select.y) < FEW_ROWS
+    # of rows that follow each other in time the later ones are kept aside
+    crossed = refit is not None and most.rounds > 0 and are_few and not split.in_order
     if not most.rounds or (seconds is None and not crossed):
         return most
     if path.is_file():
@@ -85,11 +87,6 @@ def limits_within(
         limits = replace(limits, once_by_time=can_be_repeated and not limits.repeats)
     whole_file_of_run(path, lambda file: file.write(json.dumps(asdict(limits)).encode()), "what time allows")
     return limits
-
-
-def can_be_crossed(split: Split) -> bool:
-    """Of rows that follow each other in time the later ones are kept aside."""
-    return len(split.train.y) + len(split.select.y) < FEW_ROWS and not split.in_order
 
 
 def known_of(split: Split, class_weights: str | None, seed: int) -> Known:

@@ -103,7 +103,8 @@ class Progressing(EventVisitor):
 
     def visit_resume(self, event: Event) -> None:
         self.story.tell(event)
-        self.say(self.resumed_in_words())
+        rollouts, epochs = len(self.story.rollouts), len(self.story.course)
+        self.say(f"gone on with after {rollouts} rollouts, {epochs} epochs of the course")
 
     def visit_judging(self, event: Event) -> None:
         is_new = self.after is None or self.after["what"] != event["what"]
@@ -243,10 +244,6 @@ class Progressing(EventVisitor):
     def judging_in_words(self) -> str:
         assert self.after is not None
         return f"{self.after['what']}: up to {wording.duration(self.after['seconds'])}"
-
-    def resumed_in_words(self) -> str:
-        story = self.story
-        return f"gone on with after {len(story.rollouts)} rollouts, {len(story.course)} epochs of the course"
 
     # -- for those who show it
 
