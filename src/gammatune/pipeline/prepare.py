@@ -61,11 +61,8 @@ FOR_TABLES = (
     "columns",
     *OF_READING,
 )
-USE_OF = {
-    "target": "target",
-    "group": "group",
-    "sample_weight": "weight",
-}  # by options, those in columns.toml
+# by options, those in columns.toml
+USE_OF = {"target": "target", "group": "group", "sample_weight": "weight"}
 FOR_IMAGES = ("image_size", "fit", "labels")
 
 

@@ -91,9 +91,6 @@ def _command(story: Story) -> Mapping[str, Any]:
     return mapping(_facts(story).get("command"))
 
 
-# The data -------------------------------------------------------------------------------------------------
-
-
 def _data(story: Story) -> list[str]:
     preparing, command = _preparing(story), _command(story)
     target, classes = preparing.get("target"), [str(label) for label in listed(preparing.get("classes"))]
@@ -184,9 +181,6 @@ def _columns(story: Story) -> list[str]:
     if counts["category"]:
         said.append("A missing category counted as a category of its own.")
     return said
-
-
-# The models -----------------------------------------------------------------------------------------------
 
 
 def _compared(story: Story) -> list[str]:
@@ -305,9 +299,6 @@ def _schedule_of(story: Story) -> str:
     return str(story.begin.get("schedule") or ("linear" if ends_at_zero else "constant"))
 
 
-# The results ----------------------------------------------------------------------------------------------
-
-
 def _results(story: Story) -> list[str]:
     report = story.report
     if report is None or not report.get("measures"):
@@ -347,9 +338,6 @@ def _made(story: Story) -> list[str]:
     ]
     with_ = f" with {_and(used)}" if used else ""
     return [f"Analyses were run{with_}; the random seed was {begin['seed']}."]
-
-
-# Words ----------------------------------------------------------------------------------------------------
 
 
 def figure(name: str, measure: Sequence[float]) -> str:

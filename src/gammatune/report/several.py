@@ -57,9 +57,6 @@ def nets_of(story: Story) -> int:
     return len(story.nets) or 1
 
 
-# Where they disagree --------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """Answers whose spread lies from `low` to `high`. share: of all. right: the share of right ones; of a regression

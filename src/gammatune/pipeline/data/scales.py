@@ -28,16 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST, MOST = 3, 11  # levels; two are never a scale, and of more a number says as much
-SIZES = (
-    "xxs",
-    "xs",
-    "s",
-    "m",
-    "l",
-    "xl",
-    "xxl",
-    "xxxl",
-)  # or names of anything else: never taken, but hinted at
+# sizes, or names of anything else: never taken, but hinted at
+SIZES = ("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl")
 STRANGE = 3  # of so many answers one may be unknown where the others are taken for a scale, in a hint [guess]
 NUMBERS = 5  # whole numbers that are one by themselves, at least; three or four are as often names
 ENOUGH = 100  # rows by which their order is told

@@ -108,9 +108,6 @@ def comparison(runs: Sequence[One]) -> dict[str, Any]:
     }
 
 
-# In words -------------------------------------------------------------------------------------------------
-
-
 def _value(one: One) -> float | None:
     report = one.story.report
     if report is None:
@@ -204,9 +201,6 @@ def _reported(one: One) -> str | None:
     return ("unseen" if report["on"] == "test" else "selected by") + count
 
 
-# Tables ---------------------------------------------------------------------------------------------------
-
-
 def _table(runs: Sequence[One]) -> list[list[str]]:
     """A row for each thing said of every run, its name first."""
     rows: list[list[str]] = []
@@ -273,9 +267,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-# Pictures -------------------------------------------------------------------------------------------------
 
 
 def _rates(runs: Sequence[One]) -> str | None:

@@ -101,11 +101,8 @@ def _fetched(address: str) -> Path:
             path = Path(mkdtemp(dir=_folder().name)) / _called(address, answer.headers)
             with path.open("wb") as file:
                 size = _copy(answer, file)
-    except (
-        OSError,
-        HTTPException,
-        ValueError,
-    ) as error:  # URLError, timeouts, a full disk; addresses that are none
+    except (OSError, HTTPException, ValueError) as error:
+        # URLError, timeouts, a full disk; addresses that are none
         raise InvalidData(
             f"{address} cannot be fetched ({first_line(error)}); fetch it with a browser, and name that file"
         ) from error

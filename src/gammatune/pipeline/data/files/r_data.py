@@ -22,10 +22,8 @@ def read_r(file: TableFile, how: HowToRead, said: list[str], learned: Learned) -
     MissingExtra: pyreadr is not installed."""
     pyreadr = require("pyreadr", "files", "files of R are read by")
     try:
-        with (
-            file.on_disk() as path,
-            warnings.catch_warnings(action="ignore"),
-        ):  # of what is no table, said below
+        with file.on_disk() as path, warnings.catch_warnings(action="ignore"):
+            # of what is no table, said below
             held = pyreadr.read_r(str(path))
     except (pyreadr.PyreadrError, pyreadr.LibrdataError, UnicodeError) as error:
         raise InvalidData(
