@@ -432,7 +432,7 @@ def test_intervals_of_the_journal_are_taken_before_our_own(flower_run: Path, tmp
     assert shown["own <b>"] == ("1.500", "0.000 to 2.000")
     assert measures(told)[0].name == "AUC"  # what was asked for stands first
     assert METRICS["mcc"].words.title in shown
-    assert "(95 % interval 81.0 to 97.0 %)" in " ".join(verdict(told, load_findings(None), None))
+    assert "(95 % interval 81.0 to 97.0 %)" in " ".join(verdict(told, None))
     page = page_of(run, tmp_path)
     assert "one class is rare" in page.text
     assert "own <b>" in page.text

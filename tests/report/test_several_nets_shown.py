@@ -262,6 +262,4 @@ def test_what_scores_the_average_is_no_epoch(tmp_path: Path) -> None:
     assert "Their answers are averaged" in text
     assert "other nets that are averaged" in text
     assert events(tmp_path / "run")[-1]["event"] == "end"
-    assert sentences.verdict(replay(tmp_path / "run"), Findings(), None)[1].startswith(
-        "How good it is on examples"
-    )
+    assert sentences.verdict(replay(tmp_path / "run"), None)[1].startswith("How good it is on examples")

@@ -98,7 +98,7 @@ def prepare(options: Options, frames: Frames | None = None) -> Prepared:
     model = options.model
     begun = None if table and model == "auto" else beginning(model, options.weights)
     if table:
-        split = _split_table(options, frames, begun, said)
+        split = _split_table(options, frames, begun)
     else:
         like = begun.like if begun is not None else None
         if isinstance(like, TablePreprocessing):
@@ -204,7 +204,7 @@ def _split_arrays(options: Options, like: Any, said: list[str]) -> Split:
     )
 
 
-def _split_table(options: Options, frames: Frames, begun: Any, said: list[str]) -> Split:
+def _split_table(options: Options, frames: Frames, begun: Any) -> Split:
     if begun is not None and begun.like is not None:
         raise InvalidArgument(
             f"--model {options.model}: going on from an earlier run is for images and arrays; train on a table from "

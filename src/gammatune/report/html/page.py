@@ -139,8 +139,8 @@ def page(story: Story, run: Path | None) -> dict[str, Any]:
 def _quality(story: Story, run: Path | None) -> dict[str, Any]:
     found = load_findings(run)
     return {
-        "verdict": sentences.verdict(story, found, run),
-        "warnings": sentences.warnings_of(story, found, run),
+        "verdict": sentences.verdict(story, run),
+        "warnings": sentences.warnings_of(story, found),
         "tiles": sentences.tiles(story),
         "measures": measures(story),
         "unseen": story.report is not None and story.report["on"] == "test",

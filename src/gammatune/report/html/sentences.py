@@ -34,7 +34,7 @@ def data_name(story: Story) -> str:
     return Path(data).name or data
 
 
-def verdict(story: Story, found: Findings, run: Path | None) -> list[str]:
+def verdict(story: Story, run: Path | None) -> list[str]:
     """What came of it, in sentences that need no knowledge of the field."""
     return [part for part in (_what(story), _quality(story), _how(story, run)) if part]
 
@@ -169,7 +169,7 @@ def _how(story: Story, run: Path | None) -> str:
     return f"It took {wording.duration(wording.seconds_of(story))}.{cost}"
 
 
-def warnings_of(story: Story, found: Findings, run: Path | None) -> list[str]:
+def warnings_of(story: Story, found: Findings) -> list[str]:
     said = []
     scores = [o for o in story.rollouts if o.role != "survey"]
     failed = [o for o in scores if o.status == "diverged"]

@@ -18,10 +18,10 @@ def tree_picture(story: Story) -> str | None:
     if compares(story) == "epochs":
         return _fan(story)
     found = lanes(story)
-    return _rows(story, found) if found else None
+    return _rows(found) if found else None
 
 
-def _rows(story: Story, found: Sequence[Lane]) -> str:
+def _rows(found: Sequence[Lane]) -> str:
     shown = found if len(found) <= MOST_LANES else [*found[: MOST_LANES - 1], found[-1]]
     pitch, top, trunk = 19.0, 34.0, 146.0
     height = top + pitch * len(shown) + 44
