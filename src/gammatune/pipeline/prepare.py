@@ -59,6 +59,7 @@ FOR_TABLES = (
     "drop",
     "column",
     "columns",
+    "missing",  # said before the others of its kind
     *OF_READING,
 )
 # by options, those in columns.toml
