@@ -71,5 +71,6 @@ def _is_plain(gradient: Tensor) -> bool:
 
 
 def _squared(tensor: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=torch.float32)
-    return length.square()
+    wide = torch.promote_types(tensor.dtype, torch.float32)
+    norm: Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=wide)
+    return norm.square()
