@@ -34,9 +34,8 @@ Loader: TypeAlias = Iterable[Any]
 LoaderFactory: TypeAlias = Callable[[int], Loader]  # batch size -> loader
 # (output, target) -> mean loss, a scalar; where examples have weights, (output, target, weight)
 LossFunction: TypeAlias = Callable[..., Tensor]
-DEPTH = (
-    4  # how deep generators are looked for in a data set: part, weights, set, transform, its parts (guess)
-)
+# how deep generators are looked for in a data set: part, weights, set, transform, its parts (guess)
+DEPTH = 4
 FAR = 10**6  # epochs; no course is as long
 ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day
 FEW = 64  # longer lists hold data, not parts (guess)
@@ -96,9 +95,8 @@ def samplers_of(loader: DataLoader[Any]) -> list[Any]:
     sampler: Any = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
     while sampler is not None:
         found.append(sampler)
-        inner = getattr(
-            sampler, "sampler", getattr(sampler, "batch_sampler", None)
-        )  # accelerate's shares one out
+        # accelerate's shares one out
+        inner = getattr(sampler, "sampler", getattr(sampler, "batch_sampler", None))
         sampler = inner if isinstance(sampler, BatchSampler) else None
     return found
 

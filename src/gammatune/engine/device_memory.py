@@ -64,9 +64,8 @@ def _needed(modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> Co
     tensors |= {id(t): (t, 1 + MOMENTS * t.requires_grad) for t in trained}
     needed: Counter[torch.device] = Counter()
     for tensor, times in tensors.values():
-        if (tensor.is_cuda or tensor.is_cpu) and not is_lazy(
-            tensor
-        ):  # of which another says that it has no shape
+        # of which another says that it has no shape
+        if (tensor.is_cuda or tensor.is_cpu) and not is_lazy(tensor):
             needed[tensor.device] += times * tensor.numel() * tensor.element_size()
     return needed
 

@@ -285,9 +285,8 @@ class Hyperparameters:
         for group, lr in zip(groups, self._lent[index], strict=False):
             put(group, "lr", lr)  # of a step that raised, and whose end the loop did not let be heard
         lent = [lr.clone() if isinstance(lr := g["lr"], Tensor) else lr for g in groups]
-        for number, (group, lr) in enumerate(
-            zip(groups, lent, strict=True)
-        ):  # of the copies, as tensors are shared
+        # of the copies, as tensors are shared
+        for number, (group, lr) in enumerate(zip(groups, lent, strict=True)):
             put(group, "lr", lr * _above_zero(factor * self._relative.of(index, number), group))
         self._lent[index] = lent
 

@@ -292,9 +292,8 @@ class _Met:
         return next(s for own, s in zip(self.streams, saved["streams"], strict=True) if own is found)
 
     def export(self, fork: Snapshot, recipe: Saved | None) -> dict[str, Any]:
-        streams = [
-            found for found in self.streams if fork.streams.knows(found)
-        ]  # not those made since it was met
+        # not those made since it was met
+        streams = [found for found in self.streams if fork.streams.knows(found)]
         return {
             "number": self.number,
             "factory": self.factory,

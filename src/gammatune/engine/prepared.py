@@ -13,11 +13,8 @@ from torch.optim import Optimizer
 from gammatune.errors import InvalidArgument
 
 OF_A_LOADER = "iteration", "end_of_dataloader", "remainder"  # of accelerate's: its passes, where it stands
-DATA_PARALLEL = (
-    "NO",
-    "MULTI_CPU",
-    "MULTI_GPU",
-)  # how accelerate trains, one process or several with the whole net
+# how accelerate trains, one process or several with the whole net
+DATA_PARALLEL = ("NO", "MULTI_CPU", "MULTI_GPU")
 FABRIC = "lightning.fabric.wrappers", "lightning_fabric.wrappers"  # the package goes by two names
 
 

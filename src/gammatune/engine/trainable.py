@@ -17,9 +17,8 @@ from gammatune.cost import Meter
 from gammatune.records import Alternative, Known, Metrics, StepCount, Values
 from gammatune.schedules import ScheduleName
 
-Where: TypeAlias = Literal[
-    "auto", "device", "host", "disk"
-]  # copies of a training are held (`engine.device_memory`)
+# copies of a training are held (`engine.device_memory`)
+Where: TypeAlias = Literal["auto", "device", "host", "disk"]
 TAPE_BYTES = 2**30  # of batches that are kept; guess: what a workstation can spare
 
 

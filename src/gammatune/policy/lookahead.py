@@ -155,9 +155,8 @@ def _open_horizon(job: Job, budget: Budget, survey: Outcome, opening: Open) -> S
 
 def _how_many(job: Job, budget: Budget) -> int:
     """Of the nets that share what is left, each as long as the others."""
-    if (
-        not job.nets or job.guide is None or budget.left <= 0
-    ):  # as where the looks took longer than their time
+    # as where the looks took longer than their time
+    if not job.nets or job.guide is None or budget.left <= 0:
         return 1
     usual = budget.left / budget.epoch / job.guide
     if not job.known.classes:

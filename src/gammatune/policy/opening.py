@@ -297,9 +297,8 @@ def jointly(
         return opening
     if opening.tried and not any(o.ok for o in opening.tried):
         return opening
-    tried = [
-        o for o in opening.tried if o.role == LOOKED
-    ]  # scouts are too short to be compared with what follows
+    # scouts are too short to be compared with what follows
+    tried = [o for o in opening.tried if o.role == LOOKED]
     window = window_about(job.space, rates, opening.values)
     sampler = Search(job, 1, window)
     length = equal_samples(job, batches, budget.batches)

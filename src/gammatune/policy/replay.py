@@ -53,9 +53,8 @@ class Replay:
         self._refuse(job)
         outcome: Outcome | None = None
         if net := self.schedule.stretches[0].net:
-            yield Fork(
-                "begin"
-            )  # not "here": where nothing comes of the first epoch the training goes back to it
+            # not "here": where nothing comes of the first epoch the training goes back to it
+            yield Fork("begin")
             yield Renew("begin", net)
         for place, stretch in enumerate(self.schedule.stretches):
             if outcome is not None and job.is_ending(outcome.seconds):

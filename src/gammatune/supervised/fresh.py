@@ -10,9 +10,8 @@ from gammatune.engine.ensemble import NewModel
 from gammatune.engine.forks.streams import StreamStates
 
 ENOUGH = 50  # numbers whose spread says how they were drawn (guess)
-ALIKE = (
-    1.25  # factor between the spreads of two draws of so many numbers; that of their ratio is a tenth then
-)
+# factor between the spreads of two draws of so many numbers; that of their ratio is a tenth then
+ALIKE = 1.25
 
 
 def another_like(model: nn.Module) -> NewModel | None:

@@ -72,9 +72,8 @@ def _refuse_several(given: Arguments, task: Task) -> None:
 
 def maker_of_others(given: Arguments, model: nn.Module, journal: Journal | Echo | None) -> NewModel | None:
     """What makes more nets; of a run that is gone on with as it did when it began, whatever the model holds now."""
-    several = given.search.ensemble or isinstance(
-        given.search.policy, Replay
-    )  # the course of one of several is repeated
+    # the course of one of several is repeated
+    several = given.search.ensemble or isinstance(given.search.policy, Replay)
     if (
         given.search.new_model is not None
         or not several

@@ -18,10 +18,8 @@ from gammatune.errors import InvalidArgument, MissingExtra, ModelMismatch, first
 NESTS = ("state_dict", "model_state_dict", "model", "network", "net")
 # What wrappers put before every name: DistributedDataParallel, torch.compile, a module that holds the network.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
-COUNTERS = (
-    "num_batches_tracked",
-    "n_averaged",
-)  # of BatchNorm and AveragedModel; a file may lack them, or have more
+# of BatchNorm and AveragedModel; a file may lack them, or have more
+COUNTERS = ("num_batches_tracked", "n_averaged")
 FEW = 3  # names that are told
 
 

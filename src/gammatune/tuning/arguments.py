@@ -28,9 +28,8 @@ from gammatune.tuning.options import Running, SamplerFactory, Search, positive
 
 OPEN = 10**6  # epochs, where only the time is limited
 REPORTS = 20  # of a course that is counted in steps, where nobody says how often; guess
-FEW_DECADES = (
-    3.0  # around a rate that is known to be about right, or for weights that are worth keeping (guess)
-)
+# around a rate that is known to be about right, or for weights that are worth keeping (guess)
+FEW_DECADES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +193,8 @@ def around(lr: float, policy: AnyPolicy | None = None, *, near: bool = False) ->
     """The range searched around a learning rate that somebody chose, centred on it. near: a few decades only."""
     if near:
         half = 10 ** (FEW_DECADES / 2)
-        return Float(
-            float(f"{lr / half:.2g}"), float(f"{lr * half:.2g}"), log=True
-        )  # so that they can be read
+        # so that they can be read
+        return Float(float(f"{lr / half:.2g}"), float(f"{lr * half:.2g}"), log=True)
     decades = registry.FEWER_DECADES if policy is None else registry.record_of(policy).decades
     half = 10 ** (decades / 2)
     return Float(lr / half, lr * half, log=True)

@@ -139,9 +139,8 @@ def taken_up(
         here = there if run_dir is None else Path(run_dir)
         if not (here / FILE).exists() and here != there:
             _copy(there, here)
-        is_counted = not story.begin.get("open") and not story.begin.get(
-            "steps"
-        )  # else the caller says so anew
+        # else the caller says so anew
+        is_counted = not story.begin.get("open") and not story.begin.get("steps")
         known = int(story.begin["epochs"]) if is_counted else None
         return str(here), known if epochs is None else epochs
 
