@@ -44,7 +44,8 @@ def reproduce(
             f"{', '.join(unknown)}: there is no such figure or table; choose of {', '.join(known)}"
         )
     require("matplotlib", "figures", "the pictures are drawn by")
-    places: dict[str, Path] = {"out": RESULTS / "power"} if scale == "power" else {}
+    power = RESULTS / "power"
+    places: dict[str, Path] = {"out": power, "cache": power / "cells"} if scale == "power" else {}
     if out is not None:
         places = {"out": Path(out), "cache": Path(out) / ".cache"}
     options = Asked(scale, data=None if data is None else Path(data), **places)
