@@ -123,18 +123,19 @@ def follow_progress(progress: list[float]) -> Any:
 
     @contextmanager
     def following() -> Any:
-        before = RunBatches._take
+        before = RunBatches.__iter__
 
-        def take(self: Any, size: int) -> None:
-            before(self, size)
-            # of the whole course: after the warm-up a linear shape is the rest of the way
-            progress[0] = 1 - min(1.0, self._hyperparameters.bent)
+        def passed(self: Any) -> Any:
+            for batch in before(self):
+                # of the whole course: after the warm-up a linear shape is the rest of the way
+                progress[0] = 1 - min(1.0, self._hyperparameters.bent)
+                yield batch
 
-        RunBatches._take = take  # type: ignore[method-assign]
+        RunBatches.__iter__ = passed  # type: ignore[method-assign]
         try:
             yield
         finally:
-            RunBatches._take = before  # type: ignore[method-assign]
+            RunBatches.__iter__ = before  # type: ignore[method-assign]
 
     return following()
 
