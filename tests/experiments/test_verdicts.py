@@ -7,6 +7,7 @@ import sys
 import types
 from dataclasses import replace
 
+import needs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -243,7 +244,7 @@ def test_a_round_that_is_done_is_not_done_again(tmp_path, monkeypatch):
 
 
 def test_the_hours_are_said_before_anything_runs(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("matplotlib")
+    needs.package("matplotlib")
     command = importlib.import_module("command")
     monkeypatch.setattr(command, "_run_line", lambda names, options, shown: print("runs") or [])
     with pytest.raises(KeyError):  # nothing came of it
