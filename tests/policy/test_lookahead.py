@@ -232,6 +232,25 @@ def test_one_epoch_that_diverges_and_cannot_be_paid_again_is_followed_by_a_short
     assert tuner.cost.units <= 1.5 * (80 + 10 / 3)
 
 
+class Sudden(Steep):
+    """It diverges at the seventh batch of a run at such a rate."""
+
+    def advance(self, epoch: int, values: Values, meter: Any) -> None:
+        super().advance(epoch, values, meter)
+        if meter.batches == self.steps and float(values["lr"]) >= self.steep:
+            meter.batches, meter.steps, meter.trained = 7, 7, 70
+            meter.diverged = True
+
+
+def test_one_epoch_that_diverges_late_is_followed_by_a_course_that_ends_before() -> None:
+    tuner = run(Sudden(1.0, steep=0.6), epochs=1)
+    (only,) = tuner.result.course
+    assert (only.ok, only.values["lr"]) == (True, 0.5)
+    assert 1 <= only.batches < 7
+    assert f"for the {only.batches} batches that are left" in tuner.result.verdicts[0].reason
+    assert tuner.cost.units <= 1.5 * (80 + 10 / 3)
+
+
 def test_where_rates_were_looked_at_no_fall_before_any_progress_is_taken_back() -> None:
     tuner = run(Steep(1.0, steep=0.0, steps=40))
     assert any(outcome.role == "miniature" for outcome in tuner.result.rollouts)

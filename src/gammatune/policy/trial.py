@@ -246,8 +246,10 @@ class _UnderWay:
         lasting = self.members * (budget.epoch - budget.pass_) + budget.pass_  # units an epoch
         self.epoch = max(done.begins + len(done.outcomes), job.epochs - int(budget.left / lasting + 1e-9))
         rest = int(budget.affordable(budget.left) + 1e-9)  # batches
-        # past the batch at which it blew up, where that is known: what lies in the data is met again
-        least = outcome.batches if 0 < outcome.batches < budget.batches else 1
+        # The first time the rate, which nobody has looked at, is likelier to blame than the data. What blew up again
+        # goes past the batch at which it did, where that is known: what lies in the data is met once more.
+        again = done.slowed > 1 and 0 < outcome.batches < budget.batches
+        least = outcome.batches if again else 1
         if self.unseen and self.epoch >= job.epochs and not done.outcomes and rest >= least:
             self.epoch, self.length, left = job.epochs - 1, Length(0.0, rest, rest), rest
         self.verdict = _taken_back(outcome, done.slowed, before, left)
