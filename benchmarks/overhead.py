@@ -274,7 +274,7 @@ def main() -> None:
         "alexnet": (lambda: make_model("alexnet", (3, 32, 32), 10, seed=0), (3, 32, 32)),
     }
     result = {
-        "machine": harness.machine("torch", "numpy", "gammatune"),
+        **harness.about("torch", "numpy", "gammatune"),
         "step": step_cost(100, 5 if quick else 100),
         "step_deep": step_cost_deep(2 if quick else 15),
         "decision": decision_cost(2 if quick else 20),

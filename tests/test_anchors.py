@@ -134,7 +134,6 @@ PATHS = [path for folder in anchors.RESULTS for path in sorted((ROOT / folder).g
 BEFORE = "written before heads had a command: "
 LACKS: dict[str, tuple[set[str], str]] = {  # what a result file's head does not say, and why
     "equal_cost.json": ({"command"}, "grown over many calls: benchmarks/equal_cost/run.py, whose commits it lists"),
-    "overhead.json": ({"command"}, BEFORE + "python benchmarks/overhead.py"),
     "ranks.json": ({"command"}, BEFORE + "python benchmarks/ranks.py"),
     "sizes.json": ({"command"}, BEFORE + "python benchmarks/sizes.py"),
     "stacked.json": ({"command"}, BEFORE + "python benchmarks/stacked.py"),
