@@ -320,14 +320,13 @@ def _within(
     possible = math.floor(learning / (per_epoch * budget))
     if possible < 1:
         why = (
-            f"ne epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} s: more than the "
+            f"one epoch takes about {per_epoch:.3g} s, and with the search {per_epoch * budget:.3g} s: more than the "
             f"{learning:.3g} s that {options.time:g} s leave for it"
         )
         if judged and options.only is None and options.model == "auto":
-            # instead of its length
-            said[-1] = f"No network is trained: o{why}. Boosted trees are fitted alone."
+            said[-1] = f"No network is trained: {why}. Boosted trees are fitted alone."
             return 0
-        raise InvalidArgument(f"o{why}; give more, or fewer examples with --limit")
+        raise InvalidArgument(f"{why}; give more, or fewer examples with --limit")
     if possible < epochs:
         said.append(f"The time allows {possible} of these epochs, at {per_epoch:.2g} s each.")
     return min(epochs, possible)

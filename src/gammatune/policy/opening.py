@@ -134,13 +134,8 @@ def unlooked(
     now: Callable[[Outcome], Outcome] = lambda outcome: outcome,
 ) -> Looked:
     """Before the first look; arguments as of `Job` and `Looked`. At least one rate is searched."""
-    return Looked(
-        Line(space, own, rates_of(space), place(known, total, survey.clipped)),
-        survey,
-        total,
-        known.is_own,
-        now,
-    )
+    line = Line(space, own, rates_of(space), place(known, total, survey.clipped))
+    return Looked(line, survey, total, known.is_own, now)
 
 
 def after_scouts(scouted: Looked) -> Looked:

@@ -30,7 +30,7 @@ from gammatune.pipeline.data.cells.distinct import Distinct
 from gammatune.pipeline.data.cells.numerals import Mark
 from gammatune.pipeline.data.cells.plain_numbers import CODE
 from gammatune.pipeline.data.cells.replaced import replaced
-from gammatune.pipeline.data.cells.sample import every
+from gammatune.pipeline.data.cells.sample import every, some
 from gammatune.pipeline.data.cells.texts import answers_mark, kind_of_numbers, kind_of_text
 from gammatune.pipeline.data.columns import LEVELS, Column, Given, dozen, is_unnamed, listed, short
 from gammatune.pipeline.data.given_columns import column_given, conversion, no_dates
@@ -270,7 +270,7 @@ def _numbers_of_text(present: "pd.Series[Any]", apart: TakenApart) -> "tuple[Any
     not mostly numbers."""
     import pandas as pd
 
-    sample = every(present, max(1, len(present) // 1000))  # tells most texts from numbers at once
+    sample = some(present, 1000)  # tells most texts from numbers at once
     numbers = pd.to_numeric(sample, errors="coerce")
     if numbers.notna().mean() > MOSTLY / 2:
         numbers = pd.to_numeric(present, errors="coerce")
@@ -285,7 +285,7 @@ def _numbers_of_text(present: "pd.Series[Any]", apart: TakenApart) -> "tuple[Any
 
 def _share_of_numbers(present: "pd.Series[Any]", form: Form | None) -> float:
     """Of all, but where a few from all over the column have hardly any: of these."""
-    few = every(present, max(1, len(present) // 1000))
+    few = some(present, 1000)
     share = float((~np.isnan(numbers_in(few, form))).mean())
     return share if share < HALF / 2 else float((~np.isnan(numbers_in(present, form))).mean())
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gammatune.pipeline.data.cells.plain_numbers import CODE, plain_numbers
-from gammatune.pipeline.data.cells.sample import every
+from gammatune.pipeline.data.cells.sample import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,7 +182,7 @@ class _Column:
 
 
 def _few(text: "pd.Series[Any]") -> "pd.Series[Any]":
-    return every(text, max(1, len(text) // 100))
+    return some(text, 100)
 
 
 def _converted(frame: "pd.DataFrame", plain: "Mapping[Any, pd.Series[Any]]") -> "pd.DataFrame":

@@ -18,3 +18,8 @@ def every(values: "pd.Series[Any]", step: int) -> "pd.Series[Any]":
         found += [chunk[place].as_py() for place in range(-start % step, len(chunk), step)]
         start += len(chunk)
     return pd.Series(found, values.index[::step], values.dtype, values.name)
+
+
+def some(values: "pd.Series[Any]", count: int) -> "pd.Series[Any]":
+    """So many of them, evenly from all over the column, or nearly twice as many; all where there are fewer."""
+    return every(values, max(1, len(values) // count))

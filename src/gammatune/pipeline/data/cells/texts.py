@@ -5,7 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gammatune.pipeline.data.cells.amounts import MOSTLY
-from gammatune.pipeline.data.cells.sample import every
+from gammatune.pipeline.data.cells.sample import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ _POSTCODE = re.compile(
 
 def kind_of_text(text: "pd.Series[Any]") -> str:
     """'e-mail addresses', 'web addresses' or 'phone numbers'; "" where it is none of these."""
-    few = every(text, max(1, len(text) // LOOKED_AT)).tolist()
+    few = some(text, LOOKED_AT).tolist()
     for what, pattern in _KINDS.items():
         if sum(pattern.fullmatch(value) is not None for value in few) >= MOSTLY * len(few):
             return what
@@ -50,7 +50,7 @@ def kind_of_numbers(name: str, numbers: "pd.Series[Any]") -> tuple[str, bool]:
 
 def answers_mark(text: "pd.Series[Any]") -> str:
     """What parts the answers, where cells hold several of a few that recur: 'tea; milk', 'milk'; else ""."""
-    few = every(text, max(1, len(text) // LOOKED_AT)).tolist()
+    few = some(text, LOOKED_AT).tolist()
     for mark in (";", "|", ","):
         parts = [[part.strip(" '\"[]") for part in cell.split(mark)] for cell in few]
         if (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammatune.pipeline.data.cells.sample import every
+from gammatune.pipeline.data.cells.sample import some
 from gammatune.pipeline.data.files.grid import kind_of, text_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _sums_up(row: list[Any], above: "pd.DataFrame") -> bool:
 
 
 def _kind(values: "pd.Series[Any]") -> str:
-    kinds = [kind_of(value) for value in every(values, max(1, len(values) // 100)).tolist()]
+    kinds = [kind_of(value) for value in some(values, 100).tolist()]
     return "figure" if kinds.count("figure") >= kinds.count("text") else "text"
 
 
