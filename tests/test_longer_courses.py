@@ -356,6 +356,12 @@ def test_the_rate_for_a_longer_training_with_its_spread() -> None:
     for wrong in (0, -1, math.inf, "4", True):
         with pytest.raises(InvalidArgument, match="give how many times as long"):
             result.rate_for(longer=wrong)  # type: ignore[arg-type]
+    muon = fitted(net(), epochs=2, optimizer="muon").rate_for(longer=10)
+    chosen = fitted(net(), epochs=8, optimizer="auto", budget=2)
+    assert muon.drift < told.drift - 0.2
+    assert (chosen.rate_for(longer=10).drift < told.drift - 0.2) is (
+        chosen.schedule[-1]["optimizer"] == "muon"
+    )
     other = fitted(net(), epochs=1, space=["weight_decay=0:0.1"])
     with pytest.raises(InvalidArgument, match="this one has no learning rate"):
         other.rate_for(longer=2)

@@ -9,12 +9,14 @@ What is fitted, and how it is judged (all in decades of the rate unless said oth
     spread   standard deviation of where tasks have their best about that, each task's place predicted by the data
              sets other than its own
     drift    how far above the best of the whole training that of a look lies: the mean and the standard deviation
-             with which the highest expected score regrets least (`offline`)
+             with which the highest expected score regrets least (`offline`); and so, drawn to it, the mean of a
+             family that has a slope of its own (longer), where the whole is SHARE times as long as the look
     seen     the same as it is measured, hill of a look against `place_of` the whole; for the eye only
     tiny     by how many decades the best rate rises for each by which a training is shorter than 200 steps
     longer   of looks of one form: by how many decades their best rate rises for each by which they are longer
              (slope), and the spread of that for a length ten times another, without the noise of a place, which two
-             seeds of a task tell
+             seeds of a task tell; of families whose slope is beyond chance another than that of the rest, their own,
+             and the length that their places are meant for
     hill     widths of the hill over the rates of a look: medians, and the spread of their logarithms; transfer,
              growth and peak: see `calibrated`
     clipped  of `clipped.py`, and left as it stands
@@ -41,11 +43,15 @@ GRID = np.arange(-6.0, 3.01, 1 / 24)
 BLUR = 0.3  # a rate is hit no better than that
 SLOPES = np.arange(-1.0, 0.51, 0.05)
 BY_FAN_IN = "adam", "rmsprop", "muon"
-SHRINKAGE = 4.0  # tasks: a family of fewer is drawn to where it began
+SHRINKAGE = 4.0  # tasks: a family of fewer is drawn to where it began ...
+PULL = 0.05  # ... by so much of a task's regret for each squared decade (guess)
 TINY = 200  # steps
 BEGINNING = {  # before any data: a decade about the usual defaults (guesses)
     "adam": -2.0, "rmsprop": -2.5, "momentum": -1.0, "sgd": -0.5, "adagrad": -1.5, "muon": -2.0, "lbfgs": 0.0,
 }  # fmt: skip
+FEWEST = 5  # tasks of a family that has anything of its own beside its place
+BEYOND_CHANCE = 3.0  # standard errors (three, since seven families are looked at)
+SHARE = 7  # of a look: a short training is so many times as long
 MASS = 0.95  # of bands that hold the best rate
 FLOOR = -0.25  # of the height: what lies lower counts as that low
 
@@ -77,7 +83,7 @@ def blurred(one: Landscape) -> np.ndarray:
 def places(found: Sequence[Landscape], slope: float) -> dict[str, float]:
     out = {}
     for family, beginning in BEGINNING.items():
-        drawn = SHRINKAGE * 0.05 * (GRID - beginning) ** 2
+        drawn = SHRINKAGE * PULL * (GRID - beginning) ** 2
         for one in found:
             if one.family == family:
                 moved = slope * fan_in(one) if family in BY_FAN_IN else 0.0
@@ -186,6 +192,30 @@ def longer_of(found: Sequence[Landscape]) -> dict[str, float]:
     }
 
 
+def slopes_of(found: Sequence[Landscape]) -> np.ndarray:
+    """Of each task the decades by which the best rate of its looks rises for each by which they are longer."""
+    slopes = []
+    for one in found:
+        seen = [(-math.log10(k), h[0]) for k in LENGTHS for h in looks_of(one, k).values()]
+        if len({length for length, _ in seen}) > 2:
+            slopes.append(np.polyfit(*np.array(seen).T, 1)[0])
+    return np.array(slopes)
+
+
+def longer_by_family(found: Sequence[Landscape]) -> dict[str, Any]:
+    """`longer_of`, and what families have of their own."""
+    families = {}
+    for family in BEGINNING:
+        of = [one for one in found if one.family == family]
+        own, rest = slopes_of(of), slopes_of([one for one in found if one.family != family])
+        if len(own) >= FEWEST:
+            error = math.hypot(own.std() / len(own) ** 0.5, rest.std() / len(rest) ** 0.5)
+            if abs(own.mean() - rest.mean()) > BEYOND_CHANCE * error:
+                steps = float(np.exp(np.mean([math.log(one.task.steps) for one in of])))
+                families[family] = {"slope": float(own.mean()), "batches": round(steps), "n": len(own)}
+    return {**longer_of([one for one in found if one.family not in families]), "families": families}
+
+
 def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
     usual = [one for one in found if one.task.steps >= TINY]
     slope = slope_of(usual)
@@ -206,7 +236,7 @@ def fitted(found: Sequence[Landscape]) -> dict[str, Any]:
         "tiny": {"below": TINY, "slope": tiny_slope(found, at, slope)},
         "spread": float(np.sqrt(np.mean(off**2))),
         "seen": seen,
-        "longer": longer_of(usual),
+        "longer": longer_by_family(usual),
         "hill": {
             "left": float(np.exp(np.median(logs[:, 0]))),
             "right": float(np.exp(np.median(logs[:, 1]))),
@@ -219,12 +249,26 @@ def with_drift(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, An
     """The table with the drift of the lowest mean clipped regret on the short trainings."""
     from offline import played
 
-    def regret(mean: float, sd: float) -> float:
-        done = played(found, table={**made, "drift": {"mean": mean, "sd": sd}})
-        return float(np.mean([min(p.regret, CLIPPED) for p in done]))
+    def regrets(some: Sequence[Landscape], mean: float, sd: float) -> list[float]:
+        families = dict.fromkeys(made["longer"]["families"], mean)
+        drift = {"mean": mean, "sd": sd, "share": SHARE, "families": families}
+        done = played(some, table={**made, "drift": drift}, held=held)
+        return [min(p.regret, CLIPPED) / p.one.seeds for p in done]
 
-    mean, sd = min(itertools.product((0.0, 0.1, 0.2), (0.2, 0.3, 0.45)), key=lambda d: regret(*d))
-    return {**made, "drift": {"mean": mean, "sd": sd}}
+    held = left_out_tables(found, made)
+    pairs = itertools.product((0.0, 0.1, 0.2), (0.2, 0.3, 0.45))
+    mean, sd = min(pairs, key=lambda d: float(np.mean(regrets(found, *d))))
+
+    def own(family: str) -> float:
+        of = [one for one in found if one.family == family]
+
+        def drawn(at: float) -> float:
+            return sum(regrets(of, at, sd)) + SHRINKAGE * PULL * (at - mean) ** 2
+
+        return float(min(np.arange(0.0, 1.01, 0.1), key=drawn))
+
+    families = {family: own(family) for family in made["longer"]["families"]}
+    return {**made, "drift": {"mean": mean, "sd": sd, "share": SHARE, "families": families}}
 
 
 def calibrated(found: Sequence[Landscape], made: dict[str, Any]) -> dict[str, Any]:

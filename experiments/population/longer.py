@@ -51,8 +51,14 @@ def shifts_of(one: Landscape) -> list[tuple[float, float]]:
     return out
 
 
+def believed(one: Landscape, decades: float) -> float:
+    """The shift of the place that is told for a length so many decades longer."""
+    told = prior.learned()["longer"]
+    return float(told["families"].get(one.family, told)["slope"]) * decades
+
+
 def held(found: list[Landscape]) -> dict[str, Any]:
-    told, error = prior.learned()["longer"], error_of(found)
+    spread, error = prior.learned()["longer"]["spread"], error_of(found)
     sources = sorted({one.task.source for one in found})
     by_source = {source: [one for one in found if one.task.source == source] for source in sources}
 
@@ -63,7 +69,7 @@ def held(found: list[Landscape]) -> dict[str, Any]:
     def share(widened: float) -> list[float]:
         inside = {
             source: [
-                float(abs(shift - told["slope"] * d) <= BAND * math.sqrt(told["spread"] ** 2 * d + widened))
+                float(abs(shift - believed(one, d)) <= BAND * math.sqrt(spread**2 * d + widened))
                 for one in ones
                 for d, shift in shifts_of(one)
             ]

@@ -8,7 +8,7 @@ look is interpolated between cells, in the logarithm of its length and in that o
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ from gammatune.records import Known, Outcome, Rollout
 from gammatune.schedules import STILL
 from gammatune.space import parse
 from gammatune.surrogate.acquisition import log_pi
+
+HELD = "places", "fan_in"  # of a table: what is fitted without a data set
 
 
 def look(one: Landscape, seed: int, batches: int, u: float) -> float:
@@ -175,14 +177,17 @@ def played(
     own: float | None = None,
     *,
     table: dict[str, Any] | None = None,
+    held: Mapping[str, dict[str, Any]] | None = None,
 ) -> list[Played]:
-    """On every landscape and seed, by the given table of the prior (None: the one that ships)."""
+    """On every landscape and seed, by the given table of the prior (None: the one that ships). held: places and slope
+    for each data set, of more landscapes than are played; None takes those of the part "fit"."""
     whole = prior.learned() if table is None else table
-    fit = [one for one in found if one.task.part == "fit"]
-    held = left_out_tables(fit, whole)
+    if held is None:
+        held = left_out_tables([one for one in found if one.task.part == "fit"], whole)
     out = []
     for one in found:
-        with using(held.get(one.task.source, whole)):
+        others = {name: held[one.task.source][name] for name in HELD} if one.task.source in held else {}
+        with using({**whole, **others}):
             out += [play(one, seed, budget, own) for seed in range(one.seeds)]
     return out
 

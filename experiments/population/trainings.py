@@ -128,6 +128,15 @@ _ALL = [
     Task("text_python", "tf-post", transformer(32, 2, pre=False), "adam", 3000, 200, 16, 300),
     Task("which_module", "gru", recurrent("gru", 32), "momentum", 2500, 500, 32, 400),
     Task("which_module", "tf", transformer(32, 1, 0.1), "adamw", 2500, 500, 32, 350),
+    # fit: Muon
+    Task("mnist", "muon", mlp(96, 2), "muon", 3000, 800, 64, 500),
+    Task("blobs20", "muon", mlp(96, 3, "gelu", "ln"), "muon", 3000, 600, 64, 500),
+    Task("teacher_tanh", "muon", mlp(96, 2), "muon", 4000, 800, 64, 900),
+    Task("spam", "muon", mlp(96, 2, drop=0.3), "muon", 2400, 600, 32, 600),
+    Task("diamonds", "muon", mlp(64, 3), "muon", 5000, 1000, 64, 700),
+    Task("waves", "muon", transformer(32, 1), "muon", 2000, 500, 64, 300),
+    Task("text_python", "muon", transformer(32, 2), "muon", 3000, 200, 16, 350),
+    Task("which_module", "muon", transformer(32, 1, 0.1), "muon", 2500, 500, 32, 350),
     # choose
     Task("breast_cancer", "mlp", mlp(32, 2), "adamw", 250, 100, 16, 400),
     Task("breast_cancer", "mlp", mlp(32, 2), "sgd", 250, 100, 16, 300),
@@ -160,6 +169,10 @@ _ALL = [
     Task("air_fares", "bn", mlp(64, 3, norm="bn"), "momentum", 2500, 600, 64, 800),
     Task("computers", "mlp", mlp(64, 2), "adagrad", 3000, 700, 64, 600),
     Task("computers", "res", resmlp(32, 2), "nesterov", 3000, 700, 64, 800),
+    Task("checkerboard", "muon", mlp(64, 2), "muon", 2000, 500, 32, 900),
+    Task("breast_cancer", "muon", mlp(48, 2), "muon", 250, 100, 16, 300),
+    Task("loans", "muon", mlp(64, 2, drop=0.2), "muon", 4000, 1000, 64, 500),
+    Task("text_english", "muon", transformer(32, 2), "muon", 3000, 200, 16, 350),
     # once
     Task("diabetes", "drop", mlp(32, 2, drop=0.2), "adamw", 200, 80, 16, 340),
     Task("parity4", "mlp", mlp(64, 2), "adamw", 3000, 500, 32, 1500),
@@ -188,6 +201,10 @@ _ALL = [
     Task("trains", "mlp", mlp(64, 2), "adamw", 2500, 600, 32, 700),
     Task("hotels", "mlp", mlp(96, 2), "momentum", 5000, 1000, 64, 800),
     Task("storms", "res", resmlp(32, 2), "adamw", 5000, 1000, 64, 900),
+    Task("product", "muon", mlp(64, 2), "muon", 1500, 300, 32, 700),
+    Task("churn_calls", "muon", mlp(64, 2, drop=0.2), "muon", 2000, 500, 32, 500),
+    Task("text_c", "muon", transformer(32, 2), "muon", 3000, 200, 16, 350),
+    Task("which_header", "muon", transformer(32, 1), "muon", 2500, 500, 32, 350),
     # long
     Task("mnist", "mlp-long", mlp(64, 2), "momentum", 8000, 1000, 32, 6000),
     Task("blobs20", "long", mlp(64, 3), "adamw", 6000, 800, 32, 8000),

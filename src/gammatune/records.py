@@ -48,7 +48,7 @@ class Known:
     """What is known of a training before it begins, as far as a prior on its learning rate asks (`policy.prior`).
 
     family: of optimizers whose rates mean about the same; None where it is none of those that are known.
-    rate: the learning rate that the own values stand for (`Job.own`), above 0; 0 where it cannot be told.
+    rate: that the own values stand for (`Job.own`), in the prior's units, above 0; 0 where it cannot be told.
     is_own: whether the user chose it. fan_in: inputs of a unit, geometric mean over the weights that have two
     dimensions or more; 1 where there are none. classes: it learns to which class an example belongs.
     """

@@ -127,6 +127,31 @@ def test_the_rate_of_a_frozen_group_tells_nothing() -> None:
     assert rate(torch.optim.SGD(groups, lr=0.1)) == 0.3
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(12, 30), (40, 10)])
+def test_rates_of_muon_whose_steps_are_as_long_are_one_rate(rows: int, columns: int) -> None:
+    """As its author scales its steps, and matched to AdamW's."""
+
+    def stepped(lr: float, **options: Any) -> tuple[float, torch.Tensor]:
+        torch.manual_seed(0)
+        layer = nn.Linear(columns, rows, bias=False)
+        optimizer = torch.optim.Muon([layer.weight], lr=lr, weight_decay=0.0, **options)
+        layer.weight.grad = torch.randn(rows, columns)
+        before = layer.weight.detach().clone()
+        known = known_of([layer], [optimizer], is_own=True)
+        optimizer.step()
+        return known.rate, layer.weight.detach() - before
+
+    rate, step = stepped(0.02)
+    matched, as_long = stepped(rate, adjust_lr_fn="match_rms_adamw")
+    assert matched == rate == pytest.approx(0.02 / (0.2 * columns**0.5))
+    assert torch.allclose(step, as_long, rtol=1e-4)
+
+
+def test_a_package_that_says_so_of_its_muon() -> None:
+    made = type("Muon", (torch.optim.SGD,), {"use_adjusted_lr": True})
+    assert rate(made([nn.Parameter(torch.ones(2))], lr=0.1)) == 0.1
+
+
 def test_of_several_optimizers_the_one_that_trains_most() -> None:
     few, many = nn.Linear(3, 2), nn.Linear(30, 20)
     small = torch.optim.SGD(few.parameters(), lr=0.1)

@@ -275,6 +275,22 @@ def test_the_own_rate_is_left_where_it_is_far_from_the_best(own: float) -> None:
     assert found.opening.verdict.numbers["better"] > 0.75
 
 
+@pytest.mark.parametrize("own", [-2.5, 2.5])
+def test_an_own_rate_far_from_the_prior_is_looked_at_second_and_around_where_it_is_better(own: float) -> None:
+    """As of PyTorch's word model, whose author's rate of 20 lies two decades above SGD's usual ones."""
+    found = opened(hill(own), adam(own))
+    first, second, *further = [u for u, _ in found.asked]
+    assert (first, second) == pytest.approx((0, own), abs=0.01)
+    assert further
+    assert all(abs(u - own) < 1 for u in further)
+    assert abs(found.chosen - own) < 0.4
+    assert abs(opened(hill(own), adam(own, is_own=False)).asked[1][0] - own) > 1  # nobody's
+
+
+def test_an_own_rate_near_the_prior_costs_no_look() -> None:
+    assert all(abs(u - 0.8) > 0.05 for u, _ in opened(hill(0.0), adam(0.8)).asked[:3])
+
+
 @pytest.mark.parametrize("own", [-1.0, 0.0, 1.0])
 def test_where_all_scores_are_one_number_the_own_rate_stays(own: float) -> None:
     found = opened(lambda u: FLOOR, adam(own))

@@ -60,7 +60,20 @@ def test_a_very_short_training_wants_larger_steps(family: Family) -> None:
         assert len(set(places)) == 1
         return
     assert 0 < places[2] - places[4] < 1.5  # over a decade
-    assert places[-1] == places[-2]
+    assert (places[-1] < places[-2]) is (family in prior.learned()["longer"]["families"])
+
+
+def test_the_longer_a_training_with_muon_the_lower_its_rate() -> None:
+    """A step of it is as long at any gradient: so it is of looks, of places, of what is made longer."""
+    slope = prior.learned()["longer"]["families"]["muon"]["slope"]
+    assert -1 < slope < -0.3
+    known = Known("muon", 1.0, True, 30.0)
+    assert prior.place(known, 10 * MANY).mean - prior.place(known, MANY).mean == pytest.approx(slope)
+    assert prior.drift(5.0, "muon").mean - prior.drift(50.0, "muon").mean == pytest.approx(slope)
+    assert prior.longer(10, MANY, "muon").mean == pytest.approx(slope)
+    for family in set(FAMILIES) - {"muon"}:
+        assert prior.drift(5.0, family) == prior.drift(50.0, family) == prior.drift(5.0)
+        assert prior.longer(10, MANY, family) == prior.longer(10, MANY)
 
 
 @pytest.mark.parametrize("fan_in", [2.0, 40.0, 3000.0])

@@ -53,14 +53,15 @@ OLDER = Path(__file__).resolve().parent / "older"
 
 ROWS, TRAIN, FEATURES = 360, 320, 6
 PLAIN: dict[str, Any] = {"epochs": 6, "budget": 1.5}
-WALKS: dict[str, Any] = {"epochs": 4, "budget": 3}
+ALONE: dict[str, Any] = {"ensemble": False}  # of a budget for several nets, walks of one
+WALKS: dict[str, Any] = {"epochs": 4, "budget": 3} | ALONE
 OPEN: dict[str, Any] = {"total_epochs": 20}
 WHOLE: dict[str, dict[str, Any]] = {
     "whole": PLAIN,
     "walks-whole": WALKS,
-    "four-whole": {"epochs": 4, "budget": 4},
-    "averages-whole": {"epochs": 3, "budget": 6},
-    "unlooked-whole": {"epochs": 2, "budget": 4},
+    "four-whole": {"epochs": 4, "budget": 4} | ALONE,
+    "averages-whole": {"epochs": 3, "budget": 6} | ALONE,
+    "unlooked-whole": {"epochs": 2, "budget": 4} | ALONE,
     "open-whole": OPEN,
 }
 
@@ -81,12 +82,12 @@ INTERRUPTED = {
     "in-the-search": Cut("whole", "miniature", 2, True, (0,)),
     "in-the-course": Cut("whole", "course", 4, False, (0, -1)),
     "in-the-first-walk": Cut("walks-whole", "course", 3, True, (0, -1)),
-    "in-the-second-walk": Cut("walks-whole", "walk 2", 2, True, (0, -3, -1)),
+    "in-the-second-walk": Cut("walks-whole", "walk 2", 2, True, (0, -2, -1)),
     "in-the-first-of-three": Cut("four-whole", "course", 2, False, (0, -1)),
-    "in-the-third-walk": Cut("four-whole", "walk 3", 3, True, (0, -3, -1)),
-    "in-the-averages": Cut("averages-whole", "walk 4", 4, True, (0, -3, -1)),
+    "in-the-third-walk": Cut("four-whole", "walk 3", 3, True, (0, -2, -1)),
+    "in-the-averages": Cut("averages-whole", "walk 4", 4, True, (0, -2, -1)),
     "in-the-unlooked-course": Cut("unlooked-whole", "course", 2, True, (0, -1)),
-    "in-the-unlooked-walk": Cut("unlooked-whole", "walk 3", 2, True, (0, -3, -1)),
+    "in-the-unlooked-walk": Cut("unlooked-whole", "walk 3", 2, True, (0, -2, -1)),
     "open-in-the-course": Cut("open-whole", "course", 3, False, (0, -1)),
 }
 KINDS: dict[str, dict[str, Any]] = {

@@ -37,7 +37,7 @@ from gammatune.space import Float
 
 # Another number whenever the policy, told the same, asks for something else than before. A run that was begun before
 # that goes on where the opening alone is another (policy/older.py): with what stands here and in policy/trial.py.
-VERSION = 2
+VERSION = 3
 
 RESERVE = 0.12  # of what is left beside the course: kept for epochs that have to be repeated (guess)
 OPENING = 0.45  # plain runs: an opening gets that much before a second walk is paid for (docs/diary.md)

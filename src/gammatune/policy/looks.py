@@ -13,7 +13,7 @@ import numpy as np
 
 from gammatune.policy import prior
 from gammatune.policy.choice import BELOW_THE_CLIFF
-from gammatune.records import Outcome, Values
+from gammatune.records import Family, Outcome, Values
 from gammatune.space import Float, Space
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ SAME = 1 / 24  # decades: rates no further apart are one
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """space, own: of the job. rates: their names. place: what is believed of the best u before any look."""
+    """space, own: of the job. rates: their names. place: what is believed of the best u before any look. family: of
+    the optimizer."""
 
     space: Space
     own: Values
     rates: Sequence[str]
     place: "Normal1"
+    family: Family | None = None
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -89,6 +91,12 @@ class Looked:
     # -- the looks as numbers
 
     @property
+    def has_own(self) -> bool:
+        """Whether the user chose a rate, one that may be used."""
+        low, high = self.line.ends
+        return self.is_own and low <= 0 <= high
+
+    @property
     def floor(self) -> float:
         """What doing nothing scores."""
         score = self.now(self.survey).score
@@ -98,6 +106,14 @@ class Looked:
         """Above doing nothing; -inf where it diverged."""
         score = self.now(outcome).score
         return -math.inf if score is None else score - self.floor
+
+    @property
+    def best(self) -> float:
+        """The u of the highest lead."""
+        return self.line.of(max(self.outcomes, key=self.lead))
+
+    def has_heard_of(self, u: float, within: float = SAME) -> bool:
+        return any(abs(self.line.of(o) - u) < within for o in self.outcomes)
 
     @property
     def smallest(self) -> float:
@@ -120,8 +136,7 @@ class Looked:
         """A stride beyond the edge, where the best look is at one; upward where none has learnt anything yet."""
         at = {self.line.of(o): self.lead(o) for o in self.outcomes}
         low, high = self.line.ends
-        top, bottom = max(at), min(at)
-        best = max(at, key=lambda u: at[u])
+        top, bottom, best = max(at), min(at), self.best
         room_above, room_below = high - top > SAME, bottom - low > SAME
         if self.is_constant:
             return None
@@ -137,20 +152,10 @@ class Looked:
 
     def is_unclear(self, between: tuple[float, float]) -> bool:
         """Whether a look at the own rate would tell if it is beaten."""
-        if (
-            not self._has_own
-            or self.says_nothing
-            or any(abs(self.line.of(o)) < 3 * SAME for o in self.outcomes)
-        ):
+        if not self.has_own or self.says_nothing or self.has_heard_of(0.0, 3 * SAME):
             return False
         better = self.better(self.choice)
         return abs(self.choice) > 3 * SAME and better is not None and between[0] < better < between[1]
-
-    @property
-    def _has_own(self) -> bool:
-        """Whether the user chose a rate, one that may be used."""
-        low, high = self.line.ends
-        return self.is_own and low <= 0 <= high
 
     def promising(self) -> float | None:
         """The u, of those not tried yet, at which a whole training promises most to pass the best heard of (expected
@@ -203,14 +208,15 @@ class Looked:
         unit = max(UNIT * float(np.sqrt(np.mean(y**2))) if len(y) else 0.0, self.smallest)
         batches = max((o.batches for o in heard if o.ok), default=self.total)
         looks = Looks([self.line.of(o) for o in heard], y, unit)
-        return HillProcess(looks, self.line.place, prior.drift(self.total / batches), prior.hill())
+        drift = prior.drift(self.total / batches, self.line.family)
+        return HillProcess(looks, self.line.place, drift, prior.hill())
 
     @cached_property
     def choice(self) -> float:
         """The u of the highest expected score of the whole training; the prior's where no look told anything."""
         if not self.outcomes or self.says_nothing:
             return (
-                0.0 if self.is_constant and self._has_own else self._below_what_diverged(self.line.place.mean)
+                0.0 if self.is_constant and self.has_own else self._below_what_diverged(self.line.place.mean)
             )
         at = [self.line.of(o) for o in self.outcomes]
         low = self.line.inside(min(at) - OUTSIDE[0])
@@ -230,7 +236,7 @@ class Looked:
         """The probability that the whole training scores more at u than at the own rate; None where there is none."""
         from gammatune.surrogate.acquisition import log_pi
 
-        if not self._has_own:
+        if not self.has_own:
             return None
         if self.is_constant or abs(u) < SAME:
             return 0.5

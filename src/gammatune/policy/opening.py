@@ -48,6 +48,9 @@ STRIDE = 4 / 3  # spreads of the prior between looks ...
 STRIDES = 1 / 2, 3 / 2  # ... and in decades at least and at most
 BEATEN = 0.6  # of being better than the optimizer's own rate: below that the own rate stays (population)
 UNCLEAR = 0.15, 0.85  # such a probability is worth a look at the own rate (guess)
+# Strides from the prior's rate beyond which the own rate is looked at before anything else is: nothing near the one
+# tells of the other (docs/diary.md; the distance a guess).
+FAR = 1.5
 # Where the prior is wider than WIDE decades, shorter rollouts, scouts, walk in strides through the range first: a
 # 64th of the course finds the region, never the rate (docs/diary.md), and costs next to nothing.
 WIDE = 0.8
@@ -134,7 +137,7 @@ def unlooked(
     now: Callable[[Outcome], Outcome] = lambda outcome: outcome,
 ) -> Looked:
     """Before the first look; arguments as of `Job` and `Looked`. At least one rate is searched."""
-    line = Line(space, own, rates_of(space), place(known, total, survey.clipped))
+    line = Line(space, own, rates_of(space), place(known, total, survey.clipped), known.family)
     return Looked(line, survey, total, known.is_own, now)
 
 
@@ -146,16 +149,21 @@ def after_scouts(scouted: Looked) -> Looked:
 def _look(
     job: Job, budget: Budget, looked: Looked, batches: int, room: Share, is_enough: Callable[[Looked], bool]
 ) -> Generator[Request, Outcome | None, None]:
-    """At the prior's rate and to either side; outward while the best is at an edge; at the own rate where it is
-    unclear whether that is beaten."""
+    """At the prior's rate, or the own one where it lies far off and is better, and to either side; outward while the
+    best is at an edge; at the own rate where it is unclear whether that is beaten."""
     batches = min(batches, int(budget.affordable(room.left / FIRST)))
     if batches < LEAST:
         return
     line = looked.line
     stride = min(max(STRIDE * line.place.sd, STRIDES[0]), STRIDES[1])
     centre = line.inside(line.place.mean)
-    wanted = [line.inside(centre + step * stride) for step in (0, 1, -1)]
-    wanted = list(dict.fromkeys(wanted))
+    if looked.has_own and abs(centre) > FAR * stride:
+        yield from _those(job, budget, looked, [centre, 0.0], batches)
+        if is_enough(looked):
+            return
+        centre = looked.best
+    about = dict.fromkeys(line.inside(centre + step * stride) for step in (0, 1, -1))
+    wanted = [u for u in about if not looked.has_heard_of(u)]
     while wanted and not job.is_ending():
         affordable = min(len(wanted), MOST - len(looked.outcomes), int(room.left / budget.price(batches)))
         if affordable < 1:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from gammatune.records import Known
+from gammatune.records import Family, Known
 
 if TYPE_CHECKING:
     from gammatune.surrogate.hill import HillPrior, Normal1
@@ -54,35 +54,44 @@ def place(known: Known, total: int, clipped: float = 0.0) -> "Normal1":
         return Normal1(cut["place"] + math.log10(clipped) - own, cut["spread"])
     if family in table["fan_in"]["families"]:
         rate += table["fan_in"]["slope"] * (math.log10(known.fan_in) - table["fan_in"]["about"])
-    rate += table["tiny"]["slope"] * max(0.0, math.log10(table["tiny"]["below"] / max(total, 1)))
-    return Normal1(rate - own, math.hypot(table["spread"], unsure))
+    return Normal1(rate + _by_length(family, total) - own, math.hypot(table["spread"], unsure))
 
 
-def drift(share: float) -> "Normal1":
+def _by_length(family: Family | None, batches: float) -> float:
+    """By how many decades the best rate of a training of so many batches lies above that of a usual one: higher where
+    it is tiny. Of a family that every step moves by as much, as Muon's, lower the longer it is."""
+    table, batches = learned(), max(batches, 1.0)
+    if (own := table["longer"]["families"].get(family)) is not None:
+        return float(own["slope"]) * math.log10(batches / own["batches"])
+    return float(table["tiny"]["slope"]) * max(0.0, math.log10(table["tiny"]["below"] / batches))
+
+
+def drift(share: float, family: Family | None = None) -> "Normal1":
     """How many decades above the whole training's best rate that of a look lies, the whole being `share` times as
     long: none of the whole itself."""
     from gammatune.surrogate.hill import Normal1
 
-    told = learned()["drift"]
-    return Normal1(told["mean"], told["sd"]) if share > 1 else Normal1(0.0, 0.0)
+    told, of_length = learned()["drift"], learned()["longer"]["families"]
+    if share <= 1:
+        return Normal1(0.0, 0.0)
+    if family not in of_length:
+        return Normal1(told["mean"], told["sd"])
+    of_share = of_length[family]["slope"] * math.log10(share / told["share"])
+    return Normal1(told["families"].get(family, told["mean"]) - of_share, told["sd"])
 
 
-def longer(times: float, total: int) -> "Normal1":
+def longer(times: float, total: int, family: Family | None = None) -> "Normal1":
     """By how many decades the best rate of a training `times` as long lies above that of one of so many batches.
 
     Of looks of one form and several lengths at the trainings of the population: the places of their best rates drift
-    by a little with the logarithm of the length, and part as in a random walk. Below 200 batches the best rate rises
-    besides (`place`)."""
+    by a little with the logarithm of the length, and part as in a random walk; besides, tiny trainings and some
+    families have their own way with it (`_by_length`)."""
     from gammatune.surrogate.hill import Normal1
 
-    told, tiny = learned()["longer"], learned()["tiny"]
-
-    def above(batches: float) -> float:
-        return float(tiny["slope"]) * max(0.0, math.log10(tiny["below"] / max(batches, 1.0)))
-
-    decades = math.log10(times)
-    mean = told["slope"] * decades + above(total * times) - above(total)
-    return Normal1(mean, told["spread"] * math.sqrt(abs(decades)))
+    told, decades = learned()["longer"], math.log10(times)
+    common = 0.0 if family in told["families"] else told["slope"] * decades
+    own = _by_length(family, total * times) - _by_length(family, total)
+    return Normal1(common + own, told["spread"] * math.sqrt(abs(decades)))
 
 
 def hill() -> "HillPrior":

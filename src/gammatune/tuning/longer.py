@@ -1,14 +1,16 @@
 """What a longer training is believed to want."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gammatune.course import Schedule
 from gammatune.errors import InvalidArgument
+from gammatune.journal.events import Event
 from gammatune.journal.wording import number
 from gammatune.policy import prior
-from gammatune.records import Outcome
+from gammatune.records import Family, Outcome, Values
 
 TWO_SIDED = 1.96  # standard deviations of a normal that hold 95 %
 
@@ -40,8 +42,11 @@ class LongerRate:
         )
 
 
-def rate_for(schedule: Schedule, course: Sequence[Outcome], longer: float) -> LongerRate:
-    """Of the peak of a course. Raises InvalidArgument."""
+def rate_for(
+    schedule: Schedule, course: Sequence[Outcome], longer: float, events: Sequence[Event] = ()
+) -> LongerRate:
+    """Of the peak of a course. events: the run's, of which the beginning knows the optimizer. Raises
+    InvalidArgument."""
     is_number = isinstance(longer, (int, float)) and not isinstance(longer, bool)
     if not is_number or not 0 < longer < math.inf:
         raise InvalidArgument(f"longer={longer!r}: give how many times as long, a number above 0")
@@ -55,8 +60,17 @@ def rate_for(schedule: Schedule, course: Sequence[Outcome], longer: float) -> Lo
         what = f"{len(rates)} learning rates ({', '.join(rates)})" if rates else "no learning rate"
         raise InvalidArgument(f"rate_for asks for the one rate of a course, and this one has {what}")
     (rate,) = rates.values()
-    believed = prior.longer(longer, sum(outcome.batches for outcome in course))
+    total = sum(outcome.batches for outcome in course)
+    believed = prior.longer(longer, total, _family(events, schedule[-1]))
     low, middle, high = (
         rate * 10 ** (believed.mean + side * believed.sd) for side in (-TWO_SIDED, 0.0, TWO_SIDED)
     )
     return LongerRate(float(longer), middle, (low, high), believed.mean, believed.sd)
+
+
+def _family(events: Sequence[Event], values: Values) -> Family | None:
+    """Of the optimizer of those values; None where it is not known."""
+    begin = next((event for event in events if event["event"] == "begin"), {})
+    others = {one["own"]["optimizer"]: one["known"] for one in begin.get("alternatives", ())}
+    known: Mapping[str, Any] = others.get(values.get("optimizer")) or begin.get("known", {})
+    return known.get("family")

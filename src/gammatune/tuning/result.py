@@ -52,7 +52,7 @@ class Result:
         best rates drift with the length, in a population of small trainings.
 
         Raises InvalidArgument where the course has not one learning rate."""
-        return rate_for(self.schedule, self.course, longer)
+        return rate_for(self.schedule, self.course, longer, self.events)
 
     def table(self) -> Table:
         """Every rollout as one flat table: a list of dicts with `columns`, `to_pandas()`, `to_csv()` and
