@@ -18,6 +18,7 @@ from gammatune.journal.history import replay
 from gammatune.records import Shape
 from gammatune.schedules import (
     SCHEDULES,
+    along,
     constant,
     cosine,
     linear,
@@ -70,6 +71,20 @@ def test_a_part_of_it_is_as_it_is_there(name: Any, start: float, progress: float
     shape = schedule(name)
     left = part(shape, start, 1.0)
     assert left(progress) == pytest.approx(shape(start + progress * (1 - start)), abs=1e-9)
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 8), st.floats(0, 1)), max_size=6),
+    rising=st.lists(st.floats(0, 1.5), max_size=40).map(sorted),
+)
+def test_many_points_together_are_each_as_it_is_alone(
+    steps: list[tuple[int, float]], rising: list[float]
+) -> None:
+    """To the bit; two knots may share a progress."""
+    within = [(place / 8, level) for place, level in sorted(steps)]
+    shape = Shape(((0.0, 0.3), *within, (1.0, 0.1)))
+    rising = sorted([*rising, *(place for place, _ in within)])
+    assert along(shape, rising) == [shape(progress) for progress in rising]
 
 
 def test_a_function_is_taken_at_points_and_a_shape_as_it_is() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from gammatune.errors import InvalidArgument
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape, Value, Values
-from gammatune.schedules import follow, leading_group
+from gammatune.schedules import along, follow, leading_group
 from gammatune.space import BATCH_SIZE, OPTIMIZER
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Stretch(Leg):
     @property
     def multipliers(self) -> list[float]:
         """What the learning rate was multiplied by in each of its batches."""
-        return [self.shape((batch + 0.5) / self.planned) for batch in range(self.batches)]
+        return along(self.shape, [(batch + 0.5) / self.planned for batch in range(self.batches)])
 
     @property
     def count(self) -> int:

@@ -6,6 +6,7 @@ root, where it is steepest, 4 in 1,000.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -180,6 +181,18 @@ def part(shape: Shape, start: float, end: float) -> Shape:
         raise InvalidArgument(f"a part runs forward between 0 and 1, got {start:g} .. {end:g}")
     inner = [((p - start) / (end - start), m) for p, m in shape.knots if start < p < end]
     return Shape(((0.0, shape(start)), *inner, (1.0, shape(end))))
+
+
+def along(shape: Shape, rising: Sequence[float]) -> list[float]:
+    """What a shape says at each of these, which rise: to the bit as it does one by one, in less time."""
+    found: list[float] = []
+    left, level = shape.knots[0]
+    for right, next_level in shape.knots[1:]:
+        rise, width = next_level - level, right - left
+        within = rising[len(found) : bisect_left(rising, right, len(found))]
+        found += [level + rise * (progress - left) / width for progress in within]
+        left, level = right, next_level
+    return found + [level] * (len(rising) - len(found))
 
 
 def scaled(shape: Shape, factor: float) -> Shape:

@@ -12,7 +12,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 import gammatune
 from gammatune.cost import Meter
 from gammatune.engine.loop import TorchLoop
-from gammatune.records import Length
+from gammatune.records import Length, Shape
+from gammatune.schedules import linear
 
 STREAM = torch.Generator().manual_seed(1)
 X, Y = torch.randn(64, 6, generator=STREAM), torch.randn(64, 3, generator=STREAM)
@@ -116,6 +117,13 @@ def test_a_multiplied_rate_compiles_nothing_anew() -> None:
     assert Training("AdamW", torch.tensor(0.01), compiled="step").tuned(multiplier=True) == plain
 
 
+def test_the_compiler_does_not_look_into_the_hook() -> None:
+    Training("SGD", torch.tensor(0.01), compiled="step", momentum=0.9).tuned()
+    seen = [code for found in torch._dynamo.convert_frame.input_codes.seen if (code := found()) is not None]
+    assert seen
+    assert not [code.co_qualname for code in seen if "gammatune" in code.co_filename.split("/")]
+
+
 def test_a_compiled_step_counts_and_steers_as_a_plain_one() -> None:
     """The hooks are called, though the compiler does not look into them."""
     ends = []
@@ -142,7 +150,7 @@ def test_a_rate_bent_to_zero_leaves_weights_without_a_gradient_alone(
     holder = nn.Module()
     holder.register_parameter("weight", weight)
     training = TorchLoop(holder, made, ["lr"], multiplier=multiplier)
-    meter = Meter(length=Length(1), shape=lambda t: 0.0)
+    meter = Meter(length=Length(1), shape=Shape(((0.0, 0.0), (0.5, 0.0), (1.0, 0.0))))
     training.apply({"lr": 1.0 if multiplier else 0.01}, meter)
     for _ in training.batches(DATA, 0, meter):
         weight.grad = torch.tensor([0.0, 1.0, 1e-3])
@@ -186,7 +194,7 @@ def test_a_captured_step_is_steered_and_goes_back() -> None:
         end: list[Any] = []
         for lr in (0.1, 0.01, 0.1):
             training.restore("begin")
-            meter = Meter(length=Length(1), shape=lambda t: 1 - t)
+            meter = Meter(length=Length(1), shape=linear(0.0))
             training.apply({"lr": lr}, meter)
             for a, b in training.batches(DATA, 0, meter):
                 x.copy_(a)

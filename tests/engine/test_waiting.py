@@ -14,7 +14,8 @@ import gammatune
 from gammatune.cost import Meter
 from gammatune.engine.divergence import READ_EVERY
 from gammatune.engine.loop import TorchLoop
-from gammatune.records import Length
+from gammatune.records import Length, Shape
+from gammatune.schedules import linear
 from gammatune.supervised.reading import CLASSES, NUMBERS
 from gammatune.supervised.training import Supervised
 
@@ -65,7 +66,7 @@ def trained(optimizer: str, far: bool, *, multiplier: bool = False) -> tuple[lis
     for rate in (1.0, 0.5, 2.0):
         training.restore("begin")
         assert not READS, "going back"
-        meter = Meter(length=Length(1), shape=lambda t: 1.0 - 0.5 * t)
+        meter = Meter(length=Length(1), shape=Shape(((0.0, 1.0), (1.0, 0.5))))
         training.apply({"lr": rate if multiplier else rate * 0.01}, meter)
         for x, y in training.batches(data, 0, meter):
             made.zero_grad()
@@ -148,7 +149,7 @@ def test_an_evaluation_waits_as_often_for_fifty_batches_as_for_three(
 
 def test_an_epoch_of_the_course_waits_for_nothing_but_the_flag() -> None:
     training = supervised(True, LABELS, None, 3)
-    meter = Meter(shape=lambda t: 1.0 - t)
+    meter = Meter(shape=linear(0.0))
     training.apply({"lr": 0.01}, meter)
     READS.clear()
     training.advance(0, {"lr": 0.01}, meter)

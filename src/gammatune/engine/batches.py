@@ -39,6 +39,7 @@ DEPTH = 4
 FAR = 10**6  # epochs; no course is as long
 ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day
 FEW = 64  # longer lists hold data, not parts (guess)
+LISTS = frozenset({list, tuple})
 
 
 # Samplers that draw from torch's streams, or from the epoch they are told, and keep nothing from one to the next.
@@ -189,10 +190,8 @@ def described(loader: Loader) -> str:
 
 def examples_in(batch: Any) -> int:
     """The number of examples in a batch: the first dimension of the first array in it."""
-    if type(batch) in (list, tuple) and batch:  # nearly every batch, and this runs in every step
-        first = batch[0]
-        if isinstance(first, torch.Tensor) and (shape := first.shape):
-            return shape[0]
+    if type(batch) in LISTS and batch and type(first := batch[0]) is Tensor and (shape := first.shape):
+        return shape[0]  # nearly every batch, and this runs in every step
     if (size := _first_dimension(batch)) is None:
         raise InvalidArgument(
             f"cannot tell how many examples a batch of type {type(batch).__name__} holds; "
@@ -254,6 +253,11 @@ class Epoch:
     items: int
     size: int | None = None
 
+    @property
+    def counted(self) -> "Epoch":
+        """It, with all that is in it counted, so that another process can be told."""
+        return self
+
     def first(self, batches: int) -> int:
         """The items in so many batches, of those that there are."""
         if batches >= self.batches:
@@ -272,11 +276,26 @@ class Epoch:
         return round(seen * self.items / (whole * self.items + min(rest * self.size, self.items)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEpoch(Epoch):
+    """A pass over a list, whose examples are charged one by one: all are counted where whole passes do not tell."""
+
+    count: Callable[[], int]
+
+    @property
+    def counted(self) -> Epoch:
+        return Epoch(self.batches, self.count())
+
+    def examples(self, batches: int, seen: int) -> int:
+        passes, rest = divmod(batches, self.batches)
+        return seen // passes if passes and not rest else self.count()
+
+
 def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> Epoch:
     """One pass over a restorable loader."""
     loader = _plain(loader)
     if isinstance(loader, (list, tuple)):
-        return Epoch(len(loader), sum(examples(batch) for batch in loader))
+        return ListedEpoch(len(loader), 0, count=lambda: sum(map(examples, loader)))
     assert isinstance(loader, DataLoader)
     batches = len(loader)
     inner = loader.sampler if loader.batch_sampler is None else loader.batch_sampler

@@ -44,8 +44,8 @@ def _gradient(parameter: Tensor) -> Tensor | None:
 class DivergenceCheck:
     """Watches the gradients of one optimizer.
 
-    short, limit: where `short` is there and has a gradient, all that `diverged` asks in a step that is no multiple of
-    `TURN` is whether the magnitude of its sum is below `limit`. The hook asks for that itself, in nearly every step.
+    short, limit, due: before the step `due` all that `diverged` asks, where `short` has a gradient, is whether the
+    magnitude of its sum is below `limit`. The hook asks for that itself, in nearly every step.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -58,6 +58,7 @@ class DivergenceCheck:
         self._on_cpu = True
         self.short: Tensor | None = None  # the first of them, where its gradient can be read as a list
         self.limit = math.inf  # until a gradient has been seen
+        self.due = 0
         self._flag: Tensor | None = None  # on an accelerator: true once something was bad
 
     def diverged(self, steps: int, overflow: Tensor | None = None) -> bool:
@@ -84,6 +85,10 @@ class DivergenceCheck:
         if is_first:
             self.limit = max(BLOW_UP, GROWTH * size)
         return diverged or (other is not None and not math.isfinite(_size(other)))
+
+    def rest(self, steps: int) -> None:
+        """After so many steps, of this rollout: the next ones need no more than is said above."""
+        self.due = 0 if self.short is None else (steps // TURN + 1) * TURN
 
     def finally_diverged(self) -> bool:
         """Read the flag at the end of a rollout, whatever the step."""

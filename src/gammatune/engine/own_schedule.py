@@ -5,11 +5,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from gammatune.engine.groups import put
 from gammatune.records import StepCount
 
 
@@ -96,12 +96,3 @@ class OwnSchedule:
 def _numbers(group: dict[str, Any]) -> dict[str, Any]:
     """All that a scheduler may set."""
     return {n: v.clone() if isinstance(v, Tensor) else v for n, v in group.items() if n != "params"}
-
-
-def put(group: dict[str, Any], key: str, value: Any) -> None:
-    """Write a number where a number or a tensor stands; the tensor stays the same object."""
-    if isinstance(group[key], Tensor):
-        with torch.no_grad():
-            group[key].copy_(value) if isinstance(value, Tensor) else group[key].fill_(value)
-    else:
-        group[key] = value

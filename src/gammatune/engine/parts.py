@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gammatune.engine.forks.sharding import refuse_flat
 from gammatune.engine.forks.streams import Stream
 from gammatune.engine.forks.tensors import refuse_without_numbers
-from gammatune.engine.hyperparameters import rate_of
+from gammatune.engine.groups import rate_of
 from gammatune.engine.prepared import as_state, bare_optimizer, bare_scheduler, scaler_of
 from gammatune.errors import ConflictingControl, InvalidArgument, NotRestorable
 

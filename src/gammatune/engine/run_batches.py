@@ -72,40 +72,36 @@ class RunBatches:
         watched = isinstance(loader, (list, tuple)) and id(loader) not in loaders.exhausted
         nth = loaders.next_pass(loader)
         hyperparameters, is_known = self._hyperparameters, plan.epoch is not None
-        gradients = hyperparameters.gradients
-        gradients.is_last = False
+        hyperparameters.look_ahead(is_last=False)
         batches, horizon = plan.batches, plan.horizon
-        levels: list[float] = []  # of the rates, from the batch `first` on
-        first = 0
-        # of the batch that was taken last: examples, and the optimizer's steps then; batches without a step
+        levels: list[float] = []  # of the rates in the batches to come, the next one last
+        # of the batch that was taken last: examples, and the optimizer's steps then; batches before it without a step
         size = steps = idle = 0
         try:
             for ahead in range(plan.passes):
                 if meter.ended:
                     break
                 # after a whole pass the loader comes to its own end, which may draw random numbers
-                started = call.batches
+                started = done = call.batches
                 whole = not batches if plan.epoch is None else batches - started >= plan.epoch.batches
                 played = loaders.play(loader, self._epoch + ahead, nth, meter)
-                for batch, count in paid(played, meter, self._examples, self._lockstep):
-                    meter.trained += count
+                for batch, size in paid(played, meter, self._examples, self._lockstep):
+                    meter.trained += size
                     meter.batches += 1
-                    done = call.batches
-                    if is_known:
-                        if done - first >= len(levels):
-                            levels, first = hyperparameters.levels(done, horizon), done
+                    if is_known and not levels:
+                        levels = hyperparameters.levels(done, horizon)
                         if not levels:
                             hyperparameters.go_along((done + 0.5) / horizon, plan.epoch_batches)
-                        elif (level := levels[done - first]) != hyperparameters.bent:
-                            hyperparameters.bend(level)
-                    done = call.batches = done + 1
+                    if levels and (level := levels.pop()) != hyperparameters.bent:
+                        hyperparameters.bend(level)
+                    call.batches = done = done + 1
                     if done == horizon:
-                        gradients.is_last = True
-                    size, steps, idle = count, meter.steps, idle + 1
+                        hyperparameters.look_ahead(is_last=True)
+                    steps = meter.steps
                     before = versions(batch) if watched else None
                     yield batch
-                    if meter.steps > steps:
-                        idle -= 1
+                    if meter.steps == steps:
+                        idle += 1
                     if watched and versions(batch) != before:
                         raise NotRestorable(SPOILT)
                     if meter.diverged or (done == batches and not whole):
@@ -115,7 +111,7 @@ class RunBatches:
                 if whole:
                     loaders.exhausted.add(id(loader))
         except GeneratorExit:  # the loop body goes on without the rest
-            self._leave(size, idle if meter.steps == steps else 0)
+            self._leave(size, idle + 1 if meter.steps == steps else 0)
             raise
         self._end()
 
@@ -193,6 +189,7 @@ def paid(
     with of_the_loader(meter):
         batches = iter(source)
     is_alone = lockstep.is_alone
+    evaluated, worth = 0, 0.0  # examples, and their units
     while True:
         try:  # as `drawn` does, in every step
             batch = next(batches)
@@ -201,12 +198,14 @@ def paid(
         except Exception as error:
             meter.foreign = error
             raise
-        size, evaluated = examples(batch), meter.evaluated
+        size, now = examples(batch), meter.evaluated
         if not is_alone:
-            size, evaluated, ready = lockstep.share(meter, size, ready=True)
+            size, now, ready = lockstep.share(meter, size, ready=True)
             if not ready:
                 return
-        if units(meter.trained, evaluated) + size > meter.allowance:
+        if now != evaluated:
+            evaluated, worth = now, units(0, now)
+        if meter.trained + worth + size > meter.allowance:
             meter.cut = True
             meter.note = "the budget was spent before the rollout had ended"
             return

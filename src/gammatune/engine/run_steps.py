@@ -48,14 +48,14 @@ class RunSteps:
         meter = self._meter
         self._first = self._hyperparameters.steps  # of calls that go on beside each other, each counts all
         horizon = min(self._planned, self._leaves) or self._planned
-        self._hyperparameters.gradients.is_last = False
+        self._hyperparameters.look_ahead(is_last=False)
         try:
             for batch, size in paid(self._source(), meter, self._examples, self._lockstep):
                 meter.trained += size
                 meter.batches = self._batches + self._done + 1
                 self._hyperparameters.go_along((self._done + 0.5) / horizon, self._of_epoch)
                 if self._done + 1 == horizon:
-                    self._hyperparameters.gradients.is_last = True
+                    self._hyperparameters.look_ahead(is_last=True)
                 yield batch
                 if meter.diverged:
                     break
