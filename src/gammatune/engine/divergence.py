@@ -24,8 +24,8 @@ BLOW_UP = 1e10
 GROWTH = 1e6
 
 
-def _is_short(gradient: Tensor | None) -> bool:
-    return type(gradient) in PLAIN and gradient is not None and gradient.ndim == 1 and len(gradient) <= FEW
+def _is_short(held: Tensor | None) -> bool:  # len(held) is Python's, and slow
+    return type(held) in PLAIN and held is not None and held.ndim == 1 and held.numel() <= FEW
 
 
 def _size(gradient: Tensor) -> float:
@@ -73,14 +73,13 @@ class DivergenceCheck:
             first = self._parameters[0]
             self._on_cpu = first.is_cpu
             self.short = first if self._on_cpu and _is_short(first.grad) else None
-        watched = _gradient(self._parameters[0])
-        other = (
-            _gradient(self._parameters[steps // TURN % len(self._parameters)]) if steps % TURN == 0 else None
-        )
+        parameters = self._parameters
+        watched = _gradient(parameters[0])
+        other = None if steps % TURN else _gradient(parameters[steps // TURN % len(parameters)])
         if watched is None or not self._on_cpu:
             is_due = is_first or steps % READ_EVERY == 0
             return self._on_the_device(watched, other, overflow=overflow, is_due=is_due)
-        size = _size(watched)
+        size = _size(watched) if self.short is None else abs(sum(watched.tolist()))
         diverged = not size < self.limit  # not (x < limit) rather than x >= limit: NaN compares false
         if is_first:
             self.limit = max(BLOW_UP, GROWTH * size)
