@@ -82,11 +82,90 @@ def test_a_cut_gradient_is_told_by_the_weights_length_over_the_norm(norm: float,
         times(1 / 65536 / 3),
         lambda model: times(0.1)(model[0]),
         times(3.0),
+        times(1 / 3),
+        times(1 / 1000),
+        times(1 / 27),
+        cut(1 / 3),
+        lambda model: nn.utils.clip_grad_norm_(model.parameters(), 1.0, norm_type=math.inf),
     ],
-    ids=["nothing", "never", "by value", "a loss scale", "a loss scale and more", "one layer", "made longer"],
+    ids=[
+        *(
+            "nothing",
+            "never",
+            "by value",
+            "a loss scale",
+            "a loss scale and more",
+            "one layer",
+            "made longer",
+        ),
+        *(
+            "a mean over three",
+            "a loss scale of 1,000",
+            "a mean over tokens",
+            "nobody's norm",
+            "another norm",
+        ),
+    ],
 )
 def test_what_is_no_cut_to_a_norm_is_not_taken_for_one(between: Callable[[nn.Module], Any]) -> None:
     assert seen(between) == 0.0
+
+
+def accumulated(
+    after: Callable[[nn.Module], Any], *, each: bool = False, dtype: Any = torch.float32
+) -> float:
+    """What is seen of a step after three backward passes. each: what comes after comes after each of them."""
+    model = net().to(dtype)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loop, meter = TorchLoop(model, optimizer, ["lr"]), Meter(shape=STILL)
+    loop.apply({"lr": 0.1}, meter)
+    for part, targets in zip(X.to(dtype).chunk(3), Y.chunk(3), strict=True):
+        (100 * nn.functional.cross_entropy(model(part), targets)).backward()
+        if each:
+            after(model)
+    if not each:
+        after(model)
+    optimizer.step()
+    loop.close()
+    return meter.clipped
+
+
+def test_of_gradients_that_accumulate_the_cut_of_their_sum_is_told() -> None:
+    """The norm that was cut to, whatever the passes were divided by before."""
+    assert accumulated(cut(0.5)) == pytest.approx(2 * seen(cut(1.0)), rel=1e-4)
+    told = pytest.approx(accumulated(cut(0.5)), rel=1e-4)
+    assert accumulated(lambda model: (times(1 / 3)(model), cut(0.5)(model))) == told
+    assert accumulated(cut(0.5), each=True) == told
+    assert accumulated(times(1 / 3)) == 0.0
+
+
+def test_gradients_of_half_precision_tell_nothing() -> None:
+    """Their norm after a cut lies beside that to which they were cut, by more than another number of two digits."""
+    assert accumulated(cut(1.0), dtype=torch.float32) > 0
+    assert accumulated(cut(1.0), dtype=torch.float64) > 0
+    assert accumulated(cut(1.0), dtype=torch.bfloat16) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("scale", "norm", "is_seen"),
+    [(2.0**16, None, False), (2.0**16, 0.1, False), (1000.0, None, False), (1000.0, 0.1, True)],
+)
+def test_a_scale_of_the_loss_is_taken_for_no_cut(scale: float, norm: float | None, is_seen: bool) -> None:
+    """A cut under a large one is not told, and one under a small one is told as it is."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loop, meter = TorchLoop(model, optimizer, ["lr"], state=[scaler]), Meter(shape=STILL)
+    loop.apply({"lr": 0.1}, meter)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = nn.functional.cross_entropy(model(X), Y)
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    if norm is not None:
+        cut(norm)(model)
+    scaler.step(optimizer)
+    loop.close()
+    assert meter.clipped == pytest.approx(10 * seen(cut(1.0)) if is_seen else 0.0, rel=1e-2)
 
 
 def test_nothing_is_looked_at_beside_a_survey() -> None:
