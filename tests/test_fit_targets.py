@@ -462,6 +462,16 @@ def test_batches_of_another_form_are_refused() -> None:
         gammatune.fit(Two(), {"a": A, "labels": Y}, (A, Y), epochs=1)  # type: ignore[arg-type]
     with pytest.raises(ModelMismatch, match=r"3 things .*too many positional arguments"):
         gammatune.fit(linear(2), (A, B, X, Y), epochs=1)  # type: ignore[arg-type]
+    with pytest.raises(
+        ModelMismatch, match=r"dict of a, weight, as one thing: .*forward\(input: torch.Tensor\)"
+    ):
+        gammatune.fit(linear(2), [{"a": A, "weight": Y, "labels": Y}], (A, Y), epochs=1)
+    with pytest.raises(ModelMismatch, match=r"list of \(float32 of shape \(160, 2\), .*, as one thing"):
+        gammatune.fit(linear(2), [([A, B], Y)], (A, Y), epochs=1)
+    with pytest.raises(
+        InvalidArgument, match=r"targets of this one, tuple of \(.*, dict of y\), are dict of y"
+    ):
+        gammatune.fit(linear(2), [(X, {"y": Y})], (X, Y), epochs=1)
     with pytest.raises(ModelMismatch, match="val_set: the model gives a dict without a loss; give loss_fn="):
         gammatune.fit(Two(with_loss), batches(TRAIN), FORMS["batches"](VAL), epochs=1)
     either = Two(lambda said, labels: said if labels is None else with_loss(said, labels))
@@ -469,6 +479,48 @@ def test_batches_of_another_form_are_refused() -> None:
         gammatune.fit(either, batches(TRAIN), FORMS["batches"](VAL), epochs=1)
     with pytest.raises(InvalidArgument, match="more than a tensor"):
         gammatune.fit(Two(with_loss), batches(TRAIN), batches(VAL), epochs=1, ensemble=True)
+
+
+LENGTHS = torch.full((160,), 3), torch.full((160,), 2)
+
+
+class Spoken(nn.Module):
+    """Three moments of five scores each, for targets of two letters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = linear(15)
+
+    def forward(self, x: Tensor) -> Tensor:
+        said: Tensor = self.layer(x).reshape(-1, 3, 5).log_softmax(2)
+        return said
+
+
+def test_a_loss_of_lengths_is_told_the_loop_that_calls_it() -> None:
+    """As it is given, whatever the batches hold; its lengths packed behind the letters make it one of two."""
+    letters = torch.stack([1 + Y, 2 + Y], dim=1)
+    four = [(X, letters, *LENGTHS)]
+    for loss in (nn.CTCLoss(), functional.ctc_loss):
+        with pytest.raises(
+            InvalidArgument, match=r"loss_fn\(log_probs, targets, input_lengths, target_lengths\).back"
+        ):
+            gammatune.fit(Spoken(), four, four, epochs=1, loss_fn=loss)
+
+    def packed(output: Tensor, target: Tensor) -> Tensor:
+        return functional.ctc_loss(output.transpose(0, 1), target[:, :2], target[:, 2], target[:, 3])
+
+    model, held = Spoken(), [(X, torch.cat([letters, torch.stack(LENGTHS, dim=1)], dim=1))]
+    before = packed(model(X), held[0][1]).item()
+    result = gammatune.fit(model, held * 8, held, epochs=6, loss_fn=packed)
+    assert result.metrics["loss"] == pytest.approx(packed(model(X), held[0][1]).item(), rel=1e-5)
+    assert result.metrics["loss"] < 0.8 * before
+
+
+@pytest.mark.parametrize("option", [{"batch_size": 8}, {"collate": list}])
+def test_what_makes_batches_is_refused_beside_a_loader(option: dict[str, Any]) -> None:
+    held = [(X, Y)]
+    with pytest.raises(InvalidArgument, match="for sets and arrays, and train_set is a list"):
+        gammatune.fit(Untouched(2), held, held, epochs=1, **option)
 
 
 def test_another_task_is_another_run(tmp_path: Path) -> None:

@@ -203,6 +203,12 @@ def test_balanced_classes_are_balanced_by_weight() -> None:
     assert counts is not None
     assert weighed is not None
     assert (counts.tolist(), weighed.tolist()) == ([3, 3], [1.0, 8.0])
+    of_two = TensorDataset(
+        X[:6], torch.ones(6, dtype=torch.long), *data.tensors[1:]
+    )  # the second input is none
+    assert class_counts(of_two, 2, weighted=True, weighed=True).tolist() == [3.0, 12.0]  # type: ignore[union-attr]
+    apart = Weighted(TensorDataset(*of_two.tensors[:3]), data.tensors[2])
+    assert class_counts(apart, 2, weighted=True, weighed=True).tolist() == [3.0, 12.0]  # type: ignore[union-attr]
     wrapped = Weighted(TensorDataset(*data.tensors[:2]), data.tensors[2])
     assert class_counts(Subset(wrapped, [5]), 2, weighted=True, weighed=True).tolist() == [0.0, 4.0]  # type: ignore[union-attr]
     result = fit(sample_weight=SETS, class_weights="balanced")
@@ -248,7 +254,7 @@ def test_a_run_with_other_weights_is_another_run(tmp_path: Path) -> None:
         (W[:120, None], r"of shape \(120, 1\); give one number"),
         (["a"] * 120, "give one number for each example"),
         ({"training": W}, "names 'training', and the sets given are train_set, val_set, test_set"),
-        (True, "train_set gives pairs"),
+        (True, "train_set is 2 arrays, and"),
         ({"val_set": np.where(np.arange(60) == 1, 1.0, 0.0), "train_set": W[:120]}, None),
     ],
 )
@@ -274,12 +280,81 @@ def test_loaders_hold_their_own_weights() -> None:
     ]:
         with pytest.raises(InvalidArgument, match=message):
             gammatune.fit(net(), [batch], (X, Y), epochs=1, sample_weight=True)
-    with pytest.raises(InvalidArgument, match="three arrays; give a pair of them"):
-        gammatune.fit(net(), (X, Y, W), (X, Y), epochs=1, sample_weight=True)  # type: ignore[arg-type]
+    for arrays in ((X, Y, W), ((X, X), Y), (X, Y)):
+        with pytest.raises(
+            InvalidArgument, match=r"train_set is \d arrays, and sample_weight=True is for weights in"
+        ):
+            gammatune.fit(net(), arrays, (X, Y), epochs=1, sample_weight=True)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match=r"batches of train_set, list of \(.*\), hold no weights"):
+        gammatune.fit(net(), [[X, Y]], (X, Y), epochs=1, sample_weight=True)
     with pytest.raises(ModelMismatch, match=r"2 things .* are taken with sample_weight=True"):
         gammatune.fit(net(), [(X, Y, torch.ones(240))], (X, Y), epochs=1)
     with pytest.raises(InvalidArgument, match=r"takes \(output, target, weight=None\)"):
         fit(loss_fn=lambda output, target: nn.functional.cross_entropy(output, target), sample_weight=SETS)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = net()
+
+    def forward(self, a: Tensor, b: Tensor) -> Any:
+        return self.layer(torch.cat([a, b], dim=1))
+
+
+class Named(Dataset[Any]):
+    """Mappings."""
+
+    def __len__(self) -> int:
+        return 120
+
+    def __getitem__(self, place: int) -> dict[str, Tensor]:
+        return {"a": X[place, :1], "b": X[place, 1:], "labels": MIXED[place]}
+
+
+def test_weights_lie_behind_the_targets_of_several_inputs() -> None:
+    """In whatever form they come, the training is the same to the bit; and they count."""
+    a, b, y, w = X[:120, :1], X[:120, 1:], MIXED[:120], torch.tensor(W[:120], dtype=torch.float32)
+    places = [slice(i, i + 20) for i in range(0, 120, 20)]
+    forms: dict[str, Any] = {
+        "one by one": [(a[at], b[at], y[at], w[at]) for at in places],
+        "a pair of them": [((a[at], b[at]), y[at], w[at]) for at in places],
+        "mappings": [{"a": a[at], "b": b[at], "labels": y[at], "sample_weight": w[at]} for at in places],
+        "a set of tensors": DataLoader(TensorDataset(a, b, y, w), batch_size=20),
+    }
+    ends = [
+        gammatune.fit(Two(), form, form, epochs=3, progress=False, sample_weight=True).metrics
+        for form in forms.values()
+    ]
+    assert all(end == ends[0] for end in ends)
+    unweighted = [batch[:3] for batch in forms["one by one"]]
+    assert gammatune.fit(Two(), unweighted, unweighted, epochs=3, progress=False).metrics != ends[0]
+    held = TensorDataset(a, b, y, w)  # a set, where all targets are looked at
+    result = gammatune.fit(Two(), held, ((a, b), y), epochs=3, metric="auc", sample_weight=True)
+    assert result.metrics["accuracy"] > 0.5
+
+
+def test_sets_of_mappings_take_weights() -> None:
+    sets = {"sample_weight": {"train_set": W[:120], "val_set": W[:120]}}
+    arrays = (X[:120, :1], X[:120, 1:], MIXED[:120])
+    options: dict[str, Any] = {"epochs": 3, "batch_size": 20, "progress": False, **sets}
+    named = gammatune.fit(Two(), Named(), Named(), **options).metrics
+    assert named == pytest.approx(gammatune.fit(Two(), arrays, arrays, **options).metrics)
+
+
+def test_weights_in_a_mapping_are_not_passed_over() -> None:
+    batch = {"x": X, "labels": Y, "sample_weight": torch.ones(240)}
+    with pytest.raises(
+        InvalidArgument, match=r"val_set: a batch holds 'sample_weight', .*; say sample_weight=True"
+    ):
+        gammatune.fit(net(), (X, Y), [batch], epochs=1)
+
+
+def test_a_batch_of_three_is_said_to_end_with_its_weights() -> None:
+    with pytest.raises(
+        ModelMismatch, match=r"one thing .*With sample_weight=True the last of three parts or more"
+    ):
+        gammatune.fit(Two(), [(X[:, :1], X[:, 1:], Y.float())], (X, Y), epochs=1, sample_weight=True)
 
 
 def test_batches_with_weights_and_without_are_not_mixed() -> None:

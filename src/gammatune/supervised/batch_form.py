@@ -3,7 +3,7 @@
 (x, y)             model(x), or model(*x) where x is a tuple and forward takes its parts one by one
 (a, b, ..., y)     model(a, b, ...)
 {"a": ..., "labels": ...}      model(a=...), with its labels where it gives its own loss
-(x, y, w), {..., "sample_weight": w}    with the weights of the examples
+(x, y, w), (a, b, ..., y, w), {..., "sample_weight": w}    with the weights of the examples
 """
 
 import inspect
@@ -49,6 +49,11 @@ class Form:
         if type(inputs) is Inputs or signature is None:
             return plain
         if isinstance(batch, Mapping):
+            if WEIGHTS in batch and not weighted:
+                raise InvalidArgument(
+                    f"a batch holds {WEIGHTS!r}, by which nothing is weighed unless it is asked for; say "
+                    f"{WEIGHTS}=True, or leave it out"
+                )
             named = {name: held for name, held in batch.items() if name not in (_key_of(batch), WEIGHTS)}
             is_spread = _takes_keys(signature, named)
             return cls(
@@ -71,12 +76,13 @@ class Form:
                 (inputs,) = inputs.values()
             weights = [batch[WEIGHTS]] if self.weighted and WEIGHTS in batch else []
             return [inputs, batch[key], *weights]
-        lengths = (2, 3) if self.weighted else (2,)
-        if not isinstance(batch, (list, tuple)) or len(batch) < 2 or (self.weighted and len(batch) > 3):
+        if not isinstance(batch, (list, tuple)) or len(batch) < 2:
             raise InvalidArgument(_refusal(batch, weighted=self.weighted))
-        if len(batch) not in lengths:
-            return [Inputs(tuple(batch[:-1]), {}), batch[-1]]
-        inputs, *told = batch
+        behind = 2 if self.weighted and len(batch) > 2 else 1  # targets, and weights where there are some
+        told = batch[-behind:]
+        if len(batch) - behind > 1:
+            return [Inputs(tuple(batch[:-behind]), {}), *told]
+        inputs = batch[0]
         if self.spread and isinstance(inputs, Mapping):
             inputs = Inputs((), inputs)
         elif self.spread and isinstance(inputs, (list, tuple)):
@@ -93,7 +99,7 @@ def _refusal(batch: Any, *, weighted: bool) -> str:
         if isinstance(batch, (list, tuple))
         else type(batch).__name__
     )
-    weights = ", weights) or ((a, b), targets, weights" if weighted else ") or (a, b, targets"
+    weights = ", weights) or (a, b, targets, weights" if weighted else ") or (a, b, targets"
     return (
         f"a batch must be a pair (inputs, targets{weights}) of tensors, or a mapping that holds its targets as "
         f"'labels', not {what}; give collate=, or use gammatune.Tuner with a loop of your own"
@@ -130,8 +136,18 @@ def _takes_keys(signature: inspect.Signature, inputs: Mapping[str, Any]) -> bool
     return (named or not _binds(signature, inputs)) and _binds(signature, **inputs)
 
 
-def refusal_of_forward(model: nn.Module, inputs: Any, words: Callable[[Any], str]) -> str | None:
-    """Why the forward of a model cannot be called with these; None where it can, or nobody can tell."""
+def declared(model: nn.Module) -> str:
+    """The forward of a model, as its class says it."""
+    signature = _signature(model)
+    taken = "..." if signature is None else ", ".join(map(str, signature.parameters.values()))
+    return f"the forward of {type(model).__name__} is forward({taken})"
+
+
+def refusal_of_forward(
+    model: nn.Module, inputs: Any, words: Callable[[Any], str], *, weighted: bool
+) -> str | None:
+    """Why the forward of a model cannot be called with these; None where it can, or nobody can tell. weighted: the
+    batches may hold weights."""
     signature = _signature(model)
     if signature is None:
         return None
@@ -139,13 +155,19 @@ def refusal_of_forward(model: nn.Module, inputs: Any, words: Callable[[Any], str
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        declared = "forward(" + ", ".join(map(str, signature.parameters.values())) + ")"
         given = [words(each) for each in args] + [f"{name}: {words(each)}" for name, each in kwargs.items()]
         count = "one thing" if len(given) == 1 else f"{len(given)} things"
+        with_weights = (
+            "With sample_weight=True the last of three parts or more are the weights: (a, b, targets, weights), or "
+            "((a, b), targets, weights), go to forward(a, b), and so do those of a mapping whose names it takes; "
+            "collate= can make them"
+            if weighted
+            else "Batches of (a, b, targets), or ((a, b), targets), go to forward(a, b), and so do those of a "
+            "mapping whose names it takes; collate= can make them; (inputs, targets, weights) are taken with "
+            "sample_weight=True"
+        )
         return (
-            f"fit calls the model with the inputs of a batch, {count} ({', '.join(given)}), and the forward of "
-            f"{type(model).__name__} is {declared} ({error}). Batches of (a, b, targets), or ((a, b), targets), go "
-            "to forward(a, b); collate= can make them; (inputs, targets, weights) are taken with "
-            "sample_weight=True. Or write the loop yourself with gammatune.Tuner"
+            f"fit calls the model with the inputs of a batch, {count} ({', '.join(given)}), and {declared(model)} "
+            f"({error}). {with_weights}. Or write the loop yourself with gammatune.Tuner"
         )
     return None

@@ -13,12 +13,20 @@ from gammatune.engine.batches import Loader, LossFunction, streams_of, to_device
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating
 from gammatune.errors import InvalidArgument, InvalidData, ModelMismatch
-from gammatune.supervised.batch_form import PAIRS, Form, Inputs, answer, refusal_of_forward
+from gammatune.supervised.batch_form import PAIRS, Form, Inputs, answer, declared, refusal_of_forward
 from gammatune.supervised.heard import are_probabilities
 from gammatune.supervised.loaders import targets_in
 from gammatune.supervised.loss_kinds import kind_of
 from gammatune.supervised.losses import Adapted, default_loss, own_loss
-from gammatune.supervised.misfits import MISFIT, line, obstacle, refuse_loss, refuse_other_classes, words
+from gammatune.supervised.misfits import (
+    MISFIT,
+    line,
+    obstacle,
+    refuse_loss,
+    refuse_other_arguments,
+    refuse_other_classes,
+    words,
+)
 from gammatune.supervised.reading import Reading, TaskName, logits_in, read, refuse_no_labels, tensor_in
 from gammatune.supervised.sample_weights import refuse_no_weights
 
@@ -155,6 +163,10 @@ class Trial:
     ) -> None:
         self._name, self._loss_fn, self._asked = name, loss_fn, task
         self._kind = None if loss_fn is None else kind_of(loss_fn)
+        if (
+            loss_fn is not None and self._kind is None
+        ):  # one of torch is given what it takes (`losses.Adapted`)
+            refuse_other_arguments(loss_fn, weighted=weighted)
         batch = next(iter(loader), None)
         if batch is None:
             raise InvalidData(f"{name} gave no batch: give at least one example")
@@ -208,7 +220,7 @@ class Trial:
         return replace(told, classes=reading.classes or said.shape[1], probabilities=given)
 
     def _said(self, model: nn.Module, inputs: Any) -> Any:
-        refusal = refusal_of_forward(model, inputs, words)
+        refusal = refusal_of_forward(model, inputs, words, weighted=self._form.weighted)
         if refusal is not None:
             raise ModelMismatch(refusal)
         try:
@@ -218,6 +230,14 @@ class Trial:
         except MISFIT as error:
             raise ModelMismatch(
                 f"the model cannot take the inputs of {self._name}, {words(inputs)}: {line(error)}"
+            ) from error
+        except (TypeError, AttributeError) as error:
+            if isinstance(inputs, Tensor) or type(inputs) is Inputs:
+                raise  # of the model's own
+            raise ModelMismatch(
+                f"the model cannot take the inputs of {self._name}, {words(inputs)}, as one thing: {line(error)}. "
+                f"They are given one by one where it takes as many, those of a mapping by their names, and "
+                f"{declared(model)}; leave out what it does not take, which collate= can do"
             ) from error
 
     def _hindered(self) -> str | None:
@@ -325,8 +345,8 @@ def _taken_apart(
     targets = parts[1]
     if not isinstance(targets, Tensor):
         raise InvalidArgument(
-            f"{name}: a batch must be a pair (inputs, targets) of tensors, and its targets are {words(targets)}; "
-            "give collate=, or use gammatune.Tuner with a loop of your own"
+            f"{name}: a batch must be a pair (inputs, targets) of tensors, and the targets of this one, "
+            f"{words(batch)}, are {words(targets)}; give collate=, or use gammatune.Tuner with a loop of your own"
         )
     if targets.ndim == 0 or not len(targets):
         raise InvalidData(
@@ -336,8 +356,8 @@ def _taken_apart(
         refuse_no_weights(parts[2], targets, name)
     elif weighted and name == "train_set":
         raise InvalidArgument(
-            "sample_weight=True, and train_set gives pairs; let it give (input, target, weight), or hand the weights "
-            "over as an array"
+            f"sample_weight=True, and the batches of train_set, {words(batch)}, hold no weights; let it give "
+            "(inputs, targets, weights), or a mapping with 'sample_weight', or hand the weights over as an array"
         )
     return form, parts
 

@@ -22,7 +22,7 @@ from gammatune.metrics.predictions import Answers
 from gammatune.supervised.arguments import Arguments
 from gammatune.supervised.dry_run import Task
 from gammatune.supervised.evaluation import Scale
-from gammatune.supervised.loaders import class_counts, targets_in
+from gammatune.supervised.loaders import class_counts, targets_in, weights_in
 from gammatune.supervised.loss_kinds import kind_of
 from gammatune.supervised.losses import WeightedCrossEntropy, default_loss
 from gammatune.supervised.sets import Sets
@@ -125,12 +125,18 @@ def _metric(name: MetricName, task: Task, sets: Sets, scale: Scale | None) -> Me
     targets = targets_in(val, weighted=sets.weighted)  # elsewhere the first evaluation says so
     if targets is not None and reading.ignored is None:
         codes = reading.codes(targets).detach().cpu().numpy()
-        held = [part.detach().cpu().numpy() for part in val.tensors[2:]] if sets.weighted else []
+        weights = weights_in(val, weighted=sets.weighted)
         if not reading.is_multilabel:
             codes = codes.ravel() if task.classify else codes.reshape(len(codes), -1)
         columns = codes.shape[1:] if reading.is_multilabel else (task.classes,)
         room = np.broadcast_to(np.float32(0), (len(codes), *columns)) if task.classify else None
-        known = Answers(codes, codes, task.classes, room, weights=held[0] if held else None)
+        known = Answers(
+            codes,
+            codes,
+            task.classes,
+            room,
+            weights=None if weights is None else weights.detach().cpu().numpy(),
+        )
         reason = undefined(name, known if scale is None else known.scaled(*scale))
         if reason is not None:
             raise InvalidData(

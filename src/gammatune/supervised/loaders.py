@@ -27,7 +27,7 @@ from gammatune.engine.batches import Loader
 from gammatune.engine.ranks import SINGLE, Ranks
 from gammatune.errors import InvalidArgument, InvalidData
 from gammatune.seeds import stream
-from gammatune.supervised.sample_weights import Weighted, attached
+from gammatune.supervised.sample_weights import Weighted, attached, counting_alike
 
 Examples: TypeAlias = Dataset[Any] | Loader | tuple[Any, Any]  # a set, a loader, or a pair of arrays
 Collate: TypeAlias = Callable[[list[Any]], Any] | None
@@ -42,11 +42,12 @@ def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> An
     dtype: what floats become, the model's own. Whole-number targets become int64, and (n, 1) of them (n,).
     weights: see `sample_weights.by_set`.
     """
-    if weights is True and isinstance(given, tuple) and len(given) == 3:
-        raise InvalidArgument(
-            f"{name} is three arrays; give a pair of them, and the weights as sample_weight={{{name!r}: weights}}"
-        )
     if (arrays := _arrays_in(given)) is not None:
+        if weights is True and (len(given) > 2 or name == "train_set"):
+            raise InvalidArgument(
+                f"{name} is {len(given)} arrays, and sample_weight=True is for weights in the batches of a loader; "
+                f"give (inputs, targets), and the weights as sample_weight={{{name!r}: weights}}"
+            )
         *inputs, y = arrays
         xs = [_tensor(x, f"the inputs of {name}") for x in inputs]
         y = _tensor(y, f"the targets of {name}")
@@ -57,7 +58,8 @@ def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> An
                 )
         given = TensorDataset(*xs, y)
     if type(given) is TensorDataset and len(given.tensors) > 1:
-        own = given.tensors[2:] if weights is True else ()
+        held = weights_in(given, weighted=weights is True and arrays is None)
+        own = () if held is None else (held,)
         *xs, y = given.tensors[: len(given.tensors) - len(own)]
         inputs = [x.to(dtype) if x.is_floating_point() else x for x in xs]
         given = TensorDataset(*inputs, _targets(y, dtype), *own)
@@ -76,9 +78,9 @@ def as_set(given: Any, name: str, dtype: torch.dtype, weights: Any = None) -> An
             f"{name} is a mapping of {', '.join(map(str, given))}: give a loader of such batches, or a set of such "
             "examples"
         )
-    if weights is not None and weights is not True:
-        given = attached(given, weights, name, dtype)
-    return given
+    if weights is True and arrays is not None:
+        return counting_alike(given)
+    return given if weights is None or weights is True else attached(given, weights, name, dtype)
 
 
 def _arrays_in(given: Any) -> list[Any] | None:
@@ -211,7 +213,12 @@ def targets_in(data: Any, *, weighted: bool) -> Tensor | None:
     """All targets of a set of tensors; None of any other. weighted: behind them may lie the weights of examples."""
     if type(data) is not TensorDataset or len(data.tensors) < 2:
         return None
-    return data.tensors[1] if weighted else data.tensors[-1]
+    return data.tensors[-1 if weights_in(data, weighted=weighted) is None else -2]
+
+
+def weights_in(data: Any, *, weighted: bool) -> Tensor | None:
+    """Those of the examples of a set of tensors, behind their targets; None where there are none."""
+    return data.tensors[-1] if weighted and type(data) is TensorDataset and len(data.tensors) > 2 else None
 
 
 def class_counts(
@@ -224,14 +231,15 @@ def class_counts(
     weights: Any = None
     while isinstance(data, (Subset, Weighted)):
         if isinstance(data, Weighted):
+            weighted = False  # what lies in it is without
             weights = data.weights if places is None else data.weights[places]
         else:
             indices = torch.as_tensor(data.indices)
             places = indices if places is None else indices[places]
         data = data.dataset
     targets = targets_in(data, weighted=weighted)
-    if targets is not None and weighted and len(data.tensors) == 3:
-        weights = data.tensors[2] if places is None else data.tensors[2][places]
+    if (held := weights_in(data, weighted=weighted)) is not None:
+        weights = held if places is None else held[places]
     if targets is None:  # as the sets of torchvision have them
         targets = getattr(data, "targets", None)
         if not isinstance(targets, (Tensor, list, np.ndarray)) or len(targets) != count(data):

@@ -1,7 +1,7 @@
 """Why the first batch of a part, a model and a loss do not fit together, in a sentence."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from gammatune.supervised.reading import Reading
 
 # The kinds torch's layers and losses raise for a wrong shape, type or class; anything else goes through.
 MISFIT = (RuntimeError, ValueError, IndexError)
+FEW = 4  # parts of a batch that are told one by one; longer lists hold an example each (guess)
 
 
 def obstacle(output: Any, targets: Tensor, reading: Reading, *, is_set: bool) -> str | None:
@@ -81,7 +82,6 @@ def refuse_loss(
     weighted: bool,
 ) -> None:
     """Raise InvalidArgument or ModelMismatch where the loss cannot be called with these, or gives no mean loss."""
-    _refuse_other_arguments(loss_fn, weighted=weighted)
     try:
         loss = loss_fn(output, targets, *weights)
     except torch.OutOfMemoryError:
@@ -104,8 +104,8 @@ def refuse_loss(
         )
 
 
-def _refuse_other_arguments(loss_fn: LossFunction, *, weighted: bool) -> None:
-    """Of a loss that needs more than outputs and targets."""
+def refuse_other_arguments(loss_fn: LossFunction, *, weighted: bool) -> None:
+    """Raise InvalidArgument at a loss that needs more than outputs and targets, such as the lengths of both."""
     try:
         signature = inspect.signature(loss_fn.forward if isinstance(loss_fn, nn.Module) else loss_fn)
     except (TypeError, ValueError):  # written in C
@@ -114,22 +114,31 @@ def _refuse_other_arguments(loss_fn: LossFunction, *, weighted: bool) -> None:
         signature.bind(None, None)
     except TypeError as error:
         takes = ", ".join(signature.parameters)
+        needed = ", ".join(
+            name for name, each in signature.parameters.items() if each.default is inspect.Parameter.empty
+        )
         name = (
             type(loss_fn).__name__ if isinstance(loss_fn, nn.Module) else getattr(loss_fn, "__name__", "loss")
         )
         raise InvalidArgument(
             f"fit calls the loss with (output, target{', weight' if weighted else ''}), and {name} takes ({takes}): "
-            f"{error}. Wrap it in a function of these"
+            f"{error}. Give a function of (output, target) that takes the rest out of the targets, where collate= "
+            "can put it; or write the loop yourself with gammatune.Tuner: for batch in run.batches(loader): ... "
+            f"loss_fn({needed}).backward(); optimizer.step()"
         ) from None
 
 
 def words(item: Any) -> str:
-    """'float32 of shape (32, 5)', or the name of the type."""
+    """'float32 of shape (32, 5)', or the name of the type and what is in it."""
     if type(item) is Inputs:
         return ", ".join(map(words, (*item.args, *item.kwargs.values())))
     if isinstance(item, Tensor):
         return f"{str(item.dtype).removeprefix('torch.')} of shape {tuple(item.shape)}"
-    return type(item).__name__
+    kind = type(item).__name__
+    if isinstance(item, Mapping):
+        return f"{kind} of {', '.join(map(str, item))}"
+    is_short = isinstance(item, (list, tuple)) and 0 < len(item) <= FEW
+    return f"{kind} of ({', '.join(map(words, item))})" if is_short else kind
 
 
 def line(error: BaseException) -> str:

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from gammatune.errors import InvalidArgument, InvalidData
+from gammatune.supervised.batch_form import WEIGHTS
 
 SampleWeight: TypeAlias = ArrayLike | Mapping[str, ArrayLike] | Literal[True]
 
 
 class Weighted(Dataset[Any]):
-    """A set of (input, target), and what each example counts for. weights: (n,)."""
+    """A set of (input, target), or of mappings, and what each example counts for. weights: (n,)."""
 
     def __init__(self, dataset: Any, weights: Tensor) -> None:
         self.dataset, self.weights = dataset, weights
@@ -27,8 +28,11 @@ class Weighted(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.weights)
 
-    def __getitem__(self, place: int) -> tuple[Any, Any, Tensor]:
-        *inputs, target = self.dataset[place]
+    def __getitem__(self, place: int) -> tuple[Any, Any, Tensor] | dict[Any, Any]:
+        example = self.dataset[place]
+        if isinstance(example, Mapping):
+            return {**example, WEIGHTS: self.weights[place]}
+        *inputs, target = example
         return inputs[0] if len(inputs) == 1 else tuple(inputs), target, self.weights[place]
 
 

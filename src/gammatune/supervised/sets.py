@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
-from gammatune.engine.batches import Loader, LoaderFactory
+from gammatune.engine.batches import Loader, LoaderFactory, length_of
 from gammatune.errors import InvalidArgument
 from gammatune.policy.registry import chosen_by_name
 from gammatune.space import BATCH_SIZE
@@ -54,6 +54,7 @@ class Sets:
         }
         if weights:
             parts |= {name: counting_alike(parts[name]) for name in names if name not in weights}
+        _refuse_unheard(given, parts)
         train, val, test = parts.values()
         if val is None:
             train, val = hold_out(train, given.seed, said)
@@ -91,14 +92,29 @@ class Sets:
     def usual_epochs(self) -> int | None:
         """How long a training of them usually is; None where nobody can tell."""
         examples = count(self.train)
-        if examples is None and hasattr(self.train, "__len__"):
-            examples = len(self.train) * self.size
+        if examples is None and (batches := length_of(self.train)) is not None:
+            examples = batches * self.size
         if examples is None:
             return None
         # of one input, where that is a tensor in a set; else nothing is known of it
         first = self.train.tensors[0] if isinstance(self.train, TensorDataset) else None
         shape = () if first is None else tuple(first.shape[1:])
         return epochs_for(shape, examples, self.size, table=False)
+
+
+def _refuse_unheard(given: Arguments, parts: Mapping[str, Any]) -> None:
+    """Raises InvalidArgument at what makes batches, where none are made."""
+    training, train = given.training, parts["train_set"]
+    if training.batch_size is not None and not isinstance(train, Dataset):
+        raise InvalidArgument(
+            f"batch_size={training.batch_size!r} is for sets and arrays, and train_set is a {type(train).__name__}, "
+            "whose batches are as large as it makes them; leave it out"
+        )
+    if training.collate is not None and not any(isinstance(part, Dataset) for part in parts.values()):
+        raise InvalidArgument(
+            f"collate= is for sets and arrays, and train_set is a {type(train).__name__}, which makes its own "
+            "batches; give that the function (of a DataLoader collate_fn=)"
+        )
 
 
 def _is_size_searched(given: Arguments) -> bool:
