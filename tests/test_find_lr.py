@@ -1,5 +1,6 @@
 """`find_lr` names the rate that `fit` would, and leaves everything as it was."""
 
+import itertools
 import math
 import random
 import re
@@ -236,6 +237,21 @@ def test_inputs_in_mappings_and_numbers_as_targets() -> None:
     found = gammatune.find_lr(model, optimizer, batches, nn.MSELoss(), steps=400)
     assert found.looks
     assert found.looks[0].loss is not None
+
+
+class Again:
+    """The same batches over and over, which do not say how many they are."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.cycle(DataLoader(data(), 32))
+
+
+def test_of_a_loader_without_an_end_as_much_is_looked_at_as_the_training_sees() -> None:
+    listed = asked(loader=list(itertools.islice(Again(), 400)), steps=400)
+    endless = asked(loader=Again(), steps=400)
+    assert [(one.rate, one.steps) for one in endless.looks] == [(one.rate, one.steps) for one in listed.looks]
+    assert len(endless.looks) >= 3
+    assert endless.cost == listed.cost
 
 
 # -- refused

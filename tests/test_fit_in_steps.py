@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset
 
 import gammatune
 from gammatune.errors import AnotherRun, InvalidArgument, NotRestorable
@@ -71,3 +71,58 @@ def test_several_nets_in_steps() -> None:
 def test_what_contradicts_steps_is_refused_before_training(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidArgument, match=said):
         fitted(**options)
+
+
+class Over:
+    """Batches over and over, which do not say how many they are."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            self.taken += 1
+            yield X[:10], Y[:10]
+
+
+@pytest.mark.parametrize("part", ["val_set", "test_set"])
+@pytest.mark.parametrize(
+    "options", [{"steps": 20, "every": 10}, {"epochs": 2}, {"epochs": 2, "pretrained": True}]
+)
+def test_what_is_scored_on_must_end(
+    part: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gammatune.engine.batches.SCORED", 1000)
+    endless = Over()
+    sets = {"val_set": (X, Y), "test_set": (X, Y), part: endless}
+    said = r"\(Over\) do not end within 100 batches, .* such as list\(itertools.islice\(loader, 100\)\)"
+    with pytest.raises(InvalidArgument, match=said):
+        gammatune.fit(nn.Linear(6, 2), (X, Y), check=False, **sets, **options)
+    assert endless.taken < 120
+
+
+def test_a_sampler_without_an_end_is_told_before_it_is_drawn_from() -> None:
+    sampler = RandomSampler(range(120), replacement=True, num_samples=10**10)
+    with pytest.raises(InvalidArgument, match=r"of TensorDataset, 120 in batches of 10.* 10,000,000 batches"):
+        gammatune.fit(
+            *(nn.Linear(6, 2), (X, Y), DataLoader(TensorDataset(X, Y), batch_size=10, sampler=sampler)),
+            epochs=1,
+            check=False,
+        )
+
+
+def test_batches_that_do_not_say_how_many_they_are_are_scored_to_their_end() -> None:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            return iter(zip(X, Y, strict=True))
+
+    ends = [
+        gammatune.fit(nn.Linear(6, 2), (X, Y), val, epochs=2, check=False).cost.evaluated
+        for val in ((X, Y), DataLoader(Stream(), batch_size=7), Stream())
+    ]
+    assert ends[0] == ends[1] == ends[2] > 0
+
+
+def test_without_a_length_neither_of_the_training_nor_of_its_data_one_is_asked_for() -> None:
+    with pytest.raises(InvalidArgument, match="epochs= is missing"):
+        fitted(DataLoader(Endless(), batch_size=10))

@@ -112,6 +112,19 @@ def test_an_endless_source_is_drawn_as_far_as_the_limit_and_that_is_said() -> No
     assert source.drawn < 2000  # a batch of one number takes more than its four bytes
 
 
+def test_an_epoch_that_does_not_end_is_told_long_before_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gammatune.engine.recorded_loader.LONG", 20)
+    source = Source(None, lambda: torch.zeros(1))
+    with (
+        pytest.warns(
+            UserWarning, match=r"\(Source\) has not ended after 20 batches; where it has no end, count in"
+        ),
+        pytest.raises(NotRestorable),
+    ):
+        Tape(source, limit=MIB).measure(0, len)
+    Tape(Source(19, lambda: X)).measure(0, len)
+
+
 def test_an_enormous_source_is_refused_at_its_first_batches() -> None:
     source = Sized(10**6, lambda: torch.zeros(1000))
     with pytest.raises(

@@ -38,6 +38,7 @@ LossFunction: TypeAlias = Callable[..., Tensor]
 DEPTH = 4
 FAR = 10**6  # epochs; no course is as long
 ENDLESS = 10**7  # batches of an epoch; guess: at 10 ms each more than a day
+SCORED = 10**6  # examples to score on at most, of a loader that does not say how many it has (guess)
 FEW = 64  # longer lists hold data, not parts (guess)
 LISTS = frozenset({list, tuple})
 
@@ -353,9 +354,28 @@ def length_of(loader: Any) -> int | None:
 
 
 def drawn(loader: Iterable[Any], meter: Meter) -> Iterator[Any]:
-    """Its batches. What it raises is nobody's but its own, and `meter.foreign` says so."""
+    """Its batches, to its end. What it raises is nobody's but its own, and `meter.foreign` says so."""
     with of_the_loader(meter):
-        yield from loader
+        yield from to_its_end(loader)
+
+
+def to_its_end(loader: Iterable[Any]) -> Iterator[Any]:
+    """The batches of a loader that is scored on. Raises InvalidArgument where it seems to have no end."""
+    known = length_of(loader)
+    most = ENDLESS
+    if known is None:
+        most = SCORED // max(10, getattr(loader, "batch_size", None) or 0)  # of smaller batches as many
+    if known is None or known <= most:
+        for number, batch in enumerate(loader):
+            if number == most and known is None:
+                break
+            yield batch
+        else:
+            return
+    raise InvalidArgument(
+        f"the examples to select by or to report on ({described(loader)}) do not end within {most:,} batches, and "
+        "are scored as a whole; give some of them, such as list(itertools.islice(loader, 100))"
+    )
 
 
 @contextmanager

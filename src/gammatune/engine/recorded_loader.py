@@ -1,5 +1,6 @@
 """A loader whose order cannot be restored, drawn once and played again from memory."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
 from typing import Any
@@ -22,6 +23,7 @@ from gammatune.engine.weight import bytes_of, mib
 from gammatune.errors import NotRestorable
 from gammatune.seeds import stream
 
+LONG = 50_000  # batches drawn before the first is trained on, after which it is told that it goes on (guess)
 SURELY, FIRST = 2, 8  # times the limit: a loader whose first batches say so is not drawn further (guesses)
 
 
@@ -59,7 +61,15 @@ class Tape:
         """The first pass of an epoch, drawn to its end; streams stay where they are. Done once: others are alike."""
         if self._epoch is None:
             before = StreamStates(self._streams)
-            sizes = [examples(batch) for batch in self.play(epoch)]
+            sizes = []
+            for batch in self.play(epoch):
+                sizes.append(examples(batch))
+                if len(sizes) == LONG:
+                    warnings.warn(
+                        f"an epoch of the loader ({named(self._loader)}) has not ended after {LONG:,} batches; where "
+                        "it has no end, count in steps of the optimizer (steps=3000, every=250)",
+                        stacklevel=2,
+                    )
             before.restore()
             if not sizes:
                 raise empty_loader(self._loader)

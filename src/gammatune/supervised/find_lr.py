@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils.data import DataLoader, Dataset
 
-from gammatune.engine.batches import LossFunction, epochs_told, streams_of
+from gammatune.engine.batches import LossFunction, Passes, epochs_told, length_of, streams_of
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.process_group import ranks_of
 from gammatune.errors import InvalidArgument, InvalidData, whole
@@ -71,7 +71,7 @@ def find_lr(
     _refuse(model, optimizer, loader)
     said: list[str] = []
     with _put_back(loader, val_loader), ExitStack() as opened:
-        named = model, optimizer, loader, loss, val_loader, seed
+        named = model, optimizer, _ending(loader, finding.steps), loss, val_loader, seed
         given = _arguments(*named, training or Training(), running or Running(), said)
         ready = Setup.of(given.checked(), said)
         built = opened.enter_context(closing(ready.build()))
@@ -109,11 +109,17 @@ def _arguments(
     return given if parameter is None else given.with_training(device=parameter.device)
 
 
+def _ending(loader: Any, steps: int) -> Any:
+    """A loader that does not say how long it is ends after so many batches, as the training does."""
+    is_endless = not isinstance(loader, (Dataset, tuple)) and length_of(loader) is None
+    return Passes(lambda: islice(iter(loader), steps)) if is_endless else loader
+
+
 def _some_of(loader: Any, said: list[str]) -> list[Any]:
     """Batches of a loader to score by."""
     most = SCORED
-    if hasattr(loader, "__len__"):
-        most = min(SCORED, max(1, round(VALIDATION * len(loader))))
+    if (length := length_of(loader)) is not None:
+        most = min(SCORED, max(1, round(VALIDATION * length)))
     found = list(islice(iter(loader), most))
     if not found:
         raise InvalidData("loader gave no batch: give at least one example")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gammatune.engine.batches import Loader, streams_of
+from gammatune.engine.batches import Loader, streams_of, to_its_end
 from gammatune.engine.forks.streams import StreamStates
 from gammatune.engine.modes import evaluating, stay_in_eval
 from gammatune.errors import InvalidArgument
@@ -82,7 +82,7 @@ class Start:
         before = StreamStates(streams_of(select), cuda=True)
         try:
             with evaluating(model):
-                return cls(weights, dict(training.score(select)))
+                return cls(weights, dict(training.score(to_its_end(select))))
         finally:
             before.restore()
 

@@ -12,7 +12,15 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gammatune.cost import Meter
-from gammatune.engine.batches import Loader, LoaderFactory, LossFunction, drawn, streams_of, to_device
+from gammatune.engine.batches import (
+    Loader,
+    LoaderFactory,
+    LossFunction,
+    drawn,
+    streams_of,
+    to_device,
+    to_its_end,
+)
 from gammatune.engine.ensemble import Ensemble, Price
 from gammatune.engine.forks.streams import StreamStates, reseed
 from gammatune.engine.loop import TorchLoop, unwrapped
@@ -272,7 +280,7 @@ class Supervised(TorchLoop):
         heard = self._evaluation.listening("probabilities" if classify else "numbers")
         spreads: list[Tensor] = []  # of an ensemble, which nobody has in several processes
         with evaluating(self._model, optimizers=self._optimizers):
-            for batch in loader:
+            for batch in to_its_end(loader):
                 inputs, *told = self._told(batch)
                 if ensemble is None:
                     output = answer(self._forward, inputs)
