@@ -147,6 +147,30 @@ def test_control_rollouts_change_nothing(name: str) -> None:
         assert same(a, b)
 
 
+class Counting(Net):
+    """Draws from a generator that is no part of it as torch knows one."""
+
+    def __init__(self, source: torch.Generator) -> None:
+        super().__init__()
+        self.source = [source]  # which Lightning does not pickle
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        x, y = batch
+        return super().training_step((x + torch.randn(x.shape, generator=self.source[0]), y), batch_idx)
+
+
+@pytest.mark.parametrize("forks", ["auto", "disk"])
+def test_state_of_ones_own_goes_back_with_every_fork(forks: Any) -> None:
+    def with_state(trainer: Any, model: Any, *rest: Any) -> None:
+        policy = control_rollouts({"lr": 0.01}, DISTURBED)
+        options: dict[str, Any] = {"policy": policy, "space": ["lr=1e-4:1:log"], "budget": 50}
+        fit(trainer, model, *rest, **options, state=model.source, forks=forks)
+
+    one, other = (run(how, model=Counting(torch.Generator().manual_seed(5))) for how in (plain, with_state))
+    for a, b in zip(one, other, strict=True):
+        assert same(a, b)
+
+
 STEPS: dict[str, dict[str, Any]] = {
     "validated by step": {"val_check_interval": 4, "check_val_every_n_epoch": None},
     "a twentieth": {"check_val_every_n_epoch": 50},
@@ -447,6 +471,10 @@ def test_what_is_refused() -> None:
         attempt(options={"callbacks": [pl.callbacks.StochasticWeightAveraging(0.1)]})
     with pytest.raises(InvalidArgument, match="only afterwards"):
         attempt(policy="once")
+    with pytest.raises(
+        InvalidArgument, match="ensemble=True cannot be had here: callbacks and loggers follow"
+    ):
+        attempt(ensemble=True, budget=4)
     with pytest.raises(InvalidArgument, match=r"lightning\.pytorch\.Trainer"):
         fit(trainer_of(), nn.Linear(2, 2))  # type: ignore[arg-type]
 

@@ -16,12 +16,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gammatune.errors import ConflictingControl, InvalidArgument, MissingExtra
 from gammatune.integrations.skorch import GammaTuned, fit
 from gammatune.records import Length, Rollout
 from gammatune.schedules import linear
 from gammatune.testing.control import control_rollouts
+from gammatune.tuning.options import Search
 
 skorch = needs.package("skorch")
 callbacks = skorch.callbacks
@@ -168,6 +170,66 @@ def test_control_rollouts_change_nothing(name: str) -> None:
         found.append(evidence(net))
     for place, (a, b) in enumerate(zip(*found, strict=True)):
         assert same(a, b), place
+
+
+class Averaging(skorch.NeuralNetClassifier):  # type: ignore[misc]
+    """With a mean of its weights that lies outside of the module, and that the loss looks at."""
+
+    def initialize(self) -> Any:
+        super().initialize()
+        self.mean = [
+            AveragedModel(self.module_, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+        ]  # which skorch knows nothing of
+        return self
+
+    def get_loss(self, *args: Any, **kwargs: Any) -> Any:
+        far = sum(
+            (p - q).square().sum()
+            for p, q in zip(self.module_.parameters(), self.mean[0].parameters(), strict=True)
+        )
+        return super().get_loss(*args, **kwargs) + 0.1 * far
+
+    def train_step(self, batch: Any, **fit_params: Any) -> Any:
+        step = super().train_step(batch, **fit_params)
+        self.mean[0].update_parameters(self.module_)
+        return step
+
+
+@pytest.mark.parametrize("forks", ["auto", "disk"])
+def test_state_of_ones_own_goes_back_with_every_fork(forks: Any) -> None:
+    ends = []
+    for policy in (control_rollouts({"lr": RATE}, []), control_rollouts({"lr": RATE}, DISTURBED)):
+        seed()
+        net = net_of(Averaging, criterion=nn.CrossEntropyLoss).initialize()
+        net.warm_start = True  # so that what is handed in is what is trained
+        fit(
+            net,
+            X,
+            Y,
+            policy=policy,
+            space=["lr=1e-4:1:log"],
+            budget=50,
+            state=net.mean,
+            forks=forks,
+        )
+        ends.append([dict(net.module_.state_dict()), dict(net.mean[0].state_dict())])
+    assert same(*ends)
+
+
+def test_what_a_framework_has_of_its_own_is_refused() -> None:
+    """With whatever value, in a record too, and before any training; nothing is passed over."""
+    for options in (
+        {"ensemble": True, "budget": 4},
+        {"extra_epochs": 2},
+        {"multiplier": True},
+        {"search": Search(new_model=lambda: Module())},
+    ):
+        net = net_of()
+        with pytest.raises(InvalidArgument, match=r"cannot be had here: .* with gammatune\.Tuner"):
+            fit(net, X, Y, **options)
+        assert not net.history
+    seed()
+    assert len(fit(net_of(), X, Y, ensemble=False).course) == EPOCHS
 
 
 def test_the_loss_and_the_accuracy_are_those_of_skorch() -> None:

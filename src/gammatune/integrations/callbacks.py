@@ -7,7 +7,7 @@ trained in its place is told again, under the same numbers, and the framework's 
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +31,14 @@ from gammatune.tuning.run import Run
 from gammatune.tuning.tuner import Tuner
 
 NAMED = "time", "seed", "run_dir"  # of `Tuner`, beside its records
+_OF_ONE = "callbacks and loggers follow the training of one net, and that is what is handed back"
+# What `Search` offers to loops alone, and why.
+NOT_HERE = {
+    "ensemble": _OF_ONE,
+    "new_model": _OF_ONE,
+    "extra_epochs": "the framework's own counters end with the course; give it all epochs from the start",
+    "multiplier": "the rate follows the schedule that is found, and no scheduler of the framework's",
+}
 BUDGET = 1.5  # plain runs, as for "lookahead": one walk, its opening and a reserve
 
 
@@ -112,9 +120,27 @@ class Shown(Protocol):
 
 
 class ShownLoop(TorchLoop):
-    """What trainings whose epochs are a framework's own have in common."""
+    """What trainings whose epochs are a framework's own have in common. state: of the framework, that goes back with
+    a fork as that of `running` does."""
 
     _shown: Run | None = None
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        running: Running,
+        state: Sequence[Any],
+        *,
+        course: int | StepCount | None = None,
+    ) -> None:
+        super().__init__(
+            *(model, optimizer, ["lr"]),
+            state=[*state, *running.state],
+            tape_bytes=running.tape_bytes,
+            forks=running.forks,
+            course=course,
+        )
 
     def show(self, run: Run | None) -> None:
         self._shown = run
@@ -169,12 +195,19 @@ class Wanted:
     def of(cls, call: str, budget: float, options: Mapping[str, Any]) -> Self:
         """options: those of `Tuner`, by name or in its records. call: the name that was called with them.
 
-        Raises InvalidArgument for a policy under which nobody can tell the course while it is trained.
+        Raises InvalidArgument for a policy under which nobody can tell the course while it is trained, and for what
+        the framework has of its own.
         """
         left = dict(options)
         records = left.pop("search", None) or Search(), left.pop("running", None) or Running()
         named: dict[str, Any] = {name: left.pop(name) for name in NAMED if name in left}
         search, running = with_options(call, left, *records)
+        for option, why in NOT_HERE.items():
+            if (value := getattr(search, option)) not in (None, False):
+                raise InvalidArgument(
+                    f"{option}={value!r} cannot be had here: {why}; leave it out, or write the loop yourself with "
+                    "gammatune.Tuner"
+                )
         search = replace(search, policy=followed_policy(search.policy))
         return cls(search, running, {**named, "budget": budget})
 

@@ -44,6 +44,7 @@ from gammatune.integrations.keras_seeds import global_seeds, seed_generators, st
 from gammatune.integrations.loaders import passes
 from gammatune.metrics.objectives import plain_number
 from gammatune.records import Metrics, Values
+from gammatune.tuning.options import Running
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
@@ -98,7 +99,7 @@ def fit(
     drawn = _drawn(model, **train, **drawing, class_weight=class_weight)
     told = _told(model, callbacks, epochs, drawn.num_batches, verbose)
     scored = _scored(held_out, validation_batch_size or batch_size, validation_steps)
-    training = _Training(model, _loader(drawn), scored, told, wanted.running.tape_bytes, aloud=verbose != 0)
+    training = _Training(model, _loader(drawn), scored, told, wanted.running, aloud=verbose != 0)
     if wanted.search.objective is None:
         objective = default_objective(model.get_metrics_result())
         wanted = replace(wanted, search=replace(wanted.search, objective=objective))
@@ -112,7 +113,7 @@ class _Training(ShownLoop):
     """
 
     def __init__(
-        self, model: Any, loader: Any, scored: Mapping[str, Any], told: Any, tape_bytes: int, *, aloud: bool
+        self, model: Any, loader: Any, scored: Mapping[str, Any], told: Any, running: Running, *, aloud: bool
     ) -> None:
         import keras
 
@@ -123,9 +124,8 @@ class _Training(ShownLoop):
         super().__init__(
             model,
             self.mirror,
-            ["lr"],
-            state=[*_unknown_to_torch(model), _Rest(model, self._seeds, self.mirror), global_seeds()],
-            tape_bytes=tape_bytes,
+            running,
+            [*_unknown_to_torch(model), _Rest(model, self._seeds, self.mirror), global_seeds()],
         )
         self._model = model
         self._loader = loader

@@ -38,6 +38,7 @@ from gammatune.integrations.callbacks import (
 from gammatune.integrations.lightning_data import batches_of, examples_of, length_of_course
 from gammatune.metrics.objectives import plain_number
 from gammatune.records import Metrics, StepCount, Values
+from gammatune.tuning.options import Running
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
@@ -101,7 +102,7 @@ def _run(trainer: Any, named: tuple[str | None, str | None], wanted: Wanted) -> 
     loop.on_run_start()
     _refuse_what_was_configured(trainer)
     length = length_of_course(trainer)
-    training = _Training(trainer, named, length, wanted.running.tape_bytes)
+    training = _Training(trainer, named, length, wanted.running)
     yield prepared(training, trainer.optimizers[0], length, wanted)()
     loop._restarting = False
     loop.on_run_end()
@@ -115,7 +116,7 @@ class _Training(ShownLoop):
         trainer: Any,
         named: tuple[str | None, str | None],
         length: int | StepCount,
-        tape_bytes: int,
+        running: Running,
     ) -> None:
         self._trainer = trainer
         self._loop = loop = trainer.fit_loop
@@ -127,7 +128,7 @@ class _Training(ShownLoop):
         self._progress = _Counters(loop)
         state = [self._progress, *([] if scaler is None else [scaler])]
         model, optimizer = trainer.lightning_module, trainer.optimizers[0]
-        super().__init__(model, optimizer, ["lr"], state=state, tape_bytes=tape_bytes, course=length)
+        super().__init__(model, optimizer, running, state, course=length)
         validate = loop.epoch_loop.val_loop.run
 
         def noting() -> Any:

@@ -34,6 +34,7 @@ from gammatune.engine.forks.streams import StreamStates
 from gammatune.errors import ConflictingControl, InvalidArgument, require, whole
 from gammatune.integrations.callbacks import BUDGET, ShownLoop, Wanted, no_validation, prepared
 from gammatune.records import Metrics, Values
+from gammatune.tuning.options import Running
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
@@ -120,7 +121,7 @@ def _train(net: Any, own: Callable[..., Any], given: tuple[Any, ...], wanted: Wa
             f"the training data ({type(prelude.train[0].dataset).__name__}) have no length, and a course is counted "
             "in epochs here: give a data set with __len__, or write the loop yourself with gammatune.Tuner"
         )
-    training = _Training(net, prelude, wanted.running.tape_bytes)
+    training = _Training(net, prelude, wanted.running)
     return prepared(training, training.given_optimizers, epochs, wanted)()
 
 
@@ -161,7 +162,7 @@ class _Prelude:
 class _Training(ShownLoop):
     """A `Trainable` over a net that has been initialized."""
 
-    def __init__(self, net: Any, prelude: _Prelude, tape_bytes: int) -> None:
+    def __init__(self, net: Any, prelude: _Prelude, running: Running) -> None:
         self._fitted, self._prelude = net, prelude
         self._rows = len(net.history)  # epochs that an earlier `fit` trained
         self._scored: tuple[int, Metrics] | None = None  # the last validation: in which row, what came of it
@@ -172,12 +173,11 @@ class _Training(ShownLoop):
         super().__init__(
             parts["_modules"],
             self.given_optimizers,
-            ["lr"],
-            state=[
+            running,
+            [
                 *(criterion for criterion in parts["_criteria"] if isinstance(criterion, nn.Module)),
                 *([] if accelerator is None else [accelerator]),
             ],
-            tape_bytes=tape_bytes,
         )
 
     def is_onlooker(self, frame: FrameType) -> bool:

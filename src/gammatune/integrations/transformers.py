@@ -41,6 +41,7 @@ from gammatune.integrations.callbacks import (
 from gammatune.integrations.transformers_data import Pass, batches_of, examples_of, length_of_course
 from gammatune.metrics.objectives import plain_number
 from gammatune.records import Metrics, StepCount, Values
+from gammatune.tuning.options import Running
 from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
@@ -83,9 +84,7 @@ def train(
     def run(**arguments: Any) -> None:
         """What `trainer.train` calls in the place of its first epoch, and of all others."""
         length = length_of_course(trainer, arguments["train_dataloader"])
-        training = _Training(
-            trainer, run_epoch, arguments, (loss, accuracy), length, wanted.running.tape_bytes
-        )
+        training = _Training(trainer, run_epoch, arguments, (loss, accuracy), length, wanted.running)
         accelerated: Any = trainer.optimizer
         results.append(prepared(training, accelerated.optimizer, length, wanted)())
         trainer.control.should_training_stop = True
@@ -115,7 +114,7 @@ class _Training(ShownLoop):
         arguments: Mapping[str, Any],
         named: tuple[str, str | None],
         length: int | StepCount,
-        tape_bytes: int,
+        running: Running,
     ) -> None:
         self._trainer, self._run_epoch, self._arguments, self._named = trainer, run_epoch, arguments, named
         self._loader = batches_of(trainer, arguments["train_dataloader"])
@@ -128,9 +127,8 @@ class _Training(ShownLoop):
         super().__init__(
             arguments["model"],
             trainer.optimizer.optimizer,
-            ["lr"],
-            state=[self._progress, *([] if scaler is None else [scaler])],
-            tape_bytes=tape_bytes,
+            running,
+            [self._progress, *([] if scaler is None else [scaler])],
             course=length,
         )
         evaluate = trainer.evaluate
