@@ -40,6 +40,13 @@ class SeveralNets:
         """Let there be several nets. new_model: makes another of the same kind, with initial weights drawn from
         torch's random stream; None: all begin with the same. directory: where their weights are kept; None: a
         temporary one. probabilities: what they give are scores of classes (`ensemble.average`)."""
+        trained = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
+        if not any(id(p) in trained for p in self._net.parameters()):
+            raise InvalidArgument(
+                "several nets are kept by the weights of the model, and the optimizer trains none of these (tensors "
+                "of your own, as torch.func.functional_call takes them?): let the model hold what is trained, or "
+                "leave ensemble= out"
+            )
         others = [module for module in self._modules[1:] if any(True for _ in module.parameters())]
         if new_model is not None and others:
             raise InvalidArgument(
