@@ -217,6 +217,20 @@ def whole(rank: int, world: int, directory: Path) -> dict[str, Any]:
     return {"result": tuner.result, "left": left}
 
 
+def extended(rank: int, world: int, directory: Path) -> dict[str, Any]:
+    """A course that goes on as soon as it has ended, and one of another directory that goes on later."""
+    at_once, left = tuned(rank, world, schedule="wsd", extra_epochs=2)
+    tuned(rank, world, schedule="wsd", run_dir=str(directory / "trunk"))
+    later, there = tuned(
+        *(rank, world),
+        schedule="wsd",
+        resume_from=directory / "trunk",
+        run_dir=str(directory / "longer"),
+        extra_epochs=2,
+    )
+    return {"at once": at_once.result, "left": left, "later": later.result, "left later": there}
+
+
 def alone(rank: int, world: int, directory: Path) -> dict[str, Any]:
     """The same by one process with the batches of all, and by all: without noise, one search up to rounding."""
     parts = [shares(other, world) for other in range(world)]

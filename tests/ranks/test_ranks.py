@@ -28,7 +28,7 @@ COMMON = (
 )
 OF_TWO = (
     *("plain", "controlled", "accumulated", "refused", "ended", "lived_on", "clocked"),
-    *("without_memory", "overshooting", "reference"),
+    *("without_memory", "overshooting", "reference", "extended"),
 )
 OF_FOUR = ("plain_of_four", "controlled_of_four", "reference_of_four")
 
@@ -126,6 +126,14 @@ def test_all_ranks_end_with_one_result(both: Found) -> None:
                     if "running" not in name
                 ]
                 assert all(same(value, both[0][case]["left"]["model"][name]) for name, value in weights)
+
+
+def test_a_course_goes_on_at_once_or_later_and_alike_on_all_ranks(two: Found) -> None:
+    for found in (each["extended"] for each in two):
+        assert len(found["at once"].course) == 5
+        assert told(found["later"]) == told(found["at once"]) == told(two[0]["extended"]["at once"])
+        assert same(found["left later"], found["left"])
+        assert same(found["left"]["optimizer"], two[0]["extended"]["left"]["optimizer"])
 
 
 def test_many_processes_decide_as_one_with_their_batches_together(both: Found) -> None:
