@@ -8,7 +8,9 @@ quoted as a multiple of that. Beside it stands what was measured: seconds, and t
 """
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gammatune.records import EPOCH, FLAT, Length, Outcome, Shape
 
@@ -39,7 +41,9 @@ class Meter:
     a loader, from those who look on, or of want of memory.
     course: it goes on with the course as it stands, so that no other rollout sees the same batches.
     small: it goes through the whole course in small.
-    leaves, seen: `leaves` and `left` of the outcome before. calls: of `run.batches`, so far.
+    leaves, seen: `leaves` and `left` of the outcome before. calls: of `run.batches`, so far. held: what these gave:
+    an error that goes through a loop ends the batches that nobody holds, before anybody has heard of it, as if the
+    loop had had enough of them, and the batch that raised would not be counted.
     note: why, in words. clipped: as of `Outcome`.
     epoch_batches, epoch_examples: what an epoch of the loader has; 0 until it was seen.
     """
@@ -67,6 +71,12 @@ class Meter:
     leaves: tuple[int, ...] = ()
     seen: tuple[int, ...] = ()
     calls: list[Call] = field(default_factory=list)
+    held: list[Generator[Any, None, None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """End the batches that are held."""
+        for given in self.held:
+            given.close()
 
     @property
     def units(self) -> float:

@@ -16,6 +16,7 @@ import gammatune
 from gammatune.errors import AllDiverged
 from gammatune.journal.history import replay
 from gammatune.records import Outcome
+from gammatune.tuning.result import Result
 from gammatune.tuning.run import Run
 
 # Of the weights: SGD at 0.05 stays below 2, the whole course at 5 below 7, a look at 16 does not.
@@ -70,11 +71,11 @@ def fit(model: nn.Module | None = None, **options: Any) -> tuple[nn.Module, gamm
     return model, gammatune.fit(model, (X[:32], Y[:32]), (X[32:], Y[32:]), **(given | options))
 
 
-def raised(result: gammatune.tuning.tuner.Result) -> list[Outcome]:
+def raised(result: Result) -> list[Outcome]:
     return [outcome for outcome in result.rollouts if outcome.raised]
 
 
-def timeless(result: gammatune.tuning.tuner.Result) -> list[Any]:
+def timeless(result: Result) -> list[Any]:
     return [(o.values, o.status, o.score, o.trained, o.evaluated, o.note, o.raised) for o in result.rollouts]
 
 
@@ -574,6 +575,28 @@ def test_the_batch_that_raised_is_met_again() -> None:
                 run.report(loss=0.5, accuracy=0.5)
     assert seen[-2:] == [2, 2]  # at once, not when all have raised
     assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("epochs", [2, 6])
+@pytest.mark.parametrize(("batches", "at"), [(2, 1), (3, 1), (3, 2), (6, 5)])
+def test_fit_meets_the_batch_that_raised_again(batches: int, at: int, epochs: int) -> None:
+    """And is told by the first candidate: of two epochs of two batches each what was left was half of one."""
+    met: list[int] = []  # outside of the model, with which it would go back
+
+    class Choosy(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            if self.training and int(x[0, 0]) == at:
+                met.append(at)
+                raise KeyError("a row that nobody reads")
+            return super().forward(x)
+
+    size = 48 // batches
+    x = torch.randn(48, 4, generator=torch.Generator().manual_seed(0))
+    x[:, 0], y = torch.arange(48) // size, torch.arange(48) % 2
+    loader = [(x[i : i + size], y[i : i + size]) for i in range(0, 48, size)]
+    with pytest.raises(KeyError, match="a row that nobody reads"):
+        gammatune.fit(Choosy(4, 2), loader, [(x, y)], epochs=epochs, check=False)
+    assert len(met) == 2
 
 
 def test_the_own_rate_is_the_optimizers_wherever_the_space_lies() -> None:

@@ -1,7 +1,7 @@
 """A PyTorch training whose loop belongs to the user: gammatune goes back in time and sets values in it."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -284,6 +284,13 @@ class TorchLoop(SeveralNets):
         examples: Callable[[Any], int] = examples_in,
     ) -> Iterator[Any]:
         """The batches of this run, counted; ends early when the rollout diverges or may use no more."""
+        given = self._batches(loader, epoch, meter, examples)
+        meter.held.append(given)
+        return given
+
+    def _batches(
+        self, loader: Loader | LoaderFactory, epoch: int, meter: Meter, examples: Callable[[Any], int]
+    ) -> Generator[Any, None, None]:
         size = self._values[BATCH_SIZE] if self._searches_batch_size else None
         assert size is None or isinstance(size, int)
         met = self._loaders.loader_for(loader, size)

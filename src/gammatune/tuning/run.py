@@ -4,7 +4,7 @@ import math
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -174,7 +174,7 @@ class Run:
 
     def drive(self) -> None:
         """Train as far as this run goes, score and report, where the training can be driven, as an `attempt`."""
-        with self.attempt():
+        with closing(self.meter), self.attempt():
             self.advance()
             self.report(**self.evaluate())
 
