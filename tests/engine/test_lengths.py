@@ -287,22 +287,6 @@ def test_a_part_of_an_epoch_costs_what_it_took_and_says_what_an_epoch_has() -> N
     assert tuner.cost.plain_epochs == pytest.approx((180 + 4 * 3) / (50 + 3))
 
 
-@pytest.mark.parametrize("length", [Length(0.0, least=1), Length(0.5), Length(), Length(1.5), Length(2.0)])
-def test_what_an_epoch_of_a_list_has_is_told_by_whole_passes_or_counted(length: Length) -> None:
-    asked = []
-
-    def examples(batch: Any) -> int:
-        asked.append(batch)
-        return len(batch[0])
-
-    setting, meter = Setting(), Meter(length=length)
-    loader = list(LOADERS["DataLoader"]())
-    setting.run(loader, meter, examples=examples)
-    assert (meter.epoch_batches, meter.epoch_examples) == (4, 50)
-    is_whole = meter.batches % 4 == 0
-    assert len(asked) == meter.batches + (0 if is_whole else 4)
-
-
 def test_what_an_epoch_has_is_counted_as_batches_are() -> None:
     """Tokens instead of rows, a collate function that cuts, a batch sampler that counts nothing but batches."""
     setting = Setting()

@@ -254,11 +254,6 @@ class Epoch:
     items: int
     size: int | None = None
 
-    @property
-    def counted(self) -> "Epoch":
-        """It, with all that is in it counted, so that another process can be told."""
-        return self
-
     def first(self, batches: int) -> int:
         """The items in so many batches, of those that there are."""
         if batches >= self.batches:
@@ -277,26 +272,11 @@ class Epoch:
         return round(seen * self.items / (whole * self.items + min(rest * self.size, self.items)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedEpoch(Epoch):
-    """A pass over a list, whose examples are charged one by one: all are counted where whole passes do not tell."""
-
-    count: Callable[[], int]
-
-    @property
-    def counted(self) -> Epoch:
-        return Epoch(self.batches, self.count())
-
-    def examples(self, batches: int, seen: int) -> int:
-        passes, rest = divmod(batches, self.batches)
-        return seen // passes if passes and not rest else self.count()
-
-
 def epoch_of(loader: Loader, examples: Callable[[Any], int]) -> Epoch:
     """One pass over a restorable loader."""
     loader = _plain(loader)
     if isinstance(loader, (list, tuple)):
-        return ListedEpoch(len(loader), 0, count=lambda: sum(map(examples, loader)))
+        return Epoch(len(loader), sum(map(examples, loader)))
     assert isinstance(loader, DataLoader)
     batches = len(loader)
     inner = loader.sampler if loader.batch_sampler is None else loader.batch_sampler

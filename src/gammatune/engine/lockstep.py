@@ -43,9 +43,7 @@ class Lockstep:
 
     def epoch_of_all(self, measure: Callable[[], Epoch]) -> Epoch:
         """The epoch of all ranks together, which ends with the shortest."""
-        if self.is_alone:
-            return measure()
-        epochs = self._ranks.each("begins to pass over a loader", lambda: measure().counted)
+        epochs = self._ranks.each("begins to pass over a loader", measure)
         batches = min(epoch.batches for epoch in epochs)
         if any(epoch.batches > batches for epoch in epochs):
             self._warn_uneven()
