@@ -7,7 +7,9 @@ spread that grows like a random walk, both fitted to the part "fit" (`fit.longer
 lengths of the parts "choose" and "once" are held against that, on data sets of which "fit" has none. A pair is two
 lengths of one training and seed; its places are those of hills (`fit.hill`), with an error that two seeds tell.
 
-    slope, spread   fitted to these parts alone; intervals are bootstrapped over data sets
+    slope, spread   fitted to these parts alone, families with a slope of their own left out; intervals are
+                    bootstrapped over data sets
+    slopes of a family   of those, with their standard errors over tasks
     holds           how often the shift lies in the band that is told, widened by the error of two places; meant: .95
     as told         the same without that: the error of two hills counts against the band
 """
@@ -22,7 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import harness
 import numpy as np
-from fit import LENGTHS, TINY, longer_of, looks_of
+from fit import LENGTHS, TINY, longer_of, looks_of, slopes_of
 from landscapes import RESULTS, Landscape, parts, read
 
 from gammatune.policy import prior
@@ -57,13 +59,20 @@ def believed(one: Landscape, decades: float) -> float:
     return float(told["families"].get(one.family, told)["slope"]) * decades
 
 
+def _mean(slopes: np.ndarray) -> list[float]:
+    """And its standard error."""
+    return [float(slopes.mean()), float(slopes.std() / len(slopes) ** 0.5)]
+
+
 def held(found: list[Landscape]) -> dict[str, Any]:
-    spread, error = prior.learned()["longer"]["spread"], error_of(found)
+    table, error = prior.learned()["longer"], error_of(found)
+    spread, families = table["spread"], table["families"]
     sources = sorted({one.task.source for one in found})
     by_source = {source: [one for one in found if one.task.source == source] for source in sources}
 
     def fitted(drawn: list[str]) -> tuple[float, float]:
-        made = longer_of([one for source in drawn for one in by_source[source]])
+        some = (one for source in drawn for one in by_source[source])
+        made = longer_of([one for one in some if one.family not in families])
         return made["slope"], made["spread"]
 
     def share(widened: float) -> list[float]:
@@ -82,11 +91,12 @@ def held(found: list[Landscape]) -> dict[str, Any]:
     drawn = np.array(
         [fitted([sources[i] for i in rng.integers(len(sources), size=len(sources))]) for _ in range(DRAWS)]
     )
-    slope, spread = fitted(sources)
+    slope, own = fitted(sources)
     return {
         "trainings": len(found), "data sets": len(sources), "pairs": sum(len(shifts_of(one)) for one in found),
         "slope": [slope, *np.quantile(drawn[:, 0], (0.025, 0.975))],
-        "spread": [spread, *np.quantile(drawn[:, 1], (0.025, 0.975))],
+        "spread": [own, *np.quantile(drawn[:, 1], (0.025, 0.975))],
+        "slopes of a family": {name: _mean(slopes_of([one for one in found if one.family == name])) for name in families},
         "error of a place": math.sqrt(error), "holds": share(2 * error), "as told": share(0.0),
     }  # fmt: skip
 

@@ -22,7 +22,7 @@ class LongerRate:
     rate: what is believed best; its peak. band: (low, high), where 95 % of trainings have it, were the rate that was
     found their best: how sure that is, is not in it. drift, spread: mean and standard deviation of the decades by
     which the best rate moves, as a population of small trainings has them (experiments/population/fit.py); on
-    data sets that took no part in that fit the band held 92 % (longer.py beside it).
+    data sets that took no part in that fit the band held 91 % (longer.py beside it).
     """
 
     longer: float
