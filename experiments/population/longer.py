@@ -92,11 +92,12 @@ def held(found: list[Landscape]) -> dict[str, Any]:
         [fitted([sources[i] for i in rng.integers(len(sources), size=len(sources))]) for _ in range(DRAWS)]
     )
     slope, own = fitted(sources)
+    by_family = {name: slopes_of([one for one in found if one.family == name]) for name in families}
     return {
         "trainings": len(found), "data sets": len(sources), "pairs": sum(len(shifts_of(one)) for one in found),
         "slope": [slope, *np.quantile(drawn[:, 0], (0.025, 0.975))],
         "spread": [own, *np.quantile(drawn[:, 1], (0.025, 0.975))],
-        "slopes of a family": {name: _mean(slopes_of([one for one in found if one.family == name])) for name in families},
+        "slopes of a family": {name: _mean(slopes) for name, slopes in by_family.items()},
         "error of a place": math.sqrt(error), "holds": share(2 * error), "as told": share(0.0),
     }  # fmt: skip
 
