@@ -48,9 +48,9 @@ STRIDE = 4 / 3  # spreads of the prior between looks ...
 STRIDES = 1 / 2, 3 / 2  # ... and in decades at least and at most
 BEATEN = 0.6  # of being better than the optimizer's own rate: below that the own rate stays (population)
 UNCLEAR = 0.15, 0.85  # such a probability is worth a look at the own rate (guess)
-# Strides from the prior's rate beyond which the own rate is looked at before anything else is: nothing near the one
-# tells of the other (docs/diary.md; the distance a guess).
-FAR = 1.5
+# Spreads of the prior from its rate beyond which the own rate is looked at before anything else is: so far off a wrong
+# prior is likelier than a wrong author, and no look near the one tells of the other (docs/diary.md; the distance a guess).
+FAR = 3
 # Where the prior is wider than WIDE decades, shorter rollouts, scouts, walk in strides through the range first: a
 # 64th of the course finds the region, never the rate (docs/diary.md), and costs next to nothing.
 WIDE = 0.8
@@ -157,7 +157,7 @@ def _look(
     line = looked.line
     stride = min(max(STRIDE * line.place.sd, STRIDES[0]), STRIDES[1])
     centre = line.inside(line.place.mean)
-    if looked.has_own and abs(centre) > FAR * stride:
+    if looked.has_own and abs(centre) > FAR * line.place.sd:
         yield from _those(job, budget, looked, [centre, 0.0], batches)
         if is_enough(looked):
             return
