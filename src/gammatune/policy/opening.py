@@ -48,8 +48,8 @@ STRIDE = 4 / 3  # spreads of the prior between looks ...
 STRIDES = 1 / 2, 3 / 2  # ... and in decades at least and at most
 BEATEN = 0.6  # of being better than the optimizer's own rate: below that the own rate stays (population)
 UNCLEAR = 0.15, 0.85  # such a probability is worth a look at the own rate (guess)
-# Spreads of the prior from its rate beyond which the own rate is looked at before anything else is: so far off a wrong
-# prior is likelier than a wrong author, and no look near the one tells of the other (docs/diary.md; the distance a guess).
+# Spreads of the prior from its rate beyond which the own rate is looked at before anything else is: so far off the
+# prior is wrong as likely as the user, and no look near the one tells of the other (a guess; docs/diary.md).
 FAR = 3
 # Where the prior is wider than WIDE decades, shorter rollouts, scouts, walk in strides through the range first: a
 # 64th of the course finds the region, never the rate (docs/diary.md), and costs next to nothing.
