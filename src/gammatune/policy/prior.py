@@ -77,7 +77,7 @@ def drift(share: float, family: Family | None = None) -> "Normal1":
     if family not in of_length:
         return Normal1(told["mean"], told["sd"])
     of_share = of_length[family]["slope"] * math.log10(share / told["share"])
-    return Normal1(told["families"].get(family, told["mean"]) - of_share, told["sd"])
+    return Normal1(told["families"][family] - of_share, told["sd"])
 
 
 def longer(times: float, total: int, family: Family | None = None) -> "Normal1":
